@@ -1,0 +1,266 @@
+"""Settings: every option with its type, a sentence and a safe default; refuses an unsafe start.
+
+The environment is read once, here. `docs/settings.md` is generated from the options below.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+
+from environs import EnvError, FileAwareEnv
+from flask import Flask, current_app
+
+from gatehouse.options.keyrings import MAKE_ONE, KeyRing, development_ring, key_ring
+from gatehouse.options.readers import (
+    database_url,
+    number,
+    one_of,
+    origin,
+    origins,
+    redis_url,
+    seconds,
+    switch,
+    text,
+)
+
+PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "PORT")
+VERSION = "0.1.0"
+ROOT = Path(__file__).parent
+LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+class ConfigurationError(Exception):
+    """The environment does not describe a safe service; the message says what to change."""
+
+
+def option(read: Callable[[str], Any], default: str = "") -> Any:
+    """Describe one setting: how its text is read, and the text it has when nobody gives one."""
+    return field(metadata={"read": read, "default": default}, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything the operator can choose, read once at the start."""
+
+    env: str = option(one_of("production", "development"), "production")
+    """What the service is for; `development` opens the mailbox and listens on 127.0.0.1 only."""
+    instance: str = option(text, "instance")
+    """The folder of the SQLite file, and of the keys that development makes for itself."""
+    host: str = option(text)
+    """The address to listen on: 127.0.0.1 in development, 0.0.0.0 in production."""
+    port: int = option(number(1, 65535), "8000")
+    """The port to listen on."""
+    workers: int = option(number(1, 64), "2")
+    """Worker processes; one for each core is a good start."""
+    threads: int = option(number(2, 128), "16")
+    """Threads in each worker, which is also how many database connections it may open."""
+    public_url: str = option(origin)
+    """Where people reach the service: issuer of its tokens, start of its links.
+    In development `http://localhost:$PORT`; production has no default and wants https."""
+    audience: str = option(text)
+    """The `aud` of access tokens; by default the public URL."""
+    allowed_origins: tuple[str, ...] = option(origins)
+    """Origins of the front ends whose scripts may read answers (CORS)."""
+    trusted_hops: int = option(number(0, 8), "0")
+    """How many proxies of yours append to `X-Forwarded-For` before a request arrives."""
+    database_url: str = option(database_url)
+    """The database; by default a SQLite file in the instance folder."""
+    redis_url: str = option(redis_url)
+    """Redis or Valkey for the counters of the route limits; without it the database keeps them."""
+    secret_keys: KeyRing = option(key_ring)
+    """Keys of the digests of codes, addresses and limits."""
+    encryption_keys: KeyRing = option(key_ring)
+    """AES-GCM keys of the secrets that are kept in the database."""
+    password_peppers: KeyRing = option(key_ring)
+    """Keys of the step before the password hash: a stolen database alone verifies nothing."""
+    password_hasher: str = option(one_of("bcrypt", "argon2"), "bcrypt")
+    """How new passwords are hashed; the other kind is still verified, and upgraded at login."""
+    bcrypt_cost: int = option(number(4, 16), "12")
+    """The bcrypt cost; below 12 in development only."""
+    signing_algorithm: str = option(one_of("ES256", "EdDSA", "RS256"), "ES256")
+    """The algorithm of new signing keys."""
+    access_token_lifetime: timedelta = option(seconds(30, 900), "600")
+    """How long an access token lives."""
+    session_idle: timedelta = option(seconds(60, 1_209_600), "1209600")
+    """A session that is not refreshed for so long ends (14 days)."""
+    session_lifetime: timedelta = option(seconds(60, 2_592_000), "2592000")
+    """A session ends after so long whatever happens (30 days)."""
+    refresh_grace: timedelta = option(seconds(0, 60), "10")
+    """For so long after its use, a refresh token yields the session's current one once more."""
+    rate_limits: bool = option(switch, "on")
+    """`off` silences the limits of the routes, for measurements; never those of guessing codes."""
+    metrics_token: str = option(text)
+    """The bearer token of `/metrics`. Without one, production hides it and development opens it."""
+    unsafe_allow_unverified_email: bool = option(switch, "false")
+    """Development only: a registration is an account at once, before its address is proved."""
+    insecure_development_on_network: bool = option(switch, "false")
+    """Development only: listen on another address than 127.0.0.1."""
+
+    @property
+    def development(self) -> bool:
+        """Whether the developer's conveniences exist."""
+        return self.env == "development"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read every option, or raise ConfigurationError with one sentence for each mistake."""
+        reader = _Reader(environ)
+        values = {f.name: reader.option(f.name, **f.metadata) for f in fields(cls)}
+        problems = reader.problems + _unknown_names(environ)
+        if not problems:
+            problems = [sentence for check in CHECKS if (sentence := check(cls(**values)))]
+        if problems:
+            raise ConfigurationError("\n".join(problems))
+        return cls(**values)
+
+
+def name_of(option_name: str) -> str:
+    """Return the environment's name of an option: platforms have fixed three of them."""
+    name = option_name.upper()
+    return name if name in PLATFORM_NAMES else f"GATEHOUSE_{name}"
+
+
+class _Environment(FileAwareEnv):
+    """Reads a given mapping, `_FILE` variants included, instead of the process's environment."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(strip_whitespace=True)
+        self.mapping = environ
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        path = self.mapping.get(f"{env_key}_FILE")
+        if path and self.mapping.get(env_key):
+            raise ValueError(f"{env_key} is given twice: unset it or {env_key}_FILE.")
+        if not path:
+            return self.mapping.get(env_key, "").strip() or default
+        try:
+            return Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise ValueError(f"{env_key}_FILE must name a readable text file.") from None
+
+
+class _Reader:
+    """Reads options one by one, and collects what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.env = _Environment(environ)
+        self.problems: list[str] = []
+        self.development = self._text("GATEHOUSE_ENV") == "development"
+        self.folder = Path(self._text("GATEHOUSE_INSTANCE") or "instance").absolute()
+
+    def option(self, name: str, read: Callable[[str], Any], default: str) -> Any:
+        """Return the option's value, or None after noting the problem."""
+        variable = name_of(name)
+        value = self._text(variable) or default or self._computed(name)
+        if read is key_ring and not value:
+            self.problems.append(f"{variable} is missing; {MAKE_ONE}")
+        try:
+            return read(value) if value else ((), "")[read is not origins]
+        except ValueError as problem:
+            self.problems.append(f"{variable} {problem}.")
+
+    def _text(self, variable: str) -> str:
+        try:
+            return self.env.str(variable, "")
+        except (EnvError, ValueError) as problem:
+            self.problems.append(str(problem))
+            return ""
+
+    def _computed(self, name: str) -> str:
+        """Return the default of an option that depends on others."""
+        rules: dict[str, Callable[[], str]] = {
+            "database_url": lambda: f"sqlite:///{self.folder / 'gatehouse.sqlite3'}",
+            "host": lambda: "127.0.0.1" if self.development else "0.0.0.0",  # noqa: S104
+            "audience": lambda: self._text("GATEHOUSE_PUBLIC_URL") or self._computed("public_url"),
+        }
+        if self.development:
+            rules["public_url"] = lambda: f"http://localhost:{self._text('PORT') or 8000}"
+            for ring in ("secret_keys", "encryption_keys", "password_peppers"):
+                rules[ring] = lambda: development_ring(self.folder / name)
+        return rules.get(name, str)()
+
+
+def _unknown_names(environ: Mapping[str, str]) -> list[str]:
+    known = [name_of(f.name) for f in fields(Settings)]
+    known += [f"{name}_FILE" for name in known]
+    unknown = [name for name in environ if name.startswith("GATEHOUSE_") and name not in known]
+    near = {name: get_close_matches(name, known, 1) for name in sorted(unknown)}
+    return [
+        f"{name} is not a setting; did you mean {(*m, 'another')[0]}?" for name, m in near.items()
+    ]
+
+
+def _public_url(settings: Settings) -> str:
+    if not settings.public_url:
+        return "GATEHOUSE_PUBLIC_URL is missing; set it to https://auth.example.com or the like."
+    plain = not settings.development and settings.public_url.startswith("http:")
+    return "GATEHOUSE_PUBLIC_URL must start with https:// in production." if plain else ""
+
+
+def _shared_secrets(settings: Settings) -> str:
+    rings = (settings.secret_keys, settings.encryption_keys, settings.password_peppers)
+    keys = [key for ring in rings for key in ring.keys.values()]
+    twice = len(set(keys)) < len(keys)
+    return "The same key stands in two of the key rings; give each ring its own." if twice else ""
+
+
+def _unsafe_switches(settings: Settings) -> str:
+    on = settings.unsafe_allow_unverified_email or settings.insecure_development_on_network
+    unsafe = on and not settings.development
+    return (
+        "Unset the UNSAFE and INSECURE switches: they are for development only." if unsafe else ""
+    )
+
+
+def _development_on_network(settings: Settings) -> str:
+    local = settings.host in LOCAL or settings.insecure_development_on_network
+    if local or not settings.development:
+        return ""
+    return (
+        "Development listens on 127.0.0.1 only; unset GATEHOUSE_HOST, "
+        "or set GATEHOUSE_INSECURE_DEVELOPMENT_ON_NETWORK=true."
+    )
+
+
+def _cheap_hash(settings: Settings) -> str:
+    cheap = settings.bcrypt_cost < 12 and not settings.development
+    return "GATEHOUSE_BCRYPT_COST must be at least 12 in production." if cheap else ""
+
+
+def _short_metrics_token(settings: Settings) -> str:
+    short = 0 < len(settings.metrics_token) < 20
+    return "GATEHOUSE_METRICS_TOKEN must have at least 20 characters." if short else ""
+
+
+CHECKS: tuple[Callable[[Settings], str], ...] = (
+    _public_url,
+    _shared_secrets,
+    _unsafe_switches,
+    _development_on_network,
+    _cheap_hash,
+    _short_metrics_token,
+)
+
+
+def read_environment() -> Settings:
+    """Return the settings of this process."""
+    return Settings.from_environment(os.environ)
+
+
+def environment_with(**variables: str) -> dict[str, str]:
+    """Return this process's environment with some more variables, for a child."""
+    return {**os.environ, **variables}
+
+
+def settings() -> Settings:
+    """Return the settings of the running application."""
+    return settings_of(current_app)
+
+
+def settings_of(app: Flask) -> Settings:
+    """Return the settings of an application."""
+    return cast(Settings, app.extensions["gatehouse.settings"])
