@@ -1,0 +1,1 @@
+"""What every room stands on: clock, crypto, database, errors, JSON; knows no user and no path."""

@@ -1,0 +1,110 @@
+"""OpenAPI from the same declarations that validate: routes that state their contract.
+
+A thin typed layer over flask-smorest: `arguments` validates the JSON body, `response` documents the
+answer, and `refuses` names the refusals a route can give.
+"""
+
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any, Protocol, TypeVar
+
+import flask_smorest
+from marshmallow import Schema
+
+from gatehouse.foundation.errors import (
+    MalformedJSON,
+    MalformedRequest,
+    PayloadTooLarge,
+    RateLimited,
+    Refusal,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+    explanation,
+)
+
+Route = TypeVar("Route", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """Says something about a route."""
+
+    def __call__(self, route: Route) -> Route:
+        """Return the route, with that said."""
+        ...
+
+
+BODY = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
+PROBLEM = "application/problem+json"
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """A front desk whose routes are validated and documented."""
+
+    def arguments(self, schema: type[Schema] | Schema, **options: Any) -> Decorator:
+        """Validate the body, or another `location`, and pass it on as the last argument."""
+        decorate = super().arguments(schema, error_status_code=422, **options)
+
+        def mark(route: Route) -> Route:
+            validated: Route = decorate(route)
+            return _refusing(validated, BODY)
+
+        return mark
+
+    def response(
+        self, status: int, schema: type[Schema] | Schema | None = None, **options: Any
+    ) -> Decorator:
+        """Document the answer, and write it with the schema."""
+        decorate: Decorator = super().response(status, schema, **options)
+        return decorate
+
+    def refuses(self, *kinds: type[Refusal]) -> Decorator:
+        """Document the refusals of a route."""
+        return lambda route: _refusing(route, kinds)
+
+    def get(self, rule: str) -> Decorator:
+        """Answer GET."""
+        return self._answer(rule, "GET")
+
+    def post(self, rule: str) -> Decorator:
+        """Answer POST."""
+        return self._answer(rule, "POST")
+
+    def patch(self, rule: str) -> Decorator:
+        """Answer PATCH."""
+        return self._answer(rule, "PATCH")
+
+    def delete(self, rule: str) -> Decorator:
+        """Answer DELETE."""
+        return self._answer(rule, "DELETE")
+
+    def _answer(self, rule: str, method: str) -> Decorator:
+        """Register a route with everything that was said about it."""
+
+        def register(route: Route) -> Route:
+            said = {str(status): _documentation(kinds) for status, kinds in _by_status(route)}
+            security: list[dict[str, list[str]]] = (
+                [{"bearer": []}] if hasattr(route, "guarded") else []
+            )
+            documented = self.doc(responses=said, security=security)(route)
+            self.route(rule, methods=[method])(documented)
+            return route
+
+        return register
+
+
+def _refusing(route: Route, kinds: tuple[type[Refusal], ...]) -> Route:
+    route.refusals = (*getattr(route, "refusals", ()), *kinds)  # type: ignore[attr-defined]
+    return route
+
+
+def _by_status(route: Any) -> list[tuple[int, list[type[Refusal]]]]:
+    kinds = {*getattr(route, "refusals", ()), MalformedRequest, ServiceUnavailable}
+    kinds |= {RateLimited} if hasattr(route, "limit") else set()
+    ordered = sorted(kinds, key=lambda kind: (kind.status, kind.code))
+    return [(status, list(same)) for status, same in groupby(ordered, lambda kind: kind.status)]
+
+
+def _documentation(kinds: list[type[Refusal]]) -> dict[str, Any]:
+    text = "\n".join(f"- `{kind.code}`: {explanation(kind)}" for kind in kinds)
+    return {"description": text, "content": {PROBLEM: {"schema": "Problem"}}}

@@ -1,0 +1,128 @@
+"""The database: engine, session, types, and how a transaction begins.
+
+Reading is the default and takes no lock. Writing begins with `writing()`: BEGIN IMMEDIATE on
+SQLite, so that two writers queue instead of failing half-way. Nothing that takes long (a password
+hash, an outside socket) happens while a transaction is open: `release()` first.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, event, text
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.orm import DeclarativeBase, Session
+
+PRAGMAS = (
+    "journal_mode=WAL",  # readers never wait for the writer
+    "foreign_keys=ON",
+    "busy_timeout=5000",
+    "synchronous=FULL",  # a commit that was answered survives a power cut
+)
+
+
+class Base(DeclarativeBase):
+    """The root of all tables; constraints have names, so that migrations can change them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware moment; kept in UTC, and UTC when it comes back (SQLite forgets the zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times, and convert the others to UTC."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Say that what comes back is UTC."""
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+
+
+def engine_options(url: str, connections: int) -> dict[str, Any]:
+    """Return the options of an engine that waits for a bounded time: seconds, then it fails."""
+    options: dict[str, Any] = {"pool_size": connections, "max_overflow": 4, "pool_timeout": 1}
+    options["hide_parameters"] = True  # a trace in the log shows the statement, never its values
+    if make_url(url).get_backend_name() == "postgresql":
+        limits = {"statement_timeout": 5000, "lock_timeout": 4000, "timezone": "UTC"}
+        limits["idle_in_transaction_session_timeout"] = 10_000
+        chosen = " ".join(f"-c {name}={value}" for name, value in limits.items())
+        options["connect_args"] = {"connect_timeout": 2, "options": chosen}
+    return options
+
+
+@event.listens_for(Engine, "connect")
+def _set_pragmas(connection: Any, _record: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        writing = connection.get_execution_options().get("writing")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def release() -> None:
+    """Give the connection back and let go of all rows; what was read stays readable."""
+    db.session.close()
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Open the request's one write transaction; the route commits it.
+
+    Inside another `writing()` it joins that one.
+    """
+    if not db.session.info.get("writing"):
+        release()
+        db.session.connection(execution_options={"writing": True})
+        db.session.info["writing"] = True
+    yield
+    db.session.flush()
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _no_longer_writing(session: Session, transaction: Any) -> None:
+    if transaction.parent is None:
+        session.info.pop("writing", None)
+
+
+@contextmanager
+def apart() -> Iterator[Connection]:
+    """A transaction of its own, committed at the end: for counts that must survive a rollback."""
+    release()
+    with db.engine.connect().execution_options(writing=True) as connection, connection.begin():
+        yield connection
+
+
+def take_turns(key: str) -> None:
+    """Let one transaction at a time go on for this key, until it ends.
+
+    On SQLite the write transaction is already alone.
+    """
+    if db.engine.dialect.name == "postgresql":
+        statement = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+        db.session.execute(statement, {"key": key})

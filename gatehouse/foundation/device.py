@@ -1,0 +1,11 @@
+"""A few words for a user agent, such as "Firefox on Linux"."""
+
+from ua_parser import parse
+
+
+def device_name(user_agent: str) -> str:
+    """Return the program and the system, as far as they are told; it is a hint, never a proof."""
+    found = parse(user_agent[:400])
+    program = found.user_agent.family if found.user_agent else user_agent.partition("/")[0][:40]
+    system = found.os.family if found.os else ""
+    return " on ".join(part for part in (program, system) if part) or "an unknown device"

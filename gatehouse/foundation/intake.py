@@ -1,0 +1,65 @@
+"""What comes in: bounded, single and JSON, before any room sees it."""
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, TypeVar
+
+from flask import Flask, current_app, request
+
+from gatehouse.foundation.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+
+BODY_LIMIT = 64 * 1024
+SINGLE = ("Authorization", "Content-Type", "Content-Length", "Host", "Origin", "X-Request-Id")
+"""Headers that must be single; the server joins repeated ones with a comma."""
+
+
+Route = TypeVar("Route", bound=Callable[..., Any])
+
+
+def ignores_body(route: Route) -> Route:
+    """Mark a route that never looks at a body, so that gateways may send whatever they have."""
+    route.ignores_body = True  # type: ignore[attr-defined]
+    return route
+
+
+def guard(app: Flask) -> None:
+    """Check every request of an application before it is dispatched."""
+    app.before_request(refuse_repetition)
+    app.before_request(bound_body)
+
+
+def refuse_repetition() -> None:
+    """Refuse headers and parameters whose first and last value could differ."""
+    headers = request.headers
+    if any("," in headers[name] for name in SINGLE if name in headers):
+        raise MalformedRequest("A header that must be single was sent twice.")
+    if request.query_string and any(len(v) > 1 for _, v in request.args.lists()):
+        raise MalformedRequest("A parameter stands twice in the address.")
+
+
+def bound_body() -> None:
+    """Read the whole body, at most 64 KiB of it, and refuse what is not JSON.
+
+    A chunked body has no length to believe: it is counted while it is read.
+    """
+    environ = request.environ
+    if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
+        return
+    if hasattr(current_app.view_functions.get(request.endpoint or ""), "ignores_body"):
+        return
+    if (request.content_length or 0) > BODY_LIMIT:
+        raise PayloadTooLarge
+    body = _read(BODY_LIMIT + 1)
+    if len(body) > BODY_LIMIT:
+        raise PayloadTooLarge
+    if body and request.mimetype != "application/json":
+        raise UnsupportedMediaType
+    environ["wsgi.input"] = BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+
+
+def _read(limit: int) -> bytes:
+    stream, body = request.environ["wsgi.input"], b""
+    while len(body) < limit and (chunk := stream.read(limit - len(body))):
+        body += chunk
+    return body

@@ -1,0 +1,88 @@
+"""Structured logs: one JSON line for each event, on standard error, with the request's id.
+
+Values under names that sound like secrets are never written, whoever passes them.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, has_request_context, request
+
+from gatehouse.foundation import clock
+from gatehouse.foundation.visitor import request_id
+
+SECRET = re.compile(r"password|passwd|token|secret|code|cookie|authorization|pepper|digest", re.I)
+QUIET = ("/gateway/verify", "/health/", "/metrics")
+"""Asked so often that a line each would bury the others."""
+
+Event = MutableMapping[str, Any]
+
+
+def log() -> Any:
+    """Return the logger of the service."""
+    return structlog.get_logger("gatehouse")
+
+
+def redact(_logger: Any, _method: str, event: Event) -> Event:
+    """Blank every value whose name sounds like a secret."""
+    for name in event:
+        if SECRET.search(name):
+            event[name] = "[redacted]"
+    return event
+
+
+def add_request_id(_logger: Any, _method: str, event: Event) -> Event:
+    """Name the request that caused the line."""
+    if has_request_context():
+        event["request_id"] = request_id()
+    return event
+
+
+SHARED: tuple[Any, ...] = (
+    add_request_id,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+    redact,
+)
+
+
+def set_up() -> None:
+    """Send all logs of this process, libraries included, through one JSON renderer."""
+    structlog.configure(
+        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=SHARED,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    output = logging.StreamHandler(sys.stderr)
+    output.setFormatter(formatter)
+    logging.basicConfig(handlers=[output], level=logging.INFO, force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def log_requests(app: Flask) -> None:
+    """Write one line for each answer: method, route, status and milliseconds; never the query."""
+
+    @app.before_request
+    def start() -> None:
+        g.started = clock.monotonic()
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        if not request.path.startswith(QUIET):
+            took = round((clock.monotonic() - g.get("started", clock.monotonic())) * 1000, 1)
+            route = request.url_rule.rule if request.url_rule else None
+            fields = {"method": request.method, "route": route, "status": response.status_code}
+            log().info("request", **fields, milliseconds=took)
+        return response

@@ -1,0 +1,241 @@
+"""The floor plan of the data: every table, its columns and its relationships, and no behaviour.
+
+Ids are UUIDv7, times are UTC. Columns marked `sealed` hold AES-GCM ciphertext (see
+`gatehouse.foundation.crypto`) whose associated data is `table.column:id`. Digests are 64
+hexadecimal characters; no table holds an unguessable value in clear.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, Uuid, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gatehouse.foundation import clock, crypto
+from gatehouse.foundation.database import Base, UTCDateTime
+
+DIGEST = String(64)
+ADDRESS = String(45)
+
+
+def _id() -> Mapped[UUID]:
+    return mapped_column(Uuid, primary_key=True, default=crypto.new_id)
+
+
+def _created() -> Mapped[datetime]:
+    return mapped_column(UTCDateTime, default=clock.now)
+
+
+def _sealed() -> Mapped[bytes]:
+    return mapped_column(LargeBinary, info={"sealed": True})
+
+
+def _user() -> Mapped[UUID]:
+    return mapped_column(Uuid, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+
+
+class User(Base):
+    """A person with an account. Whoever has not proved an address has none (see Challenge)."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index(
+            "uq_users_proven_phone",
+            "phone",
+            unique=True,
+            sqlite_where=text("phone_verified_at IS NOT NULL"),
+            postgresql_where=text("phone_verified_at IS NOT NULL"),
+        ),
+        Index("ix_users_phone", "phone"),
+    )
+
+    id: Mapped[UUID] = _id()
+    email: Mapped[str] = mapped_column(String(254))
+    """As the person wrote it; mail goes to this string."""
+    email_canonical: Mapped[str] = mapped_column(String(254), unique=True)
+    email_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    username: Mapped[str | None] = mapped_column(String(32))
+    username_canonical: Mapped[str | None] = mapped_column(String(32), unique=True)
+    phone: Mapped[str | None] = mapped_column(String(16))
+    """E.164; unique among the proven ones."""
+    phone_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    name: Mapped[str | None] = mapped_column(String(200))
+    locale: Mapped[str | None] = mapped_column(String(35))
+    disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    created_at: Mapped[datetime] = _created()
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, onupdate=clock.now)
+
+
+class Password(Base):
+    """The password of an account: the hash with its parameters, and the pepper's name."""
+
+    __tablename__ = "passwords"
+
+    user_id: Mapped[UUID] = mapped_column(
+        Uuid, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    hash: Mapped[str] = mapped_column(String(255))
+    pepper: Mapped[str] = mapped_column(String(16))
+    changed_at: Mapped[datetime] = _created()
+
+
+class Role(Base):
+    """A named set of what people may do; `user` and `admin` are built in."""
+
+    __tablename__ = "roles"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    description: Mapped[str] = mapped_column(String(200))
+
+
+class UserRole(Base):
+    """A role that a person was given. Everyone has `user` without a row."""
+
+    __tablename__ = "user_roles"
+
+    user_id: Mapped[UUID] = mapped_column(
+        Uuid, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    role: Mapped[str] = mapped_column(
+        String(64), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    created_at: Mapped[datetime] = _created()
+
+
+class Challenge(Base):
+    """Something that waits to be proved once: a registration, an invitation.
+
+    It is bound to its purpose and consumed by one conditional UPDATE, so it works once.
+    """
+
+    __tablename__ = "challenges"
+    __table_args__ = (Index("ix_challenges_purpose_lookup", "purpose", "lookup"),)
+
+    id: Mapped[UUID] = _id()
+    purpose: Mapped[str] = mapped_column(String(32))
+    lookup: Mapped[str] = mapped_column(DIGEST)
+    """Keyed digest of what the challenge is about, such as the canonical address."""
+    token_digest: Mapped[str] = mapped_column(DIGEST, unique=True)
+    code_digest: Mapped[str | None] = mapped_column(DIGEST)
+    data: Mapped[bytes] = _sealed()
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = _created()
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Session(Base):
+    """A person signed in on one device, from login until logout, theft, or a limit."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[UUID] = _id()
+    user_id: Mapped[UUID] = _user()
+    created_at: Mapped[datetime] = _created()
+    authenticated_at: Mapped[datetime] = _created()
+    last_seen_at: Mapped[datetime] = _created()
+    idle_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    """When it ends if nobody refreshes it; the `exp` of its current refresh token."""
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    """When it ends whatever happens."""
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    end_reason: Mapped[str | None] = mapped_column(String(32))
+    amr: Mapped[list[str]] = mapped_column(JSON)
+    acr: Mapped[str] = mapped_column(String(8))
+    address: Mapped[str] = mapped_column(ADDRESS)
+    user_agent: Mapped[str] = mapped_column(String(400))
+
+
+class RefreshToken(Base):
+    """A refresh token of a session, by its `jti`: the current one, and those used within the grace.
+
+    Older rows are deleted: a token whose row is gone, of a session that lives, was used before.
+    """
+
+    __tablename__ = "refresh_tokens"
+
+    id: Mapped[UUID] = _id()
+    session_id: Mapped[UUID] = mapped_column(
+        Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), index=True
+    )
+    issued_at: Mapped[datetime] = _created()
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Revocation(Base):
+    """A session whose access tokens are dead before their time; read by every worker."""
+
+    __tablename__ = "revocations"
+
+    session_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    revoked_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, index=True)
+    forget_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    """When the session's last access token has expired."""
+
+
+class SigningKey(Base):
+    """A key that signs tokens: next, then active, then retiring, then gone."""
+
+    __tablename__ = "signing_keys"
+
+    id: Mapped[UUID] = _id()
+    kid: Mapped[str] = mapped_column(String(64), unique=True)
+    """The JWK thumbprint (RFC 7638)."""
+    algorithm: Mapped[str] = mapped_column(String(8))
+    private: Mapped[bytes] = _sealed()
+    """PKCS#8 PEM."""
+    created_at: Mapped[datetime] = _created()
+    activated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    retired_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class OutboxMessage(Base):
+    """A message that somebody shall get, written in the transaction of its reason."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_due_at_sent_at", "due_at", "sent_at"),)
+
+    id: Mapped[UUID] = _id()
+    channel: Mapped[str] = mapped_column(String(8))
+    recipient: Mapped[str] = mapped_column(String(254), index=True)
+    template: Mapped[str] = mapped_column(String(64))
+    payload: Mapped[bytes] = _sealed()
+    created_at: Mapped[datetime] = _created()
+    due_at: Mapped[datetime] = _created()
+    leased_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    attempts: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class AuditEvent(Base):
+    """Something that happened, in the transaction that made it happen; rows are only added.
+
+    People and sessions are named by id without a foreign key: the event outlives them.
+    """
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_user_id_at", "user_id", "at"),)
+
+    id: Mapped[UUID] = _id()
+    at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    outcome: Mapped[str] = mapped_column(String(8))
+    user_id: Mapped[UUID | None] = mapped_column(Uuid)
+    session_id: Mapped[UUID | None] = mapped_column(Uuid)
+    request_id: Mapped[str] = mapped_column(String(64), index=True)
+    address: Mapped[str] = mapped_column(ADDRESS)
+    user_agent: Mapped[str] = mapped_column(String(400))
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class LimitCounter(Base):
+    """A counter of the route limits, where no Redis keeps them; its key is a digest."""
+
+    __tablename__ = "limit_counters"
+
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    hits: Mapped[int]
+    expires_at: Mapped[float] = mapped_column(index=True)

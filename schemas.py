@@ -1,0 +1,77 @@
+"""Shapes that more than one room speaks. They validate, they write, and they are the document."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from gatehouse.foundation import clock
+from gatehouse.foundation.fields import Form, Text
+
+
+class Moment(fields.Field[Any]):
+    """A time, written as RFC 3339 in UTC with `Z`."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else clock.rfc3339(value)
+
+
+class Problem(Schema):
+    """An error (RFC 9457)."""
+
+    type = fields.String(required=True, metadata={"format": "uri"})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(required=True, metadata={"description": "stable, in snake_case"})
+    request_id = fields.String(required=True)
+    errors = fields.Dict(metadata={"description": "{field: [{code, message}]}"})
+    retry_after = fields.Integer(metadata={"description": "seconds"})
+    next = fields.String(metadata={"description": "what the client can do now"})
+
+
+class Status(Schema):
+    """What has become of a request."""
+
+    status = fields.String(required=True)
+
+
+class User(Schema):
+    """What a person is told about their account."""
+
+    id = fields.String(required=True, metadata={"format": "uuid"})
+    email = fields.String(required=True)
+    email_verified = fields.Boolean(required=True)
+    username = fields.String(required=True, allow_none=True)
+    phone = fields.String(required=True, allow_none=True)
+    phone_verified = fields.Boolean(required=True)
+    name = fields.String(required=True, allow_none=True)
+    locale = fields.String(required=True, allow_none=True)
+    roles = fields.List(fields.String(), required=True)
+    created_at = Moment(required=True, metadata={"type": "string", "format": "date-time"})
+
+
+class TokenAnswer(Schema):
+    """Somebody is signed in."""
+
+    status = fields.Constant("authenticated", required=True, metadata={"type": "string"})
+    access_token = fields.String(required=True)
+    token_type = fields.Constant("Bearer", required=True, metadata={"type": "string"})
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    refresh_token = fields.String(required=True)
+    user = fields.Nested(User, required=True)
+
+
+class PageQuery(Form):
+    """Which part of a list."""
+
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 100))
+    cursor = Text(200, metadata={"description": "`next_cursor` of the part before"})
+
+
+def page_of(items: type[Schema]) -> type[Schema]:
+    """Return the schema of a part of a list."""
+    shape: dict[str, fields.Field[Any]] = {
+        "items": fields.List(fields.Nested(items), required=True),
+        "next_cursor": fields.String(required=True, allow_none=True),
+    }
+    return Schema.from_dict(shape, name=f"{items.__name__}Page")
