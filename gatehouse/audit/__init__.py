@@ -1,0 +1,1 @@
+"""What happened, recorded in the transaction that made it happen; imports models and below."""

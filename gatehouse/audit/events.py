@@ -1,0 +1,103 @@
+"""The catalogue of events: every name that can stand in the audit log, and what it means."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Event:
+    """A kind of event: its stable name, `success` or `failure`, and one sentence."""
+
+    name: str
+    outcome: str
+    sentence: str
+
+
+def _success(name: str, sentence: str) -> Event:
+    return Event(name, "success", sentence)
+
+
+def _failure(name: str, sentence: str) -> Event:
+    return Event(name, "failure", sentence)
+
+
+class Registration:
+    """From asking for an account to having one."""
+
+    REQUESTED = _success("registration.requested", "Somebody asked for an account.")
+    ADDRESS_KNOWN = _failure(
+        "registration.address_known", "Somebody asked for an account at an address that has one."
+    )
+    MAIL_WITHHELD = _failure(
+        "registration.mail_withheld", "An address got no more mail: three went there this hour."
+    )
+    VERIFIED = _success("registration.verified", "An address was proved; the account exists now.")
+    PROOF_FAILED = _failure("registration.proof_failed", "A wrong or stale code or link was given.")
+
+
+class Invitation:
+    """An administrator lets somebody in."""
+
+    SENT = _success("invitation.sent", "Somebody was invited, perhaps with a role.")
+    ACCEPTED = _success("invitation.accepted", "An invitation was accepted with a password.")
+    FAILED = _failure("invitation.failed", "A wrong or stale invitation was presented.")
+
+
+class Login:
+    """Somebody proves who they are."""
+
+    SUCCEEDED = _success("login.succeeded", "A person signed in; a session was opened.")
+    FAILED = _failure("login.failed", "The identifier or the password was wrong.")
+    REFUSED = _failure("login.refused", "The password was right, but the account may not sign in.")
+
+
+class Session:
+    """What becomes of a session."""
+
+    REFRESHED = _success("session.refreshed", "A refresh token was exchanged for its child.")
+    REPEATED = _success("session.repeated", "A used refresh token came again within the grace.")
+    REUSED = _failure("session.reused", "A used refresh token came again too late: theft.")
+    ENDED = _success("session.ended", "A session was ended; the details say why.")
+
+
+class Token:
+    """Tokens that are refused."""
+
+    REFUSED = _failure("token.refused", "A refresh token was refused.")
+
+
+class Account:
+    """Changes of an account."""
+
+    PROFILE_CHANGED = _success("account.profile_changed", "A person changed their profile.")
+    PASSWORD_CHANGED = _success("account.password_changed", "A person changed their password.")
+    PASSWORD_CHANGE_FAILED = _failure(
+        "account.password_change_failed", "The current password was wrong."
+    )
+    PASSWORD_UPGRADED = _success(
+        "account.password_upgraded", "A password was hashed anew, with today's cost and pepper."
+    )
+
+
+class Limit:
+    """Too much of something."""
+
+    RATE_LIMITED = _failure("limit.rate_limited", "An address asked too often.")
+
+
+class Key:
+    """What the operator does with keys."""
+
+    CREATED = _success("key.created", "A signing key was made; it is published and not yet used.")
+    ACTIVATED = _success("key.activated", "A signing key signs from now on.")
+    REVOKED = _success("key.revoked", "A signing key was withdrawn; its tokens are dead.")
+    REENCRYPTED = _success("key.reencrypted", "Stored secrets were encrypted with the active key.")
+
+
+CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Limit, Key)
+
+
+def every() -> Iterator[Event]:
+    """Yield all kinds of events, in the catalogue's order."""
+    for group in CATALOGUE:
+        yield from (value for value in vars(group).values() if isinstance(value, Event))

@@ -1,0 +1,1 @@
+"""Signed tokens: keys, signing, verifying, revocation; imports audit and below, no people."""

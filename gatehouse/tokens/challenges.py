@@ -1,0 +1,149 @@
+"""Things that are proved once: a row with the digests of its token and its code.
+
+A token has 256 bits and needs no limit; a code has few digits, so its guesses are counted, and
+committed, before they are checked. A challenge is consumed by one conditional UPDATE.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+
+from gatehouse.foundation import clock, crypto
+from gatehouse.foundation.database import apart, db
+from gatehouse.foundation.errors import BEARER, Refusal
+from models import Challenge
+
+CODE_DIGITS = 8
+CODE_GUESSES = 5
+LINK_GUESSES = 20
+"""Of the password that goes with a link; more than a stranger's guesses of the code can use up."""
+
+
+class InvalidCode(Refusal):
+    """The code or the link is wrong, has expired, or was used before."""
+
+    status = 401
+    code = "invalid_code"
+    next = "Ask for a new one."
+    headers = BEARER
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What only the message to its recipient holds."""
+
+    id: UUID
+    token: str
+    code: str
+
+
+def create(purpose: str, about: str, data: dict[str, Any], lifetime: timedelta) -> Secrets:
+    """Write a challenge in the current transaction; `about` is looked up by its keyed digest."""
+    secrets = Secrets(crypto.new_id(), crypto.token(), crypto.code(CODE_DIGITS))
+    row = Challenge(id=secrets.id, purpose=purpose, expires_at=clock.now() + lifetime)
+    row.lookup = crypto.keyed_digest(purpose, about)
+    row.token_digest = crypto.digest(secrets.token)
+    row.code_digest = _code_digests(secrets.id, secrets.code)[0]
+    row.data = crypto.seal(json.dumps(data).encode(), _place(row.id))
+    db.session.add(row)
+    return secrets
+
+
+def guess_code(purpose: str, about: str, code: str) -> Challenge:
+    """Count a guess at the codes about something, commit the count, then find whose code it is.
+
+    Raises:
+        InvalidCode: it is nobody's, or the guesses are used up.
+    """
+    lookups = crypto.keyed_digests(purpose, about)
+    for row in _counted(Challenge.lookup.in_(lookups), purpose, CODE_GUESSES):
+        if row.code_digest in _code_digests(row.id, code):
+            return row
+    raise InvalidCode
+
+
+def guess_with_token(purpose: str, token: str) -> Challenge:
+    """Count a guess of what else a link needs, commit the count, and return its challenge.
+
+    Raises:
+        InvalidCode: there is no such token, or the guesses are used up.
+    """
+    mine = Challenge.token_digest == crypto.digest(token)
+    for row in _counted(mine, purpose, LINK_GUESSES):
+        return row
+    raise InvalidCode
+
+
+def by_token(purpose: str, token: str) -> Challenge | None:
+    """Read a challenge that can still be proved."""
+    mine = Challenge.token_digest == crypto.digest(token)
+    row: Challenge | None = db.session.scalar(_alive(purpose).where(mine))
+    return row
+
+
+def by_id(purpose: str, challenge_id: UUID) -> Challenge | None:
+    """Read a challenge that can still be proved."""
+    mine = Challenge.id == challenge_id
+    row: Challenge | None = db.session.scalar(_alive(purpose).where(mine))
+    return row
+
+
+def consume(challenge_id: UUID) -> None:
+    """Use a challenge up, in the current transaction.
+
+    Raises:
+        InvalidCode: somebody else did.
+    """
+    unused = update(Challenge).where(Challenge.id == challenge_id, Challenge.used_at.is_(None))
+    used = db.session.execute(unused.values(used_at=clock.now()).returning(Challenge.id))
+    if used.first() is None:
+        raise InvalidCode
+
+
+def forget(purpose: str, about: str) -> None:
+    """Delete every challenge about something."""
+    lookups = crypto.keyed_digests(purpose, about)
+    mine = delete(Challenge).where(Challenge.purpose == purpose, Challenge.lookup.in_(lookups))
+    db.session.execute(mine)
+
+
+def open_data(row: Challenge) -> dict[str, Any]:
+    """Return what a challenge keeps sealed."""
+    data: dict[str, Any] = json.loads(crypto.unseal(row.data, _place(row.id)))
+    return data
+
+
+def purge() -> None:
+    """Delete the challenges that nobody proved in time."""
+    db.session.execute(delete(Challenge).where(Challenge.expires_at < clock.now()))
+
+
+def _alive(purpose: str) -> Any:
+    return select(Challenge).where(
+        Challenge.purpose == purpose,
+        Challenge.used_at.is_(None),
+        Challenge.expires_at > clock.now(),
+    )
+
+
+def _counted(which: Any, purpose: str, most: int) -> Sequence[Challenge]:
+    """Count one attempt at each matching challenge that has any left, and return those."""
+    ids = select(_alive(purpose).where(which, Challenge.attempts < most).subquery().c.id)
+    counted = update(Challenge).where(Challenge.id.in_(ids), Challenge.attempts < most)
+    with apart() as connection:
+        statement = counted.values(attempts=Challenge.attempts + 1).returning(Challenge.id)
+        mine = connection.scalars(statement).all()
+    return db.session.scalars(select(Challenge).where(Challenge.id.in_(mine))).all()
+
+
+def _code_digests(challenge_id: UUID, code: str) -> list[str]:
+    return crypto.keyed_digests(f"code:{challenge_id}", code)
+
+
+def _place(challenge_id: UUID) -> str:
+    return f"challenges.data:{challenge_id}"

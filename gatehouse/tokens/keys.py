@@ -1,0 +1,170 @@
+"""The ring of signing keys: next, active, retiring, gone; kept encrypted in the database.
+
+The next key is published before it signs, so that every verifier knows it in time. A retiring key
+verifies until the last token that it signed has expired. Every worker follows the ring by itself
+(see `watch`), so rotation needs no restart.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from sqlalchemy import select
+
+import config
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.foundation import clock, crypto
+from gatehouse.foundation.database import db, take_turns
+from gatehouse.foundation.visitor import NOBODY
+from models import SigningKey
+
+NEXT, ACTIVE, RETIRING = "next", "active", "retiring"
+KINDS: dict[str, Any] = {"ES256": ECKey, "EdDSA": OKPKey, "RS256": RSAKey}
+RSA_BITS = 3072  # 128 bits of security, NIST SP 800-57 part 1 table 2
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key that may verify tokens; only the active one signs."""
+
+    kid: str
+    algorithm: str
+    stage: str
+    private: Any
+    public: Any
+    jwk: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ring:
+    """All keys that verify, by `kid`, and the marks by which a change is noticed."""
+
+    keys: dict[str, Key]
+    marks: tuple[Any, ...]
+
+    @property
+    def active(self) -> Key:
+        """The key that signs."""
+        return next(key for key in self.keys.values() if key.stage == ACTIVE)
+
+
+def read_ring(known: Ring | None) -> Ring | None:
+    """Read the ring from the database; return the known one when nothing has changed."""
+    rows = db.session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()
+    alive = [(row, stage) for row in rows if (stage := _stage(row, clock.now()))]
+    marks = tuple((row.kid, stage) for row, stage in alive)
+    if not any(stage == ACTIVE for _, stage in alive) or (known and known.marks == marks):
+        return known
+    return Ring({row.kid: _open(row, stage) for row, stage in alive}, marks)
+
+
+def ensure() -> None:
+    """Make the first keys, or follow a changed GATEHOUSE_SIGNING_ALGORITHM; safe to repeat."""
+    take_turns("signing keys")
+    chosen = config.settings().signing_algorithm
+    active, following = _at(ACTIVE), _at(NEXT)
+    if following is None or following.algorithm != chosen:
+        following = _replace(following, chosen)
+    if active is None or active.algorithm != chosen:
+        rotate()
+
+
+def rotate() -> SigningKey:
+    """Let the next key sign, retire the active one, and publish a new next key."""
+    take_turns("signing keys")
+    active, following = _at(ACTIVE), _at(NEXT)
+    chosen = config.settings().signing_algorithm
+    following = following or _create(chosen)
+    if active:
+        active.retired_at = clock.now()
+    following.activated_at = clock.now()
+    db.session.flush()
+    record(events.Key.ACTIVATED, NOBODY, kid=following.kid)
+    _create(chosen)
+    return following
+
+
+def revoke(kid: str) -> None:
+    """Withdraw a key at once: every token that it signed is dead.
+
+    Raises:
+        LookupError: there is no such key.
+    """
+    take_turns("signing keys")
+    row = db.session.scalar(select(SigningKey).where(SigningKey.kid == kid))
+    if row is None or row.revoked_at:
+        raise LookupError(f"there is no key {kid}; `flask keys list` shows them")
+    was_active = _stage(row, clock.now()) == ACTIVE
+    row.revoked_at = clock.now()
+    db.session.flush()
+    record(events.Key.REVOKED, NOBODY, kid=kid)
+    if was_active:
+        rotate()
+
+
+def stages() -> list[tuple[SigningKey, str]]:
+    """Return all keys with their stage, `gone` included, oldest first."""
+    rows = db.session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()
+    return [(row, _stage(row, clock.now()) or "gone") for row in rows]
+
+
+def _stage(row: SigningKey, now: datetime) -> str | None:
+    if row.revoked_at or (row.retired_at and row.retired_at + _longest_token() < now):
+        return None
+    if row.retired_at:
+        return RETIRING
+    return ACTIVE if row.activated_at else NEXT
+
+
+def _longest_token() -> timedelta:
+    """The life of the longest token that a key can have signed: a refresh token."""
+    settings = config.settings()
+    return max(settings.session_idle, settings.access_token_lifetime)
+
+
+def _at(stage: str) -> SigningKey | None:
+    return next((row for row, its in reversed(stages()) if its == stage), None)
+
+
+def _replace(following: SigningKey | None, algorithm: str) -> SigningKey:
+    if following:
+        following.revoked_at = clock.now()
+    return _create(algorithm)
+
+
+def _create(algorithm: str) -> SigningKey:
+    """Make a key and publish it as the next one."""
+    private = _generate(algorithm)
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    kid = KINDS[algorithm].import_key(pem).thumbprint()
+    row = SigningKey(id=crypto.new_id(), kid=kid, algorithm=algorithm)
+    row.private = crypto.seal(pem, f"signing_keys.private:{row.id}")
+    db.session.add(row)
+    db.session.flush()
+    record(events.Key.CREATED, NOBODY, kid=kid, algorithm=algorithm)
+    return row
+
+
+def _generate(algorithm: str) -> Any:
+    if algorithm == "RS256":
+        return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    if algorithm == "EdDSA":
+        return ed25519.Ed25519PrivateKey.generate()
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _open(row: SigningKey, stage: str) -> Key:
+    pem = crypto.unseal(row.private, f"signing_keys.private:{row.id}")
+    private = load_pem_private_key(pem, password=None)
+    public = KINDS[row.algorithm].import_key(pem).as_dict(private=False)
+    jwk = public | {"kid": row.kid, "use": "sig", "alg": row.algorithm}
+    return Key(row.kid, row.algorithm, stage, private, private.public_key(), jwk)

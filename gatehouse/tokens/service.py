@@ -1,0 +1,163 @@
+"""Signing and verifying tokens. Each kind has its own `typ`, `type` and `aud`, judged together.
+
+Flask-JWT-Extended does the work; the keys come from the ring. A verified access token is kept, by
+the SHA-256 of all of it, so that asking again costs no signature; its expiry and the revocation of
+its session are judged each time.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import jwt
+from flask_jwt_extended import create_access_token, create_refresh_token, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+
+import config
+from gatehouse.foundation import clock
+from gatehouse.foundation.errors import Refusal
+from gatehouse.tokens import watch
+from gatehouse.tokens.errors import (
+    RefreshTokenExpired,
+    RefreshTokenInvalid,
+    TokenExpired,
+    TokenInvalid,
+    TokenRevoked,
+)
+from gatehouse.tokens.state import LEEWAY
+
+LONGEST = 4096  # characters; ours have about 800
+CLIENT = "gatehouse"
+REQUIRED = frozenset(("iss", "aud", "sub", "sid", "jti", "iat", "exp", "type"))
+BROKEN = (jwt.InvalidTokenError, JWTExtendedException, ValueError, TypeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """What a verified access token says (RFC 9068 section 2.2); ids as text, times as seconds."""
+
+    sub: str
+    sid: str
+    jti: str
+    exp: int
+    auth_time: int
+    amr: tuple[str, ...]
+    acr: str
+    roles: tuple[str, ...]
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """What a verified refresh token says: whose session, and which of its tokens."""
+
+    sub: str
+    sid: str
+    jti: str
+
+
+def is_of_kind(kind: str, header: dict[str, Any], claims: dict[str, Any]) -> bool:
+    """Tell the kinds apart by `typ`, `type` and `aud`, all at once (RFC 8725 section 3.11)."""
+    kinds = {
+        "access": ("at+jwt", "access", config.settings().audience),
+        "refresh": ("rt+jwt", "refresh", refresh_audience()),
+    }
+    return (header.get("typ"), claims.get("type"), claims.get("aud")) == kinds[kind]
+
+
+def refresh_audience() -> str:
+    """Return the only place where a refresh token is taken."""
+    return f"{config.settings().public_url}/auth/refresh"
+
+
+def sign_access(user_id: str, claims: dict[str, Any], expires_at: datetime) -> str:
+    """Return an access token (RFC 9068); `claims` are those of the session and of the person."""
+    own = {"client_id": CLIENT, "iat": clock.seconds(), "exp": int(expires_at.timestamp())}
+    watch.up_to_date().keys()
+    encoded: str = create_access_token(
+        user_id, additional_claims=claims | own, additional_headers={"typ": "at+jwt"}
+    )
+    return encoded
+
+
+def sign_refresh(token: RefreshToken, issued_at: datetime, expires_at: datetime) -> str:
+    """Return a refresh token; signed again with the same values it is the same token."""
+    claims = {
+        "sid": token.sid,
+        "jti": token.jti,
+        "aud": refresh_audience(),
+        "iat": int(issued_at.timestamp()),
+        "exp": int(expires_at.timestamp()),
+    }
+    watch.up_to_date().keys()
+    encoded: str = create_refresh_token(
+        token.sub, additional_claims=claims, additional_headers={"typ": "rt+jwt"}
+    )
+    return encoded
+
+
+def verify_access(encoded: str) -> AccessToken:
+    """Return what an access token says.
+
+    Raises:
+        TokenInvalid, TokenExpired: it is not one of ours, or no longer.
+        TokenRevoked: its session was ended.
+        ServiceUnavailable: that cannot be told right now.
+    """
+    tokens = watch.up_to_date()
+    tokens.keys()
+    fingerprint = hashlib.sha256(encoded.encode("utf-8", "surrogateescape")).digest()
+    token = tokens.verified.get(fingerprint)
+    if token is None:
+        token = _access(_decode(encoded, "access", TokenInvalid, TokenExpired))
+        tokens.remember(fingerprint, token)
+    if token.exp + LEEWAY <= clock.seconds():
+        tokens.verified.pop(fingerprint, None)
+        raise TokenExpired
+    if token.sid in tokens.revoked:
+        raise TokenRevoked
+    return token
+
+
+def verify_refresh(encoded: str) -> RefreshToken:
+    """Return what a refresh token says; whether it may still be used is for the session to say.
+
+    Raises:
+        RefreshTokenInvalid, RefreshTokenExpired: it is not one of ours, or no longer.
+    """
+    watch.up_to_date().keys()
+    claims = _decode(encoded, "refresh", RefreshTokenInvalid, RefreshTokenExpired)
+    return RefreshToken(claims["sub"], claims["sid"], claims["jti"])
+
+
+def _access(claims: dict[str, Any]) -> AccessToken:
+    return AccessToken(
+        sub=claims["sub"],
+        sid=claims["sid"],
+        jti=claims["jti"],
+        exp=claims["exp"],
+        auth_time=claims["auth_time"],
+        amr=tuple(claims["amr"]),
+        acr=claims["acr"],
+        roles=tuple(claims["roles"]),
+        scope=claims["scope"],
+    )
+
+
+def _decode(
+    encoded: str, kind: str, invalid: type[Refusal], expired: type[Refusal]
+) -> dict[str, Any]:
+    """Verify signature, issuer, audience and times, then that it is a token of this kind."""
+    if len(encoded) > LONGEST:
+        raise invalid
+    try:
+        header = jwt.get_unverified_header(encoded)
+        claims = decode_token(encoded)
+    except jwt.ExpiredSignatureError:
+        raise expired from None
+    except BROKEN:
+        raise invalid from None
+    if not claims.keys() >= REQUIRED or not is_of_kind(kind, header, claims):
+        raise invalid
+    return dict(claims)

@@ -1,0 +1,53 @@
+"""What a worker knows about tokens without asking anyone: keys, revocations, verified tokens."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from flask import current_app
+
+from gatehouse.foundation import clock
+from gatehouse.foundation.errors import ServiceUnavailable
+from gatehouse.tokens.keys import Ring
+
+LEEWAY = 5  # seconds that clocks may differ
+STALE = 5.0  # seconds after which what we know is not enough to let anyone in
+CACHE_SIZE = 20_000  # tokens, about 1 kB each
+
+
+@dataclass
+class TokenState:
+    """The memory of one worker. Threads share it; each step is one atomic dict operation."""
+
+    ring: Ring | None = None
+    revoked: dict[str, datetime] = field(default_factory=dict)
+    newest_revocation: datetime | None = None
+    verified: dict[bytes, Any] = field(default_factory=dict)
+    read_at: float | None = None
+    watched: bool = False
+
+    @property
+    def age(self) -> float:
+        """Seconds since keys and revocations were last read; endless before the first time."""
+        return float("inf") if self.read_at is None else clock.monotonic() - self.read_at
+
+    def keys(self) -> Ring:
+        """Return the ring.
+
+        Raises:
+            ServiceUnavailable: what we know is older than 5 seconds; nobody is waved through.
+        """
+        if self.ring is None or self.age > STALE:
+            raise ServiceUnavailable("Whether a session still lives cannot be told right now.")
+        return self.ring
+
+    def remember(self, fingerprint: bytes, token: Any) -> None:
+        """Keep a verified token; the oldest makes room."""
+        if len(self.verified) >= CACHE_SIZE:
+            self.verified.pop(next(iter(self.verified)), None)
+        self.verified[fingerprint] = token
+
+
+def state() -> TokenState:
+    """Return the state of the running worker."""
+    return cast(TokenState, current_app.extensions["gatehouse.tokens"])

@@ -1,0 +1,58 @@
+"""Follows the keys and the revocations: a thread in each worker of the server, every 0.4 s."""
+
+import threading
+
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from gatehouse.foundation import clock, metrics
+from gatehouse.foundation.database import db
+from gatehouse.foundation.logs import log
+from gatehouse.tokens import keys, revocation
+from gatehouse.tokens.state import TokenState, state
+
+INTERVAL = 0.4
+
+
+def read() -> None:
+    """Bring this worker's state up to date; a changed ring forgets all verified tokens."""
+    tokens, started = state(), clock.monotonic()
+    ring = keys.read_ring(tokens.ring)
+    revocation.read_new(tokens)
+    db.session.rollback()
+    if ring is not tokens.ring:
+        tokens.ring = ring
+        tokens.verified.clear()
+    tokens.read_at = started
+
+
+def up_to_date() -> TokenState:
+    """Return the state; without a watching thread (tests, `flask run`) read it here when due."""
+    tokens = state()
+    if not tokens.watched and tokens.age > INTERVAL:
+        read()
+    return tokens
+
+
+def start(app: Flask) -> threading.Thread:
+    """Read once, so that the worker is ready when it listens, then watch in the background."""
+    app.extensions["gatehouse.tokens"].watched = True
+    thread = threading.Thread(target=_watch, args=(app,), name="token-watch", daemon=True)
+    thread.start()
+    return thread
+
+
+def _watch(app: Flask) -> None:
+    pause = threading.Event()
+    while True:
+        with app.app_context():
+            _try_to_read()
+        pause.wait(INTERVAL)
+
+
+def _try_to_read() -> None:
+    try:
+        read()
+    except SQLAlchemyError as problem:
+        log().warning("Keys and revocations cannot be read.", reason=type(problem).__name__)
+    metrics.REVOCATION_AGE.set(min(state().age, 1e9))
