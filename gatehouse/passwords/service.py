@@ -1,0 +1,131 @@
+"""Hashing, verifying and upgrading passwords.
+
+A password is normalised (NFC), keyed with a pepper that the database does not hold, and only then
+hashed: HMAC-SHA-384 in base64 is 64 ASCII bytes, so no hasher ever truncates or stops at a NUL.
+Hashes take a quarter of a second: no transaction may be open while these functions run.
+"""
+
+import base64
+import hmac
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+import config
+from gatehouse.foundation import clock, metrics, shelf
+from gatehouse.foundation.database import db
+from gatehouse.foundation.errors import ValidationFailed
+from gatehouse.passwords import policy
+from gatehouse.passwords.hasher import Costs, Hasher, WrongPassword
+from models import Password
+
+SHELF = "gatehouse.passwords.hashers"
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """A stored password: the hash with its parameters, and the name of its pepper."""
+
+    hash: str
+    pepper: str
+
+
+def require_good(password: str, personal: Sequence[str | None], field: str = "password") -> None:
+    """Return if the policy accepts the password; there is no policy yet that makes MFA mandatory.
+
+    Raises:
+        ValidationFailed: with the policy's code and sentence for the field.
+    """
+    try:
+        minimum = policy.minimum_length(mfa_mandatory=False)
+        policy.check(password, [text for text in personal if text], minimum=minimum)
+    except policy.PasswordRefused as refused:
+        reason = {"code": refused.code, "message": refused.message}
+        raise ValidationFailed({field: [reason]}) from None
+
+
+def hash_new(password: str) -> Hashed:
+    """Hash a password with today's hasher, cost and pepper."""
+    pepper = config.settings().password_peppers.active
+    with metrics.HASH_SECONDS.time():
+        return Hashed(_current().hash(_prehash(password, pepper)), pepper)
+
+
+def verify(stored: Hashed | None, password: str) -> Hashed | None:
+    """Return if the password is the stored one; None, an unknown account, costs as much.
+
+    Returns:
+        A fresh hash, when the stored one has an old cost, hasher or pepper; else None.
+
+    Raises:
+        WrongPassword: it is not the stored one, or nothing is stored.
+    """
+    known = stored or Hashed(_current().decoy(), config.settings().password_peppers.active)
+    with metrics.HASH_SECONDS.time():
+        _hasher_of(known.hash).verify(known.hash, _prehash(password, known.pepper))
+    return None if _is_current(known) else hash_new(password)
+
+
+def of(user_id: UUID) -> Hashed | None:
+    """Read the stored password of an account."""
+    row = db.session.get(Password, user_id)
+    return Hashed(row.hash, row.pepper) if row else None
+
+
+def store(user_id: UUID, hashed: Hashed) -> None:
+    """Write a password that its owner has chosen, in the current transaction."""
+    row = Password(user_id=user_id, changed_at=clock.now())
+    row.hash, row.pepper = hashed.hash, hashed.pepper
+    db.session.merge(row)
+
+
+def replace(user_id: UUID, old: Hashed, fresh: Hashed) -> bool:
+    """Replace a hash, unless somebody else did while ours was made; tell whether it was done."""
+    row = db.session.get(Password, user_id, with_for_update=True)
+    if row is None or row.hash != old.hash:
+        return False
+    row.hash, row.pepper = fresh.hash, fresh.pepper
+    return True
+
+
+def per_pepper() -> dict[str, int]:
+    """Count the stored hashes of each pepper; one that counts none can leave the ring."""
+    counts = select(Password.pepper, func.count()).group_by(Password.pepper)
+    return dict.fromkeys(config.settings().password_peppers.keys, 0) | {
+        pepper: count for pepper, count in db.session.execute(counts)
+    }
+
+
+def _prehash(password: str, pepper: str) -> bytes:
+    """Return 64 ASCII bytes (NFC: NIST SP 800-63B-4 section 3.1.1.2)."""
+    key = config.settings().password_peppers.keys.get(pepper)
+    if key is None:
+        raise WrongPassword  # its pepper was removed from the ring
+    text = unicodedata.normalize("NFC", password).encode()
+    return base64.b64encode(hmac.digest(key, text, "sha384"))
+
+
+def _is_current(stored: Hashed) -> bool:
+    newest = config.settings().password_peppers.active
+    return stored.pepper == newest and _current().is_current(stored.hash)
+
+
+def _current() -> Hasher:
+    settings = config.settings()
+    return _hashers(settings.bcrypt_cost)[settings.password_hasher]
+
+
+def _hasher_of(stored: str) -> Hasher:
+    """Return the hasher of a stored hash; of a foreign one today's, which will not verify it."""
+    hashers = _hashers(config.settings().bcrypt_cost).values()
+    return next((hasher for hasher in hashers if hasher.understands(stored)), _current())
+
+
+@cache
+def _hashers(bcrypt_cost: int) -> dict[str, Hasher]:
+    pieces = shelf.load(SHELF, shelf.names(SHELF))
+    return {name: piece(Costs(bcrypt=bcrypt_cost)) for name, piece in pieces.items()}
