@@ -1,0 +1,1 @@
+"""Roles and permissions: what people may do; imports audit and below."""

@@ -1,0 +1,1 @@
+"""People and their addresses; imports passwords, access, tokens, delivery and below."""

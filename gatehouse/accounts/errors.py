@@ -1,0 +1,37 @@
+"""Why an account is not made or changed."""
+
+from gatehouse.audit import events
+from gatehouse.foundation.errors import Refusal
+from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.tokens.challenges import InvalidCode
+from gatehouse.tokens.errors import TokenRevoked
+
+
+class UsernameTaken(Refusal):
+    """Somebody else has this username."""
+
+    status = 409
+    code = "username_taken"
+    next = "Choose another username."
+
+
+class AccountGone(TokenRevoked):
+    """The account of this token was deleted."""
+
+
+class RegistrationProofFailed(InvalidCode):
+    """The code or the link is wrong, has expired, or was used before."""
+
+    event = events.Registration.PROOF_FAILED
+
+
+class RegistrationPasswordWrong(InvalidCredentials):
+    """The link is right, but this is not the password that was chosen when registering."""
+
+    event = events.Registration.PROOF_FAILED
+
+
+class InvitationFailed(InvalidCode):
+    """The invitation is wrong, has expired, or was used before."""
+
+    event = events.Invitation.FAILED

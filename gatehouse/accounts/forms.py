@@ -1,0 +1,90 @@
+"""The forms of this room: what registers, proves and changes an account."""
+
+from collections.abc import Callable
+from typing import Any
+
+from marshmallow import ValidationError, validate, validates_schema
+
+from gatehouse.accounts import identifiers
+from gatehouse.foundation.fields import Coded, Form, Text
+
+LOCALE = validate.Regexp(
+    r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\Z",
+    error=Coded("invalid", "Write a language tag, such as en or de-AT."),
+)
+
+
+class Identifier(Text):
+    """Text in a canonical form; `read` raises ValueError with a sentence."""
+
+    def __init__(self, read: Callable[[str], Any], longest: int, **kwargs: Any) -> None:
+        super().__init__(longest, **kwargs)
+        self.read = read
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return self.read(text)
+        except ValueError as problem:
+            raise ValidationError(Coded("invalid", str(problem))) from None
+
+
+def _as_written(text: str) -> str:
+    identifiers.username(text)
+    return text
+
+
+def email_field() -> Identifier:
+    """Return a required e-mail address."""
+    about = {"format": "email", "example": "ann@example.com"}
+    return Identifier(identifiers.email, 254, required=True, metadata=about)
+
+
+def new_password() -> Text:
+    """Return a required password; whether it is good enough is the policy's question."""
+    about = {"example": "seven green lanterns", "format": "password"}
+    return Text(1024, required=True, one_line=False, load_only=True, metadata=about)
+
+
+class Register(Form):
+    """Somebody asks for an account."""
+
+    email = email_field()
+    password = new_password()
+    username = Identifier(_as_written, 32, shortest=3, metadata={"example": "ann"})
+    phone = Identifier(identifiers.phone, 32, metadata={"example": "+4915112345678"})
+    name = Text(200)
+    locale = Text(35, validate=LOCALE, metadata={"example": "de-AT"})
+
+
+class VerifyEmail(Form):
+    """Somebody proves an address: by `email` and `code`, or by `token` and `password`."""
+
+    email = Identifier(identifiers.email, 254, metadata={"format": "email"})
+    code = Text(32, metadata={"example": "12345678"})
+    token = Text(200, metadata={"description": "from the link"})
+    password = Text(1024, one_line=False, load_only=True, metadata={"format": "password"})
+
+    @validates_schema
+    def one_way(self, form: dict[str, Any], **_: Any) -> None:
+        """Ask for one of the two ways, whole."""
+        if form.keys() in ({"email", "code"}, {"token", "password"}):
+            return
+        sentence = "Send email and code, or token and password."
+        raise ValidationError(Coded("one_way", sentence))
+
+
+class AcceptInvitation(Form):
+    """Somebody accepts an invitation."""
+
+    token = Text(200, required=True)
+    password = new_password()
+
+
+class Profile(Form):
+    """What a person may change; null empties a field."""
+
+    name = Text(200, allow_none=True)
+    username = Identifier(_as_written, 32, shortest=3, allow_none=True)
+    phone = Identifier(identifiers.phone, 32, allow_none=True)
+    locale = Text(35, allow_none=True, validate=LOCALE)

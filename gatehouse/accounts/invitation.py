@@ -1,0 +1,92 @@
+"""An operator lets somebody in: an address, a role, and a link that works once."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+
+import config
+from gatehouse.access import service as access
+from gatehouse.accounts import registration, service
+from gatehouse.accounts.errors import InvitationFailed
+from gatehouse.accounts.identifiers import Email
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.delivery import outbox
+from gatehouse.foundation import clock
+from gatehouse.foundation.database import release, writing
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.passwords import service as passwords
+from gatehouse.tokens import challenges
+from models import Challenge
+
+PURPOSE = "invite"
+LIFETIME = timedelta(days=3)
+
+
+@dataclass(frozen=True)
+class PendingInvitation:
+    """What the page of the link tells about the invitation."""
+
+    email: str
+    asked_at: datetime
+
+
+def send(email: Email, role: str, visitor: Visitor) -> str:
+    """Write an invitation and its mail; return the link. A newer one voids the older ones.
+
+    Raises:
+        LookupError: the address has an account, or there is no such role.
+    """
+    with writing():
+        if service.by_email(email.canonical):
+            raise LookupError(f"{email.address} has an account already.")
+        if not access.exists(role):
+            raise LookupError(f"There is no role {role!r}; there are {', '.join(access.names())}.")
+        challenges.forget(PURPOSE, email.canonical)
+        data = {"email": email.address, "role": role}
+        secrets = challenges.create(PURPOSE, email.canonical, data, LIFETIME)
+        link = f"{config.settings().public_url}/accept-invitation/{secrets.id}#{secrets.token}"
+        expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
+        outbox.put(email.address, "invitation", {"link": link, "role": role, "expires": expires})
+        record(events.Invitation.SENT, visitor, role=role)
+    return link
+
+
+def describe(challenge_id: UUID) -> PendingInvitation | None:
+    """Return whom an invitation is for, if it can still be accepted."""
+    row = challenges.by_id(PURPOSE, challenge_id)
+    return PendingInvitation(challenges.open_data(row)["email"], row.created_at) if row else None
+
+
+def accept(token: str, password: str, visitor: Visitor) -> None:
+    """Make the account of an invitation, with this password.
+
+    Raises:
+        InvitationFailed: the token is wrong, has expired, or was used before.
+        ValidationFailed: the password is not good enough; the invitation stays good.
+    """
+    row = challenges.by_token(PURPOSE, token)
+    if row is None:
+        raise InvitationFailed
+    passwords.require_good(password, [challenges.open_data(row)["email"]])
+    release()
+    hashed = passwords.hash_new(password)
+    try:
+        with writing():
+            _make_account(row, hashed, visitor)
+    except (IntegrityError, challenges.InvalidCode):
+        raise InvitationFailed from None
+
+
+def _make_account(row: Challenge, hashed: passwords.Hashed, visitor: Visitor) -> None:
+    data = challenges.open_data(row)
+    email = Email(data["email"], data["email"].lower())
+    challenges.consume(row.id)
+    challenges.forget(registration.PURPOSE, email.canonical)
+    user = service.create(email, {})
+    user.email_verified_at = clock.now()
+    passwords.store(user.id, hashed)
+    access.grant(user.id, data["role"])
+    record(events.Invitation.ACCEPTED, visitor, user_id=user.id, role=data["role"])

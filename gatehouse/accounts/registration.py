@@ -1,0 +1,170 @@
+"""From asking for an account to having one.
+
+An unproven registration is no account but a challenge: it holds the address, the hash of the
+password and the profile. Its code, typed where one registered, or its link with the password,
+activates exactly that row; so nobody can prepare an account for somebody else. Known and unknown
+addresses get the same answer after the same work.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+
+import config
+from gatehouse.accounts import service
+from gatehouse.accounts.errors import RegistrationPasswordWrong, RegistrationProofFailed
+from gatehouse.accounts.identifiers import Email
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.delivery import outbox
+from gatehouse.foundation import clock
+from gatehouse.foundation.database import db, release, take_turns, writing
+from gatehouse.foundation.device import device_name
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.passwords import service as passwords
+from gatehouse.passwords.hasher import WrongPassword
+from gatehouse.tokens import challenges
+from models import Challenge, User
+
+PURPOSE = "register"
+LIFETIME = timedelta(hours=24)  # NIST SP 800-63B-4 section 4.2.1.2: at most 24 hours by mail
+MAILS_PER_HOUR = 3
+PROFILE = ("username", "phone", "name", "locale")
+
+
+@dataclass(frozen=True)
+class PendingRegistration:
+    """What the page of the link tells about the registration it would activate."""
+
+    email: str
+    asked_at: datetime
+    address: str
+    device: str
+
+
+def ask(form: dict[str, Any], visitor: Visitor) -> None:
+    """Ask for an account: `form` has `email` (Email), `password` and perhaps the profile's fields.
+
+    Raises:
+        ValidationFailed: the password is not good enough.
+        UsernameTaken: usernames are public.
+    """
+    email: Email = form["email"]
+    personal = [email.address, *(form.get(field) for field in PROFILE)]
+    passwords.require_good(form["password"], personal)
+    service.require_free(form.get("username"))
+    release()
+    hashed = passwords.hash_new(form["password"])
+    with writing():
+        take_turns(f"registration:{email.canonical}")
+        _write(form | {"hash": hashed.hash, "pepper": hashed.pepper}, visitor)
+
+
+def describe(challenge_id: UUID) -> PendingRegistration | None:
+    """Return when and from where a registration was asked, if it still can be proved."""
+    row = challenges.by_id(PURPOSE, challenge_id)
+    if row is None:
+        return None
+    data = challenges.open_data(row)
+    return PendingRegistration(data["email"], row.created_at, data["address"], data["device"])
+
+
+def prove_by_code(email: Email, code: str, visitor: Visitor) -> None:
+    """Activate the registration that this code was mailed for.
+
+    Raises:
+        RegistrationProofFailed: there is none, or the guesses are used up.
+        UsernameTaken: somebody took the username meanwhile.
+    """
+    try:
+        row = challenges.guess_code(PURPOSE, email.canonical, code)
+    except challenges.InvalidCode:
+        raise RegistrationProofFailed from None
+    _activate(row, visitor)
+
+
+def prove_by_link(token: str, password: str, visitor: Visitor) -> None:
+    """Activate the registration of this link; only who asked for it knows the password.
+
+    Raises:
+        RegistrationProofFailed: the link is wrong or stale.
+        RegistrationPasswordWrong: the link is right, the password is not.
+        UsernameTaken: somebody took the username meanwhile.
+    """
+    try:
+        row = challenges.guess_with_token(PURPOSE, token)
+        data = challenges.open_data(row)
+        release()
+        passwords.verify(passwords.Hashed(data["hash"], data["pepper"]), password)
+    except challenges.InvalidCode:
+        raise RegistrationProofFailed from None
+    except WrongPassword:
+        raise RegistrationPasswordWrong from None
+    _activate(row, visitor)
+
+
+def _write(form: dict[str, Any], visitor: Visitor) -> None:
+    """Write the challenge and its mail, or the mail that says there is an account."""
+    email: Email = form["email"]
+    if outbox.written_since(email.canonical, clock.now() - timedelta(hours=1)) >= MAILS_PER_HOUR:
+        record(events.Registration.MAIL_WITHHELD, visitor)
+        return
+    known = service.by_email(email.canonical)
+    if known:
+        outbox.put(email.address, "address_known", _circumstances(visitor))
+        record(events.Registration.ADDRESS_KNOWN, visitor, user_id=known.id)
+        return
+    data = {key: form[key] for key in (*PROFILE, "hash", "pepper") if key in form}
+    data |= {"email": email.address, "address": visitor.address}
+    data |= {"device": device_name(visitor.user_agent)}
+    secrets = challenges.create(PURPOSE, email.canonical, data, LIFETIME)
+    outbox.put(email.address, "verify_email", _letter(secrets, visitor))
+    record(events.Registration.REQUESTED, visitor)
+    if config.settings().unsafe_allow_unverified_email:
+        _make_account(data)
+
+
+def _letter(secrets: challenges.Secrets, visitor: Visitor) -> dict[str, Any]:
+    link = f"{config.settings().public_url}/verify-email/{secrets.id}#{secrets.token}"
+    expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
+    return {"code": secrets.code, "link": link, "expires": expires} | _circumstances(visitor)
+
+
+def _circumstances(visitor: Visitor) -> dict[str, Any]:
+    """When and from where somebody asked; `asked`, `address` and `device`."""
+    asked = f"{clock.now():%d %B %Y, %H:%M} UTC"
+    device = device_name(visitor.user_agent)
+    return {"asked": asked, "address": visitor.address, "device": device}
+
+
+def _activate(row: Challenge, visitor: Visitor) -> None:
+    data = challenges.open_data(row)
+    canonical = data["email"].lower()
+    try:
+        with writing():
+            challenges.consume(row.id)
+            challenges.forget(PURPOSE, canonical)
+            user = _unverified(canonical) or _make_account(data)
+            user.email_verified_at = clock.now()
+            record(events.Registration.VERIFIED, visitor, user_id=user.id)
+    except (IntegrityError, challenges.InvalidCode):
+        raise RegistrationProofFailed from None
+
+
+def _unverified(canonical: str) -> User | None:
+    """Return the account that GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL made at once, if it did."""
+    user = service.by_email(canonical)
+    if user and user.email_verified_at:
+        raise RegistrationProofFailed
+    return user
+
+
+def _make_account(data: dict[str, Any]) -> User:
+    email = Email(data["email"], data["email"].lower())
+    user = service.create(email, data)
+    passwords.store(user.id, passwords.Hashed(data["hash"], data["pepper"]))
+    db.session.flush()
+    return user

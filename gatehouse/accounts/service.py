@@ -1,0 +1,139 @@
+"""Looking people up, making accounts, and changing what people may change themselves."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from gatehouse.access import service as access
+from gatehouse.accounts import identifiers
+from gatehouse.accounts.errors import AccountGone, UsernameTaken
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.foundation import crypto
+from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.visitor import Visitor
+from models import User
+
+
+def get(user_id: UUID) -> User | None:
+    """Read an account by its id."""
+    return db.session.get(User, user_id)
+
+
+def find(identifier: str) -> User | None:
+    """Find an account by e-mail address, phone number or username; each spelling has one meaning.
+
+    A phone number means whoever proved it, else the first account that named it.
+    """
+    try:
+        if "@" in identifier:
+            return by_email(identifiers.email(identifier).canonical)
+        if identifier.startswith("+"):
+            return _by_phone(identifiers.phone(identifier))
+        return _by_username(identifiers.username(identifier))
+    except ValueError:
+        return None
+
+
+def by_email(canonical: str) -> User | None:
+    """Find the account with this address."""
+    return db.session.scalar(select(User).where(User.email_canonical == canonical))
+
+
+def require_free(username: str | None, owner: UUID | None = None) -> None:
+    """Return if nobody else has the username.
+
+    Raises:
+        UsernameTaken: somebody has.
+    """
+    holder = _by_username(username.lower()) if username else None
+    if holder and holder.id != owner:
+        raise UsernameTaken
+
+
+def create(email: identifiers.Email, profile: dict[str, Any]) -> User:
+    """Write a new account in the current transaction; `profile` as in the registration form.
+
+    Raises:
+        UsernameTaken: somebody was quicker.
+        IntegrityError: the address has an account.
+    """
+    user = User(id=crypto.new_id(), email=email.address, email_canonical=email.canonical)
+    _fill(user, profile)
+    db.session.add(user)
+    _flush()
+    return user
+
+
+def change_profile(user_id: UUID, changes: dict[str, Any], visitor: Visitor) -> User:
+    """Change name, username, locale or phone; null empties a field.
+
+    Raises:
+        UsernameTaken: somebody else has it.
+    """
+    with writing():
+        user = db.session.get_one(User, user_id)
+        require_free(changes.get("username"), owner=user_id)
+        _fill(user, changes)
+        record(events.Account.PROFILE_CHANGED, visitor, user_id=user_id, fields=sorted(changes))
+        _flush()
+    return user
+
+
+def profile_of(user_id: UUID) -> dict[str, Any]:
+    """Return what a person is told about their account.
+
+    Raises:
+        AccountGone: the account was deleted while its tokens lived.
+    """
+    user = get(user_id)
+    if user is None:
+        raise AccountGone
+    return profile(user)
+
+
+def profile(user: User) -> dict[str, Any]:
+    """Return what a person is told about their account (the schema `User`)."""
+    return {
+        "id": str(user.id),
+        "email": user.email,
+        "email_verified": user.email_verified_at is not None,
+        "username": user.username,
+        "phone": user.phone,
+        "phone_verified": user.phone_verified_at is not None,
+        "name": user.name,
+        "locale": user.locale,
+        "roles": access.roles_of(user.id),
+        "created_at": user.created_at,
+    }
+
+
+def _fill(user: User, values: dict[str, Any]) -> None:
+    for field in ("name", "locale", "phone"):
+        if field in values:
+            setattr(user, field, values[field])
+    if "username" in values:
+        user.username = values["username"]
+        user.username_canonical = user.username.lower() if user.username else None
+
+
+def _flush() -> None:
+    """Write; the unique index has the last word on usernames."""
+    try:
+        db.session.flush()
+    except IntegrityError as conflict:
+        if "username" in str(conflict.orig):
+            raise UsernameTaken from None
+        raise
+
+
+def _by_phone(number: str) -> User | None:
+    rows = select(User).where(User.phone == number)
+    proven_first = rows.order_by(User.phone_verified_at.is_(None), User.created_at)
+    return db.session.scalar(proven_first.limit(1))
+
+
+def _by_username(canonical: str) -> User | None:
+    return db.session.scalar(select(User).where(User.username_canonical == canonical))

@@ -1,0 +1,1 @@
+"""The shelf of delivery channels; each file holds one `piece`."""

@@ -1,0 +1,107 @@
+"""The outbox: messages are rows, written in the transaction of their reason.
+
+Payloads are sealed, for they hold codes and links.
+"""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+
+from gatehouse.delivery import templates
+from gatehouse.delivery.message import Message
+from gatehouse.foundation import clock, crypto
+from gatehouse.foundation.database import db
+from models import OutboxMessage
+
+
+def put(recipient: str, template: str, variables: dict[str, Any]) -> None:
+    """Write a mail to the outbox; `variables` are what the template shows, as plain text."""
+    row = OutboxMessage(id=crypto.new_id(), channel="email", recipient=recipient, template=template)
+    rendered = templates.render(template, variables)
+    payload = json.dumps(rendered | {"variables": variables}).encode()
+    row.payload = crypto.seal(payload, _place(row.id))
+    db.session.add(row)
+
+
+def written_since(recipient: str, since: datetime) -> int:
+    """Count the messages to an address, whatever became of them."""
+    mails = select(func.count()).select_from(OutboxMessage)
+    return (
+        db.session.scalar(
+            mails.where(OutboxMessage.recipient == recipient, OutboxMessage.created_at > since)
+        )
+        or 0
+    )
+
+
+def read(to: str | None = None) -> list[dict[str, Any]]:
+    """Return what was written, newest first, for the developer's mailbox."""
+    rows = select(OutboxMessage).order_by(OutboxMessage.created_at.desc(), OutboxMessage.id.desc())
+    if to is not None:
+        rows = rows.where(func.lower(OutboxMessage.recipient) == to.lower())
+    return [_shown(row) for row in db.session.scalars(rows)]
+
+
+def clear() -> None:
+    """Forget all messages."""
+    db.session.execute(delete(OutboxMessage))
+
+
+def claim(lease: timedelta, most: int) -> list[Message]:
+    """Take unsent messages that are due, so that no other worker has them before the lease ends."""
+    now = clock.now()
+    due = (
+        select(OutboxMessage)
+        .where(OutboxMessage.sent_at.is_(None), OutboxMessage.due_at <= now)
+        .where((OutboxMessage.leased_until.is_(None)) | (OutboxMessage.leased_until < now))
+        .order_by(OutboxMessage.due_at)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    rows = db.session.scalars(due).all()
+    for row in rows:
+        row.leased_until, row.attempts = now + lease, row.attempts + 1
+    return [_message(row) for row in rows]
+
+
+def waiting() -> bool:
+    """Tell whether a message is due, without taking any lock."""
+    due = select(OutboxMessage.id).where(
+        OutboxMessage.sent_at.is_(None), OutboxMessage.due_at <= clock.now()
+    )
+    return db.session.scalar(due.limit(1)) is not None
+
+
+def mark_sent(message_id: UUID) -> None:
+    """Note that a message was handed over."""
+    if row := db.session.get(OutboxMessage, message_id):
+        row.sent_at, row.leased_until = clock.now(), None
+
+
+def mark_failed(message_id: UUID) -> None:
+    """Let a message wait, each time twice as long, an hour at most."""
+    if row := db.session.get(OutboxMessage, message_id):
+        row.due_at = clock.now() + min(timedelta(seconds=2**row.attempts), timedelta(hours=1))
+        row.leased_until = None
+
+
+def _place(message_id: UUID) -> str:
+    return f"outbox.payload:{message_id}"
+
+
+def _open(row: OutboxMessage) -> dict[str, Any]:
+    payload: dict[str, Any] = json.loads(crypto.unseal(row.payload, _place(row.id)))
+    return payload
+
+
+def _message(row: OutboxMessage) -> Message:
+    payload = _open(row)
+    return Message(row.id, row.recipient, payload["subject"], payload["text"], payload["html"])
+
+
+def _shown(row: OutboxMessage) -> dict[str, Any]:
+    about = {"id": row.id, "channel": row.channel, "to": row.recipient, "template": row.template}
+    return about | _open(row) | {"created_at": row.created_at}

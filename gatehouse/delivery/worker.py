@@ -1,0 +1,70 @@
+"""Carries messages from the outbox to a channel: a thread in each worker of the server.
+
+A message is claimed with a lease and marked when it is handed over; a worker that dies in between
+lets another one try again, so a message arrives at least once.
+"""
+
+import threading
+from datetime import timedelta
+
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from gatehouse.delivery import outbox
+from gatehouse.delivery.channel import Channel
+from gatehouse.delivery.message import DeliveryFailed, Message
+from gatehouse.foundation import shelf
+from gatehouse.foundation.database import db, release, writing
+from gatehouse.foundation.logs import log
+
+INTERVAL = 0.3
+LEASE = timedelta(seconds=60)
+BATCH = 20
+
+
+def start(app: Flask) -> threading.Thread:
+    """Deliver in the background, through the channel that development has."""
+    channel: Channel = shelf.load("gatehouse.delivery.channels", ["console"])["console"]
+    thread = threading.Thread(target=_work, args=(app, channel), name="delivery", daemon=True)
+    thread.start()
+    return thread
+
+
+def deliver_due(channel: Channel) -> int:
+    """Deliver the messages that are due, and return how many were taken."""
+    if not outbox.waiting():
+        return 0
+    with writing():
+        messages = outbox.claim(LEASE, BATCH)
+    db.session.commit()
+    release()
+    for message in messages:
+        _deliver(channel, message)
+    return len(messages)
+
+
+def _deliver(channel: Channel, message: Message) -> None:
+    try:
+        channel.send(message)
+        settle = outbox.mark_sent
+    except DeliveryFailed as problem:
+        log().warning("A message was not handed over.", message=message.id, reason=str(problem))
+        settle = outbox.mark_failed
+    with writing():
+        settle(message.id)
+    db.session.commit()
+
+
+def _work(app: Flask, channel: Channel) -> None:
+    pause = threading.Event()
+    while True:
+        with app.app_context():
+            _try_to_deliver(channel)
+        pause.wait(INTERVAL)
+
+
+def _try_to_deliver(channel: Channel) -> None:
+    try:
+        deliver_due(channel)
+    except SQLAlchemyError as problem:
+        log().warning("The outbox cannot be read.", reason=type(problem).__name__)

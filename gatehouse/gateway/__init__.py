@@ -1,0 +1,1 @@
+"""Tells gateways whether a request may pass and whose it is; imports sessions and below."""

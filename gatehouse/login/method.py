@@ -1,0 +1,34 @@
+"""The contract of a login method."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from marshmallow import Schema
+
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.passwords.service import Hashed
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a method established: whose account, and how (RFC 8176 values)."""
+
+    user_id: UUID
+    amr: tuple[str, ...]
+    upgrade: tuple[Hashed, Hashed] | None = None
+    """The stored password hash and a fresh one, where the stored one is stale."""
+
+
+class Method(Protocol):
+    """A way to prove who one is."""
+
+    schema: type[Schema]
+
+    def prove(self, form: dict[str, Any], visitor: Visitor) -> Proof:
+        """Return whose account it is, and take the same time for unknown ones.
+
+        Raises:
+            Refusal: nothing was proved.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The shelf of login methods; each file holds one `piece`."""

@@ -1,0 +1,41 @@
+"""The funnel: every first factor ends in `finish`, the only place where a session is opened."""
+
+from typing import Any
+
+from gatehouse.accounts import service as accounts
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.foundation import shelf
+from gatehouse.foundation.database import writing
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.login import gates
+from gatehouse.login.method import Method, Proof
+from gatehouse.passwords import service as passwords
+from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.sessions import service as sessions
+
+METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password"])
+
+
+def begin(method: str, form: dict[str, Any], visitor: Visitor) -> sessions.Tokens:
+    """Prove by a method, pass the gates, and sign in.
+
+    Raises:
+        InvalidCredentials: nothing was proved.
+        AccountDisabled, EmailUnverified: a gate stayed shut.
+    """
+    return finish(METHODS[method].prove(form, visitor), visitor)
+
+
+def finish(proof: Proof, visitor: Visitor) -> sessions.Tokens:
+    """Open the session of somebody who has proved who they are, in one write transaction."""
+    with writing():
+        user = accounts.get(proof.user_id)
+        if user is None:  # deleted while the password was hashed
+            raise InvalidCredentials
+        gates.pass_all(user)
+        if proof.upgrade and passwords.replace(user.id, *proof.upgrade):
+            record(events.Account.PASSWORD_UPGRADED, visitor, user_id=user.id)
+        tokens = sessions.open_session(user, proof.amr, visitor)
+        record(events.Login.SUCCEEDED, visitor, user_id=user.id, amr=list(proof.amr))
+    return tokens

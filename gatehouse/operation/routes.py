@@ -1,0 +1,72 @@
+"""Health and metrics."""
+
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Blueprint, Response, current_app, jsonify
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+import config
+from gatehouse.foundation import crypto, metrics
+from gatehouse.foundation.database import db
+from gatehouse.foundation.errors import NotFound, ServiceUnavailable
+from gatehouse.sessions.guards import bearer
+from gatehouse.tokens import watch
+from gatehouse.tokens.errors import TokenInvalid
+
+operation = Blueprint("operation", __name__)
+
+
+@operation.get("/health/live")
+def live() -> Response:
+    """Answer that the process runs; it asks nobody."""
+    return jsonify(status="alive")
+
+
+@operation.get("/health/ready")
+def ready() -> tuple[Response, int]:
+    """Answer whether requests can be served: 503 names what is missing."""
+    checks = {"database": _database(), "migrations": _migrations(), "keys": _keys()}
+    missing = [name for name, well in checks.items() if not well]
+    answer = jsonify(status="not_ready" if missing else "ready", missing=missing)
+    return answer, 503 if missing else 200
+
+
+@operation.get("/metrics")
+def show_metrics() -> Response:
+    """Answer the metrics of all workers to whoever has the token; open in development."""
+    settings = config.settings()
+    if settings.metrics_token:
+        if not crypto.equal(bearer(), settings.metrics_token):
+            raise TokenInvalid
+    elif not settings.development:
+        raise NotFound
+    return metrics.exposition()
+
+
+def _database() -> bool:
+    try:
+        return bool(db.session.scalar(text("SELECT 1")))
+    except SQLAlchemyError:
+        db.session.rollback()
+        return False
+
+
+def _migrations() -> bool:
+    """Tell whether the database has the tables that this version needs."""
+    script = ScriptDirectory.from_config(current_app.extensions["migrate"].migrate.get_config())
+    try:
+        context = MigrationContext.configure(db.session.connection())
+        return bool(context.get_current_revision() == script.get_current_head())
+    except SQLAlchemyError:
+        db.session.rollback()
+        return False
+
+
+def _keys() -> bool:
+    """Tell whether tokens can be signed, verified and revoked."""
+    try:
+        return bool(watch.up_to_date().keys().active)
+    except (ServiceUnavailable, SQLAlchemyError):
+        db.session.rollback()
+        return False

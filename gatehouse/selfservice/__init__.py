@@ -1,0 +1,1 @@
+"""What people change themselves where sessions and factors are touched too; imports sessions."""

@@ -1,0 +1,45 @@
+"""Changing one's password."""
+
+from uuid import UUID
+
+from gatehouse.accounts import service as accounts
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.foundation.database import release, writing
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.passwords import service as passwords
+from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.passwords.hasher import WrongPassword
+from gatehouse.sessions import service as sessions
+from gatehouse.tokens.service import AccessToken
+
+
+class CurrentPasswordWrong(InvalidCredentials):
+    """The current password is wrong."""
+
+    event = events.Account.PASSWORD_CHANGE_FAILED
+
+
+def change(caller: AccessToken, current: str, new: str, visitor: Visitor) -> None:
+    """Replace the caller's password and end their other sessions.
+
+    Raises:
+        CurrentPasswordWrong: it was changed, or is another one.
+        ValidationFailed: the new password is not good enough.
+    """
+    user_id = UUID(caller.sub)
+    user, stored = accounts.get(user_id), passwords.of(user_id)
+    personal = [user.email, user.username, user.name] if user else []
+    release()
+    try:
+        passwords.verify(stored, current)
+    except WrongPassword:
+        raise CurrentPasswordWrong(user_id=user_id) from None
+    passwords.require_good(new, personal)
+    fresh = passwords.hash_new(new)
+    with writing():
+        if stored is None or not passwords.replace(user_id, stored, fresh):
+            raise CurrentPasswordWrong(user_id=user_id)  # changed while we were hashing
+        passwords.store(user_id, fresh)  # notes when
+        sessions.end_all(user_id, "password_changed", visitor, keep=UUID(caller.sid))
+        record(events.Account.PASSWORD_CHANGED, visitor, user_id=user_id)

@@ -1,0 +1,1 @@
+"""Sessions: opened in one place, refreshed, listed, ended; imports accounts and below."""

@@ -1,0 +1,72 @@
+"""The door of the room: my sessions."""
+
+from typing import Any
+from uuid import UUID
+
+from marshmallow import Schema, fields
+
+from gatehouse.foundation import cursor
+from gatehouse.foundation.api import Blueprint
+from gatehouse.foundation.database import db
+from gatehouse.foundation.device import device_name
+from gatehouse.foundation.errors import NotFound
+from gatehouse.foundation.visitor import visitor
+from gatehouse.sessions import service as sessions
+from gatehouse.sessions.guards import signed_in
+from gatehouse.tokens.service import AccessToken
+from models import Session
+from schemas import Moment, PageQuery, page_of
+
+routes = Blueprint("sessions", __name__, url_prefix="/auth/sessions", description="My sessions")
+MOMENT = {"type": "string", "format": "date-time"}
+
+
+class SessionItem(Schema):
+    """A session of mine."""
+
+    id = fields.String(required=True, metadata={"format": "uuid"})
+    created_at = Moment(required=True, metadata=MOMENT)
+    last_seen_at = Moment(required=True, metadata=MOMENT)
+    expires_at = Moment(required=True, metadata=MOMENT)
+    address = fields.String(required=True)
+    device = fields.String(required=True, metadata={"example": "Firefox on Linux"})
+    amr = fields.List(fields.String(), required=True)
+    current = fields.Boolean(required=True)
+
+
+@routes.get("")
+@signed_in
+@routes.arguments(PageQuery, location="query")
+@routes.response(200, page_of(SessionItem))
+def list_sessions(caller: AccessToken, query: dict[str, Any]) -> dict[str, Any]:
+    """List my sessions that go on, newest first."""
+    rows = sessions.live(UUID(caller.sub))
+    if "cursor" in query:
+        after = cursor.unseal(f"sessions:{caller.sub}", query["cursor"])
+        rows = [row for row in rows if row.id < after]
+    page, rest = rows[: query["limit"]], rows[query["limit"] :]
+    following = cursor.seal(f"sessions:{caller.sub}", page[-1].id) if rest else None
+    return {"items": [_item(row, caller) for row in page], "next_cursor": following}
+
+
+@routes.delete("/<uuid:session_id>")
+@signed_in
+@routes.response(204)
+@routes.refuses(NotFound)
+def end_session(caller: AccessToken, session_id: UUID) -> None:
+    """End one of my sessions; its access tokens die within a second everywhere."""
+    sessions.end_own(UUID(caller.sub), session_id, visitor())
+    db.session.commit()
+
+
+def _item(row: Session, caller: AccessToken) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "created_at": row.created_at,
+        "last_seen_at": row.last_seen_at,
+        "expires_at": row.expires_at,
+        "address": row.address,
+        "device": device_name(row.user_agent),
+        "amr": row.amr,
+        "current": str(row.id) == caller.sid,
+    }

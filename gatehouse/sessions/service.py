@@ -1,0 +1,187 @@
+"""Sessions: open, refresh, detect reuse, list, end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select
+
+import config
+from gatehouse.accounts import service as accounts
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.foundation import clock, crypto
+from gatehouse.foundation.database import db, take_turns, writing
+from gatehouse.foundation.errors import NotFound
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
+from gatehouse.tokens import revocation
+from gatehouse.tokens import service as tokens
+from models import RefreshToken, Session, User
+
+MOST = 50
+"""Sessions of one person; the oldest makes room."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a client gets: an access token, the session's refresh token, and who signed in."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    user: dict[str, Any]
+
+
+def open_session(user: User, amr: Sequence[str], visitor: Visitor) -> Tokens:
+    """Open a session in the current transaction. Only `login.service` may: it asks the gates."""
+    take_turns(f"sessions:{user.id}")
+    _make_room(user.id, visitor)
+    now, settings = clock.now(), config.settings()
+    session = Session(id=crypto.new_id(), user_id=user.id, amr=list(amr), acr="aal1")
+    session.created_at = session.authenticated_at = session.last_seen_at = now
+    session.expires_at = now + settings.session_lifetime
+    session.address, session.user_agent = visitor.address, visitor.user_agent
+    db.session.add(session)
+    return _answer(session, _issue(session, now), user)
+
+
+def refresh(encoded: str, visitor: Visitor) -> Tokens:
+    """Exchange a refresh token for its child.
+
+    Presented twice within the grace it yields the session's current token again, so that tabs and
+    lost answers log nobody out; any later second use is theft (RFC 9700 section 4.14.2).
+
+    Raises:
+        SessionEnded: the session was ended, or has reached a limit.
+        RefreshTokenReused: the token was used before; the session is ended.
+    """
+    token = tokens.verify_refresh(encoded)
+    session_id, now = UUID(token.sid), clock.now()
+    with writing():
+        session = db.session.get(Session, session_id, with_for_update=True)
+        user = accounts.get(UUID(token.sub))
+        if session is None or user is None or user.disabled_at or not _alive(session, now):
+            raise SessionEnded(session_id=session_id)
+        session.last_seen_at, session.address = now, visitor.address
+        session.user_agent = visitor.user_agent
+        current = _successor(session, UUID(token.jti), now, visitor)
+    return _answer(session, current, user)
+
+
+def live(user_id: UUID) -> list[Session]:
+    """Return the person's sessions that go on, newest first."""
+    rows = select(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))
+    now = clock.now()
+    rows = rows.where(Session.expires_at > now, Session.idle_at > now)
+    return list(db.session.scalars(rows.order_by(Session.id.desc())))
+
+
+def end(session_id: UUID, reason: str, visitor: Visitor) -> None:
+    """End a session in the current transaction: all its tokens are dead."""
+    session = db.session.get(Session, session_id, with_for_update=True)
+    if session is None or session.ended_at:
+        return
+    session.ended_at, session.end_reason = clock.now(), reason
+    db.session.execute(delete(RefreshToken).where(RefreshToken.session_id == session_id))
+    revocation.revoke(session_id)
+    about = {"user_id": session.user_id, "session_id": session_id}
+    record(events.Session.ENDED, visitor, **about, reason=reason)
+
+
+def end_own(user_id: UUID, session_id: UUID, visitor: Visitor) -> None:
+    """End one of the person's own sessions.
+
+    Raises:
+        NotFound: there is none of this id, or it is somebody else's.
+    """
+    with writing():
+        if session_id not in [session.id for session in live(user_id)]:
+            raise NotFound
+        end(session_id, "ended_by_user", visitor)
+
+
+def end_all(user_id: UUID, reason: str, visitor: Visitor, keep: UUID | None = None) -> None:
+    """End the person's sessions, in the current transaction, but for the one to keep."""
+    for session in live(user_id):
+        if session.id != keep:
+            end(session.id, reason, visitor)
+
+
+def purge(before: datetime) -> None:
+    """Delete the sessions that ended, or would have ended, before a moment."""
+    over = (Session.expires_at < before) | (Session.ended_at < before)
+    db.session.execute(delete(Session).where(over))
+
+
+def _make_room(user_id: UUID, visitor: Visitor) -> None:
+    for session in live(user_id)[MOST - 1 :]:
+        end(session.id, "too_many_sessions", visitor)
+
+
+def _alive(session: Session, now: datetime) -> bool:
+    return session.ended_at is None and now < session.idle_at and now < session.expires_at
+
+
+def _successor(session: Session, jti: UUID, now: datetime, visitor: Visitor) -> RefreshToken:
+    """Return the token that the client shall have from now on; the session's row is locked."""
+    grace = config.settings().refresh_grace
+    about = {"user_id": session.user_id, "session_id": session.id}
+    presented = db.session.get(RefreshToken, jti)
+    if presented is None or (presented.used_at and now - presented.used_at >= grace):
+        theft = partial(_end_stolen, session.id, visitor)
+        raise RefreshTokenReused(session.user_id, session.id, theft)
+    if presented.used_at:
+        record(events.Session.REPEATED, visitor, **about)
+        return _current(session)
+    presented.used_at = now
+    used_up = (RefreshToken.session_id == session.id) & (RefreshToken.used_at <= now - grace)
+    db.session.execute(delete(RefreshToken).where(used_up, RefreshToken.id != jti))
+    record(events.Session.REFRESHED, visitor, **about)
+    return _issue(session, now)
+
+
+def _end_stolen(session_id: UUID, visitor: Visitor) -> None:
+    with writing():
+        end(session_id, "refresh_token_reused", visitor)
+
+
+def _current(session: Session) -> RefreshToken:
+    unused = RefreshToken.used_at.is_(None)
+    rows = select(RefreshToken).where(RefreshToken.session_id == session.id, unused)
+    return db.session.scalars(rows).one()
+
+
+def _issue(session: Session, now: datetime) -> RefreshToken:
+    """Write the session's next refresh token; it lives for the idle limit, within the session."""
+    session.idle_at = min(now + config.settings().session_idle, session.expires_at)
+    db.session.flush()
+    token = RefreshToken(id=crypto.new_id(), session_id=session.id, issued_at=now)
+    token.expires_at = session.idle_at
+    db.session.add(token)
+    return token
+
+
+def _answer(session: Session, current: RefreshToken, user: User) -> Tokens:
+    """Sign the tokens; the access token never outlives its session."""
+    person, now = accounts.profile(user), clock.now()
+    expires_at = min(now + config.settings().access_token_lifetime, session.expires_at)
+    claims = {
+        "sid": str(session.id),
+        "jti": str(crypto.new_id()),
+        "auth_time": int(session.authenticated_at.timestamp()),
+        "amr": session.amr,
+        "acr": session.acr,
+        "roles": person["roles"],
+        "scope": "",
+    }
+    refresh_token = tokens.RefreshToken(person["id"], claims["sid"], str(current.id))
+    return Tokens(
+        access_token=tokens.sign_access(person["id"], claims, expires_at),
+        refresh_token=tokens.sign_refresh(refresh_token, current.issued_at, current.expires_at),
+        expires_in=int((expires_at - now).total_seconds()),
+        user=person,
+    )
