@@ -1,0 +1,95 @@
+"""create_app(): settings, database, blueprints, error answers, commands; wiring, nothing else."""
+
+from typing import Any
+
+import flask_smorest
+from flask import Flask
+from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import config
+from auth_routes import auth
+from gatehouse.cli import keys, passwords, serve, users
+from gatehouse.delivery import worker as delivery
+from gatehouse.foundation import headers, intake, limits, logs, metrics
+from gatehouse.foundation.database import db, engine_options
+from gatehouse.foundation.json import StrictJSON
+from gatehouse.gateway.routes import gateway
+from gatehouse.operation import answers, housekeeping
+from gatehouse.operation.routes import operation
+from gatehouse.pages.mailbox import mailbox
+from gatehouse.pages.routes import pages
+from gatehouse.selfservice.routes import routes as selfservice
+from gatehouse.sessions.routes import routes as sessions
+from gatehouse.tokens import extension, watch
+from gatehouse.tokens.routes import tokens
+
+DESCRIPTION = "Registers people, logs them in, and tells other services who they are."
+
+
+def create_app(settings: config.Settings | None = None) -> Flask:
+    """Return the application; without settings they are read from the environment."""
+    logs.set_up()
+    app = Flask("gatehouse", root_path=str(config.ROOT), static_folder=None)
+    app.extensions["gatehouse.settings"] = settings or config.read_environment()
+    app.json = StrictJSON(app)
+    with app.app_context():
+        _connect_database(app)
+        _set_up_http(app)
+        extension.set_up(app)
+        _open_doors(app)
+    for commands in (serve.serve, keys.keys, users.users, passwords.passwords):
+        app.cli.add_command(commands)
+    return app
+
+
+def create_worker() -> Flask:
+    """Return the application with the threads that a worker of the server has."""
+    app = create_app()
+    watch.start(app)
+    housekeeping.start(app)
+    if config.settings_of(app).development:
+        delivery.start(app)
+    return app
+
+
+def _connect_database(app: Flask) -> None:
+    settings = config.settings()
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(
+        settings.database_url, settings.threads
+    )
+    db.init_app(app)
+    Migrate(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=True)
+
+
+def _set_up_http(app: Flask) -> None:
+    hops = config.settings().trusted_hops
+    if hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+    logs.log_requests(app)
+    intake.guard(app)
+    headers.dress(app)
+    metrics.count_requests(app)
+    limits.set_up(app, db.engine)
+
+
+def _open_doors(app: Flask) -> None:
+    app.config.update(
+        API_TITLE="Gatehouse",
+        API_VERSION=config.VERSION,
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+    )
+    bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    about: dict[str, Any] = {"info": {"description": DESCRIPTION}}
+    api = flask_smorest.Api(app, spec_kwargs=about)
+    api.spec.components.security_scheme("bearer", bearer)
+    for documented in (auth, sessions, selfservice):
+        api.register_blueprint(documented)
+    answers.register(app)  # after smorest, whose own answers it replaces
+    for plain in (tokens, gateway, operation, pages):
+        app.register_blueprint(plain)
+    if config.settings().development:
+        app.register_blueprint(mailbox)

@@ -1,0 +1,137 @@
+"""The front desk: register, prove, log in, refresh, log out, me. Parse, call, answer."""
+
+from typing import Any
+from uuid import UUID
+
+from marshmallow import validate
+
+from gatehouse.accounts import invitation, registration
+from gatehouse.accounts import service as accounts
+from gatehouse.accounts.errors import InvitationFailed, RegistrationProofFailed, UsernameTaken
+from gatehouse.accounts.forms import AcceptInvitation, Profile, Register, VerifyEmail
+from gatehouse.foundation.api import Blueprint
+from gatehouse.foundation.database import db
+from gatehouse.foundation.fields import Form, Text
+from gatehouse.foundation.limits import limited
+from gatehouse.foundation.visitor import visitor
+from gatehouse.login import service as login
+from gatehouse.login.gates import AccountDisabled, EmailUnverified
+from gatehouse.login.methods.password import PasswordLogin
+from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.sessions import logout
+from gatehouse.sessions import service as sessions
+from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
+from gatehouse.sessions.guards import bearer_or_none, signed_in
+from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing
+from gatehouse.tokens.service import AccessToken
+from schemas import Status, TokenAnswer, User
+
+auth = Blueprint("auth", __name__, url_prefix="/auth", description="The front desk")
+
+
+@auth.post("/register")
+@limited("register")
+@auth.arguments(Register)
+@auth.response(202, Status)
+@auth.refuses(UsernameTaken)
+def register(form: dict[str, Any]) -> dict[str, str]:
+    """Ask for an account.
+
+    The answer is the same whether or not the address is known; the mail is not.
+    """
+    registration.ask(form, visitor())
+    db.session.commit()
+    return {"status": "verification_required"}
+
+
+@auth.post("/email/verify")
+@limited("verify")
+@auth.arguments(VerifyEmail)
+@auth.response(200, Status)
+@auth.refuses(RegistrationProofFailed, InvalidCredentials, UsernameTaken)
+def verify_email(form: dict[str, Any]) -> dict[str, str]:
+    """Prove an address: `email` and `code`, or the link's `token` and the `password`."""
+    if "token" in form:
+        registration.prove_by_link(form["token"], form["password"], visitor())
+    else:
+        registration.prove_by_code(form["email"], form["code"], visitor())
+    db.session.commit()
+    return {"status": "verified"}
+
+
+@auth.post("/invitation")
+@limited("verify")
+@auth.arguments(AcceptInvitation)
+@auth.response(204)
+@auth.refuses(InvitationFailed)
+def accept_invitation(form: dict[str, Any]) -> None:
+    """Accept an invitation with a password."""
+    invitation.accept(form["token"], form["password"], visitor())
+    db.session.commit()
+
+
+@auth.post("/login")
+@limited("login")
+@auth.arguments(PasswordLogin)
+@auth.response(200, TokenAnswer)
+@auth.refuses(InvalidCredentials, AccountDisabled, EmailUnverified)
+def log_in(form: dict[str, Any]) -> sessions.Tokens:
+    """Log in with a password."""
+    answer = login.begin("password", form, visitor())
+    db.session.commit()
+    return answer
+
+
+class Refresh(Form):
+    """A refresh token."""
+
+    refresh_token = Text(4096, required=True)
+
+
+@auth.post("/refresh")
+@limited("refresh")
+@auth.arguments(Refresh)
+@auth.response(200, TokenAnswer)
+@auth.refuses(TokenInvalid, TokenExpired, SessionEnded, RefreshTokenReused)
+def refresh(form: dict[str, Any]) -> sessions.Tokens:
+    """Exchange a refresh token for its child."""
+    answer = sessions.refresh(form["refresh_token"], visitor())
+    db.session.commit()
+    return answer
+
+
+class Logout(Form):
+    """What to end: this session, the person's others, or all of them."""
+
+    scope = Text(8, load_default="local", validate=validate.OneOf(("local", "others", "global")))
+    refresh_token = Text(4096)
+
+
+@auth.post("/logout")
+@auth.arguments(Logout)
+@auth.response(204)
+@auth.refuses(TokenMissing, TokenInvalid, TokenExpired)
+def log_out(form: dict[str, Any]) -> None:
+    """End the session of the access token, else of the refresh token, or others with it."""
+    logout.log_out(form["scope"], bearer_or_none(), form.get("refresh_token"), visitor())
+    db.session.commit()
+
+
+@auth.get("/me")
+@signed_in
+@auth.response(200, User)
+def me(caller: AccessToken) -> dict[str, Any]:
+    """Read one's own account."""
+    return accounts.profile_of(UUID(caller.sub))
+
+
+@auth.patch("/me")
+@signed_in
+@auth.arguments(Profile)
+@auth.response(200, User)
+@auth.refuses(UsernameTaken)
+def change_me(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
+    """Change name, username, locale or phone; null empties a field."""
+    accounts.change_profile(UUID(caller.sub), form, visitor())
+    db.session.commit()
+    return accounts.profile_of(UUID(caller.sub))

@@ -1,0 +1,1 @@
+"""Commands of the operator: `flask ...`, calling the same services as the routes."""

@@ -1,0 +1,52 @@
+"""`flask keys`: signing keys and the encryption of what is stored."""
+
+import click
+from flask.cli import AppGroup
+
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.foundation import reencryption
+from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.visitor import NOBODY
+from gatehouse.tokens import keys as ring
+
+keys = AppGroup("keys", help="Signing keys, and the encryption of stored secrets.")
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """Show the signing keys: next, active, retiring and gone."""
+    for row, stage in ring.stages():
+        click.echo(f"{stage:<9} {row.algorithm:<6} {row.kid}  made {row.created_at:%Y-%m-%d %H:%M}")
+
+
+@keys.command("rotate")
+def rotate() -> None:
+    """Let the next key sign; the active one retires and verifies on. No restart is needed."""
+    with writing():
+        row = ring.rotate()
+    db.session.commit()
+    click.echo(f"{row.kid} signs from now on; the new next key is published already.")
+
+
+@keys.command("revoke")
+@click.argument("kid")
+def revoke(kid: str) -> None:
+    """Withdraw a key that may be in wrong hands: every token it signed is dead at once."""
+    try:
+        with writing():
+            ring.revoke(kid)
+    except LookupError as problem:
+        raise click.ClickException(str(problem)) from None
+    db.session.commit()
+    click.echo(f"{kid} is withdrawn.")
+
+
+@keys.command("rotate-encryption")
+def rotate_encryption() -> None:
+    """Encrypt all stored secrets with the first key of GATEHOUSE_ENCRYPTION_KEYS."""
+    changed = reencryption.reencrypt_all()
+    with writing():
+        record(events.Key.REENCRYPTED, NOBODY, values=changed)
+    db.session.commit()
+    click.echo(f"{changed} values encrypted anew; the other keys can leave the ring.")

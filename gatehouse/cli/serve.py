@@ -1,0 +1,70 @@
+"""`flask serve`: migrate, make missing signing keys, then become the server."""
+
+import os
+import sys
+import tempfile
+
+import click
+from flask import current_app
+from flask_migrate import upgrade
+from sqlalchemy.exc import SQLAlchemyError
+
+import config
+from gatehouse.foundation.database import db, writing
+from gatehouse.tokens import keys
+
+NEXT_STEPS = """
+Gatehouse listens on {url}   (API reference: {url}/docs, mailbox: {url}/dev/mailbox)
+Try it:
+
+  curl -s {url}/auth/register -H 'Content-Type: application/json' \\
+    -d '{{"email": "ann@example.com", "password": "seven green lanterns"}}'
+"""
+
+
+@click.command("serve")
+def serve() -> None:
+    """Bring the database up to date, then serve until SIGTERM."""
+    settings = config.settings()
+    prepare()
+    if settings.development:
+        click.echo(NEXT_STEPS.format(url=settings.public_url))
+    folder = tempfile.mkdtemp(prefix="gatehouse-metrics-")
+    environment = config.environment_with(PROMETHEUS_MULTIPROC_DIR=folder)
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "granian", *arguments(settings)]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, no input of others
+
+
+def prepare() -> None:
+    """Migrate and make missing keys; many replicas may do it at once."""
+    try:
+        upgrade()
+        with writing():
+            keys.ensure()
+        db.session.commit()
+    except SQLAlchemyError as problem:
+        place = current_app.config["SQLALCHEMY_DATABASE_URI"].partition("@")[2] or "the file"
+        raise click.ClickException(
+            f"The database at {place} does not answer ({type(problem).__name__}):"
+            " check DATABASE_URL and that it runs."
+        ) from None
+
+
+def arguments(settings: config.Settings) -> list[str]:
+    """Return the options of granian; a worker that does not stop in 10 s is killed."""
+    options = {
+        "interface": "wsgi",
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "blocking-threads": settings.threads,
+        "backlog": 1024,
+        "http": "1",
+        "http1-buffer-size": 65_536,
+        "http1-header-read-timeout": 10_000,
+        "workers-kill-timeout": 10,
+        "log-level": "error",
+    }
+    pairs = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    return [*pairs, "--factory", "--no-ws", "--respawn-failed-workers", "app:create_worker"]
