@@ -9,14 +9,16 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
 from auth_routes import auth
-from gatehouse.cli import keys, passwords, serve, users
+from gatehouse.cli import docs, keys, passwords, serve, users
 from gatehouse.delivery import worker as delivery
-from gatehouse.foundation import headers, intake, limits, logs, metrics
+from gatehouse.foundation import intake, limits, logs, metrics
 from gatehouse.foundation.database import db, engine_options
+from gatehouse.foundation.envelope import Envelope
 from gatehouse.foundation.json import StrictJSON
 from gatehouse.gateway.routes import gateway
 from gatehouse.operation import answers, housekeeping
 from gatehouse.operation.routes import operation
+from gatehouse.pages.errors import errors
 from gatehouse.pages.mailbox import mailbox
 from gatehouse.pages.routes import pages
 from gatehouse.selfservice.routes import routes as selfservice
@@ -38,7 +40,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _set_up_http(app)
         extension.set_up(app)
         _open_doors(app)
-    for commands in (serve.serve, keys.keys, users.users, passwords.passwords):
+    for commands in (serve.serve, keys.keys, users.users, passwords.passwords, docs.docs):
         app.cli.add_command(commands)
     return app
 
@@ -67,10 +69,10 @@ def _set_up_http(app: Flask) -> None:
     hops = config.settings().trusted_hops
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
-    logs.log_requests(app)
+    app.wsgi_app = Envelope(app.wsgi_app, config.settings())  # type: ignore[method-assign]
     intake.guard(app)
-    headers.dress(app)
-    metrics.count_requests(app)
+    app.after_request(metrics.count_answer)
+    app.after_request(logs.log_answer)
     limits.set_up(app, db.engine)
 
 
@@ -89,7 +91,7 @@ def _open_doors(app: Flask) -> None:
     for documented in (auth, sessions, selfservice):
         api.register_blueprint(documented)
     answers.register(app)  # after smorest, whose own answers it replaces
-    for plain in (tokens, gateway, operation, pages):
+    for plain in (tokens, gateway, operation, pages, errors):
         app.register_blueprint(plain)
     if config.settings().development:
         app.register_blueprint(mailbox)

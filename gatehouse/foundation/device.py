@@ -4,8 +4,11 @@ from ua_parser import parse
 
 
 def device_name(user_agent: str) -> str:
-    """Return the program and the system, as far as they are told; it is a hint, never a proof."""
+    """Return the program and the system, as far as they are told; a hint, never a proof.
+
+    Only names that the library knows: what a stranger wrote must not stand in a mail.
+    """
     found = parse(user_agent[:400])
-    program = found.user_agent.family if found.user_agent else user_agent.partition("/")[0][:40]
+    program = found.user_agent.family if found.user_agent else ""
     system = found.os.family if found.os else ""
     return " on ".join(part for part in (program, system) if part) or "an unknown device"

@@ -127,10 +127,14 @@ class RateLimited(Refusal):
     code = "rate_limited"
     next = "Wait, then send the request again."
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, quota: int, retry_after: int) -> None:
         super().__init__()
         self.retry_after = retry_after
-        self.headers = {"Retry-After": str(retry_after)}
+        self.headers = {
+            "Retry-After": str(retry_after),
+            "RateLimit-Policy": f'"address";q={quota}',  # draft-ietf-httpapi-ratelimit-headers
+            "RateLimit": f'"address";r=0;t={retry_after}',
+        }
 
     @property
     def members(self) -> dict[str, Any]:

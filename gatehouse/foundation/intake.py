@@ -9,7 +9,14 @@ from flask import Flask, current_app, request
 from gatehouse.foundation.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
 
 BODY_LIMIT = 64 * 1024
-SINGLE = ("Authorization", "Content-Type", "Content-Length", "Host", "Origin", "X-Request-Id")
+SINGLE = (
+    "HTTP_AUTHORIZATION",
+    "CONTENT_TYPE",
+    "CONTENT_LENGTH",
+    "HTTP_HOST",
+    "HTTP_ORIGIN",
+    "HTTP_X_REQUEST_ID",
+)
 """Headers that must be single; the server joins repeated ones with a comma."""
 
 
@@ -24,32 +31,33 @@ def ignores_body(route: Route) -> Route:
 
 def guard(app: Flask) -> None:
     """Check every request of an application before it is dispatched."""
-    app.before_request(refuse_repetition)
-    app.before_request(bound_body)
+
+    @app.before_request
+    def check() -> None:
+        environ = request.environ
+        refuse_repetition(environ)
+        if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
+            bound_body(environ)
 
 
-def refuse_repetition() -> None:
+def refuse_repetition(environ: dict[str, Any]) -> None:
     """Refuse headers and parameters whose first and last value could differ."""
-    headers = request.headers
-    if any("," in headers[name] for name in SINGLE if name in headers):
+    if any("," in environ.get(name, "") for name in SINGLE):
         raise MalformedRequest("A header that must be single was sent twice.")
-    if request.query_string and any(len(v) > 1 for _, v in request.args.lists()):
+    if environ.get("QUERY_STRING") and any(len(v) > 1 for _, v in request.args.lists()):
         raise MalformedRequest("A parameter stands twice in the address.")
 
 
-def bound_body() -> None:
+def bound_body(environ: dict[str, Any]) -> None:
     """Read the whole body, at most 64 KiB of it, and refuse what is not JSON.
 
     A chunked body has no length to believe: it is counted while it is read.
     """
-    environ = request.environ
-    if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
-        return
     if hasattr(current_app.view_functions.get(request.endpoint or ""), "ignores_body"):
         return
     if (request.content_length or 0) > BODY_LIMIT:
         raise PayloadTooLarge
-    body = _read(BODY_LIMIT + 1)
+    body = _read(environ["wsgi.input"], BODY_LIMIT + 1)
     if len(body) > BODY_LIMIT:
         raise PayloadTooLarge
     if body and request.mimetype != "application/json":
@@ -58,8 +66,8 @@ def bound_body() -> None:
     environ["CONTENT_LENGTH"] = str(len(body))
 
 
-def _read(limit: int) -> bytes:
-    stream, body = request.environ["wsgi.input"], b""
+def _read(stream: Any, limit: int) -> bytes:
+    body = b""
     while len(body) < limit and (chunk := stream.read(limit - len(body))):
         body += chunk
     return body

@@ -75,8 +75,7 @@ def purge() -> None:
 
 
 def _refuse(limit: RequestLimit) -> None:
-    wait = max(1, int(limit.reset_at) - clock.seconds())
-    raise RateLimited(wait)
+    raise RateLimited(limit.limit.amount, max(1, int(limit.reset_at) - clock.seconds()))
 
 
 class DatabaseStorage(Storage):

@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, has_request_context, request
+from flask import Response, has_request_context, request
 
 from gatehouse.foundation import clock
 from gatehouse.foundation.visitor import request_id
@@ -71,18 +71,11 @@ def set_up() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-def log_requests(app: Flask) -> None:
-    """Write one line for each answer: method, route, status and milliseconds; never the query."""
-
-    @app.before_request
-    def start() -> None:
-        g.started = clock.monotonic()
-
-    @app.after_request
-    def finish(response: Response) -> Response:
-        if not request.path.startswith(QUIET):
-            took = round((clock.monotonic() - g.get("started", clock.monotonic())) * 1000, 1)
-            route = request.url_rule.rule if request.url_rule else None
-            fields = {"method": request.method, "route": route, "status": response.status_code}
-            log().info("request", **fields, milliseconds=took)
-        return response
+def log_answer(response: Response) -> Response:
+    """Write one line for an answer: method, route, status and milliseconds; never the query."""
+    if not request.path.startswith(QUIET):
+        took = (clock.monotonic() - request.environ["gatehouse.started"]) * 1000
+        route = request.url_rule.rule if request.url_rule else None
+        fields = {"method": request.method, "route": route, "status": response.status_code}
+        log().info("request", **fields, milliseconds=round(took, 1))
+    return response

@@ -4,12 +4,9 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from flask import g, request
-
-from gatehouse.foundation import crypto
+from flask import request
 
 UNSAFE = re.compile(r"[^\x20-\x7e]")
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,5 @@ def canonical_address(address: str) -> str:
 
 
 def request_id() -> str:
-    """Return the request's id: the client's, when it is 1 to 64 safe characters, else a new one."""
-    if "request_id" not in g:
-        given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if REQUEST_ID.fullmatch(given) else str(crypto.new_id())
-    return str(g.request_id)
+    """Return the id of the current request (see `envelope`)."""
+    return str(request.environ["gatehouse.request_id"])

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 import config
 from gatehouse.audit import events
@@ -57,9 +58,9 @@ class Ring:
         return next(key for key in self.keys.values() if key.stage == ACTIVE)
 
 
-def read_ring(known: Ring | None) -> Ring | None:
+def read_ring(session: Session, known: Ring | None) -> Ring | None:
     """Read the ring from the database; return the known one when nothing has changed."""
-    rows = db.session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()
+    rows = session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()
     alive = [(row, stage) for row in rows if (stage := _stage(row, clock.now()))]
     marks = tuple((row.kid, stage) for row, stage in alive)
     if not any(stage == ACTIVE for _, stage in alive) or (known and known.marks == marks):

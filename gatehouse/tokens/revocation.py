@@ -29,13 +29,13 @@ def revoke(session_id: UUID) -> None:
     db.session.info.setdefault("revoked", []).append((str(session_id), row.forget_at))
 
 
-def read_new(tokens: TokenState) -> None:
+def read_new(session: Session, tokens: TokenState) -> None:
     """Take up the rows that are newer than the newest seen less the overlap."""
     since = tokens.newest_revocation - OVERLAP if tokens.newest_revocation else None
     rows = select(Revocation.session_id, Revocation.revoked_at, Revocation.forget_at)
     if since:
         rows = rows.where(Revocation.revoked_at > since)
-    for session_id, revoked_at, forget_at in db.session.execute(rows):
+    for session_id, revoked_at, forget_at in session.execute(rows):
         tokens.revoked[str(session_id)] = forget_at
         tokens.newest_revocation = max(tokens.newest_revocation or revoked_at, revoked_at)
     _forget(tokens, clock.now())

@@ -4,6 +4,7 @@ import threading
 
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from gatehouse.foundation import clock, metrics
 from gatehouse.foundation.database import db
@@ -17,9 +18,9 @@ INTERVAL = 0.4
 def read() -> None:
     """Bring this worker's state up to date; a changed ring forgets all verified tokens."""
     tokens, started = state(), clock.monotonic()
-    ring = keys.read_ring(tokens.ring)
-    revocation.read_new(tokens)
-    db.session.rollback()
+    with Session(db.engine) as session:  # never the request's own, which may be writing
+        ring = keys.read_ring(session, tokens.ring)
+        revocation.read_new(session, tokens)
     if ring is not tokens.ring:
         tokens.ring = ring
         tokens.verified.clear()
@@ -37,6 +38,8 @@ def up_to_date() -> TokenState:
 def start(app: Flask) -> threading.Thread:
     """Read once, so that the worker is ready when it listens, then watch in the background."""
     app.extensions["gatehouse.tokens"].watched = True
+    with app.app_context():
+        _try_to_read()
     thread = threading.Thread(target=_watch, args=(app,), name="token-watch", daemon=True)
     thread.start()
     return thread
@@ -45,9 +48,9 @@ def start(app: Flask) -> threading.Thread:
 def _watch(app: Flask) -> None:
     pause = threading.Event()
     while True:
+        pause.wait(INTERVAL)
         with app.app_context():
             _try_to_read()
-        pause.wait(INTERVAL)
 
 
 def _try_to_read() -> None:

