@@ -52,6 +52,8 @@ def create_worker() -> Flask:
     housekeeping.start(app)
     if config.settings_of(app).development:
         delivery.start(app)
+    else:
+        logs.log().warning("No channel carries mail in this version: messages wait in the outbox.")
     return app
 
 

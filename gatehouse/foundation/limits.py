@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from flask import Flask
-from flask_limiter import Limiter, RequestLimit
+from flask_limiter import Limiter
 from limits.storage import Storage
+from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -42,12 +43,17 @@ def network() -> str:
     return crypto.keyed_digest("limit", address)[:32]
 
 
-limiter = Limiter(network, strategy="fixed-window", key_prefix=PREFIX)
+limiter = Limiter(
+    network,
+    strategy="fixed-window",
+    key_prefix=PREFIX,
+    in_memory_fallback_enabled=True,  # while the store is gone each worker counts for itself
+)
 
 
 def limited(name: str) -> Callable[[Route], Route]:
     """Charge the named limit of the table for each request of a route."""
-    decorate = limiter.shared_limit(LIMITS[name], scope=name, on_breach=_refuse)
+    decorate = limiter.shared_limit(LIMITS[name], scope=name)
 
     def mark(route: Route) -> Route:
         limited_route = decorate(route)
@@ -62,7 +68,8 @@ def set_up(app: Flask, engine: Engine) -> None:
     settings = config.settings()
     app.config["RATELIMIT_ENABLED"] = settings.rate_limits
     app.config["RATELIMIT_STORAGE_URI"] = settings.redis_url or "db://"
-    app.config["RATELIMIT_STORAGE_OPTIONS"] = {} if settings.redis_url else {"engine": engine}
+    patience = {"socket_connect_timeout": 1, "socket_timeout": 1}  # seconds
+    app.config["RATELIMIT_STORAGE_OPTIONS"] = patience if settings.redis_url else {"engine": engine}
     limiter.init_app(app)
     if not settings.rate_limits:
         log().warning("The limits of the routes are off (GATEHOUSE_RATE_LIMITS=off).")
@@ -74,8 +81,19 @@ def purge() -> None:
     db.session.execute(over, {"now": clock.now().timestamp()})
 
 
-def _refuse(limit: RequestLimit) -> None:
-    raise RateLimited(limit.limit.amount, max(1, int(limit.reset_at) - clock.seconds()))
+def refusal() -> RateLimited:
+    """Return the refusal of the request that has just broken a limit."""
+    limit = limiter.current_limit
+    wait = int(limit.reset_at) - clock.seconds() if limit else 60
+    return RateLimited(limit.limit.amount if limit else 0, max(1, wait))
+
+
+def store_answers() -> bool:
+    """Tell whether the counters can be reached."""
+    try:
+        return bool(limiter.storage.check())
+    except (SQLAlchemyError, RedisError):
+        return False
 
 
 class DatabaseStorage(Storage):

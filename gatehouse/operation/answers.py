@@ -6,13 +6,14 @@ Every error leaves as `application/problem+json` (RFC 9457); nothing of the insi
 from typing import Any
 
 from flask import Flask, Response, jsonify
+from flask_limiter import RateLimitExceeded
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 import config
 from gatehouse.audit.service import record
-from gatehouse.foundation import errors
+from gatehouse.foundation import errors, limits
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.errors import InternalError, Refusal, ServiceUnavailable
 from gatehouse.foundation.fields import describe
@@ -58,6 +59,8 @@ def translate(error: HTTPException) -> Response:
         sources = messages.values() if isinstance(messages, dict) else [messages]
         invalid = errors.ValidationFailed(describe(next(iter(sources))))
         return answer(invalid, {})
+    if isinstance(error, RateLimitExceeded):
+        return refuse(limits.refusal())
     kind = BY_STATUS.get(error.code or 500, errors.MalformedRequest)
     kept = {name: value for name, value in error.get_headers() if name == "Allow"}
     return answer(kind(), kept)

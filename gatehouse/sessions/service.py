@@ -60,12 +60,11 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
         RefreshTokenReused: the token was used before; the session is ended.
     """
     token = tokens.verify_refresh(encoded)
-    session_id, now = UUID(token.sid), clock.now()
+    now = clock.now()
     with writing():
-        session = db.session.get(Session, session_id, with_for_update=True)
-        user = accounts.get(UUID(token.sub))
-        if session is None or user is None or user.disabled_at or not _alive(session, now):
-            raise SessionEnded(session_id=session_id)
+        session, user = _locked(token)
+        if user.disabled_at or not _alive(session, now):
+            raise SessionEnded(session_id=session.id)
         session.last_seen_at, session.address = now, visitor.address
         session.user_agent = visitor.user_agent
         current = _successor(session, UUID(token.jti), now, visitor)
@@ -126,11 +125,29 @@ def _alive(session: Session, now: datetime) -> bool:
     return session.ended_at is None and now < session.idle_at and now < session.expires_at
 
 
+def _locked(token: tokens.RefreshToken) -> tuple[Session, User]:
+    """Read a session and its person, and lock the session's row.
+
+    Raises:
+        SessionEnded: the session, or the account, is gone.
+    """
+    rows = select(Session, User).join(User)
+    mine = rows.where(Session.id == UUID(token.sid), Session.user_id == UUID(token.sub))
+    found = db.session.execute(mine.with_for_update(of=Session)).one_or_none()
+    if found is None:
+        raise SessionEnded
+    return found[0], found[1]
+
+
 def _successor(session: Session, jti: UUID, now: datetime, visitor: Visitor) -> RefreshToken:
-    """Return the token that the client shall have from now on; the session's row is locked."""
+    """Return the token that the client shall have from now on; the session's row is locked.
+
+    The presented token is read after the lock was got: a join would show it as it was before.
+    """
     grace = config.settings().refresh_grace
     about = {"user_id": session.user_id, "session_id": session.id}
-    presented = db.session.get(RefreshToken, jti)
+    mine = select(RefreshToken).where(RefreshToken.id == jti)
+    presented = db.session.scalar(mine.where(RefreshToken.session_id == session.id))
     if presented is None or (presented.used_at and now - presented.used_at >= grace):
         theft = partial(_end_stolen, session.id, visitor)
         raise RefreshTokenReused(session.user_id, session.id, theft)
@@ -139,7 +156,7 @@ def _successor(session: Session, jti: UUID, now: datetime, visitor: Visitor) -> 
         return _current(session)
     presented.used_at = now
     used_up = (RefreshToken.session_id == session.id) & (RefreshToken.used_at <= now - grace)
-    db.session.execute(delete(RefreshToken).where(used_up, RefreshToken.id != jti))
+    db.session.execute(delete(RefreshToken).where(used_up))
     record(events.Session.REFRESHED, visitor, **about)
     return _issue(session, now)
 
