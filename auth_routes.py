@@ -131,7 +131,7 @@ def me(caller: AccessToken) -> dict[str, Any]:
 @auth.response(200, User)
 @auth.refuses(UsernameTaken)
 def change_me(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
-    """Change name, username, locale or phone; null empties a field."""
+    """Change name, username or locale; null empties a field."""
     accounts.change_profile(UUID(caller.sub), form, visitor())
     db.session.commit()
     return accounts.profile_of(UUID(caller.sub))

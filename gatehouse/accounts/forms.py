@@ -82,9 +82,8 @@ class AcceptInvitation(Form):
 
 
 class Profile(Form):
-    """What a person may change; null empties a field."""
+    """What a person may change; null empties a field. Addresses are proved, not changed here."""
 
     name = Text(200, allow_none=True)
     username = Identifier(_as_written, 32, shortest=3, allow_none=True)
-    phone = Identifier(identifiers.phone, 32, allow_none=True)
     locale = Text(35, allow_none=True, validate=LOCALE)

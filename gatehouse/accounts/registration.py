@@ -112,28 +112,27 @@ def _write(form: dict[str, Any], visitor: Visitor) -> None:
     if outbox.written_since(email.canonical, clock.now() - timedelta(hours=1)) >= MAILS_PER_HOUR:
         record(events.Registration.MAIL_WITHHELD, visitor)
         return
-    known = service.by_email(email.canonical)
+    known, asked = service.by_email(email.canonical), _circumstances(visitor)
     if known:
-        outbox.put(email.address, "address_known", _circumstances(visitor))
+        outbox.put(email.address, "address_known", asked)
         record(events.Registration.ADDRESS_KNOWN, visitor, user_id=known.id)
         return
     data = {key: form[key] for key in (*PROFILE, "hash", "pepper") if key in form}
-    data |= {"email": email.address, "address": visitor.address}
-    data |= {"device": device_name(visitor.user_agent)}
+    data |= {"email": email.address, "address": asked["address"], "device": asked["device"]}
     secrets = challenges.create(PURPOSE, email.canonical, data, LIFETIME)
-    outbox.put(email.address, "verify_email", _letter(secrets, visitor))
+    outbox.put(email.address, "verify_email", _letter(secrets) | asked)
     record(events.Registration.REQUESTED, visitor)
     if config.settings().unsafe_allow_unverified_email:
         _make_account(data)
 
 
-def _letter(secrets: challenges.Secrets, visitor: Visitor) -> dict[str, Any]:
+def _letter(secrets: challenges.Secrets) -> dict[str, str]:
     link = f"{config.settings().public_url}/verify-email/{secrets.id}#{secrets.token}"
     expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
-    return {"code": secrets.code, "link": link, "expires": expires} | _circumstances(visitor)
+    return {"code": secrets.code, "link": link, "expires": expires}
 
 
-def _circumstances(visitor: Visitor) -> dict[str, Any]:
+def _circumstances(visitor: Visitor) -> dict[str, str]:
     """When and from where somebody asked; `asked`, `address` and `device`."""
     asked = f"{clock.now():%d %B %Y, %H:%M} UTC"
     device = device_name(visitor.user_agent)

@@ -68,7 +68,7 @@ def create(email: identifiers.Email, profile: dict[str, Any]) -> User:
 
 
 def change_profile(user_id: UUID, changes: dict[str, Any], visitor: Visitor) -> User:
-    """Change name, username, locale or phone; null empties a field.
+    """Change name, username or locale; null empties a field.
 
     Raises:
         UsernameTaken: somebody else has it.

@@ -1,14 +1,17 @@
 """`flask keys`: signing keys and the encryption of what is stored."""
 
+import time
+
 import click
 from flask.cli import AppGroup
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.foundation import reencryption
+from gatehouse.foundation import clock, reencryption
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import NOBODY
 from gatehouse.tokens import keys as ring
+from gatehouse.tokens import watch
 
 keys = AppGroup("keys", help="Signing keys, and the encryption of stored secrets.")
 
@@ -23,10 +26,18 @@ def list_keys() -> None:
 @keys.command("rotate")
 def rotate() -> None:
     """Let the next key sign; the active one retires and verifies on. No restart is needed."""
+    time.sleep(_until_everyone_knows())
     with writing():
         row = ring.rotate()
     db.session.commit()
     click.echo(f"{row.kid} signs from now on; the new next key is published already.")
+
+
+def _until_everyone_knows() -> float:
+    """Return the seconds until every worker has read the next key; only then may it sign."""
+    ages = [clock.now() - row.created_at for row, stage in ring.stages() if stage == ring.NEXT]
+    db.session.rollback()
+    return max([0.0, *(2 * watch.INTERVAL - age.total_seconds() for age in ages)])
 
 
 @keys.command("revoke")
