@@ -1,8 +1,10 @@
 """`flask serve`: migrate, make missing signing keys, then become the server."""
 
 import os
+import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 import click
 from flask import current_app
@@ -31,8 +33,7 @@ def serve() -> None:
     _require_limits()
     if settings.development:
         click.echo(NEXT_STEPS.format(url=settings.public_url))
-    folder = tempfile.mkdtemp(prefix="gatehouse-metrics-")
-    environment = config.environment_with(PROMETHEUS_MULTIPROC_DIR=folder)
+    environment = config.environment_with(PROMETHEUS_MULTIPROC_DIR=_metrics_folder(settings.port))
     sys.stdout.flush()
     command = [sys.executable, "-m", "granian", *arguments(settings)]
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, no input of others
@@ -57,6 +58,14 @@ def _require_limits() -> None:
     """Stop when Redis was asked for and does not answer; later losses are bridged."""
     if config.settings().redis_url and not limits.store_answers():
         raise click.ClickException("REDIS_URL names a server that does not answer: start it first.")
+
+
+def _metrics_folder(port: int) -> str:
+    """Make the folder of the workers' counts anew; what the last server on this port left goes."""
+    folder = Path(tempfile.gettempdir()) / f"gatehouse-metrics-{port}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return str(folder)
 
 
 def arguments(settings: config.Settings) -> list[str]:
