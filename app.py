@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import flask_smorest
 from flask import Flask
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -12,9 +11,11 @@ from auth_routes import auth
 from gatehouse.cli import docs, keys, passwords, serve, users
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import intake, limits, logs, metrics
+from gatehouse.foundation.api import ProblemApi
 from gatehouse.foundation.database import db, engine_options
 from gatehouse.foundation.envelope import Envelope
 from gatehouse.foundation.json import StrictJSON
+from gatehouse.gateway.routes import document as describe_gateway
 from gatehouse.gateway.routes import gateway
 from gatehouse.operation import answers, housekeeping
 from gatehouse.operation.routes import operation
@@ -88,12 +89,13 @@ def _open_doors(app: Flask) -> None:
     )
     bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     about: dict[str, Any] = {"info": {"description": DESCRIPTION}}
-    api = flask_smorest.Api(app, spec_kwargs=about)
+    api = ProblemApi(app, spec_kwargs=about)
     api.spec.components.security_scheme("bearer", bearer)
-    for documented in (auth, sessions, selfservice):
+    for documented in (auth, sessions, selfservice, tokens, operation):
         api.register_blueprint(documented)
+    describe_gateway(api.spec)
     answers.register(app)  # after smorest, whose own answers it replaces
-    for plain in (tokens, gateway, operation, pages, errors):
+    for plain in (gateway, pages, errors):
         app.register_blueprint(plain)
     if config.settings().development:
         app.register_blueprint(mailbox)

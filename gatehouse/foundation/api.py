@@ -4,12 +4,14 @@ A thin typed layer over flask-smorest: `arguments` validates the JSON body, `res
 answer, and `refuses` names the refusals a route can give.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
 import flask_smorest
-from marshmallow import Schema
+from flask import Request, current_app
+from marshmallow import Schema, missing
+from webargs.flaskparser import FlaskParser
 
 from gatehouse.foundation.errors import (
     MalformedJSON,
@@ -38,8 +40,33 @@ BODY = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 PROBLEM = "application/problem+json"
 
 
+class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
+    """The OpenAPI document; each route names its refusals itself, so there is no default error."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+    ERROR_SCHEMA = "Problem"
+
+
+class StrictParser(FlaskParser):
+    """Reads bodies with the application's JSON, which is stricter than webargs' own."""
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        """Return the body, or that it is missing.
+
+        Raises:
+            MalformedJSON: it is not strict JSON.
+        """
+        body = req.get_data(cache=True)
+        try:
+            return current_app.json.loads(body) if body else missing
+        except ValueError:
+            raise MalformedJSON from None
+
+
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     """A front desk whose routes are validated and documented."""
+
+    ARGUMENTS_PARSER = StrictParser()
 
     def arguments(self, schema: type[Schema] | Schema, **options: Any) -> Decorator:
         """Validate the body, or another `location`, and pass it on as the last argument."""
@@ -82,11 +109,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Register a route with everything that was said about it."""
 
         def register(route: Route) -> Route:
-            said = {str(status): _documentation(kinds) for status, kinds in _by_status(route)}
+            said = {str(status): documentation(kinds) for status, kinds in _by_status(route)}
             security: list[dict[str, list[str]]] = (
                 [{"bearer": []}] if hasattr(route, "guarded") else []
             )
-            documented = self.doc(responses=said, security=security)(route)
+            names = {"operationId": route.__name__, "security": security}
+            documented = self.doc(responses=said, **names)(route)
             self.route(rule, methods=[method])(documented)
             return route
 
@@ -105,6 +133,7 @@ def _by_status(route: Any) -> list[tuple[int, list[type[Refusal]]]]:
     return [(status, list(same)) for status, same in groupby(ordered, lambda kind: kind.status)]
 
 
-def _documentation(kinds: list[type[Refusal]]) -> dict[str, Any]:
+def documentation(kinds: Iterable[type[Refusal]]) -> dict[str, Any]:
+    """Return the OpenAPI response of refusals that share a status."""
     text = "\n".join(f"- `{kind.code}`: {explanation(kind)}" for kind in kinds)
     return {"description": text, "content": {PROBLEM: {"schema": "Problem"}}}

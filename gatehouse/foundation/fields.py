@@ -58,6 +58,16 @@ class Text(fields.String):
         return text
 
 
+class WholeNumber(fields.Integer):
+    """A whole number as it stands in an address: ASCII digits and nothing else."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> int:
+        if not (isinstance(value, str) and value.isascii() and value.isdigit()):
+            raise self.make_error("invalid", input=value)
+        number: int = super()._deserialize(value, attr, data, **kw)
+        return number
+
+
 def describe(messages: Any) -> dict[str, list[dict[str, str]]]:
     """Return marshmallow's messages as `{field: [{code, message}]}`; nested fields are dotted."""
     described: dict[str, list[dict[str, str]]] = {}

@@ -1,6 +1,7 @@
 """Strict JSON (RFC 8259): no duplicate keys, no NaN, no deep nesting."""
 
 import json
+import math
 from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
@@ -14,9 +15,11 @@ class StrictJSON(DefaultJSONProvider):
     sort_keys = False
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Parse UTF-8 JSON; object members must be unique (RFC 8259 section 4)."""
+        """Parse UTF-8 JSON (RFC 8259 section 8.1); object members must be unique (section 4)."""
+        text = s.decode() if isinstance(s, bytes) else s
+        kwargs |= {"object_pairs_hook": _unique, "parse_constant": _finite, "parse_float": _finite}
         try:
-            value = json.loads(s, object_pairs_hook=_unique, parse_constant=_finite, **kwargs)
+            value = json.loads(text, **kwargs)
         except RecursionError:
             raise ValueError("nested too deep") from None
         _check_depth(value, DEPTH)
@@ -30,13 +33,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _finite(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
+def _finite(number: str) -> float:
+    """Refuse NaN and Infinity, and 1e999, which would become infinite."""
+    if not math.isfinite(value := float(number)):
+        raise ValueError("a number is not finite")
+    return value
 
 
 def _check_depth(value: Any, left: int) -> None:
+    if not isinstance(value, dict | list):
+        return
     if left == 0:
         raise ValueError("nested too deep")
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for item in inner:
+    for item in value.values() if isinstance(value, dict) else value:
         _check_depth(item, left - 1)

@@ -1,13 +1,19 @@
 """The question a gateway asks on every request. A plain view: it is the hottest path."""
 
+from apispec import APISpec
 from flask import Blueprint, Response
+from werkzeug.routing import Rule
 
+from gatehouse.foundation.api import documentation
+from gatehouse.foundation.errors import ServiceUnavailable
 from gatehouse.foundation.intake import ignores_body
 from gatehouse.sessions.guards import bearer
 from gatehouse.tokens import service as tokens
+from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 
 gateway = Blueprint("gateway", __name__)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+IDENTITY = ("X-Auth-User", "X-Auth-Session", "X-Auth-Roles", "X-Auth-Scope")
 
 
 @gateway.route("/gateway/verify", methods=METHODS)
@@ -15,10 +21,26 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 def verify() -> Response:
     """Answer 200 with the identity headers of the bearer token, or 401."""
     token = tokens.verify_access(bearer())
-    identity = (
-        ("X-Auth-User", token.sub),
-        ("X-Auth-Session", token.sid),
-        ("X-Auth-Roles", " ".join(token.roles)),
-        ("X-Auth-Scope", token.scope),
+    identity = zip(
+        IDENTITY, (token.sub, token.sid, " ".join(token.roles), token.scope), strict=True
     )
-    return Response(status=200, headers=identity, mimetype="text/plain")
+    return Response(status=200, headers=list(identity), mimetype="text/plain")
+
+
+def document(spec: APISpec) -> None:
+    """Describe the view in the OpenAPI document."""
+    kinds = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
+    texts = {name: {"schema": {"type": "string"}} for name in IDENTITY}
+    operation = {
+        "operationId": "verify",
+        "summary": "May this request pass, and whose is it?",
+        "tags": ["gateway"],
+        "security": [{"bearer": []}],
+        "responses": {
+            "200": {"description": "It may.", "headers": texts},
+            "401": documentation(kinds),
+            "503": documentation((ServiceUnavailable,)),
+        },
+    }
+    spec.tag({"name": "gateway", "description": "For gateways; any method is answered"})
+    spec.path(rule=Rule("/gateway/verify"), operations={"get": operation})

@@ -2,28 +2,40 @@
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Response, current_app, jsonify
+from marshmallow import Schema, fields
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from gatehouse.foundation import crypto, metrics
+from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db
 from gatehouse.foundation.errors import NotFound, ServiceUnavailable
 from gatehouse.sessions.guards import bearer
 from gatehouse.tokens import watch
-from gatehouse.tokens.errors import TokenInvalid
+from gatehouse.tokens.errors import TokenInvalid, TokenMissing
+from schemas import Status
 
-operation = Blueprint("operation", __name__)
+operation = Blueprint("operation", __name__, description="For operators and their machines")
+
+
+class Readiness(Schema):
+    """Whether requests can be served, and what is missing if not."""
+
+    status = fields.String(required=True)
+    missing = fields.List(fields.String(), required=True)
 
 
 @operation.get("/health/live")
+@operation.response(200, Status)
 def live() -> Response:
     """Answer that the process runs; it asks nobody."""
     return jsonify(status="alive")
 
 
 @operation.get("/health/ready")
+@operation.response(200, Readiness)
 def ready() -> tuple[Response, int]:
     """Answer whether requests can be served: 503 names what is missing."""
     checks = {"database": _database(), "migrations": _migrations(), "keys": _keys()}
@@ -33,6 +45,8 @@ def ready() -> tuple[Response, int]:
 
 
 @operation.get("/metrics")
+@operation.response(200, content_type="text/plain")
+@operation.refuses(TokenMissing, TokenInvalid, NotFound)
 def show_metrics() -> Response:
     """Answer the metrics of all workers to whoever has the token; open in development."""
     settings = config.settings()

@@ -47,8 +47,9 @@ def purge() -> None:
 
 
 def _forget(tokens: TokenState, now: datetime) -> None:
-    for session_id in [sid for sid, forget_at in tokens.revoked.items() if forget_at < now]:
-        tokens.revoked.pop(session_id, None)
+    for session_id, forget_at in tokens.revoked.copy().items():  # requests add to it meanwhile
+        if forget_at < now:
+            tokens.revoked.pop(session_id, None)
 
 
 @event.listens_for(Session, "after_commit")

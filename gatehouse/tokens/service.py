@@ -6,6 +6,7 @@ its session are judged each time.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 import config
 from gatehouse.foundation import clock
 from gatehouse.foundation.errors import Refusal
+from gatehouse.tokens import claims as shapes
 from gatehouse.tokens import watch
 from gatehouse.tokens.errors import (
     RefreshTokenExpired,
@@ -25,11 +27,12 @@ from gatehouse.tokens.errors import (
     TokenInvalid,
     TokenRevoked,
 )
-from gatehouse.tokens.state import LEEWAY
+from gatehouse.tokens.state import LEEWAY, remember
 
 LONGEST = 4096  # characters; ours have about 800
+COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # no padding, RFC 7515 section 2
 CLIENT = "gatehouse"
-REQUIRED = frozenset(("iss", "aud", "sub", "sid", "jti", "iat", "exp", "type"))
+SHAPES = {"access": shapes.ACCESS, "refresh": shapes.REFRESH}
 BROKEN = (jwt.InvalidTokenError, JWTExtendedException, ValueError, TypeError, RecursionError)
 
 
@@ -108,12 +111,13 @@ def verify_access(encoded: str) -> AccessToken:
     tokens = watch.up_to_date()
     tokens.keys()
     fingerprint = hashlib.sha256(encoded.encode("utf-8", "surrogateescape")).digest()
-    token = tokens.verified.get(fingerprint)
+    verified = tokens.verified  # of these keys; a change of keys puts another one in its place
+    token = verified.get(fingerprint)
     if token is None:
         token = _access(_decode(encoded, "access", TokenInvalid, TokenExpired))
-        tokens.remember(fingerprint, token)
+        remember(verified, fingerprint, token)
     if token.exp + LEEWAY <= clock.seconds():
-        tokens.verified.pop(fingerprint, None)
+        verified.pop(fingerprint, None)
         raise TokenExpired
     if token.sid in tokens.revoked:
         raise TokenRevoked
@@ -149,15 +153,16 @@ def _decode(
     encoded: str, kind: str, invalid: type[Refusal], expired: type[Refusal]
 ) -> dict[str, Any]:
     """Verify signature, issuer, audience and times, then that it is a token of this kind."""
-    if len(encoded) > LONGEST:
+    if len(encoded) > LONGEST or not COMPACT.fullmatch(encoded):
         raise invalid
     try:
         header = jwt.get_unverified_header(encoded)
         claims = decode_token(encoded)
+        shapes.require(claims, SHAPES[kind])
     except jwt.ExpiredSignatureError:
         raise expired from None
     except BROKEN:
         raise invalid from None
-    if not claims.keys() >= REQUIRED or not is_of_kind(kind, header, claims):
+    if not is_of_kind(kind, header, claims):
         raise invalid
     return dict(claims)

@@ -1,5 +1,6 @@
 """What a worker knows about tokens without asking anyone: keys, revocations, verified tokens."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -41,11 +42,16 @@ class TokenState:
             raise ServiceUnavailable("Whether a session still lives cannot be told right now.")
         return self.ring
 
-    def remember(self, fingerprint: bytes, token: Any) -> None:
-        """Keep a verified token; the oldest makes room."""
-        if len(self.verified) >= CACHE_SIZE:
-            self.verified.pop(next(iter(self.verified)), None)
-        self.verified[fingerprint] = token
+
+def remember(verified: dict[bytes, Any], fingerprint: bytes, token: Any) -> None:
+    """Keep a verified token; the oldest makes room.
+
+    Take the dict before verifying: what was verified with keys that are gone is forgotten with it.
+    """
+    with suppress(RuntimeError):  # another thread makes room at this very moment
+        while len(verified) >= CACHE_SIZE:
+            verified.pop(next(iter(verified), b""), None)
+    verified[fingerprint] = token
 
 
 def state() -> TokenState:

@@ -23,7 +23,7 @@ def read() -> None:
         revocation.read_new(session, tokens)
     if ring is not tokens.ring:
         tokens.ring = ring
-        tokens.verified.clear()
+        tokens.verified = {}
     tokens.read_at = started
 
 

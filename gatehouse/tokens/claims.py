@@ -1,0 +1,59 @@
+"""What the claims of our tokens look like: as in forms, a type is never converted.
+
+The library takes the text "9999999999" or 1e308 for a time, and does not look at most claims.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+Check = Callable[[Any], object]
+WORD = r"[\x21\x23-\x5b\x5d-\x7e]+"  # scope-token of RFC 6749 section 3.3; safe in a header
+WORDS = re.compile(f"(?:{WORD}(?: {WORD})*)?")
+
+
+def require(claims: Mapping[str, Any], shapes: Mapping[str, Check]) -> None:
+    """Return if all these claims are there and look as they must.
+
+    Raises:
+        ValueError: one does not.
+    """
+    for name, check in shapes.items():
+        if name not in claims or not check(claims[name]):
+            raise ValueError(f"the claim {name} is missing or malformed")
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and str(UUID(value)) == value
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) is int  # True is an int, too
+
+
+def _is_words(value: Any) -> bool:
+    return isinstance(value, str) and WORDS.fullmatch(value) is not None
+
+
+def _is_list_of_words(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        _is_words(word) and word and " " not in word for word in value
+    )
+
+
+REFRESH: Mapping[str, Check] = {
+    "sub": _is_id,
+    "sid": _is_id,
+    "jti": _is_id,
+    "iat": _is_time,
+    "exp": _is_time,
+}
+ACCESS: Mapping[str, Check] = {
+    **REFRESH,
+    "auth_time": _is_time,
+    "amr": _is_list_of_words,
+    "acr": _is_words,
+    "roles": _is_list_of_words,
+    "scope": _is_words,
+}
