@@ -17,7 +17,7 @@ from gatehouse.foundation.envelope import Envelope
 from gatehouse.foundation.json import StrictJSON
 from gatehouse.gateway.routes import document as describe_gateway
 from gatehouse.gateway.routes import gateway
-from gatehouse.operation import answers, housekeeping
+from gatehouse.operation import answers, housekeeping, outage
 from gatehouse.operation.routes import operation
 from gatehouse.pages.errors import errors
 from gatehouse.pages.mailbox import mailbox
@@ -36,6 +36,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app = Flask("gatehouse", root_path=str(config.ROOT), static_folder=None)
     app.extensions["gatehouse.settings"] = settings or config.read_environment()
     app.json = StrictJSON(app)
+    app.url_map.merge_slashes = False  # a redirect would take its host from the request
     with app.app_context():
         _connect_database(app)
         _set_up_http(app)
@@ -74,6 +75,7 @@ def _set_up_http(app: Flask) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
     app.wsgi_app = Envelope(app.wsgi_app, config.settings())  # type: ignore[method-assign]
     intake.guard(app)
+    outage.guard(app)
     app.after_request(metrics.count_answer)
     app.after_request(logs.log_answer)
     limits.set_up(app, db.engine)

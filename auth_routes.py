@@ -10,7 +10,7 @@ from gatehouse.accounts import service as accounts
 from gatehouse.accounts.errors import InvitationFailed, RegistrationProofFailed, UsernameTaken
 from gatehouse.accounts.forms import AcceptInvitation, Profile, Register, VerifyEmail
 from gatehouse.foundation.api import Blueprint
-from gatehouse.foundation.database import db
+from gatehouse.foundation.database import db, read_alone
 from gatehouse.foundation.fields import Form, Text
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
@@ -108,6 +108,7 @@ class Logout(Form):
 
 
 @auth.post("/logout")
+@limited("refresh")
 @auth.arguments(Logout)
 @auth.response(204)
 @auth.refuses(TokenMissing, TokenInvalid, TokenExpired)
@@ -122,6 +123,7 @@ def log_out(form: dict[str, Any]) -> None:
 @auth.response(200, User)
 def me(caller: AccessToken) -> dict[str, Any]:
     """Read one's own account."""
+    read_alone()
     return accounts.profile_of(UUID(caller.sub))
 
 

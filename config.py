@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
+from click import ClickException
 from environs import EnvError, FileAwareEnv
 from flask import Flask, current_app
 
@@ -30,11 +31,14 @@ from gatehouse.options.readers import (
 PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "PORT")
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
-LOCAL = ("127.0.0.1", "::1", "localhost")
+LOCAL = ("127.0.0.1", "::1")
 
 
-class ConfigurationError(Exception):
-    """The environment does not describe a safe service; the message says what to change."""
+class ConfigurationError(ClickException):
+    """The environment does not describe a safe service; the message says what to change.
+
+    Commands show the message alone, without a trace.
+    """
 
 
 def option(read: Callable[[str], Any], default: str = "") -> Any:
@@ -109,13 +113,12 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Read every option, or raise ConfigurationError with one sentence for each mistake."""
         reader = _Reader(environ)
-        values = {f.name: reader.option(f.name, **f.metadata) for f in fields(cls)}
-        problems = reader.problems + _unknown_names(environ)
-        if not problems:
-            problems = [sentence for check in CHECKS if (sentence := check(cls(**values)))]
+        settings = cls(**{f.name: reader.option(f.name, **f.metadata) for f in fields(cls)})
+        unsafe = [sentence for check in CHECKS if (sentence := check(settings))]
+        problems = reader.problems + _unknown_names(environ) + unsafe
         if problems:
-            raise ConfigurationError("\n".join(problems))
-        return cls(**values)
+            raise ConfigurationError("\n".join(dict.fromkeys(problems)))
+        return settings
 
 
 def name_of(option_name: str) -> str:
@@ -154,9 +157,9 @@ class _Reader:
 
     def option(self, name: str, read: Callable[[str], Any], default: str) -> Any:
         """Return the option's value, or None after noting the problem."""
-        variable = name_of(name)
+        variable, known = name_of(name), len(self.problems)
         value = self._text(variable) or default or self._computed(name)
-        if read is key_ring and not value:
+        if read is key_ring and not value and len(self.problems) == known:
             self.problems.append(f"{variable} is missing; {MAKE_ONE}")
         try:
             return read(value) if value else ((), "")[read is not origins]
@@ -175,7 +178,7 @@ class _Reader:
         rules: dict[str, Callable[[], str]] = {
             "database_url": lambda: f"sqlite:///{self.folder / 'gatehouse.sqlite3'}",
             "host": lambda: "127.0.0.1" if self.development else "0.0.0.0",  # noqa: S104
-            "audience": lambda: self._text("GATEHOUSE_PUBLIC_URL") or self._computed("public_url"),
+            "audience": self._public_origin,
         }
         if self.development:
             rules["public_url"] = lambda: f"http://localhost:{self._text('PORT') or 8000}"
@@ -183,18 +186,34 @@ class _Reader:
                 rules[ring] = lambda: development_ring(self.folder / name)
         return rules.get(name, str)()
 
+    def _public_origin(self) -> str:
+        """Return the public URL as it is compared, or nothing where it is none: told elsewhere."""
+        given = self._text("GATEHOUSE_PUBLIC_URL") or self._computed("public_url")
+        try:
+            return origin(given)
+        except ValueError:
+            return ""
+
 
 def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     known = [name_of(f.name) for f in fields(Settings)]
     known += [f"{name}_FILE" for name in known]
-    unknown = [name for name in environ if name.startswith("GATEHOUSE_") and name not in known]
-    near = {name: get_close_matches(name, known, 1) for name in sorted(unknown)}
-    return [
-        f"{name} is not a setting; did you mean {(*m, 'another')[0]}?" for name, m in near.items()
-    ]
+    unknown = {name for name in environ if name.startswith("GATEHOUSE_")}.difference(known)
+    near = {name: _nearest(name, known) for name in sorted(unknown)}
+    return [f"{name} is not a setting; did you mean {other}?" for name, other in near.items()]
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    bare = name.removeprefix("GATEHOUSE_")
+    return bare if bare in known else (*get_close_matches(name, known, 1), "another")[0]
+
+
+# The checks also see settings of which something could not be read: None, and told already.
 
 
 def _public_url(settings: Settings) -> str:
+    if settings.public_url is None:
+        return ""
     if not settings.public_url:
         return "GATEHOUSE_PUBLIC_URL is missing; set it to https://auth.example.com or the like."
     plain = not settings.development and settings.public_url.startswith("http:")
@@ -203,7 +222,7 @@ def _public_url(settings: Settings) -> str:
 
 def _shared_secrets(settings: Settings) -> str:
     rings = (settings.secret_keys, settings.encryption_keys, settings.password_peppers)
-    keys = [key for ring in rings for key in ring.keys.values()]
+    keys = [key for ring in rings if ring for key in ring.keys.values()]
     twice = len(set(keys)) < len(keys)
     return "The same key stands in two of the key rings; give each ring its own." if twice else ""
 
@@ -227,7 +246,7 @@ def _development_on_network(settings: Settings) -> str:
 
 
 def _cheap_hash(settings: Settings) -> str:
-    cheap = settings.bcrypt_cost < 12 and not settings.development
+    cheap = (settings.bcrypt_cost or 12) < 12 and not settings.development
     return "GATEHOUSE_BCRYPT_COST must be at least 12 in production." if cheap else ""
 
 
@@ -254,6 +273,11 @@ def read_environment() -> Settings:
 def environment_with(**variables: str) -> dict[str, str]:
     """Return this process's environment with some more variables, for a child."""
     return {**os.environ, **variables}
+
+
+def metrics_folder() -> str:
+    """Return the folder of the workers' counts, which `flask serve` has named, or nothing."""
+    return os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
 
 
 def settings() -> Settings:

@@ -200,7 +200,9 @@ class OutboxMessage(Base):
 
     id: Mapped[UUID] = _id()
     channel: Mapped[str] = mapped_column(String(8))
-    recipient: Mapped[str] = mapped_column(String(254), index=True)
+    recipient: Mapped[str] = mapped_column(String(254))
+    recipient_lower: Mapped[str] = mapped_column(String(254), index=True)
+    """By which messages to one address are counted."""
     template: Mapped[str] = mapped_column(String(64))
     payload: Mapped[bytes] = _sealed()
     created_at: Mapped[datetime] = _created()

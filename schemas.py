@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from gatehouse.foundation import clock
-from gatehouse.foundation.fields import Form, Text
+from gatehouse.foundation.fields import Form, Text, WholeNumber
 
 
 class Moment(fields.Field[Any]):
@@ -64,7 +64,7 @@ class TokenAnswer(Schema):
 class PageQuery(Form):
     """Which part of a list."""
 
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, 100))
+    limit = WholeNumber(load_default=50, validate=validate.Range(1, 100))
     cursor = Text(200, metadata={"description": "`next_cursor` of the part before"})
 
 

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,10 +19,12 @@ from gatehouse.cli.docs import PAGES
 from gatehouse.cli.reference.settings import explanations
 from gatehouse.foundation.errors import catalogue, explanation
 from gatehouse.pages.policy import CSP
+from tests.skips import skip_without
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}")
 INLINE = re.compile(r"<script|<style|\sstyle=|\son\w+=|javascript:", re.IGNORECASE)
 RUN_SCRIPT = """([source, answer]) => {
     const kept = {};
@@ -180,3 +184,41 @@ def test_a_decision_fits_on_a_page_and_says_what_it_costs(document):
 
     assert text.count("\n") < 60
     assert re.findall(r"^## (.+)$", text, re.M) == ["Context", "Decision", "Consequences"]
+
+
+# The tour
+
+
+def tour():
+    """Returns the README's tour: what to paste, and the kind and text of what it shows, if any."""
+    text = (ROOT / "README.md").read_text().partition("\n## A tour")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", text, re.M | re.S)
+    pairs = pairwise([*blocks, ("sh", "")])
+    return [(block, shown) for (kind, block), shown in pairs if kind == "sh"]
+
+
+def resembles(shown, real):
+    """Tells whether an answer has the members of the one shown; text with digits may differ."""
+    if isinstance(shown, dict):
+        return shown.keys() == real.keys() and all(resembles(shown[k], real[k]) for k in shown)
+    if isinstance(shown, list):
+        return len(shown) == len(real) and all(map(resembles, shown, real))
+    varies = isinstance(shown, str) and re.search(r"\d", shown)
+    return type(shown) is type(real) if varies else shown == real
+
+
+def test_the_tour_of_the_readme_goes_as_it_says(live):
+    if shutil.which("curl") is None:
+        skip_without("curl", "apt-get install curl")
+    script = "".join(f"{block}printf '\\0'\n" for block, _ in tour())
+    script = script.replace("http://localhost:8000", live.url)
+    script = script.replace(".venv/bin/python", sys.executable)
+
+    run = subprocess.run(["bash", "-eu"], input=script, cwd=ROOT, capture_output=True, text=True)
+
+    assert run.returncode == 0, run.stderr
+    for output, (_, (kind, shown)) in zip(run.stdout.split("\0")[:-1], tour(), strict=True):
+        if kind == "json":
+            assert resembles(json.loads(shown), json.loads(output))
+        else:
+            assert ID.sub("id", output) == (ID.sub("id", shown) if kind == "text" else "")

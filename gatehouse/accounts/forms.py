@@ -12,6 +12,9 @@ LOCALE = validate.Regexp(
     r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\Z",
     error=Coded("invalid", "Write a language tag, such as en or de-AT."),
 )
+A_LOCALE = {"pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", "example": "de-AT"}
+A_USERNAME = {"pattern": f"^{identifiers.USERNAME.pattern}$", "example": "ann"}
+"""The same rules as the document tells them."""
 
 
 class Identifier(Text):
@@ -51,10 +54,10 @@ class Register(Form):
 
     email = email_field()
     password = new_password()
-    username = Identifier(_as_written, 32, shortest=3, metadata={"example": "ann"})
+    username = Identifier(_as_written, 32, shortest=3, metadata=A_USERNAME)
     phone = Identifier(identifiers.phone, 32, metadata={"example": "+4915112345678"})
     name = Text(200)
-    locale = Text(35, validate=LOCALE, metadata={"example": "de-AT"})
+    locale = Text(35, validate=LOCALE, metadata=A_LOCALE)
 
 
 class VerifyEmail(Form):
@@ -85,5 +88,5 @@ class Profile(Form):
     """What a person may change; null empties a field. Addresses are proved, not changed here."""
 
     name = Text(200, allow_none=True)
-    username = Identifier(_as_written, 32, shortest=3, allow_none=True)
-    locale = Text(35, allow_none=True, validate=LOCALE)
+    username = Identifier(_as_written, 32, shortest=3, allow_none=True, metadata=A_USERNAME)
+    locale = Text(35, allow_none=True, validate=LOCALE, metadata=A_LOCALE)

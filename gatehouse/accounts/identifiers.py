@@ -37,6 +37,8 @@ def email(text: str) -> Email:
     except EmailNotValidError as problem:
         raise ValueError(str(problem)) from None
     address = f"{found.ascii_local_part}@{found.ascii_domain}"
+    if "=?" in address:  # RFC 2047 section 5: no encoded words; mail programs would decode them
+        raise ValueError("An encoded word cannot stand in an address.")
     return Email(address, address.lower())
 
 

@@ -15,7 +15,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.delivery import outbox
 from gatehouse.foundation import clock
-from gatehouse.foundation.database import release, writing
+from gatehouse.foundation.database import release, take_turns, writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
 from gatehouse.tokens import challenges
@@ -83,6 +83,7 @@ def accept(token: str, password: str, visitor: Visitor) -> None:
 def _make_account(row: Challenge, hashed: passwords.Hashed, visitor: Visitor) -> None:
     data = challenges.open_data(row)
     email = Email(data["email"], data["email"].lower())
+    take_turns(registration.turn(email.canonical))
     challenges.consume(row.id)
     challenges.forget(registration.PURPOSE, email.canonical)
     user = service.create(email, {})

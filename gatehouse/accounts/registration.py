@@ -59,8 +59,16 @@ def ask(form: dict[str, Any], visitor: Visitor) -> None:
     release()
     hashed = passwords.hash_new(form["password"])
     with writing():
-        take_turns(f"registration:{email.canonical}")
+        take_turns(turn(email.canonical))
         _write(form | {"hash": hashed.hash, "pepper": hashed.pepper}, visitor)
+
+
+def turn(canonical: str) -> str:
+    """Return the key of `take_turns` for whatever makes or activates registrations of an address.
+
+    Two that delete each other's rows would otherwise wait for each other for ever.
+    """
+    return f"registration:{canonical}"
 
 
 def describe(challenge_id: UUID) -> PendingRegistration | None:
@@ -114,7 +122,7 @@ def _write(form: dict[str, Any], visitor: Visitor) -> None:
         return
     known, asked = service.by_email(email.canonical), _circumstances(visitor)
     if known:
-        outbox.put(email.address, "address_known", asked)
+        outbox.put(known.email, "address_known", asked)
         record(events.Registration.ADDRESS_KNOWN, visitor, user_id=known.id)
         return
     data = {key: form[key] for key in (*PROFILE, "hash", "pepper") if key in form}
@@ -144,6 +152,7 @@ def _activate(row: Challenge, visitor: Visitor) -> None:
     canonical = data["email"].lower()
     try:
         with writing():
+            take_turns(turn(canonical))
             challenges.consume(row.id)
             challenges.forget(PURPOSE, canonical)
             user = _unverified(canonical) or _make_account(data)

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from gatehouse.access import service as access
@@ -15,6 +15,19 @@ from gatehouse.foundation import crypto
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import Visitor
 from models import User
+
+PROFILE = select(
+    User.id,
+    User.email,
+    User.email_verified_at,
+    User.username,
+    User.phone,
+    User.phone_verified_at,
+    User.name,
+    User.locale,
+    User.created_at,
+    access.given_roles(User.id).label("given_roles"),
+).where(User.id == bindparam("user_id"))
 
 
 def get(user_id: UUID) -> User | None:
@@ -74,7 +87,9 @@ def change_profile(user_id: UUID, changes: dict[str, Any], visitor: Visitor) -> 
         UsernameTaken: somebody else has it.
     """
     with writing():
-        user = db.session.get_one(User, user_id)
+        user = get(user_id)
+        if user is None:
+            raise AccountGone
         require_free(changes.get("username"), owner=user_id)
         _fill(user, changes)
         record(events.Account.PROFILE_CHANGED, visitor, user_id=user_id, fields=sorted(changes))
@@ -83,30 +98,25 @@ def change_profile(user_id: UUID, changes: dict[str, Any], visitor: Visitor) -> 
 
 
 def profile_of(user_id: UUID) -> dict[str, Any]:
-    """Return what a person is told about their account.
+    """Return what a person is told about their account (the schema `User`), in one query.
 
     Raises:
         AccountGone: the account was deleted while its tokens lived.
     """
-    user = get(user_id)
-    if user is None:
+    row = db.session.execute(PROFILE, {"user_id": user_id}).one_or_none()
+    if row is None:
         raise AccountGone
-    return profile(user)
-
-
-def profile(user: User) -> dict[str, Any]:
-    """Return what a person is told about their account (the schema `User`)."""
     return {
-        "id": str(user.id),
-        "email": user.email,
-        "email_verified": user.email_verified_at is not None,
-        "username": user.username,
-        "phone": user.phone,
-        "phone_verified": user.phone_verified_at is not None,
-        "name": user.name,
-        "locale": user.locale,
-        "roles": access.roles_of(user.id),
-        "created_at": user.created_at,
+        "id": str(row.id),
+        "email": row.email,
+        "email_verified": row.email_verified_at is not None,
+        "username": row.username,
+        "phone": row.phone,
+        "phone_verified": row.phone_verified_at is not None,
+        "name": row.name,
+        "locale": row.locale,
+        "roles": access.roles(row.given_roles),
+        "created_at": row.created_at,
     }
 
 
@@ -124,7 +134,7 @@ def _flush() -> None:
     try:
         db.session.flush()
     except IntegrityError as conflict:
-        if "username" in str(conflict.orig):
+        if "username_canonical" in str(conflict.orig):
             raise UsernameTaken from None
         raise
 

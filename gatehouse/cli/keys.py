@@ -3,17 +3,19 @@
 import time
 
 import click
-from flask.cli import AppGroup
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
+from gatehouse.cli.group import Group
 from gatehouse.foundation import clock, reencryption
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import NOBODY
 from gatehouse.tokens import keys as ring
 from gatehouse.tokens import watch
+from gatehouse.tokens.state import STALE
+from models import SigningKey
 
-keys = AppGroup("keys", help="Signing keys, and the encryption of stored secrets.")
+keys = Group("keys", help="Signing keys, and the encryption of stored secrets.")
 
 
 @keys.command("list")
@@ -26,18 +28,27 @@ def list_keys() -> None:
 @keys.command("rotate")
 def rotate() -> None:
     """Let the next key sign; the active one retires and verifies on. No restart is needed."""
-    time.sleep(_until_everyone_knows())
-    with writing():
-        row = ring.rotate()
+    row = _rotate_when_known()
     db.session.commit()
     click.echo(f"{row.kid} signs from now on; the new next key is published already.")
+    age = (clock.now() - row.created_at).total_seconds()
+    if age < ring.PUBLISHED_AHEAD:
+        click.echo(
+            f"It was published {age:.0f} s ago: verifiers that keep the keys for"
+            f" {ring.PUBLISHED_AHEAD} s and never ask again sooner do not know it yet.",
+            err=True,
+        )
 
 
-def _until_everyone_knows() -> float:
-    """Return the seconds until every worker has read the next key; only then may it sign."""
-    ages = [clock.now() - row.created_at for row, stage in ring.stages() if stage == ring.NEXT]
-    db.session.rollback()
-    return max([0.0, *(2 * watch.INTERVAL - age.total_seconds() for age in ages)])
+def _rotate_when_known() -> SigningKey:
+    """Rotate as soon as every worker that serves has read the next key."""
+    while True:
+        try:
+            with writing():
+                return ring.rotate(known_for=STALE + watch.INTERVAL)
+        except ring.TooYoung as young:
+            db.session.rollback()
+            time.sleep(young.seconds)
 
 
 @keys.command("revoke")

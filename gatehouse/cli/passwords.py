@@ -1,11 +1,11 @@
 """`flask passwords`: what is known about stored hashes."""
 
 import click
-from flask.cli import AppGroup
 
+from gatehouse.cli.group import Group
 from gatehouse.passwords import service
 
-passwords = AppGroup("passwords", help="Stored password hashes.")
+passwords = Group("passwords", help="Stored password hashes.")
 
 
 @passwords.command("status")

@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 
 import click
-from flask import current_app
 from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
+from gatehouse.cli.group import unusable
 from gatehouse.foundation import limits
 from gatehouse.foundation.database import db, writing
 from gatehouse.tokens import keys
@@ -29,6 +29,7 @@ Try it:
 def serve() -> None:
     """Bring the database up to date, then serve until SIGTERM."""
     settings = config.settings()
+    os.umask(0o077)  # the database file, like its folder, is nobody else's
     prepare()
     _require_limits()
     if settings.development:
@@ -47,11 +48,7 @@ def prepare() -> None:
             keys.ensure()
         db.session.commit()
     except SQLAlchemyError as problem:
-        place = current_app.config["SQLALCHEMY_DATABASE_URI"].partition("@")[2] or "the file"
-        raise click.ClickException(
-            f"The database at {place} does not answer ({type(problem).__name__}):"
-            " check DATABASE_URL and that it runs."
-        ) from None
+        raise unusable(config.settings().database_url, problem) from None
 
 
 def _require_limits() -> None:

@@ -1,13 +1,13 @@
 """`flask users`: letting people in."""
 
 import click
-from flask.cli import AppGroup
 
 from gatehouse.accounts import identifiers, invitation
+from gatehouse.cli.group import Group
 from gatehouse.foundation.database import db
 from gatehouse.foundation.visitor import NOBODY
 
-users = AppGroup("users", help="Accounts of people.")
+users = Group("users", help="Accounts of people.")
 
 
 @users.command("invite")

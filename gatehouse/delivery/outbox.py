@@ -14,12 +14,16 @@ from gatehouse.delivery import templates
 from gatehouse.delivery.message import Message
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db
+from gatehouse.foundation.logs import log
 from models import OutboxMessage
+
+LONGEST_WAIT = 3600  # seconds
 
 
 def put(recipient: str, template: str, variables: dict[str, Any]) -> None:
     """Write a mail to the outbox; `variables` are what the template shows, as plain text."""
-    row = OutboxMessage(id=crypto.new_id(), channel="email", recipient=recipient, template=template)
+    row = OutboxMessage(id=crypto.new_id(), channel="email", template=template)
+    row.recipient, row.recipient_lower = recipient, recipient.lower()
     rendered = templates.render(template, variables)
     payload = json.dumps(rendered | {"variables": variables}).encode()
     row.payload = crypto.seal(payload, _place(row.id))
@@ -27,22 +31,23 @@ def put(recipient: str, template: str, variables: dict[str, Any]) -> None:
 
 
 def written_since(recipient: str, since: datetime) -> int:
-    """Count the messages to an address, whatever became of them."""
+    """Count the messages to an address in whatever case, whatever became of them."""
     mails = select(func.count()).select_from(OutboxMessage)
-    return (
-        db.session.scalar(
-            mails.where(OutboxMessage.recipient == recipient, OutboxMessage.created_at > since)
-        )
-        or 0
-    )
+    mails = mails.where(OutboxMessage.recipient_lower == recipient.lower())
+    return db.session.scalar(mails.where(OutboxMessage.created_at > since)) or 0
 
 
 def read(to: str | None = None) -> list[dict[str, Any]]:
     """Return what was written, newest first, for the developer's mailbox."""
     rows = select(OutboxMessage).order_by(OutboxMessage.created_at.desc(), OutboxMessage.id.desc())
     if to is not None:
-        rows = rows.where(func.lower(OutboxMessage.recipient) == to.lower())
+        rows = rows.where(OutboxMessage.recipient_lower == to.lower())
     return [_shown(row) for row in db.session.scalars(rows)]
+
+
+def purge(before: datetime) -> None:
+    """Delete the messages that were written before a moment."""
+    db.session.execute(delete(OutboxMessage).where(OutboxMessage.created_at < before))
 
 
 def clear() -> None:
@@ -64,7 +69,7 @@ def claim(lease: timedelta, most: int) -> list[Message]:
     rows = db.session.scalars(due).all()
     for row in rows:
         row.leased_until, row.attempts = now + lease, row.attempts + 1
-    return [_message(row) for row in rows]
+    return [message for row in rows if (message := _message(row))]
 
 
 def waiting() -> bool:
@@ -84,8 +89,12 @@ def mark_sent(message_id: UUID) -> None:
 def mark_failed(message_id: UUID) -> None:
     """Let a message wait, each time twice as long, an hour at most."""
     if row := db.session.get(OutboxMessage, message_id):
-        row.due_at = clock.now() + min(timedelta(seconds=2**row.attempts), timedelta(hours=1))
-        row.leased_until = None
+        _postpone(row)
+
+
+def _postpone(row: OutboxMessage) -> None:
+    row.due_at = clock.now() + timedelta(seconds=min(2**row.attempts, LONGEST_WAIT))
+    row.leased_until = None
 
 
 def _place(message_id: UUID) -> str:
@@ -97,8 +106,14 @@ def _open(row: OutboxMessage) -> dict[str, Any]:
     return payload
 
 
-def _message(row: OutboxMessage) -> Message:
-    payload = _open(row)
+def _message(row: OutboxMessage) -> Message | None:
+    """Open a message; one that does not open waits, and stops no other."""
+    try:
+        payload = _open(row)
+    except crypto.SealBroken as problem:
+        log().error("A message cannot be opened.", message=str(row.id), reason=str(problem))
+        _postpone(row)
+        return None
     return Message(row.id, row.recipient, payload["subject"], payload["text"], payload["html"])
 
 

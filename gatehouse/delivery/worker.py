@@ -4,16 +4,16 @@ A message is claimed with a lease and marked when it is handed over; a worker th
 lets another one try again, so a message arrives at least once.
 """
 
-import threading
 from datetime import timedelta
+from functools import partial
 
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
 from gatehouse.delivery import outbox
 from gatehouse.delivery.channel import Channel
 from gatehouse.delivery.message import DeliveryFailed, Message
 from gatehouse.foundation import shelf
+from gatehouse.foundation.background import every
 from gatehouse.foundation.database import db, release, writing
 from gatehouse.foundation.logs import log
 
@@ -22,12 +22,10 @@ LEASE = timedelta(seconds=60)
 BATCH = 20
 
 
-def start(app: Flask) -> threading.Thread:
+def start(app: Flask) -> None:
     """Deliver in the background, through the channel that development has."""
     channel: Channel = shelf.load("gatehouse.delivery.channels", ["console"])["console"]
-    thread = threading.Thread(target=_work, args=(app, channel), name="delivery", daemon=True)
-    thread.start()
-    return thread
+    every(INTERVAL, app, "delivery", partial(deliver_due, channel))
 
 
 def deliver_due(channel: Channel) -> int:
@@ -53,18 +51,3 @@ def _deliver(channel: Channel, message: Message) -> None:
     with writing():
         settle(message.id)
     db.session.commit()
-
-
-def _work(app: Flask, channel: Channel) -> None:
-    pause = threading.Event()
-    while True:
-        with app.app_context():
-            _try_to_deliver(channel)
-        pause.wait(INTERVAL)
-
-
-def _try_to_deliver(channel: Channel) -> None:
-    try:
-        deliver_due(channel)
-    except SQLAlchemyError as problem:
-        log().warning("The outbox cannot be read.", reason=type(problem).__name__)

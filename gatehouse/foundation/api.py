@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import flask_smorest
 from flask import Request, current_app
-from marshmallow import Schema, missing
+from marshmallow import RAISE, Schema, missing
 from webargs.flaskparser import FlaskParser
 
 from gatehouse.foundation.errors import (
@@ -70,7 +70,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def arguments(self, schema: type[Schema] | Schema, **options: Any) -> Decorator:
         """Validate the body, or another `location`, and pass it on as the last argument."""
-        decorate = super().arguments(schema, error_status_code=422, **options)
+        options = {"error_status_code": 422, "unknown": RAISE} | options
+        decorate = super().arguments(schema, **options)
 
         def mark(route: Route) -> Route:
             validated: Route = decorate(route)

@@ -41,11 +41,6 @@ def code(digits: int) -> str:
     return str(secrets.randbelow(10**digits)).zfill(digits)
 
 
-def random_bytes(count: int) -> bytes:
-    """Return random bytes."""
-    return os.urandom(count)
-
-
 def digest(value: str) -> str:
     """Return the SHA-256 of an unguessable value, as 64 hexadecimal characters."""
     return hashlib.sha256(value.encode()).hexdigest()
@@ -67,8 +62,8 @@ def keyed_digest(purpose: str, value: str) -> str:
 
 
 def equal(left: str, right: str) -> bool:
-    """Compare two ASCII strings in constant time."""
-    return hmac.compare_digest(left, right)
+    """Compare two strings in constant time."""
+    return hmac.compare_digest(left.encode(), right.encode())
 
 
 def seal(plain: bytes, place: str) -> bytes:

@@ -110,6 +110,15 @@ def _no_longer_writing(session: Session, transaction: Any) -> None:
         session.info.pop("writing", None)
 
 
+def read_alone() -> None:
+    """Let this request's only statement stand alone: PostgreSQL then needs no BEGIN and ROLLBACK.
+
+    Each of them is a round trip, as long as the query itself. SQLite has none to save.
+    """
+    if db.engine.dialect.name == "postgresql" and not db.session().in_transaction():
+        db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+
+
 @contextmanager
 def apart() -> Iterator[Connection]:
     """A transaction of its own, committed at the end: for counts that must survive a rollback."""

@@ -66,9 +66,9 @@ class Envelope:
             headers += allowed
             present = {name for name, _ in headers}
             headers += [item for item in UNLESS_SET if item[0] not in present]
-            return start_response(status, headers)
+            return start_response(status, headers, exc_info)  # type: ignore[arg-type]
 
-        if allowed and _is_preflight(environ):
+        if environ.get("HTTP_ORIGIN") in self.origins and _is_preflight(environ):
             start("204 No Content", list(PREFLIGHT))
             return ()
         return self.inner(environ, start)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Refusals: errors that a person caused, each a class with everything a client needs.
 
-They become `application/problem+json` (RFC 9457) in one place, `app`. `docs/errors.md` is generated
-from the classes: the docstring's first sentence is what the client reads as `detail`.
+They become `application/problem+json` (RFC 9457) in one place, `operation.answers`.
+`docs/errors.md` is generated from the classes: the docstring's first paragraph is the `detail`.
 """
 
 import inspect
@@ -127,12 +127,13 @@ class RateLimited(Refusal):
     code = "rate_limited"
     next = "Wait, then send the request again."
 
-    def __init__(self, quota: int, retry_after: int) -> None:
+    def __init__(self, quota: int, window: int, retry_after: int) -> None:
         super().__init__()
         self.retry_after = retry_after
         self.headers = {
             "Retry-After": str(retry_after),
-            "RateLimit-Policy": f'"address";q={quota}',  # draft-ietf-httpapi-ratelimit-headers
+            # draft-ietf-httpapi-ratelimit-headers, sections 3 and 4
+            "RateLimit-Policy": f'"address";q={quota};w={window}',
             "RateLimit": f'"address";r=0;t={retry_after}',
         }
 

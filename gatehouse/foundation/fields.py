@@ -7,6 +7,10 @@ from marshmallow import Schema, ValidationError, fields
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+ONE_LINE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+ANY_LINES = r"^[^\u0000]*$"
+"""The same as ECMA-262 writes it, for the document; UTF-8 has no lone surrogates anyway."""
+
 CODES = {
     "Missing data for required field.": "required",
     "Unknown field.": "unknown_field",
@@ -45,7 +49,9 @@ class Text(fields.String):
     def __init__(self, longest: int, *, shortest: int = 1, one_line: bool = True, **kw: Any):
         super().__init__(**kw)
         self.shortest, self.longest, self.one_line = shortest, longest, one_line
-        self.metadata = {"minLength": shortest, "maxLength": longest, **self.metadata}
+        pattern = ONE_LINE if one_line else ANY_LINES
+        about = {"minLength": shortest, "maxLength": longest, "pattern": pattern}
+        self.metadata = {**about, **self.metadata}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kw)

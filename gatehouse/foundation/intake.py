@@ -55,11 +55,14 @@ def bound_body(environ: dict[str, Any]) -> None:
     """
     if hasattr(current_app.view_functions.get(request.endpoint or ""), "ignores_body"):
         return
-    if (request.content_length or 0) > BODY_LIMIT:
+    announced = request.content_length or 0
+    if announced > BODY_LIMIT:
         raise PayloadTooLarge
     body = _read(environ["wsgi.input"], BODY_LIMIT + 1)
     if len(body) > BODY_LIMIT:
         raise PayloadTooLarge
+    if len(body) < announced:  # the sender went away half-way: RFC 9112 section 8
+        raise MalformedRequest("The body ended before its announced length.")
     if body and request.mimetype != "application/json":
         raise UnsupportedMediaType
     environ["wsgi.input"] = BytesIO(body)

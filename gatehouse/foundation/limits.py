@@ -1,7 +1,7 @@
 """Limits of the routes, by the client's address: one readable table, and where the counts are kept.
 
 With REDIS_URL they are kept there, else in the database, so that all workers share them. They only
-slow down; guessing codes and passwords is limited where those are checked.
+slow down; guesses of codes are limited where those are checked.
 """
 
 import ipaddress
@@ -83,16 +83,18 @@ def purge() -> None:
 
 def refusal() -> RateLimited:
     """Return the refusal of the request that has just broken a limit."""
-    limit = limiter.current_limit
-    wait = int(limit.reset_at) - clock.seconds() if limit else 60
-    return RateLimited(limit.limit.amount if limit else 0, max(1, wait))
+    broken = limiter.current_limit
+    if broken is None:
+        raise LookupError("no limit was broken")
+    wait = max(1, int(broken.reset_at) - clock.seconds())
+    return RateLimited(broken.limit.amount, broken.limit.get_expiry(), wait)
 
 
 def store_answers() -> bool:
     """Tell whether the counters can be reached."""
     try:
         return bool(limiter.storage.check())
-    except (SQLAlchemyError, RedisError):
+    except RedisError:
         return False
 
 
@@ -138,7 +140,10 @@ class DatabaseStorage(Storage):
 
     def check(self) -> bool:
         """Tell whether the store answers."""
-        return bool(self._read("SELECT 1", {}) == 1)
+        try:
+            return bool(self._read("SELECT 1", {}) == 1)
+        except SQLAlchemyError:
+            return False
 
     def reset(self) -> int | None:
         """Forget all counters."""

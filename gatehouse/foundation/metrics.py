@@ -5,6 +5,7 @@ workers; without it the process counts for itself.
 """
 
 from functools import cache
+from pathlib import Path
 
 from flask import Response, request
 from prometheus_client import (
@@ -19,8 +20,11 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+import config
 from gatehouse.foundation import clock
 
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
+"""The others, which anybody may invent, are counted as one."""
 REQUESTS = Histogram(
     "gatehouse_request_seconds",
     "How long answers took, by route and status; its count is the number of answers.",
@@ -33,10 +37,10 @@ HASH_SECONDS = Histogram(
     "How long password hashes took.",
     buckets=(0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5),
 )
-REVOCATION_AGE = Gauge(
-    "gatehouse_revocation_age_seconds",
-    "Time since the revocations were last read, of the slowest worker.",
-    multiprocess_mode="livemax",
+REVOCATIONS_READ = Gauge(
+    "gatehouse_revocations_read_timestamp_seconds",
+    "When the slowest worker last read keys and revocations; it falls behind when a watch hangs.",
+    multiprocess_mode="livemin",
 )
 
 
@@ -49,15 +53,25 @@ def _of(method: str, route: str, status: int) -> Histogram:
 def count_answer(response: Response) -> Response:
     """Count and time an answer by its route, never by its address."""
     route = request.url_rule.rule if request.url_rule else "none"
+    method = request.method if request.method in METHODS else "other"
     took = clock.monotonic() - request.environ["gatehouse.started"]
-    _of(request.method, route, response.status_code).observe(took)
+    _of(method, route, response.status_code).observe(took)
     return response
+
+
+def _forget_dead_workers() -> None:
+    """Drop the gauges of workers that were respawned; their counts stay in the sums."""
+    for file in Path(config.metrics_folder()).glob("gauge_live*_*.db"):
+        pid = file.stem.rpartition("_")[2]
+        if not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            file.unlink(missing_ok=True)
 
 
 def exposition() -> Response:
     """Return the metrics of all workers in the Prometheus text format."""
     registry: CollectorRegistry = REGISTRY
     if values.ValueClass.__name__ == "MmapedValue":
+        _forget_dead_workers()
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

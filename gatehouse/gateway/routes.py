@@ -12,11 +12,11 @@ from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 
 gateway = Blueprint("gateway", __name__)
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 IDENTITY = ("X-Auth-User", "X-Auth-Session", "X-Auth-Roles", "X-Auth-Scope")
 
 
-@gateway.route("/gateway/verify", methods=METHODS)
+@gateway.route("/gateway/verify", methods=METHODS, provide_automatic_options=False)
 @ignores_body
 def verify() -> Response:
     """Answer 200 with the identity headers of the bearer token, or 401."""

@@ -16,8 +16,10 @@ class Proof:
 
     user_id: UUID
     amr: tuple[str, ...]
-    upgrade: tuple[Hashed, Hashed] | None = None
-    """The stored password hash and a fresh one, where the stored one is stale."""
+    password: Hashed | None = None
+    """The stored password that was verified, where one was."""
+    fresh: Hashed | None = None
+    """The same password hashed anew, where the stored hash is stale."""
 
 
 class Method(Protocol):

@@ -1,6 +1,7 @@
 """The funnel: every first factor ends in `finish`, the only place where a session is opened."""
 
 from typing import Any
+from uuid import UUID
 
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
@@ -12,6 +13,7 @@ from gatehouse.login import gates
 from gatehouse.login.method import Method, Proof
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.sessions import service as sessions
 
 METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password"])
@@ -33,9 +35,26 @@ def finish(proof: Proof, visitor: Visitor) -> sessions.Tokens:
         user = accounts.get(proof.user_id)
         if user is None:  # deleted while the password was hashed
             raise InvalidCredentials
+        if proof.password:
+            _hold_password(proof, proof.password)
         gates.pass_all(user)
-        if proof.upgrade and passwords.replace(user.id, *proof.upgrade):
-            record(events.Account.PASSWORD_UPGRADED, visitor, user_id=user.id)
+        if proof.password and proof.fresh:
+            _upgrade(user.id, proof.password, proof.fresh, visitor)
         tokens = sessions.open_session(user, proof.amr, visitor)
         record(events.Login.SUCCEEDED, visitor, user_id=user.id, amr=list(proof.amr))
     return tokens
+
+
+def _hold_password(proof: Proof, verified: passwords.Hashed) -> None:
+    """Let no session begin with a password that was changed while it was verified."""
+    try:
+        passwords.hold(proof.user_id, verified)
+    except WrongPassword:
+        raise InvalidCredentials(user_id=proof.user_id) from None
+
+
+def _upgrade(
+    user_id: UUID, stale: passwords.Hashed, fresh: passwords.Hashed, visitor: Visitor
+) -> None:
+    if passwords.replace(user_id, stale, fresh):
+        record(events.Account.PASSWORD_UPGRADED, visitor, user_id=user_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask, Response, jsonify
 from flask_limiter import RateLimitExceeded
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -26,6 +26,7 @@ BY_STATUS: dict[int, type[Refusal]] = {
     405: errors.MethodNotAllowed,
     413: errors.PayloadTooLarge,
     415: errors.UnsupportedMediaType,
+    500: errors.InternalError,
     503: errors.ServiceUnavailable,
 }
 
@@ -40,15 +41,24 @@ def register(app: Flask) -> None:
 
 def refuse(refusal: Refusal) -> Response:
     """Undo the request, then do and record what the refusal brings with it."""
-    db.session.rollback()
-    if refusal.aftermath or refusal.event:
-        with writing():
-            if refusal.aftermath:
-                refusal.aftermath()
-            if refusal.event:
-                record(refusal.event, visitor(), **refusal.about, code=refusal.code)
-        db.session.commit()
+    try:
+        db.session.rollback()
+        _follow_up(refusal)
+    except SQLAlchemyError as lost:
+        return lose_the_database(lost)
     return answer(refusal, refusal.headers)
+
+
+def _follow_up(refusal: Refusal) -> None:
+    """Run the aftermath and record the event, in one transaction."""
+    if not (refusal.aftermath or refusal.event):
+        return
+    with writing():
+        if refusal.aftermath:
+            refusal.aftermath()
+        if refusal.event:
+            record(refusal.event, visitor(), **refusal.about, code=refusal.code)
+    db.session.commit()
 
 
 def translate(error: HTTPException) -> Response:
@@ -69,10 +79,7 @@ def translate(error: HTTPException) -> Response:
 def lose_the_database(error: SQLAlchemyError) -> Response:
     """Answer 503 while the database is gone or busy, and 500 for everything else."""
     db.session.rollback()
-    gone = isinstance(error, PoolTimeout) or (
-        isinstance(error, DBAPIError) and type(error.orig).__name__ == "OperationalError"
-    )
-    if not gone:
+    if not isinstance(error, PoolTimeout | OperationalError | InterfaceError):
         return apologise(error)
     reason = str(getattr(error, "orig", error)).partition("\n")[0]
     log().error("The database does not answer.", reason=reason)

@@ -1,18 +1,19 @@
 """Deletes what is over: a thread in each worker of the server, once in a while."""
 
-import threading
 from datetime import timedelta
 
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
+from gatehouse.delivery import outbox
 from gatehouse.foundation import clock, limits
+from gatehouse.foundation.background import every
 from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.logs import log
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import challenges, revocation
 
 INTERVAL = timedelta(minutes=10)
+LETTERS_KEPT = timedelta(days=7)
+"""Longer than any code or link that a message can hold is good for."""
 KEPT = timedelta(days=30)
 """How long an ended session stays, for those who ask what happened."""
 
@@ -23,26 +24,11 @@ def purge() -> None:
         challenges.purge()
         revocation.purge()
         limits.purge()
+        outbox.purge(clock.now() - LETTERS_KEPT)
         sessions.purge(clock.now() - KEPT)
     db.session.commit()
 
 
-def start(app: Flask) -> threading.Thread:
+def start(app: Flask) -> None:
     """Purge in the background."""
-    thread = threading.Thread(target=_work, args=(app,), name="housekeeping", daemon=True)
-    thread.start()
-    return thread
-
-
-def _work(app: Flask) -> None:
-    pause = threading.Event()
-    while not pause.wait(INTERVAL.total_seconds()):
-        with app.app_context():
-            _try_to_purge()
-
-
-def _try_to_purge() -> None:
-    try:
-        purge()
-    except SQLAlchemyError as problem:
-        log().warning("Old rows stay for now.", reason=type(problem).__name__)
+    every(INTERVAL.total_seconds(), app, "housekeeping", purge)

@@ -1,9 +1,10 @@
 """Health and metrics."""
 
+from typing import Any
+
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Response, current_app, jsonify
-from marshmallow import Schema, fields
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -12,6 +13,7 @@ from gatehouse.foundation import crypto, metrics
 from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db
 from gatehouse.foundation.errors import NotFound, ServiceUnavailable
+from gatehouse.operation import outage
 from gatehouse.sessions.guards import bearer
 from gatehouse.tokens import watch
 from gatehouse.tokens.errors import TokenInvalid, TokenMissing
@@ -20,11 +22,17 @@ from schemas import Status
 operation = Blueprint("operation", __name__, description="For operators and their machines")
 
 
-class Readiness(Schema):
-    """Whether requests can be served, and what is missing if not."""
+class NotReady(ServiceUnavailable):
+    """Requests cannot be served yet, or not any more; `missing` names what they need."""
 
-    status = fields.String(required=True)
-    missing = fields.List(fields.String(), required=True)
+    def __init__(self, missing: list[str]) -> None:
+        super().__init__()
+        self.missing = missing
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """What is missing: `database`, `migrations` or `keys`."""
+        return super().members | {"missing": self.missing}
 
 
 @operation.get("/health/live")
@@ -35,13 +43,15 @@ def live() -> Response:
 
 
 @operation.get("/health/ready")
-@operation.response(200, Readiness)
-def ready() -> tuple[Response, int]:
-    """Answer whether requests can be served: 503 names what is missing."""
-    checks = {"database": _database(), "migrations": _migrations(), "keys": _keys()}
-    missing = [name for name, well in checks.items() if not well]
-    answer = jsonify(status="not_ready" if missing else "ready", missing=missing)
-    return answer, 503 if missing else 200
+@operation.response(200, Status)
+def ready() -> Response:
+    """Answer that requests can be served, or 503 with what is missing."""
+    if outage.lasts() or not _database():
+        raise NotReady(["database"])
+    checks = {"migrations": _migrations(), "keys": _keys()}
+    if not all(checks.values()):
+        raise NotReady([name for name, well in checks.items() if not well])
+    return jsonify(status="ready")
 
 
 @operation.get("/metrics")

@@ -5,7 +5,10 @@ The docstring of a reader is its type in `docs/settings.md`.
 
 from collections.abc import Callable
 from datetime import timedelta
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 
 def text(value: str) -> str:
@@ -58,7 +61,7 @@ def seconds(low: int, high: int) -> Callable[[str], timedelta]:
 
 def origin(value: str) -> str:
     """origin, such as `https://auth.example.com`"""
-    parts = urlsplit(value)
+    parts = _split(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must look like https://auth.example.com")
     if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
@@ -74,15 +77,29 @@ def origins(value: str) -> tuple[str, ...]:
 def database_url(value: str) -> str:
     """`sqlite:///path` or `postgresql://user:password@host/name`"""
     scheme, _, rest = value.partition("://")
-    if scheme in ("postgres", "postgresql", "postgresql+psycopg"):
-        return f"postgresql+psycopg://{rest}"
-    if scheme != "sqlite" or not rest.strip("/"):
+    if scheme == "sqlite" and rest.strip("/"):
+        return value
+    if scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
         raise ValueError("must start with postgresql:// or name a file with sqlite:///")
-    return value
+    try:
+        make_url(f"postgresql+psycopg://{rest}")
+    except (ArgumentError, ValueError):
+        raise ValueError("must look like postgresql://user:password@host:5432/name") from None
+    return f"postgresql+psycopg://{rest}"
 
 
 def redis_url(value: str) -> str:
     """`redis://host:port/0`, or `rediss://` for TLS"""
-    if not value.startswith(("redis://", "rediss://")):
+    if _split(value).scheme not in ("redis", "rediss"):
         raise ValueError("must start with redis:// or rediss://")
     return value
+
+
+def _split(value: str) -> SplitResult:
+    """Take a URL apart; whatever is wrong with it, the message does not repeat it."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # is read only now
+    except ValueError:
+        raise ValueError("must be a URL with a valid host and port") from None
+    return parts

@@ -1,12 +1,12 @@
 """The developer mailbox: what was mailed and texted. Registered in development only."""
 
 from collections.abc import Mapping
-from datetime import UTC
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, render_template, request
 
 from gatehouse.delivery import outbox
+from gatehouse.foundation import clock
 from gatehouse.foundation.database import db, writing
 from gatehouse.pages.policy import guard
 
@@ -48,5 +48,4 @@ def _page(items: list[dict[str, Any]], to: str | None) -> Response:
 
 def _entry(item: Mapping[str, Any]) -> dict[str, Any]:
     """Write the time as RFC 3339 in UTC with a Z."""
-    created_at = item["created_at"].astimezone(UTC).isoformat()
-    return {**item, "created_at": created_at.replace("+00:00", "Z")}
+    return {**item, "created_at": clock.rfc3339(item["created_at"])}

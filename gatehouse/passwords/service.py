@@ -10,6 +10,7 @@ import hmac
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from uuid import UUID
 
@@ -32,6 +33,8 @@ class Hashed:
 
     hash: str
     pepper: str
+    chosen_at: datetime | None = None
+    """When its owner chose the password; None while it belongs to no account."""
 
 
 def require_good(password: str, personal: Sequence[str | None], field: str = "password") -> None:
@@ -64,7 +67,7 @@ def verify(stored: Hashed | None, password: str) -> Hashed | None:
     Raises:
         WrongPassword: it is not the stored one, or nothing is stored.
     """
-    known = stored or Hashed(_current().decoy(), config.settings().password_peppers.active)
+    known = stored if stored and _has_pepper(stored) else _decoy()
     with metrics.HASH_SECONDS.time():
         _hasher_of(known.hash).verify(known.hash, _prehash(password, known.pepper))
     return None if _is_current(known) else hash_new(password)
@@ -73,7 +76,21 @@ def verify(stored: Hashed | None, password: str) -> Hashed | None:
 def of(user_id: UUID) -> Hashed | None:
     """Read the stored password of an account."""
     row = db.session.get(Password, user_id)
-    return Hashed(row.hash, row.pepper) if row else None
+    return Hashed(row.hash, row.pepper, row.changed_at) if row else None
+
+
+def hold(user_id: UUID, verified: Hashed) -> None:
+    """Return if the verified password is still the account's, and keep it so in this transaction.
+
+    Verifying takes long and no transaction; meanwhile the owner may have chosen another password.
+    A hash that was only upgraded is still the same password.
+
+    Raises:
+        WrongPassword: another one was chosen, or the account is gone.
+    """
+    row = db.session.get(Password, user_id, with_for_update=True)
+    if row is None or row.changed_at != verified.chosen_at:
+        raise WrongPassword
 
 
 def store(user_id: UUID, hashed: Hashed) -> None:
@@ -100,11 +117,18 @@ def per_pepper() -> dict[str, int]:
     }
 
 
+def _has_pepper(stored: Hashed) -> bool:
+    """Tell whether the pepper is in the ring; of one that was removed nothing can be verified."""
+    return stored.pepper in config.settings().password_peppers.keys
+
+
+def _decoy() -> Hashed:
+    return Hashed(_current().decoy(), config.settings().password_peppers.active)
+
+
 def _prehash(password: str, pepper: str) -> bytes:
     """Return 64 ASCII bytes (NFC: NIST SP 800-63B-4 section 3.1.1.2)."""
-    key = config.settings().password_peppers.keys.get(pepper)
-    if key is None:
-        raise WrongPassword  # its pepper was removed from the ring
+    key = config.settings().password_peppers.keys[pepper]
     text = unicodedata.normalize("NFC", password).encode()
     return base64.b64encode(hmac.digest(key, text, "sha384"))
 

@@ -81,7 +81,12 @@ def live(user_id: UUID) -> list[Session]:
 
 def end(session_id: UUID, reason: str, visitor: Visitor) -> None:
     """End a session in the current transaction: all its tokens are dead."""
-    session = db.session.get(Session, session_id, with_for_update=True)
+    session = db.session.get(
+        Session,
+        session_id,
+        with_for_update=True,
+        populate_existing=True,  # what was read before the lock may be old
+    )
     if session is None or session.ended_at:
         return
     session.ended_at, session.end_reason = clock.now(), reason
@@ -184,7 +189,7 @@ def _issue(session: Session, now: datetime) -> RefreshToken:
 
 def _answer(session: Session, current: RefreshToken, user: User) -> Tokens:
     """Sign the tokens; the access token never outlives its session."""
-    person, now = accounts.profile(user), clock.now()
+    person, now = accounts.profile_of(user.id), clock.now()
     expires_at = min(now + config.settings().access_token_lifetime, session.expires_at)
     claims = {
         "sid": str(session.id),

@@ -22,6 +22,8 @@ def require(claims: Mapping[str, Any], shapes: Mapping[str, Check]) -> None:
     for name, check in shapes.items():
         if name not in claims or not check(claims[name]):
             raise ValueError(f"the claim {name} is missing or malformed")
+    if not _is_time(claims.get("nbf", 0)):  # not one of ours, but it would be understood
+        raise ValueError("the claim nbf is malformed")
 
 
 def _is_id(value: Any) -> bool:
@@ -43,6 +45,7 @@ def _is_list_of_words(value: Any) -> bool:
 
 
 REFRESH: Mapping[str, Check] = {
+    "iss": _is_words,
     "sub": _is_id,
     "sid": _is_id,
     "jti": _is_id,

@@ -1,15 +1,16 @@
 """Flask-JWT-Extended, told about our keys, our kinds of tokens and our way to refuse."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 import jwt
-from flask import Flask, g
+from flask import Flask, current_app, g
 from flask_jwt_extended import JWTManager
 
 import config
 from gatehouse.foundation.errors import Refusal
+from gatehouse.tokens import watch
+from gatehouse.tokens.decoding import is_of_kind, key_of, refresh_audience
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
-from gatehouse.tokens.service import is_of_kind, refresh_audience
 from gatehouse.tokens.state import LEEWAY, TokenState, state
 
 ALGORITHMS = ["ES256", "EdDSA", "RS256"]
@@ -48,23 +49,30 @@ def _connect_keys(manager: JWTManager) -> None:
 
     @manager.decode_key_loader
     def verifying_key(header: dict[str, Any], _claims: object) -> Any:
-        kid = header.get("kid")
-        key = state().keys().keys.get(kid) if isinstance(kid, str) else None
-        if key is None or header.get("alg") != key.algorithm:  # RFC 8725 section 3.1
-            raise jwt.InvalidTokenError("unknown key")
-        return key.public
+        watch.up_to_date()
+        try:
+            return key_of(header).public
+        except ValueError as unknown:
+            raise jwt.InvalidTokenError from unknown
 
     @manager.token_verification_loader
     def is_access_token(header: dict[str, Any], claims: dict[str, Any]) -> bool:
         return is_of_kind("access", header, claims)
 
+    @manager.token_in_blocklist_loader
+    def is_revoked(_header: object, claims: dict[str, Any]) -> bool:
+        return claims.get("sid") in state().revoked
+
 
 def _connect_refusals(manager: JWTManager) -> None:
-    """Let every loader of the extension answer 401 problem+json."""
+    """Let every loader of the extension answer 401 problem+json.
+
+    They are called while an error is handled, where raising another one would not be answered.
+    """
 
     def refuse(kind: type[Refusal]) -> Any:
-        def answer(*_whatever: object) -> NoReturn:
-            raise kind
+        def answer(*_whatever: object) -> Any:
+            return current_app.handle_user_exception(kind())
 
         return answer
 

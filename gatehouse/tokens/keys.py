@@ -1,8 +1,8 @@
 """The ring of signing keys: next, active, retiring, gone; kept encrypted in the database.
 
-The next key is published before it signs, so that every verifier knows it in time. A retiring key
-verifies until the last token that it signed has expired. Every worker follows the ring by itself
-(see `watch`), so rotation needs no restart.
+The next key is published before it signs, so that verifiers know it in time; only the first key,
+and one of a newly chosen algorithm, sign at once. A retiring key verifies until the last token that
+it signed has expired. Every worker follows the ring (see `watch`), so rotation needs no restart.
 """
 
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ from models import SigningKey
 
 NEXT, ACTIVE, RETIRING = "next", "active", "retiring"
 KINDS: dict[str, Any] = {"ES256": ECKey, "EdDSA": OKPKey, "RS256": RSAKey}
+PUBLISHED_AHEAD = 300  # seconds for which verifiers may keep the keys that they have fetched
 RSA_BITS = 3072  # 128 bits of security, NIST SP 800-57 part 1 table 2
 
 
@@ -59,11 +60,13 @@ class Ring:
 
 
 def read_ring(session: Session, known: Ring | None) -> Ring | None:
-    """Read the ring from the database; return the known one when nothing has changed."""
+    """Read the ring: the known one when nothing has changed, None when no key may sign."""
     rows = session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()
     alive = [(row, stage) for row in rows if (stage := _stage(row, clock.now()))]
     marks = tuple((row.kid, stage) for row, stage in alive)
-    if not any(stage == ACTIVE for _, stage in alive) or (known and known.marks == marks):
+    if not any(stage == ACTIVE for _, stage in alive):
+        return None
+    if known and known.marks == marks:
         return known
     return Ring({row.kid: _open(row, stage) for row, stage in alive}, marks)
 
@@ -79,12 +82,27 @@ def ensure() -> None:
         rotate()
 
 
-def rotate() -> SigningKey:
-    """Let the next key sign, retire the active one, and publish a new next key."""
+class TooYoung(Exception):
+    """Not every worker has read the next key yet; it may sign in so many `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+def rotate(known_for: float = 0) -> SigningKey:
+    """Let the next key sign, retire the active one, and publish a new next key.
+
+    Raises:
+        TooYoung: the next key was not yet published for the seconds asked for.
+    """
     take_turns("signing keys")
     active, following = _at(ACTIVE), _at(NEXT)
     chosen = config.settings().signing_algorithm
     following = following or _create(chosen)
+    age = (clock.now() - following.created_at).total_seconds()
+    if age < known_for:
+        raise TooYoung(known_for - age)
     if active:
         active.retired_at = clock.now()
     following.activated_at = clock.now()
@@ -104,12 +122,14 @@ def revoke(kid: str) -> None:
     row = db.session.scalar(select(SigningKey).where(SigningKey.kid == kid))
     if row is None or row.revoked_at:
         raise LookupError(f"there is no key {kid}; `flask keys list` shows them")
-    was_active = _stage(row, clock.now()) == ACTIVE
+    stage = _stage(row, clock.now())
     row.revoked_at = clock.now()
     db.session.flush()
     record(events.Key.REVOKED, NOBODY, kid=kid)
-    if was_active:
+    if stage == ACTIVE:
         rotate()
+    if stage == NEXT:
+        _create(config.settings().signing_algorithm)
 
 
 def stages() -> list[tuple[SigningKey, str]]:

@@ -5,6 +5,7 @@ from marshmallow import Schema, fields
 
 from gatehouse.foundation.api import Blueprint
 from gatehouse.tokens import watch
+from gatehouse.tokens.keys import PUBLISHED_AHEAD
 
 tokens = Blueprint("tokens", __name__, description="For everyone who verifies tokens")
 
@@ -21,5 +22,5 @@ def jwks() -> Response:
     """Answer the JWK Set (RFC 7517 section 5): next, active and retiring keys."""
     ring = watch.up_to_date().keys()
     answer = jsonify(keys=[key.jwk for key in ring.keys.values()])
-    answer.headers["Cache-Control"] = "public, max-age=300"
+    answer.headers["Cache-Control"] = f"public, max-age={PUBLISHED_AHEAD}"
     return answer

@@ -1,25 +1,20 @@
 """Signing and verifying tokens. Each kind has its own `typ`, `type` and `aud`, judged together.
 
-Flask-JWT-Extended does the work; the keys come from the ring. A verified access token is kept, by
-the SHA-256 of all of it, so that asking again costs no signature; its expiry and the revocation of
-its session are judged each time.
+Flask-JWT-Extended signs; the keys come from the ring. A verified access token is kept, by the
+SHA-256 of all of it, so that asking again costs no signature; its expiry and the revocation of its
+session are judged each time.
 """
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import jwt
-from flask_jwt_extended import create_access_token, create_refresh_token, decode_token
-from flask_jwt_extended.exceptions import JWTExtendedException
+from flask_jwt_extended import create_access_token, create_refresh_token
 
-import config
 from gatehouse.foundation import clock
 from gatehouse.foundation.errors import Refusal
-from gatehouse.tokens import claims as shapes
-from gatehouse.tokens import watch
+from gatehouse.tokens import decoding, watch
 from gatehouse.tokens.errors import (
     RefreshTokenExpired,
     RefreshTokenInvalid,
@@ -29,11 +24,7 @@ from gatehouse.tokens.errors import (
 )
 from gatehouse.tokens.state import LEEWAY, remember
 
-LONGEST = 4096  # characters; ours have about 800
-COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # no padding, RFC 7515 section 2
 CLIENT = "gatehouse"
-SHAPES = {"access": shapes.ACCESS, "refresh": shapes.REFRESH}
-BROKEN = (jwt.InvalidTokenError, JWTExtendedException, ValueError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +51,6 @@ class RefreshToken:
     jti: str
 
 
-def is_of_kind(kind: str, header: dict[str, Any], claims: dict[str, Any]) -> bool:
-    """Tell the kinds apart by `typ`, `type` and `aud`, all at once (RFC 8725 section 3.11)."""
-    kinds = {
-        "access": ("at+jwt", "access", config.settings().audience),
-        "refresh": ("rt+jwt", "refresh", refresh_audience()),
-    }
-    return (header.get("typ"), claims.get("type"), claims.get("aud")) == kinds[kind]
-
-
-def refresh_audience() -> str:
-    """Return the only place where a refresh token is taken."""
-    return f"{config.settings().public_url}/auth/refresh"
-
-
 def sign_access(user_id: str, claims: dict[str, Any], expires_at: datetime) -> str:
     """Return an access token (RFC 9068); `claims` are those of the session and of the person."""
     own = {"client_id": CLIENT, "iat": clock.seconds(), "exp": int(expires_at.timestamp())}
@@ -89,7 +66,7 @@ def sign_refresh(token: RefreshToken, issued_at: datetime, expires_at: datetime)
     claims = {
         "sid": token.sid,
         "jti": token.jti,
-        "aud": refresh_audience(),
+        "aud": decoding.refresh_audience(),
         "iat": int(issued_at.timestamp()),
         "exp": int(expires_at.timestamp()),
     }
@@ -114,7 +91,7 @@ def verify_access(encoded: str) -> AccessToken:
     verified = tokens.verified  # of these keys; a change of keys puts another one in its place
     token = verified.get(fingerprint)
     if token is None:
-        token = _access(_decode(encoded, "access", TokenInvalid, TokenExpired))
+        token = _access(_claims(encoded, "access", TokenInvalid, TokenExpired))
         remember(verified, fingerprint, token)
     if token.exp + LEEWAY <= clock.seconds():
         verified.pop(fingerprint, None)
@@ -131,7 +108,7 @@ def verify_refresh(encoded: str) -> RefreshToken:
         RefreshTokenInvalid, RefreshTokenExpired: it is not one of ours, or no longer.
     """
     watch.up_to_date().keys()
-    claims = _decode(encoded, "refresh", RefreshTokenInvalid, RefreshTokenExpired)
+    claims = _claims(encoded, "refresh", RefreshTokenInvalid, RefreshTokenExpired)
     return RefreshToken(claims["sub"], claims["sid"], claims["jti"])
 
 
@@ -149,20 +126,13 @@ def _access(claims: dict[str, Any]) -> AccessToken:
     )
 
 
-def _decode(
+def _claims(
     encoded: str, kind: str, invalid: type[Refusal], expired: type[Refusal]
 ) -> dict[str, Any]:
-    """Verify signature, issuer, audience and times, then that it is a token of this kind."""
-    if len(encoded) > LONGEST or not COMPACT.fullmatch(encoded):
-        raise invalid
+    """Return the verified claims, or raise the refusal that says why there are none."""
     try:
-        header = jwt.get_unverified_header(encoded)
-        claims = decode_token(encoded)
-        shapes.require(claims, SHAPES[kind])
-    except jwt.ExpiredSignatureError:
+        return decoding.claims_of(encoded, kind)
+    except decoding.Expired:
         raise expired from None
-    except BROKEN:
+    except decoding.Foreign:
         raise invalid from None
-    if not is_of_kind(kind, header, claims):
-        raise invalid
-    return dict(claims)

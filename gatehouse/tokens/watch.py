@@ -1,14 +1,11 @@
 """Follows the keys and the revocations: a thread in each worker of the server, every 0.4 s."""
 
-import threading
-
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gatehouse.foundation import clock, metrics
+from gatehouse.foundation.background import attempt, every
 from gatehouse.foundation.database import db
-from gatehouse.foundation.logs import log
 from gatehouse.tokens import keys, revocation
 from gatehouse.tokens.state import TokenState, state
 
@@ -25,6 +22,7 @@ def read() -> None:
         tokens.ring = ring
         tokens.verified = {}
     tokens.read_at = started
+    metrics.REVOCATIONS_READ.set_to_current_time()
 
 
 def up_to_date() -> TokenState:
@@ -35,27 +33,9 @@ def up_to_date() -> TokenState:
     return tokens
 
 
-def start(app: Flask) -> threading.Thread:
+def start(app: Flask) -> None:
     """Read once, so that the worker is ready when it listens, then watch in the background."""
     app.extensions["gatehouse.tokens"].watched = True
     with app.app_context():
-        _try_to_read()
-    thread = threading.Thread(target=_watch, args=(app,), name="token-watch", daemon=True)
-    thread.start()
-    return thread
-
-
-def _watch(app: Flask) -> None:
-    pause = threading.Event()
-    while True:
-        pause.wait(INTERVAL)
-        with app.app_context():
-            _try_to_read()
-
-
-def _try_to_read() -> None:
-    try:
-        read()
-    except SQLAlchemyError as problem:
-        log().warning("Keys and revocations cannot be read.", reason=type(problem).__name__)
-    metrics.REVOCATION_AGE.set(min(state().age, 1e9))
+        attempt("token watch", read)
+    every(INTERVAL, app, "token watch", read)

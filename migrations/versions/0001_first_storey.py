@@ -65,6 +65,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("channel", sa.String(length=8), nullable=False),
         sa.Column("recipient", sa.String(length=254), nullable=False),
+        sa.Column("recipient_lower", sa.String(length=254), nullable=False),
         sa.Column("template", sa.String(length=64), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -76,7 +77,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index("ix_outbox_due_at_sent_at", ["due_at", "sent_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_outbox_recipient"), ["recipient"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_outbox_recipient_lower"), ["recipient_lower"], unique=False
+        )
 
     op.create_table(
         "revocations",
@@ -261,7 +264,7 @@ def downgrade() -> None:
 
     op.drop_table("revocations")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_outbox_recipient"))
+        batch_op.drop_index(batch_op.f("ix_outbox_recipient_lower"))
         batch_op.drop_index("ix_outbox_due_at_sent_at")
 
     op.drop_table("outbox")

@@ -41,7 +41,7 @@ class PasswordMethod:
             raise InvalidCredentials(user_id=user.id if user else None) from None
         if user is None or stored is None:  # the decoy has no password
             raise InvalidCredentials
-        return Proof(user.id, ("pwd",), upgrade=(stored, fresh) if fresh else None)
+        return Proof(user.id, ("pwd",), password=stored, fresh=fresh)
 
 
 piece = PasswordMethod()

@@ -1,0 +1,26 @@
+# The service in a container: a virtual environment and the code, both owned by root; the service
+# runs as nobody in particular and writes to /data (SQLite, keys of development) and /tmp only, so
+# its root file system can be read-only.
+
+FROM python:3.11-slim AS builder
+RUN python -m venv --without-pip /venv
+WORKDIR /app
+COPY requirements.txt .
+RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes -r requirements.txt
+COPY . .
+RUN chmod -R a+rX . && python -m compileall -q --invalidation-mode unchecked-hash .
+
+FROM python:3.11-slim
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin gatehouse \
+ && install --directory --owner 10001 --group 10001 --mode 0700 /data
+COPY --from=builder /venv /venv
+COPY --from=builder /app /app
+WORKDIR /app
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GATEHOUSE_INSTANCE=/data
+USER 10001:10001
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", \
+  "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8000), timeout=4); c.request('GET', '/health/ready'); raise SystemExit(c.getresponse().status != 200)"]
+# It migrates, then becomes the server: signals of `docker stop` reach it, and it finishes what it does.
+CMD ["flask", "serve"]

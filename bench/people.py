@@ -1,0 +1,115 @@
+"""People for the measurements, made by the service's own services, as its routes would."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
+from itertools import cycle, islice
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, event
+
+from app import create_app
+from bench.raw import Recording, current
+from config import Settings
+from gatehouse.accounts import service as accounts
+from gatehouse.accounts.identifiers import Email
+from gatehouse.foundation import clock, crypto
+from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.visitor import NOBODY
+from gatehouse.login import service as login
+from gatehouse.login.method import Proof
+from gatehouse.passwords import service as passwords
+from gatehouse.sessions import service as sessions
+from gatehouse.tokens import service as tokens
+from gatehouse.tokens import watch
+
+PASSWORD = "seven green lanterns at the harbour"
+COUNT = 1000
+
+
+class People:
+    """A thousand people with proven addresses, who share a password and have a session each."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.app = create_app(Settings.from_environment(environment))
+        with self._at_work():
+            self.ids = _settle()
+            opened = [_open(user_id).access_token for user_id in self.ids]
+            self.claims = [_claims(token) for token in opened]
+
+    def login_bodies(self) -> list[str]:
+        """Return what each of them sends to log in."""
+        addresses = [_address(number).address for number in range(COUNT)]
+        return [json.dumps({"identifier": who, "password": PASSWORD}) for who in addresses]
+
+    def access_tokens(self, count: int = COUNT) -> list[str]:
+        """Return as many different access tokens, of each person in turn."""
+        with self._at_work():
+            return [_sign(claims) for claims in islice(cycle(self.claims), count)]
+
+    def refresh_tokens(self, count: int) -> list[str]:
+        """Return the refresh tokens of new sessions."""
+        with self._at_work():
+            return [_open(user_id).refresh_token for user_id in self.ids[:count]]
+
+    def record_refresh(self) -> Recording:
+        """Refresh once, and return what the service executes for that."""
+        (token,) = self.refresh_tokens(1)
+        statements: list[tuple[str, dict[str, Any]]] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *of: Any) -> None:
+            statements.append((statement, dict(of[0])))
+
+        with self._at_work():
+            event.listen(Engine, "before_cursor_execute", note)
+            at = clock.now()
+            child = sessions.refresh(token, NOBODY).refresh_token
+            db.session.commit()
+            event.remove(Engine, "before_cursor_execute", note)
+        return Recording(at, current(token), current(child), statements)
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Use the application; leave no connection open, for processes will be forked."""
+        with self.app.app_context():
+            watch.read()  # now, rather than amid what is recorded
+            yield
+            db.session.rollback()
+            db.engine.dispose()
+
+
+def _settle() -> list[UUID]:
+    hashed = passwords.hash_new(PASSWORD)
+    with writing():
+        users = [accounts.create(_address(number), {}) for number in range(COUNT)]
+        for user in users:
+            user.email_verified_at = clock.now()
+            passwords.store(user.id, hashed)
+    db.session.commit()
+    return [user.id for user in users]
+
+
+def _address(number: int) -> Email:
+    return Email(f"person{number}@example.com", f"person{number}@example.com")
+
+
+def _open(user_id: UUID) -> sessions.Tokens:
+    """Open a session as every login does, at the end of its funnel."""
+    opened = login.finish(Proof(user_id, ("pwd",)), NOBODY)
+    db.session.commit()
+    return opened
+
+
+def _claims(access_token: str) -> dict[str, Any]:
+    claims = asdict(tokens.verify_access(access_token))
+    del claims["exp"]
+    return claims
+
+
+def _sign(claims: dict[str, Any]) -> str:
+    """Return one more access token of a session."""
+    own = claims | {"jti": str(crypto.new_id())}
+    return tokens.sign_access(own.pop("sub"), own, clock.now() + timedelta(minutes=10))

@@ -1,0 +1,32 @@
+"""Work that a worker of the server repeats in the background."""
+
+import threading
+from collections.abc import Callable
+
+from flask import Flask
+
+from gatehouse.foundation.database import db
+from gatehouse.foundation.logs import log
+
+
+def every(seconds: float, app: Flask, name: str, act: Callable[[], object]) -> None:
+    """Repeat something in a thread of its own, that many seconds after it ended the last time."""
+    thread = threading.Thread(target=_repeat, args=(seconds, app, name, act), name=name)
+    thread.daemon = True
+    thread.start()
+
+
+def attempt(name: str, act: Callable[[], object]) -> None:
+    """Do it; whatever goes wrong is told in the log and tried again, for a thread must not end."""
+    try:
+        act()
+    except Exception as problem:
+        db.session.rollback()
+        log().warning("Background work failed.", work=name, reason=type(problem).__name__)
+
+
+def _repeat(seconds: float, app: Flask, name: str, act: Callable[[], object]) -> None:
+    pause = threading.Event()
+    while not pause.wait(seconds):
+        with app.app_context():
+            attempt(name, act)

@@ -1,0 +1,153 @@
+"""An unsafe start is refused: one sentence for each mistake, and all of them at once."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.config.conftest import complaints, read
+
+# Production
+
+
+@pytest.mark.requirement("CF-02")
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"GATEHOUSE_PUBLIC_URL": None}, "GATEHOUSE_PUBLIC_URL is missing; set it to https://"),
+        (
+            {"GATEHOUSE_PUBLIC_URL": "http://id.example.com"},
+            "GATEHOUSE_PUBLIC_URL must start with https:// in production.",
+        ),
+        ({"GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL": "true"}, "Unset the UNSAFE and INSECURE"),
+        ({"GATEHOUSE_INSECURE_DEVELOPMENT_ON_NETWORK": "on"}, "Unset the UNSAFE and INSECURE"),
+        ({"GATEHOUSE_BCRYPT_COST": "11"}, "GATEHOUSE_BCRYPT_COST must be at least 12"),
+        ({"GATEHOUSE_METRICS_TOKEN": "x" * 19}, "GATEHOUSE_METRICS_TOKEN must have at least 20"),
+        ({"GATEHOUSE_ENV": "prod"}, "GATEHOUSE_ENV must be one of production, development."),
+    ],
+)
+def test_production_refuses_what_is_unsafe(changes, sentence):
+    [told] = complaints(**changes)
+
+    assert told.startswith(sentence)
+
+
+def test_production_is_what_one_gets_by_saying_nothing():
+    settings = read()
+
+    assert not settings.development
+    assert settings.host == "0.0.0.0"
+    assert settings.bcrypt_cost == 12
+    assert settings.rate_limits
+    assert not settings.unsafe_allow_unverified_email
+
+
+@pytest.mark.requirement("CF-02")
+def test_all_mistakes_are_told_at_once():
+    told = complaints(
+        GATEHOUSE_PUBLIC_URL="http://id.example.com",
+        GATEHOUSE_SECRET_KEYS=None,
+        GATEHOUSE_ENCRYPTION_KEYS="k1:short",
+        GATEHOUSE_WORKERS="many",
+        GATEHOUSE_BCRYPT_COST="4",
+        GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL="true",
+        GATEHOUSE_BCRYPT_COSTS="12",
+        GATEHOUSE_METRICS_TOKEN="short",
+        DATABASE_URL="mysql://db",
+    )
+
+    assert len(told) == 9
+    assert all(sentence.endswith((".", "?", '"')) for sentence in told)
+
+
+# Names and values
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("GATEHOUSE_BCRYPT_COSTS", "GATEHOUSE_BCRYPT_COST"),
+        ("GATEHOUSE_SECRET_KEY", "GATEHOUSE_SECRET_KEYS"),
+        ("GATEHOUSE_PUBLIC_URI", "GATEHOUSE_PUBLIC_URL"),
+        ("GATEHOUSE_SECRET_KEYS_FILES", "GATEHOUSE_SECRET_KEYS_FILE"),
+        ("GATEHOUSE_DATABASE_URL", "DATABASE_URL"),
+        ("GATEHOUSE_PORT", "PORT"),
+    ],
+)
+def test_an_unknown_name_stops_the_start_with_the_nearest_known_one(name, nearest):
+    assert complaints(**{name: "x"}) == [f"{name} is not a setting; did you mean {nearest}?"]
+
+
+def test_names_that_are_not_ours_are_nobodys_business():
+    assert read(HOME="/root", DATABASE="x", SECRET_KEYS="x", FLASK_DEBUG="1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "80a"),
+        ("PORT", "-1"),
+        ("PORT", "\u0668\u0660"),
+        ("GATEHOUSE_WORKERS", "0"),
+        ("GATEHOUSE_THREADS", "1e3"),
+        ("GATEHOUSE_TRUSTED_HOPS", "9"),
+        ("GATEHOUSE_BCRYPT_COST", "17"),
+        ("GATEHOUSE_REFRESH_GRACE", "61"),
+        ("GATEHOUSE_ACCESS_TOKEN_LIFETIME", "901"),
+        ("GATEHOUSE_SESSION_IDLE", "59"),
+        ("GATEHOUSE_SESSION_LIFETIME", "2592001"),
+        ("GATEHOUSE_RATE_LIMITS", "maybe"),
+        ("GATEHOUSE_RATE_LIMITS", "1"),
+        ("GATEHOUSE_SIGNING_ALGORITHM", "HS256"),
+        ("GATEHOUSE_SIGNING_ALGORITHM", "none"),
+        ("GATEHOUSE_PASSWORD_HASHER", "md5"),
+        ("GATEHOUSE_PUBLIC_URL", "id.example.com"),
+        ("GATEHOUSE_PUBLIC_URL", "ftp://id.example.com"),
+        ("GATEHOUSE_PUBLIC_URL", "https://id.example.com/auth"),
+        ("GATEHOUSE_PUBLIC_URL", "https://user@id.example.com"),
+        ("GATEHOUSE_PUBLIC_URL", "https://id.example.com:port"),
+        ("GATEHOUSE_PUBLIC_URL", "https://[::1"),
+        ("GATEHOUSE_PUBLIC_URL", "https://"),
+        ("GATEHOUSE_ALLOWED_ORIGINS", "*"),
+        ("GATEHOUSE_ALLOWED_ORIGINS", "null"),
+        ("GATEHOUSE_ALLOWED_ORIGINS", "https://app.example.com, app.example.com"),
+        ("DATABASE_URL", "mysql://u:p@db/gatehouse"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///"),
+        ("DATABASE_URL", "postgresql://u:p@db:port/gatehouse"),
+        ("REDIS_URL", "http://redis"),
+        ("REDIS_URL", "redis://redis:port/0"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(name, value):
+    [told] = complaints(**{name: value})
+
+    assert told.startswith(f"{name} must ")
+    assert told.endswith(".")
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_platforms_may_call_postgresql_what_they_like(scheme):
+    settings = read(DATABASE_URL=f"{scheme}://u:p%40ss@db:5433/gatehouse?sslmode=require")
+
+    assert settings.database_url == (
+        "postgresql+psycopg://u:p%40ss@db:5433/gatehouse?sslmode=require"
+    )
+
+
+def test_values_are_read_as_their_types():
+    settings = read(
+        GATEHOUSE_PUBLIC_URL="https://ID.example.com/",
+        GATEHOUSE_ALLOWED_ORIGINS=" https://app.example.com , http://localhost:3000,",
+        GATEHOUSE_REFRESH_GRACE="0",
+        GATEHOUSE_RATE_LIMITS="Off",
+        GATEHOUSE_WORKERS=" 4 ",
+        PORT="8080",
+    )
+
+    assert settings.public_url == settings.audience == "https://id.example.com"
+    assert settings.allowed_origins == ("https://app.example.com", "http://localhost:3000")
+    assert settings.refresh_grace == timedelta(0)
+    assert settings.rate_limits is False
+    assert (settings.workers, settings.port) == (4, 8080)

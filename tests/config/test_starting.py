@@ -1,0 +1,162 @@
+"""Starting: what development makes for itself, and what the command says when it cannot start."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from config import ROOT, ConfigurationError, Settings
+from tests.config.conftest import PRODUCTION
+from tests.conftest import key
+
+FILES = {"secret_keys", "encryption_keys", "password_peppers"}
+READ = """
+from config import read_environment
+settings = read_environment()
+print(settings.secret_keys.keys, settings.encryption_keys.keys, settings.password_peppers.keys)
+"""
+
+
+@pytest.fixture
+def develop(tmp_path):
+    """Read development's settings; what it makes for itself is in `instance`."""
+
+    def develop(**changes):
+        fixed = {"GATEHOUSE_ENV": "development", "GATEHOUSE_INSTANCE": str(tmp_path / "instance")}
+        return Settings.from_environment(fixed | changes)
+
+    return develop
+
+
+def flask(*arguments, **environment):
+    """Run a command as an operator does."""
+    return subprocess.run(
+        [sys.executable, "-m", "flask", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+# Development
+
+
+def test_development_makes_its_own_keys_once(develop, tmp_path):
+    first, second = develop(), develop()
+
+    rings = [(s.secret_keys, s.encryption_keys, s.password_peppers) for s in (first, second)]
+    assert rings[0] == rings[1]
+    assert len({ring.keys["dev"] for ring in rings[0]}) == 3
+    assert {file.name for file in (tmp_path / "instance").iterdir()} == FILES
+
+
+@pytest.mark.requirement("CF-02")
+def test_only_their_owner_can_read_the_keys_of_development(develop, tmp_path):
+    old = os.umask(0)
+    try:
+        develop()
+    finally:
+        os.umask(old)
+
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "instance").iterdir()}
+    assert modes == {0o600}
+    assert stat.S_IMODE((tmp_path / "instance").stat().st_mode) == 0o700
+
+
+def test_eight_processes_that_start_at_once_make_one_set_of_keys(tmp_path):
+    instance = tmp_path / "instance"
+    env = {"GATEHOUSE_ENV": "development", "GATEHOUSE_INSTANCE": str(instance)}
+    command = [sys.executable, "-c", READ]
+    starting = [
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+
+    said = [process.communicate(timeout=60)[0] for process in starting]
+
+    assert [process.returncode for process in starting] == [0] * 8
+    assert len(set(said)) == 1
+    assert {file.name for file in instance.iterdir()} == FILES
+
+
+def test_development_is_found_on_its_own_machine_only(develop):
+    settings = develop(PORT="8123")
+
+    assert (settings.host, settings.public_url) == ("127.0.0.1", "http://localhost:8123")
+
+
+@pytest.mark.requirement("CF-02")
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com"])
+def test_development_listens_on_the_network_only_when_told_so_loudly(develop, host):
+    with pytest.raises(ConfigurationError, match=r"listens on 127\.0\.0\.1 only"):
+        develop(GATEHOUSE_HOST=host)
+
+    loud = develop(GATEHOUSE_HOST=host, GATEHOUSE_INSECURE_DEVELOPMENT_ON_NETWORK="true")
+    assert loud.host == host
+
+
+def test_development_may_use_what_production_refuses(develop):
+    settings = develop(
+        GATEHOUSE_BCRYPT_COST="4",
+        GATEHOUSE_PUBLIC_URL="http://gatehouse.test",
+        GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL="true",
+    )
+
+    assert settings.bcrypt_cost == 4
+    assert settings.unsafe_allow_unverified_email
+
+
+# The command
+
+
+@pytest.mark.requirement("CF-02")
+@pytest.mark.parametrize(
+    "command", [("serve",), ("keys", "list"), ("users", "invite", "a@b.example")]
+)
+def test_a_command_in_a_bad_environment_says_why_and_shows_no_trace(command):
+    sesame = f"k1:{key(0)[5:-4]}"
+
+    result = flask(*command, **PRODUCTION | {"GATEHOUSE_SECRET_KEYS": sesame, "PORT": "sesame"})
+
+    assert result.returncode == 1
+    assert "PORT must be a whole number from 1 to 65535." in result.stderr
+    assert "GATEHOUSE_SECRET_KEYS" in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+    assert "sesame" not in result.stderr + result.stdout
+    assert sesame not in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize("command", [("serve",), ("passwords", "status")])
+@pytest.mark.parametrize(
+    "url", ["postgresql://ada:sesame@127.0.0.1:9/gatehouse", "sqlite:////nowhere/gatehouse.db"]
+)
+def test_a_database_that_does_not_answer_is_told_in_a_sentence(command, url):
+    result = flask(*command, **PRODUCTION, DATABASE_URL=url)
+
+    assert result.returncode == 1
+    assert "cannot be used (OperationalError): check DATABASE_URL" in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+    assert "sesame" not in result.stderr + result.stdout
+
+
+def test_a_redis_that_does_not_answer_stops_the_start(store):
+    result = flask("serve", **PRODUCTION, DATABASE_URL=store, REDIS_URL="redis://127.0.0.1:9/0")
+
+    assert result.returncode == 1
+    assert "REDIS_URL names a server that does not answer" in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+@pytest.mark.requirement("CF-02")
+def test_the_secret_of_a_running_server_stands_in_no_log(live):
+    live.post("/auth/login", {"identifier": "nobody", "password": "wrong"})
+
+    log = live.log.read_text()
+    secrets = [live.environment[f"GATEHOUSE_{name.upper()}"].partition(":")[2] for name in FILES]
+    assert '"route": "/auth/login"' in log
+    assert [secret for secret in secrets if secret in log] == []

@@ -1,0 +1,23 @@
+"""What is in the database of a test's application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import inspect, select
+
+from gatehouse.foundation.database import db
+from models import AuditEvent
+
+
+def rows(app: Flask, table: type[Any], **where: Any) -> list[Any]:
+    """Return the rows of a table, oldest first, whose columns have these values."""
+    with app.app_context():
+        oldest_first = inspect(table).primary_key
+        return list(db.session.scalars(select(table).filter_by(**where).order_by(*oldest_first)))
+
+
+def audited(app: Flask, *names: str) -> list[AuditEvent]:
+    """Return the audit events of these names, oldest first."""
+    return [event for event in rows(app, AuditEvent) if event.name in names]

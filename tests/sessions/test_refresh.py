@@ -1,0 +1,405 @@
+"""A refresh token is exchanged once; its answer may be lost; a thief ends the session."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from gatehouse.foundation import clock
+from gatehouse.foundation.database import db, writing
+from models import RefreshToken, Revocation, Session, User
+from tests.client import PASSWORD
+from tests.rows import audited, rows
+from tests.tokens.forgery import assert_refused, read
+
+DAY = 24 * 3600
+
+
+def claims(answer, kind="refresh_token"):
+    """Return the claims of a token of a TokenAnswer."""
+    return read(answer[kind])[1]
+
+
+def refreshed(client, tokens):
+    """Return the TokenAnswer that a refresh token is exchanged for."""
+    answer = client.refresh(tokens)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def unused(app):
+    """Return the ids of the refresh tokens that nobody has used."""
+    return [str(row.id) for row in rows(app, RefreshToken, used_at=None)]
+
+
+def change(app, user, **columns):
+    """Change a person's row, as an operator does; without columns it is deleted."""
+    with app.app_context(), writing():
+        row = db.session.scalars(db.select(User).filter_by(email=user.email)).one()
+        for name, value in columns.items():
+            setattr(row, name, value)
+        if not columns:
+            db.session.delete(row)
+        db.session.commit()
+
+
+# Rotation
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("OA-08")
+def test_a_refresh_token_is_exchanged_for_its_child(app, client, tokens):
+    child = refreshed(client, tokens)
+
+    old, new = claims(tokens), claims(child)
+    assert new["jti"] != old["jti"]
+    assert unused(app) == [new["jti"]]
+    assert len(rows(app, RefreshToken)) == 2
+    event = audited(app, "session.refreshed")[0]
+    assert (event.session_id, event.user_id) == (UUID(new["sid"]), UUID(new["sub"]))
+    for answer in (tokens, child):
+        assert client.as_(answer).get("/auth/me").status_code == 200
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("OA-08")
+def test_a_refresh_keeps_the_session_and_how_it_was_opened(client, tokens, wait):
+    wait(hours=1)
+
+    child = refreshed(client, tokens)
+
+    old, new = claims(tokens, "access_token"), claims(child, "access_token")
+    for name in ("iss", "aud", "sub", "sid", "auth_time", "amr", "acr", "scope", "roles"):
+        assert new[name] == old[name]
+    assert new["iat"] - old["iat"] in (3600, 3601)
+    assert new["exp"] - new["iat"] == 600
+    assert new["jti"] != old["jti"]
+    assert claims(child)["sid"] == claims(tokens)["sid"]
+
+
+def test_the_answer_to_a_refresh_has_the_shape_of_the_answer_to_a_login(client, tokens):
+    child = refreshed(client, tokens)
+
+    assert child.keys() == tokens.keys()
+    assert (child["status"], child["token_type"], child["expires_in"]) == (
+        "authenticated",
+        "Bearer",
+        600,
+    )
+    assert child["user"] == tokens["user"]
+
+
+@pytest.mark.stores
+def test_a_refresh_notes_who_came_and_when(app, client, tokens, wait):
+    wait(hours=1)
+
+    client.post(
+        "/auth/refresh",
+        {"refresh_token": tokens["refresh_token"]},
+        headers={"User-Agent": "another one"},
+    )
+
+    session = rows(app, Session)[0]
+    assert session.last_seen_at - session.created_at >= timedelta(hours=1)
+    assert session.user_agent == "another one"
+
+
+# The grace
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("OA-08")
+def test_a_repeated_refresh_yields_the_current_token_once_more(app, client, tokens, wait):
+    child = refreshed(client, tokens)
+    wait(seconds=9)
+
+    again = refreshed(client, tokens)
+
+    assert claims(again) == claims(child)  # jti, exp and all
+    assert unused(app) == [claims(child)["jti"]]
+    assert client.as_(again).get("/auth/me").status_code == 200
+    assert len(audited(app, "session.repeated")) == 1
+    assert len(audited(app, "session.refreshed")) == 1
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("OA-08")
+def test_a_grandparent_within_the_grace_yields_the_current_token(app, client, tokens, wait):
+    child = refreshed(client, tokens)
+    wait(seconds=4)
+    grandchild = refreshed(client, child)
+    wait(seconds=4)
+
+    again = refreshed(client, tokens)
+
+    assert claims(again) == claims(grandchild)
+    assert unused(app) == [claims(grandchild)["jti"]]
+
+
+@pytest.mark.requirement("OA-08")
+def test_nothing_forks_however_often_answers_are_lost(app, client, tokens):
+    newest = tokens
+    for _ in range(5):
+        held = newest
+        newest = refreshed(client, held)
+        assert claims(refreshed(client, held)) == claims(newest)
+
+    assert unused(app) == [claims(newest)["jti"]]
+    assert len({claims(answer)["sid"] for answer in (tokens, newest)}) == 1
+
+
+@pytest.mark.requirement("OA-08")
+def test_the_grace_runs_from_the_first_use(client, tokens, wait):
+    refreshed(client, tokens)
+    wait(seconds=6)
+    refreshed(client, tokens)
+    wait(seconds=6)
+
+    assert_refused(client.refresh(tokens), "refresh_token_reused")
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("OA-08")
+def test_a_use_after_the_grace_ends_the_session(app, client, tokens, wait):
+    child = refreshed(client, tokens)
+    session_id = UUID(claims(child)["sid"])
+    wait(seconds=11)
+
+    assert_refused(client.refresh(tokens), "refresh_token_reused")
+
+    assert_refused(client.refresh(child), "session_ended")
+    for answer in (tokens, child):
+        assert_refused(client.as_(answer).get("/auth/me"), "token_revoked")
+    session = rows(app, Session)[0]
+    assert (session.id, session.end_reason) == (session_id, "refresh_token_reused")
+    assert rows(app, RefreshToken) == []
+    assert [row.session_id for row in rows(app, Revocation)] == [session_id]
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("OA-08")
+def test_a_theft_is_audited_with_its_end(app, client, tokens, wait):
+    refreshed(client, tokens)
+    wait(seconds=11)
+
+    client.refresh(tokens)
+
+    reused, ended = audited(app, "session.reused")[0], audited(app, "session.ended")[0]
+    assert (reused.outcome, reused.details) == ("failure", {"code": "refresh_token_reused"})
+    assert ended.details == {"reason": "refresh_token_reused"}
+    for event in (reused, ended):
+        assert event.session_id == UUID(claims(tokens)["sid"])
+        assert event.user_id == UUID(claims(tokens)["sub"])
+        assert event.request_id == reused.request_id
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("OA-08")
+def test_a_token_whose_row_is_long_gone_is_a_theft_too(app, client, tokens, wait):
+    newest = tokens
+    for _ in range(3):
+        newest = refreshed(client, newest)
+        wait(seconds=11)
+    assert UUID(claims(tokens)["jti"]) not in {row.id for row in rows(app, RefreshToken)}
+
+    assert_refused(client.refresh(tokens), "refresh_token_reused")
+
+    assert_refused(client.refresh(newest), "session_ended")
+
+
+@pytest.mark.requirement("OA-08")
+def test_a_theft_ends_no_other_session(client, user, tokens, wait):
+    other = client.log_in(user)
+    refreshed(client, tokens)
+    wait(seconds=11)
+
+    client.refresh(tokens)
+
+    assert client.as_(other).get("/auth/me").status_code == 200
+    assert client.refresh(other).status_code == 200
+
+
+@pytest.mark.stores
+@pytest.mark.settings(GATEHOUSE_REFRESH_GRACE="0")
+def test_without_a_grace_the_second_use_is_a_theft(client, tokens):
+    child = refreshed(client, tokens)
+
+    assert_refused(client.refresh(tokens), "refresh_token_reused")
+
+    assert_refused(client.refresh(child), "session_ended")
+
+
+@pytest.mark.settings(GATEHOUSE_REFRESH_GRACE="0")
+def test_without_a_grace_a_clock_that_is_behind_gives_none(client, tokens, wait):
+    refreshed(client, tokens)
+    wait(seconds=-1)  # another replica's clock
+
+    assert_refused(client.refresh(tokens), "refresh_token_reused")
+
+
+@pytest.mark.settings(GATEHOUSE_REFRESH_GRACE="60")
+def test_the_grace_can_be_a_minute(client, tokens, wait):
+    child = refreshed(client, tokens)
+    wait(seconds=59)
+
+    assert claims(refreshed(client, tokens)) == claims(child)
+
+    wait(seconds=2)
+    assert_refused(client.refresh(tokens), "refresh_token_reused")
+
+
+# At the same instant
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("OA-08")
+def test_twenty_refreshes_at_once_have_one_child(app, client, tokens):
+    form = {"refresh_token": tokens["refresh_token"]}
+
+    answers = client.in_parallel(20, "/auth/refresh", form)
+
+    assert [answer.status_code for answer in answers] == [200] * 20
+    children = {claims(answer.json)["jti"] for answer in answers}
+    assert unused(app) == list(children)
+    assert len(rows(app, RefreshToken)) == 2
+    assert len(audited(app, "session.refreshed")) == 1
+    assert len(audited(app, "session.repeated")) == 19
+
+
+@pytest.mark.stores
+@pytest.mark.settings(GATEHOUSE_REFRESH_GRACE="0")
+@pytest.mark.requirement("OA-08")
+def test_without_a_grace_one_of_twenty_gets_a_child_and_the_session_ends(app, client, tokens):
+    form = {"refresh_token": tokens["refresh_token"]}
+
+    answers = client.in_parallel(20, "/auth/refresh", form)
+
+    codes = sorted(answer.json.get("code", "") for answer in answers)
+    assert codes[0] == ""
+    assert set(codes[1:]) <= {"refresh_token_reused", "session_ended"}
+    assert "refresh_token_reused" in codes
+    assert len(audited(app, "session.refreshed")) == 1
+    assert len(audited(app, "session.ended")) == 1
+
+
+# Limits
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("SE-04")
+def test_a_session_that_nobody_refreshes_ends_after_the_idle_limit(client, tokens, wait):
+    assert claims(tokens)["exp"] - claims(tokens)["iat"] == 14 * DAY
+    wait(days=14, seconds=1)
+
+    assert_refused(client.refresh(tokens), "session_ended")
+
+    wait(seconds=10)
+    assert_refused(client.refresh(tokens), "token_expired")
+
+
+@pytest.mark.requirement("SE-04")
+def test_every_refresh_starts_the_idle_limit_anew(client, tokens, wait):
+    for _ in range(2):
+        wait(days=13)
+        tokens = refreshed(client, tokens)
+
+    assert client.as_(tokens).get("/auth/me").status_code == 200
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("SE-04")
+def test_a_session_ends_after_thirty_days_whatever_happens(app, client, tokens, wait):
+    opened = rows(app, Session)[0].created_at
+    for _ in range(2):
+        wait(days=13)
+        tokens = refreshed(client, tokens)
+
+    end = opened + timedelta(days=30)
+    assert claims(tokens)["exp"] == int(end.timestamp())  # not 26 + 14 days
+    wait(days=4, seconds=-10)
+    tokens = refreshed(client, tokens)
+    assert claims(tokens)["exp"] == int(end.timestamp())
+    wait(seconds=11)
+    assert_refused(client.refresh(tokens), "session_ended")
+
+
+@pytest.mark.requirement("SE-04")
+def test_a_repeat_within_the_grace_prolongs_nothing(app, client, tokens, wait):
+    child = refreshed(client, tokens)
+    limit = rows(app, Session)[0].idle_at
+    wait(seconds=9)
+
+    refreshed(client, tokens)
+
+    assert rows(app, Session)[0].idle_at == limit
+    assert claims(child)["exp"] == int(limit.timestamp())
+
+
+@pytest.mark.requirement("SE-04")
+def test_an_access_token_never_outlives_its_session(client, tokens, wait):
+    for _ in range(2):
+        wait(days=13)
+        tokens = refreshed(client, tokens)
+    end = claims(tokens)["exp"]
+    wait(days=4, minutes=-5)
+
+    last = refreshed(client, tokens)
+
+    assert claims(last, "access_token")["exp"] == end
+    assert last["expires_in"] <= 300
+    wait(minutes=5, seconds=6)
+    assert_refused(client.as_(last).get("/auth/me"), "token_expired")
+
+
+@pytest.mark.requirement("SE-04")
+@pytest.mark.settings(GATEHOUSE_SESSION_LIFETIME="90", GATEHOUSE_SESSION_IDLE="60")
+def test_the_limits_can_be_chosen(client, tokens, wait):
+    assert claims(tokens)["exp"] - claims(tokens)["iat"] == 60
+    assert tokens["expires_in"] in (89, 90)
+    wait(seconds=50)
+    tokens = refreshed(client, tokens)
+    assert claims(tokens)["exp"] - claims(tokens)["iat"] in (39, 40)
+
+    wait(seconds=41)
+
+    assert_refused(client.refresh(tokens), "session_ended")
+
+
+# Whose it is
+
+
+@pytest.mark.stores
+def test_a_refresh_token_of_a_deleted_person_is_worth_nothing(app, client, user, tokens):
+    change(app, user)
+
+    assert_refused(client.refresh(tokens), "session_ended")
+    assert rows(app, Session) == []
+    assert client.as_(tokens).get("/auth/me").status_code == 401
+
+
+@pytest.mark.stores
+def test_a_refresh_token_of_a_disabled_person_is_not_exchanged(app, client, user, tokens):
+    change(app, user, disabled_at=clock.now())
+
+    assert_refused(client.refresh(tokens), "session_ended")
+
+    assert unused(app) == [claims(tokens)["jti"]]
+
+
+def test_a_refused_refresh_is_audited(app, client, tokens):
+    client.refresh({"refresh_token": "a.b.c"})
+    client.as_(tokens).post("/auth/logout")
+    client.refresh(tokens)
+
+    refused = audited(app, "token.refused")
+    assert [event.details["code"] for event in refused] == ["token_invalid", "session_ended"]
+    assert refused[1].session_id == UUID(claims(tokens)["sid"])
+
+
+def test_a_refresh_needs_no_password_and_takes_none(client, tokens):
+    form = {"refresh_token": tokens["refresh_token"], "password": PASSWORD}
+
+    answer = client.post("/auth/refresh", form)
+
+    assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
+    assert client.refresh(tokens).status_code == 200

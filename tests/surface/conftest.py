@@ -1,0 +1,140 @@
+"""Knocking at every door that takes a body, and looking whether anything behind it moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Row, select
+from werkzeug.test import TestResponse
+
+from gatehouse.foundation.database import Base, db
+from tests.client import PASSWORD, Client, User
+from tests.conftest import environment
+from tests.live import LiveServer
+from tests.stores import SqliteStore
+
+Door = tuple[str, str]
+"""A method and a path."""
+
+FORMS: dict[Door, dict[str, Any]] = {
+    ("POST", "/auth/register"): {
+        "email": "bob@example.com",
+        "password": PASSWORD,
+        "username": "bob",
+        "phone": "+4915112345678",
+        "name": "Bob",
+        "locale": "de-AT",
+    },
+    ("POST", "/auth/email/verify"): {
+        "email": "bob@example.com",
+        "code": "12345678",
+        "token": "a token",
+        "password": PASSWORD,
+    },
+    ("POST", "/auth/invitation"): {"token": "a token", "password": PASSWORD},
+    ("POST", "/auth/login"): {"identifier": "bob@example.com", "password": PASSWORD},
+    ("POST", "/auth/refresh"): {"refresh_token": "a token"},
+    ("POST", "/auth/logout"): {"scope": "local", "refresh_token": "a token"},
+    ("PATCH", "/auth/me"): {
+        "name": "Bob",
+        "username": "bob",
+        "locale": "de-AT",
+    },
+    ("POST", "/auth/password/change"): {
+        "current_password": PASSWORD,
+        "password": "another unlikely phrase 43",
+    },
+}
+"""Every operation that reads a body, with all of its fields."""
+
+
+def contents(app: Flask) -> dict[str, list[Row[Any]]]:
+    """Return every row of every table."""
+    with app.app_context(), db.engine.connect() as connection:
+        tables = Base.metadata.sorted_tables
+        return {table.name: list(connection.execute(select(table))) for table in tables}
+
+
+def verdict(answer: TestResponse) -> tuple[int, str]:
+    """Return the status and the code of a refusal, which is a problem document and no more."""
+    problem = answer.json
+    assert answer.mimetype == "application/problem+json"
+    assert problem.keys() >= {"type", "title", "status", "detail", "code", "request_id"}
+    assert problem["status"] == answer.status_code
+    assert problem["request_id"] == answer.headers["X-Request-Id"]
+    assert "Traceback" not in answer.text
+    return answer.status_code, problem["code"]
+
+
+LAST = "/auth/logout"
+"""Asked in the end: the bearer token is dead afterwards."""
+
+Knock = Callable[..., TestResponse]
+
+
+@pytest.fixture
+def ada(client: Client, make_user: Callable[..., User]) -> Client:
+    """Lend the client of a person who is signed in."""
+    return client.as_(client.log_in(make_user(email="ada@example.com")))
+
+
+@pytest.fixture
+def knock(app: Flask, ada: Client) -> Iterator[Knock]:
+    """Send something bad to a door, signed in; in the end nothing in the database has changed."""
+    before = contents(app)
+
+    def knock(door: Door, data: bytes | str, content_type: str | None = None) -> TestResponse:
+        send = ada.post if door[0] == "POST" else ada.patch
+        return send(door[1], data=data, content_type=content_type or "application/json")
+
+    yield knock
+    assert contents(app) == before
+
+
+@pytest.fixture
+def member(client: Client, make_user: Callable[..., User]) -> str:
+    """Lend the access token of somebody who is signed in."""
+    token: str = client.log_in(make_user())["access_token"]
+    return token
+
+
+def ask(
+    app: Flask, method: str, path: str, bearer: str | None = None, **headers: str
+) -> TestResponse:
+    """Send a request without a body; the answer is read whole."""
+    if bearer:
+        headers["Authorization"] = f"Bearer {bearer}"
+    with app.test_client().open(path, method=method, headers=headers) as answer:
+        answer.get_data()
+        return answer
+
+
+def every_answer(app: Flask, bearer: str | None = None) -> Iterator[tuple[str, TestResponse]]:
+    """Ask every route with every method; yield what was asked, and the answer."""
+    sample = {"session_id": "01900000-0000-7000-8000-000000000000", "filename": "pages.css"}
+    sample["request_id"] = sample["session_id"]
+    with app.test_request_context():
+        rules = [rule for rule in app.url_map.iter_rules() if "broken" not in rule.rule]
+        paths = {rule.build(sample, append_unknown=False)[1] for rule in rules}
+    for path in sorted({*paths, "/nowhere"}, key=lambda path: (path == LAST, path)):
+        for method in ("OPTIONS", "GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "POST"):
+            yield f"{method} {path}", ask(app, method, path, bearer)
+
+
+@pytest.fixture(scope="module")
+def server(
+    sqlite_store: SqliteStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """Lend one server to all tests of a file: what they send changes nothing."""
+    with sqlite_store.fresh() as url:
+        wanted = environment(url)
+        del wanted["GATEHOUSE_PUBLIC_URL"]
+        server = LiveServer(wanted, tmp_path_factory.mktemp("server") / "server.log")
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()

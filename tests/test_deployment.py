@@ -1,0 +1,208 @@
+"""What can be known of the container and of compose.yaml without Docker."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config import ConfigurationError, Settings, name_of
+from tests.live import LiveServer
+from tests.stores import free_port
+
+ROOT = Path(__file__).parents[1]
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+GATEHOUSE = SERVICES["gatehouse"]
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions with their arguments, comments and line ends removed."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("#")).replace("\\\n", " ")
+    words = (line.split(maxsplit=1) for line in text.splitlines() if line.strip())
+    return [(name, " ".join(arguments.split())) for name, arguments in words]
+
+
+def last_stage() -> list[tuple[str, str]]:
+    every = instructions()
+    start = max(number for number, (name, _) in enumerate(every) if name == "FROM")
+    return every[start:]
+
+
+def only(name: str) -> str:
+    (arguments,) = [arguments for found, arguments in last_stage() if found == name]
+    return arguments
+
+
+def health_check() -> list[str]:
+    command: list[str] = json.loads(only("HEALTHCHECK").partition("CMD ")[2])
+    return [sys.executable, *command[1:]] if command[0] == "python" else command
+
+
+def sent_to_the_builder(path: Path) -> bool:
+    """Whether .dockerignore, read from the top, lets a file through; the last match decides."""
+    name, sent = path.relative_to(ROOT).as_posix(), True
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        rule = line.removeprefix("!").removeprefix("**/")
+        parts = name.split("/") if "**/" in line else [name.split("/")[0]]
+        if rule and not rule.startswith("#") and any(fnmatch(part, rule) for part in parts):
+            sent = line.startswith("!")
+    return sent
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """The code as the container has it: nothing else is there."""
+    kept = [path for path in tracked() if sent_to_the_builder(path)]
+    for path in kept:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    return tmp_path
+
+
+def tracked() -> list[Path]:
+    tops = (path for path in ROOT.iterdir() if path.name not in (".venv", ".git", "build"))
+    return [file for top in tops for file in (top.rglob("*") if top.is_dir() else [top])
+            if file.is_file()]  # fmt: skip
+
+
+# The image
+
+
+def test_the_container_does_not_run_as_root():
+    user, _, group = only("USER").partition(":")
+
+    assert int(user) > 0
+    assert int(group) > 0
+
+
+def test_the_image_holds_only_packages_whose_hashes_are_locked():
+    installations = [text for name, text in instructions() if name == "RUN" and "install " in text]
+    pips = [text for text in installations if "pip " in text]
+
+    assert len(pips) == 1
+    assert "--require-hashes" in pips[0]
+    assert "-r requirements.txt" in pips[0]
+
+
+def test_the_container_becomes_the_server_so_that_signals_reach_it():
+    assert json.loads(only("CMD")) == ["flask", "serve"]
+    assert "ENTRYPOINT" not in dict(last_stage())
+
+
+def test_no_secret_is_baked_into_the_image():
+    names = {pair.partition("=")[0] for pair in shlex.split(only("ENV"))}
+
+    assert not [name for name in names if re.search("KEY|SECRET|PEPPER|TOKEN|URL", name)]
+    assert "ARG" not in dict(instructions())
+
+
+def test_only_the_code_is_sent_to_the_builder():
+    tops = {path.relative_to(ROOT).parts[0] for path in tracked() if sent_to_the_builder(path)}
+
+    assert tops == {
+        *("app.py", "auth_routes.py", "config.py", "models.py", "schemas.py"),
+        *("gatehouse", "migrations", "requirements.txt"),
+    }
+
+
+def test_the_code_in_the_image_is_all_that_the_service_needs(image):
+    environment = {"PATH": os.environ["PATH"], "GATEHOUSE_ENV": "development"}
+    environment["GATEHOUSE_INSTANCE"] = str(image / "instance")
+
+    answer = subprocess.run(
+        [sys.executable, "-m", "flask", "routes"],
+        cwd=image, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert answer.returncode == 0, answer.stderr
+    assert "/auth/login" in answer.stdout
+
+
+def test_the_health_check_passes_while_the_service_is_ready(live: LiveServer):
+    ready = subprocess.run(health_check(), env=live.environment, check=False)
+
+    assert ready.returncode == 0
+
+
+def test_the_health_check_fails_when_nobody_answers():
+    environment = {"PORT": str(free_port())}
+
+    nobody = subprocess.run(health_check(), env=environment, capture_output=True, check=False)
+
+    assert nobody.returncode == 1
+
+
+# compose.yaml
+
+
+def test_compose_opens_ports_on_this_machine_only():
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+
+    assert ports
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_locked_down(name):
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert name == "gatehouse" or service["user"] not in ("root", "0")
+
+
+def test_the_service_starts_when_its_stores_are_healthy():
+    needed = GATEHOUSE["depends_on"]
+
+    assert needed == {name: {"condition": "service_healthy"} for name in ("postgres", "redis")}
+    assert all(SERVICES[name]["healthcheck"]["test"][0] == "CMD" for name in needed)
+
+
+def test_what_is_written_lies_in_volumes_or_in_memory():
+    mounts = {volume.partition(":")[2] for volume in GATEHOUSE["volumes"]}
+    folder = dict(pair.split("=", 1) for pair in shlex.split(only("ENV")))["GATEHOUSE_INSTANCE"]
+
+    assert mounts == {folder, only("VOLUME")}
+    assert GATEHOUSE["tmpfs"] == ["/tmp"]
+
+
+def test_compose_and_the_image_use_known_settings_only():
+    known = {name_of(field.name) for field in fields(Settings)}
+    image = {pair.partition("=")[0] for pair in shlex.split(only("ENV"))}
+    ours = {name for name in image if name.startswith("GATEHOUSE_")} | set(GATEHOUSE["environment"])
+
+    assert ours - known == set()
+
+
+def test_the_service_accepts_the_environment_of_compose(tmp_path):
+    environ = GATEHOUSE["environment"] | {"GATEHOUSE_INSTANCE": str(tmp_path)}
+
+    settings = Settings.from_environment(environ)
+
+    assert settings.host == "0.0.0.0"
+    assert settings.database_url.endswith("@postgres/gatehouse")
+    assert settings.redis_url.startswith("redis://redis:")
+
+
+def test_the_environment_of_compose_is_refused_in_production(tmp_path):
+    environ = GATEHOUSE["environment"] | {"GATEHOUSE_INSTANCE": str(tmp_path)}
+
+    with pytest.raises(ConfigurationError):
+        Settings.from_environment(environ | {"GATEHOUSE_ENV": "production"})

@@ -1,0 +1,87 @@
+"""Fixtures of the tests of tokens: a token, a forger, an operator, another worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from config import Settings
+from gatehouse.foundation.database import db, writing
+from gatehouse.tokens import keys, watch
+from gatehouse.tokens.state import TokenState
+from tests.client import Client, User
+from tests.tokens.forgery import DOORS, Attack, Forger, assert_refused
+
+
+@pytest.fixture
+def tokens(client: Client, make_user: Callable[..., User]) -> dict[str, Any]:
+    """The TokenAnswer of somebody who has just logged in."""
+    return client.log_in(make_user())
+
+
+@pytest.fixture
+def forger(app: Flask) -> Forger:
+    return Forger(app)
+
+
+@pytest.fixture
+def every_door_refuses(
+    client: Client, tokens: dict[str, Any], subtests: pytest.Subtests
+) -> Callable[..., None]:
+    """Check that no door takes what any of these attacks makes of the token it would take."""
+
+    def check(attacks: Iterable[Attack], code: str = "token_invalid") -> None:
+        for attack in attacks:
+            for name, door in DOORS.items():
+                with subtests.test(door=name, attack=repr(attack)[:300]):
+                    assert_refused(door.knock(client, attack(tokens[door.kind])), code)
+
+    return check
+
+
+@pytest.fixture
+def memory(app: Flask) -> TokenState:
+    """What the worker knows; from here on it reads the database only when `refresh` says so."""
+    state: TokenState = app.extensions["gatehouse.tokens"]
+    with app.app_context():
+        watch.read()
+    state.watched = True
+    return state
+
+
+@pytest.fixture
+def operate(app: Flask) -> Callable[..., str]:
+    """Run `flask keys ...` and let the worker notice: operate("rotate") -> what it printed."""
+
+    def run(*arguments: str, status: int = 0) -> str:
+        result = app.test_cli_runner().invoke(args=["keys", *arguments])
+        assert result.exit_code == status, result.output
+        with app.app_context():
+            watch.read()
+        return result.output
+
+    return run
+
+
+@pytest.fixture
+def start_again(settings_environment: dict[str, str]) -> Iterator[Callable[..., Flask]]:
+    """Start another application on the same database, with other settings: start_again(X="y")."""
+    with ExitStack() as running:
+        yield lambda **changes: running.enter_context(_started(settings_environment | changes))
+
+
+@contextmanager
+def _started(environ: dict[str, str]) -> Iterator[Flask]:
+    app = create_app(Settings.from_environment(environ))
+    with app.app_context():
+        with writing():
+            keys.ensure()
+        db.session.commit()
+    yield app
+    with app.app_context():
+        db.engine.dispose()
