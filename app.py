@@ -12,7 +12,7 @@ from gatehouse.cli import docs, keys, passwords, serve, users
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import intake, limits, logs, metrics
 from gatehouse.foundation.api import ProblemApi
-from gatehouse.foundation.database import db, engine_options
+from gatehouse.foundation.database import READER, db, engine_options
 from gatehouse.foundation.envelope import Envelope
 from gatehouse.foundation.json import StrictJSON
 from gatehouse.gateway.routes import document as describe_gateway
@@ -62,9 +62,11 @@ def create_worker() -> Flask:
 def _connect_database(app: Flask) -> None:
     settings = config.settings()
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(
-        settings.database_url, settings.threads
-    )
+    options = engine_options(settings.database_url, settings.threads)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+    if settings.database_url.startswith("postgresql"):
+        alone = options | {"url": settings.database_url, "isolation_level": "AUTOCOMMIT"}
+        app.config["SQLALCHEMY_BINDS"] = {READER: alone}
     db.init_app(app)
     Migrate(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=True)
 
@@ -78,7 +80,7 @@ def _set_up_http(app: Flask) -> None:
     outage.guard(app)
     app.after_request(metrics.count_answer)
     app.after_request(logs.log_answer)
-    limits.set_up(app, db.engine)
+    limits.set_up(app)
 
 
 def _open_doors(app: Flask) -> None:

@@ -10,7 +10,7 @@ from gatehouse.accounts import service as accounts
 from gatehouse.accounts.errors import InvitationFailed, RegistrationProofFailed, UsernameTaken
 from gatehouse.accounts.forms import AcceptInvitation, Profile, Register, VerifyEmail
 from gatehouse.foundation.api import Blueprint
-from gatehouse.foundation.database import db, read_alone
+from gatehouse.foundation.database import db
 from gatehouse.foundation.fields import Form, Text
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
@@ -123,8 +123,7 @@ def log_out(form: dict[str, Any]) -> None:
 @auth.response(200, User)
 def me(caller: AccessToken) -> dict[str, Any]:
     """Read one's own account."""
-    read_alone()
-    return accounts.profile_of(UUID(caller.sub))
+    return accounts.read_profile(UUID(caller.sub))
 
 
 @auth.patch("/me")

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, Uuid, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import Base, UTCDateTime
@@ -150,7 +150,7 @@ class Session(Base):
 class RefreshToken(Base):
     """A refresh token of a session, by its `jti`: the current one, and those used within the grace.
 
-    Older rows are deleted: a token whose row is gone, of a session that lives, was used before.
+    Older rows may be deleted: a token whose row is gone, of a session that lives, was used before.
     """
 
     __tablename__ = "refresh_tokens"
@@ -162,6 +162,8 @@ class RefreshToken(Base):
     issued_at: Mapped[datetime] = _created()
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    session: Mapped[Session] = relationship(lazy="raise")
+    """Lets a session and its first token be written together, in this order."""
 
 
 class Revocation(Base):

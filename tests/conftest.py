@@ -162,7 +162,8 @@ def running(environ: Mapping[str, str]) -> Iterator[Flask]:
     app = create_app(Settings.from_environment(environ))
     yield app
     with app.app_context():
-        db.engine.dispose()
+        for engine in db.engines.values():
+            engine.dispose()
 
 
 @pytest.fixture

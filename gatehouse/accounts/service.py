@@ -12,7 +12,7 @@ from gatehouse.accounts.errors import AccountGone, UsernameTaken
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.foundation import crypto
-from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.database import db, reader, writing
 from gatehouse.foundation.visitor import Visitor
 from models import User
 
@@ -98,12 +98,21 @@ def change_profile(user_id: UUID, changes: dict[str, Any], visitor: Visitor) -> 
 
 
 def profile_of(user_id: UUID) -> dict[str, Any]:
-    """Return what a person is told about their account (the schema `User`), in one query.
+    """Return what a person is told about their account (the schema `User`).
 
     Raises:
         AccountGone: the account was deleted while its tokens lived.
     """
-    row = db.session.execute(PROFILE, {"user_id": user_id}).one_or_none()
+    return _told(db.session.execute(PROFILE, {"user_id": user_id}).one_or_none())
+
+
+def read_profile(user_id: UUID) -> dict[str, Any]:
+    """Return the same in one round trip, outside any transaction."""
+    with reader() as connection:
+        return _told(connection.execute(PROFILE, {"user_id": user_id}).one_or_none())
+
+
+def _told(row: Any) -> dict[str, Any]:
     if row is None:
         raise AccountGone
     return {

@@ -28,6 +28,9 @@ def list_keys() -> None:
 @keys.command("rotate")
 def rotate() -> None:
     """Let the next key sign; the active one retires and verifies on. No restart is needed."""
+    with writing():  # a database that never served has no key yet
+        ring.ensure()
+    db.session.commit()
     row = _rotate_when_known()
     db.session.commit()
     click.echo(f"{row.kid} signs from now on; the new next key is published already.")

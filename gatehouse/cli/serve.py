@@ -53,7 +53,8 @@ def prepare() -> None:
 
 def _require_limits() -> None:
     """Stop when Redis was asked for and does not answer; later losses are bridged."""
-    if config.settings().redis_url and not limits.store_answers():
+    settings = config.settings()
+    if settings.rate_limits and settings.redis_url and not limits.store_answers():
         raise click.ClickException("REDIS_URL names a server that does not answer: start it first.")
 
 

@@ -16,6 +16,8 @@ from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, e
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 
+READER = "reader"
+"""The name of the engine whose connections commit by themselves."""
 PRAGMAS = (
     "journal_mode=WAL",  # readers never wait for the writer
     "foreign_keys=ON",
@@ -60,7 +62,8 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 def engine_options(url: str, connections: int) -> dict[str, Any]:
     """Return the options of an engine that waits for a bounded time: seconds, then it fails."""
-    options: dict[str, Any] = {"pool_size": connections, "max_overflow": 4, "pool_timeout": 1}
+    options: dict[str, Any] = {"pool_size": connections, "pool_timeout": 1}
+    options["max_overflow"] = connections  # for the background, and for bursts
     options["hide_parameters"] = True  # a trace in the log shows the statement, never its values
     if make_url(url).get_backend_name() == "postgresql":
         limits = {"statement_timeout": 5000, "lock_timeout": 4000, "timezone": "UTC"}
@@ -110,13 +113,13 @@ def _no_longer_writing(session: Session, transaction: Any) -> None:
         session.info.pop("writing", None)
 
 
-def read_alone() -> None:
-    """Let this request's only statement stand alone: PostgreSQL then needs no BEGIN and ROLLBACK.
+def reader() -> Connection:
+    """Lend a connection for a statement that stands alone, outside the request's transaction.
 
-    Each of them is a round trip, as long as the query itself. SQLite has none to save.
+    On PostgreSQL it commits by itself: BEGIN and ROLLBACK would be round trips, each as long as the
+    query. SQLite has none to save.
     """
-    if db.engine.dialect.name == "postgresql" and not db.session().in_transaction():
-        db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+    return db.engines.get(READER, db.engine).connect()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from flask import Flask
 from flask_limiter import Limiter
 from limits.storage import Storage
 from redis.exceptions import RedisError
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
@@ -31,6 +31,8 @@ LIMITS = {
 }
 PREFIX = "gatehouse:1:fixed:"
 """Names the strategy: counters of another strategy under the same keys would be misread."""
+
+PATIENCE = {"socket_connect_timeout": 1, "socket_timeout": 1}  # seconds, for Redis
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 
@@ -63,13 +65,12 @@ def limited(name: str) -> Callable[[Route], Route]:
     return mark
 
 
-def set_up(app: Flask, engine: Engine) -> None:
+def set_up(app: Flask) -> None:
     """Connect the limiter to its store, or silence it loudly."""
     settings = config.settings()
     app.config["RATELIMIT_ENABLED"] = settings.rate_limits
     app.config["RATELIMIT_STORAGE_URI"] = settings.redis_url or "db://"
-    patience = {"socket_connect_timeout": 1, "socket_timeout": 1}  # seconds
-    app.config["RATELIMIT_STORAGE_OPTIONS"] = patience if settings.redis_url else {"engine": engine}
+    app.config["RATELIMIT_STORAGE_OPTIONS"] = PATIENCE
     limiter.init_app(app)
     if not settings.rate_limits:
         log().warning("The limits of the routes are off (GATEHOUSE_RATE_LIMITS=off).")
@@ -111,9 +112,8 @@ class DatabaseStorage(Storage):
         " ELSE limit_counters.expires_at END RETURNING hits"
     )
 
-    def __init__(self, uri: str, engine: Engine, wrap_exceptions: bool = False) -> None:
+    def __init__(self, uri: str, wrap_exceptions: bool = False, **_patience: float) -> None:
         super().__init__(uri, wrap_exceptions=wrap_exceptions)
-        self.engine = engine
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -157,11 +157,11 @@ class DatabaseStorage(Storage):
             connection.execute(one, {"key": key})
 
     def _read(self, statement: str, row: dict[str, Any]) -> Any:
-        with self.engine.connect() as connection:
+        with db.engine.connect() as connection:
             return connection.execute(text(statement), row).scalar()
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        connected = self.engine.connect().execution_options(writing=True)
+        connected = db.engine.connect().execution_options(writing=True)
         with connected as connection, connection.begin():
             yield connection

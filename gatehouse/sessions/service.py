@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,8 @@ from gatehouse.tokens import revocation
 from gatehouse.tokens import service as tokens
 from models import RefreshToken, Session, User
 
+USED_KEPT = timedelta(minutes=5)
+"""Longer than any grace; a used token without a row is as used as one with it."""
 MOST = 50
 """Sessions of one person; the oldest makes room."""
 
@@ -65,9 +67,9 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
         session, user = _locked(token)
         if user.disabled_at or not _alive(session, now):
             raise SessionEnded(session_id=session.id)
+        current = _successor(session, UUID(token.jti), now, visitor)
         session.last_seen_at, session.address = now, visitor.address
         session.user_agent = visitor.user_agent
-        current = _successor(session, UUID(token.jti), now, visitor)
     return _answer(session, current, user)
 
 
@@ -116,9 +118,10 @@ def end_all(user_id: UUID, reason: str, visitor: Visitor, keep: UUID | None = No
 
 
 def purge(before: datetime) -> None:
-    """Delete the sessions that ended, or would have ended, before a moment."""
+    """Delete the sessions that ended, or would have ended, before a moment, and used tokens."""
     over = (Session.expires_at < before) | (Session.ended_at < before)
     db.session.execute(delete(Session).where(over))
+    db.session.execute(delete(RefreshToken).where(RefreshToken.used_at < clock.now() - USED_KEPT))
 
 
 def _make_room(user_id: UUID, visitor: Visitor) -> None:
@@ -153,17 +156,20 @@ def _successor(session: Session, jti: UUID, now: datetime, visitor: Visitor) -> 
     about = {"user_id": session.user_id, "session_id": session.id}
     mine = select(RefreshToken).where(RefreshToken.id == jti)
     presented = db.session.scalar(mine.where(RefreshToken.session_id == session.id))
-    if presented is None or (presented.used_at and now - presented.used_at >= grace):
+    if presented is None or (presented.used_at and _is_late(now - presented.used_at, grace)):
         theft = partial(_end_stolen, session.id, visitor)
         raise RefreshTokenReused(session.user_id, session.id, theft)
     if presented.used_at:
         record(events.Session.REPEATED, visitor, **about)
         return _current(session)
     presented.used_at = now
-    used_up = (RefreshToken.session_id == session.id) & (RefreshToken.used_at <= now - grace)
-    db.session.execute(delete(RefreshToken).where(used_up))
     record(events.Session.REFRESHED, visitor, **about)
     return _issue(session, now)
+
+
+def _is_late(age: timedelta, grace: timedelta) -> bool:
+    """Tell whether a used token came too late; where clocks differ its age may be negative."""
+    return not grace or age >= grace
 
 
 def _end_stolen(session_id: UUID, visitor: Visitor) -> None:
@@ -180,7 +186,6 @@ def _current(session: Session) -> RefreshToken:
 def _issue(session: Session, now: datetime) -> RefreshToken:
     """Write the session's next refresh token; it lives for the idle limit, within the session."""
     session.idle_at = min(now + config.settings().session_idle, session.expires_at)
-    db.session.flush()
     token = RefreshToken(id=crypto.new_id(), session_id=session.id, issued_at=now)
     token.expires_at = session.idle_at
     db.session.add(token)

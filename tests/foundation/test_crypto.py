@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from config import ROOT
 from gatehouse.foundation import crypto
 from gatehouse.foundation.crypto import SealBroken
-from gatehouse.foundation.database import Base, db
+from gatehouse.foundation.database import Base, db, writing
+from gatehouse.tokens import keys
 from models import OutboxMessage
 from tests.conftest import key, running
 from tests.surface.conftest import contents
@@ -68,9 +70,9 @@ def test_tokens_have_256_bits_and_codes_have_their_digits():
 def test_a_keyed_digest_depends_on_key_purpose_and_value(settings_environment):
     digests = set()
     for ring in (key(0), key(5)):
-        with running(settings_environment | {"GATEHOUSE_SECRET_KEYS": ring}) as app:
-            with app.app_context():
-                digests |= {crypto.keyed_digest(p, v) for p in "ab" for v in "xy"}
+        environ = settings_environment | {"GATEHOUSE_SECRET_KEYS": ring}
+        with running(environ) as app, app.app_context():
+            digests |= {crypto.keyed_digest(p, v) for p in "ab" for v in "xy"}
 
     assert len(digests) == 8
     assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests)
@@ -157,6 +159,17 @@ def test_no_secret_stands_in_any_table(app, client):
     assert "PRIVATE KEY" not in kept
 
 
+@pytest.mark.requirement("CF-07")
+def test_no_weak_algorithm_is_named_in_our_source():
+    weak = r"\b(md[245]|sha1|[rR][cC]4|ARC4|DES|TripleDES|Blowfish|ECB|CBC|PKCS1v15|HS256)\b"
+    sources = [*ROOT.glob("*.py"), *(ROOT / "gatehouse").rglob("*.py")]
+
+    found = {file.name: re.findall(weak, file.read_text(), re.IGNORECASE) for file in sources}
+
+    assert {name: names for name, names in found.items() if names} == {}
+    assert "AESGCM" in (ROOT / "gatehouse/foundation/crypto.py").read_text()
+
+
 # Turning the ring
 
 
@@ -220,9 +233,11 @@ def test_without_the_key_nothing_opens_and_the_error_names_what_is_missing(app):
 
 def fill(app):
     """Let every sealed column have values: a registration, an invitation, signing keys."""
-    command = app.test_cli_runner()
-    command.invoke(args=["keys", "rotate"])
-    command.invoke(args=["users", "invite", "bob@example.com"])
+    with app.app_context():
+        with writing():
+            keys.ensure()
+        db.session.commit()
+    app.test_cli_runner().invoke(args=["users", "invite", "bob@example.com"])
     form = {"email": "ada@example.com", "password": "seven green lanterns"}
     assert app.test_client().post("/auth/register", json=form).status_code == 202
 

@@ -7,34 +7,17 @@ import pytest
 from models import RefreshToken, Session
 from tests.client import PASSWORD
 from tests.rows import audited, rows
+from tests.sessions.answers import assert_alive, assert_over, session_of
 from tests.together import at_once
-from tests.tokens.forgery import Forger, assert_refused, read
+from tests.tokens.forgery import Forger, assert_refused
 
 NEW_PASSWORD = "another unlikely phrase 43"
 
 
-def session_of(tokens):
-    """Return the id of the session of a TokenAnswer."""
-    return UUID(read(tokens["access_token"])[1]["sid"])
-
-
-def assert_over(client, *answers):
-    """Check that nothing of these TokenAnswers opens anything any more."""
-    for tokens in answers:
-        assert_refused(client.as_(tokens).get("/auth/me"), "token_revoked")
-        assert_refused(client.refresh(tokens), "session_ended")
-
-
-def assert_alive(client, *answers):
-    for tokens in answers:
-        assert client.as_(tokens).get("/auth/me").status_code == 200
-        assert client.refresh(tokens).status_code == 200
-
-
 def end_reasons(app):
     """Return why sessions ended, by their ids, as the rows and the audit agree."""
-    by_row = {row.id: row.end_reason for row in rows(app, Session) if row.ended_at}
-    by_audit = {e.session_id: e.details["reason"] for e in audited(app, "session.ended")}
+    by_row = {str(row.id): row.end_reason for row in rows(app, Session) if row.ended_at}
+    by_audit = {str(e.session_id): e.details["reason"] for e in audited(app, "session.ended")}
     assert by_row == by_audit
     return by_row
 
@@ -53,7 +36,7 @@ def test_logging_out_ends_the_session_of_the_access_token(app, client, user):
     assert_over(client, tokens)
     assert_alive(client, other)
     assert end_reasons(app) == {session_of(tokens): "logout"}
-    assert rows(app, RefreshToken, session_id=session_of(tokens)) == []
+    assert rows(app, RefreshToken, session_id=UUID(session_of(tokens))) == []
 
 
 @pytest.mark.stores

@@ -10,18 +10,12 @@ from gatehouse.foundation import crypto
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import NOBODY
 from gatehouse.sessions import service as sessions
-from models import RefreshToken, Session
-from tests.rows import audited, rows
+from tests.rows import audited
+from tests.sessions.answers import assert_alive, assert_over, session_of
 from tests.together import at_once
-from tests.tokens.forgery import assert_refused, read
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0"
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-
-
-def session_of(tokens):
-    """Return the id of the session of a TokenAnswer."""
-    return read(tokens["access_token"])[1]["sid"]
 
 
 def listed(client, tokens, **query):
@@ -33,19 +27,6 @@ def listed(client, tokens, **query):
 
 def ids(part):
     return [item["id"] for item in part["items"]]
-
-
-def assert_over(client, *answers):
-    """Check that nothing of these TokenAnswers opens anything any more."""
-    for tokens in answers:
-        assert_refused(client.as_(tokens).get("/auth/me"), "token_revoked")
-        assert_refused(client.refresh(tokens), "session_ended")
-
-
-def assert_alive(client, *answers):
-    for tokens in answers:
-        assert client.as_(tokens).get("/auth/me").status_code == 200
-        assert client.refresh(tokens).status_code == 200
 
 
 # The list
@@ -242,93 +223,3 @@ def test_a_session_that_ended_while_we_looked_at_it_ends_once(app, client, user)
     }
     assert ended == {session_of(lost): "ended_by_user", session_of(here): "logout_global"}
     assert len(audited(app, "session.ended")) == 2
-
-
-# Too many
-
-
-@pytest.mark.stores
-@pytest.mark.requirement("SE-09")
-def test_the_oldest_of_fifty_sessions_makes_room(app, client, user):
-    answers = [client.log_in(user) for _ in range(51)]
-
-    assert sorted(ids(listed(client, answers[-1], limit=100))) == sorted(
-        map(session_of, answers[1:])
-    )
-    assert_over(client, answers[0])
-    assert_alive(client, answers[1], answers[50])
-    event = audited(app, "session.ended")[0]
-    assert event.details == {"reason": "too_many_sessions"}
-
-
-@pytest.mark.stores
-@pytest.mark.requirement("SE-09")
-def test_the_cap_holds_when_many_log_in_at_once(app, client, user, monkeypatch):
-    monkeypatch.setattr(sessions, "MOST", 3)
-    first = client.log_in(user)
-    form = {"identifier": user.email, "password": user.password}
-
-    answers = client.in_parallel(8, "/auth/login", form)
-
-    assert [answer.status_code for answer in answers] == [200] * 8
-    living = {str(row.id) for row in rows(app, Session, ended_at=None)}
-    assert len(living) == 3
-    assert living < {session_of(answer.json) for answer in answers}
-    assert_over(client, first)
-    assert len(audited(app, "session.ended")) == 6
-
-
-# A stolen database
-
-
-def every_value(app):
-    """Return every value of every table, as text, and binary ones in hexadecimal, too."""
-    values = []
-    for table in {mapper.class_ for mapper in Session.registry.mappers}:
-        for row in rows(app, table):
-            for column in table.__table__.columns:
-                value = getattr(row, column.key)
-                values.append(value.hex() if isinstance(value, bytes) else str(value))
-                values.append(repr(value))
-    return "\n".join(values)
-
-
-@pytest.mark.stores
-@pytest.mark.requirement("SE-02")
-def test_a_stolen_database_holds_no_token(app, client, user):
-    answers = [client.log_in(user) for _ in range(2)]
-    answers.append(client.refresh(answers[0]).json)
-    client.as_(answers[1]).post("/auth/logout")
-
-    dump = every_value(app)
-
-    assert session_of(answers[0]) in dump  # the dump does reach the sessions
-    for tokens in answers:
-        for token in (tokens["access_token"], tokens["refresh_token"]):
-            signature = token.rpartition(".")[2]
-            assert token not in dump
-            assert signature not in dump
-            assert base64.urlsafe_b64decode(signature + "==").hex() not in dump
-    assert "PRIVATE KEY" not in dump
-    assert b"PRIVATE KEY".hex() not in dump
-
-
-@pytest.mark.requirement("SE-02")
-def test_the_ids_of_sessions_and_tokens_cannot_be_guessed():
-    made = [crypto.new_id() for _ in range(10_000)]
-
-    assert len(set(made)) == len(made)
-    noise = [(one.int >> 64 & 0xFFF) << 62 | one.int & (1 << 62) - 1 for one in made]
-    for bit in range(74):  # RFC 9562 section 5.7: all but time, version and variant
-        ones = sum(number >> bit & 1 for number in noise)
-        assert 4_700 < ones < 5_300  # six standard deviations
-
-
-@pytest.mark.requirement("SE-02")
-def test_no_two_sessions_or_tokens_share_an_id(app, client, user):
-    for _ in range(20):
-        client.refresh(client.log_in(user))
-
-    assert len({row.id for row in rows(app, Session)}) == 20
-    assert len({row.id for row in rows(app, RefreshToken)}) == 40
-    assert all(isinstance(row.id, UUID) for row in rows(app, RefreshToken))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from app import create_app
 from config import Settings
 from gatehouse.foundation.database import db, writing
 from gatehouse.tokens import keys, watch
 from gatehouse.tokens.state import TokenState
+from models import SigningKey
 from tests.client import Client, User
 from tests.tokens.forgery import DOORS, Attack, Forger, assert_refused
 
@@ -56,9 +59,16 @@ def memory(app: Flask) -> TokenState:
 
 @pytest.fixture
 def operate(app: Flask) -> Callable[..., str]:
-    """Run `flask keys ...` and let the worker notice: operate("rotate") -> what it printed."""
+    """Run `flask keys ...` an hour later and let the worker notice: it returns what was printed.
+
+    Instead of waiting, the keys become older: a next key signs when all workers have read it.
+    """
 
     def run(*arguments: str, status: int = 0) -> str:
+        with app.app_context(), writing():
+            for row in db.session.scalars(select(SigningKey)):
+                row.created_at -= timedelta(hours=1)
+            db.session.commit()
         result = app.test_cli_runner().invoke(args=["keys", *arguments])
         assert result.exit_code == status, result.output
         with app.app_context():

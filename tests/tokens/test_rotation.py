@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gatehouse.foundation.database import writing
+from gatehouse.tokens import keys
 from models import SigningKey
 from tests.client import User
 from tests.rows import audited, rows
@@ -42,6 +44,18 @@ def test_tokens_of_a_retiring_key_go_on(client, tokens, operate):
 
     assert client.as_(tokens).get("/auth/me").status_code == 200
     assert client.refresh(tokens).status_code == 200
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("JW-10")
+def test_a_key_that_some_worker_may_not_have_read_does_not_sign_yet(app):
+    before = by_stage(app)
+
+    with app.app_context(), pytest.raises(keys.TooYoung) as refusal, writing():
+        keys.rotate(known_for=60)
+
+    assert 50 < refusal.value.seconds <= 60
+    assert by_stage(app) == before
 
 
 @pytest.mark.requirement("JW-10")

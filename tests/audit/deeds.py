@@ -1,0 +1,206 @@
+"""What people, thieves and operators do to leave each event of the catalogue in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from flask import Flask
+
+from gatehouse.audit import events
+from gatehouse.foundation.database import db
+from gatehouse.tokens import keys
+from models import User
+from tests.client import PASSWORD, Client
+from tests.client import User as Person
+from tests.letters import later, letter, link_token, other_code
+
+ADA = "ada@example.com"
+NEW = "another long phrase instead"
+Deed = Callable[["World"], None]
+DEEDS: dict[str, Deed] = {}
+"""By the name of the event that each makes happen once."""
+
+
+@dataclass
+class World:
+    """A service, and Ada, who has an account once she is asked for."""
+
+    app: Flask
+    client: Client
+
+    def ada(self) -> Person:
+        """Return Ada, who has just registered and proved her address."""
+        return self.client.sign_up(Person(ADA))
+
+    def tokens(self) -> dict[str, str]:
+        """Return what Ada got when she logged in."""
+        return self.client.log_in(self.ada())
+
+    def post(self, path: str, form: dict[str, str], tokens: dict[str, str] | None = None) -> None:
+        """Post a form, perhaps as Ada."""
+        (self.client.as_(tokens) if tokens else self.client).post(path, form)
+
+    def command(self, *arguments: str) -> None:
+        """Run `flask ...`."""
+        assert self.app.test_cli_runner().invoke(args=list(arguments)).exit_code == 0
+
+    def change_ada(self, **values: object) -> None:
+        """Change Ada's row."""
+        with self.app.app_context():
+            db.session.execute(sa.update(User).values(values))
+            db.session.commit()
+
+
+def deed(event: events.Event) -> Callable[[Deed], Deed]:
+    """Say of a function that it makes an event happen once."""
+
+    def mark(act: Deed) -> Deed:
+        DEEDS[event.name] = act
+        return act
+
+    return mark
+
+
+@deed(events.Registration.REQUESTED)
+def somebody_asks_for_an_account(world: World) -> None:
+    world.client.register(ADA)
+
+
+@deed(events.Registration.VERIFIED)
+def somebody_proves_an_address(world: World) -> None:
+    world.ada()
+
+
+@deed(events.Registration.ADDRESS_KNOWN)
+def somebody_asks_for_an_account_at_a_known_address(world: World) -> None:
+    world.ada()
+    world.client.register(ADA)
+
+
+@deed(events.Registration.MAIL_WITHHELD)
+def somebody_asks_for_an_account_four_times(world: World) -> None:
+    for _ in range(4):
+        world.client.register(ADA)
+
+
+@deed(events.Registration.PROOF_FAILED)
+def somebody_guesses_a_code(world: World) -> None:
+    world.client.register(ADA)
+    code = other_code(letter(world.client, ADA)["code"])
+    world.post("/auth/email/verify", {"email": ADA, "code": code})
+
+
+@deed(events.Invitation.SENT)
+def an_operator_invites_somebody(world: World) -> None:
+    world.command("users", "invite", ADA)
+
+
+@deed(events.Invitation.ACCEPTED)
+def somebody_accepts_an_invitation(world: World) -> None:
+    world.command("users", "invite", ADA)
+    form = {"token": link_token(world.client, ADA), "password": PASSWORD}
+    world.post("/auth/invitation", form)
+
+
+@deed(events.Invitation.FAILED)
+def somebody_presents_a_wrong_invitation(world: World) -> None:
+    world.post("/auth/invitation", {"token": "x" * 43, "password": PASSWORD})
+
+
+@deed(events.Login.SUCCEEDED)
+def somebody_logs_in(world: World) -> None:
+    world.tokens()
+
+
+@deed(events.Login.FAILED)
+def somebody_guesses_a_password(world: World) -> None:
+    world.post("/auth/login", {"identifier": ADA, "password": PASSWORD})
+
+
+@deed(events.Login.REFUSED)
+def somebody_logs_in_to_a_disabled_account(world: World) -> None:
+    world.ada()
+    world.change_ada(disabled_at=datetime.now(UTC))
+    world.post("/auth/login", {"identifier": ADA, "password": PASSWORD})
+
+
+@deed(events.Session.REFRESHED)
+def a_client_refreshes(world: World) -> None:
+    world.client.refresh(world.tokens())
+
+
+@deed(events.Session.REPEATED)
+def a_client_repeats_a_refresh(world: World) -> None:
+    tokens = world.tokens()
+    world.client.refresh(tokens)
+    world.client.refresh(tokens)
+
+
+@deed(events.Session.REUSED)
+def a_thief_refreshes_too_late(world: World) -> None:
+    tokens = world.tokens()
+    world.client.refresh(tokens)
+    with later(seconds=60):
+        world.client.refresh(tokens)
+
+
+@deed(events.Session.ENDED)
+def somebody_logs_out(world: World) -> None:
+    world.post("/auth/logout", {}, world.tokens())
+
+
+@deed(events.Token.REFUSED)
+def a_client_refreshes_with_nonsense(world: World) -> None:
+    world.client.refresh({"refresh_token": "not a token"})
+
+
+@deed(events.Account.PROFILE_CHANGED)
+def somebody_changes_their_name(world: World) -> None:
+    world.client.as_(world.tokens()).patch("/auth/me", {"name": "Ada"})
+
+
+@deed(events.Account.PASSWORD_CHANGED)
+def somebody_changes_their_password(world: World) -> None:
+    form = {"current_password": PASSWORD, "password": NEW}
+    world.post("/auth/password/change", form, world.tokens())
+
+
+@deed(events.Account.PASSWORD_CHANGE_FAILED)
+def somebody_guesses_the_current_password(world: World) -> None:
+    form = {"current_password": NEW, "password": PASSWORD}
+    world.post("/auth/password/change", form, world.tokens())
+
+
+@deed(events.Account.PASSWORD_UPGRADED)
+def somebody_logs_in_with_a_stale_hash(world: World) -> None:
+    make_stale(world)
+    world.post("/auth/login", {"identifier": ADA, "password": PASSWORD})
+
+
+@deed(events.Key.CREATED)
+@deed(events.Key.ACTIVATED)
+def an_operator_rotates_the_signing_keys(world: World) -> None:
+    with later(minutes=10):
+        world.command("keys", "rotate")
+
+
+@deed(events.Key.REVOKED)
+def an_operator_withdraws_a_signing_key(world: World) -> None:
+    with world.app.app_context():
+        kid = keys.stages()[0][0].kid
+    world.command("keys", "revoke", kid)
+
+
+@deed(events.Key.REENCRYPTED)
+def an_operator_rotates_the_encryption_keys(world: World) -> None:
+    world.command("keys", "rotate-encryption")
+
+
+def make_stale(world: World) -> None:
+    """Make Ada's account, with a hash that costs more than those of today."""
+    world.ada()
+    settings = world.app.extensions["gatehouse.settings"]
+    object.__setattr__(settings, "bcrypt_cost", 5)

@@ -1,0 +1,140 @@
+"""Migrations: up, down and up again, with data; by many at once; and they make what models say."""
+
+import os
+import subprocess
+import sys
+
+import flask_migrate
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from config import ROOT
+from gatehouse.foundation import limits
+from gatehouse.foundation.database import Base, db, writing
+from gatehouse.tokens import keys
+from models import LimitCounter, Role, SigningKey
+from tests.client import PASSWORD, User
+from tests.conftest import environment
+from tests.rows import rows
+from tests.surface.conftest import contents
+
+PREPARE = """
+from app import create_app
+from gatehouse.cli.serve import prepare
+with create_app().app_context():
+    prepare()
+"""
+
+
+def tables(app):
+    """Return the names of the tables that are there."""
+    with app.app_context():
+        return set(inspect(db.engine).get_table_names())
+
+
+def fill(app, client):
+    """Let every table have rows, by living in the house for a while."""
+    client.sign_up(User("ada@example.com", username="ada"))
+    invite = ["users", "invite", "root@example.com", "--role", "admin"]
+    app.test_cli_runner().invoke(args=invite)
+    token = client.mailbox(to="root@example.com")[0]["variables"]["link"].rpartition("#")[2]
+    client.post("/auth/invitation", {"token": token, "password": PASSWORD})
+    client.as_(client.log_in(User("ada@example.com"))).post("/auth/logout")
+    client.log_in(User("root@example.com"))
+    client.register("eve@example.com")
+    with app.app_context():
+        limits.DatabaseStorage("db://").incr("somebody", 60)
+
+
+def downgrade(app):
+    with app.app_context():
+        flask_migrate.downgrade(revision="base")
+
+
+def upgrade(app):
+    with app.app_context():
+        flask_migrate.upgrade()
+
+
+@pytest.mark.stores
+def test_the_migrations_make_what_the_models_say(app):
+    with app.app_context(), db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+
+        assert compare_metadata(context, Base.metadata) == []
+
+
+@pytest.mark.stores
+def test_down_and_up_again_with_data_in_every_table(app, client):
+    fill(app, client)
+    full = {table: len(found) for table, found in contents(app).items()}
+
+    downgrade(app)
+    bare = tables(app)
+    upgrade(app)
+    again = {table: len(found) for table, found in contents(app).items()}
+
+    assert all(full.values()), full
+    assert bare == {"alembic_version"}
+    assert tables(app) == {*Base.metadata.tables, "alembic_version"}
+    assert {table for table, count in again.items() if count} == {"roles"}
+
+
+@pytest.mark.stores
+def test_after_down_and_up_people_can_live_in_the_house(app, client):
+    downgrade(app)
+    upgrade(app)
+    with app.app_context():
+        with writing():
+            keys.ensure()
+        db.session.commit()
+    app.extensions["gatehouse.tokens"].ring = None
+
+    fill(app, client)
+
+    assert {role.name for role in rows(app, Role)} == {"user", "admin"}
+    assert client.log_in(User("root@example.com"))["user"]["roles"] == ["admin", "user"]
+
+
+@pytest.mark.stores
+def test_upgrading_again_changes_nothing(app, client):
+    fill(app, client)
+    before = contents(app)
+
+    upgrade(app)
+
+    assert contents(app) == before
+
+
+@pytest.mark.stores
+def test_four_replicas_that_start_at_once_migrate_once_and_make_one_set_of_keys(app, store):
+    downgrade(app)
+    environ = {"PATH": os.environ["PATH"], **environment(store)}
+    command = [sys.executable, "-c", PREPARE]
+    starting = [
+        subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+
+    said = [process.communicate(timeout=60)[1] for process in starting]
+
+    assert [process.returncode for process in starting] == [0] * 4, said
+    with app.app_context():
+        assert len(db.session.execute(text("SELECT * FROM alembic_version")).all()) == 1
+        assert [stage for _, stage in keys.stages()] == ["active", "next"]
+    assert len(rows(app, SigningKey)) == 2
+    assert len(rows(app, Role)) == 2
+    assert rows(app, LimitCounter) == []
+
+
+@pytest.mark.parametrize("foreign_keys", ["1"])
+def test_sqlite_minds_foreign_keys_again_after_a_migration(app, foreign_keys):
+    downgrade(app)
+    upgrade(app)
+
+    with app.app_context():
+        found = db.session.execute(text("PRAGMA foreign_keys")).scalar()
+
+    assert str(found) == foreign_keys
