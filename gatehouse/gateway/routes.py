@@ -5,7 +5,7 @@ from flask import Blueprint, Response
 from werkzeug.routing import Rule
 
 from gatehouse.foundation.api import documentation
-from gatehouse.foundation.errors import ServiceUnavailable
+from gatehouse.foundation.errors import MalformedRequest, ServiceUnavailable
 from gatehouse.foundation.intake import ignores_body
 from gatehouse.sessions.guards import bearer
 from gatehouse.tokens import service as tokens
@@ -38,6 +38,8 @@ def document(spec: APISpec) -> None:
         "security": [{"bearer": []}],
         "responses": {
             "200": {"description": "It may.", "headers": texts},
+            "400": documentation((MalformedRequest,)),
+            "400": documentation((MalformedRequest,)),
             "401": documentation(kinds),
             "503": documentation((ServiceUnavailable,)),
         },

@@ -146,25 +146,19 @@ def test_an_account_keeps_the_address_as_its_owner_wrote_it(app, client):
 
 
 @pytest.mark.stores
-@pytest.mark.parametrize(
-    "identifier",
-    [
-        "ADA@Example.COM",
-        "ada.L",
-        "ADA.l",
-        "+4915112345678",
-        "+49 151 123 456 78",
-        "+49(151)12345678",
-    ],
-)
-def test_every_spelling_of_every_identifier_logs_in(client, make_user, identifier):
+def test_every_spelling_of_every_identifier_logs_in(client, make_user):
     make_user(email="ada@example.com", username="Ada.L", phone="+49 151 12345678")
+    addresses, usernames = ["ADA@Example.COM", "ada@example.com"], ["Ada.L", "ada.L", "ADA.l"]
+    numbers = ["+4915112345678", "+49 151 123 456 78", "+49(151)12345678"]
 
-    answer = client.post("/auth/login", {"identifier": identifier, "password": PASSWORD})
+    for identifier in addresses + usernames + numbers:
+        answer = client.post("/auth/login", {"identifier": identifier, "password": PASSWORD})
 
-    assert (answer.status_code, answer.json["user"]["email"]) == (200, "ada@example.com")
+        assert answer.status_code == 200, identifier
+        assert answer.json["user"]["email"] == "ada@example.com"
 
 
+@pytest.mark.stores
 def test_the_first_who_names_a_number_signs_in_with_it_until_somebody_proves_it(
     app, client, make_user
 ):
@@ -186,34 +180,21 @@ def test_the_first_who_names_a_number_signs_in_with_it_until_somebody_proves_it(
     assert (before, after) == ([200, 401], [401, 200])
 
 
-@pytest.mark.parametrize(
-    "username",
-    [
-        "ab",
-        "a" * 33,
-        ".ada",
-        "ada.",
-        "-ada",
-        "a da",
-        "ada@home",
-        "+4915112345678",
-        "ad\u0131",
-        "ada\n",
-    ],
-)
-def test_a_username_is_short_plain_and_like_no_other_identifier(client, username):
-    answer = client.register("ada@example.com", username=username)
+def test_a_username_is_short_plain_and_like_no_other_identifier(client):
+    short_and_long, edges = ["ab", "a" * 33], [".ada", "ada.", "-ada", "a da", "ada\n"]
+    other_identifiers = ["ada@home", "+4915112345678", "ad\u0131"]
 
-    assert (answer.status_code, answer.json["errors"].keys()) == (422, {"username"})
+    for username in short_and_long + edges + other_identifiers:
+        answer = client.register("ada@example.com", username=username)
+
+        assert (answer.status_code, answer.json["errors"].keys()) == (422, {"username"})
 
 
-@pytest.mark.parametrize(
-    "phone", ["0151 12345678", "+", "+49", "phone", "+49151" + "1" * 20, "\uff0b49"]
-)
-def test_a_phone_number_comes_with_its_country(client, phone):
-    answer = client.register("ada@example.com", phone=phone)
+def test_a_phone_number_comes_with_its_country(client):
+    for phone in ("0151 12345678", "+", "+49", "phone", "+49151" + "1" * 20, "\uff0b49"):
+        answer = client.register("ada@example.com", phone=phone)
 
-    assert (answer.status_code, answer.json["errors"].keys()) == (422, {"phone"})
+        assert (answer.status_code, answer.json["errors"].keys()) == (422, {"phone"})
 
 
 def canonical(read, text):

@@ -12,8 +12,6 @@ from tests.letters import later, letter, link_token, token_of
 from tests.rows import audited, rows
 from tests.together import at_once
 
-pytestmark = pytest.mark.stores
-
 ADA = "ada@example.com"
 BLOCKLISTED = "passwordpassword"
 
@@ -44,6 +42,7 @@ def test_an_invitation_is_printed_and_mailed(app, client):
     assert [event.details for event in audited(app, "invitation.sent")] == [{"role": "admin"}]
 
 
+@pytest.mark.stores
 def test_who_accepts_has_an_account_with_a_proven_address_and_the_role(app, client):
     invite(app, ADA, "--role", "admin")
 
@@ -78,6 +77,7 @@ def test_an_operator_invites_with_a_random_link_and_neither_sets_nor_sees_a_pass
     assert [letter(client, ADA).keys()] == [{"link", "role", "expires"}]
 
 
+@pytest.mark.stores
 @pytest.mark.requirement("PW-13")
 def test_an_invitation_works_once(app, client):
     invite(app)
@@ -90,6 +90,7 @@ def test_an_invitation_works_once(app, client):
     assert len(rows(app, User)) == len(audited(app, "invitation.failed")) == 1
 
 
+@pytest.mark.stores
 def test_an_invitation_accepted_twenty_times_at_once_makes_one_account(app, client):
     invite(app)
     form = {"token": link_token(client, ADA), "password": PASSWORD}
@@ -113,6 +114,7 @@ def test_an_invitation_lives_for_three_days(app, client, hours, expected):
     assert len(rows(app, User)) == (expected == DONE)
 
 
+@pytest.mark.stores
 def test_a_newer_invitation_voids_the_older_one(app, client):
     invite(app, "Ada@example.com", "--role", "admin")
     older = link_token(client, ADA)
@@ -171,6 +173,7 @@ def test_an_accepted_invitation_voids_the_unproven_registrations_of_its_address(
     assert client.log_in(Person(ADA))["status"] == "authenticated"
 
 
+@pytest.mark.stores
 def test_an_invitation_touches_no_account_that_was_made_meanwhile(app, client, make_user):
     invite(app, ADA, "--role", "admin")
     token = link_token(client, ADA)
@@ -182,6 +185,7 @@ def test_an_invitation_touches_no_account_that_was_made_meanwhile(app, client, m
     assert client.log_in(Person(ADA))["user"]["roles"] == ["user"]
 
 
+@pytest.mark.stores
 def test_an_invitation_and_a_registration_proved_at_once_make_one_account(app, client):
     client.register(ADA)
     code = {"email": ADA, "code": letter(client, ADA)["code"]}

@@ -8,8 +8,6 @@ from models import User
 from tests.client import PASSWORD
 from tests.rows import audited, rows
 
-pytestmark = pytest.mark.stores
-
 ADA = "ada@example.com"
 HIS = "mallory chose this phrase"
 
@@ -35,6 +33,7 @@ def test_switched_off_a_registration_is_none_before_its_proof(app, client):
     assert rows(app, User) == []
 
 
+@pytest.mark.stores
 @pytest.mark.settings(GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL="true")
 def test_switched_on_the_address_can_be_proved_later(app, client):
     client.register(ADA)
@@ -55,6 +54,7 @@ def test_switched_on_who_registers_first_keeps_the_account(app, client):
     assert (log_in(client)[0], log_in(client, HIS)[0]) == (200, 401)
 
 
+@pytest.mark.stores
 def test_that_an_address_is_unproved_is_told_after_the_right_password_only(app, client, make_user):
     user = make_user(email=ADA)
     with app.app_context():

@@ -26,7 +26,6 @@ def test_there_is_a_deed_for_every_event_of_the_catalogue():
 
 
 @pytest.mark.parametrize("event", list(events.every()), ids=lambda event: event.name)
-@pytest.mark.stores
 def test_an_event_is_recorded_once_with_its_outcome_and_its_time(app, world, event):
     before = len(audited(app, event.name))
 

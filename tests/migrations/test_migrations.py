@@ -129,12 +129,9 @@ def test_four_replicas_that_start_at_once_migrate_once_and_make_one_set_of_keys(
     assert rows(app, LimitCounter) == []
 
 
-@pytest.mark.parametrize("foreign_keys", ["1"])
-def test_sqlite_minds_foreign_keys_again_after_a_migration(app, foreign_keys):
+def test_sqlite_minds_foreign_keys_again_after_a_migration(app):
     downgrade(app)
     upgrade(app)
 
     with app.app_context():
-        found = db.session.execute(text("PRAGMA foreign_keys")).scalar()
-
-    assert str(found) == foreign_keys
+        assert db.session.execute(text("PRAGMA foreign_keys")).scalar() == 1

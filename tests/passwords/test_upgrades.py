@@ -11,8 +11,6 @@ from tests.letters import later
 from tests.rows import audited, rows
 from tests.watched import watch
 
-pytestmark = pytest.mark.stores
-
 ADA = "ada@example.com"
 
 
@@ -52,6 +50,7 @@ def test_a_password_does_not_grow_old(client, make_user):
         assert client.as_(tokens).get("/auth/me").status_code == 200
 
 
+@pytest.mark.stores
 @pytest.mark.requirement("PW-11")
 def test_a_login_hashes_anew_when_the_cost_has_risen(app, make_user, restart):
     make_user(email=ADA)
@@ -87,6 +86,7 @@ def test_an_upgrade_is_not_a_change_of_the_password(app, make_user, restart):
     assert [row.changed_at for row in rows(app, Password)] == [before.changed_at]
 
 
+@pytest.mark.stores
 def test_logins_that_upgrade_at_once_all_succeed(app, make_user, restart):
     make_user(email=ADA)
     dearer = Client(restart(GATEHOUSE_BCRYPT_COST="5").test_client)
@@ -99,6 +99,7 @@ def test_logins_that_upgrade_at_once_all_succeed(app, make_user, restart):
     assert len(audited(app, "account.password_upgraded")) == 1
 
 
+@pytest.mark.stores
 @pytest.mark.requirement("PW-12")
 @pytest.mark.settings(GATEHOUSE_PASSWORD_PEPPERS=OLD)
 def test_a_new_pepper_reaches_each_password_at_its_owners_next_login(app, make_user, restart):

@@ -42,15 +42,15 @@ def test_after_a_change_the_new_password_works_and_the_old_one_does_not(app, cli
 
 
 @pytest.mark.requirement("PW-09")
-@pytest.mark.parametrize(
-    "incomplete", [{"password": NEW}, {"current_password": PASSWORD}, {}, form(current="")]
-)
-def test_a_change_needs_the_current_password_and_a_new_one(app, client, ada, incomplete):
+def test_a_change_needs_the_current_password_and_a_new_one(app, client, ada):
     [before] = rows(app, Password)
+    incomplete = [{"password": NEW}, {"current_password": PASSWORD}, {}, form(current="")]
+    signed_in = client.as_(client.log_in(ada))
 
-    answer = client.as_(client.log_in(ada)).post(PATH, incomplete)
+    answers = [signed_in.post(PATH, some) for some in incomplete]
 
-    assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
+    told = [(answer.status_code, answer.json["code"]) for answer in answers]
+    assert told == [(422, "validation_failed")] * 4
     assert [row.hash for row in rows(app, Password)] == [before.hash]
 
 
@@ -108,20 +108,15 @@ def test_a_change_leaves_other_people_signed_in(client, ada, make_user):
     assert client.as_(bobs).get("/auth/me").status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("password", "code"),
-    [
-        ("tzgkwpqxhvbnrd", "password_too_short"),
-        ("passwordpassword", "password_blocklisted"),
-        ("ada@example.com!", "password_personal"),
-    ],
-)
-def test_the_new_password_has_to_be_good(app, client, ada, password, code):
+def test_the_new_password_has_to_be_good(client, ada):
     mine, other = client.log_in(ada), client.log_in(ada)
+    bad = ("tzgkwpqxhvbnrd", "passwordpassword", "ada@example.com!")
 
-    answer = client.as_(mine).post(PATH, form(new=password))
+    answers = [client.as_(mine).post(PATH, form(new=password)) for password in bad]
 
-    assert (answer.status_code, answer.json["errors"]["password"][0]["code"]) == (422, code)
+    reasons = [answer.json["errors"]["password"][0]["code"] for answer in answers]
+    assert [answer.status_code for answer in answers] == [422, 422, 422]
+    assert reasons == ["password_too_short", "password_blocklisted", "password_personal"]
     assert client.as_(other).get("/auth/me").status_code == 200
     assert log_in(client, ada, PASSWORD) == 200
 

@@ -9,7 +9,6 @@ from gatehouse.foundation import clock
 from gatehouse.foundation.database import db, writing
 from gatehouse.operation import housekeeping
 from models import RefreshToken, Revocation, Session, User
-from tests.client import PASSWORD
 from tests.rows import audited, rows
 from tests.sessions.answers import claims, refreshed
 from tests.tokens.forgery import assert_refused
@@ -299,12 +298,3 @@ def test_a_refused_refresh_is_audited(app, client, tokens):
     refused = audited(app, "token.refused")
     assert [event.details["code"] for event in refused] == ["token_invalid", "session_ended"]
     assert refused[1].session_id == UUID(claims(tokens)["sid"])
-
-
-def test_a_refresh_needs_no_password_and_takes_none(client, tokens):
-    form = {"refresh_token": tokens["refresh_token"], "password": PASSWORD}
-
-    answer = client.post("/auth/refresh", form)
-
-    assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
-    assert client.refresh(tokens).status_code == 200

@@ -11,13 +11,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app import create_app
-from config import Settings
 from gatehouse.foundation.database import db, writing
 from gatehouse.tokens import keys, watch
 from gatehouse.tokens.state import TokenState
 from models import SigningKey
 from tests.client import Client, User
+from tests.conftest import running
 from tests.tokens.forgery import DOORS, Attack, Forger, assert_refused
 
 
@@ -81,17 +80,15 @@ def operate(app: Flask) -> Callable[..., str]:
 @pytest.fixture
 def start_again(settings_environment: dict[str, str]) -> Iterator[Callable[..., Flask]]:
     """Start another application on the same database, with other settings: start_again(X="y")."""
-    with ExitStack() as running:
-        yield lambda **changes: running.enter_context(_started(settings_environment | changes))
+    with ExitStack() as applications:
+        yield lambda **changes: applications.enter_context(_started(settings_environment | changes))
 
 
 @contextmanager
 def _started(environ: dict[str, str]) -> Iterator[Flask]:
-    app = create_app(Settings.from_environment(environ))
-    with app.app_context():
-        with writing():
-            keys.ensure()
-        db.session.commit()
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+    with running(environ) as app:
+        with app.app_context():
+            with writing():
+                keys.ensure()
+            db.session.commit()
+        yield app

@@ -1,0 +1,245 @@
+"""What the operator's commands say, do and record, and how they refuse."""
+
+import re
+from itertools import pairwise
+
+import pytest
+import time_machine
+from sqlalchemy import delete, text
+
+from gatehouse.cli.serve import arguments
+from gatehouse.foundation.database import db
+from models import AuditEvent, Challenge, SigningKey
+from tests.client import PASSWORD, User
+from tests.conftest import key, running
+from tests.rows import audited, rows
+from tests.surface.conftest import contents
+
+GROUPS = ["keys", "users", "passwords", "docs"]
+
+
+@pytest.fixture
+def flask(app):
+    """Run a command: flask("keys", "list") -> exit code and output."""
+
+    def flask(*arguments):
+        return app.test_cli_runner().invoke(args=arguments)
+
+    return flask
+
+
+def listed(flask):
+    """Return stage and kid of every key, as the list shows them."""
+    return re.findall(
+        r"^(\w+) +\w+ +(\S+)  made [\d-]+ [\d:]+$", flask("keys", "list").output, re.M
+    )
+
+
+# Keys
+
+
+@pytest.mark.stores
+def test_the_list_shows_each_key_with_its_stage_and_never_the_key(flask):
+    assert [stage for stage, _ in listed(flask)] == ["active", "next"]
+    assert "PRIVATE" not in flask("keys", "list").output
+
+
+@pytest.mark.stores
+def test_rotating_lets_the_next_key_sign_and_makes_a_new_next_one(app, flask):
+    (_, first), (_, second) = listed(flask)
+
+    with time_machine.travel("2100-01-01T00:00:00Z", tick=False):  # long known to everyone
+        result = flask("keys", "rotate")
+        after = listed(flask)
+
+    assert result.exit_code == 0
+    assert f"{second} signs from now on" in result.output
+    assert after[:2] == [("retiring", first), ("active", second)]
+    assert [stage for stage, _ in after] == ["retiring", "active", "next"]
+    assert audited(app, "key.activated")[-1].details == {"kid": second}
+
+
+def test_rotating_in_a_database_that_never_served_makes_the_first_keys_and_ends(app, flask):
+    with app.app_context():
+        db.session.execute(delete(SigningKey))
+        db.session.commit()
+
+    result = flask("keys", "rotate")
+
+    assert result.exit_code == 0
+    assert [stage for stage, _ in listed(flask)] == ["retiring", "active", "next"]
+
+
+@pytest.mark.stores
+def test_withdrawing_a_key_says_so_and_records_it(app, flask):
+    kid = listed(flask)[0][1]
+
+    result = flask("keys", "revoke", kid)
+
+    assert (result.exit_code, result.output) == (0, f"{kid} is withdrawn.\n")
+    assert listed(flask)[0] == ("gone", kid)
+    assert [event.details for event in audited(app, "key.revoked")] == [{"kid": kid}]
+
+
+@pytest.mark.parametrize("kid", ["nobody", "", "' OR 1=1 --", "-x"])
+def test_withdrawing_what_is_not_there_changes_nothing(app, flask, kid):
+    before = contents(app)
+
+    result = flask("keys", "revoke", "--", kid)
+
+    assert result.exit_code == 1
+    assert f"there is no key {kid}; `flask keys list` shows them" in result.output
+    assert contents(app) == before
+
+
+def test_turning_the_encryption_ring_is_recorded(app, flask):
+    flask("keys", "rotate-encryption")
+
+    [event] = audited(app, "key.reencrypted")
+    assert event.details == {"values": 0}
+    assert event.request_id == "command-line"
+
+
+# People
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize("role", ["user", "admin"])
+def test_an_invitation_is_printed_and_mailed_and_makes_an_account_with_the_role(
+    client, flask, role
+):
+    result = flask("users", "invite", "root@example.com", "--role", role)
+
+    link = client.mailbox(to="root@example.com")[0]["variables"]["link"]
+    token = link.rpartition("#")[2]
+    assert result.exit_code == 0
+    assert link in result.output
+    assert (
+        client.post("/auth/invitation", {"token": token, "password": PASSWORD}).status_code == 204
+    )
+    assert role in client.log_in(User("root@example.com"))["user"]["roles"]
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize(
+    ("address", "role", "sentence"),
+    [
+        ("nobody", "user", "@"),
+        ("a b@example.com", "user", "."),
+        ("bob@example.com", "king", "There is no role 'king'; there are admin, user."),
+        ("ada@example.com", "user", "ada@example.com has an account already."),
+        ("ADA@Example.com", "user", "has an account already."),
+    ],
+)
+def test_an_invitation_that_cannot_be_is_refused_in_a_sentence(
+    app, flask, make_user, address, role, sentence
+):
+    make_user(email="ada@example.com")
+    before = contents(app)
+
+    result = flask("users", "invite", address, "--role", role)
+
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert sentence in result.output
+    assert contents(app) == before
+
+
+def test_an_invitation_is_recorded_without_its_secret(app, flask):
+    result = flask("users", "invite", "root@example.com", "--role", "admin")
+
+    token = re.search(r"#(\S+)", result.output)[1]
+    [event] = audited(app, "invitation.sent")
+    assert event.details == {"role": "admin"}
+    assert token not in str(contents(app))
+    assert len(rows(app, Challenge)) == 1
+
+
+# Passwords
+
+
+@pytest.mark.stores
+def test_the_status_counts_the_hashes_of_each_pepper(settings_environment, store):
+    old, new = key(2).replace("test", "old"), key(7).replace("test", "new")
+    peppers = {"GATEHOUSE_PASSWORD_PEPPERS": old}
+    with running(settings_environment | peppers) as app:
+        for number in range(2):
+            app.test_cli_runner().invoke(args=["users", "invite", f"p{number}@example.com"])
+        accept_all(app)
+
+    with running(settings_environment | {"GATEHOUSE_PASSWORD_PEPPERS": f"{new},{old}"}) as app:
+        both = app.test_cli_runner().invoke(args=["passwords", "status"]).output
+    with running(settings_environment | {"GATEHOUSE_PASSWORD_PEPPERS": new}) as app:
+        too_early = app.test_cli_runner().invoke(args=["passwords", "status"]).output
+
+    assert both.split() == ["new", "0", "old", "2"]
+    assert too_early.split() == ["new", "0", "old", "2"]
+
+
+def accept_all(app):
+    client = app.test_client()
+    mails = client.get("/dev/mailbox", headers={"Accept": "application/json"}).json["items"]
+    for mail in mails:
+        token = mail["variables"]["link"].rpartition("#")[2]
+        client.post("/auth/invitation", json={"token": token, "password": PASSWORD})
+
+
+# The commands themselves
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_command_says_in_a_sentence_what_it_is_for(app, flask, group):
+    page = flask(group, "--help").output
+
+    commands = app.cli.commands[group].commands
+    assert commands
+    for name, command in commands.items():
+        assert name in page
+        assert re.fullmatch(r"[A-Z].+[.?!]", command.help.splitlines()[0]), name
+        assert flask(group, name, "--help").exit_code == 0
+
+
+def test_serve_says_what_it_does(flask):
+    assert "serve until SIGTERM" in flask("serve", "--help").output
+
+
+@pytest.mark.parametrize("arguments", [("keys", "revoke"), ("users", "invite"), ("keys", "spin")])
+def test_a_command_that_is_not_understood_says_how_it_is_used(flask, arguments):
+    result = flask(*arguments)
+
+    assert result.exit_code == 2
+    assert "Usage:" in result.output
+
+
+@pytest.mark.stores
+def test_a_command_without_its_tables_says_so_and_shows_no_trace(app, flask):
+    with app.app_context():
+        db.session.execute(text("DROP TABLE signing_keys"))
+        db.session.execute(text("DROP TABLE passwords"))
+        db.session.commit()
+
+    for command in (("keys", "list"), ("passwords", "status")):
+        result = flask(*command)
+
+        assert result.exit_code == 1
+        assert "cannot be used" in result.output
+        assert "Traceback" not in result.output
+
+
+def test_commands_leave_no_name_but_the_command_lines(app, flask):
+    flask("users", "invite", "root@example.com")
+    flask("keys", "revoke", listed(flask)[0][1])
+
+    told = {(event.request_id, event.address, event.user_agent) for event in rows(app, AuditEvent)}
+    assert told == {("command-line", "", "")}
+
+
+@pytest.mark.settings(PORT="8123", GATEHOUSE_WORKERS="3", GATEHOUSE_THREADS="5")
+def test_the_server_is_started_with_what_the_settings_say(app):
+    given = arguments(app.extensions["gatehouse.settings"])
+
+    pairs = dict(pairwise(given))
+    assert pairs["--port"] == "8123"
+    assert pairs["--workers"] == "3"
+    assert pairs["--blocking-threads"] == "5"
+    assert pairs["--host"] == "127.0.0.1"

@@ -1,0 +1,82 @@
+"""Metrics: right under two workers, and for those with the token only."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.surface.conftest import verdict
+
+TOKEN = "a long token of the metrics"
+IN_PRODUCTION = {
+    "GATEHOUSE_ENV": "production",
+    "GATEHOUSE_PUBLIC_URL": "https://id.example.com",
+    "GATEHOUSE_BCRYPT_COST": None,
+}
+production = pytest.mark.settings(**IN_PRODUCTION)
+
+
+def counted(metrics, name, **labels):
+    """Return the value of a sample in the Prometheus text format."""
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            if sample.name == name and sample.labels.items() >= labels.items():
+                return sample.value
+    return 0
+
+
+def test_the_sum_over_the_workers_is_what_was_asked(live):
+    for _ in range(40):
+        live.get("/nowhere")
+    live.client.in_parallel(20, "/auth/login", {"identifier": "nobody", "password": "wrong"})
+
+    metrics = live.get("/metrics").text
+
+    requests = "gatehouse_request_seconds_count"
+    login = {"method": "POST", "route": "/auth/login", "status": "401"}
+    assert counted(metrics, requests, route="none", status="404") == 40
+    assert counted(metrics, requests, **login) == 20
+    assert counted(metrics, "gatehouse_events_total", event="login.failed") == 20
+    assert counted(metrics, "gatehouse_password_hash_seconds_count") == 20
+
+
+def test_routes_are_counted_by_their_pattern_and_inventions_as_one(live):
+    for number in range(3):
+        path = f"/auth/sessions/01900000-0000-7000-8000-00000000000{number}"
+        live.client.delete(path)
+        live.get(f"/invented/{number}")
+
+    metrics = live.get("/metrics").text
+
+    requests = "gatehouse_request_seconds_count"
+    assert counted(metrics, requests, route="/auth/sessions/<uuid:session_id>") == 3
+    assert counted(metrics, requests, route="none") == 3
+    assert "invented" not in metrics
+    assert "01900000" not in metrics
+
+
+def test_development_shows_its_metrics_to_everyone(client):
+    answer = client.get("/metrics")
+
+    assert answer.status_code == 200
+    assert answer.content_type.startswith("text/plain; version=")
+
+
+@production
+def test_production_without_a_token_has_no_metrics(client):
+    assert verdict(client.get("/metrics")) == (404, "not_found")
+    assert verdict(client.as_("anything").get("/metrics")) == (404, "not_found")
+
+
+@production
+@pytest.mark.settings(GATEHOUSE_METRICS_TOKEN=TOKEN)
+def test_production_shows_its_metrics_to_whoever_has_the_token(client):
+    assert client.as_(TOKEN).get("/metrics").status_code == 200
+
+
+@pytest.mark.settings(GATEHOUSE_METRICS_TOKEN=TOKEN)
+def test_a_token_is_asked_for_wherever_one_is_set(client, make_user):
+    somebody = client.log_in(make_user())["access_token"]
+
+    assert verdict(client.get("/metrics")) == (401, "token_missing")
+    for wrong in ("wrong", TOKEN[:-1], f"{TOKEN}x", TOKEN.upper(), "t\xf6ken", somebody):
+        assert verdict(client.as_(wrong).get("/metrics")) == (401, "token_invalid"), wrong
+    assert verdict(client.get(f"/metrics?token={TOKEN}")) == (401, "token_missing")

@@ -1,0 +1,69 @@
+"""The document is true: whatever is generated from it is answered as it says."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+OPERATIONS = [
+    "POST /auth/register",
+    "POST /auth/email/verify",
+    "POST /auth/invitation",
+    "POST /auth/login",
+    "POST /auth/refresh",
+    "POST /auth/logout",
+    "GET /auth/me",
+    "PATCH /auth/me",
+    "GET /auth/sessions",
+    "DELETE /auth/sessions/{session_id}",
+    "POST /auth/password/change",
+    "GET /.well-known/jwks.json",
+    "GET /gateway/verify",
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /metrics",
+]
+
+MORE_THAN_A_SCHEMA_SAYS = {
+    "POST /auth/register": "the password's policy, and whether a phone number is possible",
+    "POST /auth/invitation": "the password's policy",
+    "POST /auth/password/change": "the password's policy",
+    "POST /auth/email/verify": "one of two ways, whole",
+    "GET /auth/sessions": "a cursor is one that the service made",
+}
+"""Here even data that the schema allows can be refused: positive_data_acceptance is left out."""
+
+
+@pytest.fixture
+def document(app):
+    return schemathesis.openapi.from_wsgi("/openapi.json", app)
+
+
+def test_the_operations_are_those_of_the_document(document):
+    found = [result.ok() for result in document.get_all_operations()]
+
+    assert {operation.label for operation in found} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@given(data=st.data())
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_an_operation_answers_as_the_document_says(document, member, operation, data):
+    method, path = operation.split(" ")
+    described = document[path][method]
+    case = data.draw(
+        described.as_strategy(generation_mode=data.draw(st.sampled_from(GenerationMode)))
+    )
+    secured = described.definition.raw.get("security")
+    without = case.meta.is_negative_at(ParameterLocation.HEADER)  # the token itself is left out
+    headers = {"Authorization": f"Bearer {member}"} if secured and not without else {}
+    left_out = [positive_data_acceptance] if operation in MORE_THAN_A_SCHEMA_SAYS else []
+
+    case.call_and_validate(headers=headers, excluded_checks=left_out)
