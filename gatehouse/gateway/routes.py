@@ -39,7 +39,6 @@ def document(spec: APISpec) -> None:
         "responses": {
             "200": {"description": "It may.", "headers": texts},
             "400": documentation((MalformedRequest,)),
-            "400": documentation((MalformedRequest,)),
             "401": documentation(kinds),
             "503": documentation((ServiceUnavailable,)),
         },
