@@ -191,7 +191,7 @@ def an_operator_rotates_the_signing_keys(world: World) -> None:
 def an_operator_withdraws_a_signing_key(world: World) -> None:
     with world.app.app_context():
         kid = keys.stages()[0][0].kid
-    world.command("keys", "revoke", kid)
+    world.command("keys", "revoke", "--", kid)  # an id may begin with a hyphen
 
 
 @deed(events.Key.REENCRYPTED)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,16 @@ class Forger:
         own_header, own_claims = read(token)
         members = changed(own_header, header), changed(own_claims, claims)
         return signed(*members, self.key.private, self.key.algorithm)
+
+
+@contextmanager
+def case(**about: object) -> Iterator[None]:
+    """Name the one of many cases that fails."""
+    try:
+        yield
+    except AssertionError as failure:
+        failure.add_note(f"in the case {about}"[:400])
+        raise
 
 
 def assert_refused(answer: TestResponse, code: str) -> None:

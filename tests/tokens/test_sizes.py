@@ -12,6 +12,7 @@ from tests.tokens.forgery import (
     ME,
     REFRESH,
     assert_refused,
+    case,
     read,
     segment,
     signed,
@@ -118,13 +119,13 @@ def test_a_refresh_token_that_is_too_long_is_not_read(client, tokens, forger, si
 
 
 @pytest.mark.parametrize("path", ["/auth/me", "/gateway/verify", "/auth/sessions"])
-def test_without_a_bearer_token_nothing_opens(subtests, client, path):
+def test_without_a_bearer_token_nothing_opens(client, path):
     for header in (None, "", "Bearer", "Bearer ", "Basic YTpi", "Token x", "bearer:x", "x"):
         headers = {} if header is None else {"Authorization": header}
 
         answer = client.get(path, headers=headers)
 
-        with subtests.test(header=header):
+        with case(header=header):
             assert_refused(answer, "token_missing")
             assert "error=" not in answer.headers["WWW-Authenticate"]  # RFC 6750 section 3.1
 
@@ -136,11 +137,11 @@ def test_the_scheme_is_read_in_any_case(client, tokens, scheme):
     assert client.get("/auth/me", headers=headers).status_code == 200
 
 
-def test_a_refresh_token_is_text(subtests, client):
+def test_a_refresh_token_is_text(client):
     for value in (None, 7, True, ["x"], {"token": "x"}, ""):
         answer = client.post("/auth/refresh", {"refresh_token": value})
 
-        with subtests.test(value=value):
+        with case(value=value):
             assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
 
 
