@@ -40,7 +40,7 @@ def test_ids_are_uuids_of_version_7():
 
 def test_a_later_id_is_greater():
     ids = []
-    for milliseconds in (0, 1, 2, 1000, 10**9):
+    for milliseconds in (0, 1000, 2000, 10**6, 10**9):
         with time_machine.travel(1_800_000_000 + milliseconds / 1000, tick=False):
             ids.append(crypto.new_id())
 
