@@ -68,19 +68,20 @@ class Envelope:
             headers += [item for item in UNLESS_SET if item[0] not in present]
             return start_response(status, headers, exc_info)  # type: ignore[arg-type]
 
-        if environ.get("HTTP_ORIGIN") in self.origins and _is_preflight(environ):
-            start("204 No Content", list(PREFLIGHT))
-            return ()
         return self.inner(environ, start)  # type: ignore[arg-type]
 
     def _cross_origin(self, environ: "WSGIEnvironment") -> Headers:
-        """Return what lets an allow-listed origin read the answer (Fetch standard, CORS)."""
+        """Return what lets an allow-listed origin read the answer (Fetch standard, CORS).
+
+        A preflight is answered by its route, like any OPTIONS: a gateway's question stays refused.
+        """
         if not self.origins:
             return []
         origin = environ.get("HTTP_ORIGIN")
         if origin not in self.origins:
             return [("Vary", "Origin")]
-        return [("Vary", "Origin"), ("Access-Control-Allow-Origin", origin), *READABLE]
+        preflight = PREFLIGHT if _is_preflight(environ) else ()
+        return [("Vary", "Origin"), ("Access-Control-Allow-Origin", origin), *READABLE, *preflight]
 
 
 def _request_id(environ: "WSGIEnvironment") -> str:

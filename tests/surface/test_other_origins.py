@@ -76,7 +76,7 @@ def test_a_preflight_tells_what_an_allow_listed_origin_may_send(app):
 
     answer = ask(app, "OPTIONS", "/auth/me", **asked)
 
-    assert (answer.status_code, answer.data) == (204, b"")
+    assert (answer.status_code, answer.data) == (200, b"")
     assert answer.headers["Access-Control-Allow-Origin"] == APP
     methods, headers = (
         granted(answer)[f"Access-Control-Allow-{what}"].split(", ")
@@ -137,3 +137,12 @@ def test_nothing_can_be_embedded_by_another_origin(app, member):
         assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin", asked
         assert answer.headers["X-Frame-Options"] == "DENY", asked
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"], asked
+
+
+@allow_listed
+def test_a_preflight_is_no_way_past_a_gateway(app):
+    asked = {"Origin": APP, "Access-Control-Request-Method": "GET"}
+
+    answer = ask(app, "OPTIONS", "/gateway/verify", **asked)
+
+    assert answer.status_code == 401
