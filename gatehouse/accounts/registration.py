@@ -153,6 +153,7 @@ def _activate(row: Challenge, visitor: Visitor) -> None:
     try:
         with writing():
             take_turns(turn(canonical))
+            challenges.hold(PURPOSE, canonical)
             challenges.consume(row.id)
             challenges.forget(PURPOSE, canonical)
             user = _unverified(canonical) or _make_account(data)

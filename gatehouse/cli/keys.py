@@ -54,10 +54,13 @@ def _rotate_when_known() -> SigningKey:
             time.sleep(young.seconds)
 
 
-@keys.command("revoke")
+@keys.command("revoke", context_settings={"ignore_unknown_options": True})
 @click.argument("kid")
 def revoke(kid: str) -> None:
-    """Withdraw a key that may be in wrong hands: every token it signed is dead at once."""
+    """Withdraw a key that may be in wrong hands: every token it signed is dead at once.
+
+    KID may start with a hyphen.
+    """
     try:
         with writing():
             ring.revoke(kid)

@@ -105,11 +105,16 @@ def consume(challenge_id: UUID) -> None:
         raise InvalidCode
 
 
+def hold(purpose: str, about: str) -> list[UUID]:
+    """Lock every challenge about something until the transaction ends, and return their ids."""
+    lookups = crypto.keyed_digests(purpose, about)
+    mine = select(Challenge).where(Challenge.purpose == purpose, Challenge.lookup.in_(lookups))
+    return list(db.session.scalars(_in_order(mine)))
+
+
 def forget(purpose: str, about: str) -> None:
     """Delete every challenge about something."""
-    lookups = crypto.keyed_digests(purpose, about)
-    mine = delete(Challenge).where(Challenge.purpose == purpose, Challenge.lookup.in_(lookups))
-    db.session.execute(mine)
+    db.session.execute(delete(Challenge).where(Challenge.id.in_(hold(purpose, about))))
 
 
 def open_data(row: Challenge) -> dict[str, Any]:
@@ -123,6 +128,11 @@ def purge() -> None:
     db.session.execute(delete(Challenge).where(Challenge.expires_at < clock.now()))
 
 
+def _in_order(rows: Any) -> Any:
+    """Return the ids of rows, locked in one order, so that no two wait for each other."""
+    return rows.with_only_columns(Challenge.id).order_by(Challenge.id).with_for_update()
+
+
 def _alive(purpose: str) -> Any:
     return select(Challenge).where(
         Challenge.purpose == purpose,
@@ -133,7 +143,7 @@ def _alive(purpose: str) -> Any:
 
 def _counted(which: Any, purpose: str, most: int) -> Sequence[Challenge]:
     """Count one attempt at each matching challenge that has any left, and return those."""
-    ids = select(_alive(purpose).where(which, Challenge.attempts < most).subquery().c.id)
+    ids = _in_order(_alive(purpose).where(which, Challenge.attempts < most))
     counted = update(Challenge).where(Challenge.id.in_(ids), Challenge.attempts < most)
     with apart() as connection:
         statement = counted.values(attempts=Challenge.attempts + 1).returning(Challenge.id)

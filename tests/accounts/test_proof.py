@@ -1,11 +1,14 @@
 """Proving a registration: by exactly its own code, or by its link and its own password, once."""
 
+from functools import partial
+
 import pytest
 
 from models import Challenge, User
-from tests.client import PASSWORD
+from tests.client import PASSWORD, Client
 from tests.letters import later, letter, link_token, other_code, token_of
 from tests.rows import audited, rows
+from tests.together import at_once
 
 pytestmark = pytest.mark.stores
 
@@ -235,3 +238,15 @@ def test_who_lost_a_username_registers_again_with_another(client):
 
     assert client.verify(ADA).status_code == 200
     assert log_in(client, "ada2").status_code == 200
+
+
+@pytest.mark.stores
+def test_registrations_of_one_address_proved_at_once_make_one_account(app, client):
+    for password in (HIS, HERS, PASSWORD):
+        client.register(ADA, password)
+    codes = [mail["variables"]["code"] for mail in client.mailbox(to=ADA)]
+
+    answers = at_once(*(partial(by_code, Client(app.test_client), ADA, code) for code in codes))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 401, 401]
+    assert len(rows(app, User)) == 1
