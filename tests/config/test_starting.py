@@ -122,7 +122,7 @@ def test_a_command_in_a_bad_environment_says_why_and_shows_no_trace():
 
     assert result.returncode == 1
     assert "PORT must be a whole number from 1 to 65535." in result.stderr
-    assert "GATEHOUSE_SECRET_KEYS must be base64" in result.stderr
+    assert "GATEHOUSE_SECRET_KEYS needs keys of exactly 32 bytes" in result.stderr
     assert "Traceback" not in result.stderr + result.stdout
     assert "sesame" not in result.stderr + result.stdout
     assert sesame not in result.stderr + result.stdout

@@ -227,3 +227,17 @@ def test_messages_to_an_address_are_counted_in_any_case_and_since_a_moment(app):
         ]
 
     assert counts == [2, 0]
+
+
+def test_a_message_that_cannot_be_opened_stops_no_other(app, channel):
+    put(app, ADA, "bob@example.com")
+    with app.app_context(), writing():
+        adas = OutboxMessage.recipient == ADA
+        db.session.execute(sa.update(OutboxMessage).where(adas).values(payload=b"\x04gone"))
+        db.session.commit()
+
+    deliver_all(app, channel)
+
+    assert [message.recipient for message in channel.sent] == ["bob@example.com"]
+    [waiting] = rows(app, OutboxMessage, sent_at=None)
+    assert (waiting.recipient, waiting.leased_until) == (ADA, None)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import environment
+from tests.live import LiveServer
 from tests.skips import skip_without
 from tests.stores import NO_POSTGRES, PostgresCluster, postgres_is_installed
 
@@ -28,7 +30,7 @@ class FickleCluster(PostgresCluster):
         self.is_away = False
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[FickleCluster]:
     if not postgres_is_installed():
         skip_without("PostgreSQL", NO_POSTGRES)
@@ -37,3 +39,16 @@ def cluster() -> Iterator[FickleCluster]:
     if cluster.is_away:
         cluster.resume()
     cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def away(cluster: FickleCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Lend one server to the tests of a file, which take its database away and bring it back."""
+    wanted = environment(cluster.url)
+    del wanted["GATEHOUSE_PUBLIC_URL"]
+    server = LiveServer(wanted, tmp_path_factory.mktemp("server") / "server.log")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()

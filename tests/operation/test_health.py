@@ -9,8 +9,6 @@ from sqlalchemy import delete
 from gatehouse.foundation.database import db
 from models import SigningKey
 from tests.client import PASSWORD, User
-from tests.conftest import environment
-from tests.live import LiveServer
 from tests.surface.conftest import verdict
 
 PATIENCE = 20  # seconds
@@ -56,19 +54,6 @@ def test_without_keys_a_service_is_not_ready(app, client):
     assert answer.headers["Retry-After"]
 
 
-@pytest.fixture
-def away(cluster, tmp_path):
-    """Lend a server whose database can be taken away, with somebody signed in."""
-    wanted = environment(cluster.url)
-    del wanted["GATEHOUSE_PUBLIC_URL"]
-    server = LiveServer(wanted, tmp_path / "server.log")
-    try:
-        server.start()
-        yield server
-    finally:
-        server.kill()
-
-
 def test_while_the_database_is_away_everybody_is_told_at_once_and_then_served_again(away, cluster):
     client = away.client
     user = client.sign_up(User("ada@example.com"))
@@ -103,7 +88,7 @@ def test_while_the_database_is_away_everybody_is_told_at_once_and_then_served_ag
 
 def test_nobody_is_let_in_on_what_was_known_before_the_database_went(away, cluster):
     client = away.client
-    tokens = client.log_in(client.sign_up(User("ada@example.com")))
+    tokens = client.log_in(client.sign_up(User("eve@example.com")))
     gate = client.as_(tokens)
 
     cluster.halt()

@@ -160,6 +160,17 @@ def test_an_ended_session_is_known_until_its_last_access_token_expired(
 
 
 @pytest.mark.stores
+def test_a_row_from_a_clock_that_is_fast_hides_none_of_the_later_ones(app, memory):
+    write_revocation(app, fast := crypto.new_id(), clock.now() + timedelta(minutes=5))
+    read_again(app)
+
+    write_revocation(app, later := crypto.new_id(), clock.now())
+    read_again(app)
+
+    assert {str(fast), str(later)} <= memory.revoked.keys()
+
+
+@pytest.mark.stores
 def test_a_revocation_is_forgotten_after_the_last_access_token(
     app, client, tokens, memory, time_machine
 ):
