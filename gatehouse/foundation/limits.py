@@ -87,8 +87,9 @@ def refusal() -> RateLimited:
     broken = limiter.current_limit
     if broken is None:
         raise LookupError("no limit was broken")
-    wait = max(1, int(broken.reset_at) - clock.seconds())
-    return RateLimited(broken.limit.amount, broken.limit.get_expiry(), wait)
+    window = broken.limit.get_expiry()
+    wait = min(window, max(1, int(broken.reset_at) - clock.seconds()))  # it is rounded up, twice
+    return RateLimited(broken.limit.amount, window, wait)
 
 
 def store_answers() -> bool:
