@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -67,6 +67,14 @@ def verdict(answer: TestResponse) -> tuple[int, str]:
     assert problem["request_id"] == answer.headers["X-Request-Id"]
     assert "Traceback" not in answer.text
     return answer.status_code, problem["code"]
+
+
+def other_than(
+    expected: tuple[int, str], answers: Mapping[Any, TestResponse]
+) -> dict[Any, tuple[int, str]]:
+    """Return the verdicts that are not the expected one."""
+    verdicts = {sent: verdict(answer) for sent, answer in answers.items()}
+    return {sent: found for sent, found in verdicts.items() if found != expected}
 
 
 LAST = "/auth/logout"

@@ -5,12 +5,11 @@ from itertools import product
 
 import pytest
 
-from tests.surface.conftest import FORMS, verdict
+from tests.surface.conftest import FORMS, other_than, verdict
 
 MALFORMED = (400, "malformed_json")
 AMBIGUOUS = (400, "malformed_request")
 TOO_LARGE = (413, "payload_too_large")
-WRONG_MEDIA = (415, "unsupported_media_type")
 INVALID = (422, "validation_failed")
 KIBIBYTE = 1024
 CREDENTIALS = json.dumps({"identifier": "nobody@example.com", "password": "wrong"})
@@ -39,18 +38,6 @@ NOT_UTF_8 = [
     '{"name": "a"}'.encode("utf-32-be"),
     b'\xef\xbb\xbf{"name": "a"}',  # a byte order mark, RFC 8259 section 8.1
 ]
-OTHER_MEDIA = [
-    "text/plain",
-    "text/json",
-    "application/x-www-form-urlencoded",
-    "multipart/form-data; boundary=x",
-    "application/jsonx",
-    "application/json-patch+json",
-    "application/problem+json",
-    "application/xml",
-    "json",
-    " ",
-]
 
 
 def with_value(door, text, field=None):
@@ -62,12 +49,6 @@ def with_value(door, text, field=None):
 def codes(answer):
     """Return the codes of each refused field."""
     return {field: [e["code"] for e in errors] for field, errors in answer.json["errors"].items()}
-
-
-def other_than(expected, answers):
-    """Return the verdicts that are not the expected one."""
-    verdicts = {sent: verdict(answer) for sent, answer in answers.items()}
-    return {sent: found for sent, found in verdicts.items() if found != expected}
 
 
 # Fields
@@ -272,35 +253,6 @@ def test_a_larger_body_is_refused_even_if_it_would_be_right(knock, size):
     bodies = {door: json.dumps(form).ljust(size) for door, form in FORMS.items()}
 
     assert other_than(TOO_LARGE, {door: knock(door, body) for door, body in bodies.items()}) == {}
-
-
-@pytest.mark.requirement("AP-04")
-def test_a_body_of_another_media_type_is_refused(knock):
-    answers = {
-        (door, media): knock(door, json.dumps(FORMS[door]), media)
-        for door, media in product(FORMS, OTHER_MEDIA)
-    }
-
-    assert other_than(WRONG_MEDIA, answers) == {}
-
-
-@pytest.mark.requirement("AP-04")
-def test_a_body_without_a_media_type_is_refused(client):
-    assert verdict(client.post("/auth/login", data=CREDENTIALS)) == WRONG_MEDIA
-
-
-@pytest.mark.requirement("AP-04")
-def test_a_body_that_nobody_asked_for_must_be_json_too(ada):
-    answer = ada.get("/auth/me", data="a=b", content_type="application/x-www-form-urlencoded")
-
-    assert verdict(answer) == WRONG_MEDIA
-
-
-@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8"])
-def test_json_is_read_in_whatever_case_it_is_announced(client, content_type):
-    answer = client.post("/auth/login", data=CREDENTIALS, content_type=content_type)
-
-    assert verdict(answer) == (401, "invalid_credentials")
 
 
 # What stands twice
