@@ -9,7 +9,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, Uuid, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from gatehouse.foundation import clock, crypto
@@ -17,6 +29,7 @@ from gatehouse.foundation.database import Base, UTCDateTime
 
 DIGEST = String(64)
 ADDRESS = String(45)
+COUNTED = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up in INTEGER only
 
 
 def _id() -> Mapped[UUID]:
@@ -166,12 +179,26 @@ class RefreshToken(Base):
     """Lets a session and its first token be written together, in this order."""
 
 
+class StatusEntry(Base):
+    """The place of a session in the published status lists; places are given once, in order."""
+
+    __tablename__ = "status_entries"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    position: Mapped[int] = mapped_column(COUNTED, primary_key=True, autoincrement=True)
+    session_id: Mapped[UUID] = mapped_column(
+        Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), unique=True
+    )
+
+
 class Revocation(Base):
     """A session whose access tokens are dead before their time; read by every worker."""
 
     __tablename__ = "revocations"
 
     session_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    position: Mapped[int | None] = mapped_column(BigInteger)
+    """The session's place in the status lists; a session from before they existed has none."""
     revoked_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, index=True)
     forget_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
     """When the session's last access token has expired."""
@@ -233,6 +260,39 @@ class AuditEvent(Base):
     address: Mapped[str] = mapped_column(ADDRESS)
     user_agent: Mapped[str] = mapped_column(String(400))
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class Device(Base):
+    """A device on which a person completed a login: it holds the token of this digest.
+
+    People who share a device share its token; each has a row.
+    """
+
+    __tablename__ = "devices"
+    __table_args__ = (UniqueConstraint("user_id", "digest"),)
+
+    id: Mapped[UUID] = _id()
+    user_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("users.id", ondelete="CASCADE"))
+    digest: Mapped[str] = mapped_column(DIGEST)
+    user_agent: Mapped[str] = mapped_column(String(400))
+    created_at: Mapped[datetime] = _created()
+    last_used_at: Mapped[datetime] = _created()
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+
+class GuessCounter(Base):
+    """Consecutive wrong passwords for one account from one device, from one network, or in all.
+
+    Its key is a keyed digest, the same for accounts that exist and for those that do not.
+    """
+
+    __tablename__ = "guess_counters"
+
+    key: Mapped[str] = mapped_column(DIGEST, primary_key=True)
+    failures: Mapped[int]
+    waits_until: Mapped[datetime] = mapped_column(UTCDateTime)
+    """Before this moment no password is evaluated for the key."""
+    counted_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
 class LimitCounter(Base):

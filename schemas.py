@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields, post_dump, validate
 
 from gatehouse.foundation import clock
 from gatehouse.foundation.fields import Form, Text, WholeNumber
@@ -58,7 +58,13 @@ class TokenAnswer(Schema):
     token_type = fields.Constant("Bearer", required=True, metadata={"type": "string"})
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
     refresh_token = fields.String(required=True)
+    device_token = fields.String(metadata={"description": "of a login; see `X-Device-Token`"})
     user = fields.Nested(User, required=True)
+
+    @post_dump
+    def leave_out_the_missing(self, data: dict[str, Any], **_options: Any) -> dict[str, Any]:
+        """A refresh brings no device token."""
+        return {name: value for name, value in data.items() if value is not None}
 
 
 class PageQuery(Form):

@@ -82,7 +82,7 @@ class People:
 
 
 def _settle() -> list[UUID]:
-    hashed = passwords.hash_new(PASSWORD)
+    hashed = passwords.hash_new(PASSWORD, NOBODY)
     with writing():
         users = [accounts.create(_address(number), {}) for number in range(COUNT)]
         for user in users:

@@ -72,7 +72,7 @@ def accept(token: str, password: str, visitor: Visitor) -> None:
         raise InvitationFailed
     passwords.require_good(password, [challenges.open_data(row)["email"]])
     release()
-    hashed = passwords.hash_new(password)
+    hashed = passwords.hash_new(password, visitor)
     try:
         with writing():
             _make_account(row, hashed, visitor)

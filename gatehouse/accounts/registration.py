@@ -57,7 +57,7 @@ def ask(form: dict[str, Any], visitor: Visitor) -> None:
     passwords.require_good(form["password"], personal)
     service.require_free(form.get("username"))
     release()
-    hashed = passwords.hash_new(form["password"])
+    hashed = passwords.hash_new(form["password"], visitor)
     with writing():
         take_turns(turn(email.canonical))
         _write(form | {"hash": hashed.hash, "pepper": hashed.pepper}, visitor)
@@ -106,7 +106,7 @@ def prove_by_link(token: str, password: str, visitor: Visitor) -> None:
         row = challenges.guess_with_token(PURPOSE, token)
         data = challenges.open_data(row)
         release()
-        passwords.verify(passwords.Hashed(data["hash"], data["pepper"]), password)
+        passwords.verify(passwords.Hashed(data["hash"], data["pepper"]), password, visitor)
     except challenges.InvalidCode:
         raise RegistrationProofFailed from None
     except WrongPassword:

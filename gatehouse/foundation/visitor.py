@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import request
 
@@ -16,6 +16,15 @@ class Visitor:
     address: str
     user_agent: str
     request_id: str
+    device: str = field(default="", repr=False)
+    """The device token that the visitor presented, unjudged; it is a secret."""
+
+    @property
+    def network(self) -> str:
+        """The network that shares counters: an IPv4 /24 or an IPv6 /64, such as `192.0.2.0/24`."""
+        length = 64 if ":" in self.address else 24
+        where = f"{self.address}/{length}"
+        return str(ipaddress.ip_network(where, strict=False)) if self.address else ""
 
 
 NOBODY = Visitor(address="", user_agent="", request_id="command-line")
@@ -25,7 +34,8 @@ NOBODY = Visitor(address="", user_agent="", request_id="command-line")
 def visitor() -> Visitor:
     """Describe the sender of the current request."""
     agent = UNSAFE.sub("?", request.headers.get("User-Agent", ""))[:400]
-    return Visitor(canonical_address(request.remote_addr or ""), agent, request_id())
+    device = request.headers.get("X-Device-Token", "")
+    return Visitor(canonical_address(request.remote_addr or ""), agent, request_id(), device)
 
 
 def canonical_address(address: str) -> str:

@@ -1,11 +1,13 @@
 """The funnel: every first factor ends in `finish`, the only place where a session is opened."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
+from gatehouse.defence import devices
 from gatehouse.foundation import shelf
 from gatehouse.foundation.database import writing
 from gatehouse.foundation.visitor import Visitor
@@ -40,9 +42,11 @@ def finish(proof: Proof, visitor: Visitor) -> sessions.Tokens:
         gates.pass_all(user)
         if proof.password and proof.fresh:
             _upgrade(user.id, proof.password, proof.fresh, visitor)
-        tokens = sessions.open_session(user, proof.amr, visitor)
-        record(events.Login.SUCCEEDED, visitor, user_id=user.id, amr=list(proof.amr))
-    return tokens
+        device_token = devices.keep(user.id, visitor)
+        opened = sessions.open_session(user, proof.amr, visitor)
+        about = {"user_id": user.id, "session_id": opened.session_id}
+        record(events.Login.SUCCEEDED, visitor, **about, amr=list(proof.amr))
+    return replace(opened, device_token=device_token)
 
 
 def _hold_password(proof: Proof, verified: passwords.Hashed) -> None:

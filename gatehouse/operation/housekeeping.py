@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from flask import Flask
 
+from gatehouse.defence import devices
 from gatehouse.delivery import outbox
 from gatehouse.foundation import clock, limits
 from gatehouse.foundation.background import every
@@ -24,6 +25,7 @@ def purge() -> None:
         challenges.purge()
         revocation.purge()
         limits.purge()
+        devices.purge()
         outbox.purge(clock.now() - LETTERS_KEPT)
         sessions.purge(clock.now() - KEPT)
     db.session.commit()

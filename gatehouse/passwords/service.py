@@ -20,6 +20,7 @@ import config
 from gatehouse.foundation import clock, metrics, shelf
 from gatehouse.foundation.database import db
 from gatehouse.foundation.errors import ValidationFailed
+from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import policy
 from gatehouse.passwords.hasher import Costs, Hasher, WrongPassword
 from models import Password
@@ -51,14 +52,14 @@ def require_good(password: str, personal: Sequence[str | None], field: str = "pa
         raise ValidationFailed({field: [reason]}) from None
 
 
-def hash_new(password: str) -> Hashed:
+def hash_new(password: str, visitor: Visitor) -> Hashed:
     """Hash a password with today's hasher, cost and pepper."""
     pepper = config.settings().password_peppers.active
     with metrics.HASH_SECONDS.time():
         return Hashed(_current().hash(_prehash(password, pepper)), pepper)
 
 
-def verify(stored: Hashed | None, password: str) -> Hashed | None:
+def verify(stored: Hashed | None, password: str, visitor: Visitor) -> Hashed | None:
     """Return if the password is the stored one; None, an unknown account, costs as much.
 
     Returns:
@@ -70,7 +71,7 @@ def verify(stored: Hashed | None, password: str) -> Hashed | None:
     known = stored if stored and _has_pepper(stored) else _decoy()
     with metrics.HASH_SECONDS.time():
         _hasher_of(known.hash).verify(known.hash, _prehash(password, known.pepper))
-    return None if _is_current(known) else hash_new(password)
+    return None if _is_current(known) else hash_new(password, visitor)
 
 
 def of(user_id: UUID) -> Hashed | None:

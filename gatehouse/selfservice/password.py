@@ -32,11 +32,11 @@ def change(caller: AccessToken, current: str, new: str, visitor: Visitor) -> Non
     personal = [user.email, user.username, user.name] if user else []
     release()
     try:
-        passwords.verify(stored, current)
+        passwords.verify(stored, current, visitor)
     except WrongPassword:
         raise CurrentPasswordWrong(user_id=user_id) from None
     passwords.require_good(new, personal)
-    fresh = passwords.hash_new(new)
+    fresh = passwords.hash_new(new, visitor)
     with writing():
         if stored is None or not passwords.replace(user_id, stored, fresh):
             raise CurrentPasswordWrong(user_id=user_id)  # changed while we were hashing

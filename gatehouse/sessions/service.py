@@ -32,10 +32,13 @@ MOST = 50
 class Tokens:
     """What a client gets: an access token, the session's refresh token, and who signed in."""
 
+    session_id: UUID
     access_token: str
     refresh_token: str
     expires_in: int
     user: dict[str, Any]
+    device_token: str | None = None
+    """Of a completed login only; a refresh brings none."""
 
 
 def open_session(user: User, amr: Sequence[str], visitor: Visitor) -> Tokens:
@@ -207,6 +210,7 @@ def _answer(session: Session, current: RefreshToken, user: User) -> Tokens:
     }
     refresh_token = tokens.RefreshToken(person["id"], claims["sid"], str(current.id))
     return Tokens(
+        session_id=session.id,
         access_token=tokens.sign_access(person["id"], claims, expires_at),
         refresh_token=tokens.sign_refresh(refresh_token, current.issued_at, current.expires_at),
         expires_in=int((expires_at - now).total_seconds()),

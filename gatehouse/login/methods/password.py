@@ -36,7 +36,7 @@ class PasswordMethod:
         stored = passwords.of(user.id) if user else None
         release()
         try:
-            fresh = passwords.verify(stored, form["password"])
+            fresh = passwords.verify(stored, form["password"], visitor)
         except WrongPassword:
             raise InvalidCredentials(user_id=user.id if user else None) from None
         if user is None or stored is None:  # the decoy has no password

@@ -1,0 +1,71 @@
+"""Devices that a person has signed in on: each keeps a random token of which we hold the digest.
+
+A known device opens nothing by itself. It tells the owner from a stranger, so that guessing by
+strangers never makes the owner wait.
+"""
+
+import re
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select
+
+from gatehouse.foundation import clock, crypto
+from gatehouse.foundation.database import db
+from gatehouse.foundation.visitor import Visitor
+from models import Device
+
+LIFETIME = timedelta(days=400)  # as long as browsers keep a cookie at most, RFC 6265bis section 5.5
+TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def recognise(user_id: UUID, visitor: Visitor) -> Device | None:
+    """Return the visitor's device if this person has signed in on it before."""
+    if not TOKEN.fullmatch(visitor.device):
+        return None
+    mine = select(Device).where(Device.user_id == user_id, Device.expires_at > clock.now())
+    return db.session.scalar(mine.where(Device.digest.in_(_digests(visitor.device))))
+
+
+def keep(user_id: UUID, visitor: Visitor) -> str:
+    """Remember the device of a completed login, in the current transaction; return its token.
+
+    A token of ours is kept, whoever signed in before; any other string is replaced.
+    """
+    token = visitor.device if _is_ours(visitor.device) else crypto.token()
+    now = clock.now()
+    device = recognise(user_id, visitor) if token == visitor.device else None
+    if device is None:
+        device = Device(user_id=user_id, created_at=now)
+        db.session.add(device)
+    device.digest = _digests(token)[0]  # of the active key
+    device.user_agent, device.last_used_at = visitor.user_agent, now
+    device.expires_at = now + LIFETIME
+    return token
+
+
+def forget(device_id: UUID) -> None:
+    """Make a device unknown, in the current transaction."""
+    db.session.execute(delete(Device).where(Device.id == device_id))
+
+
+def forget_all(user_id: UUID) -> None:
+    """Make all devices of a person unknown, in the current transaction."""
+    db.session.execute(delete(Device).where(Device.user_id == user_id))
+
+
+def purge() -> None:
+    """Delete the devices that nobody used for so long that their tokens have expired."""
+    db.session.execute(delete(Device).where(Device.expires_at < clock.now()))
+
+
+def _is_ours(token: str) -> bool:
+    """Tell whether we made the token: nobody may choose the secret of somebody else's device."""
+    if not TOKEN.fullmatch(token):
+        return False
+    rows = select(Device.id).where(Device.digest.in_(_digests(token)))
+    return db.session.scalar(rows.where(Device.expires_at > clock.now()).limit(1)) is not None
+
+
+def _digests(token: str) -> list[str]:
+    return crypto.keyed_digests("device", token)
