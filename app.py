@@ -12,6 +12,7 @@ from gatehouse.cli import docs, keys, passwords, serve, users
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import intake, limits, logs, metrics
 from gatehouse.foundation.api import ProblemApi
+from gatehouse.foundation.bridge import Bridge
 from gatehouse.foundation.database import READER, db, engine_options
 from gatehouse.foundation.envelope import Envelope
 from gatehouse.foundation.json import StrictJSON
@@ -22,6 +23,7 @@ from gatehouse.operation.routes import operation
 from gatehouse.pages.errors import errors
 from gatehouse.pages.mailbox import mailbox
 from gatehouse.pages.routes import pages
+from gatehouse.passwords import queue as hash_queue
 from gatehouse.selfservice.routes import routes as selfservice
 from gatehouse.sessions.routes import routes as sessions
 from gatehouse.tokens import extension, watch
@@ -37,6 +39,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app.extensions["gatehouse.settings"] = settings or config.read_environment()
     app.json = StrictJSON(app)
     app.url_map.merge_slashes = False  # a redirect would take its host from the request
+    app.ensure_sync = lambda func: func  # type: ignore[method-assign] # no view is async
+    hash_queue.set_up(app)
     with app.app_context():
         _connect_database(app)
         _set_up_http(app)
@@ -57,6 +61,12 @@ def create_worker() -> Flask:
     else:
         logs.log().warning("No channel carries mail in this version: messages wait in the outbox.")
     return app
+
+
+def create_bridge() -> Bridge:
+    """Return a worker as granian runs it."""
+    app = create_worker()
+    return Bridge(app, config.settings_of(app).threads)
 
 
 def _connect_database(app: Flask) -> None:

@@ -2,6 +2,15 @@
 
 from flask import Flask, Response, jsonify
 
+from gatehouse.foundation.bridge import Bridge
+
+THREADS = 16
+
+
+def create_bridge() -> Bridge:
+    """Return the application as the server of the service runs it."""
+    return Bridge(create_app(), THREADS)
+
 
 def create_app() -> Flask:
     """Return an application with one route that answers a little JSON."""

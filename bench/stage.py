@@ -124,7 +124,7 @@ def _bare(environment: Mapping[str, str]) -> Iterator[int]:
     """Lend the port of the bare route, served with the very options of the service."""
     port = free_port()
     settings = config.Settings.from_environment({**environment, "PORT": str(port)})
-    options = [*arguments(settings)[:-1], "bench.bare:create_app"]
+    options = [*arguments(settings)[:-1], "bench.bare:create_bridge"]
     process = subprocess.Popen([sys.executable, "-m", "granian", *options], cwd=config.ROOT)
     try:
         _wait_for(port)

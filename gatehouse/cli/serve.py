@@ -69,11 +69,10 @@ def _metrics_folder(port: int) -> str:
 def arguments(settings: config.Settings) -> list[str]:
     """Return the options of granian; a worker that does not stop in 10 s is killed."""
     options = {
-        "interface": "wsgi",
+        "interface": "rsgi",
         "host": settings.host,
         "port": settings.port,
         "workers": settings.workers,
-        "blocking-threads": settings.threads,
         "backlog": 1024,
         "http": "1",
         "http1-buffer-size": 65_536,
@@ -82,4 +81,4 @@ def arguments(settings: config.Settings) -> list[str]:
         "log-level": "error",
     }
     pairs = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    return [*pairs, "--factory", "--no-ws", "--respawn-failed-workers", "app:create_worker"]
+    return [*pairs, "--factory", "--no-ws", "--respawn-failed-workers", "app:create_bridge"]

@@ -106,6 +106,15 @@ class PayloadTooLarge(Refusal):
     code = "payload_too_large"
 
 
+class RequestTimeout(Refusal):
+    """The body did not arrive within ten seconds."""
+
+    status = 408
+    code = "request_timeout"
+    next = "Send the request again."
+    headers = {"Connection": "close"}  # RFC 9110 section 15.5.9
+
+
 class NotFound(Refusal):
     """There is nothing here, or nothing that is yours."""
 
@@ -150,6 +159,20 @@ class ServiceUnavailable(Refusal):
     code = "service_unavailable"
     next = "Send the request again in a moment."
     headers = {"Retry-After": "1"}
+
+
+class ServiceBusy(Refusal):
+    """Too many passwords are being checked right now; yours was not looked at."""
+
+    status = 503
+    code = "service_busy"
+    next = "Send the request again when `Retry-After` has passed."
+    headers = {"Retry-After": "5"}
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """The seconds to wait."""
+        return super().members | {"retry_after": int(self.headers["Retry-After"])}
 
 
 class InternalError(Refusal):

@@ -6,7 +6,12 @@ from typing import Any, TypeVar
 
 from flask import Flask, current_app, request
 
-from gatehouse.foundation.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+from gatehouse.foundation.errors import (
+    MalformedRequest,
+    PayloadTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 
 BODY_LIMIT = 64 * 1024
 SINGLE = (
@@ -23,10 +28,18 @@ SINGLE = (
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 
-def ignores_body(route: Route) -> Route:
-    """Mark a route that never looks at a body, so that gateways may send whatever they have."""
-    route.ignores_body = True  # type: ignore[attr-defined]
+def at_once(route: Route) -> Route:
+    """Mark a route that answers from memory: it waits for nothing and never looks at a body.
+
+    The bridge answers it in the event loop; gateways may send it whatever they have.
+    """
+    route.at_once = True  # type: ignore[attr-defined]
     return route
+
+
+def is_at_once(app: Flask, endpoint: str | None) -> bool:
+    """Tell whether the view of an endpoint has that mark."""
+    return hasattr(app.view_functions.get(endpoint or ""), "at_once")
 
 
 def guard(app: Flask) -> None:
@@ -53,8 +66,10 @@ def bound_body(environ: dict[str, Any]) -> None:
 
     A chunked body has no length to believe: it is counted while it is read.
     """
-    if hasattr(current_app.view_functions.get(request.endpoint or ""), "ignores_body"):
+    if is_at_once(current_app, request.endpoint):
         return
+    if environ.get("gatehouse.late"):
+        raise RequestTimeout
     announced = request.content_length or 0
     if announced > BODY_LIMIT:
         raise PayloadTooLarge

@@ -19,12 +19,14 @@ SECRET = re.compile(r"password|passwd|token|secret|code|cookie|authorization|pep
 QUIET = ("/gateway/verify", "/health/", "/metrics")
 """Asked so often that a line each would bury the others."""
 
+JSON = structlog.processors.JSONRenderer()
+
 Event = MutableMapping[str, Any]
 
 
 def log() -> Any:
     """Return the logger of the service."""
-    return structlog.get_logger("gatehouse")
+    return structlog.get_logger()
 
 
 def redact(_logger: Any, _method: str, event: Event) -> Event:
@@ -42,10 +44,16 @@ def add_request_id(_logger: Any, _method: str, event: Event) -> Event:
     return event
 
 
+def add_logger(_logger: Any, _method: str, event: Event) -> Event:
+    """Say that the line is ours, unless a library wrote it."""
+    event.setdefault("logger", "gatehouse")
+    return event
+
+
 SHARED: tuple[Any, ...] = (
+    add_logger,
     add_request_id,
     structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
     redact,
@@ -53,17 +61,18 @@ SHARED: tuple[Any, ...] = (
 
 
 def set_up() -> None:
-    """Send all logs of this process, libraries included, through one JSON renderer."""
+    """Send all logs of this process, libraries included, through one JSON renderer.
+
+    Ours go straight to it: a line for each request costs a third of what `logging` would take.
+    """
     structlog.configure(
-        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*SHARED, JSON],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=SHARED,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.JSONRenderer(),
-        ],
+        foreign_pre_chain=(structlog.stdlib.add_logger_name, *SHARED),
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, JSON],
     )
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(formatter)

@@ -37,6 +37,11 @@ HASH_SECONDS = Histogram(
     "How long password hashes took.",
     buckets=(0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5),
 )
+HASHES_WAITING = Gauge(
+    "gatehouse_password_hashes_waiting",
+    "Requests that wait for a password to be hashed, in all workers.",
+    multiprocess_mode="livesum",
+)
 REVOCATIONS_READ = Gauge(
     "gatehouse_revocations_read_timestamp_seconds",
     "When the slowest worker last read keys and revocations; it falls behind when a watch hangs.",

@@ -13,6 +13,7 @@ from gatehouse.foundation import crypto, metrics
 from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db
 from gatehouse.foundation.errors import NotFound, ServiceUnavailable
+from gatehouse.foundation.intake import at_once
 from gatehouse.operation import outage
 from gatehouse.sessions.guards import bearer
 from gatehouse.tokens import watch
@@ -36,6 +37,7 @@ class NotReady(ServiceUnavailable):
 
 
 @operation.get("/health/live")
+@at_once
 @operation.response(200, Status)
 def live() -> Response:
     """Answer that the process runs; it asks nobody."""

@@ -8,21 +8,23 @@ Hashes take a quarter of a second: no transaction may be open while these functi
 import base64
 import hmac
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from uuid import UUID
 
 from sqlalchemy import func, select
 
 import config
-from gatehouse.foundation import clock, metrics, shelf
+from gatehouse.foundation import clock, shelf
 from gatehouse.foundation.database import db
-from gatehouse.foundation.errors import ValidationFailed
+from gatehouse.foundation.errors import ServiceBusy, ValidationFailed
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import policy
 from gatehouse.passwords.hasher import Costs, Hasher, WrongPassword
+from gatehouse.passwords.queue import Result, queue
 from models import Password
 
 SHELF = "gatehouse.passwords.hashers"
@@ -53,10 +55,14 @@ def require_good(password: str, personal: Sequence[str | None], field: str = "pa
 
 
 def hash_new(password: str, visitor: Visitor) -> Hashed:
-    """Hash a password with today's hasher, cost and pepper."""
+    """Hash a password with today's hasher, cost and pepper.
+
+    Raises:
+        ServiceBusy: too many others want the same.
+    """
     pepper = config.settings().password_peppers.active
-    with metrics.HASH_SECONDS.time():
-        return Hashed(_current().hash(_prehash(password, pepper)), pepper)
+    made = _in_turn(visitor, partial(_current().hash, _prehash(password, pepper)))
+    return Hashed(made, pepper)
 
 
 def verify(stored: Hashed | None, password: str, visitor: Visitor) -> Hashed | None:
@@ -67,11 +73,12 @@ def verify(stored: Hashed | None, password: str, visitor: Visitor) -> Hashed | N
 
     Raises:
         WrongPassword: it is not the stored one, or nothing is stored.
+        ServiceBusy: it was not looked at, because too many others want the same.
     """
     known = stored if stored and _has_pepper(stored) else _decoy()
-    with metrics.HASH_SECONDS.time():
-        _hasher_of(known.hash).verify(known.hash, _prehash(password, known.pepper))
-    return None if _is_current(known) else hash_new(password, visitor)
+    secret = _prehash(password, known.pepper)
+    _in_turn(visitor, partial(_hasher_of(known.hash).verify, known.hash, secret))
+    return None if _is_current(known) else _upgraded(password, visitor)
 
 
 def of(user_id: UUID) -> Hashed | None:
@@ -116,6 +123,18 @@ def per_pepper() -> dict[str, int]:
     return dict.fromkeys(config.settings().password_peppers.keys, 0) | {
         pepper: count for pepper, count in db.session.execute(counts)
     }
+
+
+def _upgraded(password: str, visitor: Visitor) -> Hashed | None:
+    """Hash a password anew, unless that would make somebody wait who has just proved it."""
+    with suppress(ServiceBusy):
+        return hash_new(password, visitor)
+    return None
+
+
+def _in_turn(visitor: Visitor, work: Callable[[], Result]) -> Result:
+    """Let a hash be made or verified when its turn comes."""
+    return queue().run(visitor.network, work)
 
 
 def _has_pepper(stored: Hashed) -> bool:

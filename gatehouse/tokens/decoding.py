@@ -8,6 +8,7 @@ members, claims of known shapes. Whatever else the standards allow (`crit`, `b64
 import base64
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 from jwt.algorithms import Algorithm, get_default_algorithms
@@ -90,14 +91,23 @@ def _signed(encoded: str) -> tuple[Json, Json]:
     if len(encoded) > LONGEST or not COMPACT.fullmatch(encoded):
         raise ValueError("not a compact token")
     head, body, tail = encoded.split(".")
-    header = _object(head)
-    if header.keys() != HEADER:
-        raise ValueError("not a header of ours")
+    header = _header(head)
     key = key_of(header)
-    signing_input = f"{head}.{body}".encode()
-    if not SIGNATURES[key.algorithm].verify(signing_input, key.public, _bytes(tail)):
+    signature = _bytes(tail)
+    if base64.urlsafe_b64encode(signature).rstrip(b"=") != tail.encode():
+        raise ValueError("not the one spelling")  # RFC 4648 section 3.5; the rest is signed as text
+    if not SIGNATURES[key.algorithm].verify(f"{head}.{body}".encode(), key.public, signature):
         raise ValueError("not our signature")
     return header, _object(body)
+
+
+@lru_cache(maxsize=64)
+def _header(segment: str) -> Json:
+    """Return a header of ours; all tokens of a key have the same."""
+    header = _object(segment)
+    if header.keys() != HEADER:
+        raise ValueError("not a header of ours")
+    return header
 
 
 def _object(segment: str) -> Json:
@@ -108,8 +118,4 @@ def _object(segment: str) -> Json:
 
 
 def _bytes(segment: str) -> bytes:
-    """Decode base64url; each value has one spelling only (RFC 4648 section 3.5)."""
-    value = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    if base64.urlsafe_b64encode(value).rstrip(b"=") != segment.encode():
-        raise ValueError("not canonical base64url")
-    return value
+    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))

@@ -225,5 +225,5 @@ def test_the_server_is_started_with_what_the_settings_say(app):
     pairs = dict(pairwise(given))
     assert pairs["--port"] == "8123"
     assert pairs["--workers"] == "3"
-    assert pairs["--blocking-threads"] == "5"
+    assert pairs["--interface"] == "rsgi"
     assert pairs["--host"] == "127.0.0.1"

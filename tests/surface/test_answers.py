@@ -102,10 +102,11 @@ def test_an_error_of_ours_tells_nothing_of_the_inside(broken, path):
 
 
 @pytest.mark.requirement("AP-01")
-def test_our_log_knows_the_error_that_the_answer_hides(broken, caplog):
+def test_our_log_knows_the_error_that_the_answer_hides(broken, capsys):
     answer = broken.test_client().get("/broken")
 
-    [line] = [r.msg for r in caplog.records if r.msg.get("event") == "unexpected error"]
+    lines = map(json.loads, capsys.readouterr().err.splitlines())
+    [line] = [line for line in lines if line.get("event") == "unexpected error"]
     assert "secret detail" in line["exception"]
     assert line["request_id"] == answer.json["request_id"]
 
