@@ -60,8 +60,8 @@ class Settings:
     """The port to listen on."""
     workers: int = option(number(1, 64), "2")
     """Worker processes; one for each core is a good start."""
-    threads: int = option(number(2, 128), "16")
-    """Threads in each worker, which is also how many database connections it may open."""
+    threads: int = option(number(2, 128), "32")
+    """Threads in each worker; up to 24 of them wait for a password to be hashed, in a flood."""
     public_url: str = option(origin)
     """Where people reach the service: issuer of its tokens, start of its links.
     In development `http://localhost:$PORT`; production has no default and wants https."""

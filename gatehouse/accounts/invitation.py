@@ -70,8 +70,8 @@ def accept(token: str, password: str, visitor: Visitor) -> None:
     row = challenges.by_token(PURPOSE, token)
     if row is None:
         raise InvitationFailed
-    passwords.require_good(password, [challenges.open_data(row)["email"]])
     release()
+    passwords.require_good(password, [challenges.open_data(row)["email"]])
     hashed = passwords.hash_new(password, visitor)
     try:
         with writing():

@@ -58,9 +58,10 @@ def ask(form: dict[str, Any], visitor: Visitor) -> None:
     service.require_free(form.get("username"))
     release()
     hashed = passwords.hash_new(form["password"], visitor)
+    asked = _circumstances(visitor)
     with writing():
         take_turns(turn(email.canonical))
-        _write(form | {"hash": hashed.hash, "pepper": hashed.pepper}, visitor)
+        _write(form | {"hash": hashed.hash, "pepper": hashed.pepper}, asked, visitor)
 
 
 def turn(canonical: str) -> str:
@@ -114,13 +115,13 @@ def prove_by_link(token: str, password: str, visitor: Visitor) -> None:
     _activate(row, visitor)
 
 
-def _write(form: dict[str, Any], visitor: Visitor) -> None:
+def _write(form: dict[str, Any], asked: dict[str, str], visitor: Visitor) -> None:
     """Write the challenge and its mail, or the mail that says there is an account."""
     email: Email = form["email"]
     if outbox.written_since(email.canonical, clock.now() - timedelta(hours=1)) >= MAILS_PER_HOUR:
         record(events.Registration.MAIL_WITHHELD, visitor)
         return
-    known, asked = service.by_email(email.canonical), _circumstances(visitor)
+    known = service.by_email(email.canonical)
     if known:
         outbox.put(known.email, "address_known", asked)
         record(events.Registration.ADDRESS_KNOWN, visitor, user_id=known.id)

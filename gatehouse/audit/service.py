@@ -3,6 +3,9 @@
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.event import listens_for
+from sqlalchemy.orm import Session
+
 from gatehouse.audit.events import Event
 from gatehouse.foundation import metrics
 from gatehouse.foundation.database import db
@@ -19,7 +22,6 @@ def record(
     **details: Any,
 ) -> None:
     """Add an event to the current transaction; `details` are plain values and never secrets."""
-    metrics.EVENTS.labels(event.name).inc()
     row = AuditEvent(
         name=event.name,
         outcome=event.outcome,
@@ -31,3 +33,15 @@ def record(
         details=details,
     )
     db.session.add(row)
+    db.session.info.setdefault("events", []).append(event.name)
+
+
+@listens_for(Session, "after_commit")
+def _count(session: Session) -> None:
+    for name in session.info.pop("events", ()):
+        metrics.EVENTS.labels(name).inc()
+
+
+@listens_for(Session, "after_rollback")
+def _count_nothing(session: Session) -> None:
+    session.info.pop("events", None)

@@ -60,10 +60,13 @@ class UTCDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
 
 
-def engine_options(url: str, connections: int) -> dict[str, Any]:
-    """Return the options of an engine that waits for a bounded time: seconds, then it fails."""
-    options: dict[str, Any] = {"pool_size": connections, "pool_timeout": 1}
-    options["max_overflow"] = connections  # for the background, and for bursts
+def engine_options(url: str, threads: int) -> dict[str, Any]:
+    """Return the options of an engine that waits for a bounded time: seconds, then it fails.
+
+    Each thread can have a connection, and the background four; half of them are kept.
+    """
+    options: dict[str, Any] = {"pool_size": threads // 2, "pool_timeout": 1}
+    options["max_overflow"] = threads - threads // 2 + 4
     options["hide_parameters"] = True  # a trace in the log shows the statement, never its values
     if make_url(url).get_backend_name() == "postgresql":
         limits = {"statement_timeout": 5000, "lock_timeout": 4000, "timezone": "UTC"}

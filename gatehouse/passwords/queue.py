@@ -19,13 +19,12 @@ from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app
 
+import config
 from gatehouse.foundation import metrics
 from gatehouse.foundation.errors import ServiceBusy
 
 WAITING = 24
-"""Requests that wait in one worker at most."""
-SHARE = WAITING // 2
-"""Requests of one network that wait while others do."""
+"""Requests that wait in one worker at most; never more than three quarters of its threads."""
 PATIENCE = 10.0
 """Seconds after which nobody waits any longer."""
 NICENESS = 10
@@ -36,10 +35,14 @@ Job = tuple["Future[Any]", Callable[[], Any]]
 
 
 class HashQueue:
-    """Lends a few threads to those who have something to hash."""
+    """Lends a few threads to those who have something to hash.
 
-    def __init__(self, slots: int) -> None:
+    While others wait, half of the places are the most that one network holds.
+    """
+
+    def __init__(self, slots: int, places: int = WAITING) -> None:
         self.slots = slots
+        self.places = places
         self._changed = threading.Condition()
         self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()
         self._started = False
@@ -77,9 +80,9 @@ class HashQueue:
         """
         self._drop_cancelled()
         mine, everyone = len(self._waiting.get(network, ())), len(self)
-        if mine >= SHARE and mine < everyone:
+        if mine >= self.places // 2 and mine < everyone:
             raise ServiceBusy
-        if everyone < WAITING:
+        if everyone < self.places:
             return
         most = max(self._waiting.values(), key=len)
         if len(most) <= mine + 1:
@@ -128,10 +131,12 @@ class HashQueue:
 
 
 def set_up(app: Flask) -> None:
-    """Give a worker its share of the cores, and at least one."""
+    """Give a worker its share of the cores, and at least one; some threads never wait for it."""
+    settings = config.settings_of(app)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = app.extensions["gatehouse.settings"].workers
-    app.extensions["gatehouse.hash_queue"] = HashQueue(max(1, (cores or 1) // workers))
+    slots = max(1, (cores or 1) // settings.workers)
+    places = min(WAITING, max(1, settings.threads * 3 // 4))
+    app.extensions["gatehouse.hash_queue"] = HashQueue(slots, places)
 
 
 def queue() -> HashQueue:

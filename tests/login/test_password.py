@@ -125,7 +125,6 @@ def test_no_connection_is_held_while_a_password_is_hashed(client, notes):
 
 
 @pytest.mark.stores
-@pytest.mark.settings(GATEHOUSE_THREADS="32")
 def test_logins_as_many_as_may_wait_all_succeed_at_once(app, make_user):
     people = [make_user().email for _ in range(WAITING // 3)]
 

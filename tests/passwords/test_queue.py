@@ -10,10 +10,11 @@ import pytest
 
 from gatehouse.foundation.errors import ServiceBusy
 from gatehouse.passwords import queue as hash_queue
-from gatehouse.passwords.queue import NICENESS, SHARE, WAITING, HashQueue
+from gatehouse.passwords.queue import NICENESS, WAITING, HashQueue
 from tests.client import PASSWORD
 
 MINE, THEIRS, THIRD = "192.0.2.0/24", "198.51.100.0/24", "2001:db8::/64"
+SHARE = WAITING // 2
 LOCAL = "127.0.0.0/24"
 
 
@@ -155,6 +156,15 @@ def test_each_worker_gets_its_share_of_the_cores_and_at_least_one(app, monkeypat
     hash_queue.set_up(app)
 
     assert app.extensions["gatehouse.hash_queue"].slots == slots
+
+
+@pytest.mark.parametrize(("threads", "places"), [(2, 1), (16, 12), (32, 24), (128, 24)])
+def test_some_threads_never_wait_for_a_hash(app, threads, places):
+    object.__setattr__(app.extensions["gatehouse.settings"], "threads", threads)
+
+    hash_queue.set_up(app)
+
+    assert app.extensions["gatehouse.hash_queue"].places == places < threads
 
 
 DOORS = [
