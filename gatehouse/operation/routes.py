@@ -14,7 +14,7 @@ from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db
 from gatehouse.foundation.errors import NotFound, ServiceUnavailable
 from gatehouse.operation import outage
-from gatehouse.sessions.guards import bearer
+from gatehouse.sessions.credentials import bearer
 from gatehouse.tokens import watch
 from gatehouse.tokens.errors import TokenInvalid, TokenMissing
 from schemas import Status

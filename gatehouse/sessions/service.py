@@ -36,9 +36,11 @@ class Tokens:
     access_token: str
     refresh_token: str
     expires_in: int
+    refresh_expires_in: int
     user: dict[str, Any]
     device_token: str | None = None
     """Of a completed login only; a refresh brings none."""
+    token_type: str = "Bearer"  # noqa: S105 - the name of the kind, RFC 6750 section 6.1.1
 
 
 def open_session(user: User, amr: Sequence[str], visitor: Visitor) -> Tokens:
@@ -214,5 +216,6 @@ def _answer(session: Session, current: RefreshToken, user: User) -> Tokens:
         access_token=tokens.sign_access(person["id"], claims, expires_at),
         refresh_token=tokens.sign_refresh(refresh_token, current.issued_at, current.expires_at),
         expires_in=int((expires_at - now).total_seconds()),
+        refresh_expires_in=int((current.expires_at - now).total_seconds()),
         user=person,
     )
