@@ -42,10 +42,14 @@ BODY = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 PROBLEM = "application/problem+json"
 SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-    "cookie": {"type": "apiKey", "in": "cookie", "name": cookies.ACCESS},
-    "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token"},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": cookies.ACCESS,
+        "description": "A write also needs `X-CSRF-Token`: the answer of GET /auth/csrf.",
+    },
 }
-"""How a request says whose it is; a write with the cookie needs the CSRF token, too."""
+"""How a request says whose it is; with a bearer token, cookies are not looked at."""
 
 
 class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
@@ -120,7 +124,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def register(route: Route) -> Route:
             kinds_by_status = _by_status(route, method != "GET")
             said = {str(status): documentation(kinds) for status, kinds in kinds_by_status}
-            names = {"operationId": route.__name__, "security": _security(route, method != "GET")}
+            names = {"operationId": route.__name__, "security": _security(route)}
             documented = self.doc(responses=said, **names)(route)
             self.route(rule, methods=[method])(documented)
             return route
@@ -133,10 +137,8 @@ def _refusing(route: Route, kinds: tuple[type[Refusal], ...]) -> Route:
     return route
 
 
-def _security(route: Any, writes: bool) -> list[dict[str, list[str]]]:
-    """Return the ways to be known on a route, each a set of schemes."""
-    by_cookie: dict[str, list[str]] = {"cookie": [], "csrf": []} if writes else {"cookie": []}
-    return [{"bearer": []}, by_cookie] if hasattr(route, "takes_bearer") else []
+def _security(route: Any) -> list[dict[str, list[str]]]:
+    return [{name: []} for name in SCHEMES] if hasattr(route, "guarded") else []
 
 
 def _by_status(route: Any, writes: bool) -> list[tuple[int, list[type[Refusal]]]]:
