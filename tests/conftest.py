@@ -193,7 +193,7 @@ def browser_client(app: Flask) -> CookieClient:
 
 
 @pytest.fixture(params=["body", "cookie"])
-def either_client(request: pytest.FixtureRequest) -> Client:
+def either_client(request: pytest.FixtureRequest, app: Flask) -> Client:
     """A client in body mode, then one in cookie mode."""
     name = "client" if request.param == "body" else "browser_client"
     either: Client = request.getfixturevalue(name)
