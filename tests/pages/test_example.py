@@ -149,6 +149,7 @@ def test_the_example_tells_what_went_wrong(context, front, live):
     press(page, "Sign in")
     reads(page, "The identifier or the password is wrong.")
     live.kill()
+    page.get_by_label("Password").fill(PASSWORD)
     press(page, "Sign in")
 
     reads(page, "The service cannot be reached.")
