@@ -141,7 +141,7 @@ def log_out(form: dict[str, Any]) -> Any:
 def _leave(scope: str) -> Any:
     """Log a browser out; where only its other sessions end, it keeps its cookies."""
     if scope == logout.LOCAL:
-        with suppress(*credentials.NOBODY):
+        with suppress(*credentials.NOBODY, SessionEnded):
             logout.end_one(UUID(browser().sid), "logout", visitor())
     else:
         logout.end_many(scope, caller(), visitor())

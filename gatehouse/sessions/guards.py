@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
+from uuid import UUID
 
 from gatehouse.foundation import cookies
 from gatehouse.sessions import credentials, csrf
+from gatehouse.sessions import service as sessions
 from gatehouse.sessions.credentials import Holder
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.service import AccessToken
@@ -44,10 +46,11 @@ def browser() -> Holder:
     """Return whose the cookies of the request are, by the access cookie or by the refresh cookie.
 
     Raises:
-        TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: nobody's.
+        TokenMissing, TokenInvalid, TokenExpired, SessionEnded: nobody's, any more.
         CsrfFailed: it is a write, and perhaps not the wish of whose cookies they are.
     """
     found = credentials.holder()
+    sessions.require_live(UUID(found.sid))
     csrf.protect(found)
     return found
 

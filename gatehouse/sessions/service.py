@@ -78,6 +78,17 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
     return _answer(session, current, user)
 
 
+def require_live(session_id: UUID) -> None:
+    """Return if a session goes on.
+
+    Raises:
+        SessionEnded: it does not.
+    """
+    session = db.session.get(Session, session_id)
+    if session is None or not _alive(session, clock.now()):
+        raise SessionEnded(session_id=session_id)
+
+
 def live(user_id: UUID) -> list[Session]:
     """Return the person's sessions that go on, newest first."""
     rows = select(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))

@@ -99,6 +99,19 @@ def test_logging_out_without_a_good_token_clears_the_browser_all_the_same(app, b
     assert [session.ended_at for session in rows(app, Session)] == [None]
 
 
+@pytest.mark.requirement("SE-05", "SE-11")
+def test_logging_out_of_a_session_that_was_ended_elsewhere_clears_the_browser(
+    app, client, browser, held, user
+):
+    client.as_(client.log_in(user)).post("/auth/logout", {"scope": "others"})
+
+    answer = browser.as_(held).post("/auth/logout", headers={"X-CSRF-Token": None})
+
+    assert answer.status_code == 204
+    assert sorted(given(answer)) == sorted([ACCESS, REFRESH, CSRF])
+    assert len(audited(app, "session.ended")) == 1
+
+
 @pytest.mark.requirement("SE-05")
 def test_logging_out_works_with_the_refresh_cookie_alone(browser, held):
     answer = browser.as_(changed(held, access=None)).post("/auth/logout")
