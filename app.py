@@ -11,7 +11,7 @@ from auth_routes import auth
 from gatehouse.cli import docs, keys, passwords, serve, users
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import intake, limits, logs, metrics
-from gatehouse.foundation.api import ProblemApi
+from gatehouse.foundation.api import SCHEMES, ProblemApi
 from gatehouse.foundation.bridge import Bridge
 from gatehouse.foundation.database import READER, db, engine_options
 from gatehouse.foundation.envelope import Envelope
@@ -25,6 +25,7 @@ from gatehouse.pages.mailbox import mailbox
 from gatehouse.pages.routes import pages
 from gatehouse.passwords import queue as hash_queue
 from gatehouse.selfservice.routes import routes as selfservice
+from gatehouse.sessions import csrf
 from gatehouse.sessions.routes import routes as sessions
 from gatehouse.tokens import extension, watch
 from gatehouse.tokens.routes import tokens
@@ -88,6 +89,7 @@ def _set_up_http(app: Flask) -> None:
     app.wsgi_app = Envelope(app.wsgi_app, config.settings())  # type: ignore[method-assign]
     intake.guard(app)
     outage.guard(app)
+    csrf.guard(app)
     app.after_request(metrics.count_answer)
     app.after_request(logs.log_answer)
     limits.set_up(app)
@@ -101,10 +103,10 @@ def _open_doors(app: Flask) -> None:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
     )
-    bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     about: dict[str, Any] = {"info": {"description": DESCRIPTION}}
     api = ProblemApi(app, spec_kwargs=about)
-    api.spec.components.security_scheme("bearer", bearer)
+    for scheme, meaning in SCHEMES.items():
+        api.spec.components.security_scheme(scheme, meaning)
     for documented in (auth, sessions, selfservice, tokens, operation):
         api.register_blueprint(documented)
     describe_gateway(api.spec)

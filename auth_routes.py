@@ -1,5 +1,6 @@
 """The front desk: register, prove, log in, refresh, log out, me. Parse, call, answer."""
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -18,13 +19,15 @@ from gatehouse.login import service as login
 from gatehouse.login.gates import AccountDisabled, EmailUnverified
 from gatehouse.login.methods.password import PasswordLogin
 from gatehouse.passwords.errors import InvalidCredentials
-from gatehouse.sessions import logout
+from gatehouse.sessions import credentials, csrf, logout
 from gatehouse.sessions import service as sessions
+from gatehouse.sessions.csrf import takes_bearer
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
-from gatehouse.sessions.guards import bearer_or_none, signed_in
-from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing
+from gatehouse.sessions.guards import browser, caller, refresh_cookie, signed_in
+from gatehouse.sessions.transport import BODY, COOKIE, farewell, hand_over
+from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.tokens.service import AccessToken
-from schemas import Status, TokenAnswer, User
+from schemas import CsrfAnswer, Status, TokenAnswer, User
 
 auth = Blueprint("auth", __name__, url_prefix="/auth", description="The front desk")
 
@@ -75,29 +78,38 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @auth.arguments(PasswordLogin)
 @auth.response(200, TokenAnswer)
 @auth.refuses(InvalidCredentials, AccountDisabled, EmailUnverified)
-def log_in(form: dict[str, Any]) -> sessions.Tokens:
+def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password."""
-    answer = login.begin("password", form, visitor())
+    return _welcome(login.begin("password", form, visitor()), form["transport"])
+
+
+def _welcome(tokens: sessions.Tokens, by: str) -> Any:
+    """Commit a completed login, and hand over its tokens; what the browser held before dies."""
+    former = credentials.former_session() if by == COOKIE else None
+    if former:
+        logout.end_one(former, "replaced_by_login", visitor())
     db.session.commit()
-    return answer
+    return hand_over(tokens, by, visitor())
 
 
 class Refresh(Form):
-    """A refresh token."""
+    """A refresh token; a browser sends its cookie instead."""
 
-    refresh_token = Text(4096, required=True)
+    refresh_token = Text(4096)
 
 
 @auth.post("/refresh")
 @limited("refresh")
-@auth.arguments(Refresh)
+@auth.arguments(Refresh, required=False)
 @auth.response(200, TokenAnswer)
-@auth.refuses(TokenInvalid, TokenExpired, SessionEnded, RefreshTokenReused)
-def refresh(form: dict[str, Any]) -> sessions.Tokens:
-    """Exchange a refresh token for its child."""
-    answer = sessions.refresh(form["refresh_token"], visitor())
+@auth.refuses(TokenMissing, TokenInvalid, TokenExpired, SessionEnded, RefreshTokenReused)
+def refresh(form: dict[str, Any]) -> Any:
+    """Exchange a refresh token for its child, which travels as the token came."""
+    by = BODY if "refresh_token" in form else COOKIE
+    encoded = form["refresh_token"] if by == BODY else refresh_cookie()
+    answer = sessions.refresh(encoded, visitor())
     db.session.commit()
-    return answer
+    return hand_over(answer, by, visitor())
 
 
 class Logout(Form):
@@ -109,13 +121,43 @@ class Logout(Form):
 
 @auth.post("/logout")
 @limited("refresh")
-@auth.arguments(Logout)
+@auth.arguments(Logout, required=False)
 @auth.response(204)
-@auth.refuses(TokenMissing, TokenInvalid, TokenExpired)
-def log_out(form: dict[str, Any]) -> None:
-    """End the session of the access token, else of the refresh token, or others with it."""
-    logout.log_out(form["scope"], bearer_or_none(), form.get("refresh_token"), visitor())
+@auth.refuses(TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
+@takes_bearer
+def log_out(form: dict[str, Any]) -> Any:
+    """End the session of the access token, else of the refresh token, or others with it.
+
+    A browser whose cookies are not good any more is logged out, too.
+    """
+    if "refresh_token" not in form and credentials.come_by_cookie():
+        return _leave(form["scope"])
+    access = credentials.bearer_or_none()
+    logout.log_out(form["scope"], access, form.get("refresh_token"), visitor())
     db.session.commit()
+    return None
+
+
+def _leave(scope: str) -> Any:
+    """Log a browser out; where only its other sessions end, it keeps its cookies."""
+    if scope == logout.LOCAL:
+        with suppress(*credentials.NOBODY, SessionEnded):
+            logout.end_one(UUID(browser().sid), "logout", visitor())
+    else:
+        logout.end_many(scope, caller(), visitor())
+    db.session.commit()
+    return None if scope == logout.OTHERS else (None, farewell())
+
+
+@auth.get("/csrf")
+@auth.response(200, CsrfAnswer)
+@auth.refuses(TokenMissing)
+def read_csrf_token() -> dict[str, str]:
+    """Read the CSRF token of the session that the cookies are of."""
+    try:
+        return {"csrf_token": csrf.token(credentials.holder().sid)}
+    except credentials.NOBODY:
+        raise TokenMissing("No cookie of a session came along.") from None
 
 
 @auth.get("/me")

@@ -68,7 +68,7 @@ class Settings:
     audience: str = option(text)
     """The `aud` of access tokens; by default the public URL."""
     allowed_origins: tuple[str, ...] = option(origins)
-    """Origins of the front ends whose scripts may read answers (CORS)."""
+    """Origins of the front ends whose scripts may read answers (CORS) and send writes."""
     trusted_hops: int = option(number(0, 8), "0")
     """How many proxies of yours append to `X-Forwarded-For` before a request arrives."""
     database_url: str = option(database_url)

@@ -51,20 +51,27 @@ class User(Schema):
 
 
 class TokenAnswer(Schema):
-    """Somebody is signed in."""
+    """Somebody is signed in; where the tokens are in cookies, none stands here."""
 
     status = fields.Constant("authenticated", required=True, metadata={"type": "string"})
-    access_token = fields.String(required=True)
-    token_type = fields.Constant("Bearer", required=True, metadata={"type": "string"})
+    access_token = fields.String()
+    token_type = fields.String(metadata={"enum": ["Bearer"]})
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
-    refresh_token = fields.String(required=True)
+    refresh_token = fields.String()
     device_token = fields.String(metadata={"description": "of a login; see `X-Device-Token`"})
+    csrf_token = fields.String(metadata={"description": "with cookies only; see `X-CSRF-Token`"})
     user = fields.Nested(User, required=True)
 
     @post_dump
     def leave_out_the_missing(self, data: dict[str, Any], **_options: Any) -> dict[str, Any]:
-        """A refresh brings no device token."""
+        """A refresh brings no device token, and cookies leave no token here."""
         return {name: value for name, value in data.items() if value is not None}
+
+
+class CsrfAnswer(Schema):
+    """What a write with cookies has to carry in `X-CSRF-Token`; stable for the session."""
+
+    csrf_token = fields.String(required=True)
 
 
 class PageQuery(Form):

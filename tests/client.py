@@ -105,6 +105,11 @@ class Client:
         """Exchange the refresh token of a TokenAnswer."""
         return self.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]})
 
+    def renew(self, tokens: Mapping[str, Any]) -> dict[str, Any]:
+        """Exchange the refresh token of a TokenAnswer for the next TokenAnswer."""
+        answer: dict[str, Any] = _json(self.refresh(tokens), 200)
+        return answer
+
     def sign_up(self, user: User, **more: Any) -> User:
         """Register a person and prove their address."""
         if user.username:
@@ -118,6 +123,61 @@ class Client:
         if self._bearer is not None:
             headers.setdefault("Authorization", f"Bearer {self._bearer}")
         return door.open(path, method=method, headers=headers, **request)
+
+
+class Held(dict[str, Any]):
+    """A TokenAnswer whose tokens are in cookies: those that the browser has from then on."""
+
+    cookies: dict[str, str]
+
+
+class CookieClient(Client):
+    """The same person with a browser: tokens in cookies, and the CSRF token with every write.
+
+    Its doors must keep no cookies of their own: each client sends exactly those that it holds.
+    """
+
+    def __init__(
+        self, new_door: Callable[[], Door], cookies: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(new_door)
+        self.cookies = dict(cookies or {})
+
+    def as_(self, tokens: Mapping[str, Any] | str) -> CookieClient:
+        """Return a browser that has the cookies of a TokenAnswer."""
+        assert isinstance(tokens, Held)
+        return CookieClient(self._new_door, tokens.cookies)
+
+    def log_in(self, user: User, **more: Any) -> dict[str, Any]:
+        """Log in with the password; the answer is also kept as the user's tokens."""
+        form = {"identifier": user.email, "password": user.password, "transport": "cookie"}
+        user.tokens = self.held(self.post("/auth/login", {**form, **more}))
+        return user.tokens
+
+    def refresh(self, tokens: Mapping[str, Any]) -> TestResponse:
+        """Exchange the refresh cookie."""
+        return self.as_(tokens).post("/auth/refresh")
+
+    def renew(self, tokens: Mapping[str, Any]) -> dict[str, Any]:
+        """Exchange the refresh cookie for the next TokenAnswer."""
+        return self.as_(tokens).held(self.refresh(tokens))
+
+    def held(self, answer: TestResponse) -> Held:
+        """Return a TokenAnswer with the cookies that the browser has after it."""
+        held = Held(_json(answer, 200))
+        pairs = [text.partition(";")[0] for text in answer.headers.getlist("Set-Cookie")]
+        held.cookies = self.cookies | dict(pair.split("=", 1) for pair in pairs)
+        return held
+
+    def _send(self, door: Door, method: str, path: str, request: dict[str, Any]) -> TestResponse:
+        headers = dict(request.pop("headers", {}))
+        if self.cookies:
+            pairs = (f"{name}={value}" for name, value in self.cookies.items())
+            headers.setdefault("Cookie", "; ".join(pairs))
+        if method != "GET" and "__Host-csrf" in self.cookies:
+            headers.setdefault("X-CSRF-Token", self.cookies["__Host-csrf"])
+        sent = {name: value for name, value in headers.items() if value is not None}
+        return super()._send(door, method, path, {**request, "headers": sent})
 
 
 def _json(answer: TestResponse, status: int) -> Any:

@@ -9,6 +9,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from app import create_app
 from config import Settings
 from gatehouse.foundation.database import db, writing
 from gatehouse.tokens import keys
-from tests.client import Client, User
+from tests.client import Client, CookieClient, User
 from tests.live import LiveServer
 from tests.skips import skip_without
 from tests.stores import (
@@ -183,6 +184,20 @@ def app(settings_environment: dict[str, str]) -> Iterator[Flask]:
 @pytest.fixture
 def client(app: Flask) -> Client:
     return Client(app.test_client)
+
+
+@pytest.fixture
+def browser_client(app: Flask) -> CookieClient:
+    """A client in cookie mode, with no cookies yet."""
+    return CookieClient(partial(app.test_client, use_cookies=False))
+
+
+@pytest.fixture(params=["body", "cookie"])
+def either_client(request: pytest.FixtureRequest, app: Flask) -> Client:
+    """A client in body mode, then one in cookie mode."""
+    name = "client" if request.param == "body" else "browser_client"
+    either: Client = request.getfixturevalue(name)
+    return either
 
 
 @pytest.fixture

@@ -57,6 +57,9 @@ class Session:
     REFRESHED = _success("session.refreshed", "A refresh token was exchanged for its child.")
     REPEATED = _success("session.repeated", "A used refresh token came again within the grace.")
     REUSED = _failure("session.reused", "A used refresh token came again too late: theft.")
+    CSRF_FAILED = _failure(
+        "session.csrf_failed", "A write with a session's cookies was perhaps not its owner's wish."
+    )
     ENDED = _success("session.ended", "A session was ended; the details say why.")
 
 

@@ -13,7 +13,9 @@ from flask import Request, current_app
 from marshmallow import RAISE, Schema, missing
 from webargs.flaskparser import FlaskParser
 
+from gatehouse.foundation import cookies
 from gatehouse.foundation.errors import (
+    CsrfFailed,
     MalformedJSON,
     MalformedRequest,
     PayloadTooLarge,
@@ -38,6 +40,16 @@ class Decorator(Protocol):
 
 BODY = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 PROBLEM = "application/problem+json"
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": cookies.ACCESS,
+        "description": "A write also needs `X-CSRF-Token`: the answer of GET /auth/csrf.",
+    },
+}
+"""How a request says whose it is; with a bearer token, cookies are not looked at."""
 
 
 class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
@@ -110,11 +122,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Register a route with everything that was said about it."""
 
         def register(route: Route) -> Route:
-            said = {str(status): documentation(kinds) for status, kinds in _by_status(route)}
-            security: list[dict[str, list[str]]] = (
-                [{"bearer": []}] if hasattr(route, "guarded") else []
-            )
-            names = {"operationId": route.__name__, "security": security}
+            kinds_by_status = _by_status(route, method != "GET")
+            said = {str(status): documentation(kinds) for status, kinds in kinds_by_status}
+            names = {"operationId": route.__name__, "security": _security(route)}
             documented = self.doc(responses=said, **names)(route)
             self.route(rule, methods=[method])(documented)
             return route
@@ -127,8 +137,13 @@ def _refusing(route: Route, kinds: tuple[type[Refusal], ...]) -> Route:
     return route
 
 
-def _by_status(route: Any) -> list[tuple[int, list[type[Refusal]]]]:
+def _security(route: Any) -> list[dict[str, list[str]]]:
+    return [{name: []} for name in SCHEMES] if hasattr(route, "guarded") else []
+
+
+def _by_status(route: Any, writes: bool) -> list[tuple[int, list[type[Refusal]]]]:
     kinds = {*getattr(route, "refusals", ()), MalformedRequest, ServiceUnavailable}
+    kinds |= {CsrfFailed} if writes else set()
     kinds |= {RateLimited} if hasattr(route, "limit") else set()
     ordered = sorted(kinds, key=lambda kind: (kind.status, kind.code))
     return [(status, list(same)) for status, same in groupby(ordered, lambda kind: kind.status)]

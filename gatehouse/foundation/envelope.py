@@ -28,12 +28,14 @@ UNLESS_SET = (
 HSTS = ("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+HEADERS = "Authorization, Content-Type, X-CSRF-Token, X-Device-Token, X-Request-Id"
 PREFLIGHT = (
     ("Access-Control-Allow-Methods", "GET, POST, PATCH, PUT, DELETE"),
-    ("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id"),
+    ("Access-Control-Allow-Headers", HEADERS),
     ("Access-Control-Max-Age", "600"),
 )
 READABLE = (
+    ("Access-Control-Allow-Credentials", "true"),  # of origins that are named, never of any
     (
         "Access-Control-Expose-Headers",
         "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate",

@@ -92,6 +92,17 @@ class MalformedRequest(Refusal):
     code = "malformed_request"
 
 
+class CsrfFailed(Refusal):
+    """The request may have been sent by a page of somebody else, so nothing was changed."""
+
+    status = 403
+    code = "csrf_failed"
+    next = (
+        "Send the answer of GET /auth/csrf in X-CSRF-Token, from a page under the public URL "
+        "or of an origin in GATEHOUSE_ALLOWED_ORIGINS."
+    )
+
+
 class UnsupportedMediaType(Refusal):
     """The body must be sent as `application/json`."""
 

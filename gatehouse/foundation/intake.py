@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from flask import Flask, current_app, request
 
+from gatehouse.foundation import cookies
 from gatehouse.foundation.errors import (
     MalformedRequest,
     PayloadTooLarge,
@@ -20,6 +21,9 @@ SINGLE = (
     "CONTENT_LENGTH",
     "HTTP_HOST",
     "HTTP_ORIGIN",
+    "HTTP_SEC_FETCH_SITE",
+    "HTTP_X_CSRF_TOKEN",
+    "HTTP_X_DEVICE_TOKEN",
     "HTTP_X_REQUEST_ID",
 )
 """Headers that must be single; the server joins repeated ones with a comma."""
@@ -49,6 +53,7 @@ def guard(app: Flask) -> None:
     def check() -> None:
         environ = request.environ
         refuse_repetition(environ)
+        cookies.refuse_ambiguous()
         if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
             bound_body(environ)
 

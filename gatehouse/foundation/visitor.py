@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from flask import request
 
+from gatehouse.foundation import cookies
+
 UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -18,6 +20,8 @@ class Visitor:
     request_id: str
     device: str = field(default="", repr=False)
     """The device token that the visitor presented, unjudged; it is a secret."""
+    device_by_cookie: bool = False
+    """Whether it came in the cookie, where scripts cannot read it: no body may tell it either."""
 
     @property
     def network(self) -> str:
@@ -34,8 +38,10 @@ NOBODY = Visitor(address="", user_agent="", request_id="command-line")
 def visitor() -> Visitor:
     """Describe the sender of the current request."""
     agent = UNSAFE.sub("?", request.headers.get("User-Agent", ""))[:400]
-    device = request.headers.get("X-Device-Token", "")
-    return Visitor(canonical_address(request.remote_addr or ""), agent, request_id(), device)
+    address = canonical_address(request.remote_addr or "")
+    told = request.headers.get("X-Device-Token", "")
+    device = told or cookies.brought(cookies.DEVICE)
+    return Visitor(address, agent, request_id(), device, device_by_cookie=not told)
 
 
 def canonical_address(address: str) -> str:

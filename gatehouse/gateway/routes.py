@@ -7,7 +7,8 @@ from werkzeug.routing import Rule
 from gatehouse.foundation.api import documentation
 from gatehouse.foundation.errors import MalformedRequest, ServiceUnavailable
 from gatehouse.foundation.intake import at_once
-from gatehouse.sessions.guards import bearer
+from gatehouse.sessions.credentials import bearer
+from gatehouse.sessions.csrf import takes_any_origin
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 
@@ -18,6 +19,7 @@ IDENTITY = ("X-Auth-User", "X-Auth-Session", "X-Auth-Roles", "X-Auth-Scope")
 
 @gateway.route("/gateway/verify", methods=METHODS, provide_automatic_options=False)
 @at_once
+@takes_any_origin
 def verify() -> Response:
     """Answer 200 with the identity headers of the bearer token, or 401."""
     token = tokens.verify_access(bearer())

@@ -6,8 +6,16 @@ from uuid import UUID
 
 from marshmallow import Schema
 
+from gatehouse.foundation.fields import Form
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords.service import Hashed
+from gatehouse.sessions.transport import Transport
+
+
+class LoginForm(Form):
+    """What every way to sign in asks: whether the tokens come in the body or in cookies."""
+
+    transport = Transport()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from gatehouse.foundation.database import db
 from gatehouse.foundation.errors import NotFound, ServiceUnavailable
 from gatehouse.foundation.intake import at_once
 from gatehouse.operation import outage
-from gatehouse.sessions.guards import bearer
+from gatehouse.sessions.credentials import bearer
 from gatehouse.tokens import watch
 from gatehouse.tokens.errors import TokenInvalid, TokenMissing
 from schemas import Status

@@ -3,33 +3,16 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
+from uuid import UUID
 
-from flask import request
-
+from gatehouse.foundation import cookies
+from gatehouse.sessions import credentials, csrf
+from gatehouse.sessions import service as sessions
+from gatehouse.sessions.credentials import Holder
 from gatehouse.tokens import service as tokens
-from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
+from gatehouse.tokens.service import AccessToken
 
 Route = TypeVar("Route", bound=Callable[..., Any])
-
-
-def bearer() -> str:
-    """Return the token of `Authorization: Bearer ...` (RFC 6750 section 2.1); never from the URL.
-
-    Raises:
-        TokenMissing: there is none.
-    """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise TokenMissing
-    return token.strip()
-
-
-def bearer_or_none() -> str | None:
-    """Return the bearer token, if one was sent."""
-    try:
-        return bearer()
-    except TokenMissing:
-        return None
 
 
 def signed_in(route: Route) -> Route:
@@ -37,9 +20,48 @@ def signed_in(route: Route) -> Route:
 
     @wraps(route)
     def guarded(*arguments: Any, **named: Any) -> Any:
-        return route(tokens.verify_access(bearer()), *arguments, **named)
+        return route(caller(), *arguments, **named)
 
     known = getattr(route, "refusals", ())
-    guarded.refusals = (*known, TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)  # type: ignore[attr-defined]
+    guarded.refusals = (*known, *credentials.NOBODY)  # type: ignore[attr-defined]
     guarded.guarded = True  # type: ignore[attr-defined]
-    return cast(Route, guarded)
+    return cast(Route, csrf.takes_bearer(guarded))
+
+
+def caller() -> AccessToken:
+    """Return who sent the request: the bearer token alone tells, else the access cookie.
+
+    Raises:
+        TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: nobody who is signed in.
+        CsrfFailed: it is a write, and perhaps not the wish of whose cookie it is.
+    """
+    if cookies.has_bearer():
+        return tokens.verify_access(credentials.bearer())
+    found = credentials.access_cookie()
+    csrf.protect(found)
+    return found
+
+
+def browser() -> Holder:
+    """Return whose the cookies of the request are, by the access cookie or by the refresh cookie.
+
+    Raises:
+        TokenMissing, TokenInvalid, TokenExpired, SessionEnded: nobody's, any more.
+        CsrfFailed: it is a write, and perhaps not the wish of whose cookies they are.
+    """
+    found = credentials.holder()
+    sessions.require_live(UUID(found.sid))
+    csrf.protect(found)
+    return found
+
+
+def refresh_cookie() -> str:
+    """Return the refresh cookie of a request that its owner wished to send.
+
+    Raises:
+        TokenMissing, TokenInvalid, TokenExpired: there is none that is good.
+        CsrfFailed: perhaps somebody else wished it.
+    """
+    encoded = credentials.refresh_cookie()
+    csrf.protect(tokens.verify_refresh(encoded))
+    return encoded

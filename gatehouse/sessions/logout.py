@@ -20,11 +20,19 @@ def log_out(scope: str, access: str | None, refresh: str | None, visitor: Visito
         TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: neither token is good for it.
     """
     if scope == LOCAL:
-        session_id = _session_of(access, refresh)
-        with writing():
-            sessions.end(session_id, "logout", visitor)
-        return
-    caller = _caller(access)
+        end_one(_session_of(access, refresh), "logout", visitor)
+    else:
+        end_many(scope, _caller(access), visitor)
+
+
+def end_one(session_id: UUID, reason: str, visitor: Visitor) -> None:
+    """End a session, in the one write transaction of the request."""
+    with writing():
+        sessions.end(session_id, reason, visitor)
+
+
+def end_many(scope: str, caller: AccessToken, visitor: Visitor) -> None:
+    """End the caller's sessions: all of them, or all but this one."""
     keep = UUID(caller.sid) if scope == OTHERS else None
     with writing():
         sessions.end_all(UUID(caller.sub), f"logout_{scope}", visitor, keep=keep)

@@ -36,9 +36,11 @@ class Tokens:
     access_token: str
     refresh_token: str
     expires_in: int
+    refresh_expires_in: int
     user: dict[str, Any]
     device_token: str | None = None
     """Of a completed login only; a refresh brings none."""
+    token_type: str = "Bearer"  # noqa: S105 - the name of the kind, RFC 6750 section 6.1.1
 
 
 def open_session(user: User, amr: Sequence[str], visitor: Visitor) -> Tokens:
@@ -74,6 +76,17 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
         session.last_seen_at, session.address = now, visitor.address
         session.user_agent = visitor.user_agent
     return _answer(session, current, user)
+
+
+def require_live(session_id: UUID) -> None:
+    """Return if a session goes on.
+
+    Raises:
+        SessionEnded: it does not.
+    """
+    session = db.session.get(Session, session_id)
+    if session is None or not _alive(session, clock.now()):
+        raise SessionEnded(session_id=session_id)
 
 
 def live(user_id: UUID) -> list[Session]:
@@ -214,5 +227,6 @@ def _answer(session: Session, current: RefreshToken, user: User) -> Tokens:
         access_token=tokens.sign_access(person["id"], claims, expires_at),
         refresh_token=tokens.sign_refresh(refresh_token, current.issued_at, current.expires_at),
         expires_in=int((expires_at - now).total_seconds()),
+        refresh_expires_in=int((current.expires_at - now).total_seconds()),
         user=person,
     )

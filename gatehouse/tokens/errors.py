@@ -47,6 +47,10 @@ class TokenRevoked(Refusal):
     headers = INVALID
 
 
+class RefreshTokenMissing(TokenMissing):
+    """This needs a refresh token: send it in `refresh_token`, or log in with cookies."""
+
+
 class RefreshTokenInvalid(TokenInvalid):
     """The refresh token is broken, was signed by somebody else, or is of another kind."""
 

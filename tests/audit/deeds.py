@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import sqlalchemy as sa
 from flask import Flask
@@ -13,7 +14,7 @@ from gatehouse.audit import events
 from gatehouse.foundation.database import db
 from gatehouse.tokens import keys
 from models import User
-from tests.client import PASSWORD, Client
+from tests.client import PASSWORD, Client, CookieClient
 from tests.client import User as Person
 from tests.letters import later, letter, link_token, other_code
 
@@ -145,6 +146,13 @@ def a_thief_refreshes_too_late(world: World) -> None:
     world.client.refresh(tokens)
     with later(seconds=60):
         world.client.refresh(tokens)
+
+
+@deed(events.Session.CSRF_FAILED)
+def a_page_of_somebody_else_sends_a_write(world: World) -> None:
+    browser = CookieClient(partial(world.app.test_client, use_cookies=False))
+    mine = browser.as_(browser.log_in(world.ada()))
+    mine.post("/auth/logout", headers={"Origin": "https://evil.example"})
 
 
 @deed(events.Session.ENDED)

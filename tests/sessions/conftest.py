@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.client import Client, User
+from tests.client import Client, CookieClient, User
 
 
 @pytest.fixture
@@ -31,3 +31,20 @@ def wait(time_machine: Any) -> Callable[..., None]:
         time_machine.shift(timedelta(**delta))
 
     return shift
+
+
+@pytest.fixture
+def browser(browser_client: CookieClient) -> CookieClient:
+    return browser_client
+
+
+@pytest.fixture
+def held(browser: CookieClient, user: User) -> dict[str, Any]:
+    """The answer, and the cookies, of somebody who has just logged in."""
+    return browser.log_in(user)
+
+
+@pytest.fixture
+def mine(browser: CookieClient, held: dict[str, Any]) -> CookieClient:
+    """Lend the browser of somebody who is signed in."""
+    return browser.as_(held)

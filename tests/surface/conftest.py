@@ -35,7 +35,11 @@ FORMS: dict[Door, dict[str, Any]] = {
         "password": PASSWORD,
     },
     ("POST", "/auth/invitation"): {"token": "a token", "password": PASSWORD},
-    ("POST", "/auth/login"): {"identifier": "bob@example.com", "password": PASSWORD},
+    ("POST", "/auth/login"): {
+        "identifier": "bob@example.com",
+        "password": PASSWORD,
+        "transport": "body",
+    },
     ("POST", "/auth/refresh"): {"refresh_token": "a token"},
     ("POST", "/auth/logout"): {"scope": "local", "refresh_token": "a token"},
     ("PATCH", "/auth/me"): {

@@ -47,7 +47,7 @@ def test_an_allow_listed_origin_may_read_answers_and_refusals(client, origin):
 
         assert answer.headers.getlist("Access-Control-Allow-Origin") == [origin], path
         assert "Origin" in answer.headers.get_all("Vary")[0], path
-        assert "Access-Control-Allow-Credentials" not in answer.headers, path
+        assert answer.headers.getlist("Access-Control-Allow-Credentials") == ["true"], path
         exposed = answer.headers["Access-Control-Expose-Headers"]
         assert {"X-Request-Id", "Retry-After", "WWW-Authenticate"} <= {*exposed.split(", ")}, path
 
@@ -83,7 +83,7 @@ def test_a_preflight_tells_what_an_allow_listed_origin_may_send(app):
         for what in ("Methods", "Headers")
     )
     assert {"GET", "POST", "PATCH", "DELETE"} <= {*methods}
-    assert {"Authorization", "Content-Type"} <= {*headers}
+    assert {"Authorization", "Content-Type", "X-CSRF-Token", "X-Device-Token"} <= {*headers}
     assert "*" not in "".join(granted(answer).values())
 
 

@@ -13,6 +13,7 @@ OPERATIONS = [
     "POST /auth/email/verify",
     "POST /auth/invitation",
     "POST /auth/login",
+    "GET /auth/csrf",
     "POST /auth/refresh",
     "POST /auth/logout",
     "GET /auth/me",

@@ -37,6 +37,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "Profile": {"name": "Ann"},
 }
 """Examples for schemas whose fields are all optional, so that they suggest none."""
+OF_COOKIES = ("/auth/csrf", "/auth/refresh")
+"""What looks at cookies only where no bearer token is sent."""
 KEEP_TOKENS = """\
 if (pm.response.code === 200) {
   const answer = pm.response.json();
@@ -93,7 +95,8 @@ def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
 def _item(path: str, method: str, operation: Json, schemas: Json) -> Json:
     request: Json = {"method": method, "url": _url(path, operation["parameters"])}
     request["description"] = operation.get("description", "")
-    if "`token_missing`" not in operation["responses"].get("401", {}).get("description", ""):
+    wants_token = "`token_missing`" in operation["responses"].get("401", {}).get("description", "")
+    if path in OF_COOKIES or not wants_token:
         request["auth"] = {"type": "noauth"}
     if "requestBody" in operation:
         request |= _body(_schema_name(operation["requestBody"]), schemas)

@@ -6,15 +6,15 @@ from marshmallow import Schema
 
 from gatehouse.accounts import service as accounts
 from gatehouse.foundation.database import release
-from gatehouse.foundation.fields import Form, Text
+from gatehouse.foundation.fields import Text
 from gatehouse.foundation.visitor import Visitor
-from gatehouse.login.method import Proof
+from gatehouse.login.method import LoginForm, Proof
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
 
 
-class PasswordLogin(Form):
+class PasswordLogin(LoginForm):
     """An identifier (e-mail address, username or phone number) and a password."""
 
     identifier = Text(254, required=True, metadata={"example": "ann@example.com"})

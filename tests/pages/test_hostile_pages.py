@@ -1,0 +1,214 @@
+"""Pages of other origins against a signed-in browser, in a real one: nothing changes."""
+
+import json
+
+import pytest
+
+from tests.client import PASSWORD, User
+from tests.pages.sites import anything, site
+from tests.rows import audited
+from tests.surface.conftest import contents
+
+ADA, EVE = "ada@example.com", "eve@example.com"
+FETCH = """([url, init]) => fetch(url, init).then(
+    answer => answer.type === "opaque" ? "opaque" : answer.text(), () => "blocked")"""
+FORM = """([url, kind, fields]) => {
+    const frame = document.createElement("iframe");
+    frame.name = "target" + Math.random();
+    document.body.append(frame);
+    const form = document.body.appendChild(document.createElement("form"));
+    Object.assign(form, {action: url, method: "post", enctype: kind, target: frame.name});
+    for (const [name, value] of Object.entries(fields)) {
+        Object.assign(form.appendChild(document.createElement("input")), {name, value});
+    }
+    form.submit();
+}"""
+SANDBOX = """script => new Promise(done => {
+    window.onmessage = ({data}) => done(data);
+    const frame = document.createElement("iframe");
+    frame.sandbox = "allow-scripts allow-forms";
+    frame.srcdoc = "<script>" + script + "</" + "script>";
+    document.body.append(frame);
+})"""
+NULL = """(async () => {
+    for (const path of %s) {
+        await fetch(path, {method: "POST", mode: "no-cors", credentials: "include"})
+            .catch(() => 0);
+    }
+    parent.postMessage(origin, "*");
+})()"""
+SIGN_IN = """([form, method]) => fetch("/auth/login", {
+    method, headers: {"Content-Type": "application/json"}, body: JSON.stringify(form)
+}).then(answer => answer.status)"""
+KINDS = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"]
+CHANGE = {"current_password": PASSWORD, "password": "another unlikely phrase 43"}
+WRITES = {
+    "/auth/logout": {},
+    "/auth/refresh": {},
+    "/auth/password/change": CHANGE,
+    "/auth/login": {"identifier": EVE, "password": PASSWORD, "transport": "cookie"},
+}
+
+
+@pytest.fixture
+def victim(live, browser):
+    """Lend the window of Ada, who is signed in; Eve has an account, too."""
+    for email in (ADA, EVE):
+        live.client.sign_up(User(email))
+    context = browser.new_context()
+    context.set_default_timeout(10_000)  # milliseconds
+    page = context.new_page()
+    page.goto(f"{live.url}/errors")
+    form = {"identifier": ADA, "password": PASSWORD, "transport": "cookie"}
+    assert page.evaluate(SIGN_IN, [form, "POST"]) == 200
+    yield page
+    context.close()
+
+
+@pytest.fixture(params=["localhost", "127.0.0.1"], ids=["same-site", "cross-site"])
+def hostile(request, victim):
+    """Lend a window of Ada's browser in which she opens a hostile page."""
+    with site(anything) as port:
+        page = victim.context.new_page()
+        page.goto(f"http://{request.param}:{port}/")
+        yield page
+
+
+def state(app, victim):
+    """Return everything that an attack could change: rows, cookies, and what Ada sees."""
+    stored = {k: v for k, v in contents(app).items() if k != "audit_events"}
+    cookies = sorted((c["name"], c["path"], c["value"]) for c in victim.context.cookies())
+    return stored, cookies, look(victim, "/auth/me"), look(victim, "/auth/sessions")
+
+
+def look(victim, path):
+    found = json.loads(victim.evaluate(FETCH, [path, {}]))
+    return found.get("email") or [item["id"] for item in found["items"]]
+
+
+def is_same_site(hostile):
+    return "//localhost:" in hostile.url
+
+
+def was_attacked(app, live, hostile, with_cookies=True):
+    """Tell whether the attack arrived: with cookies from the same site, without from another."""
+    by_cookie = audited(app, "session.csrf_failed")
+    if is_same_site(hostile) and with_cookies:
+        return bool(by_cookie)
+    origin = hostile.evaluate("origin")
+    return not by_cookie and f'"origin": "{origin}"' in live.log.read_text()
+
+
+def stolen_token(hostile):
+    """Return the CSRF token, which a page on another port of the same host can read."""
+    token = hostile.evaluate("document.cookie.match(/__Host-csrf=([0-9a-f]+)/)?.[1]")
+    assert bool(token) == is_same_site(hostile)
+    return token or "guessed"
+
+
+@pytest.mark.requirement("SE-10")
+def test_forms_change_nothing(app, live, victim, hostile):
+    before = state(app, victim)
+
+    for path, body in WRITES.items():
+        for kind in KINDS:
+            text = json.dumps({**body, "a": ""})
+            fields = {text[:-2]: text[-2:]} if kind == "text/plain" else body
+            with hostile.expect_response(live.url + path):
+                hostile.evaluate(FORM, [live.url + path, kind, fields])
+
+    assert state(app, victim) == before
+    assert was_attacked(app, live, hostile)
+
+
+@pytest.mark.requirement("SE-10", "AP-06")
+@pytest.mark.parametrize("credentials", ["include", "omit"])
+@pytest.mark.parametrize("mode", ["cors", "no-cors"])
+def test_fetch_changes_and_reads_nothing(app, live, victim, hostile, mode, credentials):
+    before = state(app, victim)
+    options = {"mode": mode, "credentials": credentials}
+    token = stolen_token(hostile)
+
+    results = []
+    for path, body in WRITES.items():
+        write = {"method": "POST", "body": json.dumps(body), **options}
+        rich = {"Content-Type": "application/json", "X-CSRF-Token": token}
+        results += [
+            hostile.evaluate(FETCH, [live.url + path, {**write, "headers": headers}])
+            for headers in ({}, {"Content-Type": "text/plain"}, rich, {"Authorization": "Basic x"})
+        ]
+        results.append(hostile.evaluate(FETCH, [live.url + path, {**write, "body": None}]))
+    for method, path in [("PATCH", "/auth/me"), ("DELETE", "/dev/mailbox"), ("PUT", "/auth/me")]:
+        write = {"method": method, "body": '{"name": "Mallory"}', **options}
+        results.append(hostile.evaluate(FETCH, [live.url + path, write]))
+    for path in ("/auth/me", "/auth/csrf", "/auth/sessions", "/openapi.json"):
+        results.append(hostile.evaluate(FETCH, [live.url + path, options]))
+
+    assert set(results) <= {"blocked", "opaque"}
+    assert mode == "cors" or was_attacked(app, live, hostile, with_cookies=credentials == "include")
+    assert state(app, victim) == before
+
+
+@pytest.mark.requirement("SE-10")
+def test_a_sandboxed_frame_without_an_origin_changes_nothing(app, live, victim, hostile):
+    before = state(app, victim)
+
+    paths = json.dumps([live.url + path for path in WRITES])
+    origin = hostile.evaluate(SANDBOX, NULL % paths)
+
+    assert origin == "null"
+    assert '"origin": "null"' in live.log.read_text()
+    assert state(app, victim) == before
+
+
+@pytest.mark.requirement("AP-07")
+def test_nothing_of_ours_can_be_embedded(live, victim, hostile):
+    embed = """([tag, url]) => new Promise(done => {
+        const element = document.createElement(tag);
+        element.onload = () => done("loaded");
+        element.onerror = () => done("blocked");
+        element.src = url;
+        document.body.append(element);
+    })"""
+
+    for tag in ("script", "img"):
+        for path in ("/auth/me", "/auth/csrf", "/openapi.json", "/assets/docs.js"):
+            assert hostile.evaluate(embed, [tag, live.url + path]) == "blocked", (tag, path)
+
+
+@pytest.mark.requirement("AP-11")
+def test_tossed_cookies_are_never_taken_for_ours(app, live, victim, hostile, browser):
+    eves = browser.new_context()
+    own = eves.new_page()
+    own.goto(f"{live.url}/errors")
+    form = {"identifier": EVE, "password": PASSWORD, "transport": "cookie"}
+    assert own.evaluate(SIGN_IN, [form, "POST"]) == 200
+    tokens = {cookie["name"]: cookie["value"] for cookie in eves.cookies()}
+    eves.close()
+    before = state(app, victim)
+    refresh, access = tokens["__Secure-refresh"], tokens["__Host-access"]
+
+    for text in (
+        f"__Secure-refresh={refresh}; Path=/auth/refresh; Secure",
+        f"__Secure-refresh={refresh}; Path=/auth; Secure",
+        f"__Host-access={access}; Path=/; Secure",
+        f"__Host-access={access}; Path=/auth; Secure",
+        f"__host-access={access}; Path=/auth; Secure",
+        f"=__Host-access={access}; Path=/auth; Secure",
+    ):
+        hostile.evaluate("text => { document.cookie = text }", text)
+    headers = {"X-CSRF-Token": before_token(victim)}
+    answer = victim.evaluate(FETCH, ["/auth/refresh", {"method": "POST", "headers": headers}])
+
+    expected = "malformed_request" if is_same_site(hostile) else None
+    assert json.loads(answer).get("code") == expected
+    assert look(victim, "/auth/me") == ADA
+    if is_same_site(hostile):
+        assert state(app, victim)[0] == before[0]
+        options = {"method": "POST", "headers": headers}
+        assert victim.evaluate(FETCH, ["/auth/logout", options]) == ""
+        assert len(audited(app, "session.ended")) == 1
+
+
+def before_token(victim):
+    return json.loads(victim.evaluate(FETCH, ["/auth/csrf", {}]))["csrf_token"]
