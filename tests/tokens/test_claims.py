@@ -190,6 +190,7 @@ def test_an_access_token_tells_who_when_how_and_for_whom(client, make_user):
         "acr": "aal1",
         "roles": ["user"],
         "scope": "",
+        "status": {"status_list": {"idx": 1, "uri": f"{OURS}/tokens/status/0"}},
         "type": "access",
         "fresh": False,
     }
