@@ -67,9 +67,27 @@ def published(number: int) -> StatusList:
     with tokens.making_lists:
         kept = tokens.lists.get(number)
         if kept is None or not _is_current(kept, tokens, key):
-            kept = _make(number, tokens, key)
+            kept = make(number, _uri(number), tokens, key)
             _keep(number, kept, tokens.lists)
     return kept
+
+
+def make(number: int, uri: str, tokens: TokenState, key: Key) -> StatusList:
+    """Return a list that says what a worker knows now (section 5.1)."""
+    edition, made_at = tokens.edition, clock.monotonic()  # first: what ends meanwhile is newer
+    first = number * PLACES
+    places = [place - first for place in list(tokens.places) if place // PLACES == number]
+    now = clock.seconds()
+    claims = {
+        "sub": uri,
+        "iat": now,
+        "exp": now + LIFETIME,
+        "ttl": TTL,
+        "status_list": {"bits": 1, "lst": compressed(places)},
+    }
+    headers = {"typ": "statuslist+jwt", "kid": key.kid}
+    token = jwt.encode(claims, key.private, algorithm=key.algorithm, headers=headers)
+    return StatusList(token, crypto.digest(token), key.kid, edition, made_at)
 
 
 def compressed(places: Iterable[int]) -> str:
@@ -91,23 +109,6 @@ def _is_current(kept: StatusList, tokens: TokenState, key: Key) -> bool:
     age = clock.monotonic() - kept.made_at
     unchanged = kept.edition is tokens.edition or age < PAUSE
     return kept.kid == key.kid and unchanged and age < LIFETIME / 2
-
-
-def _make(number: int, tokens: TokenState, key: Key) -> StatusList:
-    edition, made_at = tokens.edition, clock.monotonic()  # first: what ends meanwhile is newer
-    first = number * PLACES
-    places = [place - first for place in list(tokens.places) if place // PLACES == number]
-    now = clock.seconds()
-    claims = {
-        "sub": _uri(number),  # section 5.1
-        "iat": now,
-        "exp": now + LIFETIME,
-        "ttl": TTL,
-        "status_list": {"bits": 1, "lst": compressed(places)},
-    }
-    headers = {"typ": "statuslist+jwt", "kid": key.kid}
-    token = jwt.encode(claims, key.private, algorithm=key.algorithm, headers=headers)
-    return StatusList(token, crypto.digest(token), key.kid, edition, made_at)
 
 
 def _keep(number: int, made: StatusList, lists: dict[int, StatusList]) -> None:
