@@ -15,13 +15,13 @@ Answer = Callable[[str], Iterable[bytes]]
 class Loopback:
     """Takes one request on each connection, in a thread of its own."""
 
-    def __init__(self, answer: Answer, host: str, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, answer: Answer, host: str, port: int, tls: ssl.SSLContext | None) -> None:
         self.connections = 0
         self.requests: list[str] = []
         self._answer, self._tls = answer, tls
         self._stopped = threading.Event()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family)
+        self._listener = socket.create_server((host, port), family=family)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -30,11 +30,6 @@ class Loopback:
         self._stopped.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-
-    def wait(self, seconds: float) -> None:
-        """Let an answer take its time, but not longer than the test."""
-        if self._stopped.wait(seconds):
-            raise BrokenPipeError
 
     def _accept(self) -> None:
         with suppress(OSError):  # it was stopped
@@ -58,12 +53,14 @@ class Loopback:
 
 @contextmanager
 def serving(
-    answer: Answer, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    answer: Answer, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> Iterator[Loopback]:
     """Lend a server."""
-    server = Loopback(answer, host, tls)
-    yield server
-    server.stop()
+    server = Loopback(answer, host, port, tls)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def http(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
