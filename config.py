@@ -17,7 +17,10 @@ from flask import Flask, current_app
 
 from gatehouse.options.keyrings import MAKE_ONE, KeyRing, development_ring, key_ring
 from gatehouse.options.readers import (
+    Destination,
+    certificates,
     database_url,
+    destinations,
     number,
     one_of,
     origin,
@@ -31,6 +34,7 @@ from gatehouse.options.readers import (
 PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "PORT")
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
+LISTS = (origins, destinations)
 LOCAL = ("127.0.0.1", "::1")
 
 
@@ -97,6 +101,10 @@ class Settings:
     """For so long after its use, a refresh token yields the session's current one once more."""
     rate_limits: bool = option(switch, "on")
     """`off` silences the limits of the routes, for measurements; never those of guessing codes."""
+    outbound_allowed: tuple[Destination, ...] = option(destinations)
+    """Where the service may call though it is not public, or a host is not reached by https."""
+    outbound_ca: str = option(certificates)
+    """Authorities to trust besides the public ones when the service calls another by https."""
     metrics_token: str = option(text)
     """The bearer token of `/metrics`. Without one, production hides it and development opens it."""
     unsafe_allow_unverified_email: bool = option(switch, "false")
@@ -162,7 +170,7 @@ class _Reader:
         if read is key_ring and not value and len(self.problems) == known:
             self.problems.append(f"{variable} is missing; {MAKE_ONE}")
         try:
-            return read(value) if value else ((), "")[read is not origins]
+            return read(value) if value else ((), "")[read not in LISTS]
         except ValueError as problem:
             self.problems.append(f"{variable} {problem}.")
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import report
+from bench import report, status_list
 from bench.comparisons import Bench, Result, run
 from bench.people import People
 from bench.stage import staged
@@ -17,6 +17,11 @@ from bench.stage import staged
 def main() -> int:
     """Measure, report; return 1 when a ratio is below its bar."""
     chosen = _arguments()
+    if status_list.NAME in chosen.only or not chosen.only:
+        sizes = status_list.measure(chosen.rounds)
+        print(f"Status list of a million sessions:\n{status_list.table(sizes)}\n", flush=True)
+    if chosen.only == [status_list.NAME]:
+        return 0
     with tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder:
         results, about = _measure(chosen, Path(folder))
     print(f"\n{report.table(results)}\n\n{report.sentence(about)}")
@@ -28,7 +33,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("only", nargs="*", help="names of comparisons; without any, all of them")
+    parser.add_argument(
+        "only", nargs="*", help="names of comparisons, or status-list; without any, all of them"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="of each comparison (3)")
     parser.add_argument("--seconds", type=int, default=5, help="of each round (5)")
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md, .svg")

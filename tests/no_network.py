@@ -7,6 +7,7 @@ browsers that tests start are other processes, and are told to stay at home by t
 from __future__ import annotations
 
 import ipaddress
+import socket
 import sys
 from typing import Any
 
@@ -43,4 +44,8 @@ def _numeric(host: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
     try:
         return ipaddress.ip_address(str(host))
     except ValueError:
+        pass
+    try:  # as the system's resolver reads it: 2130706433 and 0x7f.1 are 127.0.0.1
+        return ipaddress.ip_address(socket.inet_aton(str(host)))
+    except (OSError, UnicodeError):
         return None

@@ -127,6 +127,18 @@ def test_only_app_opens_a_rooms_door():
     assert set(openers) == {"app"}
 
 
+def test_only_one_file_calls_other_servers():
+    clients = ("requests", "urllib3", "urllib.request", "http.client", "httpx", "aiohttp")
+    callers = {
+        module_name(path)
+        for path in FILES
+        for _, other in imports(path)
+        if other.startswith(clients)
+    }
+
+    assert callers == {"gatehouse.foundation.http"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_every_room_says_what_lives_in_it(path):
     if path.name != "__init__.py":

@@ -98,6 +98,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         decorate: Decorator = super().response(status, schema, **options)
         return decorate
 
+    def doc(self, **about: Any) -> Decorator:
+        """Document what the other declarations do not say."""
+        decorate: Decorator = super().doc(**about)
+        return decorate
+
     def refuses(self, *kinds: type[Refusal]) -> Decorator:
         """Document the refusals of a route."""
         return lambda route: _refusing(route, kinds)

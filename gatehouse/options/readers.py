@@ -3,12 +3,19 @@
 The docstring of a reader is its type in `docs/settings.md`.
 """
 
+import re
+import ssl
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
+
+HOST = re.compile(r"[a-z0-9._:-]+")
+Destination = IPv4Network | IPv6Network | tuple[str, int | None]
+"""A network, or the name of a host with its port or with any."""
 
 
 def text(value: str) -> str:
@@ -72,6 +79,39 @@ def origin(value: str) -> str:
 def origins(value: str) -> tuple[str, ...]:
     """origins, separated by commas"""
     return tuple(origin(item.strip()) for item in value.split(",") if item.strip())
+
+
+def destinations(value: str) -> tuple[Destination, ...]:
+    """host names, `host:port`, or networks such as `10.0.0.0/8`, separated by commas"""
+    return tuple(_destination(item.strip().lower()) for item in value.split(",") if item.strip())
+
+
+def _destination(item: str) -> Destination:
+    try:
+        network = ip_network(item)
+    except ValueError:
+        return _host_and_port(item)
+    if network.prefixlen == 0:
+        raise ValueError("must not allow all addresses")
+    return network
+
+
+def _host_and_port(item: str) -> tuple[str, int | None]:
+    parts = _split(f"//{item}")
+    host = (parts.hostname or "").rstrip(".")
+    whole = parts.netloc == item and "@" not in item and not item.endswith(":")
+    if not whole or not HOST.fullmatch(host):
+        raise ValueError("must be host names, host:port, or networks such as 10.0.0.0/8")
+    return host, parts.port
+
+
+def certificates(value: str) -> str:
+    """certificates in PEM"""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=value)
+    except (ssl.SSLError, TypeError):
+        raise ValueError("must be certificates in PEM") from None
+    return value
 
 
 def database_url(value: str) -> str:

@@ -18,9 +18,9 @@ from gatehouse.foundation.database import db, take_turns, writing
 from gatehouse.foundation.errors import NotFound
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
-from gatehouse.tokens import revocation
+from gatehouse.tokens import revocation, status
 from gatehouse.tokens import service as tokens
-from models import RefreshToken, Session, User
+from models import RefreshToken, Session, StatusEntry, User
 
 USED_KEPT = timedelta(minutes=5)
 """Longer than any grace; a used token without a row is as used as one with it."""
@@ -53,7 +53,8 @@ def open_session(user: User, amr: Sequence[str], visitor: Visitor) -> Tokens:
     session.expires_at = now + settings.session_lifetime
     session.address, session.user_agent = visitor.address, visitor.user_agent
     db.session.add(session)
-    return _answer(session, _issue(session, now), user)
+    current = _issue(session, now)
+    return _answer(session, current, user, status.enter(session.id))
 
 
 def refresh(encoded: str, visitor: Visitor) -> Tokens:
@@ -69,13 +70,13 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
     token = tokens.verify_refresh(encoded)
     now = clock.now()
     with writing():
-        session, user = _locked(token)
+        session, user, position = _locked(token)
         if user.disabled_at or not _alive(session, now):
             raise SessionEnded(session_id=session.id)
         current = _successor(session, UUID(token.jti), now, visitor)
         session.last_seen_at, session.address = now, visitor.address
         session.user_agent = visitor.user_agent
-    return _answer(session, current, user)
+    return _answer(session, current, user, position)
 
 
 def require_live(session_id: UUID) -> None:
@@ -149,18 +150,19 @@ def _alive(session: Session, now: datetime) -> bool:
     return session.ended_at is None and now < session.idle_at and now < session.expires_at
 
 
-def _locked(token: tokens.RefreshToken) -> tuple[Session, User]:
-    """Read a session and its person, and lock the session's row.
+def _locked(token: tokens.RefreshToken) -> tuple[Session, User, int | None]:
+    """Read a session, its person and its place in the status lists; lock the session's row.
 
     Raises:
         SessionEnded: the session, or the account, is gone.
     """
-    rows = select(Session, User).join(User)
+    rows = select(Session, User, StatusEntry.position).join(User)
+    rows = rows.outerjoin(StatusEntry, StatusEntry.session_id == Session.id)
     mine = rows.where(Session.id == UUID(token.sid), Session.user_id == UUID(token.sub))
     found = db.session.execute(mine.with_for_update(of=Session)).one_or_none()
     if found is None:
         raise SessionEnded
-    return found[0], found[1]
+    return found[0], found[1], found[2]
 
 
 def _successor(session: Session, jti: UUID, now: datetime, visitor: Visitor) -> RefreshToken:
@@ -208,7 +210,7 @@ def _issue(session: Session, now: datetime) -> RefreshToken:
     return token
 
 
-def _answer(session: Session, current: RefreshToken, user: User) -> Tokens:
+def _answer(session: Session, current: RefreshToken, user: User, position: int | None) -> Tokens:
     """Sign the tokens; the access token never outlives its session."""
     person, now = accounts.profile_of(user.id), clock.now()
     expires_at = min(now + config.settings().access_token_lifetime, session.expires_at)
@@ -220,6 +222,7 @@ def _answer(session: Session, current: RefreshToken, user: User) -> Tokens:
         "acr": session.acr,
         "roles": person["roles"],
         "scope": "",
+        **status.claim(position),
     }
     refresh_token = tokens.RefreshToken(person["id"], claims["sid"], str(current.id))
     return Tokens(

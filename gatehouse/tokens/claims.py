@@ -11,10 +11,13 @@ Check = Callable[[Any], object]
 WORD = r"[\x21\x23-\x5b\x5d-\x7e]+"  # scope-token of RFC 6749 section 3.3; safe in a header
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # RFC 9562 section 4, lower case
 WORDS = re.compile(f"(?:{WORD}(?: {WORD})*)?")
+PLACES = 2**20  # in each status list: 128 KiB of bits before they are compressed
+LIST_NUMBER = re.compile("0|[1-9][0-9]{0,12}")  # 2**63 places, in one spelling only
+LIST_URI = re.compile(f"https?://{WORD}/tokens/status/(?:{LIST_NUMBER.pattern})")
 
 
 def require(claims: Mapping[str, Any], shapes: Mapping[str, Check]) -> None:
-    """Return if all these claims are there and look as they must.
+    """Return if all these claims are there, and they and the optional ones look as they must.
 
     Raises:
         ValueError: one does not.
@@ -22,8 +25,9 @@ def require(claims: Mapping[str, Any], shapes: Mapping[str, Check]) -> None:
     for name, check in shapes.items():
         if name not in claims or not check(claims[name]):
             raise ValueError(f"the claim {name} is missing or malformed")
-    if not _is_time(claims.get("nbf", 0)):  # not one of ours, but it would be understood
-        raise ValueError("the claim nbf is malformed")
+    for name, check in OPTIONAL.items():
+        if name in claims and not check(claims[name]):
+            raise ValueError(f"the claim {name} is malformed")
 
 
 def _is_id(value: Any) -> bool:
@@ -44,6 +48,22 @@ def _is_list_of_words(value: Any) -> bool:
     )
 
 
+def _is_status(value: Any) -> bool:
+    """Tell whether this leads to a place in a status list of ours, and says nothing else."""
+    if not isinstance(value, dict) or value.keys() != {"status_list"}:
+        return False
+    place = value["status_list"]
+    if not isinstance(place, dict) or place.keys() != {"idx", "uri"}:
+        return False
+    idx, uri = place["idx"], place["uri"]
+    is_list = isinstance(uri, str) and LIST_URI.fullmatch(uri) is not None
+    return is_list and type(idx) is int and 0 <= idx < PLACES
+
+
+OPTIONAL: Mapping[str, Check] = {
+    "nbf": _is_time,  # not one of ours, but it would be understood
+    "status": _is_status,  # tokens of sessions that are older than the lists have none
+}
 REFRESH: Mapping[str, Check] = {
     "iss": _is_words,
     "sub": _is_id,

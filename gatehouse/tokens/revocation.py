@@ -6,6 +6,7 @@ back to the newest row seen less an overlap.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, event, select
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from gatehouse.foundation import clock
 from gatehouse.foundation.database import db
 from gatehouse.tokens.state import TokenState, state
-from models import Revocation
+from models import Revocation, StatusEntry
 
 OVERLAP = timedelta(seconds=30)
 LONGEST_TOKEN = timedelta(seconds=900 + 60)
@@ -25,18 +26,23 @@ def revoke(session_id: UUID) -> None:
     """Kill the access tokens of a session, in the current transaction."""
     now = clock.now()
     row = Revocation(session_id=session_id, revoked_at=now, forget_at=now + LONGEST_TOKEN)
+    place = select(StatusEntry.position).where(StatusEntry.session_id == session_id)
+    row.position = db.session.scalar(place)
     db.session.merge(row)
-    db.session.info.setdefault("revoked", []).append((str(session_id), row.forget_at))
+    ended = (str(session_id), row.position, row.forget_at)
+    db.session.info.setdefault("revoked", []).append(ended)
 
 
 def read_new(session: Session, tokens: TokenState) -> None:
     """Take up the rows that are newer than the newest seen less the overlap."""
-    rows = select(Revocation.session_id, Revocation.revoked_at, Revocation.forget_at)
+    rows = select(
+        Revocation.session_id, Revocation.position, Revocation.revoked_at, Revocation.forget_at
+    )
     if tokens.newest_revocation:
         newest = min(tokens.newest_revocation, clock.now())  # a row from a clock that is fast
         rows = rows.where(Revocation.revoked_at > newest - OVERLAP)
-    for session_id, revoked_at, forget_at in session.execute(rows):
-        tokens.revoked[str(session_id)] = forget_at
+    for session_id, position, revoked_at, forget_at in session.execute(rows):
+        tokens.end(str(session_id), position, forget_at)
         tokens.newest_revocation = max(tokens.newest_revocation or revoked_at, revoked_at)
     _forget(tokens, clock.now())
 
@@ -47,15 +53,18 @@ def purge() -> None:
 
 
 def _forget(tokens: TokenState, now: datetime) -> None:
-    for session_id, forget_at in tokens.revoked.copy().items():  # requests add to it meanwhile
-        if forget_at < now:
-            tokens.revoked.pop(session_id, None)
+    """Forget ended sessions and their places; a list that has such a bit still tells no lie."""
+    memories: tuple[dict[Any, datetime], ...] = (tokens.revoked, tokens.places)
+    for memory in memories:
+        for one, forget_at in memory.copy().items():  # requests add to it meanwhile
+            if forget_at < now:
+                memory.pop(one, None)
 
 
 @event.listens_for(Session, "after_commit")
 def _revoke_here(session: Session) -> None:
-    for session_id, forget_at in session.info.pop("revoked", ()):
-        state().revoked[session_id] = forget_at
+    for ended in session.info.pop("revoked", ()):
+        state().end(*ended)
 
 
 @event.listens_for(Session, "after_rollback")

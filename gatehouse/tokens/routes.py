@@ -1,13 +1,25 @@
-"""The door of the room: the public keys, for everyone who verifies tokens."""
+"""The door of the room: public keys and revocations, for everyone who verifies tokens."""
 
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 from marshmallow import Schema, fields
 
 from gatehouse.foundation.api import Blueprint
-from gatehouse.tokens import watch
+from gatehouse.foundation.errors import NotFound
+from gatehouse.tokens import status, watch
+from gatehouse.tokens.claims import LIST_NUMBER
 from gatehouse.tokens.keys import PUBLISHED_AHEAD
 
 tokens = Blueprint("tokens", __name__, description="For everyone who verifies tokens")
+SIGNED = {
+    "description": "The signed list.",
+    "content": {status.MEDIA_TYPE: {"schema": {"type": "string"}}},
+}
+NOT_MODIFIED = {"description": "The list is the one that `If-None-Match` names."}
+NUMBER = {"type": "string", "pattern": f"^(?:{LIST_NUMBER.pattern})$"}
+DOCUMENT = {
+    "parameters": [{"in": "path", "name": "number", "required": True, "schema": NUMBER}],
+    "responses": {"200": SIGNED, "304": NOT_MODIFIED},
+}
 
 
 class KeySet(Schema):
@@ -23,4 +35,23 @@ def jwks() -> Response:
     ring = watch.up_to_date().keys()
     answer = jsonify(keys=[key.jwk for key in ring.keys.values()])
     answer.headers["Cache-Control"] = f"public, max-age={PUBLISHED_AHEAD}"
+    return answer
+
+
+@tokens.get("/tokens/status/<number>")
+@tokens.response(200)
+@tokens.doc(**DOCUMENT)
+@tokens.refuses(NotFound)
+def status_list(number: str) -> Response:
+    """Answer which sessions have ended, as a Token Status List in the form of a JWT.
+
+    The `status` claim of an access token names its list, and its bit there.
+    """
+    if not LIST_NUMBER.fullmatch(number):
+        raise NotFound
+    found = status.published(int(number))
+    answer = Response(found.token, content_type=status.MEDIA_TYPE)
+    answer.headers["Cache-Control"] = f"public, max-age={status.TTL}"
+    answer.set_etag(found.etag)
+    answer.make_conditional(request)  # RFC 9110 section 13.1.2
     return answer

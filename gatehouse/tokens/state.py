@@ -1,5 +1,6 @@
 """What a worker knows about tokens without asking anyone: keys, revocations, verified tokens."""
 
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,13 @@ class TokenState:
 
     ring: Ring | None = None
     revoked: dict[str, datetime] = field(default_factory=dict)
+    places: dict[int, datetime] = field(default_factory=dict)
+    """Of the ended sessions, in the status lists."""
+    edition: object = field(default_factory=object)
+    """Another one whenever a place was added: the lists that were made before are old."""
+    lists: dict[int, Any] = field(default_factory=dict)
+    """The status lists that were made last, by number."""
+    making_lists: threading.Lock = field(default_factory=threading.Lock)
     newest_revocation: datetime | None = None
     verified: dict[bytes, Any] = field(default_factory=dict)
     read_at: float | None = None
@@ -41,6 +49,13 @@ class TokenState:
         if self.ring is None or self.age > STALE:
             raise ServiceUnavailable("Whether a session still lives cannot be told right now.")
         return self.ring
+
+    def end(self, session_id: str, position: int | None, forget_at: datetime) -> None:
+        """Take up that a session has ended, and its place in the status lists."""
+        self.revoked[session_id] = forget_at
+        if position is not None and position not in self.places:
+            self.places[position] = forget_at
+            self.edition = object()  # after the place, so that no list of it lacks that
 
 
 def remember(verified: dict[bytes, Any], fingerprint: bytes, token: Any) -> None:

@@ -1,8 +1,10 @@
 """An unsafe start is refused: one sentence for each mistake, and all of them at once."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
+import trustme
 
 from tests.config.conftest import complaints, read
 
@@ -112,6 +114,18 @@ def test_names_that_are_not_ours_are_nobodys_business():
         ("GATEHOUSE_ALLOWED_ORIGINS", "*"),
         ("GATEHOUSE_ALLOWED_ORIGINS", "null"),
         ("GATEHOUSE_ALLOWED_ORIGINS", "https://app.example.com, app.example.com"),
+        ("GATEHOUSE_OUTBOUND_ALLOWED", "https://sms.internal"),
+        ("GATEHOUSE_OUTBOUND_ALLOWED", "*.internal"),
+        ("GATEHOUSE_OUTBOUND_ALLOWED", "sms.internal:"),
+        ("GATEHOUSE_OUTBOUND_ALLOWED", "sms.internal:port"),
+        ("GATEHOUSE_OUTBOUND_ALLOWED", "somebody@sms.internal"),
+        ("GATEHOUSE_OUTBOUND_ALLOWED", "sms.internal/path"),
+        ("GATEHOUSE_OUTBOUND_ALLOWED", "10.0.0.1/8"),
+        ("GATEHOUSE_OUTBOUND_ALLOWED", "10.0.0.0/33"),
+        ("GATEHOUSE_OUTBOUND_ALLOWED", "sms.internal, 0.0.0.0/0"),
+        ("GATEHOUSE_OUTBOUND_ALLOWED", "::/0"),
+        ("GATEHOUSE_OUTBOUND_CA", "x"),
+        ("GATEHOUSE_OUTBOUND_CA", "\u00e9"),
         ("DATABASE_URL", "mysql://u:p@db/gatehouse"),
         ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "sqlite:///"),
@@ -134,6 +148,34 @@ def test_platforms_may_call_postgresql_what_they_like(scheme):
     assert settings.database_url == (
         "postgresql+psycopg://u:p%40ss@db:5433/gatehouse?sslmode=require"
     )
+
+
+def test_nothing_that_is_not_public_is_called_unless_somebody_says_so():
+    settings = read()
+
+    assert settings.outbound_allowed == ()
+    assert settings.outbound_ca == ""
+
+
+def test_who_may_be_called_is_a_list_of_hosts_and_networks():
+    allowed = " SMS.Internal, captcha.internal.:8080,10.0.0.0/8 , 192.0.2.7, fd00::/8,[::1]:8443,"
+
+    settings = read(GATEHOUSE_OUTBOUND_ALLOWED=allowed)
+
+    assert settings.outbound_allowed == (
+        ("sms.internal", None),
+        ("captcha.internal", 8080),
+        ip_network("10.0.0.0/8"),
+        ip_network("192.0.2.7/32"),
+        ip_network("fd00::/8"),
+        ("::1", 8443),
+    )
+
+
+def test_the_authorities_of_other_servers_are_certificates():
+    pem = trustme.CA().cert_pem.bytes().decode()
+
+    assert read(GATEHOUSE_OUTBOUND_CA=pem).outbound_ca == pem.strip()
 
 
 def test_values_are_read_as_their_types():

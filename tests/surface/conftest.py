@@ -127,7 +127,7 @@ def ask(
 def every_answer(app: Flask, bearer: str | None = None) -> Iterator[tuple[str, TestResponse]]:
     """Ask every route with every method; yield what was asked, and the answer."""
     sample = {"session_id": "01900000-0000-7000-8000-000000000000", "filename": "pages.css"}
-    sample["request_id"] = sample["session_id"]
+    sample |= {"request_id": sample["session_id"], "number": "0"}
     with app.test_request_context():
         rules = [rule for rule in app.url_map.iter_rules() if "broken" not in rule.rule]
         paths = {rule.build(sample, append_unknown=False)[1] for rule in rules}

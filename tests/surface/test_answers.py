@@ -12,6 +12,7 @@ from tests.client import PASSWORD
 from tests.surface.conftest import ask, contents, every_answer, verdict
 
 JSON_TYPES = ("application/json", "application/problem+json")
+SIGNED = "application/statuslist+jwt"
 PAGES = tuple(f"GET {path}" for path in ("/docs", "/errors", "/verify-email/", "/accept-invita"))
 TEXTS = re.compile(r"text/(html|plain|css|javascript)(; version=[\d.]+)?; charset=utf-8")
 INSIDE = re.compile(
@@ -147,7 +148,7 @@ def test_every_answer_is_labelled_and_cannot_be_sniffed(app, member, who):
         kind = answer.headers.get("Content-Type", "")
         assert answer.headers["X-Content-Type-Options"] == "nosniff", asked
         if answer.data:
-            assert kind in JSON_TYPES or TEXTS.fullmatch(kind), f"{asked}: {kind}"
+            assert kind in (*JSON_TYPES, SIGNED) or TEXTS.fullmatch(kind), f"{asked}: {kind}"
         if answer.data and answer.mimetype == "text/html":
             assert asked == "GET /" or asked.startswith(PAGES), asked
         if answer.data and kind in JSON_TYPES:
@@ -189,7 +190,7 @@ def test_only_public_answers_may_be_kept(app, member):
         if answer.headers["Cache-Control"] != "no-store"
     }
 
-    assert kept == {"/.well-known/jwks.json", "/assets/pages.css"}
+    assert kept == {"/.well-known/jwks.json", "/tokens/status/0", "/assets/pages.css"}
 
 
 def test_whoever_gets_tokens_gets_them_uncached(client, make_user):

@@ -27,6 +27,7 @@ PUBLIC = {
     "/health/ready": "says only whether requests can be served",
     "/metrics": "has a token of its own",
     "/openapi.json": "the document",
+    "/tokens/status/<number>": "revocations, for everyone who verifies tokens",
     "/verify-email/<uuid:request_id>": "a page; its secret is in the fragment",
 }
 """Every address that a stranger may ask, and why."""

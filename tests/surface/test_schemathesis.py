@@ -22,6 +22,7 @@ OPERATIONS = [
     "DELETE /auth/sessions/{session_id}",
     "POST /auth/password/change",
     "GET /.well-known/jwks.json",
+    "GET /tokens/status/{number}",
     "GET /gateway/verify",
     "GET /health/live",
     "GET /health/ready",

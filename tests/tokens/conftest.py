@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from gatehouse.foundation.database import db, writing
 from gatehouse.tokens import keys, watch
@@ -18,6 +19,7 @@ from models import SigningKey
 from tests.client import Client, User
 from tests.conftest import running
 from tests.tokens.forgery import DOORS, Attack, Forger, assert_refused, case
+from tests.tokens.lists import LIST
 
 
 @pytest.fixture
@@ -52,6 +54,17 @@ def memory(app: Flask) -> TokenState:
         watch.read()
     state.watched = True
     return state
+
+
+@pytest.fixture
+def fetch(client: Client, memory: TokenState) -> Callable[..., TestResponse]:
+    """Fetch a status list as it is after the pause in which a list stays the same."""
+
+    def fetch(path: str = LIST, **request: Any) -> TestResponse:
+        memory.lists.clear()
+        return client.get(path, **request)
+
+    return fetch
 
 
 @pytest.fixture

@@ -175,6 +175,7 @@ def test_an_access_token_tells_who_when_how_and_for_whom(client, make_user):
     sid, jti, issued = claims["sid"], claims["jti"], claims["iat"]
     assert before <= issued <= time.time()
     assert UUID(sid).version == UUID(jti).version == 7
+    assert before <= claims["auth_time"] <= issued
     assert header == {"typ": "at+jwt", "alg": "ES256", "kid": header["kid"]}
     assert claims == {
         "iss": OURS,
@@ -185,11 +186,12 @@ def test_an_access_token_tells_who_when_how_and_for_whom(client, make_user):
         "jti": jti,
         "iat": issued,
         "exp": issued + 600,
-        "auth_time": issued,
+        "auth_time": claims["auth_time"],
         "amr": ["pwd"],
         "acr": "aal1",
         "roles": ["user"],
         "scope": "",
+        "status": {"status_list": {"idx": 1, "uri": f"{OURS}/tokens/status/0"}},
         "type": "access",
         "fresh": False,
     }
