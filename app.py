@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
 from auth_routes import auth
+from gatehouse.accounts import identifiers
 from gatehouse.cli import docs, keys, passwords, serve, users
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import intake, limits, logs, metrics
@@ -80,7 +81,7 @@ def _set_up_http(app: Flask) -> None:
     outage.guard(app)
     app.after_request(metrics.count_answer)
     app.after_request(logs.log_answer)
-    limits.set_up(app)
+    limits.set_up(app, identifiers.destination)
 
 
 def _open_doors(app: Flask) -> None:

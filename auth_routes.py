@@ -60,7 +60,7 @@ def verify_email(form: dict[str, Any]) -> dict[str, str]:
 
 
 @auth.post("/invitation")
-@limited("verify")
+@limited("invitation")
 @auth.arguments(AcceptInvitation)
 @auth.response(204)
 @auth.refuses(InvitationFailed)
@@ -108,7 +108,7 @@ class Logout(Form):
 
 
 @auth.post("/logout")
-@limited("refresh")
+@limited("logout")
 @auth.arguments(Logout)
 @auth.response(204)
 @auth.refuses(TokenMissing, TokenInvalid, TokenExpired)
