@@ -73,12 +73,12 @@ def diagnose(honest: Report, spoofed: Report) -> Iterator[str]:
     found, trusted = len(honest.entries), honest.hops
     if found > trusted:
         yield (
-            f"{found} proxies write X-Forwarded-For, but GATEHOUSE_TRUSTED_HOPS is {trusted}:"
-            f" all visitors share the address {honest.address}. Set it to {found}."
+            f"Proxies wrote {found} entries of X-Forwarded-For, but GATEHOUSE_TRUSTED_HOPS is"
+            f" {trusted}: all visitors share the address {honest.address}. Set it to {found}."
         )
     if found < trusted:
         yield (
-            f"GATEHOUSE_TRUSTED_HOPS is {trusted}, but on this way {found} proxies write"
+            f"GATEHOUSE_TRUSTED_HOPS is {trusted}, but on this way proxies wrote {found} entries of"
             " X-Forwarded-For: visitors can choose their address. Let your proxy append to it, let"
             f" nobody come past it, or set GATEHOUSE_TRUSTED_HOPS to {found}."
         )

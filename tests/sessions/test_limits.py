@@ -101,6 +101,20 @@ def test_the_limits_can_be_chosen(client, tokens, wait):
     assert_refused(client.refresh(tokens), "session_ended")
 
 
+def test_an_access_token_lives_for_ten_minutes(tokens):
+    assert tokens["expires_in"] in (599, 600)
+
+
+@pytest.mark.settings(GATEHOUSE_ACCESS_TOKEN_LIFETIME="30")
+def test_the_life_of_an_access_token_can_be_chosen(client, tokens, wait):
+    assert tokens["expires_in"] in (29, 30)
+    assert client.as_(tokens).get("/auth/me").status_code == 200
+
+    wait(seconds=36)  # the leeway is 5 s
+
+    assert_refused(client.as_(tokens).get("/auth/me"), "token_expired")
+
+
 # In number
 
 
