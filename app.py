@@ -4,13 +4,13 @@ from typing import Any
 
 from flask import Flask
 from flask_migrate import Migrate
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
 from auth_routes import auth
-from gatehouse.cli import docs, keys, passwords, serve, users
+from gatehouse.accounts import identifiers
+from gatehouse.cli import docs, doctor, keys, passwords, serve, users
 from gatehouse.delivery import worker as delivery
-from gatehouse.foundation import intake, limits, logs, metrics
+from gatehouse.foundation import crowd, intake, limits, logs, metrics
 from gatehouse.foundation.api import SCHEMES, ProblemApi
 from gatehouse.foundation.bridge import Bridge
 from gatehouse.foundation.database import READER, db, engine_options
@@ -19,6 +19,7 @@ from gatehouse.foundation.json import StrictJSON
 from gatehouse.gateway.routes import document as describe_gateway
 from gatehouse.gateway.routes import gateway
 from gatehouse.operation import answers, housekeeping, outage
+from gatehouse.operation.doctor import doctor as check_up
 from gatehouse.operation.routes import operation
 from gatehouse.pages.errors import errors
 from gatehouse.pages.mailbox import mailbox
@@ -47,7 +48,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _set_up_http(app)
         extension.set_up(app)
         _open_doors(app)
-    for commands in (serve.serve, keys.keys, users.users, passwords.passwords, docs.docs):
+    own = (serve.serve, keys.keys, users.users, passwords.passwords, docs.docs, doctor.doctor)
+    for commands in own:
         app.cli.add_command(commands)
     return app
 
@@ -83,16 +85,14 @@ def _connect_database(app: Flask) -> None:
 
 
 def _set_up_http(app: Flask) -> None:
-    hops = config.settings().trusted_hops
-    if hops:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
     app.wsgi_app = Envelope(app.wsgi_app, config.settings())  # type: ignore[method-assign]
     intake.guard(app)
     outage.guard(app)
     csrf.guard(app)
+    crowd.watch(app)
     app.after_request(metrics.count_answer)
     app.after_request(logs.log_answer)
-    limits.set_up(app)
+    limits.set_up(app, identifiers.destination)
 
 
 def _open_doors(app: Flask) -> None:
@@ -111,7 +111,7 @@ def _open_doors(app: Flask) -> None:
         api.register_blueprint(documented)
     describe_gateway(api.spec)
     answers.register(app)  # after smorest, whose own answers it replaces
-    for plain in (gateway, pages, errors):
+    for plain in (gateway, check_up, pages, errors):
         app.register_blueprint(plain)
     if config.settings().development:
         app.register_blueprint(mailbox)

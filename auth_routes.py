@@ -63,7 +63,7 @@ def verify_email(form: dict[str, Any]) -> dict[str, str]:
 
 
 @auth.post("/invitation")
-@limited("verify")
+@limited("invitation")
 @auth.arguments(AcceptInvitation)
 @auth.response(204)
 @auth.refuses(InvitationFailed)
@@ -120,7 +120,7 @@ class Logout(Form):
 
 
 @auth.post("/logout")
-@limited("refresh")
+@limited("logout")
 @auth.arguments(Logout, required=False)
 @auth.response(204)
 @auth.refuses(TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)

@@ -15,6 +15,7 @@ from click import ClickException
 from environs import EnvError, FileAwareEnv
 from flask import Flask, current_app
 
+from gatehouse.options.checks import CHECKS
 from gatehouse.options.keyrings import MAKE_ONE, KeyRing, development_ring, key_ring
 from gatehouse.options.readers import (
     Destination,
@@ -35,7 +36,6 @@ PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "PORT")
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
 LISTS = (origins, destinations)
-LOCAL = ("127.0.0.1", "::1")
 
 
 class ConfigurationError(ClickException):
@@ -169,10 +169,13 @@ class _Reader:
         value = self._text(variable) or default or self._computed(name)
         if read is key_ring and not value and len(self.problems) == known:
             self.problems.append(f"{variable} is missing; {MAKE_ONE}")
+        if not value:
+            return () if read in LISTS else ""
         try:
-            return read(value) if value else ((), "")[read not in LISTS]
+            return read(value)
         except ValueError as problem:
             self.problems.append(f"{variable} {problem}.")
+            return None
 
     def _text(self, variable: str) -> str:
         try:
@@ -214,63 +217,6 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
 def _nearest(name: str, known: list[str]) -> str:
     bare = name.removeprefix("GATEHOUSE_")
     return bare if bare in known else (*get_close_matches(name, known, 1), "another")[0]
-
-
-# The checks also see settings of which something could not be read: None, and told already.
-
-
-def _public_url(settings: Settings) -> str:
-    if settings.public_url is None:
-        return ""
-    if not settings.public_url:
-        return "GATEHOUSE_PUBLIC_URL is missing; set it to https://auth.example.com or the like."
-    plain = not settings.development and settings.public_url.startswith("http:")
-    return "GATEHOUSE_PUBLIC_URL must start with https:// in production." if plain else ""
-
-
-def _shared_secrets(settings: Settings) -> str:
-    rings = (settings.secret_keys, settings.encryption_keys, settings.password_peppers)
-    keys = [key for ring in rings if ring for key in ring.keys.values()]
-    twice = len(set(keys)) < len(keys)
-    return "The same key stands in two of the key rings; give each ring its own." if twice else ""
-
-
-def _unsafe_switches(settings: Settings) -> str:
-    on = settings.unsafe_allow_unverified_email or settings.insecure_development_on_network
-    unsafe = on and not settings.development
-    return (
-        "Unset the UNSAFE and INSECURE switches: they are for development only." if unsafe else ""
-    )
-
-
-def _development_on_network(settings: Settings) -> str:
-    local = settings.host in LOCAL or settings.insecure_development_on_network
-    if local or not settings.development:
-        return ""
-    return (
-        "Development listens on 127.0.0.1 only; unset GATEHOUSE_HOST, "
-        "or set GATEHOUSE_INSECURE_DEVELOPMENT_ON_NETWORK=true."
-    )
-
-
-def _cheap_hash(settings: Settings) -> str:
-    cheap = (settings.bcrypt_cost or 12) < 12 and not settings.development
-    return "GATEHOUSE_BCRYPT_COST must be at least 12 in production." if cheap else ""
-
-
-def _short_metrics_token(settings: Settings) -> str:
-    short = 0 < len(settings.metrics_token) < 20
-    return "GATEHOUSE_METRICS_TOKEN must have at least 20 characters." if short else ""
-
-
-CHECKS: tuple[Callable[[Settings], str], ...] = (
-    _public_url,
-    _shared_secrets,
-    _unsafe_switches,
-    _development_on_network,
-    _cheap_hash,
-    _short_metrics_token,
-)
 
 
 def read_environment() -> Settings:

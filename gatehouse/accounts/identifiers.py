@@ -5,7 +5,9 @@ addresses that look alike (dotless i, the Kelvin sign) can meet in one form.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -69,3 +71,18 @@ def phone(text: str) -> str:
     if number is None or not phonenumbers.is_possible_number(number):
         raise ValueError("Write the number with its country, such as +49 151 12345678.")
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def destination(form: Mapping[str, Any]) -> str:
+    """Return the address or number that a form names, in its canonical form; "" where is none."""
+    named, read = form.get("email"), _canonical_email
+    if named is None:
+        named, read = form.get("phone"), phone
+    try:
+        return read(named) if isinstance(named, str) else ""
+    except ValueError:
+        return ""
+
+
+def _canonical_email(text: str) -> str:
+    return email(text).canonical

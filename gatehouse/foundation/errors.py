@@ -141,20 +141,20 @@ class MethodNotAllowed(Refusal):
 
 
 class RateLimited(Refusal):
-    """Too many requests came from your address; wait as long as `Retry-After` says."""
+    """There were too many requests; wait as long as `Retry-After` says."""
 
     status = 429
     code = "rate_limited"
     next = "Wait, then send the request again."
 
-    def __init__(self, quota: int, window: int, retry_after: int) -> None:
+    def __init__(self, policy: str, quota: int, window: int, retry_after: int) -> None:
         super().__init__()
         self.retry_after = retry_after
         self.headers = {
             "Retry-After": str(retry_after),
             # draft-ietf-httpapi-ratelimit-headers, sections 3 and 4
-            "RateLimit-Policy": f'"address";q={quota};w={window}',
-            "RateLimit": f'"address";r=0;t={retry_after}',
+            "RateLimit-Policy": f'"{policy}";q={quota};w={window}',
+            "RateLimit": f'"{policy}";r=0;t={retry_after}',
         }
 
     @property

@@ -1,76 +1,157 @@
-"""Limits of the routes, by the client's address: one readable table, and where the counts are kept.
+"""Limits of the routes: one readable table, who is counted, and what is told to who has too many.
 
-With REDIS_URL they are kept there, else in the database, so that all workers share them. They only
-slow down; guesses of codes are limited where those are checked.
+They only slow down; guesses are limited where passwords and codes are checked.
 """
 
 import ipaddress
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, cast
 
-from flask import Flask
+from flask import Flask, current_app, request
 from flask_limiter import Limiter
-from limits.storage import Storage
-from redis.exceptions import RedisError
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+from limits import RateLimitItem, parse
+from sqlalchemy import text
 
 import config
 from gatehouse.foundation import clock, crypto
+from gatehouse.foundation.counters import Counters
 from gatehouse.foundation.database import db
 from gatehouse.foundation.errors import RateLimited
 from gatehouse.foundation.logs import log
 from gatehouse.foundation.visitor import visitor
 
-LIMITS = {
-    "login": "60 per minute",
-    "register": "60 per minute",
-    "refresh": "300 per minute",
-    "verify": "60 per minute",
+
+@dataclass(frozen=True)
+class Limits:
+    """How often a route may be asked; they are charged in this order, until one is broken."""
+
+    address: str
+    """By one network: an IPv4 address, or an IPv6 /64."""
+    destination: str = ""
+    """For one e-mail address or phone number in the body, whether or not anybody has it."""
+    everyone: str = ""
+    """By all together, where a request costs a password hash or a mail."""
+
+
+LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
+    "login": Limits("60 per minute", everyone="6000 per minute"),
+    "register": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
+    "verify": Limits("60 per minute", everyone="6000 per minute"),
+    "invitation": Limits("60 per minute", everyone="6000 per minute"),
+    "password_change": Limits("60 per minute", everyone="6000 per minute"),
+    "refresh": Limits("300 per minute"),
+    "logout": Limits("100 per minute"),
 }
-PREFIX = "gatehouse:1:fixed:"
+
+PREFIX = "gatehouse:2:fixed:"
 """Names the strategy: counters of another strategy under the same keys would be misread."""
 
-PATIENCE = {"socket_connect_timeout": 1, "socket_timeout": 1}  # seconds, for Redis
-
+Destination = Callable[[Mapping[str, Any]], str]
+"""Finds the address or number that a body names, in its canonical form; nothing where is none."""
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 
 def network() -> str:
-    """Return the digest of the client's network: an IPv4 address, or an IPv6 /64."""
+    """Return the digest of the client's network."""
     address = visitor().address
     if ":" in address:
         address = str(ipaddress.ip_network(f"{address}/64", strict=False))
-    return crypto.keyed_digest("limit", address)[:32]
+    return _digest("network", address)
 
 
-limiter = Limiter(
-    network,
-    strategy="fixed-window",
-    key_prefix=PREFIX,
-    in_memory_fallback_enabled=True,  # while the store is gone each worker counts for itself
-)
+def destination() -> str:
+    """Return the digest of whom the request is about, or nothing where its body names nobody."""
+    try:
+        body = current_app.json.loads(request.get_data(cache=True))
+    except ValueError:
+        return ""
+    canonical: Destination = current_app.extensions["gatehouse.destination"]
+    named = canonical(body) if isinstance(body, dict) else ""
+    return _digest("destination", named) if named else ""
+
+
+def everyone() -> str:
+    """Return the one key of all."""
+    return "everyone"
+
+
+COUNTED_BY = {"address": network, "destination": destination, "everyone": everyone}
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One limit of one route."""
+
+    name: str
+    kind: str
+    rate: str
+
+    @property
+    def scope(self) -> str:
+        """What tells its counters from those of other limits."""
+        return f"{self.name}/{self.kind}"
+
+    @property
+    def item(self) -> RateLimitItem:
+        """The quota and its window."""
+        return parse(self.rate)
+
+    @property
+    def counted_by(self) -> Callable[[], str]:
+        """Finds the digest of whom this request is counted for."""
+        return COUNTED_BY[self.kind]
+
+    def is_idle(self) -> bool:
+        """Tell whether this request is nobody's."""
+        return self.kind == "destination" and not destination()
+
+    def mark(self, route: Route) -> Route:
+        """Charge it for each request of a route."""
+        decorate = limiter.shared_limit(
+            self.rate, self.scope, key_func=self.counted_by, exempt_when=self.is_idle
+        )
+        return cast(Route, decorate(route))
+
+    def wait(self) -> int:
+        """Return the seconds until one more request would be let through by this limit, or 0."""
+        key = self.item.key_for(PREFIX, self.counted_by(), self.scope)
+        hits, left = cast(Counters, limiter.storage).peek(key)
+        return math.ceil(left) if hits >= self.item.amount else 0
+
+    def refusal(self, wait: int) -> RateLimited:
+        """Return the refusal that names this limit."""
+        return RateLimited(self.kind, self.item.amount, self.item.get_expiry(), wait)
+
+
+def charges(name: str) -> Iterator[Charge]:
+    """Yield the limits of a route, in the order in which they are charged."""
+    return (Charge(name, kind, rate) for kind, rate in asdict(LIMITS[name]).items() if rate)
+
+
+limiter = Limiter(network, strategy="fixed-window", key_prefix=PREFIX)
 
 
 def limited(name: str) -> Callable[[Route], Route]:
-    """Charge the named limit of the table for each request of a route."""
-    decorate = limiter.shared_limit(LIMITS[name], scope=name)
+    """Charge the limits of the table's row for each request of a route."""
 
     def mark(route: Route) -> Route:
-        limited_route = decorate(route)
-        limited_route.limit = name  # type: ignore[attr-defined]
-        return cast(Route, limited_route)
+        for charge in charges(name):
+            route = charge.mark(route)
+        route.limit = name  # type: ignore[attr-defined]
+        return route
 
     return mark
 
 
-def set_up(app: Flask) -> None:
+def set_up(app: Flask, destination_of: Destination) -> None:
     """Connect the limiter to its store, or silence it loudly."""
     settings = config.settings()
+    app.extensions["gatehouse.destination"] = destination_of
     app.config["RATELIMIT_ENABLED"] = settings.rate_limits
-    app.config["RATELIMIT_STORAGE_URI"] = settings.redis_url or "db://"
-    app.config["RATELIMIT_STORAGE_OPTIONS"] = PATIENCE
+    store = f"bridged+{settings.redis_url}" if settings.redis_url else "db://"
+    app.config["RATELIMIT_STORAGE_URI"] = store
     limiter.init_app(app)
     if not settings.rate_limits:
         log().warning("The limits of the routes are off (GATEHOUSE_RATE_LIMITS=off).")
@@ -83,86 +164,20 @@ def purge() -> None:
 
 
 def refusal() -> RateLimited:
-    """Return the refusal of the request that has just broken a limit."""
-    broken = limiter.current_limit
-    if broken is None:
-        raise LookupError("no limit was broken")
-    window = broken.limit.get_expiry()
-    wait = min(window, max(1, int(broken.reset_at) - clock.seconds()))  # it is rounded up, twice
-    return RateLimited(broken.limit.amount, window, wait)
+    """Return the refusal of the request that has just broken a limit.
+
+    It names the limit that has to be waited for longest, so that the request succeeds after that.
+    """
+    route: Any = current_app.view_functions[request.endpoint or ""]
+    waits = [(charge.wait(), charge) for charge in charges(route.limit) if not charge.is_idle()]
+    wait, charge = max(waits, key=lambda found: found[0])
+    return charge.refusal(max(1, wait))  # none is left where a window has ended just now
 
 
 def store_answers() -> bool:
     """Tell whether the counters can be reached."""
-    try:
-        return bool(limiter.storage.check())
-    except RedisError:
-        return False
+    return bool(limiter.storage.check())
 
 
-class DatabaseStorage(Storage):
-    """Counters in the table `limit_counters`, one upsert for each hit, shared by all workers."""
-
-    STORAGE_SCHEME = ["db"]
-    HIT = text(
-        "INSERT INTO limit_counters (key, hits, expires_at) VALUES (:key, :amount, :expires_at)"
-        " ON CONFLICT (key) DO UPDATE SET"
-        " hits = CASE WHEN limit_counters.expires_at <= :now THEN excluded.hits"
-        " ELSE limit_counters.hits + excluded.hits END,"
-        " expires_at = CASE WHEN limit_counters.expires_at <= :now THEN excluded.expires_at"
-        " ELSE limit_counters.expires_at END RETURNING hits"
-    )
-
-    def __init__(self, uri: str, wrap_exceptions: bool = False, **_patience: float) -> None:
-        super().__init__(uri, wrap_exceptions=wrap_exceptions)
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        """The errors of this store."""
-        return SQLAlchemyError
-
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Count a hit; return the hits of the window of `expiry` seconds after its first."""
-        now = clock.now().timestamp()
-        row = {"key": key, "amount": amount, "now": now, "expires_at": now + expiry}
-        with self._writing() as connection:
-            return int(connection.execute(self.HIT, row).scalar_one())
-
-    def get(self, key: str) -> int:
-        """Return the hits of the current window."""
-        row = {"key": key, "now": clock.now().timestamp()}
-        found = "SELECT hits FROM limit_counters WHERE key = :key AND expires_at > :now"
-        return int(self._read(found, row) or 0)
-
-    def get_expiry(self, key: str) -> float:
-        """Return when the current window ends, in seconds since 1970."""
-        found = self._read("SELECT expires_at FROM limit_counters WHERE key = :key", {"key": key})
-        return float(found or clock.now().timestamp())
-
-    def check(self) -> bool:
-        """Tell whether the store answers."""
-        try:
-            return bool(self._read("SELECT 1", {}) == 1)
-        except SQLAlchemyError:
-            return False
-
-    def reset(self) -> int | None:
-        """Forget all counters."""
-        with self._writing() as connection:
-            return int(connection.execute(text("DELETE FROM limit_counters")).rowcount)
-
-    def clear(self, key: str) -> None:
-        """Forget one counter."""
-        with self._writing() as connection:
-            one = text("DELETE FROM limit_counters WHERE key = :key")
-            connection.execute(one, {"key": key})
-
-    def _read(self, statement: str, row: dict[str, Any]) -> Any:
-        with db.engine.connect() as connection:
-            return connection.execute(text(statement), row).scalar()
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        connected = db.engine.connect().execution_options(writing=True)
-        with connected as connection, connection.begin():
-            yield connection
+def _digest(kind: str, value: str) -> str:
+    return crypto.keyed_digest(f"limit {kind}", value)[:32]

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 
 from flask import request
 
+import config
 from gatehouse.foundation import cookies
 
 UNSAFE = re.compile(r"[^\x20-\x7e]")
+WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>\d+\.\d+\.\d+\.\d+):\d+")
+"""How some proxies write an address: with the port of the connection, IPv6 in brackets."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,38 @@ NOBODY = Visitor(address="", user_agent="", request_id="command-line")
 def visitor() -> Visitor:
     """Describe the sender of the current request."""
     agent = UNSAFE.sub("?", request.headers.get("User-Agent", ""))[:400]
-    address = canonical_address(request.remote_addr or "")
+    address = client_address(*connection(), hops())
     told = request.headers.get("X-Device-Token", "")
     device = told or cookies.brought(cookies.DEVICE)
     return Visitor(address, agent, request_id(), device, device_by_cookie=not told)
+
+
+def connection() -> tuple[str, str]:
+    """Return who sent the current request to us, and `X-Forwarded-For` as it arrived."""
+    environ = request.environ
+    return environ.get("REMOTE_ADDR") or "", environ.get("HTTP_X_FORWARDED_FOR", "")
+
+
+def hops() -> int:
+    """Return the number of proxies that are ours."""
+    return config.settings().trusted_hops
+
+
+def client_address(peer: str, chain: str, hops: int) -> str:
+    """Return the address that the outermost of our proxies saw, in its canonical form.
+
+    Each proxy appends to `X-Forwarded-For` whom it heard: with one hop the last entry is the
+    client's. What stands further left was written by strangers. Where that entry is missing or no
+    address, the peer's counts: then a request came past the proxies, and may not choose.
+    """
+    entries = chain.split(",")
+    told = entries[-hops] if 0 < hops <= len(entries) else ""
+    return canonical_address(_bare(told.strip())) or canonical_address(peer)
+
+
+def _bare(entry: str) -> str:
+    found = WITH_PORT.fullmatch(entry)
+    return (found["v6"] or found["v4"] or "") if found else entry
 
 
 def canonical_address(address: str) -> str:

@@ -1,1 +1,1 @@
-"""How the text of a setting becomes a value; the cellar under `config`, it imports nothing."""
+"""How texts of settings become values, and which are refused; the cellar: it imports nothing."""

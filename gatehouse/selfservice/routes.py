@@ -24,7 +24,7 @@ class PasswordChange(Form):
 
 
 @routes.post("/password/change")
-@limited("login")
+@limited("password_change")
 @signed_in
 @routes.arguments(PasswordChange)
 @routes.response(204)

@@ -33,6 +33,61 @@ def test_production_refuses_what_is_unsafe(changes, sentence):
     assert told.startswith(sentence)
 
 
+@pytest.mark.requirement("CF-02")
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"GATEHOUSE_ALLOWED_ORIGINS": "https://a.example.com, http://b.example.com"},
+            "GATEHOUSE_ALLOWED_ORIGINS must start with https:// in production, localhost aside.",
+        ),
+        (
+            {"GATEHOUSE_AUDIENCE": "https://id.example.com/auth/refresh"},
+            "GATEHOUSE_AUDIENCE is that of the refresh tokens; choose another.",
+        ),
+        (
+            {"GATEHOUSE_SESSION_IDLE": "3601", "GATEHOUSE_SESSION_LIFETIME": "3600"},
+            "GATEHOUSE_SESSION_IDLE must not be longer than GATEHOUSE_SESSION_LIFETIME.",
+        ),
+        (
+            {"GATEHOUSE_SESSION_IDLE": "599"},
+            "GATEHOUSE_ACCESS_TOKEN_LIFETIME must not be longer than GATEHOUSE_SESSION_IDLE.",
+        ),
+        (
+            {"GATEHOUSE_REFRESH_GRACE": "31", "GATEHOUSE_ACCESS_TOKEN_LIFETIME": "30"},
+            "GATEHOUSE_REFRESH_GRACE must not be longer than GATEHOUSE_ACCESS_TOKEN_LIFETIME.",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_meant_together_are_refused(changes, sentence):
+    assert complaints(**changes) == [sentence]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"GATEHOUSE_ALLOWED_ORIGINS": "http://localhost:3000,http://127.0.0.1,http://[::1]:80"},
+        {"GATEHOUSE_AUDIENCE": "https://id.example.com/auth"},
+        {"GATEHOUSE_SESSION_IDLE": "3600", "GATEHOUSE_SESSION_LIFETIME": "3600"},
+        {"GATEHOUSE_SESSION_LIFETIME": "3600"},  # the idle limit that nobody chose gives way
+        {"GATEHOUSE_SESSION_IDLE": "600"},
+        {"GATEHOUSE_REFRESH_GRACE": "30", "GATEHOUSE_ACCESS_TOKEN_LIFETIME": "30"},
+        {"GATEHOUSE_TRUSTED_HOPS": "1", "GATEHOUSE_HOST": "127.0.0.1"},
+    ],
+)
+def test_what_can_be_meant_is_no_contradiction(changes):
+    assert read(**changes)
+
+
+def test_a_setting_that_cannot_be_read_contradicts_nothing_else():
+    names = ["SESSION_IDLE", "SESSION_LIFETIME", "ACCESS_TOKEN_LIFETIME", "REFRESH_GRACE"]
+    names += ["ALLOWED_ORIGINS", "BCRYPT_COST"]
+
+    told = complaints(**{f"GATEHOUSE_{name}": "?" for name in names})
+
+    assert len(told) == len(names)
+
+
 def test_production_is_what_one_gets_by_saying_nothing():
     settings = read()
 

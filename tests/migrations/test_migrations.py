@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from config import ROOT
-from gatehouse.foundation import limits
+from gatehouse.foundation.counters import DatabaseCounters
 from gatehouse.foundation.database import Base, db, writing
 from gatehouse.tokens import keys
 from models import LimitCounter, Role, SigningKey
@@ -45,7 +45,7 @@ def fill(app, client):
     client.log_in(User("root@example.com"))
     client.register("eve@example.com")
     with app.app_context():
-        limits.DatabaseStorage("db://").incr("somebody", 60)
+        DatabaseCounters("db://").incr("somebody", 60)
 
 
 def downgrade(app):

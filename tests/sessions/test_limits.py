@@ -88,9 +88,10 @@ def test_an_access_token_never_outlives_its_session(client, tokens, wait):
 
 @pytest.mark.requirement("SE-04")
 @pytest.mark.settings(GATEHOUSE_SESSION_LIFETIME="90", GATEHOUSE_SESSION_IDLE="60")
+@pytest.mark.settings(GATEHOUSE_ACCESS_TOKEN_LIFETIME="60")
 def test_the_limits_can_be_chosen(client, tokens, wait):
     assert claims(tokens)["exp"] - claims(tokens)["iat"] == 60
-    assert tokens["expires_in"] in (89, 90)
+    assert tokens["expires_in"] in (59, 60)
     wait(seconds=50)
     tokens = refreshed(client, tokens)
     assert claims(tokens)["exp"] - claims(tokens)["iat"] in (39, 40)
@@ -98,6 +99,20 @@ def test_the_limits_can_be_chosen(client, tokens, wait):
     wait(seconds=41)
 
     assert_refused(client.refresh(tokens), "session_ended")
+
+
+def test_an_access_token_lives_for_ten_minutes(tokens):
+    assert tokens["expires_in"] in (599, 600)
+
+
+@pytest.mark.settings(GATEHOUSE_ACCESS_TOKEN_LIFETIME="30")
+def test_the_life_of_an_access_token_can_be_chosen(client, tokens, wait):
+    assert tokens["expires_in"] in (29, 30)
+    assert client.as_(tokens).get("/auth/me").status_code == 200
+
+    wait(seconds=36)  # the leeway is 5 s
+
+    assert_refused(client.as_(tokens).get("/auth/me"), "token_expired")
 
 
 # In number

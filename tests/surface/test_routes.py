@@ -21,6 +21,7 @@ PUBLIC = {
     "/auth/register": "open to everyone",
     "/dev/mailbox": "development only",
     "/docs": "the reference",
+    "/doctor/proxy": "takes the operator's proof; without it there is nothing",
     "/errors": "the list of errors",
     "/gateway/verify": "judges the bearer token itself: it is the hottest path",
     "/health/live": "says only that the process runs",
@@ -32,7 +33,7 @@ PUBLIC = {
 }
 """Every address that a stranger may ask, and why."""
 
-UNDOCUMENTED = {"/", "/docs", "/errors", "/dev/mailbox", "/openapi.json"}
+UNDOCUMENTED = {"/", "/docs", "/errors", "/dev/mailbox", "/openapi.json", "/doctor/proxy"}
 PAGES = ("/assets/", "/verify-email/", "/accept-invitation/")
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
