@@ -37,6 +37,10 @@ HASH_SECONDS = Histogram(
     "How long password hashes took.",
     buckets=(0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5),
 )
+GUESSES_REFUSED = Counter(
+    "gatehouse_guesses_refused_total",
+    "Passwords that were not evaluated, because a counter of the lockout waits.",
+)
 REVOCATIONS_READ = Gauge(
     "gatehouse_revocations_read_timestamp_seconds",
     "When the slowest worker last read keys and revocations; it falls behind when a watch hangs.",

@@ -3,6 +3,7 @@
 import re
 from contextlib import ExitStack
 from functools import partial
+from itertools import count
 
 import pytest
 import redis
@@ -23,6 +24,7 @@ from tests.surface.conftest import contents
 from tests.together import at_once
 
 NOBODY = {"identifier": "nobody@example.com", "password": "wrong"}
+NUMBERS = count()
 counted = pytest.mark.settings(GATEHOUSE_RATE_LIMITS="on")
 counters = pytest.mark.parametrize(
     ("store", "with_redis"),
@@ -42,11 +44,16 @@ def limited(request, settings_environment, with_redis):
         yield app
 
 
+def somebody():
+    """Name somebody new: guesses at one account run into the lockout sooner."""
+    return NOBODY | {"identifier": f"nobody{next(NUMBERS)}@example.com"}
+
+
 def log_in(app, times, address="192.0.2.1"):
     """Try to log in so many times from an address; return the statuses."""
     client, sender = app.test_client(), {"REMOTE_ADDR": address}
     return [
-        client.post("/auth/login", json=NOBODY, environ_overrides=sender).status_code
+        client.post("/auth/login", json=somebody(), environ_overrides=sender).status_code
         for _ in range(times)
     ]
 
@@ -165,10 +172,10 @@ def test_three_processes_with_eight_threads_let_exactly_the_limit_through(settin
 
 @counted
 def test_two_workers_let_exactly_the_limit_through_together(live):
-    statuses = [a.status_code for a in live.client.in_parallel(30, "/auth/login", NOBODY)]
-    statuses += [a.status_code for a in live.client.in_parallel(40, "/auth/login", NOBODY)]
+    answers = live.client.in_parallel(30, "/auth/login", NOBODY)
+    answers += live.client.in_parallel(40, "/auth/login", NOBODY)
 
-    assert sorted(statuses) == [401] * 60 + [429] * 10
+    assert [answer.json["code"] for answer in answers].count("rate_limited") == 10
 
 
 def test_while_valkey_is_gone_each_worker_counts_for_itself(settings_environment, tmp_path):
@@ -178,7 +185,7 @@ def test_while_valkey_is_gone_each_worker_counts_for_itself(settings_environment
         try:
             server.start()
             redis.Redis.from_url(url).shutdown(nosave=True)
-            answers = [server.post("/auth/login", NOBODY).status_code for _ in range(125)]
+            answers = [server.post("/auth/login", somebody()).status_code for _ in range(125)]
         finally:
             server.kill()
 
@@ -216,7 +223,7 @@ def test_the_address_that_counts_is_the_one_the_trusted_proxy_saw(app):
 
     def come_from(address):
         headers = {"X-Forwarded-For": address}
-        return client.post("/auth/login", NOBODY, headers=headers).status_code
+        return client.post("/auth/login", somebody(), headers=headers).status_code
 
     assert [come_from(f"192.0.2.{n}, 198.51.100.7") for n in range(61)][-2:] == [401, 429]
     assert come_from("198.51.100.8") == 401
@@ -228,7 +235,7 @@ def test_without_a_trusted_proxy_nobody_can_say_who_they_are(app):
 
     statuses = [
         client.post(
-            "/auth/login", json=NOBODY, headers={"X-Forwarded-For": f"192.0.2.{n}"}
+            "/auth/login", json=somebody(), headers={"X-Forwarded-For": f"192.0.2.{n}"}
         ).status_code
         for n in range(61)
     ]

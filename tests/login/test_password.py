@@ -1,6 +1,7 @@
 """Logging in with a password: known and unknown cost and say the same."""
 
 from functools import partial
+from itertools import repeat
 
 import pytest
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from gatehouse.foundation.database import db
 from models import Session, User
 from tests.client import PASSWORD, Client
 from tests.rows import audited, rows
+from tests.together import at_once
 from tests.watched import Notes, watch
 
 ADA, NOBODY = "ada@example.com", "nobody@example.com"
@@ -124,13 +126,26 @@ def test_no_connection_is_held_while_a_password_is_hashed(client, notes):
 
 @pytest.mark.stores
 @pytest.mark.settings(GATEHOUSE_THREADS="32")
-def test_thirty_two_logins_at_once_all_succeed(app, client, make_user):
-    make_user(email=ADA)
+def test_thirty_two_people_who_log_in_at_once_all_succeed(app, client, make_user):
+    people = [make_user() for _ in range(32)]
+    clients = [Client(app.test_client) for _ in people]
 
-    answers = client.in_parallel(32, "/auth/login", {"identifier": ADA, "password": PASSWORD})
+    answers = at_once(*map(partial, repeat(log_in), clients, [p.email for p in people]))
 
     assert [answer.status_code for answer in answers] == [200] * 32
     assert len(rows(app, Session)) == len(audited(app, "login.succeeded")) == 32
+
+
+@pytest.mark.stores
+@pytest.mark.settings(GATEHOUSE_THREADS="32")
+def test_one_person_can_log_in_five_times_at_once(app, client, make_user):
+    """A sixth that is counted before any of them is evaluated would wait: see defence.throttle."""
+    make_user(email=ADA)
+
+    answers = client.in_parallel(5, "/auth/login", {"identifier": ADA, "password": PASSWORD})
+
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert len(rows(app, Session)) == len(audited(app, "login.succeeded")) == 5
 
 
 @pytest.mark.stores
