@@ -96,7 +96,7 @@ class Settings:
     refresh_grace: timedelta = option(seconds(0, 60), "10")
     """For so long after its use, a refresh token yields the session's current one once more."""
     rate_limits: bool = option(switch, "on")
-    """`off` silences the limits of the routes, for measurements; never those of guessing codes."""
+    """`off` silences the limits of the routes, for measurements; never the lockout."""
     metrics_token: str = option(text)
     """The bearer token of `/metrics`. Without one, production hides it and development opens it."""
     unsafe_allow_unverified_email: bool = option(switch, "false")

@@ -1,7 +1,7 @@
 """Every door where the password of an account can be guessed goes through one function."""
 
 import ast
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -33,34 +33,42 @@ DOORS = {
 """A new caller of the one way joins here, and is tried with the others."""
 
 
-def names(path: Path) -> dict[str, str]:
-    """Return what the imported names of a file mean."""
-    found = {}
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    return found
-
-
 def users_of(function: str) -> set[str]:
-    """Return every function of ours that names a function, whether to call it or to hand it on."""
+    """Return every place of ours that names a function, whether to call it or to hand it on."""
     using = set()
     for path in FILES:
-        meanings = names(path)
-        for outer in ast.walk(ast.parse(path.read_text())):
-            if isinstance(outer, ast.FunctionDef):
-                meant = {_meaning(node, meanings) for node in ast.walk(outer)}
-                using |= {f"{module_name(path)}.{outer.name}"} if function in meant else set()
+        tree = ast.parse(path.read_text())
+        meanings = dict(imported(tree))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name | ast.Attribute) and meaning(node, meanings) == function:
+                using.add(f"{module_name(path)}.{place(tree, node)}")
     return using
 
 
-def _meaning(node: ast.AST, meanings: dict[str, str]) -> str | None:
-    if isinstance(node, ast.Name):
-        return meanings.get(node.id)
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        return f"{meanings.get(node.value.id)}.{node.attr}"
-    return None
+def imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the names that a file imports, and what they stand for."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            prefix = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                yield alias.asname or alias.name, prefix + alias.name
+
+
+def meaning(node: ast.Name | ast.Attribute, meanings: dict[str, str]) -> str:
+    """Return the full name of what is written `verify` or `passwords.verify`."""
+    first, dot, rest = ast.unparse(node).partition(".")
+    return meanings.get(first, first) + dot + rest
+
+
+def place(tree: ast.Module, node: ast.expr) -> str:
+    """Return the name of the innermost function around a node."""
+    around = [
+        function
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        and function.lineno <= node.lineno <= (function.end_lineno or 0)
+    ]
+    return max(around, key=lambda function: function.lineno).name if around else "(no function)"
 
 
 @pytest.mark.requirement("RL-03")
