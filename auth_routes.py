@@ -10,6 +10,7 @@ from gatehouse.accounts import invitation, registration
 from gatehouse.accounts import service as accounts
 from gatehouse.accounts.errors import InvitationFailed, RegistrationProofFailed, UsernameTaken
 from gatehouse.accounts.forms import AcceptInvitation, Profile, Register, VerifyEmail
+from gatehouse.defence.throttle import TooManyAttempts
 from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db
 from gatehouse.foundation.fields import Form, Text
@@ -77,7 +78,7 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @limited("login")
 @auth.arguments(PasswordLogin)
 @auth.response(200, TokenAnswer)
-@auth.refuses(InvalidCredentials, AccountDisabled, EmailUnverified)
+@auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
 def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password."""
     return _welcome(login.begin("password", form, visitor()), form["transport"])

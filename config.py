@@ -100,7 +100,7 @@ class Settings:
     refresh_grace: timedelta = option(seconds(0, 60), "10")
     """For so long after its use, a refresh token yields the session's current one once more."""
     rate_limits: bool = option(switch, "on")
-    """`off` silences the limits of the routes, for measurements; never those of guessing codes."""
+    """`off` silences the limits of the routes, for measurements; never the lockout."""
     outbound_allowed: tuple[Destination, ...] = option(destinations)
     """Where the service may call though it is not public, or a host is not reached by https."""
     outbound_ca: str = option(certificates)

@@ -9,6 +9,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,17 @@ def make_user(client: Client) -> Callable[..., User]:
         return client.sign_up(User(email, **known), **more)
 
     return make
+
+
+@pytest.fixture
+def wait(time_machine: Any) -> Callable[..., None]:
+    """Let time pass: wait(seconds=5), wait(days=1)."""
+    time_machine.move_to(datetime.now(UTC))
+
+    def shift(**delta: float) -> None:
+        time_machine.shift(timedelta(**delta))
+
+    return shift
 
 
 # Servers and browsers

@@ -5,6 +5,7 @@ addresses that look alike (dotless i, the Kelvin sign) can meet in one form.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +72,19 @@ def phone(text: str) -> str:
     if number is None or not phonenumbers.is_possible_number(number):
         raise ValueError("Write the number with its country, such as +49 151 12345678.")
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def canonical(text: str) -> str:
+    """Return the one form of an identifier of any kind, and a form of text that is none.
+
+    Only what has a form by the rules above may be looked up.
+    """
+    try:
+        if "@" in text:
+            return email(text).canonical
+        return phone(text) if text.startswith("+") else username(text)
+    except ValueError:
+        return unicodedata.normalize("NFC", text.casefold())
 
 
 def destination(form: Mapping[str, Any]) -> str:

@@ -49,6 +49,18 @@ class Login:
     SUCCEEDED = _success("login.succeeded", "A person signed in; a session was opened.")
     FAILED = _failure("login.failed", "The identifier or the password was wrong.")
     REFUSED = _failure("login.refused", "The password was right, but the account may not sign in.")
+    THROTTLED = _failure(
+        "login.throttled", "After wrong passwords in a row a device or a network has to wait."
+    )
+    CLOSED = _failure(
+        "login.closed", "After 100 wrong passwords strangers' devices may no longer try passwords."
+    )
+    DEVICE_FORGOTTEN = _failure(
+        "login.device_forgotten", "After 100 wrong passwords a known device is a stranger's again."
+    )
+    REOPENED = _success(
+        "login.reopened", "The counters of wrong passwords of an account were cleared."
+    )
 
 
 class Session:

@@ -3,7 +3,11 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import (  # noqa: TID251 - sends what no library would: a header twice
+    HTTPConnection,
+    HTTPException,
+    HTTPSConnection,
+)
 from urllib.parse import urlsplit
 
 import click

@@ -5,6 +5,7 @@ strangers never makes the owner wait.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -42,6 +43,11 @@ def keep(user_id: UUID, visitor: Visitor) -> str:
     device.user_agent, device.last_used_at = visitor.user_agent, now
     device.expires_at = now + LIFETIME
     return token
+
+
+def ids(user_id: UUID) -> Sequence[UUID]:
+    """Return the ids of the devices that a person has signed in on."""
+    return db.session.scalars(select(Device.id).where(Device.user_id == user_id)).all()
 
 
 def forget(device_id: UUID) -> None:

@@ -42,6 +42,10 @@ HASHES_WAITING = Gauge(
     "Requests that wait for a password to be hashed, in all workers.",
     multiprocess_mode="livesum",
 )
+GUESSES_REFUSED = Counter(
+    "gatehouse_guesses_refused_total",
+    "Passwords that were not evaluated, because a counter of the lockout waits.",
+)
 REVOCATIONS_READ = Gauge(
     "gatehouse_revocations_read_timestamp_seconds",
     "When the slowest worker last read keys and revocations; it falls behind when a watch hangs.",

@@ -26,6 +26,7 @@ def begin(method: str, form: dict[str, Any], visitor: Visitor) -> sessions.Token
 
     Raises:
         InvalidCredentials: nothing was proved.
+        TooManyAttempts: after too many of those.
         AccountDisabled, EmailUnverified: a gate stayed shut.
     """
     return finish(METHODS[method].prove(form, visitor), visitor)

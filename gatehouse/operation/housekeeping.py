@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from flask import Flask
 
-from gatehouse.defence import devices
+from gatehouse.defence import devices, throttle
 from gatehouse.delivery import outbox
 from gatehouse.foundation import clock, limits
 from gatehouse.foundation.background import every
@@ -26,6 +26,7 @@ def purge() -> None:
         revocation.purge()
         limits.purge()
         devices.purge()
+        throttle.purge()
         outbox.purge(clock.now() - LETTERS_KEPT)
         sessions.purge(clock.now() - KEPT)
     db.session.commit()

@@ -2,14 +2,14 @@
 
 from uuid import UUID
 
+from gatehouse.accounts import password
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.foundation.database import release, writing
+from gatehouse.foundation.database import writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
-from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens.service import AccessToken
 
@@ -25,20 +25,17 @@ def change(caller: AccessToken, current: str, new: str, visitor: Visitor) -> Non
 
     Raises:
         CurrentPasswordWrong: it was changed, or is another one.
+        TooManyAttempts: after too many of those, here or at another door.
         ValidationFailed: the new password is not good enough.
     """
     user_id = UUID(caller.sub)
-    user, stored = accounts.get(user_id), passwords.of(user_id)
+    user = accounts.get(user_id)
     personal = [user.email, user.username, user.name] if user else []
-    release()
-    try:
-        passwords.verify(stored, current, visitor)
-    except WrongPassword:
-        raise CurrentPasswordWrong(user_id=user_id) from None
+    stored = password.verify(user_id, current, visitor, CurrentPasswordWrong).stored
     passwords.require_good(new, personal)
     fresh = passwords.hash_new(new, visitor)
     with writing():
-        if stored is None or not passwords.replace(user_id, stored, fresh):
+        if not passwords.replace(user_id, stored, fresh):
             raise CurrentPasswordWrong(user_id=user_id)  # changed while we were hashing
         passwords.store(user_id, fresh)  # notes when
         sessions.end_all(user_id, "password_changed", visitor, keep=UUID(caller.sid))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from gatehouse.accounts.forms import new_password
+from gatehouse.defence.throttle import TooManyAttempts
 from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db
 from gatehouse.foundation.fields import Form, Text
@@ -28,7 +29,7 @@ class PasswordChange(Form):
 @signed_in
 @routes.arguments(PasswordChange)
 @routes.response(204)
-@routes.refuses(CurrentPasswordWrong)
+@routes.refuses(CurrentPasswordWrong, TooManyAttempts)
 def change_password(caller: AccessToken, form: dict[str, Any]) -> None:
     """Change my password; my other sessions end."""
     password.change(caller, form["current_password"], form["password"], visitor())

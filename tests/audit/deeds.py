@@ -16,6 +16,7 @@ from gatehouse.tokens import keys
 from models import User
 from tests.client import PASSWORD, Client, CookieClient
 from tests.client import User as Person
+from tests.defence.conftest import set_counters
 from tests.letters import later, letter, link_token, other_code
 
 ADA = "ada@example.com"
@@ -126,6 +127,34 @@ def somebody_logs_in_to_a_disabled_account(world: World) -> None:
     world.ada()
     world.change_ada(disabled_at=datetime.now(UTC))
     world.post("/auth/login", {"identifier": ADA, "password": PASSWORD})
+
+
+@deed(events.Login.THROTTLED)
+def somebody_guesses_five_passwords(world: World) -> None:
+    for _ in range(5):
+        somebody_guesses_a_password(world)
+
+
+@deed(events.Login.CLOSED)
+def somebody_guesses_the_hundredth_password(world: World) -> None:
+    somebody_guesses_a_password(world)
+    set_counters(world.app, 99)
+    somebody_guesses_a_password(world)
+
+
+@deed(events.Login.DEVICE_FORGOTTEN)
+def somebody_guesses_the_hundredth_password_on_a_known_device(world: World) -> None:
+    headers = {"X-Device-Token": world.tokens()["device_token"]}
+    form = {"identifier": ADA, "password": NEW}
+    world.client.post("/auth/login", form, headers=headers)
+    set_counters(world.app, 99)
+    world.client.post("/auth/login", form, headers=headers)
+
+
+@deed(events.Login.REOPENED)
+def an_operator_unlocks_an_account(world: World) -> None:
+    world.ada()
+    world.command("users", "unlock", ADA)
 
 
 @deed(events.Session.REFRESHED)

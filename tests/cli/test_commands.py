@@ -5,12 +5,13 @@ from itertools import pairwise
 
 import pytest
 import time_machine
-from sqlalchemy import delete, text
+from sqlalchemy import delete, text, update
 
 from gatehouse.cli.serve import arguments
 from gatehouse.foundation.database import db
-from models import AuditEvent, Challenge, SigningKey
-from tests.client import PASSWORD, User
+from models import AuditEvent, Challenge, GuessCounter, SigningKey, User
+from tests.client import PASSWORD
+from tests.client import User as Person
 from tests.conftest import key, running
 from tests.rows import audited, rows
 from tests.surface.conftest import contents
@@ -109,7 +110,7 @@ def test_an_invitation_is_printed_and_mailed_and_makes_an_account_with_the_role(
     assert result.exit_code == 0
     assert link in result.output
     assert client.post("/auth/invitation", form).status_code == 204
-    assert "admin" in client.log_in(User("root@example.com"))["user"]["roles"]
+    assert "admin" in client.log_in(Person("root@example.com"))["user"]["roles"]
 
 
 def test_an_invitation_that_cannot_be_is_refused_in_a_sentence(app, flask, make_user):
@@ -140,6 +141,47 @@ def test_an_invitation_is_recorded_without_its_secret(app, flask):
     assert event.details == {"role": "admin"}
     assert token not in str(contents(app))
     assert len(rows(app, Challenge)) == 1
+
+
+@pytest.mark.stores
+def test_unlocking_an_account_lets_strangers_and_known_devices_try_again(
+    app, client, flask, make_user
+):
+    ada = make_user(email="ada@example.com", username="ada")
+    device = {"X-Device-Token": client.log_in(ada)["device_token"]}
+    wrong = {"identifier": "ada", "password": "not her password"}
+    right = {"identifier": "ada", "password": ada.password}
+    for _ in range(5):
+        client.post("/auth/login", wrong, headers=device)
+    elsewhere = {"environ_overrides": {"REMOTE_ADDR": "192.0.2.1"}}
+    client.post("/auth/login", wrong)
+    close_the_sum(app)
+    assert client.post("/auth/login", right, headers=device).status_code == 429
+    assert client.post("/auth/login", right, **elsewhere).status_code == 429
+
+    result = flask("users", "unlock", "ADA@example.com")
+
+    assert (result.exit_code, result.output) == (0, "ADA@example.com is unlocked.\n")
+    assert client.post("/auth/login", right, **elsewhere).status_code == 200
+    assert client.post("/auth/login", right, headers=device).status_code == 200
+    assert [event.user_id for event in audited(app, "login.reopened")] == [rows(app, User)[0].id]
+
+
+def close_the_sum(app):
+    """Let what was guessed once be guessed for the hundredth time."""
+    once = update(GuessCounter).where(GuessCounter.failures == 1)
+    with app.app_context():
+        db.session.execute(once.values(failures=100, waits_until=text("'9999-01-01 00:00:00'")))
+        db.session.commit()
+
+
+def test_nobody_can_be_unlocked_who_has_no_account(app, flask):
+    before = contents(app)
+
+    result = flask("users", "unlock", "nobody@example.com")
+
+    assert (result.exit_code, result.output) == (1, "Error: nobody@example.com has no account.\n")
+    assert contents(app) == before
 
 
 # Passwords

@@ -135,6 +135,18 @@ def test_logins_as_many_as_may_wait_all_succeed_at_once(app, make_user):
 
 
 @pytest.mark.stores
+@pytest.mark.settings(GATEHOUSE_THREADS="32")
+def test_one_person_can_log_in_five_times_at_once(app, client, make_user):
+    """A sixth that is counted before any of them is evaluated would wait: see defence.throttle."""
+    make_user(email=ADA)
+
+    answers = client.in_parallel(5, "/auth/login", {"identifier": ADA, "password": PASSWORD})
+
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert len(rows(app, Session)) == len(audited(app, "login.succeeded")) == 5
+
+
+@pytest.mark.stores
 def test_that_an_account_is_disabled_is_told_after_the_right_password_only(app, client, make_user):
     make_user(email=ADA)
     change_row(app, disabled_at=sa.func.now())

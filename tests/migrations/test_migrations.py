@@ -44,6 +44,7 @@ def fill(app, client):
     client.as_(client.log_in(User("ada@example.com"))).post("/auth/logout")
     client.log_in(User("root@example.com"))
     client.register("eve@example.com")
+    client.post("/auth/login", {"identifier": "ada", "password": "a wrong guess"})
     with app.app_context():
         DatabaseCounters("db://").incr("somebody", 60)
 

@@ -72,7 +72,9 @@ def test_the_whole_password_is_compared_as_it_was_sent(path):
 
     assert len(EIGHTY_BYTES.encode()) == 80
     assert path.log_in(EIGHTY_BYTES) == 200
-    assert [path.log_in(other) for other in others] == [401] * len(others)
+    assert [path.log_in(other) for other in others[:4]] == [401] * 4
+    assert path.log_in(EIGHTY_BYTES) == 200  # so that the lockout evaluates the others too
+    assert [path.log_in(other) for other in others[4:]] == [401] * 3
 
 
 @pytest.mark.requirement("PW-04")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,17 +19,6 @@ def user(make_user: Callable[..., User]) -> User:
 def tokens(client: Client, user: User) -> dict[str, Any]:
     """The TokenAnswer of somebody who has just logged in."""
     return client.log_in(user)
-
-
-@pytest.fixture
-def wait(time_machine: Any) -> Callable[..., None]:
-    """Let time pass: wait(seconds=5), wait(days=1)."""
-    time_machine.move_to(datetime.now(UTC))
-
-    def shift(**delta: float) -> None:
-        time_machine.shift(timedelta(**delta))
-
-    return shift
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
+import sqlalchemy as sa
 
+from models import GuessCounter
 from tests.client import User
 
 PATIENCE = 5.0  # seconds until an answer that does not come is a hang
@@ -76,6 +78,14 @@ def chunks(body, size=1000):
 def is_well(server):
     """Tell whether the server serves others."""
     return server.get("/health/ready").status_code == 200
+
+
+@pytest.fixture(autouse=True)
+def rested(server):
+    """Let no test wait for the guesses of the tests before it: they share the server."""
+    engine = sa.create_engine(server.environment["DATABASE_URL"], poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sa.delete(GuessCounter))
 
 
 # Bodies without a length

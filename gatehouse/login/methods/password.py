@@ -4,14 +4,11 @@ from typing import Any
 
 from marshmallow import Schema
 
+from gatehouse.accounts import identifiers, password
 from gatehouse.accounts import service as accounts
-from gatehouse.foundation.database import release
 from gatehouse.foundation.fields import Text
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.login.method import LoginForm, Proof
-from gatehouse.passwords import service as passwords
-from gatehouse.passwords.errors import InvalidCredentials
-from gatehouse.passwords.hasher import WrongPassword
 
 
 class PasswordLogin(LoginForm):
@@ -31,17 +28,12 @@ class PasswordMethod:
 
         Raises:
             InvalidCredentials: nobody's, or not this one's; which of the two is never told.
+            TooManyAttempts: after too many of those; whose is never told either.
         """
         user = accounts.find(form["identifier"])
-        stored = passwords.of(user.id) if user else None
-        release()
-        try:
-            fresh = passwords.verify(stored, form["password"], visitor)
-        except WrongPassword:
-            raise InvalidCredentials(user_id=user.id if user else None) from None
-        if user is None or stored is None:  # the decoy has no password
-            raise InvalidCredentials
-        return Proof(user.id, ("pwd",), password=stored, fresh=fresh)
+        whom = user.id if user else identifiers.canonical(form["identifier"])
+        verified = password.verify(whom, form["password"], visitor)
+        return Proof(verified.user_id, ("pwd",), password=verified.stored, fresh=verified.fresh)
 
 
 piece = PasswordMethod()

@@ -1,0 +1,64 @@
+"""The one way to verify the password of an account, for every door where one can be guessed."""
+
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from gatehouse.defence import devices, throttle
+from gatehouse.foundation.database import release
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.passwords import service as passwords
+from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.passwords.hasher import WrongPassword
+
+NOBODY = UUID(int=0)
+"""Has no password and no devices: looking for them takes as long as looking for somebody's."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Whose password it is, as it is stored, and hashed anew where that is stale."""
+
+    user_id: UUID
+    stored: passwords.Hashed
+    fresh: passwords.Hashed | None
+
+
+def verify(
+    whom: UUID | str,
+    password: str,
+    visitor: Visitor,
+    wrong: type[InvalidCredentials] = InvalidCredentials,
+) -> Verified:
+    """Return if this is the account's password; the guess is counted before it is evaluated.
+
+    `whom` is a user's id, or the canonical form of an identifier that belongs to nobody. Whatever
+    keeps the password from being evaluated withdraws the count.
+
+    Raises:
+        InvalidCredentials: it is not, as the door's own kind `wrong`.
+        TooManyAttempts: too many were wrong; this one was not evaluated.
+    """
+    user_id = whom if isinstance(whom, UUID) else NOBODY
+    stored, device = passwords.of(user_id), devices.recognise(user_id, visitor)
+    release()
+    guess = throttle.count(whom, device.id if device else None, visitor)
+    try:
+        fresh = passwords.verify(stored, password, visitor)
+        if stored is None:  # whatever was typed: the decoy opens nothing
+            raise WrongPassword
+    except WrongPassword:
+        raise _refusal(wrong, guess, visitor) from None
+    except BaseException:
+        throttle.withdraw(guess)
+        raise
+    throttle.succeeded(guess)
+    return Verified(user_id, stored, fresh)
+
+
+def _refusal(
+    wrong: type[InvalidCredentials], guess: throttle.Guess, visitor: Visitor
+) -> InvalidCredentials:
+    refusal = wrong(user_id=guess.user_id)
+    refusal.aftermath = partial(throttle.failed, guess, visitor)
+    return refusal

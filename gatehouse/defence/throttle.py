@@ -1,0 +1,201 @@
+"""The lockout: guessing an account's password gets slower for the guesser and for nobody else.
+
+Wrong passwords in a row are counted for each account: on a known device by itself, from elsewhere
+by network, and in one sum over all strangers. A device or a network waits longer and longer; the
+sum lets everybody pass until it closes. A guess is counted, and committed, before it is evaluated,
+so that no rollback, no two hundred guesses at once and no sudden death makes one free.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Delete, Update, bindparam, delete, select, text, update
+
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.defence import devices
+from gatehouse.foundation import clock, crypto, metrics
+from gatehouse.foundation.database import UTCDateTime, apart, db
+from gatehouse.foundation.errors import Refusal
+from gatehouse.foundation.logs import log
+from gatehouse.foundation.visitor import Visitor
+from models import GuessCounter
+
+Steps = dict[int, timedelta]
+"""How long to wait from so many failures in a row on."""
+WAITS: Steps = {
+    5: timedelta(seconds=30),
+    6: timedelta(minutes=1),
+    7: timedelta(minutes=2),
+    8: timedelta(minutes=4),
+    9: timedelta(minutes=8),
+    10: timedelta(minutes=16),
+    11: timedelta(minutes=32),
+    12: timedelta(hours=1),
+}
+"""Of a device or a network."""
+MOST = 100  # NIST SP 800-63B-4 section 3.2.2: no more than 100 consecutive failures
+CLOSING: Steps = {MOST: timedelta(days=36_500)}
+"""Of the sum over all strangers: as long as nobody opens it again."""
+LONGEST = max(WAITS.values())
+RESTED = timedelta(days=90)
+"""A counter that nobody touched for so long, and that waits for nothing, is forgotten."""
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""A counter that waits until then waits for nothing, on no replica's clock."""
+ONE_MORE = text(
+    "INSERT INTO guess_counters (key, failures, waits_until, counted_at)"
+    " VALUES (:key, 1, :never, :now)"
+    " ON CONFLICT (key) DO UPDATE SET failures = guess_counters.failures + 1, counted_at = :now"
+    " WHERE guess_counters.waits_until <= :now RETURNING failures"
+).bindparams(bindparam("now", type_=UTCDateTime), bindparam("never", NEVER, UTCDateTime))
+
+
+class TooManyAttempts(Refusal):
+    """After too many wrong passwords this one was not looked at; `Retry-After` says when."""
+
+    status = 429
+    code = "too_many_attempts"
+    next = "Wait, or use a device on which you have signed in before."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+        self.headers = {"Retry-After": str(retry_after)}
+
+    @property
+    def members(self) -> dict[str, int | str]:
+        """The seconds to wait."""
+        return super().members | {"retry_after": self.retry_after}
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A guess that was counted; it is taken for a wrong one until it turns out otherwise."""
+
+    user_id: UUID | None
+    device_id: UUID | None
+    own: str
+    """The key of the counter of the device or the network."""
+    everybody: str
+    """The key of the sum."""
+    failures: int
+    """In a row on the device or from the network, with this one."""
+    strangers: int
+    """In the sum, with this one; 0 on a known device, which is no stranger's."""
+
+
+def count(whom: UUID | str, device_id: UUID | None, visitor: Visitor) -> Guess:
+    """Count a guess before it is evaluated, and commit the count.
+
+    `whom` is a user's id, or the canonical form of an identifier that belongs to nobody.
+
+    Raises:
+        TooManyAttempts: a counter makes the guess wait; nothing was counted.
+    """
+    user_id = whom if isinstance(whom, UUID) else None
+    place = f"device:{device_id}" if device_id else f"network:{visitor.network}"
+    own, everybody = _key(place, whom), _key("everybody", whom)
+    try:
+        with apart() as connection:
+            failures = _one_more(connection, own, WAITS)
+            strangers = 0 if device_id else _one_more(connection, everybody, CLOSING)
+    except TooManyAttempts as refusal:
+        metrics.GUESSES_REFUSED.inc()
+        about = {"user": user_id and str(user_id), "seconds": refusal.retry_after}
+        log().warning("A password was not evaluated.", **about)
+        raise
+    return Guess(user_id, device_id, own, everybody, failures, strangers)
+
+
+def withdraw(guess: Guess) -> None:
+    """Undo the count of a guess that was never evaluated."""
+    with apart() as connection:
+        connection.execute(_one_less(guess.own))
+        if not guess.device_id:
+            connection.execute(_one_less(guess.everybody))
+
+
+def succeeded(guess: Guess) -> None:
+    """Begin anew for the device or the network; on a known device the sum begins anew too."""
+    with apart() as connection:
+        connection.execute(_none(guess.own))
+        begin = _none if guess.device_id else _one_less
+        connection.execute(begin(guess.everybody))
+
+
+def failed(guess: Guess, visitor: Visitor) -> None:
+    """Record what a wrong guess brings with it, in the current transaction."""
+    about: dict[str, Any] = {"user_id": guess.user_id}
+    if wait := _wait(WAITS, guess.failures):
+        waits = about | {"failures": guess.failures, "seconds": wait.seconds}
+        record(events.Login.THROTTLED, visitor, **waits)
+    if guess.strangers == MOST:
+        record(events.Login.CLOSED, visitor, **about)
+    if guess.device_id and guess.failures >= MOST:
+        devices.forget(guess.device_id)
+        db.session.execute(_none(guess.own))
+        record(events.Login.DEVICE_FORGOTTEN, visitor, **about)
+
+
+def reopen(user_id: UUID, visitor: Visitor) -> None:
+    """Let the sum and the known devices of an account begin anew, in the current transaction.
+
+    Networks cannot be found by the account; none waits longer than an hour.
+    """
+    for device_id in devices.ids(user_id):
+        db.session.execute(_none(_key(f"device:{device_id}", user_id)))
+    db.session.execute(_none(_key("everybody", user_id)))
+    record(events.Login.REOPENED, visitor, user_id=user_id)
+
+
+def purge() -> None:
+    """Delete the counters that rested; one that is closed waits, and stays."""
+    rested = GuessCounter.counted_at < clock.now() - RESTED
+    waits = GuessCounter.waits_until > clock.now()
+    db.session.execute(delete(GuessCounter).where(rested, ~waits))
+
+
+def _key(place: str, whom: UUID | str) -> str:
+    """Return the digest that names a counter; no text that somebody types names a user's."""
+    kind = "user" if isinstance(whom, UUID) else "nobody"
+    return crypto.keyed_digest("guesses", f"{place}\0{kind}:{whom}")
+
+
+def _one_more(connection: Connection, key: str, steps: Steps) -> int:
+    """Count a failure, unless the counter waits, and let it wait; return the new count.
+
+    The statement is atomic, and holds the row until the transaction ends.
+    """
+    now = clock.now()
+    failures = connection.execute(ONE_MORE, {"key": key, "now": now}).scalar()
+    if failures is None:
+        raise TooManyAttempts(_seconds_left(connection, key))
+    if wait := _wait(steps, failures):
+        waits = update(GuessCounter).where(GuessCounter.key == key)
+        connection.execute(waits.values(waits_until=now + wait))
+    return int(failures)
+
+
+def _wait(steps: Steps, failures: int) -> timedelta:
+    reached = [wait for least, wait in steps.items() if failures >= least]
+    return max(reached, default=timedelta(0))
+
+
+def _one_less(key: str) -> Update:
+    """Undo one count; nothing waits any more, for the guess had not to wait when it was counted."""
+    counted = update(GuessCounter).where(GuessCounter.key == key, GuessCounter.failures > 0)
+    return counted.values(failures=GuessCounter.failures - 1, waits_until=NEVER)
+
+
+def _none(key: str) -> Delete:
+    return delete(GuessCounter).where(GuessCounter.key == key)
+
+
+def _seconds_left(connection: Connection, key: str) -> int:
+    waits_until = select(GuessCounter.waits_until).where(GuessCounter.key == key)
+    now = clock.now()
+    left = (connection.scalar(waits_until) or now) - now
+    return max(1, ceil(min(left, LONGEST).total_seconds()))

@@ -1,0 +1,138 @@
+"""Every door where the password of an account can be guessed goes through one function."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from tests.client import PASSWORD
+from tests.defence.conftest import ADA, WRONG, statuses
+from tests.rows import audited
+from tests.test_architecture import FILES, imports, module_name
+
+HASHES = "gatehouse.passwords.service.verify"
+THE_ONE_WAY = "gatehouse.accounts.password.verify"
+CHALLENGES = {"gatehouse.accounts.registration.prove_by_link"}
+"""Verify the password of a registration, which is no account yet and counts its own guesses."""
+SPELLINGS = [ADA, "ADA@Example.COM", "ada", "ADA", "+4915112345678", "+49 151 1234-5678"]
+
+
+def log_in(client, tokens, password, identifier=ADA):
+    return client.post("/auth/login", {"identifier": identifier, "password": password})
+
+
+def change(client, tokens, password):
+    form = {"current_password": password, "password": "another long phrase instead"}
+    return client.as_(tokens).post("/auth/password/change", form)
+
+
+DOORS = {
+    "gatehouse.login.methods.password.prove": log_in,
+    "gatehouse.selfservice.password.change": change,
+}
+"""A new caller of the one way joins here, and is tried with the others."""
+
+
+def users_of(function: str) -> set[str]:
+    """Return every place of ours that names a function, whether to call it or to hand it on."""
+    using = set()
+    for path in FILES:
+        tree = ast.parse(path.read_text())
+        meanings = dict(imported(tree))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name | ast.Attribute) and meaning(node, meanings) == function:
+                using.add(f"{module_name(path)}.{place(tree, node)}")
+    return using
+
+
+def imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the names that a file imports, and what they stand for."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            prefix = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                yield alias.asname or alias.name, prefix + alias.name
+
+
+def meaning(node: ast.Name | ast.Attribute, meanings: dict[str, str]) -> str:
+    """Return the full name of what is written `verify` or `passwords.verify`."""
+    first, dot, rest = ast.unparse(node).partition(".")
+    return meanings.get(first, first) + dot + rest
+
+
+def place(tree: ast.Module, node: ast.expr) -> str:
+    """Return the name of the innermost function around a node."""
+    around = [
+        function
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        and function.lineno <= node.lineno <= (function.end_lineno or 0)
+    ]
+    return max(around, key=lambda function: function.lineno).name if around else "(no function)"
+
+
+@pytest.mark.requirement("RL-03")
+def test_the_password_of_an_account_is_verified_in_one_place():
+    assert users_of(HASHES) == {THE_ONE_WAY, *CHALLENGES}
+
+
+def test_nothing_reaches_the_hashers_past_the_one_place():
+    shelf = ("gatehouse.passwords.hashers", "gatehouse.passwords.service._")
+    past = [
+        f"{module_name(path)} imports {other}"
+        for path in FILES
+        for _, other in imports(path)
+        if other.startswith(shelf) and not module_name(path).startswith("gatehouse.passwords")
+    ]
+
+    assert past == []
+
+
+@pytest.mark.requirement("RL-03")
+def test_every_door_is_tried():
+    assert users_of(THE_ONE_WAY) == set(DOORS)
+
+
+@pytest.fixture
+def tokens(client, make_user):
+    return client.log_in(make_user(email=ADA, username="ada", phone="+4915112345678"))
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("RL-03")
+@pytest.mark.parametrize("last", DOORS.values(), ids=DOORS)
+def test_guesses_at_all_doors_spend_one_budget(client, tokens, last):
+    doors = [door for door in DOORS.values() for _ in range(5)]
+
+    judged = [door(client, tokens, WRONG).status_code for door in doors]
+
+    assert judged == [401] * 5 + [429] * (len(judged) - 5)
+    assert last(client, tokens, PASSWORD).status_code == 429
+
+
+@pytest.mark.requirement("PW-09")
+@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+def test_five_guesses_at_a_door_shut_all_doors(client, tokens, door):
+    assert [door(client, tokens, WRONG).status_code for _ in range(6)] == [401] * 5 + [429]
+
+    shut = [other(client, tokens, PASSWORD) for other in DOORS.values()]
+    assert {answer.json["code"] for answer in shut} == {"too_many_attempts"}
+
+
+@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+def test_the_right_password_at_a_door_begins_anew(client, tokens, door, guess):
+    for _ in range(4):
+        door(client, tokens, WRONG)
+
+    assert door(client, tokens, PASSWORD).status_code in (200, 204)
+
+    sender = {"address": "127.0.0.1"}
+    assert statuses(guess, 6, ADA, WRONG, **sender) == [401] * 5 + [429]
+
+
+@pytest.mark.requirement("RL-03")
+def test_six_spellings_spend_one_budget(app, client, tokens):
+    judged = [log_in(client, tokens, WRONG, spelling).status_code for spelling in SPELLINGS * 3]
+
+    assert judged == [401] * 5 + [429] * 13
+    assert len(audited(app, "login.failed")) == 5
