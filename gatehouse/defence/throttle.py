@@ -172,7 +172,7 @@ def _one_more(connection: Connection, key: str, steps: Steps) -> int:
     now = clock.now()
     failures = connection.execute(ONE_MORE, {"key": key, "now": now}).scalar()
     if failures is None:
-        raise TooManyAttempts(_seconds_left(connection, key))
+        raise TooManyAttempts(_seconds_left(connection, key, now))
     if wait := _wait(steps, failures):
         waits = update(GuessCounter).where(GuessCounter.key == key)
         connection.execute(waits.values(waits_until=now + wait))
@@ -194,8 +194,8 @@ def _none(key: str) -> Delete:
     return delete(GuessCounter).where(GuessCounter.key == key)
 
 
-def _seconds_left(connection: Connection, key: str) -> int:
+def _seconds_left(connection: Connection, key: str, now: datetime) -> int:
+    """Return for how long a counter waits; the refused statement holds its row as well."""
     waits_until = select(GuessCounter.waits_until).where(GuessCounter.key == key)
-    now = clock.now()
-    left = (connection.scalar(waits_until) or now) - now
-    return max(1, ceil(min(left, LONGEST).total_seconds()))
+    left = connection.execute(waits_until).scalar_one() - now
+    return ceil(min(left, LONGEST).total_seconds())

@@ -109,6 +109,19 @@ def test_what_was_never_evaluated_on_a_known_device_gives_strangers_nothing(
     assert statuses(guess, 6, device=device) == [401] * 5 + [429]
 
 
+@pytest.mark.stores
+def test_no_counter_goes_below_nothing(app):
+    here = Visitor("192.0.2.1", "", "")
+    with app.app_context():
+        slow, right, busy = (throttle.count("somebody", None, here) for _ in range(3))
+        throttle.succeeded(right)
+        throttle.withdraw(throttle.count("somebody", None, here))
+        throttle.withdraw(busy)
+        throttle.withdraw(slow)
+
+    assert [counter.failures for counter in rows(app, GuessCounter)] == [0, 0]
+
+
 def busy(guess, notes, times, **where):
     """Guess while no password can be evaluated."""
     answers = []

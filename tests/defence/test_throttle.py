@@ -173,6 +173,7 @@ def test_the_owner_signs_in_on_a_known_device_while_strangers_guess(ada, guess, 
 
     assert judged == [401] * 100 + [429] * 100
     assert [a.status_code for a in (strange, known, reopened)] == [429, 200, 200]
+    assert statuses(guess, 4, address=ELSEWHERE) == [401] * 4  # it begins anew, not at 99
 
 
 @pytest.mark.requirement("RL-02")
