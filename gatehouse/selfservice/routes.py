@@ -25,7 +25,7 @@ class PasswordChange(Form):
 
 
 @routes.post("/password/change")
-@limited("password_change")
+@limited("login")
 @signed_in
 @routes.arguments(PasswordChange)
 @routes.response(204)
