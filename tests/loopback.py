@@ -70,6 +70,14 @@ def http(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
     return f"{head}\r\n\r\n".encode() + body
 
 
+OK = http(b"ok", X_Kind="good")
+
+
+def always(*pieces: bytes) -> Answer:
+    """Return what answers everybody the same."""
+    return lambda _head: pieces
+
+
 def _head(connection: socket.socket) -> str:
     head = b""
     while b"\r\n\r\n" not in head:
