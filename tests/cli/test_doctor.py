@@ -143,10 +143,6 @@ def test_underscores_that_got_through_are_told(through):
     assert UNDERSCORED in said
 
 
-@pytest.mark.xfail(
-    reason="granian's WSGI gives X_Forwarded_For the same name; the RSGI bridge drops it",
-    strict=False,
-)  # take this mark away when the bridge is the server's entry
 def test_a_proxy_that_passes_underscores_does_no_harm(through):
     code, said = through(forwarding.passes_everything, hops=1)
 

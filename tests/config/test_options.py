@@ -38,7 +38,6 @@ def test_some_test_tries_every_option(option):
         ("--host", "GATEHOUSE_HOST", "0.0.0.0", "10.0.0.5"),
         ("--port", "PORT", "8000", "8123"),
         ("--workers", "GATEHOUSE_WORKERS", "2", "7"),
-        ("--blocking-threads", "GATEHOUSE_THREADS", "16", "3"),
     ],
 )
 def test_the_server_is_started_with_what_was_chosen(option, name, default, other):

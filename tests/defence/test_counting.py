@@ -17,6 +17,7 @@ from gatehouse.foundation.visitor import Visitor
 from models import AuditEvent, GuessCounter, User
 from tests.client import PASSWORD
 from tests.defence.conftest import ADA, ELSEWHERE, WRONG, from_many_networks, set_counters, statuses
+from tests.logged import lines
 from tests.rows import audited, rows
 from tests.together import at_once
 
@@ -207,7 +208,7 @@ def statements(app, act):
 
 @pytest.mark.stores
 def test_a_wait_is_recorded_when_it_begins_and_refusals_are_counted_and_logged(
-    app, ada, guess, wait, caplog
+    app, ada, guess, wait, capsys
 ):
     before = metrics.GUESSES_REFUSED._value.get()
 
@@ -223,7 +224,7 @@ def test_a_wait_is_recorded_when_it_begins_and_refusals_are_counted_and_logged(
     ]
     assert len(audited(app, "login.failed")) == 6
     assert metrics.GUESSES_REFUSED._value.get() - before == 5
-    logged = [r.msg for r in caplog.records if "not evaluated" in str(r.msg)]
+    logged = [line for line in lines(capsys) if "not evaluated" in line["event"]]
     assert [line["user"] for line in logged] == [str(user)] * 5
 
 

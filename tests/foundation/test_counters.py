@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,14 @@ from tests.rows import rows
 from tests.stores import free_port
 from tests.together import at_once
 
-NOBODY = {"identifier": "nobody@example.com", "password": "wrong"}
+NUMBERS = itertools.count()
+
+
+def somebody():
+    """Name somebody new: guesses at one account run into the lockout sooner."""
+    return {"identifier": f"nobody{next(NUMBERS)}@example.com", "password": "wrong"}
+
+
 LOGINS = parse(LIMITS["login"].address).amount
 CAP = 2 * LOGINS
 """What decision 0015 promises when Redis is lost in the middle of a window."""
@@ -176,7 +184,7 @@ def test_valkey_stopped_under_fire_lets_no_more_through_than_the_documented_cap(
     statuses, half_way = [], threading.Event()
 
     def fire(server):
-        statuses.append(server.post("/auth/login", NOBODY).status_code)
+        statuses.append(server.post("/auth/login", somebody()).status_code)
         if len(statuses) > LOGINS // 2:
             half_way.set()
 
@@ -197,7 +205,7 @@ def test_valkey_stopped_under_fire_lets_no_more_through_than_the_documented_cap(
 @pytest.mark.requirement("RL-10")
 def test_valkey_that_comes_back_counts_again_without_a_restart(settings_environment, tmp_path):
     def guess():
-        return server.post("/auth/login", NOBODY).status_code
+        return server.post("/auth/login", somebody()).status_code
 
     with (
         stoppable_valkey() as (url, start, stop),
@@ -284,7 +292,7 @@ def test_without_any_store_nobody_is_let_through(settings_environment):
             with app.app_context(), writing():
                 db.session.execute(sa.text("DROP TABLE limit_counters"))
                 db.session.commit()
-            answer = app.test_client().post("/auth/login", json=NOBODY)
+            answer = app.test_client().post("/auth/login", json=somebody())
 
     assert (answer.status_code, answer.json["code"]) == (503, "service_unavailable")
 

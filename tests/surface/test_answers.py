@@ -9,6 +9,7 @@ from sqlalchemy import text, update
 from gatehouse.foundation.database import db
 from models import User
 from tests.client import PASSWORD
+from tests.logged import lines
 from tests.surface.conftest import ask, contents, every_answer, verdict
 
 JSON_TYPES = ("application/json", "application/problem+json")
@@ -106,8 +107,7 @@ def test_an_error_of_ours_tells_nothing_of_the_inside(broken, path):
 def test_our_log_knows_the_error_that_the_answer_hides(broken, capsys):
     answer = broken.test_client().get("/broken")
 
-    lines = map(json.loads, capsys.readouterr().err.splitlines())
-    [line] = [line for line in lines if line.get("event") == "unexpected error"]
+    [line] = [line for line in lines(capsys) if line["event"] == "unexpected error"]
     assert "secret detail" in line["exception"]
     assert line["request_id"] == answer.json["request_id"]
 

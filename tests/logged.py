@@ -1,0 +1,13 @@
+"""What the service wrote to its log."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Return the lines since the last call, oldest first."""
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines() if line[:1] == "{"]
