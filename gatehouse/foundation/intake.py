@@ -41,6 +41,16 @@ def at_once(route: Route) -> Route:
     return route
 
 
+def takes(*kinds: str) -> Callable[[Route], Route]:
+    """Mark a route whose bodies are of these media types, and not JSON like all others."""
+
+    def mark(route: Route) -> Route:
+        route.takes = kinds  # type: ignore[attr-defined]
+        return route
+
+    return mark
+
+
 def is_at_once(app: Flask, endpoint: str | None) -> bool:
     """Tell whether the view of an endpoint has that mark."""
     return hasattr(app.view_functions.get(endpoint or ""), "at_once")
@@ -83,7 +93,8 @@ def bound_body(environ: dict[str, Any]) -> None:
         raise PayloadTooLarge
     if len(body) < announced:  # the sender went away half-way: RFC 9112 section 8
         raise MalformedRequest("The body ended before its announced length.")
-    if body and request.mimetype != "application/json":
+    view = current_app.view_functions.get(request.endpoint or "")
+    if body and request.mimetype not in getattr(view, "takes", ("application/json",)):
         raise UnsupportedMediaType
     environ["wsgi.input"] = BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))

@@ -6,7 +6,7 @@ from gatehouse.foundation.errors import catalogue, explanation
 from gatehouse.pages.policy import guard
 
 errors = Blueprint("errors", __name__)
-errors.after_request(guard)
+guard(errors)
 
 
 @errors.get("/errors")

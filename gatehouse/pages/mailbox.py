@@ -11,7 +11,7 @@ from gatehouse.foundation.database import db, writing
 from gatehouse.pages.policy import guard
 
 mailbox = Blueprint("mailbox", __name__)
-mailbox.after_request(guard)
+guard(mailbox)
 
 
 @mailbox.get("/dev/mailbox")

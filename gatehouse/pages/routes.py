@@ -3,12 +3,17 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, redirect, render_template
+from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 import config
 from gatehouse.accounts import invitation, registration
-from gatehouse.pages.policy import guard
+from gatehouse.foundation.intake import takes
+from gatehouse.foundation.limits import limited
+from gatehouse.foundation.logs import log
+from gatehouse.pages.policy import REPORTS, guard
+
+LONGEST_REPORT = 1000  # characters that the log keeps of what anybody may send
 
 pages = Blueprint(
     "pages",
@@ -17,7 +22,7 @@ pages = Blueprint(
     static_url_path="/assets",
     template_folder="templates",
 )
-pages.after_request(guard)
+guard(pages)
 
 
 @pages.app_url_defaults
@@ -58,6 +63,16 @@ def accept_invitation(request_id: UUID) -> tuple[str, int]:
     if pending is None:
         return _gone()
     return render_template("pages/invitation.html", pending=pending), 200
+
+
+@pages.post(REPORTS)
+@limited("report")
+@takes("application/csp-report", "application/reports+json")
+def take_report() -> tuple[str, int]:
+    """Write down what a browser says it refused on one of our pages (CSP 3 section 5)."""
+    report = request.get_data(as_text=True)[:LONGEST_REPORT]
+    log().warning("A browser refused content of a page.", report=report)
+    return "", 204
 
 
 def _gone() -> tuple[str, int]:

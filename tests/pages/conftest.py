@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Request, expect
 
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
+
+
+def policy_of(page: Any) -> str:
+    """Return a page's content policy, with `{nonce}` where its nonce stands."""
+    return re.sub(r"'nonce-[\w-]{43}'", "'nonce-{nonce}'", page.headers["Content-Security-Policy"])
 
 
 class Tab:

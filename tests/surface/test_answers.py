@@ -20,7 +20,10 @@ INSIDE = re.compile(
     r"Traceback|Error\(|secret detail|/gatehouse/|site-packages|\.py\b|SELECT|INSERT|sqlite|psycopg"
 )
 NOBODY = {"identifier": "nobody@example.com", "password": "wrong"}
-CLOSED = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+CLOSED = (
+    "default-src 'none'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'none'"
+)
 
 
 def fail():

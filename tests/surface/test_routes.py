@@ -19,6 +19,7 @@ PUBLIC = {
     "/auth/logout": "takes either token, and judges it itself",
     "/auth/refresh": "takes the refresh token",
     "/auth/register": "open to everyone",
+    "/csp-reports": "takes what browsers refused on our pages, into the log",
     "/dev/mailbox": "development only",
     "/docs": "the reference",
     "/doctor/proxy": "takes the operator's proof; without it there is nothing",
@@ -33,7 +34,15 @@ PUBLIC = {
 }
 """Every address that a stranger may ask, and why."""
 
-UNDOCUMENTED = {"/", "/docs", "/errors", "/dev/mailbox", "/openapi.json", "/doctor/proxy"}
+UNDOCUMENTED = {
+    "/",
+    "/docs",
+    "/errors",
+    "/dev/mailbox",
+    "/openapi.json",
+    "/doctor/proxy",
+    "/csp-reports",
+}
 PAGES = ("/assets/", "/verify-email/", "/accept-invitation/")
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 

@@ -35,6 +35,7 @@ FILLED_IN = {
 BODIES: dict[str, dict[str, Any]] = {
     "VerifyEmail": {"email": "ann@example.com", "code": "12345678"},
     "Profile": {"name": "Ann"},
+    "Refresh": {"refresh_token": ""},
 }
 """Examples for schemas whose fields are all optional, so that they suggest none."""
 OF_COOKIES = ("/auth/csrf", "/auth/refresh")
