@@ -4,6 +4,7 @@ import contextlib
 import ssl
 
 import pytest
+import trustme
 
 from gatehouse.foundation.http import Call, OutboundFailed, OutboundRefused, send
 from tests.loopback import OK, always, serving
@@ -171,3 +172,17 @@ def test_a_wrong_certificate_gets_no_request(names, allow, authority, issued_for
             send(Call("GET", f"https://sms.internal:{server.port}/?secret"))
 
     assert server.requests == []
+
+
+# How the operator says so
+
+CA = trustme.CA()
+
+
+@pytest.mark.settings(GATEHOUSE_OUTBOUND_ALLOWED="127.0.0.0/8, sms.internal")
+@pytest.mark.settings(GATEHOUSE_OUTBOUND_CA=CA.cert_pem.bytes().decode())
+def test_the_environment_names_the_exceptions_and_whom_to_trust(names):
+    names("sms.internal", ["127.0.0.1"])
+
+    with serving(always(OK), tls=certificate(CA, "sms.internal")) as server:
+        assert send(Call("GET", f"https://sms.internal:{server.port}/")).status == 200

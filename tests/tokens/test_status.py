@@ -42,10 +42,10 @@ def test_a_refreshed_token_keeps_the_place_of_its_session(client, tokens):
 
 @pytest.mark.stores
 def test_parallel_log_ins_get_different_places(app, client, make_user):
-    users = [make_user() for _ in range(2)]
+    users = [make_user() for _ in range(4)]
     forms = [{"identifier": user.email, "password": user.password} for user in users]
 
-    answers = [a for form in forms for a in client.in_parallel(8, "/auth/login", form)]
+    answers = [a for form in forms for a in client.in_parallel(4, "/auth/login", form)]
 
     places = [place(answer.json)["idx"] for answer in answers]
     assert len(set(places)) == 16
