@@ -5,59 +5,94 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from bench import report, status_list
+from bench import equality, flood, limits, report, status_list
 from bench.comparisons import Bench, Result, run
+from bench.finding import Finding
 from bench.people import People
+from bench.report import Report
 from bench.stage import staged
+
+COMPARISONS = ("login", "verify-warm", "verify-cold", "me", "refresh")
+STUDIES = (flood.NAME, limits.NAME, equality.NAME)
+ALL = (*COMPARISONS, *STUDIES, status_list.NAME)
+
+Study = Callable[[], list[Finding]]
 
 
 def main() -> int:
-    """Measure, report; return 1 when a ratio is below its bar."""
+    """Measure, report; return 1 when a bar is missed."""
     chosen = _arguments()
-    if status_list.NAME in chosen.only or not chosen.only:
-        sizes = status_list.measure(chosen.rounds)
-        print(f"Status list of a million sessions:\n{status_list.table(sizes)}\n", flush=True)
-    if chosen.only == [status_list.NAME]:
-        return 0
-    with tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder:
-        results, about = _measure(chosen, Path(folder))
-    print(f"\n{report.table(results)}\n\n{report.sentence(about)}")
-    report.save(results, about)
+    sizes = status_list.measure(chosen.rounds) if _is_wanted(status_list.NAME, chosen) else []
+    found = Report(report.conditions(), sizes=sizes)
+    if chosen.only != [status_list.NAME]:
+        with tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder:
+            found = replace(_measure(chosen, Path(folder)), sizes=sizes)
+    print(f"\n{found}")
+    report.save(found)
     if chosen.write_docs:
-        report.write_docs(results, about)
-    return int(any(result.ratio < result.bar for result in results))
+        report.write_docs(found)
+    return int(not found.is_good)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument(
-        "only", nargs="*", help="names of comparisons, or status-list; without any, all of them"
+        "only",
+        nargs="*",
+        metavar="name",
+        help=f"of {', '.join(ALL)}; without any, all of them, and then equality guesses at"
+        f" {equality.FEWER_PAIRS} pairs of accounts instead of {equality.PAIRS}",
     )
     parser.add_argument("--rounds", type=int, default=3, help="of each comparison (3)")
     parser.add_argument("--seconds", type=int, default=5, help="of each round (5)")
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md, .svg")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if unknown := set(chosen.only).difference(ALL):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
+    return chosen
 
 
-def _measure(
-    chosen: argparse.Namespace, folder: Path
-) -> tuple[Sequence[Result], dict[str, object]]:
+def _is_wanted(name: str, chosen: argparse.Namespace) -> bool:
+    return name in chosen.only or not chosen.only
+
+
+def _measure(chosen: argparse.Namespace, folder: Path) -> Report:
     print("Starting PostgreSQL, the service and a bare Flask route ...", flush=True)
     with staged(folder, os.environ.get("BENCH_POSTGRES_URL")) as stage:
         logging.disable(logging.WARNING)  # of the application in this process, which makes people
         about = report.conditions(stage.postgres)
         bench = Bench(stage, People(stage.environment), chosen.seconds)
-        wanted = [c for c in bench.comparisons() if c.name in chosen.only or not chosen.only]
-        return [_told(run(comparison, chosen.rounds)) for comparison in wanted], about
+        compared = [c for c in bench.comparisons() if _is_wanted(c.name, chosen)]
+        results = [_told(run(comparison, chosen.rounds)) for comparison in compared]
+        studied = [study for name, study in _studies(bench, chosen) if _is_wanted(name, chosen)]
+        return Report(about, results, [_listed(one) for study in studied for one in study()])
+
+
+def _studies(bench: Bench, chosen: argparse.Namespace) -> list[tuple[str, Study]]:
+    pairs = equality.PAIRS if chosen.only else equality.FEWER_PAIRS
+    return [
+        (flood.NAME, partial(flood.study, bench, chosen.rounds)),
+        (limits.NAME, partial(limits.study, bench, chosen.rounds)),
+        (equality.NAME, partial(equality.study, bench, pairs)),
+    ]
 
 
 def _told(result: Result) -> Result:
     each = ", ".join(f"{ratio:.2f}" for ratio in result.ratios)
     print(f"{result.name}: {result.ratio:.2f} (bar {result.bar}; rounds {each})", flush=True)
     return result
+
+
+def _listed(finding: Finding) -> Finding:
+    bar = f" (bar {finding.bar})" if finding.bar else ""
+    value = f"{finding.value:.2f} {finding.unit}"
+    print(f"{finding.name}: {finding.subject}: {value}{bar}; {finding.about}", flush=True)
+    return finding
 
 
 sys.exit(main())

@@ -46,8 +46,8 @@ class Result:
 
 
 def run(comparison: Comparison, rounds: int) -> Result:
-    """Measure both sides in turn, so that a noisy moment troubles both."""
-    pairs = [(comparison.measure_reference(), comparison.measure_subject()) for _ in range(rounds)]
+    """Measure both sides, and return what the report tells of them."""
+    pairs = in_turn(comparison.measure_reference, comparison.measure_subject, rounds)
     ratios = [subject.rate / reference.rate for reference, subject in pairs]
     return Result(
         name=comparison.name,
@@ -56,8 +56,24 @@ def run(comparison: Comparison, rounds: int) -> Result:
         bar=comparison.bar,
         ratio=median(ratios),
         ratios=ratios,
-        service=_middle([subject for _, subject in pairs]),
-        raw=_middle([reference for reference, _ in pairs]),
+        service=middle([subject for _, subject in pairs]),
+        raw=middle([reference for reference, _ in pairs]),
+    )
+
+
+def in_turn(
+    reference: Measure, subject: Measure, rounds: int
+) -> list[tuple[Measurement, Measurement]]:
+    """Measure both sides in turn, so that a noisy moment troubles both."""
+    return [(reference(), subject()) for _ in range(rounds)]
+
+
+def middle(measured: list[Measurement]) -> Measurement:
+    """Return the medians."""
+    return Measurement(
+        rate=median(one.rate for one in measured),
+        p50=median(one.p50 for one in measured),
+        p99=median(one.p99 for one in measured),
     )
 
 
@@ -114,8 +130,12 @@ class Bench:
 
     def refresh(self) -> Measurement:
         """Exchange refresh tokens for their children, of a few sessions on each connection."""
+        return self.refresh_at(self.stage.service)
+
+    def refresh_at(self, port: int) -> Measurement:
+        """Do the same at another service."""
         tokens = self.people.refresh_tokens(SESSIONS)
-        return send(Load(self.stage.service, "/auth/refresh", REFRESH, tokens), self.seconds)
+        return send(Load(port, "/auth/refresh", REFRESH, tokens), self.seconds)
 
     def rows(self) -> Measurement:
         """Do to the same rows, with the same statements, what a refresh does."""
@@ -128,11 +148,3 @@ class Bench:
         load = Load(port, path, BEARER, self.people.access_tokens())
         send(load, WARM_UP)
         return send(load, self.seconds)
-
-
-def _middle(measured: list[Measurement]) -> Measurement:
-    return Measurement(
-        rate=median(one.rate for one in measured),
-        p50=median(one.p50 for one in measured),
-        p99=median(one.p99 for one in measured),
-    )

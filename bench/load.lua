@@ -1,6 +1,6 @@
 -- The requests that wrk sends: another token each time, the same bytes to whoever is measured.
--- Arguments: the kind of request (bearer or refresh), a file with one token on each line, and how
--- many threads share it.
+-- Arguments: the kind of request (bearer or refresh), a file with one token on each line, how many
+-- threads share it, and the milliseconds that a connection rests between two requests, on average.
 
 local threads = 0
 
@@ -29,6 +29,13 @@ local function send_bearers(tokens)
   end
 end
 
+-- As a proxy would: each time from another address, so that no limit is ever reached.
+local function forwarded_for()
+  local number = math.random(0, 2 ^ 24 - 1)
+  local high, low = math.floor(number / 2 ^ 16), number % 2 ^ 16
+  return string.format("10.%d.%d.%d", high, math.floor(low / 256), low % 256)
+end
+
 local function exchange_refresh_tokens(tokens)
   local first, last = 1, #tokens
   local headers = { ["Content-Type"] = "application/json" }
@@ -36,6 +43,7 @@ local function exchange_refresh_tokens(tokens)
     local token = tokens[first]
     tokens[first] = nil
     first = first + 1
+    headers["X-Forwarded-For"] = forwarded_for()
     return wrk.format("POST", nil, headers, '{"refresh_token": "' .. token .. '"}')
   end
   response = function(status, _, body)
@@ -46,13 +54,21 @@ local function exchange_refresh_tokens(tokens)
   end
 end
 
+-- Rests of random lengths, so that connections which rest for whole milliseconds do not march.
+local function pace(rest)
+  delay = function() return math.floor(2 * rest * math.random() + 0.5) end
+end
+
 function init(arguments)
+  math.randomseed(os.time() + number)
   local tokens = lines_of_mine(arguments[2], tonumber(arguments[3]))
   if arguments[1] == "refresh" then
     exchange_refresh_tokens(tokens)
   else
     send_bearers(tokens)
   end
+  local rest = tonumber(arguments[4])
+  if rest > 0 then pace(rest) end
 end
 
 function done(summary, latency, _)

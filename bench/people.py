@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from itertools import cycle, islice
+from statistics import median
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -17,9 +19,10 @@ from bench.raw import Recording, current
 from config import Settings
 from gatehouse.accounts import service as accounts
 from gatehouse.accounts.identifiers import Email
+from gatehouse.defence import throttle
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.foundation.visitor import NOBODY, Visitor
 from gatehouse.login import service as login
 from gatehouse.login.method import Proof
 from gatehouse.passwords import service as passwords
@@ -41,10 +44,14 @@ class People:
             opened = [_open(user_id).access_token for user_id in self.ids]
             self.claims = [_claims(token) for token in opened]
 
+    def addresses(self) -> list[str]:
+        """Return by what they log in."""
+        return [_address(number).address for number in range(COUNT)]
+
     def login_bodies(self) -> list[str]:
         """Return what each of them sends to log in."""
-        addresses = [_address(number).address for number in range(COUNT)]
-        return [json.dumps({"identifier": who, "password": PASSWORD}) for who in addresses]
+        who = self.addresses()
+        return [json.dumps({"identifier": each, "password": PASSWORD}) for each in who]
 
     def access_tokens(self, count: int = COUNT) -> list[str]:
         """Return as many different access tokens, of each person in turn."""
@@ -72,6 +79,12 @@ class People:
             event.remove(Engine, "before_cursor_execute", note)
         return Recording(at, current(token), current(child), statements)
 
+    def time_lockout(self, count: int) -> float:
+        """Return the milliseconds that the lockout takes of a login with the right password."""
+        visitor = Visitor(address="192.0.2.1", user_agent="", request_id="bench")
+        with self._at_work():
+            return median(_count_once(user_id, visitor) for user_id in self.ids[:count])
+
     @contextmanager
     def _at_work(self) -> Iterator[None]:
         """Use the application; leave no connection open, for processes will be forked."""
@@ -91,6 +104,12 @@ def _settle() -> list[UUID]:
             passwords.store(user.id, hashed)
     db.session.commit()
     return [user.id for user in users]
+
+
+def _count_once(user_id: UUID, visitor: Visitor) -> float:
+    began = perf_counter()
+    throttle.succeeded(throttle.count(user_id, None, visitor))
+    return 1000 * (perf_counter() - began)
 
 
 def _address(number: int) -> Email:

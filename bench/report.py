@@ -5,13 +5,15 @@ import os
 import platform
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bench import plot
+from bench import plot, status_list
 from bench.comparisons import Result
+from bench.finding import Finding
 from bench.lanes import CORES, Measurement
+from bench.markdown import table
 from config import ROOT
 
 JSON_FILE = ROOT / "build" / "bench.json"
@@ -23,9 +25,34 @@ BEGIN, END = (
 )
 TIMES = ("a second", "p50", "p99")
 HEAD = ("measured", "ratio", "of rounds", "bar", "", *TIMES, "against", *TIMES)
+FOUND_HEAD = ("measured", "found", "bar", "", "how")
 
 
-def conditions(postgres: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Report:
+    """What a run has found; whatever was not measured is empty."""
+
+    about: dict[str, Any]
+    results: Sequence[Result] = ()
+    findings: Sequence[Finding] = ()
+    sizes: Sequence[status_list.Size] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether no bar was missed."""
+        ratios = all(result.ratio >= result.bar for result in self.results)
+        return ratios and all(finding.met for finding in self.findings)
+
+    def __str__(self) -> str:
+        """Return it as Markdown; times in milliseconds."""
+        rows = [_row(result) for result in self.results]
+        found = [_found(finding) for finding in self.findings]
+        sizes = table(status_list.HEAD, status_list.rows(self.sizes))
+        parts = (table(HEAD, rows), table(FOUND_HEAD, found), sizes, sentence(self.about))
+        return "\n\n".join(filter(None, parts))
+
+
+def conditions(postgres: str = "") -> dict[str, Any]:
     """Return what the numbers depend on, before the load starts."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -39,33 +66,26 @@ def conditions(postgres: str) -> dict[str, Any]:
 
 def sentence(about: dict[str, Any]) -> str:
     """Say what the numbers depend on."""
+    database = f" PostgreSQL {about['postgresql']}, durable;" if about["postgresql"] else ""
     return (
         f"{about['cores']} cores, shared by service, database and client;"
         f" load average {about['load_average']} before the run; Python {about['python']};"
-        f" PostgreSQL {about['postgresql']}, durable; requests sent by {about['client']}."
+        f"{database} requests sent by {about['client']}."
     )
 
 
-def table(results: Sequence[Result]) -> str:
-    """Return the results as a Markdown table; times in milliseconds."""
-    rows = [HEAD, ("---",) * len(HEAD), *(_row(result) for result in results)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def save(results: Sequence[Result], about: dict[str, Any]) -> None:
+def save(report: Report) -> None:
     """Write build/bench.json."""
     JSON_FILE.parent.mkdir(exist_ok=True)
-    document = {"conditions": about, "results": [asdict(result) for result in results]}
-    JSON_FILE.write_text(json.dumps(document, indent=2) + "\n")
+    JSON_FILE.write_text(json.dumps(asdict(report), indent=2) + "\n")
 
 
-def write_docs(results: Sequence[Result], about: dict[str, Any]) -> None:
+def write_docs(report: Report) -> None:
     """Put the numbers between their marks in docs/performance.md, and draw the plot."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    numbers = f"{BEGIN}\n{table(results)}\n\n{sentence(about)}\n{END}"
-    PAGE.write_text(before + numbers + after)
-    PLOT.write_text(plot.draw(results))
+    PAGE.write_text(f"{before}{BEGIN}\n{report}\n{END}{after}")
+    PLOT.write_text(plot.draw(report.results, report.findings))
 
 
 def _row(result: Result) -> tuple[str, ...]:
@@ -80,6 +100,12 @@ def _row(result: Result) -> tuple[str, ...]:
         result.reference,
         *_numbers(result.raw),
     )
+
+
+def _found(finding: Finding) -> tuple[str, ...]:
+    met = "met" if finding.met else "missed"
+    value = f"**{finding.value:,.2f}** {finding.unit}".strip()
+    return finding.subject, value, finding.bar, met if finding.bar else "", finding.about
 
 
 def _numbers(measured: Measurement) -> tuple[str, str, str]:

@@ -36,11 +36,18 @@ class Stage:
     environment: Mapping[str, str]
     postgres: str
     """Version of PostgreSQL."""
+    folder: Path
 
     @property
     def dsn(self) -> str:
         """The database, as psycopg names it."""
         return plain(make_url(self.environment["DATABASE_URL"]))
+
+    @contextmanager
+    def another(self, **variables: str) -> Iterator[int]:
+        """Lend the port of one more service on the same database, with some other settings."""
+        with _service({**self.environment, **variables}, self.folder) as port:
+            yield port
 
 
 class DurableCluster(PostgresCluster):
@@ -58,18 +65,23 @@ def staged(folder: Path, postgres_url: str | None) -> Iterator[Stage]:
     """Lend a stage; PostgreSQL comes from the URL, else from the wheel."""
     with _server(postgres_url) as server, _database(server) as (database, version):
         environment = _environment(database, folder)
-        service = LiveServer(environment, folder / "service.log")
-        try:
-            service.start()
-            with _bare(environment) as bare:
-                yield Stage(service.port, bare, environment, version)
-        finally:
-            service.kill()
+        with _service(environment, folder) as service, _bare(environment) as bare:
+            yield Stage(service, bare, environment, version, folder)
 
 
 def plain(url: URL) -> str:
     """Return a database's URL without SQLAlchemy's name of the driver."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+@contextmanager
+def _service(environment: Mapping[str, str], folder: Path) -> Iterator[int]:
+    service = LiveServer(environment, folder / "service.log")
+    try:
+        service.start()
+        yield service.port
+    finally:
+        service.kill()
 
 
 @contextmanager
@@ -110,6 +122,7 @@ def _environment(database: URL, folder: Path) -> dict[str, str]:
         "GATEHOUSE_HOST": "127.0.0.1",
         "GATEHOUSE_INSTANCE": str(folder),
         "GATEHOUSE_RATE_LIMITS": "off",
+        "GATEHOUSE_TRUSTED_HOPS": "1",
         "DATABASE_URL": database.render_as_string(hide_password=False),
         **{name: f"bench:{_key()}" for name in RINGS},
     }

@@ -1,0 +1,93 @@
+"""Whether a wrong password tells, by the answer or by its time, that an account exists."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import median
+from time import perf_counter
+
+from bench.comparisons import Bench
+from bench.finding import Finding
+from bench.load import Answer, Caller
+
+NAME = "equality"
+PAIRS, FEWER_PAIRS = 200, 50
+"""Of a known and an unknown account: a hash each, so these take 100 and 25 seconds at cost 12."""
+WRONG = "seven red lanterns at the harbour"
+WARM_UP = 4
+REFUSED = 401
+PART, MILLISECONDS = 0.05, 5.0
+"""The medians may be so far apart; the larger one counts."""
+CHANCE = 0.01
+"""Of a difference at least as large between two groups that do not differ."""
+OF_EACH_ANSWER = ("date", "x-request-id")
+
+
+@dataclass
+class Side:
+    """The accounts of one kind: how long their answers took, and what they were."""
+
+    accounts: Sequence[str]
+    times: list[float] = field(default_factory=list)
+    answers: set[tuple[object, bytes]] = field(default_factory=set)
+
+    def guess(self, number: int, caller: Caller) -> None:
+        """Send a wrong password for an account that nobody has guessed at: the sixth waits."""
+        began = perf_counter()
+        answer = _try(self.accounts[number], caller)
+        self.times.append(1000 * (perf_counter() - began))
+        self.answers.add(_told(answer))
+
+
+def study(bench: Bench, pairs: int) -> list[Finding]:
+    """Guess at known and unknown accounts in turn, on one connection; who is first alternates."""
+    caller = Caller(bench.stage.service, "/auth/login")
+    for number in range(WARM_UP):
+        _try(f"stranger{number}@example.com", caller)
+    people = bench.people.addresses()
+    known, unknown = Side(people), Side([f"nobody-{person}" for person in people])
+    for number in range(pairs):
+        for side in (known, unknown) if number % 2 else (unknown, known):
+            side.guess(number, caller)
+    return _findings(known, unknown)
+
+
+def chance(some: Sequence[float], others: Sequence[float]) -> float:
+    """Return how likely two groups that do not differ look at least as different as these.
+
+    Mann and Whitney's test, two-sided, by the normal approximation; times are never quite equal.
+    """
+    larger = sum((a > b) + (a == b) / 2 for a in some for b in others)
+    pairs = len(some) * len(others)
+    spread = math.sqrt(pairs * (len(some) + len(others) + 1) / 12)
+    return math.erfc(abs(larger - pairs / 2) / spread / math.sqrt(2))
+
+
+def _try(who: str, caller: Caller) -> Answer:
+    answer = caller.post(json.dumps({"identifier": who, "password": WRONG}))
+    caller.require(REFUSED, answer)
+    return answer
+
+
+def _told(answer: Answer) -> tuple[object, bytes]:
+    """Return the answer without what is every answer's own: its id and the time of day."""
+    request_id = answer.header("X-Request-Id").encode()
+    headers = tuple(h for h in answer.headers if h[0].lower() not in OF_EACH_ANSWER)
+    return headers, answer.content.replace(request_id, b"")
+
+
+def _findings(known: Side, unknown: Side) -> list[Finding]:
+    found = partial(Finding, NAME)
+    medians = median(known.times), median(unknown.times)
+    apart, most = abs(medians[0] - medians[1]), max(MILLISECONDS, PART * medians[0])
+    times = f"known {medians[0]:.1f} ms, unknown {medians[1]:.1f} ms"
+    asked = f"{len(known.times)} known and as many unknown accounts, in turn"
+    more = float(len(known.answers | unknown.answers) - 1)
+    likely = chance(known.times, unknown.times)
+    return [
+        found("wrong password, known or unknown: other answers", more, "", 1, about=asked),
+        found("the same: medians apart", apart, "ms", most, about=times),
+        found("the same: Mann-Whitney p", likely, "", least=CHANCE, about="as if they were alike"),
+    ]
