@@ -23,6 +23,7 @@ from gatehouse.delivery import outbox
 from gatehouse.foundation import clock
 from gatehouse.foundation.database import db, release, take_turns, writing
 from gatehouse.foundation.device import device_name
+from gatehouse.foundation.errors import ServiceBusy
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.hasher import WrongPassword
@@ -110,6 +111,9 @@ def prove_by_link(token: str, password: str, visitor: Visitor) -> None:
         passwords.verify(passwords.Hashed(data["hash"], data["pepper"]), password, visitor)
     except challenges.InvalidCode:
         raise RegistrationProofFailed from None
+    except ServiceBusy:
+        challenges.give_back(row.id)
+        raise
     except WrongPassword:
         raise RegistrationPasswordWrong from None
     _activate(row, visitor)

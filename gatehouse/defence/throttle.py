@@ -58,7 +58,7 @@ class TooManyAttempts(Refusal):
 
     status = 429
     code = "too_many_attempts"
-    next = "Wait, or use a device on which you have signed in before."
+    next = "Use a device on which you have signed in before, or wait and try again."
 
     def __init__(self, retry_after: int) -> None:
         super().__init__()
@@ -155,7 +155,8 @@ def purge() -> None:
     """Delete the counters that rested; one that is closed waits, and stays."""
     rested = GuessCounter.counted_at < clock.now() - RESTED
     waits = GuessCounter.waits_until > clock.now()
-    db.session.execute(delete(GuessCounter).where(rested, ~waits))
+    over = (rested | (GuessCounter.failures == 0)) & ~waits
+    db.session.execute(delete(GuessCounter).where(over))
 
 
 def _key(place: str, whom: UUID | str) -> str:

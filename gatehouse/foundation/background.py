@@ -21,7 +21,7 @@ def attempt(name: str, act: Callable[[], object]) -> None:
     try:
         act()
     except Exception as problem:
-        db.session.rollback()
+        db.session.remove()  # unlike a rollback, it cannot fail on a connection that is gone
         log().warning("Background work failed.", work=name, reason=type(problem).__name__)
 
 

@@ -72,7 +72,7 @@ class Bridge:
     def __init__(self, app: Flask, threads: int) -> None:
         self.application: WSGIApplication = app.wsgi_app
         self.threads = threads
-        self.instant = frozenset(_instant_paths(app))
+        self.instant = frozenset(_instant(app))
         self.jobs: SimpleQueue[tuple[WSGIEnvironment, asyncio.Future[Answer]]] = SimpleQueue()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -84,7 +84,7 @@ class Bridge:
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request."""
         environ = environ_of(scope)
-        if scope.path in self.instant:
+        if (scope.method, scope.path) in self.instant:
             answer = run(self.application, environ)
         else:
             await _complete_body(environ, exchange)
@@ -96,6 +96,8 @@ class Bridge:
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
             environ, future = self.jobs.get()
+            if future.done():  # the sender went away
+                continue
             try:
                 answer = run(self.application, environ)
             except Exception as error:
@@ -123,10 +125,13 @@ def environ_of(scope: Scope) -> "WSGIEnvironment":
         "wsgi.url_scheme": scope.scheme,
         "wsgi.input": BytesIO(),
     }
-    for name, value in scope.headers.items():
+    read = set()
+    for name, value in scope.headers.items():  # passes over values that are not ASCII
+        read.add(name)
         if key := _key(name):
             known = environ.get(key)
             environ[key] = value if known is None else known + JOINED_BY.get(key, ",") + value
+    environ["gatehouse.unreadable"] = read.symmetric_difference(scope.headers.keys())
     return environ
 
 
@@ -167,7 +172,7 @@ async def _complete_body(environ: "WSGIEnvironment", exchange: Exchange) -> None
 @lru_cache(maxsize=256)
 def _key(name: str) -> str:
     """Return the name of a header in the WSGI environment, or nothing if it has none."""
-    if "_" in name:
+    if "_" in name or name == "upgrade":  # of the connection only, RFC 9110 section 7.8
         return ""
     key = name.upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
@@ -178,13 +183,15 @@ def _wsgi(text: str) -> str:
     return text if text.isascii() else text.encode().decode("latin-1")
 
 
-def _instant_paths(app: Flask) -> Iterable[str]:
-    rules = app.url_map.iter_rules()
-    return (rule.rule for rule in rules if is_at_once(app, rule.endpoint))
+def _instant(app: Flask) -> Iterable[tuple[str, str]]:
+    """Yield method and path of what is answered in the loop; a 405 there is not."""
+    for rule in app.url_map.iter_rules():
+        if is_at_once(app, rule.endpoint):
+            yield from ((method, rule.rule) for method in rule.methods or ())
 
 
 def _finish(future: "asyncio.Future[Answer]", answer: Answer) -> None:
-    if not future.done():  # the sender went away
+    if not future.done():
         future.set_result(answer)
 
 

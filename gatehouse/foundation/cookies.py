@@ -1,9 +1,9 @@
 """Our four cookies: how they are written, and how they are read from the raw header text.
 
 Browsers, proxies and libraries disagree about doubled names, commas and quotes, and a page of a
-sibling host can plant more cookies beside ours. So nothing is guessed: a name of ours stands once
-in the text, at the start of a pair and with a plain value, or the request is refused. Cookies of
-others are not looked at.
+sibling host can plant more cookies beside ours. So nothing is guessed: one pair at most begins
+with a name of ours, and has a plain value, or the request is refused. Cookies of others are not
+looked at, whatever stands in them.
 """
 
 import re
@@ -36,9 +36,9 @@ def read(header: str, name: str) -> str:
         return ""
     pairs = [pair.strip(" \t") for pair in header.split(";")]
     values = [pair.removeprefix(start) for pair in pairs if pair.startswith(start)]
-    if header.count(start) > 1 or not values or not VALUE.fullmatch(values[0]):
+    if len(values) > 1 or not all(map(VALUE.fullmatch, values)):
         raise MalformedRequest(AMBIGUOUS)
-    return values[0]
+    return "".join(values)
 
 
 def brought(name: str) -> str:

@@ -27,6 +27,9 @@ SINGLE = (
     "HTTP_X_REQUEST_ID",
 )
 """Headers that must be single; the server joins repeated ones with a comma."""
+LEGIBLE = {name.removeprefix("HTTP_").replace("_", "-").lower() for name in SINGLE}
+LEGIBLE |= {"x-forwarded-for"}
+"""Headers that decide something: one that cannot be read is not taken for one that is not there."""
 
 
 Route = TypeVar("Route", bound=Callable[..., Any])
@@ -70,6 +73,8 @@ def guard(app: Flask) -> None:
 
 def refuse_repetition(environ: dict[str, Any]) -> None:
     """Refuse headers and parameters whose first and last value could differ."""
+    if not LEGIBLE.isdisjoint(environ.get("gatehouse.unreadable", ())):
+        raise MalformedRequest("A header holds bytes that are not ASCII.")
     if any("," in environ.get(name, "") for name in SINGLE):
         raise MalformedRequest("A header that must be single was sent twice.")
     if environ.get("QUERY_STRING") and any(len(v) > 1 for _, v in request.args.lists()):

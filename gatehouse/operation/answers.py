@@ -21,7 +21,7 @@ from gatehouse.foundation.logs import log
 from gatehouse.foundation.visitor import request_id, visitor
 
 BY_STATUS: dict[int, type[Refusal]] = {
-    400: errors.MalformedJSON,
+    400: errors.MalformedRequest,
     404: errors.NotFound,
     405: errors.MethodNotAllowed,
     413: errors.PayloadTooLarge,

@@ -1,13 +1,15 @@
 """Deletes what is over: a thread in each worker of the server, once in a while."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from flask import Flask
 
 from gatehouse.defence import devices, throttle
 from gatehouse.delivery import outbox
 from gatehouse.foundation import clock, limits
-from gatehouse.foundation.background import every
+from gatehouse.foundation.background import attempt, every
 from gatehouse.foundation.database import db, writing
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import challenges, revocation
@@ -20,15 +22,23 @@ KEPT = timedelta(days=30)
 
 
 def purge() -> None:
-    """Delete expired challenges, revocations and counters, and sessions that ended long ago."""
+    """Delete expired challenges, revocations and counters, and sessions that ended long ago.
+
+    Each kind has a transaction of its own: one that fails does not keep the others.
+    """
+    now = clock.now()
+    attempt("challenges", partial(_alone, challenges.purge))
+    attempt("revocations", partial(_alone, revocation.purge))
+    attempt("limits", partial(_alone, limits.purge))
+    attempt("devices", partial(_alone, devices.purge))
+    attempt("guesses", partial(_alone, throttle.purge))
+    attempt("outbox", partial(_alone, partial(outbox.purge, now - LETTERS_KEPT)))
+    attempt("sessions", partial(_alone, partial(sessions.purge, now - KEPT)))
+
+
+def _alone(delete: Callable[[], object]) -> None:
     with writing():
-        challenges.purge()
-        revocation.purge()
-        limits.purge()
-        devices.purge()
-        throttle.purge()
-        outbox.purge(clock.now() - LETTERS_KEPT)
-        sessions.purge(clock.now() - KEPT)
+        delete()
     db.session.commit()
 
 

@@ -70,7 +70,7 @@ class HashQueue:
         except TimeoutError:
             if future.cancel():
                 raise ServiceBusy from None
-            return future.result()  # its turn came at the last moment
+            return future.result(PATIENCE)  # its turn came at the last moment
 
     def _admit(self, network: str) -> None:
         """Return if there is room; the network that holds most makes some for one that holds less.
@@ -88,7 +88,8 @@ class HashQueue:
         if len(most) <= mine + 1:
             raise ServiceBusy
         future, _ = most.pop()  # who came last
-        future.set_exception(ServiceBusy())
+        if future.set_running_or_notify_cancel():
+            future.set_exception(ServiceBusy())
 
     def _drop_cancelled(self) -> None:
         for network, jobs in list(self._waiting.items()):
@@ -126,7 +127,7 @@ class HashQueue:
                 with metrics.HASH_SECONDS.time():  # what it takes, not what it waits
                     result = work()
                 future.set_result(result)
-            except Exception as error:
+            except BaseException as error:  # whoever waits gets it: a thread must not end
                 future.set_exception(error)
 
 

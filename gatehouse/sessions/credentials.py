@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import request
 
-from gatehouse.foundation import cookies
+from gatehouse.foundation import cookies, crypto
 from gatehouse.foundation.errors import Refusal
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import (
@@ -20,6 +20,8 @@ from gatehouse.tokens.service import AccessToken, RefreshToken
 Holder: TypeAlias = AccessToken | RefreshToken
 """Who is signed in, and in which session: either token tells."""
 
+CSRF = "csrf"
+"""The purpose of the digest that is a session's CSRF token."""
 NOBODY = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
 """The refusals that say that nobody is signed in."""
 
@@ -71,11 +73,16 @@ def refresh_cookie() -> str:
 def come_by_cookie() -> bool:
     """Tell whether the sender is a browser that has cookies of ours, good or not, and no bearer."""
     names = (cookies.ACCESS, cookies.DEVICE, cookies.CSRF, cookies.REFRESH)
+    if "cookie" in request.environ.get("gatehouse.unreadable", ()):
+        return not cookies.has_bearer()
     return any(cookies.brought(name) for name in names)
 
 
 def holder() -> Holder:
     """Return whose the cookies are: the access cookie tells, else the refresh cookie.
+
+    A sibling host can plant a refresh cookie, of its own session, but not the CSRF cookie beside
+    it: without that one nobody is told what the session's writes need.
 
     Raises:
         TokenMissing, TokenInvalid, TokenExpired: nobody's.
@@ -83,7 +90,10 @@ def holder() -> Holder:
     try:
         return access_cookie()
     except NOBODY:
-        return tokens.verify_refresh(refresh_cookie())
+        found = tokens.verify_refresh(refresh_cookie())
+        if cookies.brought(cookies.CSRF) not in crypto.keyed_digests(CSRF, found.sid):
+            raise RefreshTokenMissing from None
+        return found
 
 
 def former_session() -> UUID | None:

@@ -22,7 +22,6 @@ from gatehouse.sessions import credentials
 from gatehouse.sessions.credentials import Holder
 
 SAFE = ("GET", "HEAD", "OPTIONS")  # RFC 9110 section 9.2.1; TRACE is answered nowhere
-PURPOSE = "csrf"
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 
@@ -50,7 +49,7 @@ def takes_any_origin(route: Route) -> Route:
 
 def token(session_id: str) -> str:
     """Return the session's token."""
-    return crypto.keyed_digest(PURPOSE, session_id)
+    return crypto.keyed_digest(credentials.CSRF, session_id)
 
 
 def guard(app: Flask) -> None:
@@ -60,6 +59,8 @@ def guard(app: Flask) -> None:
     def check() -> None:
         origin = request.environ.get("HTTP_ORIGIN")
         if origin is None or request.method in SAFE or _is_ours(origin) or _is_exempt():
+            return
+        if request.endpoint is None:  # 404 and 405 change nothing, and may be answered in the loop
             return
         raise _refusal(origin)
 
@@ -73,7 +74,7 @@ def protect(holder: Holder) -> None:
     if request.method in SAFE:
         return
     given = request.headers.get("X-CSRF-Token", "")
-    known = crypto.keyed_digests(PURPOSE, holder.sid)
+    known = crypto.keyed_digests(credentials.CSRF, holder.sid)
     if not any([crypto.equal(given, digest) for digest in known]):
         raise _witnessed(CsrfFailed("X-CSRF-Token is missing or of another session."), holder)
     if request.headers.get("Sec-Fetch-Site") == "cross-site":

@@ -79,6 +79,13 @@ def guess_with_token(purpose: str, token: str) -> Challenge:
     raise InvalidCode
 
 
+def give_back(challenge_id: UUID) -> None:
+    """Undo the count of a guess that was never evaluated."""
+    one_less = update(Challenge).where(Challenge.id == challenge_id, Challenge.attempts > 0)
+    with apart() as connection:
+        connection.execute(one_less.values(attempts=Challenge.attempts - 1))
+
+
 def by_token(purpose: str, token: str) -> Challenge | None:
     """Read a challenge that can still be proved."""
     mine = Challenge.token_digest == crypto.digest(token)

@@ -35,7 +35,9 @@ class Exchange:
 
 
 def scope(path="/", *headers, method="GET", **more):
-    pairs = SimpleNamespace(items=lambda: list(headers))
+    names = {name for name, _ in headers}
+    legible = [(name, value) for name, value in headers if value.isascii()]  # as the server does
+    pairs = SimpleNamespace(items=lambda: legible, keys=lambda: sorted(names))
     told = {"client": "192.0.2.7:4711", "server": "127.0.0.1:8000", "scheme": "http"}
     told |= {"query_string": "", "http_version": "1.1"}
     return SimpleNamespace(path=path, method=method, headers=pairs, **(told | more))
@@ -116,6 +118,35 @@ def test_what_answers_at_once_needs_no_thread_and_no_body(app):
     asyncio.run(serve(never))
 
     assert (never.answers[0][0], never.taken) == (401, 0)
+
+
+def test_what_is_no_method_of_such_a_route_is_not_answered_in_the_loop(app):
+    async def serve():
+        served = Bridge(app, threads=0)
+        asked = asyncio.create_task(
+            served.__rsgi__(scope("/health/live", method="POST"), Exchange())
+        )
+        await asyncio.sleep(0.05)
+        waits = not asked.done()
+        asked.cancel()
+        return waits
+
+    assert asyncio.run(serve())
+
+
+@pytest.mark.parametrize("name", ["authorization", "origin", "x-forwarded-for", "host"])
+def test_a_header_that_decides_something_must_be_legible(app, name):
+    status, _, body = ask(app, scope("/auth/me", (name, "\xff, 192.0.2.1")), Exchange())
+
+    assert (status, b"malformed_request" in body) == (400, True)
+
+
+def test_a_gateways_question_about_a_websocket_is_answered(app):
+    upgrade = (("connection", "Upgrade"), ("upgrade", "websocket"))
+
+    status, _, _ = ask(app, scope("/gateway/verify", *upgrade), Exchange())
+
+    assert status == 401
 
 
 def test_an_error_outside_flask_is_the_servers_to_tell(app):

@@ -30,9 +30,16 @@ def test_the_cookies_of_others_are_not_looked_at(name, text):
     assert cookies.read(f"{text}; {name}=mine; {text}", name) == "mine"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_stands_in_the_cookies_of_others_shuts_no_door(name):
+    for text in (f"a={name}=evil", f"a=b,{name}=evil", f"x{name}=evil", f"a={name}="):
+        assert cookies.read(text, name) == "", text
+        assert cookies.read(f"{text}; {name}=mine", name) == "mine", text
+
+
 @pytest.mark.requirement("AP-11")
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_that_stands_twice_or_elsewhere_is_refused(name):
+def test_a_name_that_stands_twice_or_with_an_odd_value_is_refused(name):
     mine = f"{name}=mine"
     texts = [
         f"{mine}; {mine}",
@@ -40,14 +47,9 @@ def test_a_name_that_stands_twice_or_elsewhere_is_refused(name):
         f"{name}=; {mine}",
         f"{mine};{name}=",
         f"{mine},{mine}",  # two header lines, joined by a server
-        f"a=b,{mine}",
         f"{mine},a=b",
         f'a="b; {mine}"',
         f'{name}="mine"',
-        f"a={mine}",
-        f"{mine}; a={mine}",
-        f"x{mine}; {mine}",
-        f"x{mine}",
         f"{mine}{mine}",
     ]
 

@@ -11,7 +11,9 @@ import pytest
 from gatehouse.foundation.errors import ServiceBusy
 from gatehouse.passwords import queue as hash_queue
 from gatehouse.passwords.queue import NICENESS, WAITING, HashQueue
+from models import Challenge
 from tests.client import PASSWORD
+from tests.rows import rows
 
 MINE, THEIRS, THIRD = "192.0.2.0/24", "198.51.100.0/24", "2001:db8::/64"
 SHARE = WAITING // 2
@@ -126,6 +128,18 @@ def test_what_the_work_raises_is_raised_where_it_was_asked_for(hall):
     assert hall.queue.run(MINE, lambda: "and the thread lives") == "and the thread lives"
 
 
+def test_a_thread_outlives_whatever_a_library_raises():
+    queue = HashQueue(slots=1)
+
+    def panic():
+        raise BaseException("as a panic of a library in Rust")
+
+    with pytest.raises(BaseException, match="panic"):
+        queue.run(MINE, panic)
+
+    assert queue.run(MINE, lambda: "alive") == "alive"
+
+
 def test_never_more_hashes_at_once_than_slots():
     queue, running, most = HashQueue(slots=2), [], []
 
@@ -188,3 +202,17 @@ def test_a_full_queue_is_told_and_nothing_was_looked_at(app, client, make_user, 
     assert answer.headers["Retry-After"] == str(answer.json["retry_after"]) == "5"
     assert client.mailbox(to="new@example.com") == []
     assert signed_in.get("/auth/me").status_code == 200
+
+
+def test_a_link_loses_no_guess_to_a_full_queue(app, client, hall):
+    client.register("new@example.com")
+    link = client.mailbox(to="new@example.com")[0]["variables"]["link"]
+    app.extensions["gatehouse.hash_queue"] = hall.queue
+    for _ in range(WAITING):
+        hall.enter(LOCAL)
+
+    form = {"token": link.partition("#")[2], "password": PASSWORD}
+    answer = client.post("/auth/email/verify", form)
+
+    assert (answer.status_code, answer.json["code"]) == (503, "service_busy")
+    assert [row.attempts for row in rows(app, Challenge)] == [0]

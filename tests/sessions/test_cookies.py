@@ -19,6 +19,7 @@ from tests.sessions.browsing import (
     login_form,
     sid_of,
 )
+from tests.sessions.writes import all_but_audit
 from tests.surface.conftest import contents, verdict
 from tests.tokens.forgery import ABSENT, Forger, assert_refused, read
 
@@ -172,7 +173,6 @@ def test_a_cookie_that_stands_twice_opens_nothing(app, browser, held, client, us
         f"{ACCESS}={held.cookies[ACCESS]}; {ACCESS}={stranger.cookies[ACCESS]}",
         f"{ACCESS}={held.cookies[ACCESS]}, {ACCESS}={held.cookies[ACCESS]}",
         f'{ACCESS}="{held.cookies[ACCESS]}"',
-        f"a={ACCESS}=; {ACCESS}={held.cookies[ACCESS]}",
         f"{ACCESS}={held.cookies[ACCESS]}; {DEVICE}=a; {DEVICE}=b",
     ]
 
@@ -200,6 +200,20 @@ def test_a_planted_refresh_cookie_refreshes_nothing_and_blocks_no_other_door(
     assert mine.get("/auth/me", headers=planted).status_code == 200
     assert mine.post("/auth/logout", headers=planted).status_code == 204
     assert browser.post("/auth/login", login_form(user), headers=planted).status_code == 200
+
+
+@pytest.mark.requirement("SE-10")
+def test_a_planted_refresh_cookie_alone_does_not_sign_its_victim_in(app, browser, held):
+    """A sibling host can plant its own session's cookie, and a page would refresh it at start."""
+    planted = {"Cookie": f"{REFRESH}={held.cookies[REFRESH]}"}
+    other = {"Cookie": f"{REFRESH}={held.cookies[REFRESH]}; {CSRF}={'0' * 64}"}
+    before = all_but_audit(app)
+
+    for cookies in (planted, other):
+        assert verdict(browser.get("/auth/csrf", headers=cookies)) == (401, "token_missing")
+        assert verdict(browser.post("/auth/refresh", headers=cookies)) == (403, "csrf_failed")
+
+    assert all_but_audit(app) == before
 
 
 # How they are renewed

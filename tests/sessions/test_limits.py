@@ -138,14 +138,14 @@ def test_the_cap_holds_when_many_log_in_at_once(app, client, user, monkeypatch):
     first = client.log_in(user)
     form = {"identifier": user.email, "password": user.password}
 
-    answers = client.in_parallel(8, "/auth/login", form)
+    answers = client.in_parallel(5, "/auth/login", form)  # the lockout counts before it evaluates
 
-    assert [answer.status_code for answer in answers] == [200] * 8
+    assert [answer.status_code for answer in answers] == [200] * 5
     living = {str(row.id) for row in rows(app, Session, ended_at=None)}
     assert len(living) == 3
     assert living < {session_of(answer.json) for answer in answers}
     assert_over(client, first)
-    assert len(audited(app, "session.ended")) == 6
+    assert len(audited(app, "session.ended")) == 3
 
 
 @pytest.mark.stores
