@@ -87,7 +87,13 @@ def _findings(known: Side, unknown: Side) -> list[Finding]:
     more = float(len(known.answers | unknown.answers) - 1)
     likely = chance(known.times, unknown.times)
     return [
-        found("wrong password, known or unknown: other answers", more, "", 1, about=asked),
-        found("the same: medians apart", apart, "ms", most, about=times),
-        found("the same: Mann-Whitney p", likely, "", least=CHANCE, about="as if they were alike"),
+        found("known or unknown account: answers that differ", more, "", 1, about=asked),
+        found("known or unknown account: medians apart", apart, "ms", most, about=times),
+        found(
+            "known or unknown account: Mann-Whitney p",
+            likely,
+            "",
+            least=CHANCE,
+            about="as if they were alike",
+        ),
     ]

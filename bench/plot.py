@@ -7,7 +7,7 @@ from html import escape
 from bench.comparisons import Result
 from bench.finding import Finding
 
-WIDTH, ROW, LEFT, SCALE = 920, 40, 340, 400
+WIDTH, ROW, LEFT, SCALE = 960, 40, 370, 400
 """Pixels; SCALE is the length of a bar whose ratio is 1."""
 PAGE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"
   font-family="system-ui, sans-serif" font-size="14" aria-label="{label}">
@@ -20,8 +20,8 @@ BAR = """<text x="{end}" y="{base}" text-anchor="end" fill="#1f2933">{name}</tex
 <path d="M{mark:.0f} {mark_top}v32" stroke="#1f2933" stroke-width="2"/>
 <text x="{after:.0f}" y="{base}" fill="#1f2933">{text}</text>"""
 LEGEND = '<text x="{left}" y="{base}" fill="#52606d">{text}</text>'
-FASTER = "1 is the speed of what the service is made of; the line is the bar, and more is better"
-LESS = "the line is the most that there may be, and less is better"
+FASTER = "1 is the speed of what the service is made of; more is better, the line is the bar"
+LESS = "less is better, the line is the most that there may be"
 LIMIT = 0.5
 """Where on the scale the line of a finding is drawn, whatever its unit."""
 
@@ -59,7 +59,7 @@ def _ratio(result: Result) -> Line:
 def _part(finding: Finding, most: float) -> Line:
     """Return what a finding uses of what it may; what is far beyond is cut off."""
     length = min(1.0, LIMIT * finding.value / most)
-    text = f"{finding.value:.2f} {finding.unit}, {finding.bar}"
+    text = f"{finding.value:.2f} {finding.unit}".strip() + f", {finding.bar}"
     return Line(finding.subject, length, LIMIT, text, finding.met)
 
 
