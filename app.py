@@ -79,7 +79,7 @@ def _connect_database(app: Flask) -> None:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     if settings.database_url.startswith("postgresql"):
         alone = options | {"url": settings.database_url, "isolation_level": "AUTOCOMMIT"}
-        alone["pool_size"] = max(1, settings.threads // 4)
+        alone |= {"pool_size": max(1, settings.threads // 4), "pool_reset_on_return": None}
         app.config["SQLALCHEMY_BINDS"] = {READER: alone}
     db.init_app(app)
     Migrate(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=True)

@@ -11,7 +11,7 @@ from bench.load import BEARER, CONNECTIONS, LOGIN, REFRESH, Load, send
 from bench.people import People
 from bench.stage import BARE, Stage
 
-LOGINS_AT_ONCE = 2 * CORES
+LOGINS_AT_ONCE = 8 * CORES  # enough that a hash always waits at every worker
 SESSIONS = 8 * CONNECTIONS
 LOGIN_SECONDS = 3  # times as long as the others: there are few in a second
 WARM_UP = 1  # seconds

@@ -1,6 +1,7 @@
 """What a worker knows about tokens without asking anyone: keys, revocations, verified tokens."""
 
 import threading
+from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,7 +32,7 @@ class TokenState:
     """The status lists that were made last, by number."""
     making_lists: threading.Lock = field(default_factory=threading.Lock)
     newest_revocation: datetime | None = None
-    verified: dict[bytes, Any] = field(default_factory=dict)
+    verified: OrderedDict[bytes, Any] = field(default_factory=OrderedDict)
     read_at: float | None = None
     watched: bool = False
 
@@ -58,14 +59,14 @@ class TokenState:
             self.edition = object()  # after the place, so that no list of it lacks that
 
 
-def remember(verified: dict[bytes, Any], fingerprint: bytes, token: Any) -> None:
+def remember(verified: OrderedDict[bytes, Any], fingerprint: bytes, token: Any) -> None:
     """Keep a verified token; the oldest makes room.
 
     Take the dict before verifying: what was verified with keys that are gone is forgotten with it.
     """
-    with suppress(RuntimeError):  # another thread makes room at this very moment
+    with suppress(KeyError):  # another thread has made room at this very moment
         while len(verified) >= CACHE_SIZE:
-            verified.pop(next(iter(verified), b""), None)
+            verified.popitem(last=False)  # of a plain dict, the oldest would have to be searched
     verified[fingerprint] = token
 
 

@@ -1,5 +1,7 @@
 """Follows the keys and the revocations: a thread in each worker of the server, every 0.4 s."""
 
+from collections import OrderedDict
+
 from flask import Flask
 from sqlalchemy.orm import Session
 
@@ -20,7 +22,7 @@ def read() -> None:
         revocation.read_new(session, tokens)
     if ring is not tokens.ring:
         tokens.ring = ring
-        tokens.verified = {}
+        tokens.verified = OrderedDict()
     tokens.read_at = started
     metrics.REVOCATIONS_READ.set_to_current_time()
 
