@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run serve test lint format requirements bench docs lock system-test-tools clean
+.PHONY: help run serve test coverage lint format requirements bench docs lock system-test-tools clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,8 +15,11 @@ serve: .venv/run ## serve with the settings of your environment, for production
 	@$(BIN)/flask serve
 
 test: .venv/test lint ## everything: checks, then the whole suite on SQLite, PostgreSQL and Valkey
-	@echo "Running the suite on 2 processes ..."
-	@$(BIN)/python -m pytest -n 2 --dist=worksteal --cov --cov-report=term:skip-covered $(ARGS)
+	@echo "Running the suite on 3 processes (many tests wait for a server or a clock) ..."
+	@$(BIN)/python -m pytest -n 3 --dist=worksteal $(ARGS)
+
+coverage: ## the suite once more, telling which lines and branches no test reaches
+	@$(MAKE) test ARGS="--cov --cov-report=term:skip-covered"
 
 lint: .venv/test ## ruff, mypy --strict, and that the generated pages are current
 	@echo "Checking style, types and generated pages ..."
