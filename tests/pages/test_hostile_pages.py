@@ -9,6 +9,8 @@ from tests.pages.sites import anything, site
 from tests.rows import audited
 from tests.surface.conftest import contents
 
+pytestmark = pytest.mark.settings(GATEHOUSE_WORKERS="1")  # a browser keeps one busy
+
 ADA, EVE = "ada@example.com", "eve@example.com"
 FETCH = """([url, init]) => fetch(url, init).then(
     answer => answer.type === "opaque" ? "opaque" : answer.text(), () => "blocked")"""

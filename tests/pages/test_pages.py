@@ -14,6 +14,8 @@ from gatehouse.pages.policy import CSP
 from tests.client import PASSWORD, User
 from tests.pages.conftest import policy_of
 
+pytestmark = pytest.mark.settings(GATEHOUSE_WORKERS="1")  # a browser keeps one busy
+
 ADA = "ada@example.com"
 STRANGER = "01890000-0000-7000-8000-000000000000"
 HOSTILE = "{{7*7}}&lt@example.com"  # an address that a careless page would turn into 49<
