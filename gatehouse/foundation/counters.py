@@ -54,11 +54,11 @@ class Counters(Storage):
 
     def reset(self) -> None:
         """Refuse: a window ends by itself."""
-        raise NotImplementedError
+        raise TypeError("counters are not emptied: their windows end by themselves")
 
     def clear(self, key: str) -> None:
         """Refuse: a window ends by itself."""
-        raise NotImplementedError
+        raise TypeError("counters are not emptied: their windows end by themselves")
 
 
 class DatabaseCounters(Counters):
