@@ -91,6 +91,32 @@ class Password(Base):
     hash: Mapped[str] = mapped_column(String(255))
     pepper: Mapped[str] = mapped_column(String(16))
     changed_at: Mapped[datetime] = _created()
+    compromised_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When it was found among stolen ones; it opens nothing before it is changed."""
+
+
+class Credential(Base):
+    """What somebody proves themselves with besides a password: a TOTP secret, a passkey, a code.
+
+    One table serves every kind, so a new kind needs no migration.
+    """
+
+    __tablename__ = "credentials"
+    __table_args__ = (UniqueConstraint("kind", "lookup"),)
+
+    id: Mapped[UUID] = _id()
+    user_id: Mapped[UUID] = _user()
+    kind: Mapped[str] = mapped_column(String(32))
+    lookup: Mapped[str | None] = mapped_column(DIGEST)
+    """Digest by which it is found before it is known whose it is."""
+    label: Mapped[str] = mapped_column(String(64))
+    data: Mapped[bytes] = _sealed()
+    counter: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Only grows: the last TOTP step that was accepted, the signatures of a passkey."""
+    created_at: Mapped[datetime] = _created()
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """It counts from here."""
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class Role(Base):
@@ -156,6 +182,8 @@ class Session(Base):
     end_reason: Mapped[str | None] = mapped_column(String(32))
     amr: Mapped[list[str]] = mapped_column(JSON)
     acr: Mapped[str] = mapped_column(String(8))
+    raised_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When a second factor was last proved in it; a session at AAL1 has none."""
     address: Mapped[str] = mapped_column(ADDRESS)
     user_agent: Mapped[str] = mapped_column(String(400))
 
@@ -239,6 +267,23 @@ class OutboxMessage(Base):
     leased_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    given_up_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class IdempotencyKey(Base):
+    """What was answered to a request that carried `Idempotency-Key`; kept for a day.
+
+    Its key is the keyed digest of the header's value, the route and the caller.
+    """
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(DIGEST, primary_key=True)
+    body_digest: Mapped[str] = mapped_column(DIGEST)
+    status: Mapped[int | None]
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Holds no token."""
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
 class AuditEvent(Base):
@@ -278,6 +323,8 @@ class Device(Base):
     created_at: Mapped[datetime] = _created()
     last_used_at: Mapped[datetime] = _created()
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    remembered_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Until then nobody is asked for a second factor on it."""
 
 
 class GuessCounter(Base):
@@ -303,3 +350,24 @@ class LimitCounter(Base):
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     hits: Mapped[int]
     expires_at: Mapped[float] = mapped_column(index=True)
+
+
+class Spent(Base):
+    """Something that works once, and was used: the solution of a CAPTCHA. Its key is a digest."""
+
+    __tablename__ = "spent"
+
+    key: Mapped[str] = mapped_column(DIGEST, primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+
+class SmsPrefix(Base):
+    """How many codes were texted to numbers of a prefix, and how many of them were typed in."""
+
+    __tablename__ = "sms_prefixes"
+
+    prefix: Mapped[str] = mapped_column(String(8), primary_key=True)
+    sent: Mapped[int] = mapped_column(default=0)
+    proved: Mapped[int] = mapped_column(default=0)
+    counted_since: Mapped[datetime] = _created()
+    paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
