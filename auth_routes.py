@@ -27,7 +27,7 @@ from gatehouse.sessions import service as sessions
 from gatehouse.sessions.csrf import takes_bearer
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
 from gatehouse.sessions.guards import browser, caller, refresh_cookie, signed_in
-from gatehouse.sessions.transport import BODY, COOKIE, farewell, hand_over
+from gatehouse.sessions.transport import BODY, COOKIE, farewell, hand_over, replaced_by
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.tokens.service import AccessToken
 from schemas import CsrfAnswer, Status, TokenAnswer, User
@@ -83,14 +83,8 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
 def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password."""
-    return _welcome(login.begin("password", form, visitor()), form["transport"])
-
-
-def _welcome(tokens: sessions.Tokens, by: str) -> Any:
-    """Commit a completed login, and hand over its tokens; what the browser held before dies."""
-    former = credentials.former_session() if by == COOKIE else None
-    if former:
-        logout.end_one(former, "replaced_by_login", visitor())
+    by = form["transport"]
+    tokens = login.begin("password", form, visitor(), replaced_by(by))
     db.session.commit()
     return hand_over(tokens, by, visitor())
 

@@ -14,6 +14,7 @@ from gatehouse.accounts.identifiers import Email
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.delivery import outbox
+from gatehouse.delivery.message import Letter
 from gatehouse.foundation import clock
 from gatehouse.foundation.database import release, take_turns, writing
 from gatehouse.foundation.visitor import Visitor
@@ -49,7 +50,8 @@ def send(email: Email, role: str, visitor: Visitor) -> str:
         secrets = challenges.create(PURPOSE, email.canonical, data, LIFETIME)
         link = f"{config.settings().public_url}/accept-invitation/{secrets.id}#{secrets.token}"
         expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
-        outbox.put(email.address, "invitation", {"link": link, "role": role, "expires": expires})
+        variables = {"link": link, "role": role, "expires": expires}
+        outbox.put(Letter(email.address, "invitation", variables), visitor)
         record(events.Invitation.SENT, visitor, role=role)
     return link
 

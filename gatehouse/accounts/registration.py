@@ -20,6 +20,7 @@ from gatehouse.accounts.identifiers import Email
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.delivery import outbox
+from gatehouse.delivery.message import Letter
 from gatehouse.foundation import clock
 from gatehouse.foundation.database import db, release, take_turns, writing
 from gatehouse.foundation.device import device_name
@@ -59,10 +60,9 @@ def ask(form: dict[str, Any], visitor: Visitor) -> None:
     service.require_free(form.get("username"))
     release()
     hashed = passwords.hash_new(form["password"], visitor)
-    asked = _circumstances(visitor)
     with writing():
         take_turns(turn(email.canonical))
-        _write(form | {"hash": hashed.hash, "pepper": hashed.pepper}, asked, visitor)
+        _write(form | {"hash": hashed.hash, "pepper": hashed.pepper}, visitor)
 
 
 def turn(canonical: str) -> str:
@@ -119,7 +119,7 @@ def prove_by_link(token: str, password: str, visitor: Visitor) -> None:
     _activate(row, visitor)
 
 
-def _write(form: dict[str, Any], asked: dict[str, str], visitor: Visitor) -> None:
+def _write(form: dict[str, Any], visitor: Visitor) -> None:
     """Write the challenge and its mail, or the mail that says there is an account."""
     email: Email = form["email"]
     if outbox.written_since(email.canonical, clock.now() - timedelta(hours=1)) >= MAILS_PER_HOUR:
@@ -127,29 +127,24 @@ def _write(form: dict[str, Any], asked: dict[str, str], visitor: Visitor) -> Non
         return
     known = service.by_email(email.canonical)
     if known:
-        outbox.put(known.email, "address_known", asked)
+        outbox.put(Letter(known.email, "address_known", {}, known.locale), visitor)
         record(events.Registration.ADDRESS_KNOWN, visitor, user_id=known.id)
         return
     data = {key: form[key] for key in (*PROFILE, "hash", "pepper") if key in form}
-    data |= {"email": email.address, "address": asked["address"], "device": asked["device"]}
+    device = device_name(visitor.user_agent)
+    data |= {"email": email.address, "address": visitor.address, "device": device}
     secrets = challenges.create(PURPOSE, email.canonical, data, LIFETIME)
-    outbox.put(email.address, "verify_email", _letter(secrets) | asked)
+    outbox.put(_letter(email.address, secrets, form.get("locale")), visitor)
     record(events.Registration.REQUESTED, visitor)
     if config.settings().unsafe_allow_unverified_email:
         _make_account(data)
 
 
-def _letter(secrets: challenges.Secrets) -> dict[str, str]:
+def _letter(address: str, secrets: challenges.Secrets, locale: str | None) -> Letter:
     link = f"{config.settings().public_url}/verify-email/{secrets.id}#{secrets.token}"
     expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
-    return {"code": secrets.code, "link": link, "expires": expires}
-
-
-def _circumstances(visitor: Visitor) -> dict[str, str]:
-    """When and from where somebody asked; `asked`, `address` and `device`."""
-    asked = f"{clock.now():%d %B %Y, %H:%M} UTC"
-    device = device_name(visitor.user_agent)
-    return {"asked": asked, "address": visitor.address, "device": device}
+    variables = {"code": secrets.code, "link": link, "expires": expires}
+    return Letter(address, "verify_email", variables, locale)
 
 
 def _activate(row: Challenge, visitor: Visitor) -> None:

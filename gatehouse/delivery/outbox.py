@@ -11,23 +11,36 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 
 from gatehouse.delivery import templates
-from gatehouse.delivery.message import Message
+from gatehouse.delivery.message import Letter, Message
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db
+from gatehouse.foundation.device import device_name
 from gatehouse.foundation.logs import log
+from gatehouse.foundation.visitor import Visitor
 from models import OutboxMessage
 
 LONGEST_WAIT = 3600  # seconds
 
 
-def put(recipient: str, template: str, variables: dict[str, Any]) -> None:
-    """Write a mail to the outbox; `variables` are what the template shows, as plain text."""
-    row = OutboxMessage(id=crypto.new_id(), channel="email", template=template)
-    row.recipient, row.recipient_lower = recipient, recipient.lower()
-    rendered = templates.render(template, variables)
+def put(letter: Letter, visitor: Visitor) -> None:
+    """Write a message to the outbox, in the current transaction.
+
+    Every template can also say when, from where and with what the visitor asked for it.
+    """
+    row = OutboxMessage(id=crypto.new_id(), channel=letter.channel, template=letter.template)
+    row.recipient, row.recipient_lower = letter.recipient, letter.recipient.lower()
+    variables = circumstances(visitor) | letter.variables
+    rendered = templates.render(letter.template, variables)
     payload = json.dumps(rendered | {"variables": variables}).encode()
     row.payload = crypto.seal(payload, _place(row.id))
     db.session.add(row)
+
+
+def circumstances(visitor: Visitor) -> dict[str, str]:
+    """Return when and from where somebody asked: `asked`, `address` and `device`."""
+    asked = f"{clock.now():%d %B %Y, %H:%M} UTC"
+    device = device_name(visitor.user_agent)
+    return {"asked": asked, "address": visitor.address, "device": device}
 
 
 def written_since(recipient: str, since: datetime) -> int:

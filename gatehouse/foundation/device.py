@@ -1,8 +1,11 @@
 """A few words for a user agent, such as "Firefox on Linux"."""
 
+from functools import lru_cache
+
 from ua_parser import parse
 
 
+@lru_cache(1024)
 def device_name(user_agent: str) -> str:
     """Return the program and the system, as far as they are told; a hint, never a proof.
 

@@ -25,6 +25,8 @@ class Visitor:
     """The device token that the visitor presented, unjudged; it is a secret."""
     device_by_cookie: bool = False
     """Whether it came in the cookie, where scripts cannot read it: no body may tell it either."""
+    languages: str = ""
+    """What the visitor reads, as `Accept-Language` says it (RFC 9110 section 12.5.4)."""
 
     @property
     def network(self) -> str:
@@ -40,11 +42,16 @@ NOBODY = Visitor(address="", user_agent="", request_id="command-line")
 
 def visitor() -> Visitor:
     """Describe the sender of the current request."""
-    agent = UNSAFE.sub("?", request.headers.get("User-Agent", ""))[:400]
+    agent = _printable("User-Agent", 400)
     address = client_address(*connection(), hops())
     told = request.headers.get("X-Device-Token", "")
     device = told or cookies.brought(cookies.DEVICE)
-    return Visitor(address, agent, request_id(), device, device_by_cookie=not told)
+    languages = _printable("Accept-Language", 200)
+    return Visitor(address, agent, request_id(), device, not told, languages)
+
+
+def _printable(header: str, longest: int) -> str:
+    return UNSAFE.sub("?", request.headers.get(header, ""))[:longest]
 
 
 def connection() -> tuple[str, str]:

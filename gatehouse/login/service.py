@@ -21,18 +21,22 @@ from gatehouse.sessions import service as sessions
 METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password"])
 
 
-def begin(method: str, form: dict[str, Any], visitor: Visitor) -> sessions.Tokens:
+def begin(
+    method: str, form: dict[str, Any], visitor: Visitor, replaced: UUID | None = None
+) -> sessions.Tokens:
     """Prove by a method, pass the gates, and sign in.
+
+    `replaced` is the session that the browser was in before; it ends.
 
     Raises:
         InvalidCredentials: nothing was proved.
         TooManyAttempts: after too many of those.
         AccountDisabled, EmailUnverified: a gate stayed shut.
     """
-    return finish(METHODS[method].prove(form, visitor), visitor)
+    return finish(METHODS[method].prove(form, visitor), visitor, replaced)
 
 
-def finish(proof: Proof, visitor: Visitor) -> sessions.Tokens:
+def finish(proof: Proof, visitor: Visitor, replaced: UUID | None = None) -> sessions.Tokens:
     """Open the session of somebody who has proved who they are, in one write transaction."""
     with writing():
         user = accounts.get(proof.user_id)
@@ -45,6 +49,8 @@ def finish(proof: Proof, visitor: Visitor) -> sessions.Tokens:
             _upgrade(user.id, proof.password, proof.fresh, visitor)
         device_token = devices.keep(user.id, visitor)
         opened = sessions.open_session(user, proof.amr, visitor)
+        if replaced:
+            sessions.end(replaced, "replaced_by_login", visitor)
         about = {"user_id": user.id, "session_id": opened.session_id}
         record(events.Login.SUCCEEDED, visitor, **about, amr=list(proof.amr))
     return replace(opened, device_token=device_token)

@@ -1,12 +1,10 @@
 """What a request brings to be judged by: a bearer token alone, else cookies; never the URL."""
 
 from typing import TypeAlias
-from uuid import UUID
 
 from flask import request
 
 from gatehouse.foundation import cookies, crypto
-from gatehouse.foundation.errors import Refusal
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import (
     RefreshTokenMissing,
@@ -94,11 +92,3 @@ def holder() -> Holder:
         if cookies.brought(cookies.CSRF) not in crypto.keyed_digests(CSRF, found.sid):
             raise RefreshTokenMissing from None
         return found
-
-
-def former_session() -> UUID | None:
-    """Return the session that the browser was in before; bad cookies keep nobody out."""
-    try:
-        return UUID(holder().sid)
-    except Refusal:
-        return None

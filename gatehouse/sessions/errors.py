@@ -30,3 +30,18 @@ class RefreshTokenReused(Refusal):
     def __init__(self, user_id: UUID, session_id: UUID, aftermath: Any) -> None:
         super().__init__(user_id=user_id, session_id=session_id)
         self.aftermath = aftermath
+
+
+class InsufficientUserAuthentication(Refusal):
+    """This needs a proof of who you are that is newer, or stronger, than your session's."""
+
+    status = 401
+    code = "insufficient_user_authentication"
+    next = "Send POST /auth/reauthenticate, then the request again with the new access token."
+
+    def __init__(self, max_age: int, acr: str) -> None:
+        super().__init__()
+        challenge = f'acr_values="{acr}", max_age="{max_age}"'  # RFC 9470 section 3
+        self.headers = {
+            "WWW-Authenticate": f'Bearer realm="gatehouse", error="{self.code}", {challenge}'
+        }

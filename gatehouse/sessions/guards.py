@@ -1,18 +1,22 @@
 """Guards of routes: who may go on."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from gatehouse.foundation import cookies
+from gatehouse.foundation import clock, cookies
 from gatehouse.sessions import credentials, csrf
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.credentials import Holder
+from gatehouse.sessions.errors import InsufficientUserAuthentication
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.service import AccessToken
 
 Route = TypeVar("Route", bound=Callable[..., Any])
+RECENT = timedelta(minutes=10)
+"""How old the proof of who one is may be where an account's ways in are changed."""
 
 
 def signed_in(route: Route) -> Route:
@@ -26,6 +30,20 @@ def signed_in(route: Route) -> Route:
     guarded.refusals = (*known, *credentials.NOBODY)  # type: ignore[attr-defined]
     guarded.guarded = True  # type: ignore[attr-defined]
     return cast(Route, csrf.takes_bearer(guarded))
+
+
+def recently_signed_in(route: Route) -> Route:
+    """Let only people pass who proved who they are in the last ten minutes (ASVS V7.5.1)."""
+
+    @wraps(route)
+    def guarded(caller: AccessToken, *arguments: Any, **named: Any) -> Any:
+        if clock.seconds() - caller.auth_time > RECENT.total_seconds():
+            raise InsufficientUserAuthentication(int(RECENT.total_seconds()), caller.acr)
+        return route(caller, *arguments, **named)
+
+    known = getattr(route, "refusals", ())
+    guarded.refusals = (*known, InsufficientUserAuthentication)  # type: ignore[attr-defined]
+    return signed_in(cast(Route, guarded))
 
 
 def caller() -> AccessToken:

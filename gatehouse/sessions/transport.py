@@ -3,15 +3,17 @@
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from marshmallow import ValidationError, validate
 
 import config
 from gatehouse.defence import devices
 from gatehouse.foundation import cookies
+from gatehouse.foundation.errors import Refusal
 from gatehouse.foundation.fields import Coded, Text
 from gatehouse.foundation.visitor import Visitor
-from gatehouse.sessions import csrf
+from gatehouse.sessions import credentials, csrf
 from gatehouse.sessions.service import Tokens
 
 BODY, COOKIE = "body", "cookie"
@@ -50,6 +52,16 @@ def hand_over(tokens: Tokens, transport: str, visitor: Visitor) -> Any:
         return answer, [("Set-Cookie", cookie) for cookie in _cookies(tokens, token)]
     hidden = visitor.device_by_cookie and tokens.device_token == visitor.device
     return replace(tokens, device_token=None) if hidden else tokens
+
+
+def replaced_by(transport: str) -> UUID | None:
+    """Return the session whose cookies those of a login replace; bad ones keep nobody out."""
+    if transport != COOKIE:
+        return None
+    try:
+        return UUID(credentials.holder().sid)
+    except Refusal:
+        return None
 
 
 def _cookies(tokens: Tokens, csrf_token: str) -> list[str]:

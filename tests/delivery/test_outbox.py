@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from gatehouse.delivery import outbox, worker
-from gatehouse.delivery.message import DeliveryFailed
+from gatehouse.delivery.message import DeliveryFailed, Letter
 from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.visitor import NOBODY
 from models import AuditEvent, OutboxMessage
 from tests.letters import later, letter, token_of
 from tests.rows import rows
@@ -46,7 +47,7 @@ def channel():
 def put(app, *recipients):
     with app.app_context(), writing():
         for recipient in recipients:
-            outbox.put(recipient, "address_known", CIRCUMSTANCES)
+            outbox.put(Letter(recipient, "address_known", CIRCUMSTANCES), NOBODY)
         db.session.commit()
 
 
@@ -79,7 +80,7 @@ def test_a_message_is_written_with_its_reason_and_delivered_once(app, client, ch
 
 def test_a_message_whose_reason_was_undone_does_not_exist(app):
     with app.app_context(), writing():
-        outbox.put(ADA, "address_known", CIRCUMSTANCES)
+        outbox.put(Letter(ADA, "address_known", CIRCUMSTANCES), NOBODY)
         db.session.flush()
         db.session.rollback()
 

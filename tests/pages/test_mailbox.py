@@ -4,7 +4,9 @@ import pytest
 from playwright.sync_api import expect
 
 from gatehouse.delivery import outbox
+from gatehouse.delivery.message import Letter
 from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.visitor import NOBODY
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 FIELDS = {"id", "channel", "to", "subject", "text", "html", "template", "variables", "created_at"}
@@ -72,7 +74,7 @@ def test_page_and_mail_show_values_as_text_and_the_page_links_to_the_web_only(ap
     hostile = {"code": HOSTILE, "link": "javascript:alert(1)", "expires": HOSTILE}
     hostile |= dict.fromkeys(("asked", "address", "device"), HOSTILE)
     with app.app_context(), writing():
-        outbox.put(f"{HOSTILE}@example.com", "verify_email", hostile)
+        outbox.put(Letter(f"{HOSTILE}@example.com", "verify_email", hostile), NOBODY)
         db.session.commit()
 
     page = client.get("/dev/mailbox", headers={"Accept": FIREFOX}).text
