@@ -6,7 +6,6 @@ from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
-import config
 from gatehouse.access import service as access
 from gatehouse.accounts import registration, service
 from gatehouse.accounts.errors import InvitationFailed
@@ -14,6 +13,7 @@ from gatehouse.accounts.identifiers import Email
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.delivery import outbox
+from gatehouse.delivery.links import link
 from gatehouse.delivery.message import Letter
 from gatehouse.foundation import clock
 from gatehouse.foundation.database import release, take_turns, writing
@@ -48,12 +48,12 @@ def send(email: Email, role: str, visitor: Visitor) -> str:
         challenges.forget(PURPOSE, email.canonical)
         data = {"email": email.address, "role": role}
         secrets = challenges.create(PURPOSE, email.canonical, data, LIFETIME)
-        link = f"{config.settings().public_url}/accept-invitation/{secrets.id}#{secrets.token}"
+        where = link("accept-invitation", secrets.id, secrets.token)
         expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
-        variables = {"link": link, "role": role, "expires": expires}
+        variables = {"link": where, "role": role, "expires": expires}
         outbox.put(Letter(email.address, "invitation", variables), visitor)
         record(events.Invitation.SENT, visitor, role=role)
-    return link
+    return where
 
 
 def describe(challenge_id: UUID) -> PendingInvitation | None:

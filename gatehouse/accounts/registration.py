@@ -20,6 +20,7 @@ from gatehouse.accounts.identifiers import Email
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.delivery import outbox
+from gatehouse.delivery.links import link
 from gatehouse.delivery.message import Letter
 from gatehouse.foundation import clock
 from gatehouse.foundation.database import db, release, take_turns, writing
@@ -141,9 +142,9 @@ def _write(form: dict[str, Any], visitor: Visitor) -> None:
 
 
 def _letter(address: str, secrets: challenges.Secrets, locale: str | None) -> Letter:
-    link = f"{config.settings().public_url}/verify-email/{secrets.id}#{secrets.token}"
+    where = link("verify-email", secrets.id, secrets.token)
     expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
-    variables = {"code": secrets.code, "link": link, "expires": expires}
+    variables = {"code": secrets.code, "link": where, "expires": expires}
     return Letter(address, "verify_email", variables, locale)
 
 

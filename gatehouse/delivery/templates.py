@@ -17,7 +17,13 @@ ENVIRONMENT = ImmutableSandboxedEnvironment(
 
 
 def render(template: str, variables: dict[str, Any]) -> dict[str, str]:
-    """Return `subject`, `text` and `html`; the first line of the text template is the subject."""
+    """Return `subject`, `text` and `html`; the first line of the text template is the subject.
+
+    A template whose name begins with `sms_` is text alone.
+    """
+    if template.startswith("sms_"):
+        text = ENVIRONMENT.get_template(f"{template}.txt").render(variables)
+        return {"subject": "", "text": text, "html": ""}
     subject, _, text = ENVIRONMENT.get_template(f"{template}.txt").render(variables).partition("\n")
     html = ENVIRONMENT.get_template(f"{template}.html").render(variables)
     return {"subject": subject, "text": text.lstrip(), "html": html}
