@@ -1,7 +1,5 @@
 """create_app(): settings, database, blueprints, error answers, commands; wiring, nothing else."""
 
-from typing import Any
-
 from flask import Flask
 from flask_migrate import Migrate
 
@@ -104,13 +102,12 @@ def _open_doors(app: Flask) -> None:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
     )
-    about: dict[str, Any] = {"info": {"description": DESCRIPTION}}
-    api = ProblemApi(app, spec_kwargs=about)
+    api = ProblemApi(app, info={"description": DESCRIPTION})
     for scheme, meaning in SCHEMES.items():
         api.spec.components.security_scheme(scheme, meaning)
     for documented in (auth, sessions, selfservice, tokens, operation):
         api.register_blueprint(documented)
-    describe_gateway(api.spec)
+    api.add_chapter(describe_gateway)
     answers.register(app)  # after smorest, whose own answers it replaces
     for plain in (gateway, check_up, pages, errors):
         app.register_blueprint(plain)
