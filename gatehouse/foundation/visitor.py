@@ -30,8 +30,11 @@ class Visitor:
 
     @property
     def network(self) -> str:
-        """The network that shares counters: an IPv4 /24 or an IPv6 /64, such as `192.0.2.0/24`."""
-        length = 64 if ":" in self.address else 24
+        """The network that is taken for one guesser: an IPv4 /24, or the IPv6 /56 of a household.
+
+        A household has 256 networks of its own (RIPE-690 section 4.2), and could be a crowd.
+        """
+        length = 56 if ":" in self.address else 24
         where = f"{self.address}/{length}"
         return str(ipaddress.ip_network(where, strict=False)) if self.address else ""
 
