@@ -65,10 +65,17 @@ def guard(app: Flask) -> None:
     @app.before_request
     def check() -> None:
         environ = request.environ
+        require_host(environ)
         refuse_repetition(environ)
         cookies.refuse_ambiguous()
         if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
             bound_body(environ)
+
+
+def require_host(environ: dict[str, Any]) -> None:
+    """Refuse HTTP/1.1 without a host (RFC 9112 section 3.2): a proxy may have guessed one."""
+    if environ.get("SERVER_PROTOCOL") == "HTTP/1.1" and not environ.get("HTTP_HOST"):
+        raise MalformedRequest("HTTP/1.1 needs a Host header.")
 
 
 def refuse_repetition(environ: dict[str, Any]) -> None:
