@@ -1,6 +1,7 @@
 """A letter to write, the message it becomes, and why that may not arrive."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,8 @@ class Letter:
     """The language of the person; without one, that of the visitor who asked for the letter."""
     channel: str = "email"
     """Or `sms`."""
+    good_until: datetime | None = None
+    """When its code or link expires: after that it is not sent any more."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from flask import Flask
 
 from gatehouse.audit import events
 from gatehouse.foundation.database import db
+from gatehouse.operation import housekeeping
 from gatehouse.tokens import keys
 from models import User
 from tests.client import PASSWORD, Client, CookieClient
@@ -215,6 +216,13 @@ def somebody_guesses_the_current_password(world: World) -> None:
 def somebody_logs_in_with_a_stale_hash(world: World) -> None:
     make_stale(world)
     world.post("/auth/login", {"identifier": ADA, "password": PASSWORD})
+
+
+@deed(events.Delivery.GIVEN_UP)
+def a_mail_cannot_be_delivered_for_three_days(world: World) -> None:
+    world.client.register(ADA)
+    with later(days=3, hours=1), world.app.app_context():
+        housekeeping.purge()
 
 
 @deed(events.Key.CREATED)
