@@ -291,9 +291,10 @@ class IdempotencyKey(Base):
 
     key: Mapped[str] = mapped_column(DIGEST, primary_key=True)
     body_digest: Mapped[str] = mapped_column(DIGEST)
+    """Keyed, and bound to the header's value, which is kept nowhere: a body can hold a password."""
     status: Mapped[int | None]
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    """Holds no token."""
+    """`told`, without any token, and `sealed`: the tokens of the answer, encrypted one by one."""
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
