@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select, update
 from sqlalchemy.orm import aliased
 
 from gatehouse.audit import events
@@ -160,13 +160,17 @@ def _free(now: datetime) -> ColumnElement[bool]:
 
 
 def _has_one_ahead(now: datetime) -> ColumnElement[bool]:
-    """The condition that an older message to the same recipient is not far from its turn."""
+    """The condition that an older message to the same recipient is not far from its turn.
+
+    It is no EXISTS: PostgreSQL would make a join of that, and compare all with all as long as it
+    has no statistics of a queue that has just filled up.
+    """
     older = aliased(OutboxMessage)
     is_older = or_(
         older.created_at < OutboxMessage.created_at,
         and_(older.created_at == OutboxMessage.created_at, older.id < OutboxMessage.id),
     )
-    return exists().where(
+    ahead = select(older.id).where(
         older.recipient_lower == OutboxMessage.recipient_lower,
         older.channel == OutboxMessage.channel,
         older.sent_at.is_(None),
@@ -174,6 +178,7 @@ def _has_one_ahead(now: datetime) -> ColumnElement[bool]:
         older.due_at <= now + ORDER_KEPT,
         is_older,
     )
+    return ahead.limit(1).scalar_subquery().is_not(None)
 
 
 def _locked(rows: Select[OutboxMessage]) -> Select[OutboxMessage]:
