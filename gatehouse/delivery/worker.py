@@ -89,6 +89,8 @@ class Courier:
     carry: Carry
     stop: threading.Event = field(default_factory=threading.Event)
     """Set, it finishes the message in hand and takes no other."""
+    without: tuple[str, ...] = ()
+    """The channels of messages that nothing carries here; perhaps another worker can."""
     lines: dict[str, Line] = field(default_factory=dict)
     """By the channel of the messages."""
 
@@ -102,12 +104,13 @@ class Courier:
 
     def deliver_due(self) -> int:
         """Deliver a batch of the messages that are due, and return how many were tried."""
-        resting = [channel for channel, line in self.lines.items() if line.rests]
-        if queue.is_empty(without=resting):
+        closed = [channel for channel, line in self.lines.items() if line.rests]
+        closed += self.without
+        if queue.is_empty(without=closed):
             release()
             return 0
         with writing():
-            claims = queue.claim(BATCH, without=resting)
+            claims = queue.claim(BATCH, without=closed)
         db.session.commit()
         release()
         return self._deliver_all(claims)

@@ -428,6 +428,18 @@ def test_a_broken_channel_does_not_keep_the_messages_of_another(post):
     assert post.recipients == ["+4915112345678"]
 
 
+def test_a_worker_leaves_to_others_what_it_has_no_channel_for(app, post):
+    post.put("+4915112345678", channel="sms")
+    post.put(ADA)
+    courier = post.courier()
+    courier.without = ("sms",)
+
+    post.deliver(courier)
+
+    assert post.recipients == [ADA]
+    assert only_row(app, channel="sms").attempts == 0
+
+
 def test_recipients_who_are_refused_are_no_fault_of_the_channel(post):
     post.problems["all"] = REFUSED
     post.put(*[f"person{number}@example.com" for number in range(10)])
