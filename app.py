@@ -7,6 +7,7 @@ import config
 from auth_routes import auth
 from gatehouse.accounts import identifiers
 from gatehouse.cli import docs, doctor, keys, passwords, serve, users
+from gatehouse.cli import worker as deliver
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import crowd, intake, limits, logs, metrics
 from gatehouse.foundation.api import SCHEMES, ProblemApi
@@ -47,7 +48,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         extension.set_up(app)
         _open_doors(app)
     own = (serve.serve, keys.keys, users.users, passwords.passwords, docs.docs, doctor.doctor)
-    for commands in own:
+    for commands in (*own, deliver.worker):
         app.cli.add_command(commands)
     return app
 
@@ -57,10 +58,7 @@ def create_worker() -> Flask:
     app = create_app()
     watch.start(app)
     housekeeping.start(app)
-    if config.settings_of(app).development:
-        delivery.start(app)
-    else:
-        logs.log().warning("No channel carries mail in this version: messages wait in the outbox.")
+    delivery.start(app)
     return app
 
 

@@ -94,6 +94,14 @@ class Account:
     )
 
 
+class Delivery:
+    """What becomes of messages; their recipients are not named here."""
+
+    GIVEN_UP = _failure(
+        "delivery.given_up", "A message was not delivered, and will not be tried again."
+    )
+
+
 class Key:
     """What the operator does with keys."""
 
@@ -103,7 +111,7 @@ class Key:
     REENCRYPTED = _success("key.reencrypted", "Stored secrets were encrypted with the active key.")
 
 
-CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Key)
+CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Delivery, Key)
 
 
 def every() -> Iterator[Event]:

@@ -52,6 +52,14 @@ SCHEMES = {
     },
 }
 """How a request says whose it is; with a bearer token, cookies are not looked at."""
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "1 to 64 visible ASCII characters, new for each new request: the same request"
+    " with the same key acts once in 24 hours, and is answered the same again.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+}
+"""Of routes that are marked so (see `delivery.idempotency`)."""
 
 
 class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
@@ -165,6 +173,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             kinds_by_status = _by_status(route, method != "GET")
             said = {str(status): documentation(kinds) for status, kinds in kinds_by_status}
             names = {"operationId": route.__name__, "security": _security(route)}
+            if hasattr(route, "idempotent"):
+                names["parameters"] = [IDEMPOTENCY_KEY]
             documented = self.doc(responses=said, **names)(route)
             self.route(rule, methods=[method])(documented)
             return route

@@ -28,7 +28,7 @@ SINGLE = (
 )
 """Headers that must be single; the server joins repeated ones with a comma."""
 LEGIBLE = {name.removeprefix("HTTP_").replace("_", "-").lower() for name in SINGLE}
-LEGIBLE |= {"x-forwarded-for"}
+LEGIBLE |= {"x-forwarded-for", "idempotency-key"}
 """Headers that decide something: one that cannot be read is not taken for one that is not there."""
 
 

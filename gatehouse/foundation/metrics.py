@@ -52,6 +52,27 @@ REVOCATIONS_READ = Gauge(
     multiprocess_mode="livemin",
 )
 
+MESSAGES = Counter(
+    "gatehouse_messages_total",
+    "Attempts to deliver a message, by channel and outcome: sent, failed or given_up.",
+    ["channel", "outcome"],
+)
+MESSAGES_WAITING = Gauge(
+    "gatehouse_messages_waiting",
+    "Messages in the outbox that were neither sent nor given up.",
+    multiprocess_mode="livemostrecent",
+)
+MESSAGES_OLDEST = Gauge(
+    "gatehouse_messages_oldest_seconds",
+    "How long the oldest of the waiting messages waits: rising when nothing carries them away.",
+    multiprocess_mode="livemostrecent",
+)
+MESSAGES_GIVEN_UP = Gauge(
+    "gatehouse_messages_given_up",
+    "Messages that were given up in the last seven days.",
+    multiprocess_mode="livemostrecent",
+)
+
 
 @cache
 def _of(method: str, route: str, status: int) -> Histogram:

@@ -12,8 +12,9 @@ from flask import Flask
 
 from gatehouse.audit import events
 from gatehouse.foundation.database import db
+from gatehouse.operation import housekeeping
 from gatehouse.tokens import keys
-from models import User
+from models import OutboxMessage, User
 from tests.client import PASSWORD, Client, CookieClient
 from tests.client import User as Person
 from tests.defence.conftest import set_counters
@@ -215,6 +216,15 @@ def somebody_guesses_the_current_password(world: World) -> None:
 def somebody_logs_in_with_a_stale_hash(world: World) -> None:
     make_stale(world)
     world.post("/auth/login", {"identifier": ADA, "password": PASSWORD})
+
+
+@deed(events.Delivery.GIVEN_UP)
+def a_mail_waits_until_its_code_has_expired(world: World) -> None:
+    world.client.register(ADA)
+    with world.app.app_context():
+        db.session.execute(sa.update(OutboxMessage).values(good_until=datetime.now(UTC)))
+        db.session.commit()
+        housekeeping.purge()
 
 
 @deed(events.Key.CREATED)
