@@ -101,6 +101,8 @@ class Settings:
     """For so long after its use, a refresh token yields the session's current one once more."""
     rate_limits: bool = option(switch, "on")
     """`off` silences the limits of the routes, for measurements; never the lockout."""
+    sms_prefix_budget: int = option(number(1, 1_000_000), "200")
+    """Texts in an hour to numbers that begin alike, such as +49 151; the rest is not sent."""
     outbound_allowed: tuple[Destination, ...] = option(destinations)
     """Where the service may call though it is not public, or a host is not reached by https."""
     outbound_ca: str = option(certificates)

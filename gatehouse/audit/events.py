@@ -94,6 +94,18 @@ class Account:
     )
 
 
+class Text:
+    """What is texted, and what that may cost."""
+
+    WITHHELD = _failure(
+        "text.withheld", "A text was not sent: a budget is spent, or its prefix is paused."
+    )
+    PREFIX_PAUSED = _failure(
+        "text.prefix_paused",
+        "Too few of the codes that were texted to numbers of a prefix came back: it is paused.",
+    )
+
+
 class Key:
     """What the operator does with keys."""
 
@@ -103,7 +115,7 @@ class Key:
     REENCRYPTED = _success("key.reencrypted", "Stored secrets were encrypted with the active key.")
 
 
-CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Key)
+CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Text, Key)
 
 
 def every() -> Iterator[Event]:

@@ -6,7 +6,17 @@ from uuid import UUID
 
 
 class DeliveryFailed(Exception):
-    """A channel could not hand a message over; it will be tried again."""
+    """A channel could not hand a message over; it will be tried again, unless that is in vain.
+
+    `permanent`: this recipient will never get it, by whatever channel. `retry_after`: the seconds
+    to wait at least, where somebody told them. The reason stands in logs, so it tells no secret.
+    """
+
+    def __init__(
+        self, reason: str, *, permanent: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.permanent, self.retry_after = permanent, retry_after
 
 
 @dataclass(frozen=True)
@@ -32,3 +42,5 @@ class Message:
     subject: str
     text: str
     html: str
+    channel: str = "email"
+    """Or `sms`, whose subject and html are empty."""

@@ -127,7 +127,8 @@ def _message(row: OutboxMessage) -> Message | None:
         log().error("A message cannot be opened.", message=str(row.id), reason=str(problem))
         _postpone(row)
         return None
-    return Message(row.id, row.recipient, payload["subject"], payload["text"], payload["html"])
+    parts = (payload["subject"], payload["text"], payload["html"])
+    return Message(row.id, row.recipient, *parts, channel=row.channel)
 
 
 def _shown(row: OutboxMessage) -> dict[str, Any]:
