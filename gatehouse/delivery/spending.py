@@ -10,6 +10,7 @@ limits are another matter, and may be off.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import phonenumbers
 from sqlalchemy import delete, update
@@ -126,7 +127,7 @@ def _await_proof(row: SmsPrefix, visitor: Visitor) -> None:
     if row.sent < ENOUGH or row.proved >= LEAST_PROVED * row.sent:
         row.sent += 1
         return
-    about = {"prefix": row.prefix, "sent": row.sent, "proved": row.proved}
+    about: dict[str, Any] = {"prefix": row.prefix, "sent": row.sent, "proved": row.proved}
     row.paused_until = clock.now() + PAUSE
     _begin_anew(row)
     record(events.Text.PREFIX_PAUSED, visitor, **about)
