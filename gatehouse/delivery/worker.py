@@ -9,10 +9,9 @@ from functools import partial
 
 from flask import Flask
 
-from gatehouse.delivery import outbox
+from gatehouse.delivery import outbox, routing
 from gatehouse.delivery.channel import Channel
 from gatehouse.delivery.message import DeliveryFailed, Message
-from gatehouse.foundation import shelf
 from gatehouse.foundation.background import every
 from gatehouse.foundation.database import db, release, writing
 from gatehouse.foundation.logs import log
@@ -23,9 +22,11 @@ BATCH = 20
 
 
 def start(app: Flask) -> None:
-    """Deliver in the background, through the channel that development has."""
-    channel: Channel = shelf.load("gatehouse.delivery.channels", ["console"])["console"]
-    every(INTERVAL, app, "delivery", partial(deliver_due, channel))
+    """Deliver in the background, through the channels that the operator chose, if there are any."""
+    routing.warn(app)
+    routes = routing.routes(app)
+    if routes.carries("email") or routes.carries("sms"):
+        every(INTERVAL, app, "delivery", partial(deliver_due, routes))
 
 
 def deliver_due(channel: Channel) -> int:
