@@ -54,10 +54,23 @@ def set_up(app: Flask) -> None:
     settings = config.settings_of(app)
     chosen = {"email": settings.mail_channels, "sms": settings.sms_channels}
     try:
-        ways = {kind: tuple(_channels(kind, names, settings)) for kind, names in chosen.items()}
+        ways = {kind: tuple(open_all(kind, names, settings)) for kind, names in chosen.items()}
     except (LookupError, ValueError) as problem:
         raise config.ConfigurationError(str(problem.args[0])) from None
     app.extensions["gatehouse.routes"] = Routes(ways)
+
+
+def open_all(kind: str, names: Sequence[str], settings: config.Settings) -> Iterator[Channel]:
+    """Yield the channels of `email` or `sms` that settings ask for, in their order.
+
+    Raises:
+        LookupError, ValueError: a sentence about what is not known, or not complete.
+    """
+    for name, piece in shelf.load(SHELF, names).items():
+        described: Kind = piece
+        if kind not in described.carries:
+            raise ValueError(f"The channel {name} carries no {NAMES[kind]}.")
+        yield from described.open(settings)
 
 
 def routes(app: Flask) -> Routes:
@@ -79,14 +92,6 @@ def carry(message: Message) -> None:
         DeliveryFailed: nobody took it.
     """
     routes(current_app).send(message)
-
-
-def _channels(kind: str, names: Sequence[str], settings: config.Settings) -> Iterator[Channel]:
-    for name, piece in shelf.load(SHELF, names).items():
-        described: Kind = piece
-        if kind not in described.carries:
-            raise ValueError(f"The channel {name} carries no {NAMES[kind]}.")
-        yield from described.open(settings)
 
 
 def _tell(channel: Channel, message: Message, failure: DeliveryFailed) -> None:

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field
 from email.headerregistry import Address
-from email.utils import parseaddr
 from ipaddress import ip_address
 from urllib.parse import unquote
 
@@ -15,6 +14,7 @@ PORTS = {"smtp": 587, "smtps": 465, "insecure-smtp": 25}
 LOOK = "must look like smtp://user:password@mail.example.com:587"
 NAME = re.compile(r"[a-z0-9_]+")
 GATEWAY = re.compile(rf"{NAME.pattern}|.+\.toml")
+MAILBOX = re.compile(r"(?P<name>[^<>]*)<(?P<named>[^<>]+)>|(?P<bare>[^<>]+)")
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -58,16 +58,17 @@ def _is_here(host: str) -> bool:
 
 def mailbox(value: str) -> Address:
     """an address, such as `no-reply@example.com` or `Example <no-reply@example.com>`"""
-    name, address = parseaddr(value)
-    if UNPRINTABLE.search(value) or "@" not in address:
+    parts = MAILBOX.fullmatch(value)
+    if not parts or UNPRINTABLE.search(value):
         raise ValueError("must look like Example <no-reply@example.com>")
+    name, address = parts["name"] or "", parts["named"] or parts["bare"]
     try:
         found = validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         raise ValueError("must look like Example <no-reply@example.com>") from None
     if not found.ascii_local_part:
         raise ValueError("must be an address in ASCII before the @")
-    return Address(name, found.ascii_local_part, found.ascii_domain)
+    return Address(name.strip(' "'), found.ascii_local_part, found.ascii_domain)
 
 
 def channels(value: str) -> tuple[str, ...]:

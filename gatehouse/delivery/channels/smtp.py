@@ -34,6 +34,9 @@ class Patience:
     rest: float = 20
 
 
+PATIENCE = Patience()
+
+
 class Smtp:
     """One mail server."""
 
@@ -113,10 +116,10 @@ class MailServers:
         trust = ssl.create_default_context()
         if settings.outbound_ca:
             trust.load_verify_locations(cadata=settings.outbound_ca)
-        own_name, patience = urlsplit(settings.public_url).hostname or "localhost", Patience()
-        lines = [Line(s, trust, own_name, patience.command) for s in settings.smtp_url]
+        own_name = urlsplit(settings.public_url).hostname or "localhost"
+        lines = [Line(s, trust, own_name, PATIENCE.command) for s in settings.smtp_url]
         sender = cast(Address, settings.mail_from)  # the checks of the settings saw to it
-        return [Smtp(line, sender, patience) for line in lines]
+        return [Smtp(line, sender, PATIENCE) for line in lines]
 
 
 piece = MailServers()
