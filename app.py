@@ -8,6 +8,7 @@ from auth_routes import auth
 from gatehouse.accounts import identifiers
 from gatehouse.cli import docs, doctor, keys, passwords, serve, users
 from gatehouse.cli import worker as deliver
+from gatehouse.delivery import routing
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import crowd, intake, limits, logs, metrics
 from gatehouse.foundation.api import SCHEMES, ProblemApi
@@ -42,6 +43,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False  # a redirect would take its host from the request
     app.ensure_sync = lambda func: func  # type: ignore[method-assign] # no view is async
     hash_queue.set_up(app)
+    routing.set_up(app)
     with app.app_context():
         _connect_database(app)
         _set_up_http(app)

@@ -102,6 +102,18 @@ class Delivery:
     )
 
 
+class Text:
+    """What is texted, and what that may cost."""
+
+    WITHHELD = _failure(
+        "text.withheld", "A text was not sent: a budget is spent, or its prefix is paused."
+    )
+    PREFIX_PAUSED = _failure(
+        "text.prefix_paused",
+        "Too few of the codes that were texted to numbers of a prefix came back: it is paused.",
+    )
+
+
 class Key:
     """What the operator does with keys."""
 
@@ -111,7 +123,7 @@ class Key:
     REENCRYPTED = _success("key.reencrypted", "Stored secrets were encrypted with the active key.")
 
 
-CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Delivery, Key)
+CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Delivery, Text, Key)
 
 
 def every() -> Iterator[Event]:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from gatehouse.cli.group import unusable
-from gatehouse.delivery import queue
+from gatehouse.delivery import queue, routing
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation.database import release
 
@@ -21,12 +21,15 @@ NO_CHANNEL = "No channel carries mail, so there is nothing to do: set SMTP_URL f
 @with_appcontext
 def worker(script: ScriptInfo) -> None:
     """Deliver mail and texts until SIGTERM, which waits for the message in hand."""
-    carry = delivery.carrier()
-    if carry is None:
+    app = script.load_app()
+    courier = delivery.courier(app)
+    if courier is None:
         raise click.ClickException(NO_CHANNEL)
+    routing.warn(app)
     _require_outbox()
     click.echo("Delivering what waits in the outbox, until SIGTERM.")
-    delivery.Courier(carry, _ending()).run(script.load_app())
+    courier.stop = _ending()
+    courier.run(app)
 
 
 def _require_outbox() -> None:

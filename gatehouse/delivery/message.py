@@ -7,7 +7,11 @@ from uuid import UUID
 
 
 class DeliveryFailed(Exception):
-    """A channel could not hand a message over; it will be tried again, unless that is useless."""
+    """A channel could not hand a message over; it will be tried again, unless that is in vain.
+
+    `permanent`: this recipient will never get it, by whatever channel. `retry_after`: the seconds
+    to wait at least, where somebody told them. The reason stands in logs, so it tells no secret.
+    """
 
     def __init__(
         self, reason: str, *, permanent: bool = False, retry_after: float | None = None
@@ -44,8 +48,8 @@ class Message:
     subject: str
     text: str
     html: str
-    """Empty where the message is text alone."""
+    """Empty in a text."""
     channel: str = "email"
-    """Or `sms`: what kind of message it is, whatever carries it."""
+    """Or `sms`, whose subject is empty, too: what kind of message it is, whatever carries it."""
     message_id: str = ""
     """`<id@host of the public URL>`, the same at every attempt (RFC 5322 section 3.6.4)."""

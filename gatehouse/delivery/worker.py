@@ -15,12 +15,10 @@ from datetime import timedelta
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-import config
-from gatehouse.delivery import outbox, queue
-from gatehouse.delivery.channel import Channel
+from gatehouse.delivery import outbox, queue, routing
 from gatehouse.delivery.message import DeliveryFailed, Message
 from gatehouse.delivery.queue import Claim
-from gatehouse.foundation import clock, shelf
+from gatehouse.foundation import clock
 from gatehouse.foundation.background import attempt, every
 from gatehouse.foundation.database import db, release, writing
 from gatehouse.foundation.logs import log
@@ -41,24 +39,12 @@ RETRIES = (0.1, 1.0, 5.0)
 """Seconds between the attempts to note what has become of a message."""
 
 
-def carrier() -> Carry | None:
-    """Return what carries messages, or None where no channel is configured."""
-    if config.settings().development:
-        console: Channel = shelf.load("gatehouse.delivery.channels", ["console"])["console"]
-        return console.send
-    return None
-
-
 def start(app: Flask) -> None:
-    """Deliver in a thread of this process."""
+    """Deliver in a thread of this process what the operator's channels carry."""
     every(MEASURED_EVERY, app, "outbox", queue.measure)
-    with app.app_context():
-        carry = carrier()
-    if carry is None:
-        log().warning("No channel carries mail: messages wait in the outbox, and expire.")
-        return
-    courier = Courier(carry)
-    threading.Thread(target=courier.run, args=(app,), name="delivery", daemon=True).start()
+    routing.warn(app)
+    if found := courier(app):
+        threading.Thread(target=found.run, args=(app,), name="delivery", daemon=True).start()
 
 
 @dataclass
@@ -156,6 +142,13 @@ class Courier:
 
     def _line(self, claim: Claim) -> Line:
         return self.lines.setdefault(claim.row.channel, Line())
+
+
+def courier(app: Flask) -> Courier | None:
+    """Return a worker for what the operator's channels carry, or None where there are none."""
+    routes = routing.routes(app)
+    without = tuple(kind for kind in routing.NAMES if not routes.carries(kind))
+    return Courier(routes.send, without=without) if len(without) < len(routing.NAMES) else None
 
 
 def _opened(claim: Claim) -> Message:

@@ -46,6 +46,11 @@ GUESSES_REFUSED = Counter(
     "gatehouse_guesses_refused_total",
     "Passwords that were not evaluated, because a counter of the lockout waits.",
 )
+TEXTS_WITHHELD = Counter(
+    "gatehouse_texts_withheld_total",
+    "Texts that were not sent, by the budget that was spent: number, network, prefix or paused.",
+    ["budget"],
+)
 REVOCATIONS_READ = Gauge(
     "gatehouse_revocations_read_timestamp_seconds",
     "When the slowest worker last read keys and revocations; it falls behind when a watch hangs.",

@@ -7,7 +7,7 @@ from functools import partial
 from flask import Flask
 
 from gatehouse.defence import devices, throttle
-from gatehouse.delivery import idempotency, outbox, queue
+from gatehouse.delivery import idempotency, outbox, queue, spending
 from gatehouse.foundation import clock, limits
 from gatehouse.foundation.background import attempt, every
 from gatehouse.foundation.database import db, writing
@@ -30,6 +30,7 @@ def purge() -> None:
     attempt("challenges", partial(_alone, challenges.purge))
     attempt("revocations", partial(_alone, revocation.purge))
     attempt("limits", partial(_alone, limits.purge))
+    attempt("prefixes", partial(_alone, spending.purge))
     attempt("devices", partial(_alone, devices.purge))
     attempt("guesses", partial(_alone, throttle.purge))
     attempt("idempotency", partial(_alone, idempotency.purge))

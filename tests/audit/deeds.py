@@ -11,7 +11,10 @@ import sqlalchemy as sa
 from flask import Flask
 
 from gatehouse.audit import events
-from gatehouse.foundation.database import db
+from gatehouse.delivery import texting
+from gatehouse.delivery.message import Letter
+from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.visitor import NOBODY
 from gatehouse.operation import housekeeping
 from gatehouse.tokens import keys
 from models import OutboxMessage, User
@@ -244,6 +247,26 @@ def an_operator_withdraws_a_signing_key(world: World) -> None:
 @deed(events.Key.REENCRYPTED)
 def an_operator_rotates_the_encryption_keys(world: World) -> None:
     world.command("keys", "rotate-encryption")
+
+
+@deed(events.Text.WITHHELD)
+def somebody_asks_for_six_texts(world: World) -> None:
+    for _ in range(6):
+        send_code(world, "+4915112345678")
+
+
+@deed(events.Text.PREFIX_PAUSED)
+def somebody_has_codes_sent_that_nobody_reads(world: World) -> None:
+    for number in range(31):
+        send_code(world, f"+49151123456{number:02}")
+
+
+def send_code(world: World, number: str) -> None:
+    """Text a code that nobody types in."""
+    variables = {"code": "314159", "link": "https://localhost", "expires": "soon"}
+    with world.app.app_context(), writing():
+        texting.text(Letter(number, "verify_email", variables, channel="sms"), NOBODY)
+        db.session.commit()
 
 
 def make_stale(world: World) -> None:

@@ -11,8 +11,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from config import ROOT
+from gatehouse.delivery import spending
 from gatehouse.foundation.counters import DatabaseCounters
 from gatehouse.foundation.database import Base, db, writing
+from gatehouse.foundation.visitor import NOBODY
 from gatehouse.tokens import keys
 from models import LimitCounter, Role, SigningKey
 from tests.client import PASSWORD, User
@@ -28,7 +30,7 @@ with create_app().app_context():
 """
 
 
-UNTENANTED = {"credentials", "spent", "sms_prefixes"}
+UNTENANTED = {"credentials", "spent"}
 
 
 def tables(app):
@@ -51,6 +53,9 @@ def fill(app, client):
     client.post("/auth/login", {"identifier": "ada", "password": "a wrong guess"})
     with app.app_context():
         DatabaseCounters("db://").incr("somebody", 60)
+        with writing():
+            spending.charge("+4915112345678", NOBODY, is_code=True)
+        db.session.commit()
 
 
 def downgrade(app):
