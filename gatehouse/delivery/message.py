@@ -43,4 +43,6 @@ class Message:
     text: str
     html: str
     channel: str = "email"
-    """Or `sms`, whose subject and html are empty."""
+    """Or `sms`: what kind of message it is, whatever carries it."""
+    message_id: str = ""
+    """`<id@host of the public URL>`, the same at every attempt (RFC 5322 section 3.6.4)."""
