@@ -25,7 +25,7 @@ def start(app: Flask) -> None:
     """Deliver in the background, through the channels that the operator chose, if there are any."""
     routing.warn(app)
     routes = routing.routes(app)
-    if routes.carries("email") or routes.carries("sms"):
+    if len(routes.missing) < len(routes.by_kind):
         every(INTERVAL, app, "delivery", partial(deliver_due, routes))
 
 

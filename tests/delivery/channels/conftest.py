@@ -15,7 +15,7 @@ from gatehouse.foundation import crypto
 from gatehouse.options.mail import MailServer
 
 SENDER = Address("Gatehouse", "no-reply", "id.example.com")
-BRIEF = Patience(command=1, mail=2, rest=20)
+BRIEF = Patience(connect=1, command=1, mail=2, rest=20)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,8 @@ def mail_to(authority):
     ):
         context = ssl.create_default_context()
         trust.configure_trust(context)
-        line = Line(MailServer(scheme, host, port, **who), context, "id.example.com", 1)
+        where, waits = MailServer(scheme, host, port, **who), (patience.connect, patience.command)
+        line = Line(where, context, "id.example.com", *waits)
         opened.append(Smtp(line, SENDER, patience))
         return opened[-1]
 
