@@ -50,6 +50,6 @@ class Message:
     html: str
     """Empty in a text."""
     channel: str = "email"
-    """Or `sms`, whose subject is empty, too: what kind of message it is, whatever carries it."""
+    """Or `sms`: what kind of message it is, whatever carries it."""
     message_id: str = ""
     """`<id@host of the public URL>`, the same at every attempt (RFC 5322 section 3.6.4)."""

@@ -37,7 +37,7 @@ def compose(message: Message, sender: Address) -> Mail:
     mail = EmailMessage((SMTPUTF8 if is_international else SMTP).clone(cte_type="7bit"))
     mail["From"], mail["To"], mail["Subject"] = sender, recipient, message.subject
     mail["Date"] = format_datetime(clock.now())
-    mail["Message-ID"] = f"<{message.id}@{sender.domain}>"  # RFC 5322 section 3.6.4: never another
+    mail["Message-ID"] = message.message_id or f"<{message.id}@{sender.domain}>"  # never another
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5: no holiday notes, please
     mail.set_content(message.text)
     mail.add_alternative(message.html, subtype="html")

@@ -9,11 +9,13 @@ from flask import Flask, current_app
 import config
 from gatehouse.delivery.channel import Channel, Kind
 from gatehouse.delivery.message import DeliveryFailed, Message
-from gatehouse.foundation import shelf
+from gatehouse.foundation import clock, shelf
 from gatehouse.foundation.logs import log
 
 SHELF = "gatehouse.delivery.channels"
-NAMES = {"email": "mail", "sms": "texts"}
+NAMES = {"email": "mails", "sms": "texts"}
+PATIENCE = 30.0
+"""Seconds after which no other channel is begun: the message is tried again in its turn."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,10 @@ class Routes:
             DeliveryFailed: no channel took it; or one knows that this recipient never gets it.
         """
         failures: list[DeliveryFailed] = []
+        begun = clock.monotonic()
         for channel in self.by_kind[message.channel]:
+            if clock.monotonic() - begun > PATIENCE:
+                break
             try:
                 return channel.send(message)
             except DeliveryFailed as failure:
@@ -40,9 +45,10 @@ class Routes:
                 _tell(channel, message, failure)
         raise _all_of(failures, message)
 
-    def carries(self, kind: str) -> bool:
-        """Tell whether there is a channel for `email` or `sms`."""
-        return bool(self.by_kind[kind])
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Which of `email` and `sms` nothing carries."""
+        return tuple(kind for kind, channels in self.by_kind.items() if not channels)
 
 
 def set_up(app: Flask) -> None:
@@ -80,9 +86,8 @@ def routes(app: Flask) -> Routes:
 
 def warn(app: Flask) -> None:
     """Say loudly which messages nothing carries: they wait in the outbox."""
-    for kind, name in NAMES.items():
-        if not routes(app).carries(kind):
-            log().error(f"Nothing carries {name}: what is written waits in the outbox.", kind=kind)
+    for kind in routes(app).missing:
+        log().error(f"Nothing carries {NAMES[kind]}: they wait in the outbox.", kind=kind)
 
 
 def carry(message: Message) -> None:

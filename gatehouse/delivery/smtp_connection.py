@@ -20,12 +20,13 @@ Reply = tuple[int, bytes]
 
 @dataclass(frozen=True)
 class Line:
-    """A server, whom to trust there, what we call ourselves, and seconds for each command."""
+    """A server, whom to trust there, what we call ourselves, and seconds to wait there."""
 
     server: MailServer
     trust: ssl.SSLContext
     own_name: str
-    patience: float
+    connecting: float
+    answering: float
 
 
 class Connection(smtplib.SMTP):
@@ -35,7 +36,7 @@ class Connection(smtplib.SMTP):
     """
 
     def __init__(self, line: Line, deadline: Deadline) -> None:
-        super().__init__(local_hostname=line.own_name, timeout=line.patience)
+        super().__init__(local_hostname=line.own_name, timeout=line.answering)
         self.line, self.deadline = line, deadline
         self._host = line.server.host  # what STARTTLS compares the certificate with
         try:
@@ -91,7 +92,8 @@ class Connection(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         """Connect, and have the connection shut when the time is over."""
-        connection = connected(resolved(host, port, self.deadline), self.deadline)
+        soon = Deadline(min(self.line.connecting, self.deadline.left))
+        connection = connected(resolved(host, port, soon), soon)
         connection.settimeout(timeout)
         self.deadline.watch(connection)
         if self.line.server.scheme != "smtps":

@@ -147,8 +147,9 @@ class Courier:
 def courier(app: Flask) -> Courier | None:
     """Return a worker for what the operator's channels carry, or None where there are none."""
     routes = routing.routes(app)
-    without = tuple(kind for kind in routing.NAMES if not routes.carries(kind))
-    return Courier(routes.send, without=without) if len(without) < len(routing.NAMES) else None
+    if len(routes.missing) == len(routes.by_kind):
+        return None
+    return Courier(routes.send, without=routes.missing)
 
 
 def _opened(claim: Claim) -> Message:

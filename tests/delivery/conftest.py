@@ -1,28 +1,19 @@
-"""Fixtures of deliveries: a channel of the tests, an authority, channels closed in the end."""
+"""A channel of the tests, and what a worker and an operator do."""
 
 from __future__ import annotations
 
-import ssl
 import threading
-from email.headerregistry import Address
 
 import pytest
 import sqlalchemy as sa
-import trustme
 
 from gatehouse.delivery import outbox, queue, worker
-from gatehouse.delivery.channels.smtp import Patience, Smtp
-from gatehouse.delivery.message import Letter, Message
-from gatehouse.delivery.smtp_connection import Line
-from gatehouse.foundation import crypto
+from gatehouse.delivery.message import Letter
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import NOBODY
-from gatehouse.options.mail import MailServer
 from models import OutboxMessage
 
 CIRCUMSTANCES = {"asked": "today", "address": "192.0.2.7", "device": "Firefox on Linux"}
-SENDER = Address("Gatehouse", "no-reply", "id.example.com")
-BRIEF = Patience(command=1, mail=2, rest=20)
 
 
 class Post:
@@ -91,33 +82,3 @@ class Post:
 @pytest.fixture
 def post(app):
     return Post(app)
-
-
-@pytest.fixture(scope="session")
-def authority():
-    return trustme.CA()
-
-
-@pytest.fixture
-def message():
-    page = "<p>Your code is <b>31415926</b>.</p>"
-    return Message(crypto.new_id(), "ada@example.com", "Your code", "It is 31415926.\n", page)
-
-
-@pytest.fixture
-def mail_to(authority):
-    """Make channels to servers on this machine: mail_to(port, scheme="smtps", user=...)."""
-    opened = []
-
-    def make(
-        port, scheme="insecure-smtp", patience=BRIEF, host="localhost", trust=authority, **who
-    ):
-        context = ssl.create_default_context()
-        trust.configure_trust(context)
-        line = Line(MailServer(scheme, host, port, **who), context, "id.example.com", 1)
-        opened.append(Smtp(line, SENDER, patience))
-        return opened[-1]
-
-    yield make
-    for channel in opened:
-        channel.close()

@@ -6,6 +6,7 @@ import itertools
 from functools import partial
 
 import pytest
+from prometheus_client import REGISTRY
 
 from gatehouse.delivery import spending, texting
 from gatehouse.delivery.message import Letter
@@ -141,12 +142,16 @@ def test_twenty_numbers_at_once_get_no_more_than_the_budget_of_their_prefix(app)
     assert [prefix.sent for prefix in rows(app, SmsPrefix)] == [7]
 
 
-def test_what_is_withheld_is_recorded_without_the_number(app):
+def test_what_is_withheld_is_recorded_and_counted_without_the_number(app):
+    about = ("gatehouse_texts_withheld_total", {"budget": "number"})
+    before = REGISTRY.get_sample_value(*about) or 0
+
     for _ in range(6):
         text(app)
 
     [event] = audited(app, "text.withheld")
     assert event.details == {"budget": "number", "prefix": "49151"}
+    assert REGISTRY.get_sample_value(*about) == before + 1
     assert len(rows(app, OutboxMessage)) == 5
 
 

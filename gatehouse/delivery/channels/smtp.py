@@ -27,8 +27,9 @@ HUNG_UP = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds: for one command, for all of a mail, and how long a connection may rest."""
+    """Seconds: to connect, for one command, for all of a mail; how long a connection may rest."""
 
+    connect: float = 5
     command: float = 15
     mail: float = 25
     rest: float = 20
@@ -117,7 +118,9 @@ class MailServers:
         if settings.outbound_ca:
             trust.load_verify_locations(cadata=settings.outbound_ca)
         own_name = urlsplit(settings.public_url).hostname or "localhost"
-        lines = [Line(s, trust, own_name, PATIENCE.command) for s in settings.smtp_url]
+        lines = [
+            Line(s, trust, own_name, PATIENCE.connect, PATIENCE.command) for s in settings.smtp_url
+        ]
         sender = cast(Address, settings.mail_from)  # the checks of the settings saw to it
         return [Smtp(line, sender, PATIENCE) for line in lines]
 

@@ -9,7 +9,7 @@ from config import ConfigurationError, Settings
 from gatehouse.delivery import routing, worker
 from gatehouse.delivery.message import DeliveryFailed
 from gatehouse.delivery.routing import Routes
-from gatehouse.foundation import logs
+from gatehouse.foundation import clock, logs
 from tests.config.conftest import PRODUCTION
 from tests.conftest import environment
 from tests.logged import lines
@@ -87,10 +87,20 @@ def test_a_message_waits_until_the_first_channel_wants_it_again(message, waits, 
     assert failure(message, *ways).retry_after == wait
 
 
+def test_nobody_waits_for_a_third_channel_when_two_were_stuck(message, monkeypatch):
+    third = Way("third")
+    seconds = iter([0.0, 0.0, 25.0, 50.0])
+    monkeypatch.setattr(clock, "monotonic", lambda: next(seconds))
+
+    problem = failure(message, failing("One is stuck."), failing("Two is stuck."), third)
+
+    assert (str(problem), third.sent) == ("One is stuck. Two is stuck.", [])
+
+
 def test_without_a_channel_a_message_waits(message):
     problem = failure(message)
 
-    assert (str(problem), problem.permanent) == ("Nothing carries mail.", False)
+    assert (str(problem), problem.permanent) == ("Nothing carries mails.", False)
 
 
 def test_a_second_mail_server_takes_over_from_one_that_is_down(message):
@@ -115,7 +125,7 @@ def test_a_second_mail_server_takes_over_from_one_that_is_down(message):
             "delivery/channels has no 'smpt'; it has console, sms_http, smtp",
         ),
         ({"GATEHOUSE_MAIL_CHANNELS": "smtp"}, "The channel smtp needs SMTP_URL."),
-        ({"GATEHOUSE_MAIL_CHANNELS": "sms_http"}, "The channel sms_http carries no mail."),
+        ({"GATEHOUSE_MAIL_CHANNELS": "sms_http"}, "The channel sms_http carries no mails."),
         ({"GATEHOUSE_SMS_CHANNELS": "console, smtp"}, "The channel smtp carries no texts."),
         (
             {"GATEHOUSE_SMS_GATEWAY": "twillio"},
@@ -144,7 +154,7 @@ def test_production_without_channels_starts_and_says_so_loudly(capsys):
         ("error", "email"),
         ("error", "sms"),
     ]
-    assert "waits in the outbox" in told[0]["event"]
+    assert "wait in the outbox" in told[0]["event"]
 
 
 def test_development_reads_everything_in_the_console(app):

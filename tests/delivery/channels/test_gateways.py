@@ -319,7 +319,7 @@ def test_every_preset_goes_by_https_and_is_described_in_the_manual(name):
 
     manual = (sms_gateway.FOLDER.parents[2] / "docs/mail-and-sms.md").read_text()
     assert gateway.description["url"].startswith("https://")
-    assert f"`{name}`" in manual
+    assert f"GATEHOUSE_SMS_GATEWAY={name}\n" in manual
 
 
 # Settings

@@ -49,7 +49,8 @@ def arrived(house, server):
 
     def arrived():
         with house.app_context():
-            while worker.deliver_due(routing.routes(house)):
+            courier = worker.courier(house)
+            while courier.deliver_due():
                 pass
         return server.handler.received
 
