@@ -21,12 +21,12 @@ NO_CHANNEL = "No channel carries mail, so there is nothing to do: set SMTP_URL f
 @with_appcontext
 def worker(script: ScriptInfo) -> None:
     """Deliver mail and texts until SIGTERM, which waits for the message in hand."""
-    carry = delivery.carrier()
-    if carry is None:
+    courier = delivery.courier(_ending())
+    if courier is None:
         raise click.ClickException(NO_CHANNEL)
     _require_outbox()
     click.echo("Delivering what waits in the outbox, until SIGTERM.")
-    delivery.Courier(carry, _ending()).run(script.load_app())
+    courier.run(script.load_app())
 
 
 def _require_outbox() -> None:

@@ -41,24 +41,23 @@ RETRIES = (0.1, 1.0, 5.0)
 """Seconds between the attempts to note what has become of a message."""
 
 
-def carrier() -> Carry | None:
-    """Return what carries messages, or None where no channel is configured."""
-    if config.settings().development:
-        console: Channel = shelf.load("gatehouse.delivery.channels", ["console"])["console"]
-        return console.send
-    return None
-
-
 def start(app: Flask) -> None:
     """Deliver in a thread of this process."""
     every(MEASURED_EVERY, app, "outbox", queue.measure)
     with app.app_context():
-        carry = carrier()
-    if carry is None:
+        found = courier(threading.Event())
+    if found is None:
         log().warning("No channel carries mail: messages wait in the outbox, and expire.")
         return
-    courier = Courier(carry)
-    threading.Thread(target=courier.run, args=(app,), name="delivery", daemon=True).start()
+    threading.Thread(target=found.run, args=(app,), name="delivery", daemon=True).start()
+
+
+def courier(stop: threading.Event) -> "Courier | None":
+    """Return a worker for the channels that are configured, or None where there are none."""
+    if not config.settings().development:
+        return None
+    console: Channel = shelf.load("gatehouse.delivery.channels", ["console"])["console"]
+    return Courier(console.send, stop)
 
 
 @dataclass
