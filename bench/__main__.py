@@ -35,7 +35,9 @@ def main() -> int:
         if not chosen.only or not set(chosen.only) <= set(APART):
             found = replace(_measure(chosen, Path(folder)), sizes=sizes)
         if _is_wanted(outbox.NAME, chosen):
-            found = replace(found, outbox=_outbox(Path(folder)))
+            listed, version = _outbox(Path(folder))
+            about = found.about | {"postgresql": version}
+            found = replace(found, about=about, outbox=listed)
     print(f"\n{found}")
     report.save(found)
     if chosen.write_docs:
@@ -77,10 +79,11 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> Report:
         return Report(about, results, [_listed(one) for study in studied for one in study()])
 
 
-def _outbox(folder: Path) -> list[Finding]:
+def _outbox(folder: Path) -> tuple[list[Finding], str]:
     print("Starting PostgreSQL, a mail server and two workers ...", flush=True)
     logging.disable(logging.WARNING)
-    return [_listed(one) for one in outbox.study(folder, os.environ.get("BENCH_POSTGRES_URL"))]
+    found, version = outbox.study(folder, os.environ.get("BENCH_POSTGRES_URL"))
+    return [_listed(one) for one in found], version
 
 
 def _studies(bench: Bench, chosen: argparse.Namespace) -> list[tuple[str, Study]]:

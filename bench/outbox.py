@@ -35,14 +35,14 @@ MOST_TWICE = len(KILLED_AT) + WORKERS
 """One for each kill, and one for each worker whose mail server went away with a mail in hand."""
 
 
-def study(folder: Path, postgres_url: str | None) -> list[Finding]:
-    """Queue, deliver, kill, count."""
-    with stored(folder, postgres_url) as (environment, _):
+def study(folder: Path, postgres_url: str | None) -> tuple[list[Finding], str]:
+    """Queue, deliver, kill, count; return also the version of PostgreSQL."""
+    with stored(folder, postgres_url) as (environment, version):
         _queue(environment)
         with _delivering(environment) as (server, workers):
             rate, took = _disturb(server, workers)
         unmarked = _unmarked(environment)
-    return _findings(server, unmarked, rate, took)
+    return _findings(server, unmarked, rate, took), version
 
 
 def _queue(environment: Mapping[str, str]) -> None:
