@@ -71,9 +71,13 @@ def upgrade() -> None:
 
     for table, column in ADDED.items():
         op.add_column(table, sa.Column(column, sa.DateTime(timezone=True), nullable=True))
+    op.add_column("challenges", sa.Column("user_id", sa.Uuid(), nullable=True))
+    op.create_index(op.f("ix_challenges_user_id"), "challenges", ["user_id"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_challenges_user_id"), table_name="challenges")
+    op.drop_column("challenges", "user_id")
     for table, column in ADDED.items():
         op.drop_column(table, column)
     for table in ("sms_prefixes", "spent", "idempotency_keys", "credentials"):
