@@ -23,6 +23,7 @@ from gatehouse.login import service as login
 from gatehouse.login.gates import AccountDisabled, EmailUnverified
 from gatehouse.login.methods.password import PasswordLogin
 from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.selfservice import email
 from gatehouse.sessions import credentials, csrf, logout
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.csrf import takes_bearer
@@ -55,13 +56,16 @@ def register(form: dict[str, Any]) -> dict[str, str]:
 @limited("verify")
 @auth.arguments(VerifyEmail)
 @auth.response(200, Status)
-@auth.refuses(RegistrationProofFailed, InvalidCredentials, UsernameTaken)
+@auth.refuses(RegistrationProofFailed, InvalidCredentials, UsernameTaken, TooManyAttempts)
 def verify_email(form: dict[str, Any]) -> dict[str, str]:
-    """Prove an address: `email` and `code`, or the link's `token` and the `password`."""
+    """Prove an address: `email` and `code`, or the link's `token` and the `password`.
+
+    It is that of a registration, or one that somebody who has an account wants to have.
+    """
     if "token" in form:
-        registration.prove_by_link(form["token"], form["password"], visitor())
+        email.prove_by_link(form["token"], form["password"], visitor())
     else:
-        registration.prove_by_code(form["email"], form["code"], visitor())
+        email.prove_by_code(form["email"], form["code"], visitor())
     db.session.commit()
     return {"status": "verified"}
 

@@ -156,6 +156,8 @@ class Challenge(Base):
     purpose: Mapped[str] = mapped_column(String(32))
     lookup: Mapped[str] = mapped_column(DIGEST)
     """Keyed digest of what the challenge is about, such as the canonical address."""
+    user_id: Mapped[UUID | None] = mapped_column(Uuid, index=True)
+    """Whose it is, where that is known; no foreign key, for decoys are nobody's."""
     token_digest: Mapped[str] = mapped_column(DIGEST, unique=True)
     code_digest: Mapped[str | None] = mapped_column(DIGEST)
     data: Mapped[bytes] = _sealed()

@@ -1,8 +1,8 @@
-"""Whether a wrong password tells, by the answer or by its time, that an account exists."""
+"""Whether an answer or its time tells that an account exists: at login, forgot and resend."""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
@@ -17,12 +17,14 @@ PAIRS, FEWER_PAIRS = 200, 50
 """Of a known and an unknown account: a hash each, so these take 100 and 25 seconds at cost 12."""
 WRONG = "seven red lanterns at the harbour"
 WARM_UP = 4
-REFUSED = 401
+FORGOT, RESEND = "/auth/password/forgot", "/auth/email/resend"
 PART, MILLISECONDS = 0.05, 5.0
 """The medians may be so far apart; the larger one counts."""
 CHANCE = 0.01
 """Of a difference at least as large between two groups that do not differ."""
 OF_EACH_ANSWER = ("date", "x-request-id")
+Act = Callable[[str], Answer]
+"""Asks something of an account."""
 
 
 @dataclass
@@ -33,25 +35,36 @@ class Side:
     times: list[float] = field(default_factory=list)
     answers: set[tuple[object, bytes]] = field(default_factory=set)
 
-    def guess(self, number: int, caller: Caller) -> None:
-        """Send a wrong password for an account that nobody has guessed at: the sixth waits."""
+    def ask(self, number: int, act: Act) -> None:
+        """Do something with an account that it was not done with before, and note the answer."""
         began = perf_counter()
-        answer = _try(self.accounts[number], caller)
+        answer = act(self.accounts[number])
         self.times.append(1000 * (perf_counter() - began))
         self.answers.add(_told(answer))
 
 
 def study(bench: Bench, pairs: int) -> list[Finding]:
-    """Guess at known and unknown accounts in turn, on one connection; who is first alternates."""
-    caller = Caller(bench.stage.service, "/auth/login")
-    for number in range(WARM_UP):
-        _try(f"stranger{number}@example.com", caller)
+    """Ask of known and unknown accounts in turn, on one connection; who is first alternates."""
+    port = bench.stage.service
+    acts: dict[str, Act] = {
+        "login": partial(_guess, Caller(port, "/auth/login")),
+        "forgot": partial(_mail, Caller(port, FORGOT)),
+        "resend": partial(_mail, Caller(port, RESEND)),
+    }
     people = bench.people.addresses()
+    return [
+        finding for name, act in acts.items() for finding in _compare(name, act, people[:pairs])
+    ]
+
+
+def _compare(name: str, act: Act, people: Sequence[str]) -> list[Finding]:
+    for number in range(WARM_UP):
+        act(f"stranger{number}@example.com")
     known, unknown = Side(people), Side([f"nobody-{person}" for person in people])
-    for number in range(pairs):
+    for number in range(len(people)):
         for side in (known, unknown) if number % 2 else (unknown, known):
-            side.guess(number, caller)
-    return _findings(known, unknown)
+            side.ask(number, act)
+    return _findings(name, known, unknown)
 
 
 def chance(some: Sequence[float], others: Sequence[float]) -> float:
@@ -65,9 +78,17 @@ def chance(some: Sequence[float], others: Sequence[float]) -> float:
     return math.erfc(abs(larger - pairs / 2) / spread / math.sqrt(2))
 
 
-def _try(who: str, caller: Caller) -> Answer:
+def _guess(caller: Caller, who: str) -> Answer:
+    """Send a wrong password; the sixth for an account would wait."""
     answer = caller.post(json.dumps({"identifier": who, "password": WRONG}))
-    caller.require(REFUSED, answer)
+    caller.require(401, answer)
+    return answer
+
+
+def _mail(caller: Caller, who: str) -> Answer:
+    """Ask for a mail."""
+    answer = caller.post(json.dumps({"email": who}))
+    caller.require(202, answer)
     return answer
 
 
@@ -78,7 +99,7 @@ def _told(answer: Answer) -> tuple[object, bytes]:
     return headers, answer.content.replace(request_id, b"")
 
 
-def _findings(known: Side, unknown: Side) -> list[Finding]:
+def _findings(name: str, known: Side, unknown: Side) -> list[Finding]:
     found = partial(Finding, NAME)
     medians = median(known.times), median(unknown.times)
     apart, most = abs(medians[0] - medians[1]), max(MILLISECONDS, PART * medians[0])
@@ -87,10 +108,10 @@ def _findings(known: Side, unknown: Side) -> list[Finding]:
     more = float(len(known.answers | unknown.answers) - 1)
     likely = chance(known.times, unknown.times)
     return [
-        found("known or unknown account: answers that differ", more, "", 1, about=asked),
-        found("known or unknown account: medians apart", apart, "ms", most, about=times),
+        found(f"{name}, known or unknown account: answers that differ", more, "", 1, about=asked),
+        found(f"{name}, known or unknown account: medians apart", apart, "ms", most, about=times),
         found(
-            "known or unknown account: Mann-Whitney p",
+            f"{name}, known or unknown account: Mann-Whitney p",
             likely,
             "",
             least=CHANCE,

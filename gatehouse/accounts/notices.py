@@ -2,12 +2,75 @@
 
 from typing import Any
 
-from gatehouse.delivery import outbox
+from gatehouse.accounts import service
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.defence import throttle
+from gatehouse.defence.throttle import Guess
+from gatehouse.delivery import allowance, outbox, texting
+from gatehouse.delivery.links import address
 from gatehouse.delivery.message import Letter
 from gatehouse.foundation.visitor import Visitor
+from gatehouse.tokens import challenges
 from models import User
+
+UNDO = "email_undo"
+"""The purpose of a challenge by which the owner of an old address takes it back."""
+TEXTED = {
+    "notice_password_reset": "your password was reset",
+    "notice_email_changed": "your e-mail address was changed",
+    "notice_mfa_reset": "your second factor is being reset",
+}
+"""What is serious enough for a text message to a proven number, and the words for it."""
 
 
 def tell(user: User, template: str, variables: dict[str, Any], visitor: Visitor) -> None:
-    """Write a notice to every address of the account, in the current transaction."""
-    outbox.put(Letter(user.email, template, variables, user.locale), visitor)
+    """Write a notice to every address of the account, in the current transaction.
+
+    An old address counts while its owner may take it back. Where `variables` name no `link`, the
+    notice leads to where a forgotten password is replaced. Of one kind three are written in an
+    hour to one address.
+    """
+    shown = {"link": address("forgot-password")} | variables
+    for recipient in addresses(user):
+        tell_at(recipient, Letter("", template, shown, user.locale), visitor)
+    if what := TEXTED.get(template):
+        text(user, what, visitor)
+
+
+def tell_at(recipient: str, letter: Letter, visitor: Visitor) -> None:
+    """Write a notice to one address, unless it got enough of its kind this hour."""
+    mine = Letter(recipient, letter.template, letter.variables, letter.locale)
+    if not allowance.put(mine, visitor):
+        record(events.Notice.WITHHELD, visitor, template=letter.template)
+
+
+def text(user: User, what: str, visitor: Visitor) -> None:
+    """Text the proven number of an account what was done, in a few words; without one, nobody."""
+    if user.phone and user.phone_verified_at:
+        notice = Letter(user.phone, "sms_notice", {"what": what}, user.locale, "sms")
+        texting.text(notice, visitor)
+
+
+def addresses(user: User) -> list[str]:
+    """Return the e-mail address of an account, and those that its owner may still take back."""
+    undoable = challenges.waiting(UNDO, str(user.id))
+    old = [challenges.open_data(row)["old"] for row in undoable]
+    return list(dict.fromkeys([user.email, *old]))
+
+
+def after_a_wrong_guess(guess: Guess, visitor: Visitor) -> None:
+    """Record what a wrong guess brings with it; tell the owner, once an hour, that doors shut.
+
+    For an identifier of nobody the same work is done, and nobody is told.
+    """
+    if not throttle.failed(guess, visitor):
+        return
+    user = service.get(guess.user_id or service.NOBODY)
+    if user:
+        tell(user, "notice_lockout", {}, visitor)
+        return
+    for recipient in addresses(User(id=service.NOBODY, email="nobody@example.com")):
+        letter = Letter(recipient, "notice_lockout", {"link": address("forgot-password")})
+        allowance.left(recipient, letter.template)
+        outbox.waste(letter, visitor)

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
+from gatehouse.accounts import notices
+from gatehouse.accounts.service import NOBODY
 from gatehouse.defence import devices, throttle
 from gatehouse.foundation.database import release
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
-
-NOBODY = UUID(int=0)
-"""Has no password and no devices: looking for them takes as long as looking for somebody's."""
 
 
 @dataclass(frozen=True)
@@ -60,5 +59,5 @@ def _refusal(
     wrong: type[InvalidCredentials], guess: throttle.Guess, visitor: Visitor
 ) -> InvalidCredentials:
     refusal = wrong(user_id=guess.user_id)
-    refusal.aftermath = partial(throttle.failed, guess, visitor)
+    refusal.aftermath = partial(notices.after_a_wrong_guess, guess, visitor)
     return refusal

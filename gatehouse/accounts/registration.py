@@ -14,13 +14,12 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 
 import config
-from gatehouse.accounts import service
+from gatehouse.accounts import letters, service
 from gatehouse.accounts.errors import RegistrationPasswordWrong, RegistrationProofFailed
 from gatehouse.accounts.identifiers import Email
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.delivery import outbox
-from gatehouse.delivery.links import link
+from gatehouse.delivery import allowance, outbox
 from gatehouse.delivery.message import Letter
 from gatehouse.foundation import clock
 from gatehouse.foundation.database import db, release, take_turns, writing
@@ -34,7 +33,7 @@ from models import Challenge, User
 
 PURPOSE = "register"
 LIFETIME = timedelta(hours=24)  # NIST SP 800-63B-4 section 4.2.1.2: at most 24 hours by mail
-MAILS_PER_HOUR = 3
+TEMPLATE = "verify_email"
 PROFILE = ("username", "phone", "name", "locale")
 
 
@@ -83,20 +82,6 @@ def describe(challenge_id: UUID) -> PendingRegistration | None:
     return PendingRegistration(data["email"], row.created_at, data["address"], data["device"])
 
 
-def prove_by_code(email: Email, code: str, visitor: Visitor) -> None:
-    """Activate the registration that this code was mailed for.
-
-    Raises:
-        RegistrationProofFailed: there is none, or the guesses are used up.
-        UsernameTaken: somebody took the username meanwhile.
-    """
-    try:
-        row = challenges.guess_code(PURPOSE, email.canonical, code)
-    except challenges.InvalidCode:
-        raise RegistrationProofFailed from None
-    _activate(row, visitor)
-
-
 def prove_by_link(token: str, password: str, visitor: Visitor) -> None:
     """Activate the registration of this link; only who asked for it knows the password.
 
@@ -117,16 +102,48 @@ def prove_by_link(token: str, password: str, visitor: Visitor) -> None:
         raise
     except WrongPassword:
         raise RegistrationPasswordWrong from None
-    _activate(row, visitor)
+    activate(row, visitor)
+
+
+def resend(email: Email, visitor: Visitor) -> None:
+    """Mail a registration's code and link once more, both new; the old ones are void.
+
+    Of several that wait it is the one that was asked for from where the visitor is, else the
+    newest. What waits for nothing costs the same work, and no mail.
+    """
+    with writing():
+        take_turns(turn(email.canonical))
+        row = _meant(email, visitor)
+        if row and allowance.left(email.canonical, TEMPLATE):
+            _send_anew(row, visitor)
+            return
+        record(events.Registration.MAIL_WITHHELD if row else events.Registration.IDLE, visitor)
+        secrets = challenges.create("nothing", email.canonical, {}, timedelta(0))
+        outbox.waste(_letter(email.address, secrets, None), visitor)
+
+
+def _meant(email: Email, visitor: Visitor) -> Challenge | None:
+    rows = challenges.waiting(PURPOSE, email.canonical)
+    mine = [row for row in rows if challenges.open_data(row)["address"] == visitor.address]
+    return next(iter([*mine, *rows]), None)
+
+
+def _send_anew(row: Challenge, visitor: Visitor) -> None:
+    """Write the mail that was written, with new secrets; it tells who registered, not who asks."""
+    data = challenges.open_data(row)
+    variables = letters.proof("verify-email", challenges.renew(row), row.expires_at - clock.now())
+    variables |= {"address": data["address"], "device": data["device"]}
+    outbox.put(Letter(data["email"], TEMPLATE, variables, data.get("locale")), visitor)
+    record(events.Registration.RESENT, visitor)
 
 
 def _write(form: dict[str, Any], visitor: Visitor) -> None:
     """Write the challenge and its mail, or the mail that says there is an account."""
     email: Email = form["email"]
-    if outbox.written_since(email.canonical, clock.now() - timedelta(hours=1)) >= MAILS_PER_HOUR:
+    known = service.by_email(email.canonical)
+    if not allowance.left(email.canonical, TEMPLATE):
         record(events.Registration.MAIL_WITHHELD, visitor)
         return
-    known = service.by_email(email.canonical)
     if known:
         outbox.put(Letter(known.email, "address_known", {}, known.locale), visitor)
         record(events.Registration.ADDRESS_KNOWN, visitor, user_id=known.id)
@@ -142,14 +159,17 @@ def _write(form: dict[str, Any], visitor: Visitor) -> None:
 
 
 def _letter(address: str, secrets: challenges.Secrets, locale: str | None) -> Letter:
-    where = link("verify-email", secrets.id, secrets.token)
-    until = clock.now() + LIFETIME
-    expires = f"{until:%d %B %Y, %H:%M} UTC"
-    variables = {"code": secrets.code, "link": where, "expires": expires}
-    return Letter(address, "verify_email", variables, locale, good_until=until)
+    shown = letters.proof("verify-email", secrets, LIFETIME)
+    return Letter(address, TEMPLATE, shown, locale, good_until=clock.now() + LIFETIME)
 
 
-def _activate(row: Challenge, visitor: Visitor) -> None:
+def activate(row: Challenge, visitor: Visitor) -> None:
+    """Make the account of a registration whose code or link and password were right.
+
+    Raises:
+        RegistrationProofFailed: somebody was quicker.
+        UsernameTaken: somebody took the username meanwhile.
+    """
     data = challenges.open_data(row)
     canonical = data["email"].lower()
     try:

@@ -11,11 +11,13 @@ from gatehouse.accounts import identifiers
 from gatehouse.accounts.errors import AccountGone, UsernameTaken
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.foundation import crypto
+from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db, reader, writing
 from gatehouse.foundation.visitor import Visitor
 from models import User
 
+NOBODY = UUID(int=0)
+"""Has no account, password or device: looking for them takes as long as looking for somebody's."""
 PROFILE = select(
     User.id,
     User.email,
@@ -33,6 +35,15 @@ PROFILE = select(
 def get(user_id: UUID) -> User | None:
     """Read an account by its id."""
     return db.session.get(User, user_id)
+
+
+def turn(user_id: UUID) -> str:
+    """Return the key of `take_turns` for whatever takes an account back or changes its addresses.
+
+    It is taken before any challenge of the person is touched: two that delete each other's would
+    otherwise wait for each other for ever.
+    """
+    return f"account:{user_id}"
 
 
 def find(identifier: str) -> User | None:
@@ -53,6 +64,12 @@ def find(identifier: str) -> User | None:
 def by_email(canonical: str) -> User | None:
     """Find the account with this address."""
     return db.session.scalar(select(User).where(User.email_canonical == canonical))
+
+
+def by_proven_phone(number: str) -> User | None:
+    """Find who has proved a number in E.164; there is one at most."""
+    proven = select(User).where(User.phone == number, User.phone_verified_at.is_not(None))
+    return db.session.scalar(proven)
 
 
 def require_free(username: str | None, owner: UUID | None = None) -> None:
@@ -78,6 +95,17 @@ def create(email: identifiers.Email, profile: dict[str, Any]) -> User:
     db.session.add(user)
     _flush()
     return user
+
+
+def take_address(user: User, email: identifiers.Email) -> None:
+    """Give an account an address that was proved just now, in the current transaction.
+
+    Raises:
+        IntegrityError: the address has an account.
+    """
+    user.email, user.email_canonical = email.address, email.canonical
+    user.email_verified_at = clock.now()
+    _flush()
 
 
 def change_profile(user_id: UUID, changes: dict[str, Any], visitor: Visitor) -> User:

@@ -32,6 +32,10 @@ class Registration:
         "registration.mail_withheld", "An address got no more mail: three went there this hour."
     )
     VERIFIED = _success("registration.verified", "An address was proved; the account exists now.")
+    RESENT = _success("registration.resent", "A registration got its mail once more.")
+    IDLE = _failure(
+        "registration.idle", "Somebody asked for a mail again where nothing waits to be proved."
+    )
     PROOF_FAILED = _failure("registration.proof_failed", "A wrong or stale code or link was given.")
 
 
@@ -114,6 +118,48 @@ class Text:
     )
 
 
+class Recovery:
+    """A password was forgotten."""
+
+    REQUESTED = _success("recovery.requested", "A code to choose a new password was sent.")
+    UNKNOWN = _failure(
+        "recovery.unknown", "Nobody has proved the address or number that a reset was asked for."
+    )
+    WITHHELD = _failure(
+        "recovery.withheld", "An address or number got no more codes: three went there this hour."
+    )
+    COMPLETED = _success("recovery.completed", "A person chose a new password with a code or link.")
+    FAILED = _failure("recovery.failed", "A wrong or stale code or link of a reset was given.")
+
+
+class Address:
+    """An account gets another address or number."""
+
+    EMAIL_ASKED = _success("email.change_asked", "A person asked for another e-mail address.")
+    EMAIL_TAKEN = _failure("email.taken", "A person asked for an e-mail address that is not free.")
+    EMAIL_WITHHELD = _failure(
+        "email.change_withheld", "A new address got no more mail: three went there this hour."
+    )
+    EMAIL_CHANGED = _success(
+        "email.changed", "A new e-mail address was proved; it is the account's."
+    )
+    EMAIL_UNDONE = _success("email.undone", "An old address took its account back.")
+    EMAIL_UNDO_FAILED = _failure("email.undo_failed", "A wrong or stale link of an undo was given.")
+    PHONE_ASKED = _success("phone.asked", "A person asked for a code by text message.")
+    PHONE_TAKEN = _failure("phone.taken", "A person asked for a number that somebody else proved.")
+    PHONE_PROVED = _success("phone.proved", "A phone number was proved; it is the account's.")
+    PHONE_PROOF_FAILED = _failure("phone.proof_failed", "A wrong or stale texted code was given.")
+    PHONE_REMOVED = _success("phone.removed", "A person took their phone number away.")
+
+
+class Notice:
+    """What owners are told."""
+
+    WITHHELD = _failure(
+        "notice.withheld", "An address got no more notices of a kind: it had enough this hour."
+    )
+
+
 class Key:
     """What the operator does with keys."""
 
@@ -123,7 +169,20 @@ class Key:
     REENCRYPTED = _success("key.reencrypted", "Stored secrets were encrypted with the active key.")
 
 
-CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Delivery, Text, Key)
+CATALOGUE = (
+    Registration,
+    Invitation,
+    Login,
+    Session,
+    Token,
+    Account,
+    Recovery,
+    Address,
+    Notice,
+    Delivery,
+    Text,
+    Key,
+)
 
 
 def every() -> Iterator[Event]:

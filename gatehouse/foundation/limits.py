@@ -38,6 +38,10 @@ class Limits:
 LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
     "login": Limits("60 per minute", everyone="6000 per minute"),  # and whatever takes a password
     "register": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
+    "forgot": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
+    "resend": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
+    "reset": Limits("60 per minute", everyone="6000 per minute"),
+    "change": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
     "verify": Limits("60 per minute", everyone="6000 per minute"),
     "invitation": Limits("60 per minute", everyone="6000 per minute"),
     "refresh": Limits("300 per minute"),

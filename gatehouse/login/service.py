@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from gatehouse.accounts import notices
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
@@ -17,6 +18,7 @@ from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.sessions import service as sessions
+from models import User
 
 METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password"])
 
@@ -47,6 +49,7 @@ def finish(proof: Proof, visitor: Visitor, replaced: UUID | None = None) -> sess
         gates.pass_all(user)
         if proof.password and proof.fresh:
             _upgrade(user.id, proof.password, proof.fresh, visitor)
+        _tell_of_a_new_device(user, visitor)
         device_token = devices.keep(user.id, visitor)
         opened = sessions.open_session(user, proof.amr, visitor)
         if replaced:
@@ -54,6 +57,12 @@ def finish(proof: Proof, visitor: Visitor, replaced: UUID | None = None) -> sess
         about = {"user_id": user.id, "session_id": opened.session_id}
         record(events.Login.SUCCEEDED, visitor, **about, amr=list(proof.amr))
     return replace(opened, device_token=device_token)
+
+
+def _tell_of_a_new_device(user: User, visitor: Visitor) -> None:
+    """Tell the owner who signs in where nobody has, but for the very first time."""
+    if sessions.any_yet(user.id) and devices.recognise(user.id, visitor) is None:
+        notices.tell(user, "notice_new_device", {}, visitor)
 
 
 def _hold_password(proof: Proof, verified: passwords.Hashed) -> None:

@@ -1,4 +1,4 @@
-"""The hosted pages: API reference, address verification and invitation. A GET consumes nothing."""
+"""The hosted pages: the API reference, and those that mails lead to. A GET consumes nothing."""
 
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from gatehouse.foundation.intake import takes
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.logs import log
 from gatehouse.pages.policy import REPORTS, guard
+from gatehouse.selfservice import email, recovery, undo
 
 LONGEST_REPORT = 1000  # characters that the log keeps of what anybody may send
 
@@ -44,25 +45,49 @@ def docs() -> str:
     return render_template("pages/docs.html")
 
 
+@pages.get("/.well-known/change-password")
+def change_password() -> Response:
+    """Lead password managers to where a password is changed (W3C, well-known change-password)."""
+    return redirect("/forgot-password", 302)
+
+
+@pages.get("/forgot-password")
+def forgot_password() -> str:
+    """Ask for an address, then for the code that was mailed there and a new password."""
+    return render_template("pages/forgot_password.html")
+
+
 @pages.get("/verify-email/<uuid:request_id>")
 def verify_email(request_id: UUID) -> tuple[str, int]:
     """Say when and from where a registration was asked; a button there proves the address.
 
     The secret of the link stays in the URL's fragment, which no server and no log ever sees.
     """
-    pending = registration.describe(request_id)
-    if pending is None:
-        return _gone()
-    return render_template("pages/verify_email.html", pending=pending), 200
+    return _page("verify_email", registration.describe(request_id))
 
 
 @pages.get("/accept-invitation/<uuid:request_id>")
 def accept_invitation(request_id: UUID) -> tuple[str, int]:
     """Ask an invited person for a password; a button there accepts the invitation."""
-    pending = invitation.describe(request_id)
-    if pending is None:
-        return _gone()
-    return render_template("pages/invitation.html", pending=pending), 200
+    return _page("invitation", invitation.describe(request_id))
+
+
+@pages.get("/reset-password/<uuid:request_id>")
+def reset_password(request_id: UUID) -> tuple[str, int]:
+    """Ask for a new password; a button there sets it."""
+    return _page("reset_password", recovery.describe(request_id))
+
+
+@pages.get("/confirm-email/<uuid:request_id>")
+def confirm_email(request_id: UUID) -> tuple[str, int]:
+    """Ask for the password; a button there makes a new address the account's."""
+    return _page("confirm_email", email.describe(request_id))
+
+
+@pages.get("/undo-email/<uuid:request_id>")
+def undo_email(request_id: UUID) -> tuple[str, int]:
+    """Say what the address was and is; a button there gives the account its old one back."""
+    return _page("undo_email", undo.describe(request_id))
 
 
 @pages.post(REPORTS)
@@ -75,6 +100,8 @@ def take_report() -> tuple[str, int]:
     return "", 204
 
 
-def _gone() -> tuple[str, int]:
-    """Used, expired, replaced and invented links look alike."""
-    return render_template("pages/gone.html"), 404
+def _page(name: str, pending: object | None) -> tuple[str, int]:
+    """Write a page about what waits; used, expired, replaced and invented links look alike."""
+    if pending is None:
+        return render_template("pages/gone.html"), 404
+    return render_template(f"pages/{name}.html", pending=pending), 200

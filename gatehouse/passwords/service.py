@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cache, partial
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 import config
 from gatehouse.foundation import clock, shelf
@@ -106,6 +106,11 @@ def store(user_id: UUID, hashed: Hashed) -> None:
     row = Password(user_id=user_id, changed_at=clock.now())
     row.hash, row.pepper = hashed.hash, hashed.pepper
     db.session.merge(row)
+
+
+def discard(user_id: UUID) -> None:
+    """Delete the password of an account, in the current transaction: none opens it any more."""
+    db.session.execute(delete(Password).where(Password.user_id == user_id))
 
 
 def replace(user_id: UUID, old: Hashed, fresh: Hashed) -> bool:

@@ -2,15 +2,16 @@
 
 from uuid import UUID
 
-from gatehouse.accounts import password
+from gatehouse.accounts import notices, password
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.foundation.database import writing
+from gatehouse.foundation.database import take_turns, writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions import service as sessions
+from gatehouse.tokens import challenges
 from gatehouse.tokens.service import AccessToken
 
 
@@ -35,8 +36,12 @@ def change(caller: AccessToken, current: str, new: str, visitor: Visitor) -> Non
     passwords.require_good(new, personal)
     fresh = passwords.hash_new(new, visitor)
     with writing():
+        take_turns(accounts.turn(user_id))
         if not passwords.replace(user_id, stored, fresh):
             raise CurrentPasswordWrong(user_id=user_id)  # changed while we were hashing
         passwords.store(user_id, fresh)  # notes when
         sessions.end_all(user_id, "password_changed", visitor, keep=UUID(caller.sid))
+        challenges.forget_of(user_id, but=notices.UNDO)  # begun with the old one, perhaps by others
+        if user := accounts.get(user_id):
+            notices.tell(user, "notice_password_changed", {}, visitor)
         record(events.Account.PASSWORD_CHANGED, visitor, user_id=user_id)

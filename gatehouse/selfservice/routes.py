@@ -1,36 +1,136 @@
-"""The door of the room: my password."""
+"""The door of the room: my password, my addresses, and the way back to my account."""
 
 from typing import Any
 
-from gatehouse.accounts.forms import new_password
+from gatehouse.accounts import registration
 from gatehouse.defence.throttle import TooManyAttempts
+from gatehouse.delivery.idempotency import idempotent
 from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db
-from gatehouse.foundation.fields import Form, Text
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
-from gatehouse.selfservice import password
+from gatehouse.selfservice import email, forms, password, phone, recovery, undo
+from gatehouse.selfservice.errors import PhoneProofFailed, RecoveryFailed, UndoFailed
 from gatehouse.selfservice.password import CurrentPasswordWrong
-from gatehouse.sessions.guards import signed_in
+from gatehouse.sessions.guards import recently_signed_in, signed_in
 from gatehouse.tokens.service import AccessToken
+from schemas import Status
 
 routes = Blueprint("selfservice", __name__, url_prefix="/auth", description="My account")
-
-
-class PasswordChange(Form):
-    """The password that one has, and the one to have."""
-
-    current_password = Text(1024, required=True, one_line=False, load_only=True)
-    password = new_password()
+SENT = {"status": "sent"}
+"""Whether or not anything was."""
 
 
 @routes.post("/password/change")
 @limited("login")
 @signed_in
-@routes.arguments(PasswordChange)
+@routes.arguments(forms.PasswordChange)
 @routes.response(204)
 @routes.refuses(CurrentPasswordWrong, TooManyAttempts)
 def change_password(caller: AccessToken, form: dict[str, Any]) -> None:
     """Change my password; my other sessions end."""
     password.change(caller, form["current_password"], form["password"], visitor())
+    db.session.commit()
+
+
+@routes.post("/password/forgot")
+@limited("forgot")
+@routes.arguments(forms.Forgot)
+@idempotent()
+@routes.response(202, Status)
+def forget_password(form: dict[str, Any]) -> dict[str, str]:
+    """Ask for a code to choose a new password with, by `email`, or by `phone` if it was proved.
+
+    The answer is the same whether or not there is an account.
+    """
+    recovery.ask(form, visitor())
+    return SENT
+
+
+@routes.post("/password/reset")
+@limited("reset")
+@routes.arguments(forms.Reset)
+@routes.response(204)
+@routes.refuses(RecoveryFailed, TooManyAttempts)
+def reset_password(form: dict[str, Any]) -> None:
+    """Choose a new password, with `token`, or with `code` and where it was sent to.
+
+    Every session ends, nobody is signed in, and second factors stay.
+    """
+    recovery.reset(form, visitor())
+    db.session.commit()
+
+
+@routes.post("/email/resend")
+@limited("resend")
+@routes.arguments(forms.Resend)
+@idempotent()
+@routes.response(202, Status)
+def resend_email(form: dict[str, Any]) -> dict[str, str]:
+    """Ask for a registration's mail once more; the code before it is void."""
+    registration.resend(form["email"], visitor())
+    return SENT
+
+
+@routes.post("/email/change")
+@limited("change")
+@recently_signed_in
+@routes.arguments(forms.EmailChange)
+@routes.response(202, Status)
+def change_email(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
+    """Ask for another e-mail address; it is mine once I prove it at /auth/email/verify.
+
+    The old address is told, and can undo the change for 72 hours.
+    """
+    email.ask(caller, form["email"], visitor())
+    db.session.commit()
+    return SENT
+
+
+@routes.post("/email/undo")
+@limited("verify")
+@routes.arguments(forms.EmailUndo)
+@routes.response(204)
+@routes.refuses(UndoFailed)
+def undo_email_change(form: dict[str, Any]) -> None:
+    """Take my account back with the link that my old address got.
+
+    Every session ends and the password opens nothing any more: then I choose a new one.
+    """
+    undo.take_back(form["token"], visitor())
+    db.session.commit()
+
+
+@routes.post("/phone")
+@limited("change")
+@recently_signed_in
+@routes.arguments(forms.Phone)
+@routes.response(202, Status)
+def change_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
+    """Ask for a code by SMS, to prove a number."""
+    phone.ask(caller, form["phone"], visitor())
+    db.session.commit()
+    return SENT
+
+
+@routes.post("/phone/verify")
+@limited("verify")
+@recently_signed_in
+@routes.arguments(forms.PhoneProof)
+@routes.response(200, Status)
+@routes.refuses(PhoneProofFailed, TooManyAttempts)
+def verify_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
+    """Prove a number with the code that was texted to it; my old number is told."""
+    phone.prove(caller, form["phone"], form["code"], visitor())
+    db.session.commit()
+    return {"status": "verified"}
+
+
+@routes.delete("/phone")
+@limited("change")
+@recently_signed_in
+@routes.response(204)
+def remove_phone(caller: AccessToken) -> None:
+    """Take my number away."""
+    phone.remove(caller, visitor())
     db.session.commit()

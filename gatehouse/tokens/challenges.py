@@ -19,6 +19,8 @@ from gatehouse.foundation.errors import BEARER, Refusal
 from models import Challenge
 
 CODE_DIGITS = 8
+TEXTED_DIGITS = 6
+TEXTED_LIFETIME = timedelta(minutes=10)  # NIST SP 800-63B-4 section 4.2.1.2, of codes by SMS
 CODE_GUESSES = 5
 LINK_GUESSES = 20
 """Of the password that goes with a link; more than a stranger's guesses of the code can use up."""
@@ -43,14 +45,40 @@ class Secrets:
 
 
 def create(purpose: str, about: str, data: dict[str, Any], lifetime: timedelta) -> Secrets:
-    """Write a challenge in the current transaction; `about` is looked up by its keyed digest."""
-    secrets = Secrets(crypto.new_id(), crypto.token(), crypto.code(CODE_DIGITS))
-    row = Challenge(id=secrets.id, purpose=purpose, expires_at=clock.now() + lifetime)
+    """Write a challenge in the current transaction; `about` is looked up by its keyed digest.
+
+    Where `data` names a `user_id`, it is that person's, and `forget_of` finds it.
+    """
+    return _equip(_write(purpose, about, data, lifetime), CODE_DIGITS)
+
+
+def create_texted(purpose: str, about: str, data: dict[str, Any]) -> Secrets:
+    """Write a challenge whose code is texted: it is shorter, and so is its life."""
+    return _equip(_write(purpose, about, data, TEXTED_LIFETIME), TEXTED_DIGITS)
+
+
+def renew(row: Challenge) -> Secrets:
+    """Give a challenge a new token and a new code, in the current transaction; the old are void.
+
+    Its five guesses begin anew with the code. What counts on is the account's (`accounts.codes`).
+    """
+    row.attempts = 0
+    return _equip(row, CODE_DIGITS)
+
+
+def _write(purpose: str, about: str, data: dict[str, Any], lifetime: timedelta) -> Challenge:
+    row = Challenge(id=crypto.new_id(), purpose=purpose, expires_at=clock.now() + lifetime)
     row.lookup = crypto.keyed_digest(purpose, about)
-    row.token_digest = crypto.digest(secrets.token)
-    row.code_digest = _code_digests(secrets.id, secrets.code)[0]
+    row.user_id = UUID(data["user_id"]) if data.get("user_id") else None
     row.data = crypto.seal(json.dumps(data).encode(), _place(row.id))
     db.session.add(row)
+    return row
+
+
+def _equip(row: Challenge, digits: int) -> Secrets:
+    secrets = Secrets(row.id, crypto.token(), crypto.code(digits))
+    row.token_digest = crypto.digest(secrets.token)
+    row.code_digest = _code_digests(secrets.id, secrets.code)[0]
     return secrets
 
 
@@ -122,6 +150,22 @@ def hold(purpose: str, about: str) -> list[UUID]:
 def forget(purpose: str, about: str) -> None:
     """Delete every challenge about something."""
     db.session.execute(delete(Challenge).where(Challenge.id.in_(hold(purpose, about))))
+
+
+def waiting(purpose: str, about: str) -> Sequence[Challenge]:
+    """Read the challenges about something that can still be proved, newest first."""
+    lookups = crypto.keyed_digests(purpose, about)
+    mine = _alive(purpose).where(Challenge.lookup.in_(lookups))
+    return db.session.scalars(mine.order_by(Challenge.id.desc())).all()
+
+
+def forget_of(user_id: UUID, *purposes: str, but: str = "") -> None:
+    """Delete what a person has of these purposes, of all where none is named, `but` for one."""
+    mine = select(Challenge).where(Challenge.user_id == user_id, Challenge.purpose != but)
+    if purposes:
+        mine = mine.where(Challenge.purpose.in_(purposes))
+    ids = list(db.session.scalars(_in_order(mine)))
+    db.session.execute(delete(Challenge).where(Challenge.id.in_(ids)))
 
 
 def open_data(row: Challenge) -> dict[str, Any]:

@@ -80,6 +80,8 @@ def upgrade() -> None:
 
     for table, column in ADDED.items():
         op.add_column(table, sa.Column(column, sa.DateTime(timezone=True), nullable=True))
+    op.add_column("challenges", sa.Column("user_id", sa.Uuid(), nullable=True))
+    op.create_index(op.f("ix_challenges_user_id"), "challenges", ["user_id"], unique=False)
 
     where = {"sqlite_where": WAITING, "postgresql_where": WAITING}
     for name, columns in QUEUE.items():
@@ -89,6 +91,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in QUEUE:
         op.drop_index(name, "outbox")
+    op.drop_index(op.f("ix_challenges_user_id"), table_name="challenges")
+    op.drop_column("challenges", "user_id")
     for table, column in ADDED.items():
         op.drop_column(table, column)
     op.drop_column("outbox", "good_until")

@@ -23,7 +23,7 @@ from tests.client import User as Person
 from tests.defence.conftest import set_counters
 from tests.letters import later, letter, link_token, other_code
 
-ADA = "ada@example.com"
+ADA, BOB, NUMBER = "ada@example.com", "bob@example.com", "+4915112345678"
 NEW = "another long phrase instead"
 Deed = Callable[["World"], None]
 DEEDS: dict[str, Deed] = {}
@@ -228,6 +228,111 @@ def a_mail_waits_until_its_code_has_expired(world: World) -> None:
         db.session.execute(sa.update(OutboxMessage).values(good_until=datetime.now(UTC)))
         db.session.commit()
         housekeeping.purge()
+
+
+@deed(events.Registration.RESENT)
+def somebody_asks_for_the_mail_again(world: World) -> None:
+    world.client.register(ADA)
+    world.post("/auth/email/resend", {"email": ADA})
+
+
+@deed(events.Registration.IDLE)
+@deed(events.Recovery.UNKNOWN)
+def somebody_asks_for_mails_where_nobody_is(world: World) -> None:
+    world.post("/auth/email/resend", {"email": ADA})
+    world.post("/auth/password/forgot", {"email": ADA})
+
+
+@deed(events.Recovery.REQUESTED)
+def somebody_forgets_a_password(world: World) -> None:
+    world.ada()
+    world.post("/auth/password/forgot", {"email": ADA})
+
+
+@deed(events.Recovery.WITHHELD)
+def somebody_forgets_a_password_four_times(world: World) -> None:
+    world.ada()
+    for _ in range(4):
+        world.post("/auth/password/forgot", {"email": ADA})
+
+
+@deed(events.Recovery.COMPLETED)
+def somebody_resets_a_password(world: World) -> None:
+    somebody_forgets_a_password(world)
+    form = {"token": link_token(world.client, ADA), "password": NEW}
+    world.post("/auth/password/reset", form)
+
+
+@deed(events.Recovery.FAILED)
+def somebody_guesses_a_token(world: World) -> None:
+    world.post("/auth/password/reset", {"token": "x" * 43, "password": NEW})
+
+
+@deed(events.Address.EMAIL_ASKED)
+def somebody_wants_another_address(world: World) -> None:
+    world.post("/auth/email/change", {"email": BOB}, world.tokens())
+
+
+@deed(events.Address.EMAIL_TAKEN)
+def somebody_wants_the_address_of_another(world: World) -> None:
+    world.client.sign_up(Person(BOB))
+    somebody_wants_another_address(world)
+
+
+@deed(events.Address.EMAIL_WITHHELD)
+@deed(events.Notice.WITHHELD)
+def somebody_wants_another_address_four_times(world: World) -> None:
+    tokens = world.tokens()
+    for _ in range(4):
+        world.post("/auth/email/change", {"email": BOB}, tokens)
+
+
+@deed(events.Address.EMAIL_CHANGED)
+def somebody_proves_another_address(world: World) -> None:
+    somebody_wants_another_address(world)
+    code = letter(world.client, BOB)["code"]
+    world.post("/auth/email/verify", {"email": BOB, "code": code})
+
+
+@deed(events.Address.EMAIL_UNDONE)
+def somebody_undoes_a_change(world: World) -> None:
+    somebody_proves_another_address(world)
+    world.post("/auth/email/undo", {"token": link_token(world.client, ADA)})
+
+
+@deed(events.Address.EMAIL_UNDO_FAILED)
+def somebody_guesses_an_undo(world: World) -> None:
+    world.post("/auth/email/undo", {"token": "x" * 43})
+
+
+@deed(events.Address.PHONE_ASKED)
+def somebody_wants_a_code_by_sms(world: World) -> None:
+    world.post("/auth/phone", {"phone": NUMBER}, world.tokens())
+
+
+@deed(events.Address.PHONE_TAKEN)
+def somebody_wants_the_number_of_another(world: World) -> None:
+    somebody_proves_a_number(world)
+    bobs = world.client.log_in(world.client.sign_up(Person(BOB)))
+    world.post("/auth/phone", {"phone": NUMBER}, bobs)
+
+
+@deed(events.Address.PHONE_PROVED)
+def somebody_proves_a_number(world: World) -> None:
+    tokens = world.tokens()
+    world.post("/auth/phone", {"phone": NUMBER}, tokens)
+    code = letter(world.client, NUMBER)["code"]
+    world.post("/auth/phone/verify", {"phone": NUMBER, "code": code}, tokens)
+
+
+@deed(events.Address.PHONE_PROOF_FAILED)
+def somebody_guesses_a_texted_code(world: World) -> None:
+    world.post("/auth/phone/verify", {"phone": NUMBER, "code": "123456"}, world.tokens())
+
+
+@deed(events.Address.PHONE_REMOVED)
+def somebody_takes_their_number_away(world: World) -> None:
+    world.client.as_(world.tokens()).delete("/auth/phone")
 
 
 @deed(events.Key.CREATED)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.client import PASSWORD
 from tests.defence.conftest import ADA, WRONG, statuses
+from tests.letters import token_of
 from tests.rows import audited
 from tests.test_architecture import FILES, imports, module_name
 
@@ -26,9 +27,18 @@ def change(client, tokens, password):
     return client.as_(tokens).post("/auth/password/change", form)
 
 
+def confirm(client, tokens, password):
+    """Prove another spelling of her address by its link, as often as there is one."""
+    client.as_(tokens).post("/auth/email/change", {"email": "ADA@example.com"})
+    mails = [mail for mail in client.mailbox(to=ADA) if mail["template"] == "email_change"]
+    form = {"token": token_of(mails[0]["variables"]["link"]), "password": password}
+    return client.post("/auth/email/verify", form)
+
+
 DOORS = {
     "gatehouse.login.methods.password.prove": log_in,
     "gatehouse.selfservice.password.change": change,
+    "gatehouse.selfservice.email.prove_by_link": confirm,
 }
 """A new caller of the one way joins here, and is tried with the others."""
 

@@ -13,12 +13,21 @@ PUBLIC = {
     "/accept-invitation/<uuid:request_id>": "a page; its secret is in the fragment",
     "/assets/<path:filename>": "files of the pages",
     "/auth/csrf": "tells whoever holds a session's cookies what its writes need",
+    "/auth/email/resend": "open to everyone; always the same answer",
+    "/auth/email/undo": "takes the secret of the old address",
     "/auth/email/verify": "proves an address, by code or by link and password",
     "/auth/invitation": "takes the invitation's secret",
     "/auth/login": "takes the password",
+    "/auth/password/forgot": "open to everyone; always the same answer",
+    "/auth/password/reset": "takes a code or a link's secret",
     "/auth/logout": "takes either token, and judges it itself",
     "/auth/refresh": "takes the refresh token",
     "/auth/register": "open to everyone",
+    "/confirm-email/<uuid:request_id>": "a page; its secret is in the fragment",
+    "/forgot-password": "a page with a form",
+    "/reset-password/<uuid:request_id>": "a page; its secret is in the fragment",
+    "/undo-email/<uuid:request_id>": "a page; its secret is in the fragment",
+    "/.well-known/change-password": "leads to where a password is changed",
     "/csp-reports": "takes what browsers refused on our pages, into the log",
     "/dev/mailbox": "development only",
     "/docs": "the reference",
@@ -42,8 +51,17 @@ UNDOCUMENTED = {
     "/openapi.json",
     "/doctor/proxy",
     "/csp-reports",
+    "/forgot-password",
+    "/.well-known/change-password",
 }
-PAGES = ("/assets/", "/verify-email/", "/accept-invitation/")
+PAGES = (
+    "/assets/",
+    "/verify-email/",
+    "/accept-invitation/",
+    "/reset-password/",
+    "/confirm-email/",
+    "/undo-email/",
+)
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 

@@ -35,6 +35,8 @@ FILLED_IN = {
 BODIES: dict[str, dict[str, Any]] = {
     "VerifyEmail": {"email": "ann@example.com", "code": "12345678"},
     "Profile": {"name": "Ann"},
+    "Forgot": {"email": "ann@example.com"},
+    "Reset": {"email": "ann@example.com", "code": "12345678", "password": "x"},
     "Refresh": {"refresh_token": ""},
 }
 """Examples for schemas whose fields are all optional, so that they suggest none."""

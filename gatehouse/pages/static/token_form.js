@@ -1,75 +1,26 @@
-// The one form of the pages that mails lead to: a password, and the token from the link's fragment.
-// Nothing is sent before the button is pressed, so mail scanners that open links burn nothing.
+// The one form of the pages that mails lead to: perhaps a password, and the token from the link's
+// fragment. Nothing is sent before the button is pressed, so mail scanners that open links burn nothing.
 import "./local_times.js";
+import { finish, onSubmit, post, refuse } from "./form.js";
 
 const form = document.getElementById("form");
 const password = document.getElementById("password");
-const result = document.getElementById("result");
-const button = form.querySelector("button");
 
-/** Posts {token, password} to `endpoint` at each press; a 2xx answer ends the form with `success`. */
-export function send(endpoint, success) {
+/** Posts the token, and the password where one is asked for, to `endpoint` at each press.
+ *  A 2xx answer ends the form with `success`. */
+export function send(endpoint, success, then = () => {}) {
   const token = window.location.hash.slice(1);
   if (!token) {
-    refuse(["This link is incomplete. Open it again from the mail, in one piece."]);
-    button.disabled = true;
+    refuse(["This link is incomplete. Open it again from the mail, in one piece."], password);
+    form.querySelector("button").disabled = true;
     return;
   }
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    button.disabled = true;
-    const problems = await post(endpoint, { token, password: password.value });
-    button.disabled = false;
-    if (problems.length) refuse(problems);
-    else finish(success);
+  onSubmit(form, async () => {
+    const body = password ? { token, password: password.value } : { token };
+    const problems = await post(endpoint, body);
+    if (problems.length) return refuse(problems, password);
+    window.history.replaceState(null, "", window.location.pathname);
+    finish(form, success);
+    then();
   });
 }
-
-/** Answers the sentences to show: none when it worked. */
-async function post(endpoint, body) {
-  try {
-    const response = await fetch(endpoint, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json" },
-      credentials: "same-origin",
-      body: JSON.stringify(body),
-    });
-    return response.ok ? [] : sentences(await response.json());
-  } catch {
-    return ["The service cannot be reached just now. Please try again."];
-  }
-}
-
-/** What a problem+json says, field by field where it does. */
-function sentences(problem) {
-  const fields = Object.values(problem.errors ?? {}).flat().map((error) => error.message);
-  const told = fields.filter(Boolean);
-  return told.length ? told : [problem.detail ?? "That did not work. Please try again."];
-}
-
-function refuse(problems) {
-  result.className = "bad";
-  say(problems);
-  password.focus();
-}
-
-function finish(success) {
-  form.hidden = true;
-  password.value = "";
-  window.history.replaceState(null, "", window.location.pathname);
-  result.className = "good";
-  say([success]);
-  result.focus();
-}
-
-function say(lines) {
-  result.replaceChildren(...lines.map((line) => {
-    const paragraph = document.createElement("p");
-    paragraph.textContent = line;
-    return paragraph;
-  }));
-}
-
-document.getElementById("show").addEventListener("change", (event) => {
-  password.type = event.target.checked ? "text" : "password";
-});

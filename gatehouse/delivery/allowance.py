@@ -1,0 +1,30 @@
+"""How much is written to one address or number; whoever asks for more is never told."""
+
+from datetime import timedelta
+
+from gatehouse.delivery import outbox
+from gatehouse.delivery.message import Letter
+from gatehouse.foundation import clock
+from gatehouse.foundation.visitor import Visitor
+
+WINDOW = timedelta(hours=1)
+MOST = 3
+"""Of one kind, in an hour, to one address: kinds do not use up each other's."""
+EXCEPTIONS = {"notice_lockout": 1}
+TOGETHER = {"verify_email", "address_known"}
+"""What one request may lead to counts as one kind, or the count would tell which it was."""
+
+
+def left(recipient: str, template: str) -> bool:
+    """Tell whether one more letter of a kind may be written to an address or number."""
+    kinds = TOGETHER if template in TOGETHER else {template}
+    written = outbox.written_since(recipient, clock.now() - WINDOW, kinds)
+    return written < EXCEPTIONS.get(template, MOST)
+
+
+def put(letter: Letter, visitor: Visitor) -> bool:
+    """Write a letter in the current transaction while some are left; tell whether it was."""
+    if not left(letter.recipient, letter.template):
+        return False
+    outbox.put(letter, visitor)
+    return True

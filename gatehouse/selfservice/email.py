@@ -1,0 +1,161 @@
+"""Another e-mail address: proved where it is, told to the old one, and undone from there."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+
+from gatehouse.accounts import codes, letters, notices, password, registration
+from gatehouse.accounts import service as accounts
+from gatehouse.accounts.errors import AccountGone, RegistrationProofFailed
+from gatehouse.accounts.identifiers import Email
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.delivery import allowance, outbox
+from gatehouse.delivery.message import Letter
+from gatehouse.foundation.database import take_turns, writing
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.selfservice import undo
+from gatehouse.tokens import challenges
+from gatehouse.tokens.service import AccessToken
+from models import Challenge, User
+
+PURPOSE = "email_change"
+LIFETIME = timedelta(hours=1)
+
+
+class ChangePasswordWrong(InvalidCredentials):
+    """The link is right, but this is not the password of the account."""
+
+    event = events.Registration.PROOF_FAILED
+
+
+@dataclass(frozen=True)
+class PendingChange:
+    """What the page of the link tells about the change it would make."""
+
+    email: str
+    asked_at: datetime
+
+
+def ask(caller: AccessToken, email: Email, visitor: Visitor) -> None:
+    """Mail a proof to the new address and a warning to the old; nothing is changed yet.
+
+    A newer wish voids the older ones. Somebody else's address gets the same answer, and no mail.
+
+    Raises:
+        AccountGone: the account was deleted while its tokens lived.
+    """
+    with writing():
+        user = accounts.get(UUID(caller.sub))
+        if user is None:
+            raise AccountGone
+        take_turns(accounts.turn(user.id))
+        event = _event(user, email)
+        if event != events.Address.EMAIL_WITHHELD:  # then what was mailed last stays good
+            challenges.forget_of(user.id, PURPOSE)
+        put = outbox.put if event == events.Address.EMAIL_ASKED else outbox.waste
+        put(_letter(user, email), visitor)
+        notices.tell(user, "email_change_asked", {"new_address": email.address}, visitor)
+        record(event, visitor, user_id=user.id)
+
+
+def prove_by_code(email: Email, code: str, visitor: Visitor) -> None:
+    """Prove an address with the code that was mailed there: a registration's, or a change's.
+
+    Raises:
+        RegistrationProofFailed: it is neither's, or the guesses are used up.
+        TooManyAttempts: too many codes for this address were wrong; this one was not evaluated.
+        UsernameTaken: somebody took the username meanwhile.
+    """
+    with codes.counted(email.canonical, visitor, RegistrationProofFailed):
+        row = _guess(email, code)
+    _activate_any(row, visitor)
+
+
+def prove_by_link(token: str, typed: str, visitor: Visitor) -> None:
+    """Prove an address with the link that was mailed there, and the password.
+
+    Raises:
+        RegistrationProofFailed: the link is wrong or stale.
+        InvalidCredentials: the link is right, the password is not.
+        TooManyAttempts: too many passwords were wrong; this one was not evaluated.
+        UsernameTaken: somebody took the username meanwhile.
+    """
+    row = challenges.by_token(PURPOSE, token)
+    if row is None or row.user_id is None:
+        registration.prove_by_link(token, typed, visitor)
+        return
+    password.verify(row.user_id, typed, visitor, ChangePasswordWrong)
+    _activate_any(row, visitor)
+
+
+def describe(challenge_id: UUID) -> PendingChange | None:
+    """Return which address a link would prove, if it still can."""
+    row = challenges.by_id(PURPOSE, challenge_id)
+    return PendingChange(challenges.open_data(row)["email"], row.created_at) if row else None
+
+
+def _event(user: User, email: Email) -> events.Event:
+    holder = accounts.by_email(email.canonical)
+    if holder and holder.id != user.id:
+        return events.Address.EMAIL_TAKEN
+    if not allowance.left(email.address, PURPOSE):
+        return events.Address.EMAIL_WITHHELD
+    return events.Address.EMAIL_ASKED
+
+
+def _letter(user: User, email: Email) -> Letter:
+    data = {"user_id": str(user.id), "email": email.address, "old": user.email_canonical}
+    secrets = challenges.create(PURPOSE, email.canonical, data, LIFETIME)
+    variables = letters.proof("confirm-email", secrets, LIFETIME)
+    return Letter(email.address, PURPOSE, variables, user.locale)
+
+
+def _guess(email: Email, code: str) -> Challenge:
+    """Return whose code it is; both kinds are always tried, so that the time tells neither."""
+    found = []
+    for purpose in (registration.PURPOSE, PURPOSE):
+        with suppress(challenges.InvalidCode):
+            found.append(challenges.guess_code(purpose, email.canonical, code))
+    if not found:
+        raise challenges.InvalidCode
+    return found[0]
+
+
+def _activate_any(row: Challenge, visitor: Visitor) -> None:
+    if row.purpose == registration.PURPOSE:
+        registration.activate(row, visitor)
+        return
+    try:
+        with writing():
+            _change(row, visitor)
+    except (IntegrityError, challenges.InvalidCode):
+        raise RegistrationProofFailed(user_id=row.user_id) from None
+
+
+def _change(row: Challenge, visitor: Visitor) -> None:
+    """Give the account its new address; what was mailed or texted to it before is void.
+
+    Raises:
+        InvalidCode: the wish is stale, or the address has an account meanwhile.
+    """
+    data = challenges.open_data(row)
+    new = Email(data["email"], data["email"].lower())
+    user_id = UUID(data["user_id"])
+    take_turns(accounts.turn(user_id))
+    take_turns(registration.turn(new.canonical))
+    challenges.consume(row.id)
+    user = accounts.get(user_id)
+    if user is None or user.email_canonical != data["old"]:
+        raise challenges.InvalidCode
+    old, proven = user.email, user.email_verified_at
+    accounts.take_address(user, new)
+    challenges.forget(registration.PURPOSE, new.canonical)
+    challenges.forget_of(user_id, but=notices.UNDO)
+    if proven:
+        undo.offer(user, old, visitor)
+    record(events.Address.EMAIL_CHANGED, visitor, user_id=user_id)

@@ -1,0 +1,21 @@
+"""Putting everybody out of an account whose owner takes it back."""
+
+from uuid import UUID
+
+from gatehouse.accounts.notices import UNDO
+from gatehouse.defence import devices, throttle
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.sessions import service as sessions
+from gatehouse.tokens import challenges
+
+
+def put_everybody_out(user_id: UUID, reason: str, visitor: Visitor) -> None:
+    """End every session, forget every device, void whatever waits, in the current transaction.
+
+    What others began before (a change of address, a half-finished login, another reset) ends with
+    it; only an old address may still take its account back. Guesses are counted anew.
+    """
+    throttle.reopen(user_id, visitor)  # before the devices go, by which it finds their counters
+    devices.forget_all(user_id)
+    sessions.end_all(user_id, reason, visitor)
+    challenges.forget_of(user_id, but=UNDO)

@@ -1,0 +1,96 @@
+"""The forms of this room: what recovers an account and changes its addresses."""
+
+from typing import Any
+
+from marshmallow import ValidationError, validates_schema
+
+from gatehouse.accounts import identifiers
+from gatehouse.accounts.forms import Identifier, email_field, new_password
+from gatehouse.foundation.fields import Coded, Form, Text
+
+A_PHONE = {"example": "+4915112345678"}
+WAYS = ({"token"}, {"email", "code"}, {"phone", "code"})
+
+
+def _code() -> Text:
+    return Text(32, metadata={"description": "from the message"})
+
+
+def _token() -> Text:
+    return Text(200, metadata={"description": "from the link"})
+
+
+def _email() -> Identifier:
+    return Identifier(identifiers.email, 254, metadata={"format": "email"})
+
+
+def _phone(**options: Any) -> Identifier:
+    return Identifier(identifiers.phone, 32, metadata=A_PHONE, **options)
+
+
+class PasswordChange(Form):
+    """The password that one has, and the one to have."""
+
+    current_password = Text(1024, required=True, one_line=False, load_only=True)
+    password = new_password()
+
+
+class Forgot(Form):
+    """Whose password was forgotten: by `email`, or by `phone` where that was proved."""
+
+    email = _email()
+    phone = _phone()
+
+    @validates_schema
+    def one_way(self, form: dict[str, Any], **_: Any) -> None:
+        """Ask for one of the two."""
+        if len(form) != 1:
+            raise ValidationError(Coded("one_way", "Send email or phone."))
+
+
+class Reset(Form):
+    """A new password, with `token`, or with `code` and the `email` or `phone` it was sent to."""
+
+    email = _email()
+    phone = _phone()
+    code = _code()
+    token = _token()
+    password = new_password()
+
+    @validates_schema
+    def one_way(self, form: dict[str, Any], **_: Any) -> None:
+        """Ask for one of the three ways, whole."""
+        if form.keys() - {"password"} not in WAYS:
+            sentence = "Send token, or email and code, or phone and code."
+            raise ValidationError(Coded("one_way", sentence))
+
+
+class Resend(Form):
+    """Which registration's mail shall come again."""
+
+    email = email_field()
+
+
+class EmailChange(Form):
+    """The address to have."""
+
+    email = email_field()
+
+
+class EmailUndo(Form):
+    """The link by which an old address takes its account back."""
+
+    token = Text(200, required=True, metadata={"description": "from the link"})
+
+
+class Phone(Form):
+    """The number to have."""
+
+    phone = _phone(required=True)
+
+
+class PhoneProof(Form):
+    """The number, and the code that was texted to it."""
+
+    phone = _phone(required=True)
+    code = Text(32, required=True, metadata={"description": "from the message"})

@@ -1,0 +1,120 @@
+"""Taking an account back from the old address, for 72 hours after it got another one.
+
+Whoever changed the address may have stolen the account: they know its password, and may have
+added a number or a passkey. So everything that came with or after the change goes.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
+
+from gatehouse.accounts import notices, registration
+from gatehouse.accounts import service as accounts
+from gatehouse.accounts.identifiers import Email
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.delivery import links
+from gatehouse.delivery.message import Letter
+from gatehouse.foundation import clock
+from gatehouse.foundation.database import db, take_turns, writing
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.passwords import service as passwords
+from gatehouse.selfservice.errors import UndoFailed
+from gatehouse.selfservice.expulsion import put_everybody_out
+from gatehouse.tokens import challenges
+from models import Challenge, Credential, User
+
+PURPOSE = notices.UNDO
+LIFETIME = timedelta(hours=72)
+
+
+@dataclass(frozen=True)
+class PendingUndo:
+    """What the page of the link tells about the change it would undo."""
+
+    old: str
+    new: str
+    asked_at: datetime
+
+
+def offer(user: User, old: str, visitor: Visitor) -> None:
+    """Tell every address of an account that it has a new one; the old one can take it back."""
+    data = {"user_id": str(user.id), "old": old, "new": user.email}
+    told_before = notices.addresses(user)
+    secrets = challenges.create(PURPOSE, str(user.id), data, LIFETIME)
+    expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
+    where = links.link("undo-email", secrets.id, secrets.token)
+    shown = {"new_address": user.email, "expires": expires}
+    mine = Letter("", "notice_email_changed", shown | {"link": where}, user.locale)
+    notices.tell_at(old, mine, visitor)
+    elsewhere = shown | {"link": links.address("forgot-password")}
+    for address in told_before:
+        if address != old:
+            others = Letter("", "notice_email_changed", elsewhere, user.locale)
+            notices.tell_at(address, others, visitor)
+    notices.text(user, notices.TEXTED["notice_email_changed"], visitor)
+
+
+def take_back(token: str, visitor: Visitor) -> None:
+    """Give an account its old address back.
+
+    Everybody is put out; the password opens nothing any more, so a new one is chosen by mail; a
+    number, factors and passkeys that came since the change are gone.
+
+    Raises:
+        UndoFailed: the token is wrong, has expired, was used before, or the old address has an
+            account of its own meanwhile.
+    """
+    row = challenges.by_token(PURPOSE, token)
+    if row is None:
+        raise UndoFailed
+    try:
+        with writing():
+            _restore(row, visitor)
+    except (IntegrityError, challenges.InvalidCode):
+        raise UndoFailed(user_id=row.user_id) from None
+
+
+def describe(challenge_id: UUID) -> PendingUndo | None:
+    """Return what a link would undo, if it still can."""
+    row = challenges.by_id(PURPOSE, challenge_id)
+    if row is None:
+        return None
+    data = challenges.open_data(row)
+    return PendingUndo(data["old"], data["new"], row.created_at)
+
+
+def _restore(row: Challenge, visitor: Visitor) -> None:
+    data = challenges.open_data(row)
+    old = Email(data["old"], data["old"].lower())
+    user_id = UUID(data["user_id"])
+    take_turns(accounts.turn(user_id))
+    take_turns(registration.turn(old.canonical))
+    challenges.consume(row.id)
+    user = accounts.get(user_id)
+    if user is None:
+        raise challenges.InvalidCode
+    thiefs = user.email
+    accounts.take_address(user, old)
+    challenges.forget(registration.PURPOSE, old.canonical)
+    passwords.discard(user_id)
+    _drop_what_came_since(user, row)
+    put_everybody_out(user_id, "email_undone", visitor)
+    notices.tell(user, "notice_password_reset", {}, visitor)
+    shown = {"link": links.address("forgot-password")}
+    notices.tell_at(thiefs, Letter("", "notice_password_reset", shown, user.locale), visitor)
+    record(events.Address.EMAIL_UNDONE, visitor, user_id=user_id)
+
+
+def _drop_what_came_since(user: User, row: Challenge) -> None:
+    """Remove undos of later changes, a number and factors: a thief's ways back in."""
+    for later in challenges.waiting(PURPOSE, str(user.id)):
+        if later.id > row.id:  # ids are in the order of time
+            challenges.consume(later.id)
+    if user.phone_verified_at and user.phone_verified_at >= row.created_at:
+        user.phone = user.phone_verified_at = None
+    added = (Credential.user_id == user.id) & (Credential.created_at >= row.created_at)
+    db.session.execute(delete(Credential).where(added))
