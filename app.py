@@ -8,7 +8,8 @@ from flask_migrate import Migrate
 import config
 from auth_routes import auth
 from gatehouse.accounts import identifiers
-from gatehouse.cli import docs, doctor, keys, passwords, serve, users
+from gatehouse.cli import docs, doctor, keys, letters, passwords, serve, users
+from gatehouse.delivery import templates
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import crowd, intake, limits, logs, metrics
 from gatehouse.foundation.api import SCHEMES, ProblemApi
@@ -45,10 +46,12 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     hash_queue.set_up(app)
     with app.app_context():
         _connect_database(app)
+        _check_templates(app)
         _set_up_http(app)
         extension.set_up(app)
         _open_doors(app)
-    own = (serve.serve, keys.keys, users.users, passwords.passwords, docs.docs, doctor.doctor)
+    operating = (serve.serve, keys.keys, users.users, passwords.passwords, doctor.doctor)
+    own = (*operating, docs.docs, letters.letters)
     for commands in own:
         app.cli.add_command(commands)
     return app
@@ -83,6 +86,14 @@ def _connect_database(app: Flask) -> None:
         app.config["SQLALCHEMY_BINDS"] = {READER: alone}
     db.init_app(app)
     Migrate(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=True)
+
+
+def _check_templates(app: Flask) -> None:
+    """Refuse an operator's template that would fail when a letter is to be written."""
+    try:
+        templates.check(config.settings_of(app).templates)
+    except templates.BadTemplate as problem:
+        raise config.ConfigurationError(f"GATEHOUSE_TEMPLATES: {problem}") from None
 
 
 def _set_up_http(app: Flask) -> None:

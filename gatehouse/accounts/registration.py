@@ -143,7 +143,7 @@ def _write(form: dict[str, Any], visitor: Visitor) -> None:
 
 def _letter(address: str, secrets: challenges.Secrets, locale: str | None) -> Letter:
     where = link("verify-email", secrets.id, secrets.token)
-    expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
+    expires = clock.now() + LIFETIME
     variables = {"code": secrets.code, "link": where, "expires": expires}
     return Letter(address, "verify_email", variables, locale)
 

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select
 
+import config
 from gatehouse.delivery import templates
 from gatehouse.delivery.message import Letter, Message
-from gatehouse.foundation import clock, crypto
+from gatehouse.foundation import clock, crypto, languages
 from gatehouse.foundation.database import db
 from gatehouse.foundation.device import device_name
 from gatehouse.foundation.logs import log
@@ -30,17 +31,21 @@ def put(letter: Letter, visitor: Visitor) -> None:
     row = OutboxMessage(id=crypto.new_id(), channel=letter.channel, template=letter.template)
     row.recipient, row.recipient_lower = letter.recipient, letter.recipient.lower()
     variables = circumstances(visitor) | letter.variables
-    rendered = templates.render(letter.template, variables)
-    payload = json.dumps(rendered | {"variables": variables}).encode()
+    rendered = _rendered(letter, variables, visitor)
+    payload = json.dumps(rendered | {"variables": variables}, default=clock.rfc3339).encode()
     row.payload = crypto.seal(payload, _place(row.id))
     db.session.add(row)
 
 
-def circumstances(visitor: Visitor) -> dict[str, str]:
+def circumstances(visitor: Visitor) -> dict[str, Any]:
     """Return when and from where somebody asked: `asked`, `address` and `device`."""
-    asked = f"{clock.now():%d %B %Y, %H:%M} UTC"
     device = device_name(visitor.user_agent)
-    return {"asked": asked, "address": visitor.address, "device": device}
+    return {"asked": clock.now(), "address": visitor.address, "device": device}
+
+
+def _rendered(letter: Letter, variables: dict[str, Any], visitor: Visitor) -> dict[str, str]:
+    spoken = languages.choose(letter.locale, visitor.languages)
+    return templates.render(letter.template, variables, spoken, config.settings().templates)
 
 
 def written_since(recipient: str, since: datetime) -> int:

@@ -7,11 +7,12 @@ const password = document.getElementById("password");
 const result = document.getElementById("result");
 const button = form.querySelector("button");
 
-/** Posts {token, password} to `endpoint` at each press; a 2xx answer ends the form with `success`. */
-export function send(endpoint, success) {
+/** Posts {token, password} to `endpoint` at each press; a 2xx answer ends the form.
+ *  What it says stands in the page, in the reader's language. */
+export function send(endpoint) {
   const token = window.location.hash.slice(1);
   if (!token) {
-    refuse(["This link is incomplete. Open it again from the mail, in one piece."]);
+    refuse([result.dataset.incomplete]);
     button.disabled = true;
     return;
   }
@@ -21,7 +22,7 @@ export function send(endpoint, success) {
     const problems = await post(endpoint, { token, password: password.value });
     button.disabled = false;
     if (problems.length) refuse(problems);
-    else finish(success);
+    else finish(result.dataset.done);
   });
 }
 
@@ -36,7 +37,7 @@ async function post(endpoint, body) {
     });
     return response.ok ? [] : sentences(await response.json());
   } catch {
-    return ["The service cannot be reached just now. Please try again."];
+    return [result.dataset.unreachable];
   }
 }
 
@@ -44,7 +45,7 @@ async function post(endpoint, body) {
 function sentences(problem) {
   const fields = Object.values(problem.errors ?? {}).flat().map((error) => error.message);
   const told = fields.filter(Boolean);
-  return told.length ? told : [problem.detail ?? "That did not work. Please try again."];
+  return told.length ? told : [problem.detail ?? result.dataset.failed];
 }
 
 function refuse(problems) {
