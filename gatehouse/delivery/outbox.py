@@ -55,12 +55,18 @@ def written_since(recipient: str, since: datetime) -> int:
     return db.session.scalar(mails.where(OutboxMessage.created_at > since)) or 0
 
 
-def read(to: str | None = None) -> list[dict[str, Any]]:
+def read(to: str | None = None, most: int | None = None) -> list[dict[str, Any]]:
     """Return what was written, newest first, for the developer's mailbox."""
     rows = select(OutboxMessage).order_by(OutboxMessage.created_at.desc(), OutboxMessage.id.desc())
     if to is not None:
         rows = rows.where(OutboxMessage.recipient_lower == to.lower())
-    return [_shown(row) for row in db.session.scalars(rows)]
+    return [_shown(row) for row in db.session.scalars(rows.limit(most))]
+
+
+def one(message_id: UUID) -> dict[str, Any] | None:
+    """Return one message for the developer's mailbox."""
+    row = db.session.get(OutboxMessage, message_id)
+    return _shown(row) if row else None
 
 
 def purge(before: datetime) -> None:

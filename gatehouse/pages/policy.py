@@ -48,7 +48,7 @@ def say(text: str, **values: str) -> str:
 def _label(response: Response) -> Response:
     """Set the content policy and the caching; only a static file that was found may be kept."""
     is_asset = request.endpoint == "pages.static" and response.status_code in (200, 206, 304)
-    response.headers["Content-Security-Policy"] = CSP.format(nonce=nonce())
+    response.headers.setdefault("Content-Security-Policy", CSP.format(nonce=nonce()))
     response.headers["Reporting-Endpoints"] = f'csp="{REPORTS}"'
     response.vary.update(["Accept-Language"] if "spoken" in g else [])
     response.headers["Cache-Control"] = STATIC_CACHING if is_asset else "no-store"

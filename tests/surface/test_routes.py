@@ -21,6 +21,8 @@ PUBLIC = {
     "/auth/register": "open to everyone",
     "/csp-reports": "takes what browsers refused on our pages, into the log",
     "/dev/mailbox": "development only",
+    "/dev/mailbox/<uuid:message_id>": "development only",
+    "/dev/mailbox/<uuid:message_id>/qr.svg": "development only",
     "/docs": "the reference",
     "/doctor/proxy": "takes the operator's proof; without it there is nothing",
     "/errors": "the list of errors",
@@ -43,7 +45,7 @@ UNDOCUMENTED = {
     "/doctor/proxy",
     "/csp-reports",
 }
-PAGES = ("/assets/", "/verify-email/", "/accept-invitation/")
+PAGES = ("/assets/", "/dev/mailbox/", "/verify-email/", "/accept-invitation/")
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 
