@@ -6,9 +6,9 @@ from flask_migrate import Migrate
 import config
 from auth_routes import auth
 from gatehouse.accounts import identifiers
-from gatehouse.cli import docs, doctor, keys, passwords, serve, users
+from gatehouse.cli import docs, doctor, keys, letters, passwords, serve, users
 from gatehouse.cli import worker as deliver
-from gatehouse.delivery import routing
+from gatehouse.delivery import routing, templates
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import crowd, intake, limits, logs, metrics
 from gatehouse.foundation.api import SCHEMES, ProblemApi
@@ -46,11 +46,12 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     routing.set_up(app)
     with app.app_context():
         _connect_database(app)
+        _check_templates(app)
         _set_up_http(app)
         extension.set_up(app)
         _open_doors(app)
-    own = (serve.serve, keys.keys, users.users, passwords.passwords, docs.docs, doctor.doctor)
-    for commands in (*own, deliver.worker):
+    operating = (serve.serve, deliver.worker, keys.keys, users.users, passwords.passwords)
+    for commands in (*operating, doctor.doctor, docs.docs, letters.letters):
         app.cli.add_command(commands)
     return app
 
@@ -81,6 +82,14 @@ def _connect_database(app: Flask) -> None:
         app.config["SQLALCHEMY_BINDS"] = {READER: alone}
     db.init_app(app)
     Migrate(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=True)
+
+
+def _check_templates(app: Flask) -> None:
+    """Refuse an operator's template that would fail when a letter is to be written."""
+    try:
+        templates.check(config.settings_of(app).templates)
+    except templates.BadTemplate as problem:
+        raise config.ConfigurationError(f"GATEHOUSE_TEMPLATES: {problem}") from None
 
 
 def _set_up_http(app: Flask) -> None:

@@ -18,26 +18,33 @@ from flask import Flask, current_app
 
 from gatehouse.options.checks import CHECKS
 from gatehouse.options.keyrings import MAKE_ONE, KeyRing, development_ring, key_ring
+from gatehouse.options.languages import LANGUAGES
 from gatehouse.options.mail import MailServer, channels, gateways, mail_servers, mailbox
 from gatehouse.options.readers import (
     Destination,
     certificates,
     database_url,
     destinations,
+    folder,
     number,
     one_of,
     origin,
     origins,
+    pairs,
     redis_url,
     seconds,
     switch,
     text,
+    web_address,
 )
 
 PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "PORT")
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
-LISTS = (origins, destinations, mail_servers, channels, gateways)
+EMPTY: dict[Callable[[str], Any], Any] = {
+    reader: () for reader in (origins, destinations, mail_servers, channels, gateways)
+} | {pairs: {}}
+"""What an option that nobody gave is, where that is no empty text."""
 
 
 class ConfigurationError(ClickException):
@@ -128,6 +135,14 @@ class Settings:
     outbound_ca: str = option(certificates)
     """Authorities to trust besides the public ones when the service calls another by https, or
     hands mail over."""
+    default_locale: str = option(one_of(*LANGUAGES), "en")
+    """The language of letters and pages for people whose own is not told, or is none of these."""
+    templates: str = option(folder)
+    """A folder of templates that replace the letters of the same name; see `letters.md`."""
+    frontend_url: str = option(web_address)
+    """Where your front end has the pages that letters lead to; without it, ours are used."""
+    dev_fixed_codes: Mapping[str, str] = option(pairs)
+    """Development only: the codes of test users, so that no test has to read the mailbox."""
     metrics_token: str = option(text)
     """The bearer token of `/metrics`. Without one, production hides it and development opens it."""
     unsafe_allow_unverified_email: bool = option(switch, "false")
@@ -193,7 +208,7 @@ class _Reader:
         if read is key_ring and not value and len(self.problems) == known:
             self.problems.append(f"{variable} is missing; {MAKE_ONE}")
         if not value:
-            return () if read in LISTS else ""
+            return EMPTY.get(read, "")
         try:
             return read(value)
         except ValueError as problem:

@@ -1,14 +1,14 @@
 """What letters of this room and of those above tell of a challenge."""
 
 from datetime import timedelta
+from typing import Any
 
 from gatehouse.delivery.links import link
 from gatehouse.foundation import clock
 from gatehouse.tokens.challenges import Secrets
 
 
-def proof(page: str, secrets: Secrets, lifetime: timedelta) -> dict[str, str]:
+def proof(page: str, secrets: Secrets, lifetime: timedelta) -> dict[str, Any]:
     """Return the variables of a mail: the `code`, the `link` to a page, and when both expire."""
     where = link(page, secrets.id, secrets.token)
-    expires = f"{clock.now() + lifetime:%d %B %Y, %H:%M} UTC"
-    return {"code": secrets.code, "link": where, "expires": expires}
+    return {"code": secrets.code, "link": where, "expires": clock.now() + lifetime}

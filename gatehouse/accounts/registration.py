@@ -160,7 +160,7 @@ def _write(form: dict[str, Any], visitor: Visitor) -> None:
 
 def _letter(address: str, secrets: challenges.Secrets, locale: str | None) -> Letter:
     shown = letters.proof("verify-email", secrets, LIFETIME)
-    return Letter(address, TEMPLATE, shown, locale, good_until=clock.now() + LIFETIME)
+    return Letter(address, TEMPLATE, shown, locale)
 
 
 def activate(row: Challenge, visitor: Visitor) -> None:

@@ -31,6 +31,7 @@ class Letter:
     """An e-mail address, or a phone number in E.164."""
     template: str
     variables: dict[str, Any]
+    """Moments as aware datetimes: they are written as the reader's language writes them."""
     locale: str | None = None
     """The language of the person; without one, that of the visitor who asked for the letter."""
     channel: str = "email"

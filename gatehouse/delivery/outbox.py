@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 import config
 from gatehouse.delivery import templates
 from gatehouse.delivery.message import Letter, Message
-from gatehouse.foundation import clock, crypto
+from gatehouse.foundation import clock, crypto, languages
 from gatehouse.foundation.database import db
 from gatehouse.foundation.device import device_name
 from gatehouse.foundation.visitor import Visitor
@@ -30,10 +30,10 @@ def put(letter: Letter, visitor: Visitor) -> OutboxMessage:
     row = OutboxMessage(id=crypto.new_id(), channel=letter.channel, template=letter.template)
     row.recipient, row.recipient_lower = letter.recipient, letter.recipient.lower()
     row.created_at = row.due_at = clock.now()
-    row.good_until = letter.good_until
     variables = circumstances(visitor) | letter.variables
-    rendered = templates.render(letter.template, variables)
-    payload = json.dumps(rendered | {"variables": variables}).encode()
+    row.good_until = letter.good_until or variables.get("expires")
+    rendered = _rendered(letter, variables, visitor)
+    payload = json.dumps(rendered | {"variables": variables}, default=clock.rfc3339).encode()
     row.payload = crypto.seal(payload, _place(row.id))
     db.session.add(row)
     return row
@@ -46,11 +46,15 @@ def waste(letter: Letter, visitor: Visitor) -> None:
     db.session.delete(row)
 
 
-def circumstances(visitor: Visitor) -> dict[str, str]:
+def circumstances(visitor: Visitor) -> dict[str, Any]:
     """Return when and from where somebody asked: `asked`, `address` and `device`."""
-    asked = f"{clock.now():%d %B %Y, %H:%M} UTC"
     device = device_name(visitor.user_agent)
-    return {"asked": asked, "address": visitor.address, "device": device}
+    return {"asked": clock.now(), "address": visitor.address, "device": device}
+
+
+def _rendered(letter: Letter, variables: dict[str, Any], visitor: Visitor) -> dict[str, str]:
+    spoken = languages.choose(letter.locale, visitor.languages)
+    return templates.render(letter.template, variables, spoken, config.settings().templates)
 
 
 def written_since(recipient: str, since: datetime, kinds: Collection[str] = ()) -> int:
@@ -62,12 +66,18 @@ def written_since(recipient: str, since: datetime, kinds: Collection[str] = ()) 
     return db.session.scalar(mails.where(OutboxMessage.created_at > since)) or 0
 
 
-def read(to: str | None = None) -> list[dict[str, Any]]:
+def read(to: str | None = None, most: int | None = None) -> list[dict[str, Any]]:
     """Return what was written, newest first, for the developer's mailbox."""
     rows = select(OutboxMessage).order_by(OutboxMessage.created_at.desc(), OutboxMessage.id.desc())
     if to is not None:
         rows = rows.where(OutboxMessage.recipient_lower == to.lower())
-    return [_shown(row) for row in db.session.scalars(rows)]
+    return [_shown(row) for row in db.session.scalars(rows.limit(most))]
+
+
+def one(message_id: UUID) -> dict[str, Any] | None:
+    """Return one message for the developer's mailbox."""
+    row = db.session.get(OutboxMessage, message_id)
+    return _shown(row) if row else None
 
 
 def opened(row: OutboxMessage) -> Message:

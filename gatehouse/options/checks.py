@@ -68,6 +68,17 @@ def _plain_origins(chosen: Chosen) -> str:
     return "GATEHOUSE_ALLOWED_ORIGINS must start with https:// in production, localhost aside."
 
 
+def _front_end(chosen: Chosen) -> str:
+    """A link with a secret must not travel in the clear."""
+    plain = (chosen.frontend_url or "").startswith("http:") and not chosen.development
+    return "GATEHOUSE_FRONTEND_URL must start with https:// in production." if plain else ""
+
+
+def _fixed_codes(chosen: Chosen) -> str:
+    unsafe = chosen.dev_fixed_codes and not chosen.development
+    return "Unset GATEHOUSE_DEV_FIXED_CODES: it is for development only." if unsafe else ""
+
+
 def _audience_of_refresh_tokens(chosen: Chosen) -> str:
     same = chosen.audience and chosen.audience == f"{chosen.public_url}/auth/refresh"
     return "GATEHOUSE_AUDIENCE is that of the refresh tokens; choose another." if same else ""
@@ -128,6 +139,8 @@ CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _cheap_hash,
     _short_metrics_token,
     _plain_origins,
+    _front_end,
+    _fixed_codes,
     _audience_of_refresh_tokens,
     _idle_without_effect,
     _token_outlives_session,

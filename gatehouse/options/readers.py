@@ -8,11 +8,13 @@ import ssl
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+CODE = re.compile(r"[0-9]{4,12}")
 HOST = re.compile(r"[a-z0-9._:-]+")
 Destination = IPv4Network | IPv6Network | tuple[str, int | None]
 """A network, or the name of a host with its port or with any."""
@@ -103,6 +105,30 @@ def _host_and_port(item: str) -> tuple[str, int | None]:
     if not whole or not HOST.fullmatch(host):
         raise ValueError("must be host names, host:port, or networks such as 10.0.0.0/8")
     return host, parts.port
+
+
+def folder(value: str) -> str:
+    """path of a folder"""
+    if not Path(value).is_dir():
+        raise ValueError("must be a folder that exists")
+    return value
+
+
+def web_address(value: str) -> str:
+    """URL, such as `https://app.example.com` or `https://example.com/account`"""
+    parts = split(value)
+    plain = not (parts.query or parts.fragment or parts.username)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+        raise ValueError("must look like https://app.example.com, without query or user")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def pairs(value: str) -> dict[str, str]:
+    """`ann@example.com=12345678`, `+4915112345678=123456`, separated by commas"""
+    found = [item.strip().lower().partition("=") for item in value.split(",") if item.strip()]
+    if not all(whom and CODE.fullmatch(code) for whom, _, code in found):
+        raise ValueError("must be like ann@example.com=12345678, with 4 to 12 digits")
+    return {whom: code for whom, _, code in found}
 
 
 def certificates(value: str) -> str:

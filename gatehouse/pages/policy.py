@@ -1,8 +1,13 @@
-"""What every hosted page tells the browser: where content may come from and what may be kept."""
+"""What every hosted page tells the browser: where content may come from and what may be kept.
+
+And what the page is told itself: its nonce and its language.
+"""
 
 from flask import Blueprint, Response, g, request
 
-from gatehouse.foundation import crypto
+from gatehouse.foundation import crypto, languages
+from gatehouse.foundation.languages import Language
+from gatehouse.foundation.visitor import visitor
 
 REPORTS = "/csp-reports"
 CSP = (
@@ -24,13 +29,27 @@ def nonce() -> str:
 def guard(blueprint: Blueprint) -> None:
     """Set the policy of every page of a blueprint, and what its pages need to follow it."""
     blueprint.after_request(_label)
-    blueprint.context_processor(lambda: {"nonce": nonce})
+    blueprint.context_processor(lambda: {"nonce": nonce, "spoken": spoken, "_": say})
+
+
+def spoken() -> Language:
+    """Return the language of the page that is being written: the visitor's, where we have it."""
+    if "spoken" not in g:
+        g.spoken = languages.choose(None, visitor().languages)
+    language: Language = g.spoken
+    return language
+
+
+def say(text: str, **values: str) -> str:
+    """Return a text in the page's language, its `%(name)s` filled in."""
+    return spoken().say(text) % values
 
 
 def _label(response: Response) -> Response:
     """Set the content policy and the caching; only a static file that was found may be kept."""
     is_asset = request.endpoint == "pages.static" and response.status_code in (200, 206, 304)
-    response.headers["Content-Security-Policy"] = CSP.format(nonce=nonce())
+    response.headers.setdefault("Content-Security-Policy", CSP.format(nonce=nonce()))
     response.headers["Reporting-Endpoints"] = f'csp="{REPORTS}"'
+    response.vary.update(["Accept-Language"] if "spoken" in g else [])
     response.headers["Cache-Control"] = STATIC_CACHING if is_asset else "no-store"
     return response

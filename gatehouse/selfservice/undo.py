@@ -45,7 +45,7 @@ def offer(user: User, old: str, visitor: Visitor) -> None:
     data = {"user_id": str(user.id), "old": old, "new": user.email}
     told_before = notices.addresses(user)
     secrets = challenges.create(PURPOSE, str(user.id), data, LIFETIME)
-    expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
+    expires = clock.now() + LIFETIME
     where = links.link("undo-email", secrets.id, secrets.token)
     shown = {"new_address": user.email, "expires": expires}
     mine = Letter("", "notice_email_changed", shown | {"link": where}, user.locale)

@@ -1,5 +1,7 @@
 """The developer mailbox: JSON for clients, a page for people, nothing in production."""
 
+import os
+
 import pytest
 from playwright.sync_api import expect
 
@@ -10,6 +12,7 @@ from gatehouse.foundation.visitor import NOBODY
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 FIELDS = {"id", "channel", "to", "subject", "text", "html", "template", "variables", "created_at"}
+SOMETHING = "01890000-0000-7000-8000-000000000000"
 HOSTILE = "<svg onload=alert(1)>{{7*7}}"
 
 
@@ -62,9 +65,10 @@ def test_an_emptied_mailbox_is_empty(client):
     GATEHOUSE_PUBLIC_URL="https://id.example.com",
     GATEHOUSE_BCRYPT_COST=None,
 )
+@pytest.mark.parametrize("path", ["", f"/{SOMETHING}", f"/{SOMETHING}/qr.svg"])
 @pytest.mark.parametrize("method", ["get", "delete"])
-def test_production_has_no_mailbox(client, method):
-    answer = getattr(client, method)("/dev/mailbox")
+def test_production_has_no_mailbox(client, method, path):
+    answer = getattr(client, method)(f"/dev/mailbox{path}")
 
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")
 
@@ -86,22 +90,86 @@ def test_page_and_mail_show_values_as_text_and_the_page_links_to_the_web_only(ap
     assert 'href="javascript:' not in page
 
 
-def test_a_developer_copies_the_code_follows_the_link_and_empties_the_box(live, tab):
+def test_the_page_shows_what_comes_and_a_developer_copies_filters_and_empties(live, tab):
     live.client.register("ada@example.com")
-    live.client.register("bob@example.com")
-    variables = live.client.mailbox(to="ada@example.com")[0]["variables"]
-
     tab.open(f"{live.url}/dev/mailbox")
-    tab.field("Only to").fill("ADA@example.com")
-    tab.press("Show")
-    expect(tab.page.get_by_role("article")).to_have_count(1)
+    articles = tab.page.get_by_role("article")
+    expect(articles).to_have_count(1)
+
+    live.client.register("bob@example.com")
+    expect(articles).to_have_count(2)  # without a reload
+    expect(articles.first).to_contain_text("bob@example.com")
+    tab.field("Only to").fill("ADA@")
+    expect(articles).to_have_count(1)
     tab.press("Copy code")
+    variables = live.client.mailbox(to="ada@example.com")[0]["variables"]
     tab.reads(f"Copied {variables['code']}.")
     copied = tab.page.evaluate("navigator.clipboard.readText()")
     linked = tab.page.get_by_role("link").get_attribute("href")
+    mail = tab.page.frame_locator("article:visible iframe")
+    expect(mail.get_by_text(variables["code"])).to_be_visible()
+    tab.page.locator("article:visible summary").click()
+    code_is_drawn = "() => document.querySelector('article:not([hidden]) .qr').naturalWidth > 0"
+    tab.page.wait_for_function(code_is_drawn)
+    if folder := os.environ.get("SCREENSHOTS"):
+        tab.page.screenshot(path=f"{folder}/desktop.png", full_page=True)
     tab.press("Empty the mailbox")
     expect(tab.page.get_by_text("Nothing here yet")).to_be_visible()
 
     assert (copied, linked) == (variables["code"], variables["link"])
     assert live.client.mailbox() == []
     assert tab.complaints == []
+    assert tab.foreign_requests(live.url) == []
+
+
+def test_the_page_fits_a_phone_and_the_keyboard(live, tab):
+    live.client.register("ada@example.com")
+    tab.page.set_viewport_size({"width": 360, "height": 780})
+    tab.open(f"{live.url}/dev/mailbox")
+    expect(tab.page.get_by_role("article")).to_have_count(1)
+
+    width = tab.page.evaluate("document.documentElement.scrollWidth")
+    focused = []
+    for _ in range(5):
+        tab.page.keyboard.press("Tab")
+        focused.append(tab.page.evaluate("document.activeElement.textContent.trim().slice(0, 8)"))
+        outline = "getComputedStyle(document.activeElement).outlineStyle"
+        assert tab.page.evaluate(outline) == "solid"
+    tab.page.keyboard.press("Enter")
+    if folder := os.environ.get("SCREENSHOTS"):
+        tab.page.set_viewport_size({"width": 390, "height": 844})
+        tab.page.screenshot(path=f"{folder}/phone.png")
+
+    assert width <= 360
+    assert focused == ["", "Empty th", "Copy cod", "http://l", "The link"]
+    assert tab.page.locator("details").get_attribute("open") is not None
+    assert tab.complaints == []
+
+
+def test_a_mail_is_framed_without_scripts_and_by_nobody_else(client):
+    client.register("ada@example.com")
+    [item] = client.mailbox()
+
+    mail = client.get(f"/dev/mailbox/{item['id']}")
+    drawing = client.get(f"/dev/mailbox/{item['id']}/qr.svg")
+    missing = client.get("/dev/mailbox/01890000-0000-7000-8000-000000000000")
+
+    policy = mail.headers["Content-Security-Policy"]
+    assert mail.text == item["html"]
+    assert policy.startswith("default-src 'none';")
+    assert policy.endswith("frame-ancestors 'self'; sandbox")
+    assert "script-src" not in policy
+    assert drawing.mimetype == "image/svg+xml"
+    assert missing.status_code == 404
+
+
+@pytest.mark.settings(GATEHOUSE_DEV_FIXED_CODES="Ann@example.com=12345678, +4915112345678=1234")
+def test_test_users_have_codes_that_no_test_has_to_look_up(client):
+    client.register("ann@example.com")
+    client.register("bob@example.com")
+    proof = {"email": "ann@example.com", "code": "12345678"}
+
+    anns = client.post("/auth/email/verify", proof)
+    bobs = client.post("/auth/email/verify", proof | {"email": "bob@example.com"})
+
+    assert (anns.status_code, bobs.status_code) == (200, 401)

@@ -30,6 +30,8 @@ PUBLIC = {
     "/.well-known/change-password": "leads to where a password is changed",
     "/csp-reports": "takes what browsers refused on our pages, into the log",
     "/dev/mailbox": "development only",
+    "/dev/mailbox/<uuid:message_id>": "development only",
+    "/dev/mailbox/<uuid:message_id>/qr.svg": "development only",
     "/docs": "the reference",
     "/doctor/proxy": "takes the operator's proof; without it there is nothing",
     "/errors": "the list of errors",
@@ -56,6 +58,7 @@ UNDOCUMENTED = {
 }
 PAGES = (
     "/assets/",
+    "/dev/mailbox/",
     "/verify-email/",
     "/accept-invitation/",
     "/reset-password/",

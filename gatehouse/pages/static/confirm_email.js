@@ -1,4 +1,4 @@
 // The page that the mail to a new address leads to.
 import { send } from "./token_form.js";
 
-send("/auth/email/verify", "Your new address is confirmed. Sign in with it from now on.");
+send("/auth/email/verify");

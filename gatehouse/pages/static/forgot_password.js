@@ -21,5 +21,5 @@ onSubmit(form, async () => {
   const body = { email: email.value, code: code.value.trim(), password: password.value };
   const problems = await post("/auth/password/reset", body);
   if (problems.length) return refuse(problems, password);
-  finish(form, "Your new password is set. You can sign in with it now.");
+  finish(form);
 });

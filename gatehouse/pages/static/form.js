@@ -2,6 +2,9 @@
 const result = document.getElementById("result");
 const password = document.getElementById("password");
 
+/** What the page says, in the reader's language. */
+export const words = result.dataset;
+
 /** Calls `act` at each press of the form's button, which waits meanwhile. */
 export function onSubmit(form, act) {
   const button = form.querySelector("button");
@@ -24,7 +27,7 @@ export async function post(endpoint, body) {
     });
     return response.ok ? [] : sentences(await response.json());
   } catch {
-    return ["The service cannot be reached just now. Please try again."];
+    return [words.unreachable];
   }
 }
 
@@ -32,7 +35,7 @@ export async function post(endpoint, body) {
 function sentences(problem) {
   const fields = Object.values(problem.errors ?? {}).flat().map((error) => error.message);
   const told = fields.filter(Boolean);
-  return told.length ? told : [problem.detail ?? "That did not work. Please try again."];
+  return told.length ? told : [problem.detail ?? words.failed];
 }
 
 /** Says what was wrong, and leads back to the field. */
@@ -42,8 +45,8 @@ export function refuse(problems, field) {
   field?.focus();
 }
 
-/** Ends a form with a sentence. */
-export function finish(form, success) {
+/** Ends a form with a sentence: the page's own, unless there is a better one. */
+export function finish(form, success = words.done) {
   form.hidden = true;
   if (password) password.value = "";
   result.className = "good";

@@ -1,4 +1,4 @@
 // The page an invitation's mail leads to.
 import { send } from "./token_form.js";
 
-send("/auth/invitation", "Your account is ready. You can sign in now.");
+send("/auth/invitation");

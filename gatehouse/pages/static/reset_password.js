@@ -1,4 +1,4 @@
 // The page a reset's mail leads to.
 import { send } from "./token_form.js";
 
-send("/auth/password/reset", "Your new password is set. You can sign in with it now.");
+send("/auth/password/reset");
