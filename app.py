@@ -9,6 +9,7 @@ import config
 from auth_routes import auth
 from gatehouse.accounts import identifiers
 from gatehouse.cli import docs, doctor, keys, passwords, serve, users
+from gatehouse.defence.routes import routes as defence
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import crowd, intake, limits, logs, metrics
 from gatehouse.foundation.api import SCHEMES, ProblemApi
@@ -108,7 +109,7 @@ def _open_doors(app: Flask) -> None:
     api = ProblemApi(app, spec_kwargs=about)
     for scheme, meaning in SCHEMES.items():
         api.spec.components.security_scheme(scheme, meaning)
-    for documented in (auth, sessions, selfservice, tokens, operation):
+    for documented in (auth, sessions, selfservice, defence, tokens, operation):
         api.register_blueprint(documented)
     describe_gateway(api.spec)
     answers.register(app)  # after smorest, whose own answers it replaces

@@ -30,6 +30,7 @@ from gatehouse.options.readers import (
     seconds,
     switch,
     text,
+    web_address,
 )
 
 PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "PORT")
@@ -101,6 +102,22 @@ class Settings:
     """For so long after its use, a refresh token yields the session's current one once more."""
     rate_limits: bool = option(switch, "on")
     """`off` silences the limits of the routes, for measurements; never the lockout."""
+    captcha: str = option(one_of("altcha", "hcaptcha", "turnstile", "recaptcha"), "altcha")
+    """The kind of CAPTCHA; ALTCHA is a proof of work that asks nobody outside."""
+    captcha_site_key: str = option(text)
+    """The public key that hCaptcha, Turnstile or reCAPTCHA gave you."""
+    captcha_secret: str = option(text)
+    """The secret that belongs to it."""
+    captcha_verify_url: str = option(web_address)
+    """Another address of the provider's `siteverify`, where its usual one cannot be reached."""
+    captcha_cost: int = option(number(1, 50_000), "5000")
+    """How dear ALTCHA's proof of work is: rounds of PBKDF2 in each of 200 to 700 tries."""
+    captcha_register: str = option(one_of("off", "after_failures", "always"))
+    """When registering asks for a CAPTCHA: `after_failures` in production, `off` in development."""
+    captcha_forgot: str = option(one_of("off", "after_failures", "always"))
+    """When asking for a new password does; the defaults are the same."""
+    captcha_login: str = option(one_of("off", "after_failures", "always"))
+    """When logging in does; the defaults are the same."""
     outbound_allowed: tuple[Destination, ...] = option(destinations)
     """Where the service may call though it is not public, or a host is not reached by https."""
     outbound_ca: str = option(certificates)
@@ -191,11 +208,16 @@ class _Reader:
             "host": lambda: "127.0.0.1" if self.development else "0.0.0.0",  # noqa: S104
             "audience": self._public_origin,
         }
+        for action in ("register", "forgot", "login"):
+            rules[f"captcha_{action}"] = self._captcha_policy
         if self.development:
             rules["public_url"] = lambda: f"http://localhost:{self._text('PORT') or 8000}"
             for ring in ("secret_keys", "encryption_keys", "password_peppers"):
                 rules[ring] = lambda: development_ring(self.folder / name)
         return rules.get(name, str)()
+
+    def _captcha_policy(self) -> str:
+        return "off" if self.development else "after_failures"
 
     def _public_origin(self) -> str:
         """Return the public URL as it is compared, or nothing where it is none: told elsewhere."""

@@ -87,6 +87,25 @@ class Guess:
     """In the sum, with this one; 0 on a known device, which is no stranger's."""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a stranger's network stands at an account."""
+
+    failures: int
+    """In a row from the network."""
+    waits: bool
+    """Whether a guess would be refused."""
+
+
+def standing(whom: UUID | str, visitor: Visitor) -> Standing:
+    """Look how a guess of a stranger would fare, and count nothing; `whom` is as with `count`."""
+    own, everybody = _key(f"network:{visitor.network}", whom), _key("everybody", whom)
+    counted = select(GuessCounter).where(GuessCounter.key.in_((own, everybody)))
+    counters = {counter.key: counter for counter in db.session.scalars(counted)}
+    waits = any(counter.waits_until > clock.now() for counter in counters.values())
+    return Standing(counters[own].failures if own in counters else 0, waits)
+
+
 def count(whom: UUID | str, device_id: UUID | None, visitor: Visitor) -> Guess:
     """Count a guess before it is evaluated, and commit the count.
 

@@ -46,6 +46,11 @@ GUESSES_REFUSED = Counter(
     "gatehouse_guesses_refused_total",
     "Passwords that were not evaluated, because a counter of the lockout waits.",
 )
+CAPTCHAS = Counter(
+    "gatehouse_captchas_total",
+    "CAPTCHAs: asked, solved, wrong, or unanswered by their provider.",
+    ["action", "outcome"],
+)
 REVOCATIONS_READ = Gauge(
     "gatehouse_revocations_read_timestamp_seconds",
     "When the slowest worker last read keys and revocations; it falls behind when a watch hangs.",

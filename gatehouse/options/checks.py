@@ -99,6 +99,15 @@ def _grace_outlives_token(chosen: Chosen) -> str:
     return "GATEHOUSE_REFRESH_GRACE must not be longer than GATEHOUSE_ACCESS_TOKEN_LIFETIME."
 
 
+def _captcha_without_keys(chosen: Chosen) -> str:
+    policies = {chosen.captcha_register, chosen.captcha_forgot, chosen.captcha_login}
+    if chosen.captcha in (None, "altcha") or policies == {"off"}:
+        return ""
+    if chosen.captcha_site_key and chosen.captcha_secret:
+        return ""
+    return f"GATEHOUSE_CAPTCHA_SITE_KEY and _SECRET are needed for {chosen.captcha}."
+
+
 CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _public_url,
     _shared_secrets,
@@ -111,4 +120,5 @@ CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _idle_without_effect,
     _token_outlives_session,
     _grace_outlives_token,
+    _captcha_without_keys,
 )

@@ -76,6 +76,15 @@ def origin(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+def web_address(value: str) -> str:
+    """URL, such as `https://app.example.com` or `https://example.com/account`"""
+    parts = _split(value)
+    plain = not (parts.query or parts.fragment or parts.username)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+        raise ValueError("must look like https://app.example.com, without query or user")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
 def origins(value: str) -> tuple[str, ...]:
     """origins, separated by commas"""
     return tuple(origin(item.strip()) for item in value.split(",") if item.strip())

@@ -24,6 +24,11 @@ from tests.config.conftest import complaints, read
         ({"GATEHOUSE_INSECURE_DEVELOPMENT_ON_NETWORK": "on"}, "Unset the UNSAFE and INSECURE"),
         ({"GATEHOUSE_BCRYPT_COST": "11"}, "GATEHOUSE_BCRYPT_COST must be at least 12"),
         ({"GATEHOUSE_METRICS_TOKEN": "x" * 19}, "GATEHOUSE_METRICS_TOKEN must have at least 20"),
+        ({"GATEHOUSE_CAPTCHA": "hcaptcha"}, "GATEHOUSE_CAPTCHA_SITE_KEY and _SECRET are needed"),
+        (
+            {"GATEHOUSE_CAPTCHA": "turnstile", "GATEHOUSE_CAPTCHA_SITE_KEY": "k"},
+            "GATEHOUSE_CAPTCHA_SITE_KEY and _SECRET are needed for turnstile.",
+        ),
         ({"GATEHOUSE_ENV": "prod"}, "GATEHOUSE_ENV must be one of production, development."),
     ],
 )
@@ -95,6 +100,8 @@ def test_production_is_what_one_gets_by_saying_nothing():
     assert settings.host == "0.0.0.0"
     assert settings.bcrypt_cost == 12
     assert settings.rate_limits
+    policies = {settings.captcha_register, settings.captcha_forgot, settings.captcha_login}
+    assert (settings.captcha, policies) == ("altcha", {"after_failures"})
     assert not settings.unsafe_allow_unverified_email
 
 

@@ -11,6 +11,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from config import ROOT
+from gatehouse.defence import robots
+from gatehouse.defence.puzzle import Solved
+from gatehouse.foundation import clock
 from gatehouse.foundation.counters import DatabaseCounters
 from gatehouse.foundation.database import Base, db, writing
 from gatehouse.tokens import keys
@@ -28,7 +31,7 @@ with create_app().app_context():
 """
 
 
-UNTENANTED = {"credentials", "idempotency_keys", "spent", "sms_prefixes"}
+UNTENANTED = {"credentials", "idempotency_keys", "sms_prefixes"}
 
 
 def tables(app):
@@ -50,6 +53,7 @@ def fill(app, client):
     client.post("/auth/login", {"identifier": "ada", "password": "a wrong guess"})
     with app.app_context():
         DatabaseCounters("db://").incr("somebody", 60)
+        robots.spend(Solved("an answer", clock.now()))
 
 
 def downgrade(app):

@@ -27,6 +27,7 @@ FORMS: dict[Door, dict[str, Any]] = {
         "phone": "+4915112345678",
         "name": "Bob",
         "locale": "de-AT",
+        "captcha": "an answer",
     },
     ("POST", "/auth/email/verify"): {
         "email": "bob@example.com",
@@ -39,6 +40,7 @@ FORMS: dict[Door, dict[str, Any]] = {
         "identifier": "bob@example.com",
         "password": PASSWORD,
         "transport": "body",
+        "captcha": "an answer",
     },
     ("POST", "/auth/refresh"): {"refresh_token": "a token"},
     ("POST", "/auth/logout"): {"scope": "local", "refresh_token": "a token"},
