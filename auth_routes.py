@@ -21,7 +21,7 @@ from gatehouse.foundation.fields import Form, Text
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
 from gatehouse.login import service as login
-from gatehouse.login.gates import AccountDisabled, EmailUnverified
+from gatehouse.login.gates import AccountDisabled, EmailUnverified, PasswordCompromised
 from gatehouse.login.methods.password import PasswordLogin
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions import credentials, csrf, logout
@@ -84,7 +84,7 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @auth.arguments(PasswordLogin)
 @auth.response(200, TokenAnswer)
 @auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
-@auth.refuses(CaptchaRequired)
+@auth.refuses(CaptchaRequired, PasswordCompromised)
 def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password."""
     by = form["transport"]

@@ -16,6 +16,7 @@ from environs import EnvError, FileAwareEnv
 from flask import Flask, current_app
 
 from gatehouse.options.checks import CHECKS
+from gatehouse.options.hash_lists import hash_list
 from gatehouse.options.keyrings import MAKE_ONE, KeyRing, development_ring, key_ring
 from gatehouse.options.readers import (
     Destination,
@@ -90,6 +91,11 @@ class Settings:
     """How new passwords are hashed; the other kind is still verified, and upgraded at login."""
     bcrypt_cost: int = option(number(4, 16), "12")
     """The bcrypt cost; below 12 in development only."""
+    breached_passwords: str = option(hash_list)
+    """Stolen passwords that nobody may choose; see `passwords.md`."""
+    breached_lookup: str = option(web_address)
+    """Where they are asked for by the first five digits of their hash; off unless given.
+    `https://api.pwnedpasswords.com/range` is one."""
     signing_algorithm: str = option(one_of("ES256", "EdDSA", "RS256"), "ES256")
     """The algorithm of new signing keys."""
     access_token_lifetime: timedelta = option(seconds(30, 900), "600")

@@ -217,6 +217,12 @@ def somebody_logs_in_with_a_stale_hash(world: World) -> None:
     world.post("/auth/login", {"identifier": ADA, "password": PASSWORD})
 
 
+@deed(events.Account.PASSWORD_FLAGGED)
+def an_operator_flags_a_password(world: World) -> None:
+    world.ada()
+    world.command("passwords", "flag", ADA)
+
+
 @deed(events.Key.CREATED)
 @deed(events.Key.ACTIVATED)
 def an_operator_rotates_the_signing_keys(world: World) -> None:
