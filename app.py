@@ -8,6 +8,7 @@ from auth_routes import auth
 from gatehouse.accounts import identifiers
 from gatehouse.cli import docs, doctor, keys, letters, passwords, serve, users
 from gatehouse.cli import worker as deliver
+from gatehouse.defence.routes import routes as defence
 from gatehouse.delivery import routing, templates
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import crowd, intake, limits, logs, metrics
@@ -114,7 +115,7 @@ def _open_doors(app: Flask) -> None:
     api = ProblemApi(app, info={"description": DESCRIPTION})
     for scheme, meaning in SCHEMES.items():
         api.spec.components.security_scheme(scheme, meaning)
-    for documented in (auth, sessions, selfservice, tokens, operation):
+    for documented in (auth, sessions, selfservice, defence, tokens, operation):
         api.register_blueprint(documented)
     api.add_chapter(describe_gateway)
     answers.register(app)  # after smorest, whose own answers it replaces

@@ -11,6 +11,8 @@ from gatehouse.accounts import invitation, registration
 from gatehouse.accounts import service as accounts
 from gatehouse.accounts.errors import InvitationFailed, RegistrationProofFailed, UsernameTaken
 from gatehouse.accounts.forms import AcceptInvitation, Profile, Register, VerifyEmail
+from gatehouse.defence import robots
+from gatehouse.defence.robots import CaptchaRequired
 from gatehouse.defence.throttle import TooManyAttempts
 from gatehouse.delivery.idempotency import idempotent
 from gatehouse.foundation import clock
@@ -20,7 +22,7 @@ from gatehouse.foundation.fields import Form, Text
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
 from gatehouse.login import service as login
-from gatehouse.login.gates import AccountDisabled, EmailUnverified
+from gatehouse.login.gates import AccountDisabled, EmailUnverified, PasswordCompromised
 from gatehouse.login.methods.password import PasswordLogin
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.selfservice import email
@@ -42,12 +44,13 @@ auth = Blueprint("auth", __name__, url_prefix="/auth", description="The front de
 @auth.arguments(Register)
 @idempotent()
 @auth.response(202, Status)
-@auth.refuses(UsernameTaken)
+@auth.refuses(UsernameTaken, CaptchaRequired)
 def register(form: dict[str, Any]) -> dict[str, str]:
     """Ask for an account.
 
     The answer is the same whether or not the address is known; the mail is not.
     """
+    robots.require("register", form.get("captcha"), visitor())
     registration.ask(form, visitor())
     return {"status": "verification_required"}
 
@@ -86,6 +89,7 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @auth.arguments(PasswordLogin)
 @auth.response(200, TokenAnswer)
 @auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
+@auth.refuses(CaptchaRequired, PasswordCompromised)
 def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password."""
     by = form["transport"]

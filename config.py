@@ -17,6 +17,7 @@ from environs import EnvError, FileAwareEnv
 from flask import Flask, current_app
 
 from gatehouse.options.checks import CHECKS
+from gatehouse.options.hash_lists import hash_list
 from gatehouse.options.keyrings import MAKE_ONE, KeyRing, development_ring, key_ring
 from gatehouse.options.languages import LANGUAGES
 from gatehouse.options.mail import MailServer, channels, gateways, mail_servers, mailbox
@@ -98,6 +99,11 @@ class Settings:
     """How new passwords are hashed; the other kind is still verified, and upgraded at login."""
     bcrypt_cost: int = option(number(4, 16), "12")
     """The bcrypt cost; below 12 in development only."""
+    breached_passwords: str = option(hash_list)
+    """Stolen passwords that nobody may choose; see `passwords.md`."""
+    breached_lookup: str = option(web_address)
+    """Where they are asked for by the first five digits of their hash; off unless given.
+    `https://api.pwnedpasswords.com/range` is one."""
     signing_algorithm: str = option(one_of("ES256", "EdDSA", "RS256"), "ES256")
     """The algorithm of new signing keys."""
     access_token_lifetime: timedelta = option(seconds(30, 900), "600")
@@ -130,6 +136,22 @@ class Settings:
     """The sender of texts: a number of yours in E.164, or a name where the country allows it."""
     sms_prefix_budget: int = option(number(1, 1_000_000), "200")
     """Texts in an hour to numbers that begin alike, such as +49 151; the rest is not sent."""
+    captcha: str = option(one_of("altcha", "hcaptcha", "turnstile", "recaptcha"), "altcha")
+    """The kind of CAPTCHA; ALTCHA is a proof of work that asks nobody outside."""
+    captcha_site_key: str = option(text)
+    """The public key that hCaptcha, Turnstile or reCAPTCHA gave you."""
+    captcha_secret: str = option(text)
+    """The secret that belongs to it."""
+    captcha_verify_url: str = option(web_address)
+    """Another address of the provider's `siteverify`, where its usual one cannot be reached."""
+    captcha_cost: int = option(number(1, 50_000), "5000")
+    """How dear ALTCHA's proof of work is: rounds of PBKDF2 in each of 200 to 700 tries."""
+    captcha_register: str = option(one_of("off", "after_failures", "always"))
+    """When registering asks for a CAPTCHA: `after_failures` in production, `off` in development."""
+    captcha_forgot: str = option(one_of("off", "after_failures", "always"))
+    """When asking for a new password does; the defaults are the same."""
+    captcha_login: str = option(one_of("off", "after_failures", "always"))
+    """When logging in does; the defaults are the same."""
     outbound_allowed: tuple[Destination, ...] = option(destinations)
     """Where the service may call though it is not public, or a host is not reached by https."""
     outbound_ca: str = option(certificates)
@@ -231,6 +253,8 @@ class _Reader:
             "mail_channels": lambda: "smtp" if self._text("SMTP_URL") else self._console(),
             "sms_channels": self._sms_channel,
         }
+        for action in ("register", "forgot", "login"):
+            rules[f"captcha_{action}"] = self._captcha_policy
         if self.development:
             rules["mail_from"] = lambda: "Gatehouse <no-reply@gatehouse.test>"
             rules["public_url"] = lambda: f"http://localhost:{self._text('PORT') or 8000}"
@@ -243,6 +267,9 @@ class _Reader:
 
     def _console(self) -> str:
         return "console" if self.development else ""
+
+    def _captcha_policy(self) -> str:
+        return "off" if self.development else "after_failures"
 
     def _public_origin(self) -> str:
         """Return the public URL as it is compared, or nothing where it is none: told elsewhere."""

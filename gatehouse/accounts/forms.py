@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, validate, validates_schema
 
 from gatehouse.accounts import identifiers
+from gatehouse.defence.puzzle import captcha_field
 from gatehouse.foundation.fields import Coded, Form, Text
 
 LOCALE = validate.Regexp(
@@ -58,6 +59,7 @@ class Register(Form):
     phone = Identifier(identifiers.phone, 32, metadata={"example": "+4915112345678"})
     name = Text(200)
     locale = Text(35, validate=LOCALE, metadata=A_LOCALE)
+    captcha = captcha_field()
 
 
 class VerifyEmail(Form):

@@ -93,6 +93,9 @@ class Account:
     PASSWORD_CHANGE_FAILED = _failure(
         "account.password_change_failed", "The current password was wrong."
     )
+    PASSWORD_FLAGGED = _success(
+        "account.password_flagged", "A password was flagged as known to others; it opens nothing."
+    )
     PASSWORD_UPGRADED = _success(
         "account.password_upgraded", "A password was hashed anew, with today's cost and pepper."
     )

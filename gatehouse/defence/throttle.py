@@ -95,6 +95,26 @@ class Guess:
     """What was guessed: `password`, or `code`."""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a stranger's network stands at an account."""
+
+    failures: int
+    """In a row from the network."""
+    waits: bool
+    """Whether a guess would be refused."""
+
+
+def standing(whom: UUID | str, visitor: Visitor) -> Standing:
+    """Look how a guess of a stranger would fare, and count nothing; `whom` is as with `count`."""
+    own = _key(f"network:{visitor.network}", whom, PASSWORD)
+    everybody = _key("everybody", whom, PASSWORD)
+    counted = select(GuessCounter).where(GuessCounter.key.in_((own, everybody)))
+    counters = {counter.key: counter for counter in db.session.scalars(counted)}
+    waits = any(counter.waits_until > clock.now() for counter in counters.values())
+    return Standing(counters[own].failures if own in counters else 0, waits)
+
+
 def count(
     whom: UUID | str, device_id: UUID | None, visitor: Visitor, kind: str = PASSWORD
 ) -> Guess:

@@ -1,7 +1,9 @@
 """The one clock of the service; all times are aware and UTC."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+HOUR = timedelta(hours=1)
 
 
 def now() -> datetime:

@@ -47,6 +47,7 @@ LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
     "refresh": Limits("300 per minute"),
     "logout": Limits("100 per minute"),
     "report": Limits("20 per minute"),
+    "captcha": Limits("60 per minute"),
 }
 
 PREFIX = "gatehouse:2:fixed:"

@@ -51,6 +51,16 @@ TEXTS_WITHHELD = Counter(
     "Texts that were not sent, by the budget that was spent: number, network, prefix or paused.",
     ["budget"],
 )
+CAPTCHAS = Counter(
+    "gatehouse_captchas_total",
+    "CAPTCHAs: asked, solved, wrong, or unanswered by their provider.",
+    ["action", "outcome"],
+)
+BREACHES_UNASKED = Counter(
+    "gatehouse_breaches_unasked_total",
+    "Passwords that were not compared with stolen ones, as the file or the look-up failed.",
+    ["source"],
+)
 REVOCATIONS_READ = Gauge(
     "gatehouse_revocations_read_timestamp_seconds",
     "When the slowest worker last read keys and revocations; it falls behind when a watch hangs.",

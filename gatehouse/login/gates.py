@@ -3,6 +3,7 @@
 import config
 from gatehouse.audit import events
 from gatehouse.foundation.errors import Refusal
+from gatehouse.passwords import service as passwords
 from models import User
 
 
@@ -22,6 +23,25 @@ class EmailUnverified(Refusal):
     code = "email_unverified"
     event = events.Login.REFUSED
     next = "Open the mail that was sent when you registered, or register again."
+
+
+class PasswordCompromised(Refusal):
+    """This password is right, but others know it, so it has to be changed."""
+
+    status = 403
+    code = "password_change_required"
+    event = events.Login.REFUSED
+    next = "Choose a new password: ask for one by mail at POST /auth/password/forgot."
+
+
+def pass_with_password(user: User) -> None:
+    """Return if nothing stands against the password that was right; its age never does.
+
+    Raises:
+        PasswordCompromised: it was flagged (NIST SP 800-63B-4 section 3.1.1.2 (6)).
+    """
+    if passwords.is_compromised(user.id):
+        raise PasswordCompromised(user_id=user.id)
 
 
 def pass_all(user: User) -> None:

@@ -33,7 +33,7 @@ def begin(
     Raises:
         InvalidCredentials: nothing was proved.
         TooManyAttempts: after too many of those.
-        AccountDisabled, EmailUnverified: a gate stayed shut.
+        AccountDisabled, EmailUnverified, PasswordCompromised: a gate stayed shut.
     """
     return finish(METHODS[method].prove(form, visitor), visitor, replaced)
 
@@ -47,6 +47,8 @@ def finish(proof: Proof, visitor: Visitor, replaced: UUID | None = None) -> sess
         if proof.password:
             _hold_password(proof, proof.password)
         gates.pass_all(user)
+        if proof.password:
+            gates.pass_with_password(user)
         if proof.password and proof.fresh:
             _upgrade(user.id, proof.password, proof.fresh, visitor)
         _tell_of_a_new_device(user, visitor)

@@ -6,7 +6,7 @@ from functools import partial
 
 from flask import Flask
 
-from gatehouse.defence import devices, throttle
+from gatehouse.defence import devices, robots, throttle
 from gatehouse.delivery import idempotency, outbox, queue, spending
 from gatehouse.foundation import clock, limits
 from gatehouse.foundation.background import attempt, every
@@ -35,6 +35,7 @@ def purge() -> None:
     attempt("guesses", partial(_alone, throttle.purge))
     attempt("idempotency", partial(_alone, idempotency.purge))
     attempt("overdue", partial(_alone, queue.give_up_overdue))
+    attempt("spent", partial(_alone, robots.purge))
     attempt("outbox", partial(_alone, partial(outbox.purge, now - LETTERS_KEPT)))
     attempt("sessions", partial(_alone, partial(sessions.purge, now - KEPT)))
 

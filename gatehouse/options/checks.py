@@ -131,6 +131,15 @@ def _values_for_each_gateway(chosen: Chosen) -> str:
     return "GATEHOUSE_SMS_ACCOUNT, _SECRET and _FROM need a value for each gateway, or one for all."
 
 
+def _captcha_without_keys(chosen: Chosen) -> str:
+    policies = {chosen.captcha_register, chosen.captcha_forgot, chosen.captcha_login}
+    if chosen.captcha in (None, "altcha") or policies == {"off"}:
+        return ""
+    if chosen.captcha_site_key and chosen.captcha_secret:
+        return ""
+    return f"GATEHOUSE_CAPTCHA_SITE_KEY and _SECRET are needed for {chosen.captcha}."
+
+
 CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _public_url,
     _shared_secrets,
@@ -148,4 +157,5 @@ CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _plain_mail,
     _sender_of_mail,
     _values_for_each_gateway,
+    _captcha_without_keys,
 )

@@ -2,11 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from zxcvbn_rs_py import zxcvbn
 
 from gatehouse.passwords import blocklist, shapes
+from gatehouse.passwords.sentences import SENTENCES, WARNINGS
 
 SERVICE_NAME = "gatehouse"
 MAXIMUM = 256  # code points: NIST asks for 64 at least; a longer one is refused, never cut
@@ -21,10 +22,18 @@ _WORDS = re.compile(r"[\W_]+")
 class PasswordRefused(Exception):
     """The password is not good enough; one sentence says why."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
+    def __init__(self, code: str, sentence: str = "", **about: int) -> None:
+        self.code, self.sentence, self.about = code, sentence or SENTENCES[code], about
+        super().__init__(self.message)
+
+    @property
+    def message(self) -> str:
+        """The sentence in English."""
+        return self.said(str)
+
+    def said(self, say: Callable[[str], str]) -> str:
+        """Return the sentence as `say` translates it, the numbers filled in."""
+        return say(self.sentence) % self.about if self.about else say(self.sentence)
 
 
 def minimum_length(mfa_mandatory: bool) -> int:
@@ -53,33 +62,24 @@ def check(password: str, personal: Sequence[str], *, minimum: int = 15) -> None:
 
 def _check_length(password: str, minimum: int) -> None:
     if len(password) < minimum:
-        raise PasswordRefused("password_too_short", f"Use at least {minimum} characters.")
+        raise PasswordRefused("password_too_short", least=minimum)
     if len(password) > MAXIMUM:
-        raise PasswordRefused("password_too_long", f"Use at most {MAXIMUM} characters.")
+        raise PasswordRefused("password_too_long", most=MAXIMUM)
 
 
 def _check_printable(password: str) -> None:
     if any(unicodedata.category(character) in _UNPRINTABLE for character in password):
-        raise PasswordRefused(
-            "password_unprintable",
-            "Control characters such as tabs and line breaks cannot be used.",
-        )
+        raise PasswordRefused("password_unprintable")
 
 
 def _check_blocklist(password: str) -> None:
     if blocklist.names(password):
-        raise PasswordRefused(
-            "password_blocklisted",
-            "This password, or a simple form of it, is among those that attackers try first.",
-        )
+        raise PasswordRefused("password_blocklisted")
 
 
 def _check_personal(password: str, terms: frozenset[str]) -> None:
     if any(blocklist.is_made_of(stem, _ranking(terms)) for stem in shapes.stems(password)):
-        raise PasswordRefused(
-            "password_personal",
-            "This password is your name, your address or the name of this service, hardly changed.",
-        )
+        raise PasswordRefused("password_personal")
 
 
 def _check_guesses(password: str, terms: frozenset[str]) -> None:
@@ -103,8 +103,8 @@ def _weakness(text: str, terms: frozenset[str]) -> str:
     estimate = zxcvbn(text, sorted(terms))
     if int(estimate.score) >= LOWEST_SCORE:
         return ""
-    warning = estimate.feedback and estimate.feedback.warning
-    return str(warning or "This password is too easy to guess.")
+    warning = str(estimate.feedback and estimate.feedback.warning)
+    return warning if warning in WARNINGS else SENTENCES["password_too_guessable"]
 
 
 def _ranking(terms: frozenset[str]) -> blocklist.Ranking:

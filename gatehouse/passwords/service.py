@@ -18,11 +18,13 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 
 import config
+from gatehouse.audit import events
+from gatehouse.audit.service import record
 from gatehouse.foundation import clock, shelf
 from gatehouse.foundation.database import db
 from gatehouse.foundation.errors import ServiceBusy, ValidationFailed
 from gatehouse.foundation.visitor import Visitor
-from gatehouse.passwords import policy
+from gatehouse.passwords import breached, policy
 from gatehouse.passwords.hasher import Costs, Hasher, WrongPassword
 from gatehouse.passwords.queue import Result, queue
 from models import Password
@@ -40,8 +42,16 @@ class Hashed:
     """When its owner chose the password; None while it belongs to no account."""
 
 
-def require_good(password: str, personal: Sequence[str | None], field: str = "password") -> None:
+def require_good(
+    password: str,
+    personal: Sequence[str | None],
+    field: str = "password",
+    say: Callable[[str], str] = str,
+) -> None:
     """Return if the policy accepts the password; there is no policy yet that makes MFA mandatory.
+
+    `say` translates a sentence for the person. No transaction is open: somebody outside may be
+    asked.
 
     Raises:
         ValidationFailed: with the policy's code and sentence for the field.
@@ -49,8 +59,10 @@ def require_good(password: str, personal: Sequence[str | None], field: str = "pa
     try:
         minimum = policy.minimum_length(mfa_mandatory=False)
         policy.check(password, [text for text in personal if text], minimum=minimum)
+        if breached.is_known(password):
+            raise policy.PasswordRefused("password_breached")
     except policy.PasswordRefused as refused:
-        reason = {"code": refused.code, "message": refused.message}
+        reason = {"code": refused.code, "message": refused.said(say)}
         raise ValidationFailed({field: [reason]}) from None
 
 
@@ -103,7 +115,7 @@ def hold(user_id: UUID, verified: Hashed) -> None:
 
 def store(user_id: UUID, hashed: Hashed) -> None:
     """Write a password that its owner has chosen, in the current transaction."""
-    row = Password(user_id=user_id, changed_at=clock.now())
+    row = Password(user_id=user_id, changed_at=clock.now(), compromised_at=None)
     row.hash, row.pepper = hashed.hash, hashed.pepper
     db.session.merge(row)
 
@@ -120,6 +132,20 @@ def replace(user_id: UUID, old: Hashed, fresh: Hashed) -> bool:
         return False
     row.hash, row.pepper = fresh.hash, fresh.pepper
     return True
+
+
+def is_compromised(user_id: UUID) -> bool:
+    """Tell whether a password was flagged: then it has to be changed, and opens nothing before."""
+    row = db.session.get(Password, user_id)
+    return row is not None and row.compromised_at is not None
+
+
+def flag(user_id: UUID, visitor: Visitor) -> None:
+    """Say that others know a password, in the current transaction."""
+    row = db.session.get(Password, user_id, with_for_update=True)
+    if row is not None:
+        row.compromised_at = clock.now()
+        record(events.Account.PASSWORD_FLAGGED, visitor, user_id=user_id)
 
 
 def per_pepper() -> dict[str, int]:

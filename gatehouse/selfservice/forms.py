@@ -6,6 +6,7 @@ from marshmallow import ValidationError, validates_schema
 
 from gatehouse.accounts import identifiers
 from gatehouse.accounts.forms import Identifier, email_field, new_password
+from gatehouse.defence.puzzle import captcha_field
 from gatehouse.foundation.fields import Coded, Form, Text
 
 A_PHONE = {"example": "+4915112345678"}
@@ -40,11 +41,12 @@ class Forgot(Form):
 
     email = _email()
     phone = _phone()
+    captcha = captcha_field()
 
     @validates_schema
     def one_way(self, form: dict[str, Any], **_: Any) -> None:
         """Ask for one of the two."""
-        if len(form) != 1:
+        if len(form.keys() & {"email", "phone"}) != 1:
             raise ValidationError(Coded("one_way", "Send email or phone."))
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 from gatehouse.accounts import registration
+from gatehouse.defence import robots
+from gatehouse.defence.robots import CaptchaRequired
 from gatehouse.defence.throttle import TooManyAttempts
 from gatehouse.delivery.idempotency import idempotent
 from gatehouse.foundation.api import Blueprint
@@ -38,11 +40,13 @@ def change_password(caller: AccessToken, form: dict[str, Any]) -> None:
 @routes.arguments(forms.Forgot)
 @idempotent()
 @routes.response(202, Status)
+@routes.refuses(CaptchaRequired)
 def forget_password(form: dict[str, Any]) -> dict[str, str]:
     """Ask for a code to choose a new password with, by `email`, or by `phone` if it was proved.
 
     The answer is the same whether or not there is an account.
     """
+    robots.require("forgot", form.get("captcha"), visitor())
     recovery.ask(form, visitor())
     return SENT
 

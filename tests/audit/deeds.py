@@ -335,6 +335,12 @@ def somebody_takes_their_number_away(world: World) -> None:
     world.client.as_(world.tokens()).delete("/auth/phone")
 
 
+@deed(events.Account.PASSWORD_FLAGGED)
+def an_operator_flags_a_password(world: World) -> None:
+    world.ada()
+    world.command("passwords", "flag", ADA)
+
+
 @deed(events.Key.CREATED)
 @deed(events.Key.ACTIVATED)
 def an_operator_rotates_the_signing_keys(world: World) -> None:

@@ -38,6 +38,11 @@ from tests.config.conftest import complaints, read
             },
             "GATEHOUSE_SMS_ACCOUNT, _SECRET and _FROM need a value for each gateway",
         ),
+        ({"GATEHOUSE_CAPTCHA": "hcaptcha"}, "GATEHOUSE_CAPTCHA_SITE_KEY and _SECRET are needed"),
+        (
+            {"GATEHOUSE_CAPTCHA": "turnstile", "GATEHOUSE_CAPTCHA_SITE_KEY": "k"},
+            "GATEHOUSE_CAPTCHA_SITE_KEY and _SECRET are needed for turnstile.",
+        ),
         ({"GATEHOUSE_ENV": "prod"}, "GATEHOUSE_ENV must be one of production, development."),
     ],
 )
@@ -109,6 +114,8 @@ def test_production_is_what_one_gets_by_saying_nothing():
     assert settings.host == "0.0.0.0"
     assert settings.bcrypt_cost == 12
     assert settings.rate_limits
+    policies = {settings.captcha_register, settings.captcha_forgot, settings.captcha_login}
+    assert (settings.captcha, policies) == ("altcha", {"after_failures"})
     assert not settings.unsafe_allow_unverified_email
 
 

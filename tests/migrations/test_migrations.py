@@ -11,7 +11,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from config import ROOT
+from gatehouse.defence import robots
+from gatehouse.defence.puzzle import Solved
 from gatehouse.delivery import spending
+from gatehouse.foundation import clock
 from gatehouse.foundation.counters import DatabaseCounters
 from gatehouse.foundation.database import Base, db, writing
 from gatehouse.foundation.visitor import NOBODY
@@ -30,7 +33,7 @@ with create_app().app_context():
 """
 
 
-UNTENANTED = {"credentials", "spent"}
+UNTENANTED = {"credentials"}
 
 
 def tables(app):
@@ -56,6 +59,7 @@ def fill(app, client):
         with writing():
             spending.charge("+4915112345678", NOBODY, is_code=True)
         db.session.commit()
+        robots.spend(Solved("an answer", clock.now()))
 
 
 def downgrade(app):

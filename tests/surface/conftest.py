@@ -27,6 +27,7 @@ FORMS: dict[Door, dict[str, Any]] = {
         "phone": "+4915112345678",
         "name": "Bob",
         "locale": "de-AT",
+        "captcha": "an answer",
     },
     ("POST", "/auth/email/verify"): {
         "email": "bob@example.com",
@@ -35,7 +36,11 @@ FORMS: dict[Door, dict[str, Any]] = {
         "password": PASSWORD,
     },
     ("POST", "/auth/invitation"): {"token": "a token", "password": PASSWORD},
-    ("POST", "/auth/password/forgot"): {"email": "ada@example.com", "phone": "+4915112345678"},
+    ("POST", "/auth/password/forgot"): {
+        "email": "ada@example.com",
+        "phone": "+4915112345678",
+        "captcha": "an answer",
+    },
     ("POST", "/auth/password/reset"): {
         "email": "ada@example.com",
         "phone": "+4915112345678",
@@ -52,6 +57,7 @@ FORMS: dict[Door, dict[str, Any]] = {
         "identifier": "bob@example.com",
         "password": PASSWORD,
         "transport": "body",
+        "captcha": "an answer",
     },
     ("POST", "/auth/refresh"): {"refresh_token": "a token"},
     ("POST", "/auth/logout"): {"scope": "local", "refresh_token": "a token"},

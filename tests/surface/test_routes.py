@@ -12,6 +12,7 @@ PUBLIC = {
     "/": "leads to the reference",
     "/accept-invitation/<uuid:request_id>": "a page; its secret is in the fragment",
     "/assets/<path:filename>": "files of the pages",
+    "/auth/captcha": "a riddle, for whoever is asked to solve one",
     "/auth/csrf": "tells whoever holds a session's cookies what its writes need",
     "/auth/email/resend": "open to everyone; always the same answer",
     "/auth/email/undo": "takes the secret of the old address",

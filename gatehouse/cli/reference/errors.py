@@ -1,6 +1,7 @@
 """`docs/errors.md`, from the refusals' classes and from what the fields and the policy say."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import config
 from gatehouse.foundation import errors, fields
 from gatehouse.foundation.errors import Refusal
+from gatehouse.passwords.sentences import SENTENCES
 
 OPENING = """# Errors
 
@@ -29,8 +31,9 @@ FIELDS = """
 |---|---|
 """
 
-SPEAKERS = ("Coded", "PasswordRefused")
+SPEAKER = "Coded"
 """What is called with a code and a message about a field."""
+NUMBER = re.compile(r"%\(\w+\)s")
 
 
 def page() -> str:
@@ -57,11 +60,13 @@ def _section(kind: type[Refusal]) -> str:
 def _spoken() -> Iterator[tuple[str, str]]:
     for file in sorted((config.ROOT / "gatehouse").rglob("*.py")):
         yield from _said_in(file)
+    for code, sentence in SENTENCES.items():
+        yield code, NUMBER.sub("{...}", sentence)
 
 
 def _said_in(file: Path) -> Iterator[tuple[str, str]]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in SPEAKERS:
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == SPEAKER:
             code, message = node.args
             if isinstance(code, ast.Constant):
                 yield str(code.value), _message(message)

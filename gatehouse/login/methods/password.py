@@ -6,6 +6,8 @@ from marshmallow import Schema
 
 from gatehouse.accounts import identifiers, password
 from gatehouse.accounts import service as accounts
+from gatehouse.defence import robots
+from gatehouse.defence.puzzle import captcha_field
 from gatehouse.foundation.fields import Text
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.login.method import LoginForm, Proof
@@ -16,6 +18,7 @@ class PasswordLogin(LoginForm):
 
     identifier = Text(254, required=True, metadata={"example": "ann@example.com"})
     password = Text(1024, required=True, one_line=False, load_only=True)
+    captcha = captcha_field()
 
 
 class PasswordMethod:
@@ -29,10 +32,13 @@ class PasswordMethod:
         Raises:
             InvalidCredentials: nobody's, or not this one's; which of the two is never told.
             TooManyAttempts: after too many of those; whose is never told either.
+            CaptchaRequired: before that, and before anything is evaluated or counted as a guess.
         """
         user = accounts.find(form["identifier"])
         whom = user.id if user else identifiers.canonical(form["identifier"])
+        admission = robots.admit(whom, form.get("captcha"), visitor)
         verified = password.verify(whom, form["password"], visitor)
+        robots.succeeded(admission)
         return Proof(verified.user_id, ("pwd",), password=verified.stored, fresh=verified.fresh)
 
 

@@ -1,0 +1,27 @@
+"""The example of `docs/captcha.md` does what it says."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from config import ROOT
+from tests.client import User
+
+
+@pytest.mark.settings(GATEHOUSE_CAPTCHA_LOGIN="always", GATEHOUSE_CAPTCHA_COST="50")
+def test_a_script_solves_a_captcha_and_logs_in(live):
+    live.client.sign_up(User("ann@example.com", "seven green lanterns"))
+    [script] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/captcha.md").read_text(), re.S)
+
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "GATEHOUSE_URL": live.url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (run.stdout, run.stderr) == ("authenticated\n", "")
