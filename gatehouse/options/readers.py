@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 HOST = re.compile(r"[a-z0-9._:-]+")
+NAME = re.compile(r"[a-z][a-z0-9_-]*")
 Destination = IPv4Network | IPv6Network | tuple[str, int | None]
 """A network, or the name of a host with its port or with any."""
 
@@ -45,7 +46,10 @@ def one_of(*names: str) -> Callable[[str], str]:
 
 def names(value: str) -> tuple[str, ...]:
     """names, separated by commas"""
-    return tuple(dict.fromkeys(item.strip() for item in value.split(",") if item.strip()))
+    items = [item.strip() for item in value.split(",") if item.strip()]
+    if not all(NAME.fullmatch(item) for item in items):
+        raise ValueError("must be names in small letters, separated by commas")
+    return tuple(dict.fromkeys(items))
 
 
 def number(low: int, high: int) -> Callable[[str], int]:
