@@ -8,6 +8,7 @@ from auth_routes import auth
 from gatehouse.accounts import identifiers
 from gatehouse.cli import docs, doctor, keys, letters, passwords, serve, users
 from gatehouse.cli import worker as deliver
+from gatehouse.defence.routes import my_devices as devices
 from gatehouse.defence.routes import routes as defence
 from gatehouse.delivery import routing, templates
 from gatehouse.delivery import worker as delivery
@@ -19,6 +20,9 @@ from gatehouse.foundation.envelope import Envelope
 from gatehouse.foundation.json import StrictJSON
 from gatehouse.gateway.routes import document as describe_gateway
 from gatehouse.gateway.routes import gateway
+from gatehouse.login.routes import routes as second_step
+from gatehouse.mfa import shelf as factors
+from gatehouse.mfa.routes import routes as mfa
 from gatehouse.operation import answers, housekeeping, outage
 from gatehouse.operation.doctor import doctor as check_up
 from gatehouse.operation.routes import operation
@@ -50,6 +54,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _check_templates(app)
         _set_up_http(app)
         extension.set_up(app)
+        factors.kinds()  # a name that is not on the shelf stops the start
         _open_doors(app)
     operating = (serve.serve, deliver.worker, keys.keys, users.users, passwords.passwords)
     for commands in (*operating, doctor.doctor, docs.docs, letters.letters):
@@ -115,7 +120,9 @@ def _open_doors(app: Flask) -> None:
     api = ProblemApi(app, info={"description": DESCRIPTION})
     for scheme, meaning in SCHEMES.items():
         api.spec.components.security_scheme(scheme, meaning)
-    for documented in (auth, sessions, selfservice, defence, tokens, operation):
+    for documented in (auth, second_step, mfa, defence, devices):
+        api.register_blueprint(documented)
+    for documented in (sessions, selfservice, tokens, operation):
         api.register_blueprint(documented)
     api.add_chapter(describe_gateway)
     answers.register(app)  # after smorest, whose own answers it replaces

@@ -27,6 +27,7 @@ from gatehouse.options.readers import (
     database_url,
     destinations,
     folder,
+    names,
     number,
     one_of,
     origin,
@@ -43,7 +44,7 @@ PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "PORT")
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
 EMPTY: dict[Callable[[str], Any], Any] = {
-    reader: () for reader in (origins, destinations, mail_servers, channels, gateways)
+    reader: () for reader in (origins, destinations, mail_servers, channels, gateways, names)
 } | {pairs: {}}
 """What an option that nobody gave is, where that is no empty text."""
 
@@ -114,6 +115,12 @@ class Settings:
     """A session ends after so long whatever happens (30 days)."""
     refresh_grace: timedelta = option(seconds(0, 60), "10")
     """For so long after its use, a refresh token yields the session's current one once more."""
+    factors: tuple[str, ...] = option(names, "totp,recovery_codes")
+    """The kinds of second factors that exist here, in the order in which they are offered."""
+    mfa: str = option(one_of("optional", "required_for_roles", "required"), "optional")
+    """Who must have a second factor. Who must and has none sets one up when signing in."""
+    mfa_roles: tuple[str, ...] = option(names, "admin")
+    """With `GATEHOUSE_MFA=required_for_roles`: the roles that need a second factor."""
     rate_limits: bool = option(switch, "on")
     """`off` silences the limits of the routes, for measurements; never the lockout."""
     smtp_url: tuple[MailServer, ...] = option(mail_servers)

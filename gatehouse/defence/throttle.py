@@ -45,8 +45,9 @@ MOST = 100  # NIST SP 800-63B-4 section 3.2.2: no more than 100 consecutive fail
 CLOSING: Steps = {MOST: timedelta(days=36_500)}
 """Of the sum over all strangers: as long as nobody opens it again."""
 LONGEST = max(WAITS.values())
-PASSWORD, CODE = "password", "code"
-STEPS = {PASSWORD: WAITS, CODE: CODE_WAITS}
+PASSWORD, CODE, FACTOR = "password", "code", "factor"
+STEPS = {PASSWORD: WAITS, CODE: CODE_WAITS, FACTOR: WAITS}
+"""A second factor has counters of its own: the right password resets none of them."""
 RESTED = timedelta(days=90)
 """A counter that nobody touched for so long, and that waits for nothing, is forgotten."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -92,7 +93,7 @@ class Guess:
     strangers: int
     """In the sum, with this one; 0 on a known device, which is no stranger's."""
     kind: str = PASSWORD
-    """What was guessed: `password`, or `code`."""
+    """What was guessed: `password`, `code` or `factor`."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def count(
     """Count a guess before it is evaluated, and commit the count.
 
     `whom` is a user's id, or the canonical form of an identifier that belongs to nobody; `kind` is
-    `password` or `code`.
+    `password`, `code` or `factor`.
 
     Raises:
         TooManyAttempts: a counter makes the guess wait; nothing was counted.
@@ -157,6 +158,13 @@ def succeeded(guess: Guess) -> None:
         connection.execute(begin(guess.everybody))
 
 
+def settle(guess: Guess) -> None:
+    """Do the same within the current transaction, so that it holds if what it proved does."""
+    db.session.execute(_none(guess.own))
+    begin = _none if guess.device_id else _one_less
+    db.session.execute(begin(guess.everybody))
+
+
 def failed(guess: Guess, visitor: Visitor) -> bool:
     """Record what a wrong guess brings with it, in the current transaction.
 
@@ -176,13 +184,14 @@ def failed(guess: Guess, visitor: Visitor) -> bool:
     return guess.failures == min(STEPS[guess.kind]) or guess.strangers == MOST
 
 
-def reopen(user_id: UUID, visitor: Visitor) -> None:
+def reopen(user_id: UUID, visitor: Visitor, *kinds: str) -> None:
     """Let the sum and the known devices of an account begin anew, in the current transaction.
 
+    Without `kinds`, for all of them.
     Networks cannot be found by the account; none waits longer than an hour.
     """
     places = ["everybody", *(f"device:{device_id}" for device_id in devices.ids(user_id))]
-    for place, kind in product(places, STEPS):
+    for place, kind in product(places, kinds or STEPS):
         db.session.execute(_none(_key(place, user_id, kind)))
     record(events.Login.REOPENED, visitor, user_id=user_id)
 

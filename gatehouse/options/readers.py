@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 CODE = re.compile(r"[0-9]{4,12}")
 HOST = re.compile(r"[a-z0-9._:-]+")
+NAME = re.compile(r"[a-z][a-z0-9_-]*")
 Destination = IPv4Network | IPv6Network | tuple[str, int | None]
 """A network, or the name of a host with its port or with any."""
 
@@ -43,6 +44,14 @@ def one_of(*names: str) -> Callable[[str], str]:
 
     read.__doc__ = " or ".join(f"`{name}`" for name in names)
     return read
+
+
+def names(value: str) -> tuple[str, ...]:
+    """names, separated by commas"""
+    items = [item.strip() for item in value.split(",") if item.strip()]
+    if not all(NAME.fullmatch(item) for item in items):
+        raise ValueError("must be names in small letters, separated by commas")
+    return tuple(dict.fromkeys(items))
 
 
 def number(low: int, high: int) -> Callable[[str], int]:

@@ -48,7 +48,7 @@ def require_good(
     field: str = "password",
     say: Callable[[str], str] = str,
 ) -> None:
-    """Return if the policy accepts the password; there is no policy yet that makes MFA mandatory.
+    """Return if the policy accepts the password; it may be shorter where all need a second factor.
 
     `say` translates a sentence for the person. No transaction is open: somebody outside may be
     asked.
@@ -57,7 +57,7 @@ def require_good(
         ValidationFailed: with the policy's code and sentence for the field.
     """
     try:
-        minimum = policy.minimum_length(mfa_mandatory=False)
+        minimum = policy.minimum_length(mfa_mandatory=config.settings().mfa == "required")
         policy.check(password, [text for text in personal if text], minimum=minimum)
         if breached.is_known(password):
             raise policy.PasswordRefused("password_breached")

@@ -13,9 +13,11 @@ def put_everybody_out(user_id: UUID, reason: str, visitor: Visitor) -> None:
     """End every session, forget every device, void whatever waits, in the current transaction.
 
     What others began before (a change of address, a half-finished login, another reset) ends with
-    it; only an old address may still take its account back. Guesses are counted anew.
+    it; only an old address may still take its account back. Guesses are counted anew, but for
+    those of second factors: a mailbox alone gives nobody more of them.
     """
-    throttle.reopen(user_id, visitor)  # before the devices go, by which it finds their counters
+    kinds = (throttle.PASSWORD, throttle.CODE)
+    throttle.reopen(user_id, visitor, *kinds)  # while its devices tell where their counters are
     devices.forget_all(user_id)
-    sessions.end_all(user_id, reason, visitor)
     challenges.forget_of(user_id, but=UNDO)
+    sessions.end_all(user_id, reason, visitor)

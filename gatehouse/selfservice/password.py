@@ -6,6 +6,7 @@ from gatehouse.accounts import notices, password
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
+from gatehouse.defence import devices
 from gatehouse.foundation.database import take_turns, writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
@@ -40,8 +41,9 @@ def change(caller: AccessToken, current: str, new: str, visitor: Visitor) -> Non
         if not passwords.replace(user_id, stored, fresh):
             raise CurrentPasswordWrong(user_id=user_id)  # changed while we were hashing
         passwords.store(user_id, fresh)  # notes when
-        sessions.end_all(user_id, "password_changed", visitor, keep=UUID(caller.sid))
         challenges.forget_of(user_id, but=notices.UNDO)  # begun with the old one, perhaps by others
+        sessions.end_all(user_id, "password_changed", visitor, keep=UUID(caller.sid))
+        devices.ask_again(user_id)
         if user := accounts.get(user_id):
             notices.tell(user, "notice_password_changed", {}, visitor)
         record(events.Account.PASSWORD_CHANGED, visitor, user_id=user_id)

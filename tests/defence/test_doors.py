@@ -35,7 +35,12 @@ def confirm(client, tokens, password):
     return client.post("/auth/email/verify", form)
 
 
+def prove_again(client, tokens, password):
+    return client.as_(tokens).post("/auth/reauthenticate", {"password": password})
+
+
 DOORS = {
+    "gatehouse.login.reauthentication._by_password": prove_again,
     "gatehouse.login.methods.password.prove": log_in,
     "gatehouse.selfservice.password.change": change,
     "gatehouse.selfservice.email.prove_by_link": confirm,

@@ -21,6 +21,10 @@ PUBLIC = {
     "/auth/login": "takes the password",
     "/auth/password/forgot": "open to everyone; always the same answer",
     "/auth/password/reset": "takes a code or a link's secret",
+    "/auth/login/mfa": "takes the login's token and a factor",
+    "/auth/login/mfa/challenge": "takes the login's token",
+    "/auth/login/mfa/enrolment": "takes the login's token, and sets a first factor up",
+    "/auth/login/mfa/enrolment/confirm": "takes the login's token and a first proof",
     "/auth/logout": "takes either token, and judges it itself",
     "/auth/refresh": "takes the refresh token",
     "/auth/register": "open to everyone",
@@ -116,7 +120,7 @@ def test_what_is_guarded_refuses_a_stranger_before_it_reads_anything(app):
 @pytest.mark.settings(GATEHOUSE_ENV="production", GATEHOUSE_BCRYPT_COST=None)
 @pytest.mark.settings(GATEHOUSE_PUBLIC_URL="https://id.example.com")
 def test_production_has_no_route_for_developers(app):
-    assert [rule.rule for rule in app.url_map.iter_rules() if "/dev" in rule.rule] == []
+    assert [rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/dev/")] == []
 
 
 def test_the_document_is_valid(document):

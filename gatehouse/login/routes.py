@@ -1,0 +1,127 @@
+"""The door of the room: the second step of a login, and proving anew who one is."""
+
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from marshmallow import Schema, fields
+
+from gatehouse.defence.throttle import TooManyAttempts
+from gatehouse.foundation import cookies
+from gatehouse.foundation.api import Blueprint
+from gatehouse.foundation.database import db
+from gatehouse.foundation.errors import NotFound
+from gatehouse.foundation.limits import limited
+from gatehouse.foundation.visitor import visitor
+from gatehouse.login import reauthentication
+from gatehouse.login import service as login
+from gatehouse.login.gates import AccountDisabled, EmailUnverified
+from gatehouse.mfa import enrolment, forms, pending, questions
+from gatehouse.mfa.errors import FactorNotOffered
+from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.sessions.errors import SessionEnded
+from gatehouse.sessions.guards import signed_in
+from gatehouse.sessions.transport import BODY, COOKIE, hand_over
+from gatehouse.tokens.challenges import InvalidCode
+from gatehouse.tokens.service import AccessToken
+from schemas import EnrolledAnswer, TokenAnswer
+
+routes = Blueprint("second_step", __name__, url_prefix="/auth", description="The second step")
+
+
+class Asked(Schema):
+    """A factor was asked for."""
+
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    public_key = fields.Dict(metadata={"description": "passkey, for `navigator.credentials`"})
+
+
+class Begun(Schema):
+    """A factor that has to be confirmed, with what is needed to set it up."""
+
+    id = fields.String(required=True, metadata={"format": "uuid"})
+    kind = fields.String(required=True)
+    label = fields.String(required=True)
+    confirmed = fields.Boolean(required=True)
+    secret = fields.String()
+    uri = fields.String()
+    qr_svg = fields.String()
+    public_key = fields.Dict()
+
+
+@routes.post("/login/mfa/challenge")
+@limited("factor")
+@routes.arguments(forms.Challenge)
+@routes.response(200, Asked)
+@routes.refuses(InvalidCode)
+def ask_for_factor(form: dict[str, Any]) -> dict[str, Any]:
+    """Have a factor asked for: its message sent, or the options of a passkey."""
+    asked = pending.challenge(form["mfa_token"], form["factor_id"], visitor())
+    db.session.commit()
+    return asked
+
+
+@routes.post("/login/mfa")
+@limited("factor")
+@routes.arguments(forms.SecondStep)
+@routes.response(200, TokenAnswer)
+@routes.refuses(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, FactorNotOffered)
+def prove_factor(form: dict[str, Any]) -> Any:
+    """Finish a login with a second factor."""
+    tokens, by = login.second_step(form, visitor())
+    db.session.commit()
+    return hand_over(tokens, by, visitor())
+
+
+@routes.post("/login/mfa/enrolment")
+@limited("factor")
+@routes.arguments(forms.EnrolmentAtLogin)
+@routes.response(201, Begun)
+@routes.refuses(InvalidCode, FactorNotOffered)
+def enrol_at_login(form: dict[str, Any]) -> dict[str, Any]:
+    """Begin to have the factor without which one may not sign in."""
+    enrolled = enrolment.enrol(form, visitor())
+    db.session.commit()
+    return enrolled
+
+
+@routes.post("/login/mfa/enrolment/confirm")
+@limited("factor")
+@routes.arguments(forms.ConfirmationAtLogin)
+@routes.response(200, EnrolledAnswer)
+@routes.refuses(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, NotFound)
+def confirm_at_login(form: dict[str, Any]) -> Any:
+    """Confirm that factor, and finish the login."""
+    tokens, by, codes = login.enrol(form, visitor())
+    db.session.commit()
+    handed = hand_over(tokens, by, visitor())
+    body, headers = handed if isinstance(handed, tuple) else (handed, [])
+    told = body if isinstance(body, dict) else asdict(body)
+    return told | {"recovery_codes": codes}, headers
+
+
+@routes.post("/reauthenticate/challenge")
+@limited("factor")
+@signed_in
+@routes.arguments(forms.Question)
+@routes.response(200, Asked)
+@routes.refuses(NotFound)
+def ask_again(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
+    """Have one of my factors asked for, to prove anew who I am."""
+    factor_id: UUID = form["factor_id"]
+    asked = questions.ask(caller, factor_id, visitor())
+    db.session.commit()
+    return asked
+
+
+@routes.post("/reauthenticate")
+@limited("login")
+@signed_in
+@routes.arguments(forms.Reauthentication)
+@routes.response(200, TokenAnswer)
+@routes.refuses(InvalidCredentials, InvalidCode, TooManyAttempts, SessionEnded)
+def reauthenticate(caller: AccessToken, form: dict[str, Any]) -> Any:
+    """Prove anew who I am, with the password or a factor; the session goes on."""
+    tokens = reauthentication.prove_again(caller, form, visitor())
+    db.session.commit()
+    return hand_over(tokens, BODY if cookies.has_bearer() else COOKIE, visitor())
