@@ -10,6 +10,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from click import ClickException
 from environs import EnvError, FileAwareEnv
@@ -22,10 +23,13 @@ from gatehouse.options.readers import (
     certificates,
     database_url,
     destinations,
+    domain,
+    models,
     number,
     one_of,
     origin,
     origins,
+    page_origins,
     redis_url,
     seconds,
     switch,
@@ -35,7 +39,7 @@ from gatehouse.options.readers import (
 PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "PORT")
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
-LISTS = (origins, destinations)
+LISTS = (origins, destinations, page_origins, models)
 
 
 class ConfigurationError(ClickException):
@@ -105,6 +109,17 @@ class Settings:
     """Where the service may call though it is not public, or a host is not reached by https."""
     outbound_ca: str = option(certificates)
     """Authorities to trust besides the public ones when the service calls another by https."""
+    passkey_rp_id: str = option(domain)
+    """The domain that passkeys belong to, for ever: the public URL's host, or a parent of it."""
+    passkey_origins: tuple[str, ...] = option(page_origins)
+    """Where passkeys are used besides the public URL: other sites, subdomains and apps of yours."""
+    passkey_top_origins: tuple[str, ...] = option(page_origins)
+    """Sites that may hold a page which uses passkeys in a frame; none by default."""
+    passkey_roots: str = option(certificates)
+    """Authorities of the authenticators that are allowed; by default all are, and none is asked
+    what it is."""
+    passkey_models: tuple[str, ...] = option(models)
+    """With `GATEHOUSE_PASSKEY_ROOTS`: the only models of authenticators that are allowed."""
     metrics_token: str = option(text)
     """The bearer token of `/metrics`. Without one, production hides it and development opens it."""
     unsafe_allow_unverified_email: bool = option(switch, "false")
@@ -190,6 +205,7 @@ class _Reader:
             "database_url": lambda: f"sqlite:///{self.folder / 'gatehouse.sqlite3'}",
             "host": lambda: "127.0.0.1" if self.development else "0.0.0.0",  # noqa: S104
             "audience": self._public_origin,
+            "passkey_rp_id": lambda: urlsplit(self._public_origin()).hostname or "",
         }
         if self.development:
             rules["public_url"] = lambda: f"http://localhost:{self._text('PORT') or 8000}"

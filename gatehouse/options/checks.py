@@ -99,6 +99,30 @@ def _grace_outlives_token(chosen: Chosen) -> str:
     return "GATEHOUSE_REFRESH_GRACE must not be longer than GATEHOUSE_ACCESS_TOKEN_LIFETIME."
 
 
+def _foreign_rp_id(chosen: Chosen) -> str:
+    """Browsers let a page use its own domain and its parents only (WebAuthn section 5.1.3)."""
+    if not chosen.passkey_rp_id or not chosen.public_url:
+        return ""
+    host = urlsplit(chosen.public_url).hostname or ""
+    if host == chosen.passkey_rp_id or host.endswith(f".{chosen.passkey_rp_id}"):
+        return ""
+    return "GATEHOUSE_PASSKEY_RP_ID must be the host of GATEHOUSE_PUBLIC_URL, or a parent of it."
+
+
+def _plain_passkey_origins(chosen: Chosen) -> str:
+    named = (*(chosen.passkey_origins or ()), *(chosen.passkey_top_origins or ()))
+    plain = [urlsplit(one).hostname for one in named if one.startswith("http:")]
+    if chosen.development or all(host == "localhost" for host in plain):
+        return ""
+    return "The origins of GATEHOUSE_PASSKEY_... must start with https:// in production."
+
+
+def _unproven_models(chosen: Chosen) -> str:
+    """Anybody can say that their authenticator is of some model; a certificate has to."""
+    unproven = chosen.passkey_models and chosen.passkey_roots == ""
+    return "GATEHOUSE_PASSKEY_MODELS needs GATEHOUSE_PASSKEY_ROOTS." if unproven else ""
+
+
 CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _public_url,
     _shared_secrets,
@@ -111,4 +135,7 @@ CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _idle_without_effect,
     _token_outlives_session,
     _grace_outlives_token,
+    _foreign_rp_id,
+    _plain_passkey_origins,
+    _unproven_models,
 )
