@@ -63,6 +63,18 @@ class Login:
     )
 
 
+class Passkey:
+    """Answers of passkeys that were not accepted."""
+
+    REFUSED = _failure(
+        "passkey.refused", "A passkey did not answer what was asked; details say why."
+    )
+    COUNTER_FELL = _failure(
+        "passkey.counter_fell",
+        "A passkey was refused: it has counted no further, so perhaps somebody has a copy of it.",
+    )
+
+
 class Session:
     """What becomes of a session."""
 
@@ -103,7 +115,7 @@ class Key:
     REENCRYPTED = _success("key.reencrypted", "Stored secrets were encrypted with the active key.")
 
 
-CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Key)
+CATALOGUE = (Registration, Invitation, Login, Passkey, Session, Token, Account, Key)
 
 
 def every() -> Iterator[Event]:
