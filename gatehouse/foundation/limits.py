@@ -41,6 +41,7 @@ LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
     "verify": Limits("60 per minute", everyone="6000 per minute"),
     "invitation": Limits("60 per minute", everyone="6000 per minute"),
     "refresh": Limits("300 per minute"),
+    "passkey": Limits("60 per minute", everyone="6000 per minute"),
     "logout": Limits("100 per minute"),
     "report": Limits("20 per minute"),
 }

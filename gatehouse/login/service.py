@@ -18,7 +18,7 @@ from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.sessions import service as sessions
 
-METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password"])
+METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password", "passkey"])
 
 
 def begin(
