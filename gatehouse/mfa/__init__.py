@@ -1,0 +1,1 @@
+"""Second factors: enrolled, asked for, verified; imports sessions and below, never login."""
