@@ -19,6 +19,7 @@ from gatehouse.foundation.json import StrictJSON
 from gatehouse.gateway.routes import document as describe_gateway
 from gatehouse.gateway.routes import gateway
 from gatehouse.login.routes import routes as login
+from gatehouse.login.routes import well_known
 from gatehouse.operation import answers, housekeeping, outage
 from gatehouse.operation.doctor import doctor as check_up
 from gatehouse.operation.routes import operation
@@ -109,7 +110,7 @@ def _open_doors(app: Flask) -> None:
     api = ProblemApi(app, spec_kwargs=about)
     for scheme, meaning in SCHEMES.items():
         api.spec.components.security_scheme(scheme, meaning)
-    for documented in (auth, login, sessions, selfservice, tokens, operation):
+    for documented in (auth, login, well_known, sessions, selfservice, tokens, operation):
         api.register_blueprint(documented)
     describe_gateway(api.spec)
     answers.register(app)  # after smorest, whose own answers it replaces

@@ -6,13 +6,14 @@ from marshmallow import Schema, fields
 
 from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.errors import NotFound
 from gatehouse.foundation.fields import Form, Text
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
 from gatehouse.login import service as login
 from gatehouse.login.gates import AccountDisabled, EmailUnverified
 from gatehouse.login.methods import passkey
-from gatehouse.mfa.passkeys import registration
+from gatehouse.mfa.passkeys import registration, relying_party
 from gatehouse.mfa.passkeys.errors import (
     AuthenticatorNotAllowed,
     MalformedCredential,
@@ -26,6 +27,7 @@ from gatehouse.tokens.service import AccessToken
 from schemas import TokenAnswer
 
 routes = Blueprint("login", __name__, url_prefix="/auth/passkeys", description="Passkeys")
+well_known = Blueprint("passkeys", __name__, description="Passkeys")
 
 
 class PasskeyRequest(Schema):
@@ -100,3 +102,20 @@ def register_passkey(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any
     row = registration.register(caller, form["credential"], form["label"])
     db.session.commit()
     return {"id": str(row.id)}
+
+
+class RelatedOrigins(Schema):
+    """Sites outside the domain of our passkeys that may use them."""
+
+    origins = fields.List(fields.String(), required=True)
+
+
+@well_known.get("/.well-known/webauthn")
+@well_known.response(200, RelatedOrigins)
+@well_known.refuses(NotFound)
+def related_origins() -> dict[str, list[str]]:
+    """Tell browsers where else the passkeys of this domain are used (WebAuthn section 5.11)."""
+    origins = relying_party.related_origins()
+    if not origins:
+        raise NotFound
+    return {"origins": origins}

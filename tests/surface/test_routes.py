@@ -9,6 +9,7 @@ from gatehouse.foundation.errors import catalogue
 
 PUBLIC = {
     "/.well-known/jwks.json": "public keys",
+    "/.well-known/webauthn": "where passkeys of this domain are used, for every browser",
     "/": "leads to the reference",
     "/accept-invitation/<uuid:request_id>": "a page; its secret is in the fragment",
     "/assets/<path:filename>": "files of the pages",
@@ -17,6 +18,8 @@ PUBLIC = {
     "/auth/invitation": "takes the invitation's secret",
     "/auth/login": "takes the password",
     "/auth/logout": "takes either token, and judges it itself",
+    "/auth/passkeys/authentication/options": "names nobody",
+    "/auth/passkeys/authentication/verify": "takes the signature of a passkey",
     "/auth/refresh": "takes the refresh token",
     "/auth/register": "open to everyone",
     "/csp-reports": "takes what browsers refused on our pages, into the log",

@@ -60,6 +60,22 @@ def find(ceremony: Ceremony, answer: Answer) -> Answered:
     return Answered(row.id, challenge, challenges.open_data(row))
 
 
+def claim(ceremony: Ceremony, answer: Answer, challenge: str) -> None:
+    """Use up the challenge that was asked, in the current transaction, if the answer names it.
+
+    For those who count guesses themselves.
+
+    Raises:
+        MalformedCredential: the answer names none.
+        PasskeyRefused: it names another, or it is used, or too old.
+    """
+    named = client_data(answer).challenge
+    row = challenges.by_token(ceremony.purpose, named) if named == challenge else None
+    if row is None or row.lookup not in crypto.keyed_digests(ceremony.purpose, ceremony.holder):
+        raise PasskeyRefused(why="challenge unknown, expired or used")
+    use_up(Answered(row.id, challenge, {}))
+
+
 def use_up(answered: Answered) -> None:
     """Use a challenge up, in the current transaction.
 

@@ -1,21 +1,21 @@
 """Passkeys in the table of credentials."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db
+from gatehouse.mfa import credentials
 from gatehouse.mfa.passkeys.errors import PasskeyRefused
 from gatehouse.mfa.passkeys.judgement import Made, Signed, require_counted_on
+from gatehouse.mfa.passkeys.options import Owner
 from gatehouse.mfa.passkeys.passkey import Passkey, read
 from gatehouse.mfa.passkeys.strict import to_base64url
-from models import Credential
+from models import Credential, User
 
 KIND = "passkey"
 
@@ -27,43 +27,36 @@ def lookup(credential_id: str) -> str:
 
 def find(credential_id: str) -> Credential | None:
     """Find a confirmed passkey by its credential id, whosever it is."""
-    mine = select(Credential).where(Credential.kind == KIND, Credential.confirmed_at.is_not(None))
-    return db.session.scalar(mine.where(Credential.lookup == lookup(credential_id)))
+    return credentials.by_lookup(KIND, lookup(credential_id))
 
 
-def of(user_id: UUID) -> list[Credential]:
+def of(user_id: UUID) -> list[Passkey]:
     """Return the person's confirmed passkeys, oldest first."""
-    rows = select(Credential).where(Credential.user_id == user_id, Credential.kind == KIND)
-    confirmed = rows.where(Credential.confirmed_at.is_not(None))
-    return list(db.session.scalars(confirmed.order_by(Credential.id)))
+    return [opened(row) for row in credentials.held(user_id) if row.kind == KIND]
 
 
 def opened(row: Credential) -> Passkey:
     """Return the passkey of a row."""
-    return read(json.loads(crypto.unseal(row.data, _place(row.id))))
+    return read(credentials.read(row))
 
 
-def seal(credential_id: UUID, passkey: Passkey) -> bytes:
-    """Return what a row keeps of a passkey."""
-    return crypto.seal(json.dumps(passkey.written()).encode(), _place(credential_id))
+def keep(row: Credential, passkey: Passkey) -> None:
+    """Seal a passkey in its row."""
+    credentials.keep(row, passkey.written())
 
 
-def add(user_id: UUID, made: Made, label: str) -> Credential:
-    """Write a new passkey in the current transaction.
+def complete(row: Credential, made: Made) -> None:
+    """Write what a browser made into its row, in the current transaction.
 
     Raises:
         PasskeyRefused: somebody has it already (WebAuthn section 7.1 step 26).
     """
-    row = Credential(id=crypto.new_id(), user_id=user_id, kind=KIND, label=label)
     row.lookup, row.counter = lookup(made.passkey.credential_id), made.counter
-    row.data = seal(row.id, made.passkey)
-    row.confirmed_at = clock.now()
-    db.session.add(row)
+    keep(row, made.passkey)
     try:
         db.session.flush()
     except IntegrityError:
         raise PasskeyRefused(why="credential id known") from None
-    return row
 
 
 def note(credential_id: UUID, signed: Signed) -> None:
@@ -78,21 +71,18 @@ def note(credential_id: UUID, signed: Signed) -> None:
         raise PasskeyRefused(why="removed meanwhile")
     require_counted_on(signed.counter, row.counter)
     row.counter, row.last_used_at = signed.counter, clock.now()
-    row.data = seal(row.id, replace(opened(row), backed_up=signed.backed_up))
+    keep(row, replace(opened(row), backed_up=signed.backed_up))
 
 
-def handle(user_id: UUID, mine: list[Passkey]) -> str:
-    """Return the person's user handle: 32 bytes that say nothing, the same for all their passkeys.
+def owner(user: User, mine: Sequence[Passkey]) -> Owner:
+    """Return for whom one more passkey is made.
 
-    An authenticator keeps one passkey for each handle, and replaces it by a newer one.
+    The handle is the same for all passkeys of a person: an authenticator keeps one for each
+    handle. It is random to whoever lacks our key, and says nothing (WebAuthn section 14.6.1).
     """
-    if mine:
-        return mine[0].user_handle
-    return to_base64url(bytes.fromhex(crypto.keyed_digest("passkey handle", str(user_id))))
-
-
-def _place(credential_id: UUID) -> str:
-    return f"credentials.data:{credential_id}"
+    digest = crypto.keyed_digest("passkey handle", str(user.id))
+    handle = mine[0].user_handle if mine else to_base64url(bytes.fromhex(digest))
+    return Owner(handle, user.email, user.name or user.email)
 
 
 @contextmanager

@@ -5,13 +5,14 @@ from uuid import UUID
 
 from gatehouse.accounts import service as accounts
 from gatehouse.accounts.errors import AccountGone
-from gatehouse.foundation.database import release, writing
+from gatehouse.foundation import clock, crypto
+from gatehouse.foundation.database import db, release, writing
 from gatehouse.mfa.passkeys import ceremonies, keeping, options
 from gatehouse.mfa.passkeys.ceremonies import CREATE, Ceremony
 from gatehouse.mfa.passkeys.forms import Answer
 from gatehouse.mfa.passkeys.judgement import Asked, Made, require_made
 from gatehouse.tokens.service import AccessToken
-from models import User
+from models import Credential
 
 
 def ask(caller: AccessToken, alone: bool) -> dict[str, Any]:
@@ -23,8 +24,8 @@ def ask(caller: AccessToken, alone: bool) -> dict[str, Any]:
         user = accounts.get(UUID(caller.sub))
         if user is None:
             raise AccountGone
-        mine = [keeping.opened(row) for row in keeping.of(user.id)]
-        owner = _owner(user, keeping.handle(user.id, mine))
+        mine = keeping.of(user.id)
+        owner = keeping.owner(user, mine)
         kept = {"user_handle": owner.handle, "alone": alone}
         challenge = ceremonies.begin(_ceremony(caller), kept)
         return options.creation(challenge, owner, mine, alone)
@@ -42,7 +43,13 @@ def register(caller: AccessToken, answer: Answer, label: str) -> Any:
     made = _made(answered, answer)
     with writing():
         ceremonies.use_up(answered)
-        return keeping.add(UUID(caller.sub), made, label)
+        row = Credential(
+            id=crypto.new_id(), user_id=UUID(caller.sub), kind=keeping.KIND, label=label
+        )
+        row.confirmed_at = clock.now()
+        db.session.add(row)
+        keeping.complete(row, made)
+        return row
 
 
 def _made(answered: ceremonies.Answered, answer: Answer) -> Made:
@@ -52,7 +59,3 @@ def _made(answered: ceremonies.Answered, answer: Answer) -> Made:
 
 def _ceremony(caller: AccessToken) -> Ceremony:
     return Ceremony(CREATE, caller.sid)
-
-
-def _owner(user: User, handle: str) -> options.Owner:
-    return options.Owner(handle, user.email, user.name or user.email)
