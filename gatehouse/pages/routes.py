@@ -1,4 +1,4 @@
-"""The hosted pages: API reference, address verification and invitation. A GET consumes nothing."""
+"""The hosted pages: reference, account, and where mails lead. A GET consumes nothing."""
 
 from typing import Any
 from uuid import UUID
@@ -42,6 +42,12 @@ def front() -> Response:
 def docs() -> str:
     """Show the OpenAPI document in Swagger UI."""
     return render_template("pages/docs.html")
+
+
+@pages.get("/account")
+def account() -> str:
+    """Let people sign in, and see and change what they prove themselves with."""
+    return render_template("pages/account.html")
 
 
 @pages.get("/verify-email/<uuid:request_id>")

@@ -12,6 +12,7 @@ PUBLIC = {
     "/.well-known/webauthn": "where passkeys of this domain are used, for every browser",
     "/": "leads to the reference",
     "/accept-invitation/<uuid:request_id>": "a page; its secret is in the fragment",
+    "/account": "a page; its scripts ask the doors",
     "/assets/<path:filename>": "files of the pages",
     "/auth/csrf": "tells whoever holds a session's cookies what its writes need",
     "/auth/email/verify": "proves an address, by code or by link and password",
@@ -39,6 +40,7 @@ PUBLIC = {
 
 UNDOCUMENTED = {
     "/",
+    "/account",
     "/docs",
     "/errors",
     "/dev/mailbox",
