@@ -58,11 +58,14 @@ class Browser:
         signed_in = self.client.as_(self.user.tokens)
         return signed_in.post(VERIFY.format("registration"), form)
 
-    def sign_in(self, asked: Mapping[str, Any] | None = None, **lies: Any) -> TestResponse:
+    def sign_in(
+        self, asked: Mapping[str, Any] | None = None, transport: str = "body", **lies: Any
+    ) -> TestResponse:
         """Sign in with the passkey of the authenticator."""
         asked = asked or self.options()
         credential = self.authenticator.get(asked["public_key"], **lies)
         form = {"login_token": asked["login_token"], "credential": credential}
+        form["transport"] = transport
         return self.client.post(VERIFY.format("authentication"), form)
 
 
