@@ -13,6 +13,7 @@ let enrolled; // the authenticator app that waits for its first code
 
 function open(section) {
   for (const id of ["sign-in", "second-step", "signed-in"]) show(id, id === section);
+  element("title").textContent = section === "signed-in" ? "Your account" : "Sign in";
 }
 
 function say(lines, kind = "") {
@@ -25,11 +26,13 @@ function say(lines, kind = "") {
   }));
 }
 
-function button(text, act) {
+/** Makes a button; what `text` leaves out for the eye stands in `unseen`. */
+function button(text, act, unseen = "") {
   const made = document.createElement("button");
   made.type = "button";
   made.className = "quiet";
   made.textContent = text;
+  made.ariaLabel = unseen ? `${text} ${unseen}` : null;
   made.addEventListener("click", () => attempt(made, act));
   return made;
 }
@@ -132,12 +135,21 @@ async function listFactors() {
 function factorItem(factor) {
   const item = document.createElement("li");
   const used = factor.last_used_at ? `last used ${new Date(factor.last_used_at).toLocaleString()}` : "not used yet";
-  item.append(`${nameOf(factor)}, ${used} `);
-  if (factor.id) item.append(button(`Remove ${nameOf(factor)}`, () => remove(factor)));
+  const codes = factor.kind === "recovery_codes";
+  item.append(codes ? `Recovery codes, ${factor.left} left ` : `${nameOf(factor)}, ${used} `);
+  item.append(codes ? button("Replace", replaceCodes, "recovery codes") : button("Remove", () => remove(factor), nameOf(factor)));
   return item;
 }
 
-const nameOf = (factor) => (factor.label ? `${NAMES[factor.kind] ?? factor.kind} "${factor.label}"` : NAMES[factor.kind] ?? factor.kind);
+/** What people call a factor: its kind, and its label where they gave one. */
+function nameOf({ kind, label }) {
+  const name = NAMES[kind] ?? kind;
+  return !label || label === kind || label === name ? name : `${name} "${label}"`;
+}
+
+async function replaceCodes() {
+  await added(await askSignedIn("POST", "/auth/mfa/recovery-codes"), "The old recovery codes do not work any more.");
+}
 
 async function remove(factor) {
   await askSignedIn("DELETE", `/auth/mfa/factors/${factor.id}`);
@@ -155,7 +167,7 @@ async function addPasskey() {
 }
 
 async function beginTotp() {
-  enrolled = await askSignedIn("POST", "/auth/mfa/factors", { kind: "totp", label: "Authenticator app" });
+  enrolled = await askSignedIn("POST", "/auth/mfa/factors", { kind: "totp" });
   element("qr").src = `data:image/svg+xml,${encodeURIComponent(enrolled.qr_svg)}`;
   element("secret").textContent = enrolled.secret;
   show("totp-form");
