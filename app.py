@@ -9,6 +9,7 @@ import config
 from auth_routes import auth
 from gatehouse.accounts import identifiers
 from gatehouse.cli import docs, doctor, keys, passwords, serve, users
+from gatehouse.defence.routes import routes as devices
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import crowd, intake, limits, logs, metrics
 from gatehouse.foundation.api import SCHEMES, ProblemApi
@@ -18,8 +19,11 @@ from gatehouse.foundation.envelope import Envelope
 from gatehouse.foundation.json import StrictJSON
 from gatehouse.gateway.routes import document as describe_gateway
 from gatehouse.gateway.routes import gateway
-from gatehouse.login.routes import routes as login
-from gatehouse.login.routes import well_known
+from gatehouse.login.routes import passkeys, related
+from gatehouse.login.routes import routes as second_step
+from gatehouse.mfa import shelf as factors
+from gatehouse.mfa.routes import registrations
+from gatehouse.mfa.routes import routes as mfa
 from gatehouse.operation import answers, housekeeping, outage
 from gatehouse.operation.doctor import doctor as check_up
 from gatehouse.operation.routes import operation
@@ -49,6 +53,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _connect_database(app)
         _set_up_http(app)
         extension.set_up(app)
+        factors.kinds()  # a name that is not on the shelf stops the start
         _open_doors(app)
     own = (serve.serve, keys.keys, users.users, passwords.passwords, docs.docs, doctor.doctor)
     for commands in own:
@@ -110,7 +115,8 @@ def _open_doors(app: Flask) -> None:
     api = ProblemApi(app, spec_kwargs=about)
     for scheme, meaning in SCHEMES.items():
         api.spec.components.security_scheme(scheme, meaning)
-    for documented in (auth, login, well_known, sessions, selfservice, tokens, operation):
+    own = (auth, second_step, passkeys, related, mfa, registrations, devices, sessions)
+    for documented in (*own, selfservice, tokens, operation):
         api.register_blueprint(documented)
     describe_gateway(api.spec)
     answers.register(app)  # after smorest, whose own answers it replaces

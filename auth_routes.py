@@ -30,7 +30,7 @@ from gatehouse.sessions.guards import browser, caller, refresh_cookie, signed_in
 from gatehouse.sessions.transport import BODY, COOKIE, farewell, hand_over, replaced_by
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.tokens.service import AccessToken
-from schemas import CsrfAnswer, Status, TokenAnswer, User
+from schemas import CsrfAnswer, LoginAnswer, Status, TokenAnswer, User
 
 auth = Blueprint("auth", __name__, url_prefix="/auth", description="The front desk")
 
@@ -79,14 +79,14 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @auth.post("/login")
 @limited("login")
 @auth.arguments(PasswordLogin)
-@auth.response(200, TokenAnswer)
+@auth.response(200, LoginAnswer)
 @auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
 def log_in(form: dict[str, Any]) -> Any:
-    """Log in with a password."""
+    """Log in with a password; the answer may be a question for a second factor."""
     by = form["transport"]
-    tokens = login.begin("password", form, visitor(), replaced_by(by))
+    answer = login.begin("password", form, visitor(), replaced_by(by))
     db.session.commit()
-    return hand_over(tokens, by, visitor())
+    return hand_over(answer, by, visitor())
 
 
 class Refresh(Form):

@@ -25,6 +25,7 @@ from gatehouse.options.readers import (
     destinations,
     domain,
     models,
+    names,
     number,
     one_of,
     origin,
@@ -39,7 +40,7 @@ from gatehouse.options.readers import (
 PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "PORT")
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
-LISTS = (origins, destinations, page_origins, models)
+LISTS = (origins, destinations, page_origins, models, names)
 
 
 class ConfigurationError(ClickException):
@@ -103,6 +104,12 @@ class Settings:
     """A session ends after so long whatever happens (30 days)."""
     refresh_grace: timedelta = option(seconds(0, 60), "10")
     """For so long after its use, a refresh token yields the session's current one once more."""
+    factors: tuple[str, ...] = option(names, "totp,passkey,recovery_codes")
+    """The kinds of second factors that exist here, in the order in which they are offered."""
+    mfa: str = option(one_of("optional", "required_for_roles", "required"), "optional")
+    """Who must have a second factor. Who must and has none sets one up when signing in."""
+    mfa_roles: tuple[str, ...] = option(names, "admin")
+    """With `GATEHOUSE_MFA=required_for_roles`: the roles that need a second factor."""
     rate_limits: bool = option(switch, "on")
     """`off` silences the limits of the routes, for measurements; never the lockout."""
     outbound_allowed: tuple[Destination, ...] = option(destinations)

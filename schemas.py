@@ -68,6 +68,33 @@ class TokenAnswer(Schema):
         return {name: value for name, value in data.items() if value is not None}
 
 
+class FactorOffer(Schema):
+    """A factor that can be proved in the second step of a login."""
+
+    id = fields.String(metadata={"format": "uuid"})
+    kind = fields.String(required=True, metadata={"example": "totp"})
+    label = fields.String()
+
+
+class LoginAnswer(TokenAnswer):
+    """Somebody is signed in, or is asked for a second factor, or has to set one up first."""
+
+    status = fields.String(  # type: ignore[assignment] # one of three, where there was one
+        dump_default="authenticated",
+        metadata={"enum": ["authenticated", "mfa_required", "mfa_enrolment_required"]},
+    )
+    user = fields.Nested(User)
+    mfa_token = fields.String(metadata={"description": "of the next step, and of nothing else"})
+    factors = fields.List(fields.Nested(FactorOffer), metadata={"description": "to be proved"})
+    kinds = fields.List(fields.String(), metadata={"description": "that can be set up"})
+
+
+class EnrolledAnswer(TokenAnswer):
+    """Somebody has set up a factor while signing in, and is signed in."""
+
+    recovery_codes = fields.List(fields.String(), required=True)
+
+
 class CsrfAnswer(Schema):
     """What a write with cookies has to carry in `X-CSRF-Token`; stable for the session."""
 

@@ -203,13 +203,21 @@ def either_client(request: pytest.FixtureRequest, app: Flask) -> Client:
 
 @pytest.fixture
 def make_user(client: Client) -> Callable[..., User]:
-    """Make people with proven addresses: make_user(email=..., password=..., username=...)."""
+    """Make people with proven addresses: make_user(email=..., password=..., username=...).
+
+    make_user(factors=["totp"]) has an authenticator app and recovery codes, too.
+    """
     numbers = itertools.count(1)
 
     def make(**more: Any) -> User:
         email = more.pop("email", f"person{next(numbers)}@example.com")
         known = {name: more.pop(name) for name in ("password", "username") if name in more}
-        return client.sign_up(User(email, **known), **more)
+        factors = more.pop("factors", [])
+        user = client.sign_up(User(email, **known), **more)
+        if "totp" in factors:
+            client.log_in(user)
+            client.enrol_totp(user)
+        return user
 
     return make
 

@@ -106,6 +106,24 @@ class Account:
     )
 
 
+class Factor:
+    """Second factors: what becomes of them, and what they prove."""
+
+    ENROLLED = _success("factor.enrolled", "A person began to set a factor up; it does not count.")
+    CONFIRMED = _success("factor.confirmed", "A person has a new factor; it counts from here.")
+    REMOVED = _success("factor.removed", "A person removed a factor.")
+    CODES_REPLACED = _success("factor.codes_replaced", "A person got new recovery codes.")
+    ASKED = _success("factor.asked", "After the first step of a login a second factor was wanted.")
+    FAILED = _failure("factor.failed", "A wrong or stale proof of a second factor was given.")
+    STEPPED_UP = _success("factor.stepped_up", "A person proved anew who they are, in a session.")
+    DEVICE_REMEMBERED = _success(
+        "factor.device_remembered", "On a device no second factor is asked for thirty days."
+    )
+    DEVICE_FORGOTTEN = _success(
+        "factor.device_forgotten", "A person wants to be asked for the second factor again."
+    )
+
+
 class Key:
     """What the operator does with keys."""
 
@@ -115,7 +133,7 @@ class Key:
     REENCRYPTED = _success("key.reencrypted", "Stored secrets were encrypted with the active key.")
 
 
-CATALOGUE = (Registration, Invitation, Login, Passkey, Session, Token, Account, Key)
+CATALOGUE = (Registration, Invitation, Login, Passkey, Session, Token, Account, Factor, Key)
 
 
 def every() -> Iterator[Event]:

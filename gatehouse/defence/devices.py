@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db
@@ -17,6 +17,7 @@ from gatehouse.foundation.visitor import Visitor
 from models import Device
 
 LIFETIME = timedelta(days=400)  # as long as browsers keep a cookie at most, RFC 6265bis section 5.5
+REMEMBERED = timedelta(days=30)  # NIST SP 800-63B-4 section 5.1: no longer than a session may last
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -26,6 +27,13 @@ def recognise(user_id: UUID, visitor: Visitor) -> Device | None:
         return None
     mine = select(Device).where(Device.user_id == user_id, Device.expires_at > clock.now())
     return db.session.scalar(mine.where(Device.digest.in_(_digests(visitor.device))))
+
+
+def is_remembered(user_id: UUID, visitor: Visitor) -> bool:
+    """Tell whether this person wants no second factor asked on the visitor's device, for now."""
+    device = recognise(user_id, visitor)
+    until = device.remembered_until if device else None
+    return until is not None and until > clock.now()
 
 
 def keep(user_id: UUID, visitor: Visitor) -> str:
@@ -43,6 +51,30 @@ def keep(user_id: UUID, visitor: Visitor) -> str:
     device.user_agent, device.last_used_at = visitor.user_agent, now
     device.expires_at = now + LIFETIME
     return token
+
+
+def remember(user_id: UUID, token: str) -> None:
+    """Ask this person for no second factor on a device for thirty days, in the transaction."""
+    mine = update(Device).where(Device.user_id == user_id, Device.digest.in_(_digests(token)))
+    db.session.execute(mine.values(remembered_until=clock.now() + REMEMBERED))
+
+
+def remembered(user_id: UUID) -> Sequence[Device]:
+    """Return the devices on which a person is asked for no second factor, newest first."""
+    mine = select(Device).where(Device.user_id == user_id, Device.remembered_until > clock.now())
+    return db.session.scalars(mine.order_by(Device.id.desc())).all()
+
+
+def ask_again(user_id: UUID, device_id: UUID | None = None) -> bool:
+    """Ask for the second factor again on one device of a person, or on all of them.
+
+    Works in the current transaction; tells whether there was one.
+    """
+    mine = update(Device).where(Device.user_id == user_id, Device.remembered_until.is_not(None))
+    if device_id:
+        mine = mine.where(Device.id == device_id)
+    changed = db.session.execute(mine.values(remembered_until=None).returning(Device.id))
+    return changed.first() is not None
 
 
 def ids(user_id: UUID) -> Sequence[UUID]:

@@ -1,13 +1,15 @@
-"""The lockout: guessing an account's password gets slower for the guesser and for nobody else.
+"""The lockout: guessing an account's secrets gets slower for the guesser and for nobody else.
 
-Wrong passwords in a row are counted for each account: on a known device by itself, from elsewhere
-by network, and in one sum over all strangers. A device or a network waits longer and longer; the
-sum lets everybody pass until it closes. A guess is counted, and committed, before it is evaluated,
-so that no rollback, no two hundred guesses at once and no sudden death makes one free.
+Wrong passwords in a row, and wrong codes, are counted for each account: on a known device by
+itself, from elsewhere by network, and in one sum over all strangers. A device or a network waits
+longer and longer; the sum lets everybody pass until it closes. A guess is counted, and committed,
+before it is evaluated, so that no rollback, no two hundred guesses at once and no sudden death
+makes one free.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from math import ceil
 from typing import Any
 from uuid import UUID
@@ -37,10 +39,15 @@ WAITS: Steps = {
     12: timedelta(hours=1),
 }
 """Of a device or a network."""
+CODE_WAITS: Steps = {25: timedelta(hours=1)}
+"""The same for codes: each allows five guesses itself, and no further ones by being sent anew."""
 MOST = 100  # NIST SP 800-63B-4 section 3.2.2: no more than 100 consecutive failures
 CLOSING: Steps = {MOST: timedelta(days=36_500)}
 """Of the sum over all strangers: as long as nobody opens it again."""
 LONGEST = max(WAITS.values())
+PASSWORD, CODE, FACTOR = "password", "code", "factor"
+STEPS = {PASSWORD: WAITS, CODE: CODE_WAITS, FACTOR: WAITS}
+"""A second factor has counters of its own: the right password resets none of them."""
 RESTED = timedelta(days=90)
 """A counter that nobody touched for so long, and that waits for nothing, is forgotten."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,7 +61,7 @@ ONE_MORE = text(
 
 
 class TooManyAttempts(Refusal):
-    """After too many wrong passwords this one was not looked at; `Retry-After` says when."""
+    """After too many wrong ones, this password or code was not looked at; wait `Retry-After`."""
 
     status = 429
     code = "too_many_attempts"
@@ -85,29 +92,34 @@ class Guess:
     """In a row on the device or from the network, with this one."""
     strangers: int
     """In the sum, with this one; 0 on a known device, which is no stranger's."""
+    kind: str = PASSWORD
+    """What was guessed: `password`, `code` or `factor`."""
 
 
-def count(whom: UUID | str, device_id: UUID | None, visitor: Visitor) -> Guess:
+def count(
+    whom: UUID | str, device_id: UUID | None, visitor: Visitor, kind: str = PASSWORD
+) -> Guess:
     """Count a guess before it is evaluated, and commit the count.
 
-    `whom` is a user's id, or the canonical form of an identifier that belongs to nobody.
+    `whom` is a user's id, or the canonical form of an identifier that belongs to nobody; `kind` is
+    `password`, `code` or `factor`.
 
     Raises:
         TooManyAttempts: a counter makes the guess wait; nothing was counted.
     """
     user_id = whom if isinstance(whom, UUID) else None
     place = f"device:{device_id}" if device_id else f"network:{visitor.network}"
-    own, everybody = _key(place, whom), _key("everybody", whom)
+    own, everybody = _key(place, whom, kind), _key("everybody", whom, kind)
     try:
         with apart() as connection:
-            failures = _one_more(connection, own, WAITS)
+            failures = _one_more(connection, own, STEPS[kind])
             strangers = 0 if device_id else _one_more(connection, everybody, CLOSING)
     except TooManyAttempts as refusal:
         metrics.GUESSES_REFUSED.inc()
         about = {"user": user_id and str(user_id), "seconds": refusal.retry_after}
-        log().warning("A password was not evaluated.", **about)
+        log().warning(f"A {kind} was not evaluated.", **about)
         raise
-    return Guess(user_id, device_id, own, everybody, failures, strangers)
+    return Guess(user_id, device_id, own, everybody, failures, strangers, kind)
 
 
 def withdraw(guess: Guess) -> None:
@@ -126,10 +138,21 @@ def succeeded(guess: Guess) -> None:
         connection.execute(begin(guess.everybody))
 
 
-def failed(guess: Guess, visitor: Visitor) -> None:
-    """Record what a wrong guess brings with it, in the current transaction."""
+def settle(guess: Guess) -> None:
+    """Do the same within the current transaction, so that it holds if what it proved does."""
+    db.session.execute(_none(guess.own))
+    begin = _none if guess.device_id else _one_less
+    db.session.execute(begin(guess.everybody))
+
+
+def failed(guess: Guess, visitor: Visitor) -> bool:
+    """Record what a wrong guess brings with it, in the current transaction.
+
+    Returns:
+        Whether something was shut just now that the owner should know of.
+    """
     about: dict[str, Any] = {"user_id": guess.user_id}
-    if wait := _wait(WAITS, guess.failures):
+    if wait := _wait(STEPS[guess.kind], guess.failures):
         waits = about | {"failures": guess.failures, "seconds": wait.seconds}
         record(events.Login.THROTTLED, visitor, **waits)
     if guess.strangers == MOST:
@@ -138,6 +161,7 @@ def failed(guess: Guess, visitor: Visitor) -> None:
         devices.forget(guess.device_id)
         db.session.execute(_none(guess.own))
         record(events.Login.DEVICE_FORGOTTEN, visitor, **about)
+    return guess.failures == min(STEPS[guess.kind]) or guess.strangers == MOST
 
 
 def reopen(user_id: UUID, visitor: Visitor) -> None:
@@ -145,9 +169,9 @@ def reopen(user_id: UUID, visitor: Visitor) -> None:
 
     Networks cannot be found by the account; none waits longer than an hour.
     """
-    for device_id in devices.ids(user_id):
-        db.session.execute(_none(_key(f"device:{device_id}", user_id)))
-    db.session.execute(_none(_key("everybody", user_id)))
+    places = ["everybody", *(f"device:{device_id}" for device_id in devices.ids(user_id))]
+    for place, kind in product(places, STEPS):
+        db.session.execute(_none(_key(place, user_id, kind)))
     record(events.Login.REOPENED, visitor, user_id=user_id)
 
 
@@ -159,10 +183,11 @@ def purge() -> None:
     db.session.execute(delete(GuessCounter).where(over))
 
 
-def _key(place: str, whom: UUID | str) -> str:
+def _key(place: str, whom: UUID | str, kind: str) -> str:
     """Return the digest that names a counter; no text that somebody types names a user's."""
-    kind = "user" if isinstance(whom, UUID) else "nobody"
-    return crypto.keyed_digest("guesses", f"{place}\0{kind}:{whom}")
+    purpose = "guesses" if kind == PASSWORD else f"guesses {kind}"
+    owner = "user" if isinstance(whom, UUID) else "nobody"
+    return crypto.keyed_digest(purpose, f"{place}\0{owner}:{whom}")
 
 
 def _one_more(connection: Connection, key: str, steps: Steps) -> int:

@@ -4,6 +4,7 @@ Sealed values are AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; the 
 value is kept is its associated data, so that a ciphertext moved to another row does not open.
 """
 
+import base64
 import hashlib
 import hmac
 import os
@@ -34,6 +35,11 @@ def new_id() -> uuid.UUID:
 def token() -> str:
     """Return 256 random bits as 43 URL-safe characters."""
     return secrets.token_urlsafe(32)
+
+
+def random_base32(size: int) -> str:
+    """Return that many random bytes in base32 (RFC 4648 section 6), without padding."""
+    return base64.b32encode(os.urandom(size)).decode().rstrip("=")
 
 
 def code(digits: int) -> str:

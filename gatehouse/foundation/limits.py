@@ -40,6 +40,7 @@ LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
     "register": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
     "verify": Limits("60 per minute", everyone="6000 per minute"),
     "invitation": Limits("60 per minute", everyone="6000 per minute"),
+    "factor": Limits("60 per minute", everyone="6000 per minute"),  # whatever takes or sends a code
     "refresh": Limits("300 per minute"),
     "passkey": Limits("60 per minute", everyone="6000 per minute"),
     "logout": Limits("100 per minute"),

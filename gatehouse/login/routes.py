@@ -1,33 +1,135 @@
-"""The door of the room: passkeys that sign in without anything else."""
+"""The door of the room: the second step of a login, proving anew who one is, and passkeys."""
 
+from dataclasses import asdict
 from typing import Any
+from uuid import UUID
 
 from marshmallow import Schema, fields
 
+from gatehouse.defence.throttle import TooManyAttempts
+from gatehouse.foundation import cookies
 from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.errors import NotFound
-from gatehouse.foundation.fields import Form, Text
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
+from gatehouse.login import reauthentication
 from gatehouse.login import service as login
 from gatehouse.login.gates import AccountDisabled, EmailUnverified
 from gatehouse.login.methods import passkey
-from gatehouse.mfa.passkeys import registration, relying_party
-from gatehouse.mfa.passkeys.errors import (
-    AuthenticatorNotAllowed,
-    MalformedCredential,
-    PasskeyRefused,
-)
-from gatehouse.mfa.passkeys.forms import BrowserCredential
-from gatehouse.mfa.passkeys.options import LIFETIME
-from gatehouse.sessions.guards import recently_signed_in
-from gatehouse.sessions.transport import hand_over, replaced_by
+from gatehouse.mfa import enrolment, forms, pending, questions
+from gatehouse.mfa.errors import FactorNotOffered
+from gatehouse.mfa.passkeys import relying_party
+from gatehouse.mfa.passkeys.errors import MalformedCredential, PasskeyRefused
+from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.sessions.errors import SessionEnded
+from gatehouse.sessions.guards import signed_in
+from gatehouse.sessions.transport import BODY, COOKIE, hand_over, replaced_by
+from gatehouse.tokens.challenges import InvalidCode
 from gatehouse.tokens.service import AccessToken
-from schemas import TokenAnswer
+from schemas import EnrolledAnswer, LoginAnswer, TokenAnswer
 
-routes = Blueprint("login", __name__, url_prefix="/auth/passkeys", description="Passkeys")
-well_known = Blueprint("passkeys", __name__, description="Passkeys")
+routes = Blueprint("second_step", __name__, url_prefix="/auth", description="The second step")
+passkeys = Blueprint("passkeys", __name__, url_prefix="/auth/passkeys", description="Passkeys")
+related = Blueprint("related_origins", __name__, description="Passkeys")
+
+
+class Asked(Schema):
+    """A factor was asked for."""
+
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    public_key = fields.Dict(metadata={"description": "passkey, for `navigator.credentials`"})
+
+
+class Begun(Schema):
+    """A factor that has to be confirmed, with what is needed to set it up."""
+
+    id = fields.String(required=True, metadata={"format": "uuid"})
+    kind = fields.String(required=True)
+    label = fields.String(required=True)
+    confirmed = fields.Boolean(required=True)
+    secret = fields.String()
+    uri = fields.String()
+    qr_svg = fields.String()
+    public_key = fields.Dict()
+
+
+@routes.post("/login/mfa/challenge")
+@limited("factor")
+@routes.arguments(forms.Challenge)
+@routes.response(200, Asked)
+@routes.refuses(InvalidCode)
+def ask_for_factor(form: dict[str, Any]) -> dict[str, Any]:
+    """Have a factor asked for: its message sent, or the options of a passkey."""
+    asked = pending.challenge(form["mfa_token"], form["factor_id"], visitor())
+    db.session.commit()
+    return asked
+
+
+@routes.post("/login/mfa")
+@limited("factor")
+@routes.arguments(forms.SecondStep)
+@routes.response(200, TokenAnswer)
+@routes.refuses(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, FactorNotOffered)
+def prove_factor(form: dict[str, Any]) -> Any:
+    """Finish a login with a second factor."""
+    tokens, by = login.second_step(form, visitor())
+    db.session.commit()
+    return hand_over(tokens, by, visitor())
+
+
+@routes.post("/login/mfa/enrolment")
+@limited("factor")
+@routes.arguments(forms.EnrolmentAtLogin)
+@routes.response(201, Begun)
+@routes.refuses(InvalidCode, FactorNotOffered)
+def enrol_at_login(form: dict[str, Any]) -> dict[str, Any]:
+    """Begin to have the factor without which one may not sign in."""
+    enrolled = enrolment.enrol(form, visitor())
+    db.session.commit()
+    return enrolled
+
+
+@routes.post("/login/mfa/enrolment/confirm")
+@limited("factor")
+@routes.arguments(forms.ConfirmationAtLogin)
+@routes.response(200, EnrolledAnswer)
+@routes.refuses(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, NotFound)
+def confirm_at_login(form: dict[str, Any]) -> Any:
+    """Confirm that factor, and finish the login."""
+    tokens, by, codes = login.enrol(form, visitor())
+    db.session.commit()
+    handed = hand_over(tokens, by, visitor())
+    body, headers = handed if isinstance(handed, tuple) else (handed, [])
+    told = body if isinstance(body, dict) else asdict(body)
+    return told | {"recovery_codes": codes}, headers
+
+
+@routes.post("/reauthenticate/challenge")
+@limited("factor")
+@signed_in
+@routes.arguments(forms.Question)
+@routes.response(200, Asked)
+@routes.refuses(NotFound)
+def ask_again(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
+    """Have one of my factors asked for, to prove anew who I am."""
+    factor_id: UUID = form["factor_id"]
+    asked = questions.ask(caller, factor_id, visitor())
+    db.session.commit()
+    return asked
+
+
+@routes.post("/reauthenticate")
+@limited("login")
+@signed_in
+@routes.arguments(forms.Reauthentication)
+@routes.response(200, TokenAnswer)
+@routes.refuses(InvalidCredentials, InvalidCode, TooManyAttempts, SessionEnded)
+def reauthenticate(caller: AccessToken, form: dict[str, Any]) -> Any:
+    """Prove anew who I am, with the password or a factor; the session goes on."""
+    tokens = reauthentication.prove_again(caller, form, visitor())
+    db.session.commit()
+    return hand_over(tokens, BODY if cookies.has_bearer() else COOKIE, visitor())
 
 
 class PasskeyRequest(Schema):
@@ -40,9 +142,10 @@ class PasskeyRequest(Schema):
     )
 
 
-@routes.post("/authentication/options")
+@passkeys.post("/authentication/options")
 @limited("passkey")
-@routes.response(200, PasskeyRequest)
+@passkeys.response(200, PasskeyRequest)
+@passkeys.refuses(FactorNotOffered)
 def ask_for_passkey() -> dict[str, Any]:
     """Begin to sign in with a passkey; nobody is named, so the options are alike for everybody."""
     with writing():
@@ -51,11 +154,12 @@ def ask_for_passkey() -> dict[str, Any]:
     return asked
 
 
-@routes.post("/authentication/verify")
+@passkeys.post("/authentication/verify")
 @limited("passkey")
-@routes.arguments(passkey.PasskeyLogin)
-@routes.response(200, TokenAnswer)
-@routes.refuses(PasskeyRefused, MalformedCredential, AccountDisabled, EmailUnverified)
+@passkeys.arguments(passkey.PasskeyLogin)
+@passkeys.response(200, LoginAnswer)
+@passkeys.refuses(PasskeyRefused, MalformedCredential, FactorNotOffered)
+@passkeys.refuses(AccountDisabled, EmailUnverified)
 def log_in_with_passkey(form: dict[str, Any]) -> Any:
     """Sign in with what the passkey answered."""
     by = form["transport"]
@@ -64,55 +168,15 @@ def log_in_with_passkey(form: dict[str, Any]) -> Any:
     return hand_over(tokens, by, visitor())
 
 
-class PasskeyCreation(Schema):
-    """What to hand to `navigator.credentials.create()`."""
-
-    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
-    public_key = fields.Dict(
-        required=True, metadata={"description": "PublicKeyCredentialCreationOptionsJSON"}
-    )
-
-
-class PasskeyRegistration(Form):
-    """What the browser made, and what its owner calls it."""
-
-    credential = fields.Nested(BrowserCredential, required=True)
-    label = Text(64, load_default="Passkey", metadata={"example": "My phone"})
-
-
-@routes.post("/registration/options")
-@limited("passkey")
-@recently_signed_in
-@routes.response(200, PasskeyCreation)
-def ask_for_new_passkey(caller: AccessToken) -> dict[str, Any]:
-    """Begin to register a passkey that signs in without anything else."""
-    public_key = registration.ask(caller, alone=True)
-    db.session.commit()
-    return {"public_key": public_key, "expires_in": int(LIFETIME.total_seconds())}
-
-
-@routes.post("/registration/verify")
-@limited("passkey")
-@recently_signed_in
-@routes.arguments(PasskeyRegistration)
-@routes.response(201)
-@routes.refuses(PasskeyRefused, MalformedCredential, AuthenticatorNotAllowed)
-def register_passkey(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
-    """Register what the browser made."""
-    row = registration.register(caller, form["credential"], form["label"])
-    db.session.commit()
-    return {"id": str(row.id)}
-
-
 class RelatedOrigins(Schema):
     """Sites outside the domain of our passkeys that may use them."""
 
     origins = fields.List(fields.String(), required=True)
 
 
-@well_known.get("/.well-known/webauthn")
-@well_known.response(200, RelatedOrigins)
-@well_known.refuses(NotFound)
+@related.get("/.well-known/webauthn")
+@related.response(200, RelatedOrigins)
+@related.refuses(NotFound)
 def related_origins() -> dict[str, list[str]]:
     """Tell browsers where else the passkeys of this domain are used (WebAuthn section 5.11)."""
     origins = relying_party.related_origins()

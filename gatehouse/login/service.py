@@ -1,9 +1,11 @@
 """The funnel: every first factor ends in `finish`, the only place where a session is opened."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
+import config
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
@@ -13,18 +15,27 @@ from gatehouse.foundation.database import writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.login import gates
 from gatehouse.login.method import Method, Proof
+from gatehouse.mfa import enrolment, guesses, pending
+from gatehouse.mfa.enrolment import EnrolmentWanted
+from gatehouse.mfa.factor import CodeUsed
+from gatehouse.mfa.pending import FirstStep, Wanted
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
+from gatehouse.sessions import levels
 from gatehouse.sessions import service as sessions
+from gatehouse.sessions.transport import BODY
+from models import User
 
+Answer: TypeAlias = sessions.Tokens | Wanted | EnrolmentWanted
+"""What the first step of a login leads to."""
 METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password", "passkey"])
 
 
 def begin(
     method: str, form: dict[str, Any], visitor: Visitor, replaced: UUID | None = None
-) -> sessions.Tokens:
-    """Prove by a method, pass the gates, and sign in.
+) -> Answer:
+    """Prove by a method, pass the gates, and sign in, or be asked for a second factor.
 
     `replaced` is the session that the browser was in before; it ends.
 
@@ -33,13 +44,18 @@ def begin(
         TooManyAttempts: after too many of those.
         AccountDisabled, EmailUnverified: a gate stayed shut.
     """
-    return finish(METHODS[method].prove(form, visitor), visitor, replaced)
+    return finish(METHODS[method].prove(form, visitor), visitor, replaced, form["transport"])
 
 
-def finish(proof: Proof, visitor: Visitor, replaced: UUID | None = None) -> sessions.Tokens:
-    """Open the session of somebody who has proved who they are, in one write transaction."""
+def finish(
+    proof: Proof, visitor: Visitor, replaced: UUID | None = None, transport: str = BODY
+) -> Answer:
+    """Sign in somebody who has proved who they are, in one write transaction.
+
+    Whoever has a second factor is asked for it, but on a device that is remembered.
+    """
     with writing():
-        user = accounts.get(proof.user_id)
+        user, has_factor = pending.person(proof.user_id)
         if user is None:  # deleted while the password was hashed
             raise InvalidCredentials
         if proof.password:
@@ -47,13 +63,96 @@ def finish(proof: Proof, visitor: Visitor, replaced: UUID | None = None) -> sess
         gates.pass_all(user)
         if proof.password and proof.fresh:
             _upgrade(user.id, proof.password, proof.fresh, visitor)
-        device_token = devices.keep(user.id, visitor)
-        opened = sessions.open_session(user, proof.amr, visitor)
-        if replaced:
-            sessions.end(replaced, "replaced_by_login", visitor)
-        about = {"user_id": user.id, "session_id": opened.session_id}
-        record(events.Login.SUCCEEDED, visitor, **about, amr=list(proof.amr))
+        first = _first_step(proof, transport, replaced)
+        if levels.MFA in levels.combine(proof.amr):  # two in one, such as a passkey
+            return _open(user, first, proof.amr, visitor)
+        if has_factor and not devices.is_remembered(user.id, visitor):
+            return pending.ask(first, visitor)
+        if not has_factor and _must_enrol(user):
+            return enrolment.ask(first, visitor)
+        return _open(user, first, proof.amr, visitor)
+
+
+def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[sessions.Tokens, str]:
+    """Prove a second factor, and sign in; return how the tokens shall travel, too.
+
+    Raises:
+        InvalidCode: nothing was proved, or the login does not wait any more.
+        TooManyAttempts: after too many of those.
+        AccountDisabled, EmailUnverified: a gate was shut meanwhile.
+    """
+    attempt = pending.count(form, visitor)
+    with guesses.evaluated(attempt.guess, visitor), writing():
+        proved = pending.prove(attempt, visitor)
+        user = _still(attempt.first)
+        gates.pass_all(user)
+        opened = _open(user, attempt.first, [*attempt.first.amr, *proved.amr], visitor)
+        if form["remember_device"] and opened.device_token:
+            devices.remember(user.id, opened.device_token)
+            record(events.Factor.DEVICE_REMEMBERED, visitor, user_id=user.id)
+    return opened, attempt.first.transport
+
+
+def enrol(form: dict[str, Any], visitor: Visitor) -> tuple[sessions.Tokens, str, list[str]]:
+    """Confirm the factor without which the policy lets nobody in, and sign in.
+
+    Returns:
+        The tokens, how they shall travel, and the recovery codes.
+
+    Raises:
+        InvalidCode: nothing was proved, or the login does not wait any more.
+        TooManyAttempts: after too many of those.
+    """
+    attempt = enrolment.count(form, visitor)
+    with guesses.evaluated(attempt.guess, visitor), writing():
+        proved, codes = enrolment.confirm(attempt, visitor)
+        user = _still(attempt.first)
+        gates.pass_all(user)
+        opened = _open(user, attempt.first, [*attempt.first.amr, *proved], visitor)
+    return opened, attempt.first.transport, codes
+
+
+def _open(user: User, first: FirstStep, amr: Sequence[str], visitor: Visitor) -> sessions.Tokens:
+    device_token = devices.keep(user.id, visitor)
+    opened = sessions.open_session(user, amr, visitor)
+    if first.replaced:
+        sessions.end(UUID(first.replaced), "replaced_by_login", visitor)
+    about = {"user_id": user.id, "session_id": opened.session_id}
+    record(events.Login.SUCCEEDED, visitor, **about, amr=levels.combine(amr))
     return replace(opened, device_token=device_token)
+
+
+def _first_step(proof: Proof, transport: str, replaced: UUID | None) -> FirstStep:
+    chosen_at = proof.password.chosen_at if proof.password else None
+    return FirstStep(
+        user_id=str(proof.user_id),
+        amr=list(proof.amr),
+        transport=transport,
+        replaced=str(replaced) if replaced else None,
+        password=chosen_at.isoformat() if chosen_at else None,
+    )
+
+
+def _still(first: FirstStep) -> User:
+    """Return whose login it is, if the password that began it is still theirs.
+
+    Raises:
+        CodeUsed: it is not, or the account is gone.
+    """
+    user = accounts.get(UUID(first.user_id))
+    if user is None:
+        raise CodeUsed
+    if first.password:
+        stored = passwords.of(user.id)
+        if not (stored and stored.chosen_at and stored.chosen_at.isoformat() == first.password):
+            raise CodeUsed
+    return user
+
+
+def _must_enrol(user: User) -> bool:
+    if config.settings().mfa == "optional":
+        return False
+    return levels.is_mfa_required(accounts.profile_of(user.id)["roles"])
 
 
 def _hold_password(proof: Proof, verified: passwords.Hashed) -> None:

@@ -55,6 +55,18 @@ def remove(row: Credential) -> None:
     db.session.execute(delete(Credential).where(Credential.id == row.id))
 
 
+def remove_kind(user_id: UUID, kind: str) -> None:
+    """Delete all factors of a kind that a person has, in the current transaction."""
+    mine = delete(Credential).where(Credential.user_id == user_id, Credential.kind == kind)
+    db.session.execute(mine)
+
+
+def drop_unconfirmed(user_id: UUID, kind: str) -> None:
+    """Delete what a person began to set up and never confirmed, in the current transaction."""
+    mine = delete(Credential).where(Credential.user_id == user_id, Credential.kind == kind)
+    db.session.execute(mine.where(Credential.confirmed_at.is_(None)))
+
+
 def _confirmed(user_id: UUID) -> Any:
     mine = select(Credential).where(Credential.user_id == user_id)
     return mine.where(Credential.confirmed_at.is_not(None)).order_by(Credential.id)

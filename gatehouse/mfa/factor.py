@@ -70,10 +70,10 @@ class Factor(Protocol):
 
     schema: type[Form]
     """What proves it: at confirmation, at the second step, and to reauthenticate."""
+    amr: tuple[str, ...]
+    """What its confirmation proves, for the session in which it is set up: `("otp",)`."""
     strong: bool
     """Whether it raises a session to AAL2."""
-    askable: bool
-    """Whether there is something to ask before it can be proved: a message, WebAuthn options."""
 
     def enrol(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Enrolment:
         """Begin to have one more; `held` are the person's confirmed ones of this kind.

@@ -46,6 +46,11 @@ def one_of(*names: str) -> Callable[[str], str]:
     return read
 
 
+def names(value: str) -> tuple[str, ...]:
+    """names, separated by commas"""
+    return tuple(dict.fromkeys(item.strip() for item in value.split(",") if item.strip()))
+
+
 def number(low: int, high: int) -> Callable[[str], int]:
     """Return a reader of whole numbers in a range."""
 

@@ -6,6 +6,7 @@ from gatehouse.accounts import password
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
+from gatehouse.defence import devices
 from gatehouse.foundation.database import writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
@@ -39,4 +40,5 @@ def change(caller: AccessToken, current: str, new: str, visitor: Visitor) -> Non
             raise CurrentPasswordWrong(user_id=user_id)  # changed while we were hashing
         passwords.store(user_id, fresh)  # notes when
         sessions.end_all(user_id, "password_changed", visitor, keep=UUID(caller.sid))
+        devices.ask_again(user_id)
         record(events.Account.PASSWORD_CHANGED, visitor, user_id=user_id)

@@ -17,6 +17,7 @@ from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db, take_turns, writing
 from gatehouse.foundation.errors import NotFound
 from gatehouse.foundation.visitor import Visitor
+from gatehouse.sessions import levels, raising
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
 from gatehouse.tokens import revocation, status
 from gatehouse.tokens import service as tokens
@@ -48,8 +49,9 @@ def open_session(user: User, amr: Sequence[str], visitor: Visitor) -> Tokens:
     take_turns(f"sessions:{user.id}")
     _make_room(user.id, visitor)
     now, settings = clock.now(), config.settings()
-    session = Session(id=crypto.new_id(), user_id=user.id, amr=list(amr), acr="aal1")
-    session.created_at = session.authenticated_at = session.last_seen_at = now
+    session = Session(id=crypto.new_id(), user_id=user.id)
+    session.created_at = session.last_seen_at = now
+    raising.prove(session, levels.combine(amr), now)
     session.expires_at = now + settings.session_lifetime
     session.address, session.user_agent = visitor.address, visitor.user_agent
     db.session.add(session)
@@ -73,10 +75,29 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
         session, user, position = _locked(token)
         if user.disabled_at or not _alive(session, now):
             raise SessionEnded(session_id=session.id)
+        _fall_back(session, now, visitor)
         current = _successor(session, UUID(token.jti), now, visitor)
         session.last_seen_at, session.address = now, visitor.address
         session.user_agent = visitor.user_agent
     return _answer(session, current, user, position)
+
+
+def prove_again(caller: tokens.AccessToken, amr: Sequence[str], visitor: Visitor) -> Tokens:
+    """Note in a session that its person proved something just now, in the current transaction.
+
+    It keeps its id; its refresh token is used up, as if it had been exchanged (ASVS V7.2.4).
+
+    Raises:
+        SessionEnded: the session was ended, or has reached a limit.
+    """
+    session, user, position = _locked(caller)
+    now = clock.now()
+    if user.disabled_at or not _alive(session, now):
+        raise SessionEnded(session_id=session.id)
+    raising.prove_too(session, amr, now)
+    session.last_seen_at = now
+    _current(session).used_at = now
+    return _answer(session, _issue(session, now), user, position)
 
 
 def require_live(session_id: UUID) -> None:
@@ -146,11 +167,26 @@ def _make_room(user_id: UUID, visitor: Visitor) -> None:
         end(session.id, "too_many_sessions", visitor)
 
 
+def _fall_back(session: Session, now: datetime, visitor: Visitor) -> None:
+    """Lower a session whose second factor is too long ago.
+
+    Raises:
+        SessionEnded: where the policy wants one, the session is over.
+    """
+    if session.raised_at is None or raising.is_raised(session, now):
+        return
+    if levels.is_mfa_required(accounts.profile_of(session.user_id)["roles"]):
+        refusal = SessionEnded(session_id=session.id)
+        refusal.aftermath = partial(end, session.id, "second_factor_too_old", visitor)
+        raise refusal
+    raising.lower(session)
+
+
 def _alive(session: Session, now: datetime) -> bool:
     return session.ended_at is None and now < session.idle_at and now < session.expires_at
 
 
-def _locked(token: tokens.RefreshToken) -> tuple[Session, User, int | None]:
+def _locked(token: tokens.RefreshToken | tokens.AccessToken) -> tuple[Session, User, int | None]:
     """Read a session, its person and its place in the status lists; lock the session's row.
 
     Raises:
@@ -214,6 +250,8 @@ def _answer(session: Session, current: RefreshToken, user: User, position: int |
     """Sign the tokens; the access token never outlives its session."""
     person, now = accounts.profile_of(user.id), clock.now()
     expires_at = min(now + config.settings().access_token_lifetime, session.expires_at)
+    if session.raised_at:
+        expires_at = min(expires_at, session.raised_at + levels.LONGEST)
     claims = {
         "sid": str(session.id),
         "jti": str(crypto.new_id()),

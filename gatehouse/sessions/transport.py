@@ -44,8 +44,13 @@ def require_cookies_to_work(transport: str) -> None:
         raise ValidationError(Coded("cookies_impossible", sentence))
 
 
-def hand_over(tokens: Tokens, transport: str, visitor: Visitor) -> Any:
-    """Return the answer, and for cookies its headers: then no token stands in the body."""
+def hand_over(tokens: Any, transport: str, visitor: Visitor) -> Any:
+    """Return the answer, and for cookies its headers: then no token stands in the body.
+
+    What is no token, but a question for a second factor, is answered as it is.
+    """
+    if not isinstance(tokens, Tokens):
+        return tokens
     if transport == COOKIE:
         token = csrf.token(str(tokens.session_id))
         answer = {"expires_in": tokens.expires_in, "csrf_token": token, "user": tokens.user}

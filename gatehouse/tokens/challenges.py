@@ -67,14 +67,14 @@ def guess_code(purpose: str, about: str, code: str) -> Challenge:
     raise InvalidCode
 
 
-def guess_with_token(purpose: str, token: str) -> Challenge:
+def guess_with_token(purpose: str, token: str, most: int = LINK_GUESSES) -> Challenge:
     """Count a guess of what else a link needs, commit the count, and return its challenge.
 
     Raises:
         InvalidCode: there is no such token, or the guesses are used up.
     """
     mine = Challenge.token_digest == crypto.digest(token)
-    for row in _counted(mine, purpose, LINK_GUESSES):
+    for row in _counted(mine, purpose, most):
         return row
     raise InvalidCode
 
@@ -122,6 +122,11 @@ def hold(purpose: str, about: str) -> list[UUID]:
 def forget(purpose: str, about: str) -> None:
     """Delete every challenge about something."""
     db.session.execute(delete(Challenge).where(Challenge.id.in_(hold(purpose, about))))
+
+
+def change_data(row: Challenge, data: dict[str, Any]) -> None:
+    """Seal other data in a challenge, in the current transaction."""
+    row.data = crypto.seal(json.dumps(data).encode(), _place(row.id))
 
 
 def open_data(row: Challenge) -> dict[str, Any]:

@@ -238,6 +238,73 @@ def somebody_logs_in_with_a_stale_hash(world: World) -> None:
     world.post("/auth/login", {"identifier": ADA, "password": PASSWORD})
 
 
+@deed(events.Factor.ENROLLED)
+@deed(events.Factor.CONFIRMED)
+def somebody_gets_an_app(world: World) -> None:
+    ada = world.ada()
+    world.client.log_in(ada)
+    world.client.enrol_totp(ada)
+
+
+@deed(events.Factor.ASKED)
+def somebody_with_an_app_logs_in(world: World) -> None:
+    _question(world)
+
+
+@deed(events.Factor.FAILED)
+def somebody_guesses_the_code_of_an_app(world: World) -> None:
+    form = {"mfa_token": _question(world)[1], "factor": "totp", "code": "no code"}
+    world.post("/auth/login/mfa", form)
+
+
+@deed(events.Factor.REMOVED)
+def somebody_removes_their_app(world: World) -> None:
+    ada = world.ada()
+    world.client.log_in(ada)
+    factor = world.client.enrol_totp(ada)["factor"]
+    mine = world.client.as_(world.client.renew(ada.tokens))
+    mine.delete(f"/auth/mfa/factors/{factor['id']}")
+
+
+@deed(events.Factor.CODES_REPLACED)
+def somebody_gets_new_recovery_codes(world: World) -> None:
+    ada = world.ada()
+    world.client.log_in(ada)
+    world.client.enrol_totp(ada)
+    world.client.as_(world.client.renew(ada.tokens)).post("/auth/mfa/recovery-codes")
+
+
+@deed(events.Factor.STEPPED_UP)
+def somebody_proves_who_they_are_again(world: World) -> None:
+    world.post("/auth/reauthenticate", {"password": PASSWORD}, world.tokens())
+
+
+@deed(events.Factor.DEVICE_REMEMBERED)
+def somebody_wants_a_device_remembered(world: World) -> None:
+    _remembered(world)
+
+
+@deed(events.Factor.DEVICE_FORGOTTEN)
+def somebody_wants_a_device_forgotten(world: World) -> None:
+    mine = world.client.as_(_remembered(world))
+    [device] = mine.get("/auth/devices").json["items"]
+    mine.delete(f"/auth/devices/{device['id']}")
+
+
+def _question(world: World) -> tuple[Person, str]:
+    """Let Ada get an app, and log in as far as its code."""
+    ada = world.ada()
+    world.client.log_in(ada)
+    world.client.enrol_totp(ada)
+    return ada, world.client.log_in(ada)["mfa_token"]
+
+
+def _remembered(world: World) -> dict[str, str]:
+    ada, token = _question(world)
+    question = {"mfa_token": token, "remember_device": True}
+    return world.client.second_step(ada, question, **question)
+
+
 @deed(events.Key.CREATED)
 @deed(events.Key.ACTIVATED)
 def an_operator_rotates_the_signing_keys(world: World) -> None:

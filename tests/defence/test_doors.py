@@ -26,7 +26,12 @@ def change(client, tokens, password):
     return client.as_(tokens).post("/auth/password/change", form)
 
 
+def prove_again(client, tokens, password):
+    return client.as_(tokens).post("/auth/reauthenticate", {"password": password})
+
+
 DOORS = {
+    "gatehouse.login.reauthentication._by_password": prove_again,
     "gatehouse.login.methods.password.prove": log_in,
     "gatehouse.selfservice.password.change": change,
 }

@@ -7,7 +7,15 @@ from gatehouse.delivery import templates
 
 LETTERS = sorted(file.stem for file in templates.FOLDER.glob("*.txt"))
 HOSTILE = '<script>alert("1")</script>{{ 7 * 7 }}'
-KNOWN = {"address_known", "invitation", "verify_email"}
+KNOWN = {
+    "address_known",
+    "invitation",
+    "notice_codes_low",
+    "notice_factor_added",
+    "notice_factor_removed",
+    "notice_recovery_code_used",
+    "verify_email",
+}
 
 
 def variables_of(name):

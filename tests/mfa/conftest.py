@@ -55,8 +55,10 @@ class Browser:
         """Register the passkey of the authenticator."""
         public_key = (asked or self.options("registration"))["public_key"]
         form = {"credential": self.authenticator.create(public_key, **lies)}
-        signed_in = self.client.as_(self.user.tokens)
-        return signed_in.post(VERIFY.format("registration"), form)
+        answer = self.client.as_(self.user.tokens).post(VERIFY.format("registration"), form)
+        if answer.status_code == 201:  # the session has risen, and its next token says so
+            self.user.tokens = self.client.renew(self.user.tokens)
+        return answer
 
     def sign_in(
         self, asked: Mapping[str, Any] | None = None, transport: str = "body", **lies: Any

@@ -103,11 +103,11 @@ def test_a_passkey_stays_as_it_is_copied_or_not(app, browser, first, then):
 @pytest.mark.requirement("WA-06")
 def test_a_passkey_that_is_copied_says_so_and_its_state_is_kept(app, browser):
     browser.register(flags=UP | UV | BE)
-    [before] = [row.data for row in rows(app, Credential)]
+    [before] = [row.data for row in rows(app, Credential, kind="passkey")]
 
     answer = browser.sign_in(flags=UP | UV | BE | BS)
 
-    [row] = rows(app, Credential)
+    [row] = rows(app, Credential, kind="passkey")
     sessions = browser.client.as_(answer.json).get("/auth/sessions").json["items"]
     assert "swk" in sessions[0]["amr"]
     assert row.data != before
@@ -171,7 +171,7 @@ def test_a_key_that_was_not_asked_for_is_refused(app, browser):
     answers = {name: told(browser.register(cose=key)) for name, key in keys_that_lie()}
 
     assert answers == dict.fromkeys(answers, REFUSED)
-    assert rows(app, Credential) == []
+    assert rows(app, Credential, kind="passkey") == []
 
 
 @pytest.mark.requirement("WA-08")
@@ -232,7 +232,7 @@ def test_a_counter_that_does_not_go_on_is_refused_and_told(app, new_browser):
     assert [told(browser.sign_in(counter=lie)) for lie in (0, 3, 6)] == [REFUSED] * 3
 
     recorded = audited(app, "passkey.counter_fell")
-    [row] = rows(app, Credential)
+    [row] = rows(app, Credential, kind="passkey")
     assert [(e.details["told"], e.details["known"]) for e in recorded] == [(0, 6), (3, 6), (6, 6)]
     assert ({e.user_id for e in recorded}, row.counter) == ({row.user_id}, 6)
     assert succeeds(browser.sign_in(counter=7))
@@ -263,7 +263,7 @@ def test_a_passkey_belongs_to_one_person_only(app, ready, new_browser):
     assert told(thief.register()) == REFUSED
 
     assert whys(app) == ["credential id known"]
-    assert len(rows(app, Credential)) == 1
+    assert len(rows(app, Credential, kind="passkey")) == 1
     assert succeeds(ready.sign_in())
 
 

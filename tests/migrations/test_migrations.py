@@ -28,7 +28,7 @@ with create_app().app_context():
 """
 
 
-UNTENANTED = {"credentials", "idempotency_keys", "spent", "sms_prefixes"}
+UNTENANTED = {"idempotency_keys", "spent", "sms_prefixes"}
 
 
 def tables(app):
@@ -44,7 +44,13 @@ def fill(app, client):
     app.test_cli_runner().invoke(args=invite)
     token = client.mailbox(to="root@example.com")[0]["variables"]["link"].rpartition("#")[2]
     client.post("/auth/invitation", {"token": token, "password": PASSWORD})
-    client.as_(client.log_in(User("ada@example.com"))).post("/auth/logout")
+    ada = User("ada@example.com")
+    client.log_in(ada)
+    form = {"kind": "totp"}
+    client.as_(ada.tokens).post(
+        "/auth/mfa/factors", form
+    )  # it is never confirmed, and not asked for
+    client.as_(ada.tokens).post("/auth/logout")
     client.log_in(User("root@example.com"))
     client.register("eve@example.com")
     client.post("/auth/login", {"identifier": "ada", "password": "a wrong guess"})

@@ -18,6 +18,10 @@ PUBLIC = {
     "/auth/email/verify": "proves an address, by code or by link and password",
     "/auth/invitation": "takes the invitation's secret",
     "/auth/login": "takes the password",
+    "/auth/login/mfa": "takes the login's token and a factor",
+    "/auth/login/mfa/challenge": "takes the login's token",
+    "/auth/login/mfa/enrolment": "takes the login's token, and sets a first factor up",
+    "/auth/login/mfa/enrolment/confirm": "takes the login's token and a first proof",
     "/auth/logout": "takes either token, and judges it itself",
     "/auth/passkeys/authentication/options": "names nobody",
     "/auth/passkeys/authentication/verify": "takes the signature of a passkey",
@@ -99,7 +103,7 @@ def test_what_is_guarded_refuses_a_stranger_before_it_reads_anything(app):
 @pytest.mark.settings(GATEHOUSE_ENV="production", GATEHOUSE_BCRYPT_COST=None)
 @pytest.mark.settings(GATEHOUSE_PUBLIC_URL="https://id.example.com")
 def test_production_has_no_route_for_developers(app):
-    assert [rule.rule for rule in app.url_map.iter_rules() if "/dev" in rule.rule] == []
+    assert [rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/dev/")] == []
 
 
 def test_the_document_is_valid(document):

@@ -9,6 +9,7 @@ from gatehouse.foundation.database import release, writing
 from gatehouse.foundation.fields import Text
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.login.method import LoginForm, Proof
+from gatehouse.mfa import shelf
 from gatehouse.mfa.passkeys import ceremonies, keeping, options
 from gatehouse.mfa.passkeys.ceremonies import SIGN_IN, Ceremony
 from gatehouse.mfa.passkeys.errors import PasskeyRefused
@@ -29,7 +30,12 @@ class PasskeyMethod:
     schema: type[Schema] = PasskeyLogin
 
     def ask(self) -> dict[str, Any]:
-        """Write a challenge for whoever holds its login token, in the current transaction."""
+        """Write a challenge for whoever holds its login token, in the current transaction.
+
+        Raises:
+            FactorNotOffered: there are no passkeys here.
+        """
+        shelf.piece(keeping.KIND)
         login_token = crypto.token()
         challenge = ceremonies.begin(Ceremony(SIGN_IN, login_token))
         public_key = options.request(challenge, [], alone=True)
@@ -40,9 +46,11 @@ class PasskeyMethod:
         """Return whose passkey it is; the challenge is used up in the transaction that follows.
 
         Raises:
+            FactorNotOffered: there are no passkeys here.
             MalformedCredential, PasskeyRefused: nothing was proved.
             PasskeyCopied: perhaps somebody has a copy of it.
         """
+        shelf.piece(keeping.KIND)
         answer = form["credential"]
         answered = ceremonies.find(Ceremony(SIGN_IN, form["login_token"]), answer)
         row = keeping.find(answer["id"])

@@ -28,8 +28,8 @@ class Passkeys:
     """Several for a person; each has a name of their own."""
 
     schema: type[Form] = PasskeyProof
+    amr: tuple[str, ...] = ("swk",)  # what the weakest of them proves
     strong = True
-    askable = True
 
     def enrol(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Enrolment:
         """Ask the browser for one more; an authenticator that holds one already is left out."""

@@ -1,4 +1,4 @@
-"""Registering a passkey: asked by a session, answered in the same one."""
+"""Registering a passkey that signs in alone: asked by a session, answered in the same one."""
 
 from typing import Any
 from uuid import UUID
@@ -7,32 +7,37 @@ from gatehouse.accounts import service as accounts
 from gatehouse.accounts.errors import AccountGone
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db, release, writing
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.mfa import credentials, service, shelf
 from gatehouse.mfa.passkeys import ceremonies, keeping, options
 from gatehouse.mfa.passkeys.ceremonies import CREATE, Ceremony
 from gatehouse.mfa.passkeys.forms import Answer
-from gatehouse.mfa.passkeys.judgement import Asked, Made, require_made
+from gatehouse.mfa.passkeys.judgement import Asked, require_made
 from gatehouse.tokens.service import AccessToken
 from models import Credential
 
 
-def ask(caller: AccessToken, alone: bool) -> dict[str, Any]:
+def ask(caller: AccessToken) -> dict[str, Any]:
     """Return the options for a new passkey; writes the challenge in one transaction.
 
-    `alone` wants one that can sign in without anything else.
+    Raises:
+        FactorNotOffered: there are no passkeys here.
+        TooManyFactors: the person has enough.
     """
+    shelf.piece(keeping.KIND)
     with writing():
         user = accounts.get(UUID(caller.sub))
         if user is None:
             raise AccountGone
+        service.require_room(credentials.held(user.id))
         mine = keeping.of(user.id)
         owner = keeping.owner(user, mine)
-        kept = {"user_handle": owner.handle, "alone": alone}
-        challenge = ceremonies.begin(_ceremony(caller), kept)
-        return options.creation(challenge, owner, mine, alone)
+        challenge = ceremonies.begin(_ceremony(caller), {"user_handle": owner.handle})
+        return options.creation(challenge, owner, mine, alone=True)
 
 
-def register(caller: AccessToken, answer: Answer, label: str) -> Any:
-    """Write the passkey that answers what this session asked, and return its row.
+def register(caller: AccessToken, answer: Answer, label: str, visitor: Visitor) -> dict[str, Any]:
+    """Write the passkey that answers what this session asked; return what `confirm` does.
 
     Raises:
         MalformedCredential, PasskeyRefused: it breaks a rule.
@@ -40,21 +45,15 @@ def register(caller: AccessToken, answer: Answer, label: str) -> Any:
     """
     answered = ceremonies.find(_ceremony(caller), answer)
     release()
-    made = _made(answered, answer)
+    handle = answered.data["user_handle"]
+    made = require_made(answer, Asked(answered.challenge, alone=True), handle)
     with writing():
         ceremonies.use_up(answered)
-        row = Credential(
-            id=crypto.new_id(), user_id=UUID(caller.sub), kind=keeping.KIND, label=label
-        )
-        row.confirmed_at = clock.now()
+        row = Credential(id=crypto.new_id(), user_id=UUID(caller.sub), kind=keeping.KIND)
+        row.label, row.created_at = label, clock.now()
         db.session.add(row)
         keeping.complete(row, made)
-        return row
-
-
-def _made(answered: ceremonies.Answered, answer: Answer) -> Made:
-    asked = Asked(answered.challenge, answered.data["alone"])
-    return require_made(answer, asked, answered.data["user_handle"])
+        return service.welcome(caller, row, visitor)
 
 
 def _ceremony(caller: AccessToken) -> Ceremony:

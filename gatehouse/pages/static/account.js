@@ -83,6 +83,9 @@ async function signInWithPasskey() {
 /** Goes on after a first step: into the account, or to the second step. */
 async function proceed(answer) {
   forget();
+  if (answer.status === "mfa_enrolment_required") {
+    throw new Error("This service wants a second factor of you first. Set one up with your app, or ask the people who run it.");
+  }
   if (answer.status !== "mfa_required") return enter();
   pending = { mfa_token: answer.mfa_token };
   element("choices").replaceChildren(...answer.factors.map((factor) => button(nameOf(factor), () => choose(factor))));

@@ -1,5 +1,6 @@
 // Requests to the service, with the cookies of the session; no script ever sees a token.
 
+const STALE = ["csrf_failed", "token_missing", "token_expired", "insufficient_user_authentication"];
 let csrfToken; // of the session; other tabs may have begun another one
 
 /** What the service said when it refused: the problem document of RFC 9457. */
@@ -22,8 +23,7 @@ export async function askSignedIn(method, path, body) {
   if (method !== "GET") csrfToken ??= await readCsrfToken();
   const response = await send(method, path, body);
   const code = response.ok ? "" : (await response.clone().json()).code;
-  const stale = code === "csrf_failed" || code === "token_missing" || code === "token_expired";
-  if (!stale || !(await renew())) return read(response);
+  if (!STALE.includes(code) || !(await renew())) return read(response);
   return read(await send(method, path, body));
 }
 

@@ -1,0 +1,118 @@
+"""Where the policy wants a second factor of somebody who has none: they set one up, or stay out.
+
+The first step of their login leads to a token with which they can do that and nothing else; no
+session is opened before a factor is confirmed.
+"""
+
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.defence.throttle import TooManyAttempts
+from gatehouse.foundation.errors import NotFound
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.mfa import credentials, guesses, service, shelf
+from gatehouse.mfa.errors import FactorNotOffered
+from gatehouse.mfa.factor import CodeUsed
+from gatehouse.mfa.pending import Attempt, FirstStep
+from gatehouse.tokens import challenges
+from gatehouse.tokens.challenges import InvalidCode
+from models import Challenge
+
+PURPOSE = "mfa_enrolment"
+LIFETIME = timedelta(minutes=15)
+GUESSES = 5
+
+
+@dataclass(frozen=True)
+class EnrolmentWanted:
+    """The answer to a first step (see the schema `LoginAnswer`)."""
+
+    mfa_token: str
+    kinds: list[str] = field(default_factory=shelf.strong)
+    expires_in: int = int(LIFETIME.total_seconds())
+    status: str = "mfa_enrolment_required"
+
+
+def ask(first: FirstStep, visitor: Visitor) -> EnrolmentWanted:
+    """Let a login wait until a factor is set up, in the current transaction."""
+    data = {"first": asdict(first)}
+    secrets = challenges.create(PURPOSE, first.user_id, data, LIFETIME)
+    record(events.Factor.ASKED, visitor, user_id=UUID(first.user_id), amr=first.amr)
+    return EnrolmentWanted(secrets.token)
+
+
+def enrol(form: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
+    """Begin to have the first factor (see `service.enrol`).
+
+    Raises:
+        InvalidCode: the login does not wait any more.
+        FactorNotOffered: this kind is not enough.
+    """
+    user_id = UUID(_waiting(form["mfa_token"])[1].user_id)
+    if not shelf.is_strong(form["kind"]):
+        raise FactorNotOffered
+    _require_none(user_id)
+    return service.enrol(user_id, form, visitor)
+
+
+def count(form: dict[str, Any], visitor: Visitor) -> Attempt:
+    """Count a proof of the new factor before it is evaluated, and commit the count.
+
+    Raises:
+        InvalidCode: the login does not wait any more; nothing was counted.
+        TooManyAttempts: too many were wrong; this one is not evaluated.
+    """
+    row, first = _waiting(form["mfa_token"])
+    user_id = UUID(first.user_id)
+    factor = credentials.own(user_id, form["factor_id"])
+    if factor is None or factor.confirmed_at or not shelf.is_strong(factor.kind):
+        raise NotFound
+    proof = guesses.proof_of(factor.kind, form)
+    challenges.guess_with_token(PURPOSE, form["mfa_token"], GUESSES)
+    try:
+        guess = guesses.count(user_id, visitor)
+    except TooManyAttempts:
+        challenges.give_back(row.id)
+        raise
+    return Attempt(row.id, first, {}, {"factor_id": factor.id, "proof": proof}, guess)
+
+
+def confirm(attempt: Attempt, visitor: Visitor) -> tuple[tuple[str, ...], list[str]]:
+    """Confirm the new factor and use the login up, in a write transaction.
+
+    Returns:
+        What was proved (`amr`), and the recovery codes.
+
+    Raises:
+        InvalidCode: the proof is wrong, or the login was used before.
+    """
+    user_id = UUID(attempt.first.user_id)
+    try:
+        challenges.consume(attempt.challenge_id)
+    except InvalidCode:
+        raise CodeUsed from None
+    _require_none(user_id)
+    factor_id, proof = attempt.form["factor_id"], attempt.form["proof"]
+    row, codes = service.confirm_row(user_id, factor_id, proof, visitor)
+    return shelf.piece(row.kind).amr, codes
+
+
+def _require_none(user_id: UUID) -> None:
+    """Return if the person has no factor yet: one who has proves it instead.
+
+    Raises:
+        CodeUsed: one was set up meanwhile.
+    """
+    if any(shelf.counts(row.kind) for row in credentials.held(user_id)):
+        raise CodeUsed
+
+
+def _waiting(mfa_token: str) -> tuple[Challenge, FirstStep]:
+    row = challenges.by_token(PURPOSE, mfa_token)
+    if row is None or row.attempts >= GUESSES:
+        raise InvalidCode
+    return row, FirstStep(**challenges.open_data(row)["first"])

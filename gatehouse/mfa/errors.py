@@ -1,0 +1,29 @@
+"""Why a factor is not taken, and why it is not had."""
+
+from gatehouse.audit import events
+from gatehouse.foundation.errors import Refusal
+from gatehouse.tokens.challenges import InvalidCode
+
+
+class FactorWrong(InvalidCode):
+    """The code or the link is wrong, has expired, or was used before.
+
+    The guess was evaluated and counted.
+    """
+
+    event = events.Factor.FAILED
+
+
+class FactorNotOffered(Refusal):
+    """This kind of factor cannot be set up here."""
+
+    status = 403
+    code = "factor_not_offered"
+    next = "Choose another kind."
+
+
+class TooManyFactors(Refusal):
+    """You have as many factors as one can have; remove one first."""
+
+    status = 409
+    code = "too_many_factors"

@@ -1,0 +1,49 @@
+"""The kinds of factors that exist here, in the order in which they are offered."""
+
+from functools import cache
+
+import config
+from gatehouse.foundation import shelf
+from gatehouse.mfa.errors import FactorNotOffered
+from gatehouse.mfa.factor import Factor
+
+PACKAGE = "gatehouse.mfa.factors"
+RECOVERY = "recovery_codes"
+"""Comes with the first other factor, and is none by itself."""
+
+
+@cache
+def _load(names: tuple[str, ...]) -> dict[str, Factor]:
+    return shelf.load(PACKAGE, names)
+
+
+def kinds() -> dict[str, Factor]:
+    """Return the pieces that are switched on, by name."""
+    return _load(config.settings().factors)
+
+
+def piece(kind: str) -> Factor:
+    """Return a piece.
+
+    Raises:
+        FactorNotOffered: it is switched off, or there is none of this name.
+    """
+    try:
+        return kinds()[kind]
+    except KeyError:
+        raise FactorNotOffered from None
+
+
+def strong() -> list[str]:
+    """Return the names of the kinds that raise a session to AAL2 and can be set up."""
+    return [name for name, one in kinds().items() if one.strong and name != RECOVERY]
+
+
+def counts(kind: str) -> bool:
+    """Tell whether having a factor of this kind makes logins ask for one."""
+    return kind != RECOVERY and kind in kinds()
+
+
+def is_strong(kind: str) -> bool:
+    """Tell whether a factor of this kind raises a session to AAL2."""
+    return kind in strong()

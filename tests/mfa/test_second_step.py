@@ -1,0 +1,220 @@
+"""The second step of a login: asked of whoever has a factor, and opening a session once."""
+
+import pytest
+
+from models import Credential, Session
+from tests.client import PASSWORD
+from tests.rows import audited, rows
+
+
+def step(question, code, **more):
+    return {"mfa_token": question["mfa_token"], "factor": "totp", "code": code, **more}
+
+
+def test_whoever_has_a_factor_gets_a_question_and_no_token(client, make_user):
+    user = make_user(factors=["totp"])
+
+    question = client.log_in(user)
+
+    assert question["status"] == "mfa_required"
+    assert question["expires_in"] == 300
+    kinds = [(factor["kind"], factor.get("label")) for factor in question["factors"]]
+    assert kinds == [("totp", "Phone"), ("recovery_codes", None)]
+    assert question.keys() == {"status", "mfa_token", "expires_in", "factors"}
+
+
+def test_password_and_code_make_a_session_at_aal2(app, client, make_user):
+    user = make_user(factors=["totp"])
+
+    tokens = client.second_step(user, client.log_in(user))
+
+    assert tokens["status"] == "authenticated"
+    session = rows(app, Session)[-1]
+    assert (session.acr, session.amr) == ("aal2", ["pwd", "otp", "mfa"])
+    assert session.raised_at == session.authenticated_at
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("MF-02")
+def test_a_totp_code_opens_one_session_when_posted_twenty_times_at_once(client, make_user):
+    user = make_user(factors=["totp"])
+    question = client.log_in(user)
+
+    answers = client.in_parallel(20, "/auth/login/mfa", step(question, user.totp()))
+
+    assert sorted(a.status_code for a in answers) == [200] + [401] * 19
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("MF-02")
+def test_a_code_works_in_one_login_only(client, make_user):
+    user = make_user(factors=["totp"])
+    first, second = client.log_in(user), client.log_in(user)
+    code = user.totp()
+
+    assert client.post("/auth/login/mfa", step(first, code)).status_code == 200
+    again = [client.post("/auth/login/mfa", step(second, code)) for _ in range(10)]
+
+    assert {a.status_code for a in again} == {401}
+    assert {a.json["code"] for a in again} == {"invalid_code"}
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("RG-06")
+def test_a_recovery_code_opens_one_session_when_posted_twenty_times_at_once(client, make_user):
+    user = make_user(factors=["totp"])
+    question = client.log_in(user)
+    form = step(question, user.recovery_codes[0]) | {"factor": "recovery_codes"}
+
+    answers = client.in_parallel(20, "/auth/login/mfa", form)
+
+    assert sorted(a.status_code for a in answers) == [200] + [401] * 19
+    letters = {item["template"] for item in client.mailbox(to=user.email)}
+    assert "notice_recovery_code_used" in letters
+
+
+@pytest.mark.requirement("MF-03")
+@pytest.mark.parametrize(("steps", "status"), [(-2, 401), (-1, 401), (0, 200), (1, 401), (2, 401)])
+def test_only_the_codes_of_now_and_just_before_are_good(client, make_user, steps, status, wait):
+    user = make_user(factors=["totp"])  # which used the code of the step before
+    question = client.log_in(user)
+
+    headers = {"Date": "Mon, 01 Jan 2035 00:00:00 GMT"}
+    answer = client.post("/auth/login/mfa", step(question, user.totp(steps)), headers=headers)
+
+    assert answer.status_code == status
+
+
+@pytest.mark.requirement("MF-03")
+def test_a_code_is_good_for_one_step_longer_than_it_is_shown(client, make_user, wait):
+    user = make_user(factors=["totp"])
+    question, code = client.log_in(user), user.totp()
+    wait(seconds=30)
+
+    assert client.post("/auth/login/mfa", step(question, code)).status_code == 200
+
+
+@pytest.mark.requirement("MF-01")
+@pytest.mark.stores
+def test_an_mfa_token_is_refused_everywhere_but_at_the_second_step(app, client, make_user):
+    user = make_user(factors=["totp"])
+    token = client.log_in(user)["mfa_token"]
+    mine = client.as_(token)
+
+    opened = []
+    for rule in app.url_map.iter_rules():
+        guarded = hasattr(app.view_functions[rule.endpoint], "guarded")
+        for method in rule.methods & {"GET", "POST", "PATCH", "DELETE"} if guarded else ():
+            path = rule.rule.split("<")[0].rstrip("/")
+            if "<" in rule.rule:
+                path += "/01900000-0000-7000-8000-000000000000" + rule.rule.partition(">")[2]
+            answer = getattr(mine, method.lower())(path)
+            if answer.status_code != 401 or answer.json["code"] != "token_invalid":
+                opened.append((method, path, answer.status_code))
+
+    assert opened == []
+    for path in ("/auth/refresh", "/auth/logout"):
+        assert client.post(path, {"refresh_token": token}).status_code in (401, 204)
+    assert client.post("/auth/password/reset", {"token": token}).status_code in (404, 422)
+    enrolment = {"mfa_token": token, "kind": "totp"}
+    assert client.post("/auth/login/mfa/enrolment", enrolment).status_code == 401
+    assert len(rows(app, Session)) == 1  # that of the enrolment
+
+
+def test_an_mfa_token_lives_five_minutes(client, make_user, wait):
+    user = make_user(factors=["totp"])
+    question = client.log_in(user)
+    wait(seconds=301)
+
+    answer = client.post("/auth/login/mfa", step(question, user.totp()))
+
+    assert (answer.status_code, answer.json["code"]) == (401, "invalid_code")
+
+
+def test_five_wrong_codes_end_the_login_and_shut_the_door_for_a_while(app, client, make_user, wait):
+    user = make_user(factors=["totp"])
+    question = client.log_in(user)
+    wrong = [client.post("/auth/login/mfa", step(question, "000000")) for _ in range(6)]
+
+    assert [a.status_code for a in wrong] == [401] * 6
+    assert client.post("/auth/login/mfa", step(question, user.totp())).status_code == 401
+    shut = client.post("/auth/login/mfa", step(client.log_in(user), user.totp()))
+    assert (shut.status_code, shut.json["code"]) == (429, "too_many_attempts")
+    assert len(audited(app, "factor.failed")) == 5
+    wait(seconds=31)
+    assert client.second_step(user, client.log_in(user))["status"] == "authenticated"
+
+
+@pytest.mark.requirement("MF-06")
+@pytest.mark.requirement("RL-03")
+def test_a_thousand_guesses_are_mostly_not_evaluated_and_the_owner_gets_in(app, client, make_user):
+    user = make_user(factors=["totp"])
+    device = client.second_step(user, client.log_in(user))["device_token"]
+    headers = {"X-Device-Token": device}
+    evaluated = 0
+    for number in range(50):
+        for network in range(4):
+            sender = {"REMOTE_ADDR": f"10.{number}.{network}.1"}
+            form = {"identifier": user.email, "password": PASSWORD}
+            question = client.post("/auth/login", form, environ_overrides=sender).json
+            for guess in range(5):
+                kind = ("totp", "recovery_codes")[guess % 2]
+                form = step(question, f"{guess:06}") | {"factor": kind}
+                answer = client.post("/auth/login/mfa", form, environ_overrides=sender)
+                evaluated += answer.status_code == 401
+
+    assert len(audited(app, "factor.failed")) <= evaluated
+    assert evaluated <= 100
+    stranger = step(client.log_in(user), user.totp(1))
+    assert client.post("/auth/login/mfa", stranger).status_code == 429
+    mine = step(client.log_in(user), user.recovery_codes[0]) | {"factor": "recovery_codes"}
+    assert client.post("/auth/login/mfa", mine, headers=headers).status_code == 200
+
+
+@pytest.mark.requirement("MF-06")
+def test_the_right_password_does_not_reset_the_guesses(client, make_user):
+    user = make_user(factors=["totp"])
+
+    told = []
+    for _ in range(7):
+        question = client.log_in(user)
+        told.append(client.post("/auth/login/mfa", step(question, "000000")).status_code)
+
+    assert told == [401] * 5 + [429] * 2
+
+
+def test_a_login_that_waits_ends_when_the_password_changes(client, make_user):
+    user = make_user(factors=["totp"])
+    question = client.log_in(user)
+    signed_in = client.as_(client.second_step(user, client.log_in(user)))
+    form = {"current_password": PASSWORD, "password": "another long phrase instead"}
+    assert signed_in.post("/auth/password/change", form).status_code == 204
+
+    form = step(question, user.recovery_codes[0]) | {"factor": "recovery_codes"}
+
+    assert client.post("/auth/login/mfa", form).status_code == 401
+
+
+def test_the_second_step_follows_the_transport_of_the_first(browser_client, client, make_user):
+    user = make_user(factors=["totp"])
+    form = {"identifier": user.email, "password": PASSWORD, "transport": "cookie"}
+    question = browser_client.post("/auth/login", form)
+    assert question.headers.getlist("Set-Cookie") == []
+
+    held = browser_client.held(
+        browser_client.post("/auth/login/mfa", step(question.json, user.totp()))
+    )
+
+    assert held.keys() == {"status", "expires_in", "csrf_token", "user"}
+    assert browser_client.as_(held).get("/auth/me").status_code == 200
+
+
+def test_secrets_are_sealed_and_never_shown_again(app, client, make_user):
+    user = make_user(factors=["totp"])
+    tokens = client.second_step(user, client.log_in(user))
+
+    listed = client.as_(tokens).get("/auth/mfa/factors")
+
+    assert user.secret not in listed.text
+    assert {item["kind"] for item in listed.json["items"]} == {"totp", "recovery_codes"}
+    assert all(user.secret.encode() not in row.data for row in rows(app, Credential))
