@@ -12,6 +12,7 @@ let enrolled; // the authenticator app that waits for its first code
 // What is shown
 
 function open(section) {
+  if (section !== "signed-in") element("recovery-codes").replaceChildren(); // shown once, to one person
   for (const id of ["sign-in", "second-step", "signed-in"]) show(id, id === section);
   element("title").textContent = section === "signed-in" ? "Your account" : "Sign in";
 }
@@ -171,10 +172,15 @@ async function addPasskey() {
 
 async function beginTotp() {
   enrolled = await askSignedIn("POST", "/auth/mfa/factors", { kind: "totp" });
-  element("qr").src = `data:image/svg+xml,${encodeURIComponent(enrolled.qr_svg)}`;
+  element("qr").src = `data:image/svg+xml,${encodeURIComponent(picture(enrolled.qr_svg))}`;
   element("secret").textContent = enrolled.secret;
   show("totp-form");
   element("totp-code").focus();
+}
+
+/** Makes an image of SVG that was written to stand in HTML, where it needs no namespace. */
+function picture(svg) {
+  return svg.includes("xmlns=") ? svg : svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"');
 }
 
 async function confirmTotp() {
