@@ -175,7 +175,7 @@ def test_a_page_of_another_host_gets_no_signature_at_all(server, tab):
     asked = server.post("/auth/passkeys/authentication/options").json
 
     tab.open(server.url.replace("localhost", "127.0.0.1") + "/account")
-    tab.page.wait_for_function("document.getElementById('sign-in').hidden === false")
+    expect(tab.page.get_by_role("button", name="Sign in with a passkey")).to_be_visible()
 
     assert tab.page.evaluate(SIGN, asked["public_key"]) == "SecurityError"
     tab.press("Sign in with a passkey")
