@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 HOST = re.compile(r"[a-z0-9._:-]+")
 ANDROID = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
 """How Android tells an app's signing certificate: the base64url of its SHA-256."""
+NAME = re.compile(r"[a-z][a-z0-9_-]*")
 Destination = IPv4Network | IPv6Network | tuple[str, int | None]
 """A network, or the name of a host with its port or with any."""
 
@@ -48,7 +49,10 @@ def one_of(*names: str) -> Callable[[str], str]:
 
 def names(value: str) -> tuple[str, ...]:
     """names, separated by commas"""
-    return tuple(dict.fromkeys(item.strip() for item in value.split(",") if item.strip()))
+    items = [item.strip() for item in value.split(",") if item.strip()]
+    if not all(NAME.fullmatch(item) for item in items):
+        raise ValueError("must be names in small letters, separated by commas")
+    return tuple(dict.fromkeys(items))
 
 
 def number(low: int, high: int) -> Callable[[str], int]:

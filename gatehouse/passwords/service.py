@@ -41,13 +41,13 @@ class Hashed:
 
 
 def require_good(password: str, personal: Sequence[str | None], field: str = "password") -> None:
-    """Return if the policy accepts the password; there is no policy yet that makes MFA mandatory.
+    """Return if the policy accepts the password; it may be shorter where all need a second factor.
 
     Raises:
         ValidationFailed: with the policy's code and sentence for the field.
     """
     try:
-        minimum = policy.minimum_length(mfa_mandatory=False)
+        minimum = policy.minimum_length(mfa_mandatory=config.settings().mfa == "required")
         policy.check(password, [text for text in personal if text], minimum=minimum)
     except policy.PasswordRefused as refused:
         reason = {"code": refused.code, "message": refused.message}

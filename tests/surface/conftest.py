@@ -143,6 +143,7 @@ def every_answer(app: Flask, bearer: str | None = None) -> Iterator[tuple[str, T
     """Ask every route with every method; yield what was asked, and the answer."""
     sample = {"session_id": "01900000-0000-7000-8000-000000000000", "filename": "pages.css"}
     sample |= {"request_id": sample["session_id"], "number": "0"}
+    sample |= dict.fromkeys(("factor_id", "device_id"), sample["session_id"])
     with app.test_request_context():
         rules = [rule for rule in app.url_map.iter_rules() if "broken" not in rule.rule]
         paths = {rule.build(sample, append_unknown=False)[1] for rule in rules}

@@ -102,7 +102,8 @@ def _item(path: str, method: str, operation: Json, schemas: Json) -> Json:
     if "requestBody" in operation:
         request |= _body(_schema_name(operation["requestBody"]), schemas)
     item = {"name": operation["summary"].rstrip("."), "request": request}
-    answers_tokens = _schema_name(operation["responses"].get("200", {})) == "TokenAnswer"
+    answer = _schema_name(operation["responses"].get("200", {}))
+    answers_tokens = answer in ("TokenAnswer", "LoginAnswer")
     return item | (_script(KEEP_TOKENS) if answers_tokens else {})
 
 
