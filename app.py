@@ -20,8 +20,10 @@ from gatehouse.foundation.envelope import Envelope
 from gatehouse.foundation.json import StrictJSON
 from gatehouse.gateway.routes import document as describe_gateway
 from gatehouse.gateway.routes import gateway
+from gatehouse.login.routes import passkeys, related
 from gatehouse.login.routes import routes as second_step
 from gatehouse.mfa import shelf as factors
+from gatehouse.mfa.routes import registrations
 from gatehouse.mfa.routes import routes as mfa
 from gatehouse.operation import answers, housekeeping, outage
 from gatehouse.operation.doctor import doctor as check_up
@@ -120,9 +122,8 @@ def _open_doors(app: Flask) -> None:
     api = ProblemApi(app, info={"description": DESCRIPTION})
     for scheme, meaning in SCHEMES.items():
         api.spec.components.security_scheme(scheme, meaning)
-    for documented in (auth, second_step, mfa, defence, devices):
-        api.register_blueprint(documented)
-    for documented in (sessions, selfservice, tokens, operation):
+    own = (auth, second_step, passkeys, related, mfa, registrations, defence, devices)
+    for documented in (*own, sessions, selfservice, tokens, operation):
         api.register_blueprint(documented)
     api.add_chapter(describe_gateway)
     answers.register(app)  # after smorest, whose own answers it replaces

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from email.headerregistry import Address
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from click import ClickException
 from environs import EnvError, FileAwareEnv
@@ -26,12 +27,15 @@ from gatehouse.options.readers import (
     certificates,
     database_url,
     destinations,
+    domain,
     folder,
+    models,
     names,
     number,
     one_of,
     origin,
     origins,
+    page_origins,
     pairs,
     redis_url,
     seconds,
@@ -43,9 +47,8 @@ from gatehouse.options.readers import (
 PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "PORT")
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
-EMPTY: dict[Callable[[str], Any], Any] = {
-    reader: () for reader in (origins, destinations, mail_servers, channels, gateways, names)
-} | {pairs: {}}
+LISTS = (origins, destinations, mail_servers, channels, gateways, names, page_origins, models)
+EMPTY: dict[Callable[[str], Any], Any] = dict.fromkeys(LISTS, ()) | {pairs: {}}
 """What an option that nobody gave is, where that is no empty text."""
 
 
@@ -115,7 +118,7 @@ class Settings:
     """A session ends after so long whatever happens (30 days)."""
     refresh_grace: timedelta = option(seconds(0, 60), "10")
     """For so long after its use, a refresh token yields the session's current one once more."""
-    factors: tuple[str, ...] = option(names, "totp,recovery_codes")
+    factors: tuple[str, ...] = option(names, "totp,passkey,recovery_codes")
     """The kinds of second factors that exist here, in the order in which they are offered."""
     mfa: str = option(one_of("optional", "required_for_roles", "required"), "optional")
     """Who must have a second factor. Who must and has none sets one up when signing in."""
@@ -172,6 +175,17 @@ class Settings:
     """Where your front end has the pages that letters lead to; without it, ours are used."""
     dev_fixed_codes: Mapping[str, str] = option(pairs)
     """Development only: the codes of test users, so that no test has to read the mailbox."""
+    passkey_rp_id: str = option(domain)
+    """The domain that passkeys belong to, for ever: the public URL's host, or a parent of it."""
+    passkey_origins: tuple[str, ...] = option(page_origins)
+    """Where passkeys are used besides the public URL: other sites, subdomains and apps of yours."""
+    passkey_top_origins: tuple[str, ...] = option(page_origins)
+    """Sites that may hold a page which uses passkeys in a frame; none by default."""
+    passkey_roots: str = option(certificates)
+    """Authorities of the authenticators that are allowed; by default all are, and none is asked
+    what it is."""
+    passkey_models: tuple[str, ...] = option(models)
+    """With `GATEHOUSE_PASSKEY_ROOTS`: the only models of authenticators that are allowed."""
     metrics_token: str = option(text)
     """The bearer token of `/metrics`. Without one, production hides it and development opens it."""
     unsafe_allow_unverified_email: bool = option(switch, "false")
@@ -259,6 +273,7 @@ class _Reader:
             "audience": self._public_origin,
             "mail_channels": lambda: "smtp" if self._text("SMTP_URL") else self._console(),
             "sms_channels": self._sms_channel,
+            "passkey_rp_id": lambda: urlsplit(self._public_origin()).hostname or "",
         }
         for action in ("register", "forgot", "login"):
             rules[f"captcha_{action}"] = self._captcha_policy

@@ -67,6 +67,18 @@ class Login:
     )
 
 
+class Passkey:
+    """Answers of passkeys that were not accepted."""
+
+    REFUSED = _failure(
+        "passkey.refused", "A passkey did not answer what was asked; details say why."
+    )
+    COUNTER_FELL = _failure(
+        "passkey.counter_fell",
+        "A passkey was refused: it has counted no further, so perhaps somebody has a copy of it.",
+    )
+
+
 class Session:
     """What becomes of a session."""
 
@@ -194,6 +206,7 @@ CATALOGUE = (
     Registration,
     Invitation,
     Login,
+    Passkey,
     Session,
     Token,
     Account,

@@ -46,6 +46,7 @@ LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
     "invitation": Limits("60 per minute", everyone="6000 per minute"),
     "factor": Limits("60 per minute", everyone="6000 per minute"),  # whatever takes or sends a code
     "refresh": Limits("300 per minute"),
+    "passkey": Limits("60 per minute", everyone="6000 per minute"),
     "logout": Limits("100 per minute"),
     "report": Limits("20 per minute"),
     "captcha": Limits("60 per minute"),

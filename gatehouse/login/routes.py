@@ -1,4 +1,4 @@
-"""The door of the room: the second step of a login, and proving anew who one is."""
+"""The door of the room: the second step of a login, proving anew who one is, and passkeys."""
 
 from dataclasses import asdict
 from typing import Any
@@ -9,24 +9,29 @@ from marshmallow import Schema, fields
 from gatehouse.defence.throttle import TooManyAttempts
 from gatehouse.foundation import cookies
 from gatehouse.foundation.api import Blueprint
-from gatehouse.foundation.database import db
+from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.errors import NotFound
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
 from gatehouse.login import reauthentication
 from gatehouse.login import service as login
 from gatehouse.login.gates import AccountDisabled, EmailUnverified
+from gatehouse.login.methods import passkey
 from gatehouse.mfa import enrolment, forms, pending, questions
 from gatehouse.mfa.errors import FactorNotOffered
+from gatehouse.mfa.passkeys import relying_party
+from gatehouse.mfa.passkeys.errors import MalformedCredential, PasskeyRefused
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.guards import signed_in
-from gatehouse.sessions.transport import BODY, COOKIE, hand_over
+from gatehouse.sessions.transport import BODY, COOKIE, hand_over, replaced_by
 from gatehouse.tokens.challenges import InvalidCode
 from gatehouse.tokens.service import AccessToken
-from schemas import EnrolledAnswer, TokenAnswer
+from schemas import EnrolledAnswer, LoginAnswer, TokenAnswer
 
 routes = Blueprint("second_step", __name__, url_prefix="/auth", description="The second step")
+passkeys = Blueprint("passkeys", __name__, url_prefix="/auth/passkeys", description="Passkeys")
+related = Blueprint("related_origins", __name__, description="Passkeys")
 
 
 class Asked(Schema):
@@ -125,3 +130,56 @@ def reauthenticate(caller: AccessToken, form: dict[str, Any]) -> Any:
     tokens = reauthentication.prove_again(caller, form, visitor())
     db.session.commit()
     return hand_over(tokens, BODY if cookies.has_bearer() else COOKIE, visitor())
+
+
+class PasskeyRequest(Schema):
+    """What to hand to `navigator.credentials.get()`, and what to send back with its answer."""
+
+    login_token = fields.String(required=True)
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    public_key = fields.Dict(
+        required=True, metadata={"description": "PublicKeyCredentialRequestOptionsJSON"}
+    )
+
+
+@passkeys.post("/authentication/options")
+@limited("passkey")
+@passkeys.response(200, PasskeyRequest)
+@passkeys.refuses(FactorNotOffered)
+def ask_for_passkey() -> dict[str, Any]:
+    """Begin to sign in with a passkey; nobody is named, so the options are alike for everybody."""
+    with writing():
+        asked = passkey.piece.ask()
+    db.session.commit()
+    return asked
+
+
+@passkeys.post("/authentication/verify")
+@limited("passkey")
+@passkeys.arguments(passkey.PasskeyLogin)
+@passkeys.response(200, LoginAnswer)
+@passkeys.refuses(PasskeyRefused, MalformedCredential, FactorNotOffered)
+@passkeys.refuses(AccountDisabled, EmailUnverified)
+def log_in_with_passkey(form: dict[str, Any]) -> Any:
+    """Sign in with what the passkey answered."""
+    by = form["transport"]
+    tokens = login.begin("passkey", form, visitor(), replaced_by(by))
+    db.session.commit()
+    return hand_over(tokens, by, visitor())
+
+
+class RelatedOrigins(Schema):
+    """Sites outside the domain of our passkeys that may use them."""
+
+    origins = fields.List(fields.String(), required=True)
+
+
+@related.get("/.well-known/webauthn")
+@related.response(200, RelatedOrigins)
+@related.refuses(NotFound)
+def related_origins() -> dict[str, list[str]]:
+    """Tell browsers where else the passkeys of this domain are used (WebAuthn section 5.11)."""
+    origins = relying_party.related_origins()
+    if not origins:
+        raise NotFound
+    return {"origins": origins}

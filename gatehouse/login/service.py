@@ -30,7 +30,7 @@ from models import User
 
 Answer: TypeAlias = sessions.Tokens | Wanted | EnrolmentWanted
 """What the first step of a login leads to."""
-METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password"])
+METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password", "passkey"])
 
 
 def begin(

@@ -13,6 +13,7 @@ from uuid import UUID
 from marshmallow import ValidationError
 
 from gatehouse.accounts import notices
+from gatehouse.audit.service import record
 from gatehouse.defence import devices, throttle
 from gatehouse.foundation import clock
 from gatehouse.foundation.errors import ValidationFailed
@@ -80,9 +81,9 @@ def evaluated(guess: throttle.Guess, visitor: Visitor) -> Iterator[None]:
     except CodeUsed:
         throttle.withdraw(guess)
         raise
-    except InvalidCode:
+    except InvalidCode as wrong:
         refusal = FactorWrong(user_id=guess.user_id)
-        refusal.aftermath = partial(notices.after_a_wrong_guess, guess, visitor)
+        refusal.aftermath = partial(_note, wrong, guess, visitor)
         raise refusal from None
     except BaseException:
         throttle.withdraw(guess)
@@ -107,3 +108,11 @@ def prove(user_id: UUID, form: dict[str, Any], asked: dict[str, Any], visitor: V
     proved = shelf.piece(kind).verify(mine, proof, asked.get(kind, {}), visitor)
     proved.credential.last_used_at = clock.now()
     return proved
+
+
+def _note(wrong: InvalidCode, guess: throttle.Guess, visitor: Visitor) -> None:
+    """Keep the guess counted, and record what the kind of factor has to say about it."""
+    notices.after_a_wrong_guess(guess, visitor)
+    if wrong.event:
+        about = {"user_id": guess.user_id} | wrong.about
+        record(wrong.event, visitor, **about, code=wrong.code)

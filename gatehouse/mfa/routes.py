@@ -9,17 +9,29 @@ from gatehouse.defence.throttle import TooManyAttempts
 from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db
 from gatehouse.foundation.errors import NotFound
+from gatehouse.foundation.fields import Form, Text
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
 from gatehouse.mfa import service as mfa
 from gatehouse.mfa.errors import FactorNotOffered, FactorWrong, TooManyFactors
 from gatehouse.mfa.forms import NewFactor, Proof
+from gatehouse.mfa.passkeys import registration
+from gatehouse.mfa.passkeys.errors import (
+    AuthenticatorNotAllowed,
+    MalformedCredential,
+    PasskeyRefused,
+)
+from gatehouse.mfa.passkeys.forms import BrowserCredential
+from gatehouse.mfa.passkeys.options import LIFETIME
 from gatehouse.sessions.errors import InsufficientUserAuthentication
 from gatehouse.sessions.guards import signed_in
 from gatehouse.tokens.service import AccessToken
 from schemas import Moment
 
 routes = Blueprint("mfa", __name__, url_prefix="/auth/mfa", description="My second factors")
+registrations = Blueprint(
+    "registrations", __name__, url_prefix="/auth/passkeys/registration", description="Passkeys"
+)
 MOMENT = {"type": "string", "format": "date-time"}
 
 
@@ -121,3 +133,47 @@ def replace_recovery_codes(caller: AccessToken) -> dict[str, Any]:
     codes = mfa.replace_codes(UUID(caller.sub), visitor())
     db.session.commit()
     return {"recovery_codes": codes}
+
+
+class PasskeyCreation(Schema):
+    """What to hand to `navigator.credentials.create()`."""
+
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    public_key = fields.Dict(
+        required=True, metadata={"description": "PublicKeyCredentialCreationOptionsJSON"}
+    )
+
+
+class PasskeyRegistration(Form):
+    """What the browser made, and what its owner calls it."""
+
+    credential = fields.Nested(BrowserCredential, required=True)
+    label = Text(64, load_default="passkey", metadata={"example": "My phone"})
+
+
+@registrations.post("/options")
+@limited("passkey")
+@signed_in
+@registrations.response(200, PasskeyCreation)
+@registrations.refuses(InsufficientUserAuthentication, FactorNotOffered, TooManyFactors)
+def ask_for_new_passkey(caller: AccessToken) -> dict[str, Any]:
+    """Begin to register a passkey that signs in without anything else."""
+    mfa.require_highest(caller)
+    public_key = registration.ask(caller)
+    db.session.commit()
+    return {"public_key": public_key, "expires_in": int(LIFETIME.total_seconds())}
+
+
+@registrations.post("/verify")
+@limited("passkey")
+@signed_in
+@registrations.arguments(PasskeyRegistration)
+@registrations.response(201, Confirmed)
+@registrations.refuses(PasskeyRefused, MalformedCredential, AuthenticatorNotAllowed)
+@registrations.refuses(InsufficientUserAuthentication)
+def register_passkey(caller: AccessToken, form: dict[str, Any]) -> Any:
+    """Register what the browser made; my other sessions end."""
+    mfa.require_highest(caller)
+    registered = registration.register(caller, form["credential"], form["label"], visitor())
+    db.session.commit()
+    return registered

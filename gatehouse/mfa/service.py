@@ -1,5 +1,6 @@
 """A person's own factors: set up, confirmed, removed; each change is told and audited."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -82,8 +83,7 @@ def enrol(user_id: UUID, form: dict[str, Any], visitor: Visitor) -> dict[str, An
     with writing():
         user = _existing(user_id)
         held = credentials.held(user_id)
-        if len(held) >= MOST:
-            raise TooManyFactors
+        require_room(held)
         credentials.drop_unconfirmed(user_id, kind)
         same = [row for row in held if row.kind == kind]
         enrolment = shelf.piece(kind).enrol(user, same, visitor)
@@ -110,9 +110,15 @@ def confirm(caller: AccessToken, factor_id: UUID, form: dict[str, Any], visitor:
     guess = guesses.count(user_id, visitor)
     with guesses.evaluated(guess, visitor), writing():
         row, codes = confirm_row(user_id, factor_id, proof, visitor)
-        sessions.end_all(user_id, "factor_added", visitor, keep=UUID(caller.sid))
-        _raise(UUID(caller.sid), row)
-    return {"factor": told(row), "recovery_codes": codes or None}
+        return _answer(caller, row, codes, visitor)
+
+
+def welcome(caller: AccessToken, row: Credential, visitor: Visitor) -> dict[str, Any]:
+    """Let a factor count that was proved in a way of its own, in a write transaction.
+
+    What follows from it is the same as after `confirm`.
+    """
+    return _answer(caller, row, _let_count(row, visitor), visitor)
 
 
 def confirm_row(
@@ -128,13 +134,27 @@ def confirm_row(
     if row is None or row.confirmed_at:
         raise NotFound
     shelf.piece(row.kind).confirm(row, proof)
+    return row, _let_count(row, visitor)
+
+
+def _let_count(row: Credential, visitor: Visitor) -> list[str]:
+    """Let a factor count from here, tell the owner, and return recovery codes if it has none."""
+    user = _existing(row.user_id)
     row.confirmed_at = clock.now()
-    user = _existing(user_id)
-    codes = [] if _has_codes(user_id) or not _offers_codes() else _new_codes(user, visitor)
-    devices.ask_again(user_id)
-    record(events.Factor.CONFIRMED, visitor, user_id=user_id, kind=row.kind)
+    codes = [] if _has_codes(user.id) or not _offers_codes() else _new_codes(user, visitor)
+    devices.ask_again(user.id)
+    record(events.Factor.CONFIRMED, visitor, user_id=user.id, kind=row.kind)
     _tell(user, "notice_factor_added", row, visitor)
-    return row, codes
+    return codes
+
+
+def _answer(
+    caller: AccessToken, row: Credential, codes: list[str], visitor: Visitor
+) -> dict[str, Any]:
+    """End the person's other sessions, and let this one rise with its new factor."""
+    sessions.end_all(row.user_id, "factor_added", visitor, keep=UUID(caller.sid))
+    _raise(UUID(caller.sid), row)
+    return {"factor": told(row), "recovery_codes": codes or None}
 
 
 def remove(caller: AccessToken, factor_id: UUID, visitor: Visitor) -> None:
@@ -161,6 +181,16 @@ def remove(caller: AccessToken, factor_id: UUID, visitor: Visitor) -> None:
         record(events.Factor.REMOVED, visitor, user_id=user_id, kind=row.kind)
         if row.confirmed_at:
             _tell(_existing(user_id), "notice_factor_removed", row, visitor)
+
+
+def require_room(held: Sequence[Credential]) -> None:
+    """Return if a person with these factors can have one more.
+
+    Raises:
+        TooManyFactors: they cannot.
+    """
+    if len(held) >= MOST:
+        raise TooManyFactors
 
 
 def replace_codes(user_id: UUID, visitor: Visitor) -> list[str]:

@@ -140,6 +140,30 @@ def _captcha_without_keys(chosen: Chosen) -> str:
     return f"GATEHOUSE_CAPTCHA_SITE_KEY and _SECRET are needed for {chosen.captcha}."
 
 
+def _foreign_rp_id(chosen: Chosen) -> str:
+    """Browsers let a page use its own domain and its parents only (WebAuthn section 5.1.3)."""
+    if not chosen.passkey_rp_id or not chosen.public_url:
+        return ""
+    host = urlsplit(chosen.public_url).hostname or ""
+    if host == chosen.passkey_rp_id or host.endswith(f".{chosen.passkey_rp_id}"):
+        return ""
+    return "GATEHOUSE_PASSKEY_RP_ID must be the host of GATEHOUSE_PUBLIC_URL, or a parent of it."
+
+
+def _plain_passkey_origins(chosen: Chosen) -> str:
+    named = (*(chosen.passkey_origins or ()), *(chosen.passkey_top_origins or ()))
+    plain = [urlsplit(one).hostname for one in named if one.startswith("http:")]
+    if chosen.development or all(host == "localhost" for host in plain):
+        return ""
+    return "The origins of GATEHOUSE_PASSKEY_... must start with https:// in production."
+
+
+def _unproven_models(chosen: Chosen) -> str:
+    """Anybody can say that their authenticator is of some model; a certificate has to."""
+    unproven = chosen.passkey_models and chosen.passkey_roots == ""
+    return "GATEHOUSE_PASSKEY_MODELS needs GATEHOUSE_PASSKEY_ROOTS." if unproven else ""
+
+
 CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _public_url,
     _shared_secrets,
@@ -158,4 +182,7 @@ CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _sender_of_mail,
     _values_for_each_gateway,
     _captcha_without_keys,
+    _foreign_rp_id,
+    _plain_passkey_origins,
+    _unproven_models,
 )

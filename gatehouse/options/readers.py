@@ -10,12 +10,15 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 CODE = re.compile(r"[0-9]{4,12}")
 HOST = re.compile(r"[a-z0-9._:-]+")
+ANDROID = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
+"""How Android tells an app's signing certificate: the base64url of its SHA-256."""
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 Destination = IPv4Network | IPv6Network | tuple[str, int | None]
 """A network, or the name of a host with its port or with any."""
@@ -90,6 +93,27 @@ def origin(value: str) -> str:
 def origins(value: str) -> tuple[str, ...]:
     """origins, separated by commas"""
     return tuple(origin(item.strip()) for item in value.split(",") if item.strip())
+
+
+def page_origins(value: str) -> tuple[str, ...]:
+    """origins, separated by commas; an Android app is `android:apk-key-hash:...`"""
+    items = [item.strip() for item in value.split(",") if item.strip()]
+    return tuple(item if ANDROID.fullmatch(item) else origin(item) for item in items)
+
+
+def domain(value: str) -> str:
+    """domain name, such as `example.com`"""
+    if not HOST.fullmatch(value):
+        raise ValueError("must be a domain name, without scheme and port")
+    return value
+
+
+def models(value: str) -> tuple[str, ...]:
+    """AAGUIDs, separated by commas"""
+    try:
+        return tuple(str(UUID(item.strip())) for item in value.split(",") if item.strip())
+    except ValueError:
+        raise ValueError("must be AAGUIDs like 2fc0579f-8113-47ea-b116-bb5a8db9202a") from None
 
 
 def destinations(value: str) -> tuple[Destination, ...]:

@@ -1,4 +1,4 @@
-"""The hosted pages: the API reference, and those that mails lead to. A GET consumes nothing."""
+"""The hosted pages: reference, account, and where mails lead. A GET consumes nothing."""
 
 from typing import Any
 from uuid import UUID
@@ -55,6 +55,12 @@ def change_password() -> Response:
 def forgot_password() -> str:
     """Ask for an address, then for the code that was mailed there and a new password."""
     return render_template("pages/forgot_password.html")
+
+
+@pages.get("/account")
+def account() -> str:
+    """Let people sign in, and see and change what they prove themselves with."""
+    return render_template("pages/account.html")
 
 
 @pages.get("/verify-email/<uuid:request_id>")

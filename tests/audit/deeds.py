@@ -22,6 +22,8 @@ from tests.client import PASSWORD, Client, CookieClient
 from tests.client import User as Person
 from tests.defence.conftest import set_counters
 from tests.letters import later, letter, link_token, other_code
+from tests.mfa.authenticator import Authenticator
+from tests.mfa.conftest import Browser
 
 ADA, BOB, NUMBER = "ada@example.com", "bob@example.com", "+4915112345678"
 NEW = "another long phrase instead"
@@ -159,6 +161,25 @@ def somebody_guesses_the_hundredth_password_on_a_known_device(world: World) -> N
 def an_operator_unlocks_an_account(world: World) -> None:
     world.ada()
     world.command("users", "unlock", ADA)
+
+
+def passkey(world: World, **lies: object) -> None:
+    """Let Ada register a passkey, and sign in with it, with lies."""
+    person = Person(ADA)
+    person.tokens = world.tokens()
+    mine = Browser(world.client, Authenticator(counter=5), person)
+    assert mine.register().status_code == 201
+    assert mine.sign_in(**lies).status_code == 401
+
+
+@deed(events.Passkey.REFUSED)
+def a_passkey_answers_for_another_domain(world: World) -> None:
+    passkey(world, rp_id="evil.example")
+
+
+@deed(events.Passkey.COUNTER_FELL)
+def a_copy_of_a_passkey_signs_in(world: World) -> None:
+    passkey(world, counter=5)
 
 
 @deed(events.Session.REFRESHED)

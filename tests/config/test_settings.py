@@ -76,6 +76,25 @@ def test_production_refuses_what_is_unsafe(changes, sentence):
             {"GATEHOUSE_REFRESH_GRACE": "31", "GATEHOUSE_ACCESS_TOKEN_LIFETIME": "30"},
             "GATEHOUSE_REFRESH_GRACE must not be longer than GATEHOUSE_ACCESS_TOKEN_LIFETIME.",
         ),
+        *(
+            (
+                {"GATEHOUSE_PASSKEY_RP_ID": domain},
+                "GATEHOUSE_PASSKEY_RP_ID must be the host of GATEHOUSE_PUBLIC_URL, "
+                "or a parent of it.",
+            )
+            for domain in ("example.org", "app.id.example.com", "d.example.com", "example.com:443")
+        ),
+        *(
+            (
+                {f"GATEHOUSE_PASSKEY_{name}": "https://a.example.com, http://b.example.com"},
+                "The origins of GATEHOUSE_PASSKEY_... must start with https:// in production.",
+            )
+            for name in ("ORIGINS", "TOP_ORIGINS")
+        ),
+        (
+            {"GATEHOUSE_PASSKEY_MODELS": "2fc0579f-8113-47ea-b116-bb5a8db9202a"},
+            "GATEHOUSE_PASSKEY_MODELS needs GATEHOUSE_PASSKEY_ROOTS.",
+        ),
     ],
 )
 def test_settings_that_cannot_be_meant_together_are_refused(changes, sentence):
@@ -92,6 +111,8 @@ def test_settings_that_cannot_be_meant_together_are_refused(changes, sentence):
         {"GATEHOUSE_SESSION_IDLE": "600"},
         {"GATEHOUSE_REFRESH_GRACE": "30", "GATEHOUSE_ACCESS_TOKEN_LIFETIME": "30"},
         {"GATEHOUSE_TRUSTED_HOPS": "1", "GATEHOUSE_HOST": "127.0.0.1"},
+        {"GATEHOUSE_PASSKEY_RP_ID": "example.com"},
+        {"GATEHOUSE_PASSKEY_RP_ID": "id.example.com"},
     ],
 )
 def test_what_can_be_meant_is_no_contradiction(changes):
@@ -323,3 +344,30 @@ def test_values_are_read_as_their_types():
     assert settings.refresh_grace == timedelta(0)
     assert settings.rate_limits is False
     assert (settings.workers, settings.port) == (4, 8080)
+
+
+def test_passkeys_belong_to_the_host_of_the_public_url_and_to_its_pages():
+    settings = read()
+
+    assert settings.passkey_rp_id == "id.example.com"
+    assert settings.passkey_origins == settings.passkey_top_origins == ()
+    assert (settings.passkey_roots, settings.passkey_models) == ("", ())
+
+
+def test_passkeys_are_used_by_other_sites_and_by_apps_of_the_settings():
+    app = f"android:apk-key-hash:{'a' * 43}"
+
+    settings = read(GATEHOUSE_PASSKEY_ORIGINS=f"https://shop.example/, {app}")
+
+    assert settings.passkey_origins == ("https://shop.example", app)
+    assert complaints(GATEHOUSE_PASSKEY_ORIGINS="android:apk-key-hash:short")
+
+
+def test_models_of_authenticators_have_one_spelling():
+    [told] = complaints(GATEHOUSE_PASSKEY_MODELS="YubiKey 5")
+    with_roots = {"GATEHOUSE_PASSKEY_ROOTS": trustme.CA().cert_pem.bytes().decode()}
+
+    settings = read(GATEHOUSE_PASSKEY_MODELS="2FC0579F811347EAB116BB5A8DB9202A", **with_roots)
+
+    assert told.startswith("GATEHOUSE_PASSKEY_MODELS must be AAGUIDs")
+    assert settings.passkey_models == ("2fc0579f-8113-47ea-b116-bb5a8db9202a",)

@@ -244,7 +244,14 @@ def test_pages_are_never_kept_and_only_found_files_are(client):
 
 def test_no_page_holds_anything_inline_and_each_has_the_policy(client):
     link = registration_link(client)
-    paths = ["/docs", path_of(link), f"/verify-email/{STRANGER}", "/dev/mailbox", "/errors"]
+    paths = [
+        "/docs",
+        path_of(link),
+        f"/verify-email/{STRANGER}",
+        "/dev/mailbox",
+        "/errors",
+        "/account",
+    ]
 
     for path in paths:
         page = client.get(path, headers={"Accept": "text/html"})

@@ -19,6 +19,12 @@ from tests.stores import SqliteStore
 Door = tuple[str, str]
 """A method and a path."""
 
+CREDENTIAL = {
+    "id": "AAAA",
+    "rawId": "AAAA",
+    "type": "public-key",
+    "response": {"clientDataJSON": "AAAA"},
+}
 FORMS: dict[Door, dict[str, Any]] = {
     ("POST", "/auth/register"): {
         "email": "bob@example.com",
@@ -69,6 +75,15 @@ FORMS: dict[Door, dict[str, Any]] = {
     ("POST", "/auth/password/change"): {
         "current_password": PASSWORD,
         "password": "another unlikely phrase 43",
+    },
+    ("POST", "/auth/passkeys/authentication/verify"): {
+        "login_token": "a token",
+        "transport": "body",
+        "credential": CREDENTIAL,
+    },
+    ("POST", "/auth/passkeys/registration/verify"): {
+        "label": "My phone",
+        "credential": CREDENTIAL,
     },
 }
 """Every operation that reads a body, with all of its fields."""

@@ -13,7 +13,12 @@ TOO_LARGE = (413, "payload_too_large")
 INVALID = (422, "validation_failed")
 KIBIBYTE = 1024
 CREDENTIALS = json.dumps({"identifier": "nobody@example.com", "password": "wrong"})
-FIELDS = [(door, field) for door, form in FORMS.items() for field in form]
+FIELDS = [
+    (door, field)
+    for door, form in FORMS.items()
+    for field, value in form.items()
+    if isinstance(value, str)  # the answers of passkeys have tests of their own
+]
 
 NOT_JSON = [
     "{",

@@ -9,8 +9,10 @@ from gatehouse.foundation.errors import catalogue
 
 PUBLIC = {
     "/.well-known/jwks.json": "public keys",
+    "/.well-known/webauthn": "where passkeys of this domain are used, for every browser",
     "/": "leads to the reference",
     "/accept-invitation/<uuid:request_id>": "a page; its secret is in the fragment",
+    "/account": "a page; its scripts ask the doors",
     "/assets/<path:filename>": "files of the pages",
     "/auth/captcha": "a riddle, for whoever is asked to solve one",
     "/auth/csrf": "tells whoever holds a session's cookies what its writes need",
@@ -26,6 +28,8 @@ PUBLIC = {
     "/auth/login/mfa/enrolment": "takes the login's token, and sets a first factor up",
     "/auth/login/mfa/enrolment/confirm": "takes the login's token and a first proof",
     "/auth/logout": "takes either token, and judges it itself",
+    "/auth/passkeys/authentication/options": "names nobody",
+    "/auth/passkeys/authentication/verify": "takes the signature of a passkey",
     "/auth/refresh": "takes the refresh token",
     "/auth/register": "open to everyone",
     "/confirm-email/<uuid:request_id>": "a page; its secret is in the fragment",
@@ -52,6 +56,7 @@ PUBLIC = {
 
 UNDOCUMENTED = {
     "/",
+    "/account",
     "/docs",
     "/errors",
     "/dev/mailbox",

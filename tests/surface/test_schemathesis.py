@@ -21,6 +21,11 @@ OPERATIONS = [
     "GET /auth/sessions",
     "DELETE /auth/sessions/{session_id}",
     "POST /auth/password/change",
+    "POST /auth/passkeys/authentication/options",
+    "POST /auth/passkeys/authentication/verify",
+    "POST /auth/passkeys/registration/options",
+    "POST /auth/passkeys/registration/verify",
+    "GET /.well-known/webauthn",
     "GET /.well-known/jwks.json",
     "GET /tokens/status/{number}",
     "GET /gateway/verify",
@@ -34,6 +39,8 @@ MORE_THAN_A_SCHEMA_SAYS = {
     "POST /auth/invitation": "the password's policy",
     "POST /auth/password/change": "the password's policy",
     "POST /auth/email/verify": "one of two ways, whole",
+    "POST /auth/passkeys/authentication/verify": "a signature of a passkey",
+    "POST /auth/passkeys/registration/verify": "a passkey that answers a challenge",
     "GET /auth/sessions": "a cursor is one that the service made",
 }
 """Here even data that the schema allows can be refused: positive_data_acceptance is left out."""

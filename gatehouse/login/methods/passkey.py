@@ -1,0 +1,69 @@
+"""A passkey and nothing else: it says who somebody is, and verifies that it is them."""
+
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from gatehouse.foundation import crypto
+from gatehouse.foundation.database import release, writing
+from gatehouse.foundation.fields import Text
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.login.method import LoginForm, Proof
+from gatehouse.mfa import shelf
+from gatehouse.mfa.passkeys import ceremonies, keeping, options
+from gatehouse.mfa.passkeys.ceremonies import SIGN_IN, Ceremony
+from gatehouse.mfa.passkeys.errors import PasskeyRefused
+from gatehouse.mfa.passkeys.forms import BrowserCredential
+from gatehouse.mfa.passkeys.judgement import Asked, require_signed
+
+
+class PasskeyLogin(LoginForm):
+    """What a passkey answered, and the token that its options came with."""
+
+    login_token = Text(64, required=True, metadata={"description": "of the options"})
+    credential = fields.Nested(BrowserCredential, required=True)
+
+
+class PasskeyMethod:
+    """Nobody is named before the passkey does it, so options are the same for everybody."""
+
+    schema: type[Schema] = PasskeyLogin
+
+    def ask(self) -> dict[str, Any]:
+        """Write a challenge for whoever holds its login token, in the current transaction.
+
+        Raises:
+            FactorNotOffered: there are no passkeys here.
+        """
+        shelf.piece(keeping.KIND)
+        login_token = crypto.token()
+        challenge = ceremonies.begin(Ceremony(SIGN_IN, login_token))
+        public_key = options.request(challenge, [], alone=True)
+        expires_in = int(options.LIFETIME.total_seconds())
+        return {"login_token": login_token, "expires_in": expires_in, "public_key": public_key}
+
+    def prove(self, form: dict[str, Any], visitor: Visitor) -> Proof:
+        """Return whose passkey it is; the challenge is used up in the transaction that follows.
+
+        Raises:
+            FactorNotOffered: there are no passkeys here.
+            MalformedCredential, PasskeyRefused: nothing was proved.
+            PasskeyCopied: perhaps somebody has a copy of it.
+        """
+        shelf.piece(keeping.KIND)
+        answer = form["credential"]
+        answered = ceremonies.find(Ceremony(SIGN_IN, form["login_token"]), answer)
+        row = keeping.find(answer["id"])
+        if row is None or not answer["response"].get("userHandle"):  # section 7.2 step 6
+            raise PasskeyRefused(why="passkey unknown")
+        release()
+        passkey = keeping.opened(row)
+        with keeping.telling_whose(row):
+            signed = require_signed(answer, Asked(answered.challenge, True), passkey, row.counter)
+            with writing():
+                ceremonies.use_up(answered)
+                keeping.note(row.id, signed)
+        return Proof(row.user_id, (passkey.amr, "mfa"))
+
+
+piece = PasskeyMethod()
