@@ -9,6 +9,7 @@ import config
 from auth_routes import auth
 from gatehouse.accounts import identifiers
 from gatehouse.cli import docs, doctor, keys, passwords, serve, users
+from gatehouse.defence import judgement
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import crowd, intake, limits, logs, metrics
 from gatehouse.foundation.api import SCHEMES, ProblemApi
@@ -45,6 +46,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     hash_queue.set_up(app)
     with app.app_context():
         _connect_database(app)
+        judgement.set_up(app)
         _set_up_http(app)
         extension.set_up(app)
         _open_doors(app)

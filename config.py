@@ -19,9 +19,11 @@ from gatehouse.options.checks import CHECKS
 from gatehouse.options.keyrings import MAKE_ONE, KeyRing, development_ring, key_ring
 from gatehouse.options.readers import (
     Destination,
+    Network,
     certificates,
     database_url,
     destinations,
+    networks,
     number,
     one_of,
     origin,
@@ -35,7 +37,7 @@ from gatehouse.options.readers import (
 PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "PORT")
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
-LISTS = (origins, destinations)
+LISTS = (origins, destinations, networks)
 
 
 class ConfigurationError(ClickException):
@@ -105,6 +107,13 @@ class Settings:
     """Where the service may call though it is not public, or a host is not reached by https."""
     outbound_ca: str = option(certificates)
     """Authorities to trust besides the public ones when the service calls another by https."""
+    risk_policy: str = option(text)
+    """The file that says what unusual logins lead to; by default the owner is told of a new device.
+    `docs/adaptive-login.md` shows one."""
+    geoip: str = option(text)
+    """A GeoIP file (MaxMind DB) that tells countries; without one nothing depends on them."""
+    bad_networks: tuple[Network, ...] = option(networks)
+    """Networks whose logins the signal `known_bad_network` finds."""
     metrics_token: str = option(text)
     """The bearer token of `/metrics`. Without one, production hides it and development opens it."""
     unsafe_allow_unverified_email: bool = option(switch, "false")

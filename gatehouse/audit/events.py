@@ -63,6 +63,18 @@ class Login:
     )
 
 
+class Risk:
+    """What stood out about a login, and what was decided."""
+
+    JUDGED = _success(
+        "risk.judged", "A login was weighed; the details say what stood out and was decided."
+    )
+    REFUSED = _failure("risk.refused", "A right login was refused, because the policy says so.")
+    GUARD_RAISED = _failure(
+        "risk.guard_raised", "Passwords are being tried on many accounts: credential stuffing."
+    )
+
+
 class Session:
     """What becomes of a session."""
 
@@ -103,7 +115,7 @@ class Key:
     REENCRYPTED = _success("key.reencrypted", "Stored secrets were encrypted with the active key.")
 
 
-CATALOGUE = (Registration, Invitation, Login, Session, Token, Account, Key)
+CATALOGUE = (Registration, Invitation, Login, Risk, Session, Token, Account, Key)
 
 
 def every() -> Iterator[Event]:

@@ -28,6 +28,10 @@ class Proof:
     """The stored password that was verified, where one was."""
     fresh: Hashed | None = None
     """The same password hashed anew, where the stored hash is stale."""
+    failures: int | None = None
+    """Wrong passwords in a row from the device or the network before it, where they are counted."""
+    strangers: int | None = None
+    """And from all unknown devices; 0 on a known one."""
 
 
 class Method(Protocol):

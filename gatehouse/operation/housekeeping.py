@@ -6,7 +6,7 @@ from functools import partial
 
 from flask import Flask
 
-from gatehouse.defence import devices, throttle
+from gatehouse.defence import devices, guard, throttle
 from gatehouse.delivery import outbox
 from gatehouse.foundation import clock, limits
 from gatehouse.foundation.background import attempt, every
@@ -32,6 +32,7 @@ def purge() -> None:
     attempt("limits", partial(_alone, limits.purge))
     attempt("devices", partial(_alone, devices.purge))
     attempt("guesses", partial(_alone, throttle.purge))
+    attempt("guard", partial(_alone, guard.purge))
     attempt("outbox", partial(_alone, partial(outbox.purge, now - LETTERS_KEPT)))
     attempt("sessions", partial(_alone, partial(sessions.purge, now - KEPT)))
 

@@ -14,7 +14,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 HOST = re.compile(r"[a-z0-9._:-]+")
-Destination = IPv4Network | IPv6Network | tuple[str, int | None]
+Network = IPv4Network | IPv6Network
+Destination = Network | tuple[str, int | None]
 """A network, or the name of a host with its port or with any."""
 
 
@@ -84,6 +85,22 @@ def origins(value: str) -> tuple[str, ...]:
 def destinations(value: str) -> tuple[Destination, ...]:
     """host names, `host:port`, or networks such as `10.0.0.0/8`, separated by commas"""
     return tuple(_destination(item.strip().lower()) for item in value.split(",") if item.strip())
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """networks such as `192.0.2.0/24`, separated by commas or lines; `#` begins a comment"""
+    lines = [line.partition("#")[0].replace(",", " ") for line in value.splitlines()]
+    return tuple(_network(item) for line in lines for item in line.split())
+
+
+def _network(item: str) -> Network:
+    try:
+        network = ip_network(item)
+    except ValueError:
+        raise ValueError(f"must be networks such as 192.0.2.0/24, which {item!r} is not") from None
+    if network.prefixlen == 0:
+        raise ValueError("must not name all addresses")
+    return network
 
 
 def _destination(item: str) -> Destination:

@@ -69,6 +69,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("prefix", name=op.f("pk_sms_prefixes")),
     )
 
+    op.create_table(
+        "guard_tallies",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_guard_tallies")),
+    )
+    op.create_index(op.f("ix_guard_tallies_expires_at"), "guard_tallies", ["expires_at"])
+    logins = sa.text("name = 'login.succeeded'")
+    op.create_index(
+        "ix_audit_events_logins",
+        "audit_events",
+        ["user_id", "at"],
+        sqlite_where=logins,
+        postgresql_where=logins,
+    )
+
     for table, column in ADDED.items():
         op.add_column(table, sa.Column(column, sa.DateTime(timezone=True), nullable=True))
 
@@ -76,5 +93,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table, column in ADDED.items():
         op.drop_column(table, column)
-    for table in ("sms_prefixes", "spent", "idempotency_keys", "credentials"):
+    op.drop_index("ix_audit_events_logins", "audit_events")
+    for table in ("guard_tallies", "sms_prefixes", "spent", "idempotency_keys", "credentials"):
         op.drop_table(table)

@@ -7,7 +7,7 @@ from gatehouse.delivery import templates
 
 LETTERS = sorted(file.stem for file in templates.FOLDER.glob("*.txt"))
 HOSTILE = '<script>alert("1")</script>{{ 7 * 7 }}'
-KNOWN = {"address_known", "invitation", "verify_email"}
+KNOWN = {"address_known", "invitation", "notice_new_device", "verify_email"}
 
 
 def variables_of(name):

@@ -33,7 +33,14 @@ class PasswordMethod:
         user = accounts.find(form["identifier"])
         whom = user.id if user else identifiers.canonical(form["identifier"])
         verified = password.verify(whom, form["password"], visitor)
-        return Proof(verified.user_id, ("pwd",), password=verified.stored, fresh=verified.fresh)
+        return Proof(
+            verified.user_id,
+            ("pwd",),
+            password=verified.stored,
+            fresh=verified.fresh,
+            failures=verified.failures,
+            strangers=verified.strangers,
+        )
 
 
 piece = PasswordMethod()
