@@ -8,7 +8,7 @@ from flask_migrate import Migrate
 import config
 from auth_routes import auth
 from gatehouse.accounts import identifiers
-from gatehouse.cli import docs, doctor, keys, passwords, serve, users
+from gatehouse.cli import docs, doctor, keys, passwords, risk, serve, users
 from gatehouse.defence import judgement
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import crowd, intake, limits, logs, metrics
@@ -50,8 +50,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _set_up_http(app)
         extension.set_up(app)
         _open_doors(app)
-    own = (serve.serve, keys.keys, users.users, passwords.passwords, docs.docs, doctor.doctor)
-    for commands in own:
+    own = (serve.serve, keys.keys, users.users, passwords.passwords, risk.risk)
+    for commands in (*own, docs.docs, doctor.doctor):
         app.cli.add_command(commands)
     return app
 

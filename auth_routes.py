@@ -21,7 +21,7 @@ from gatehouse.foundation.visitor import visitor
 from gatehouse.login import service as login
 from gatehouse.login.gates import AccountDisabled, EmailUnverified
 from gatehouse.login.methods.password import PasswordLogin
-from gatehouse.login.risk import LoginRefused
+from gatehouse.login.risk import CaptchaNeeded, LoginRefused
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions import credentials, csrf, logout
 from gatehouse.sessions import service as sessions
@@ -81,7 +81,8 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @limited("login")
 @auth.arguments(PasswordLogin)
 @auth.response(200, TokenAnswer)
-@auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified, LoginRefused)
+@auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
+@auth.refuses(CaptchaNeeded, LoginRefused)
 def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password."""
     by = form["transport"]

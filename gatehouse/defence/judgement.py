@@ -141,7 +141,7 @@ def policy_of(path: str, name: str) -> Policy:
     except (OSError, UnicodeDecodeError):
         raise config.ConfigurationError(f"{name} must name a readable text file.") from None
     except ValueError as problem:
-        raise config.ConfigurationError(f"{name} {problem}.") from None
+        raise config.ConfigurationError(f"{name} {problem}") from None
 
 
 def _atlas(path: str) -> Atlas:

@@ -42,7 +42,7 @@ def parse(text: str, signals: list[str]) -> Policy:
     try:
         lines = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
-        raise ValueError(f"is not TOML: {problem}") from None
+        raise ValueError(f"is not TOML: {problem}.") from None
     for name in lines:
         if name not in signals:
             raise ValueError(f"names {name!r}, which is no signal: {_nearest(name, signals)}")
@@ -58,7 +58,7 @@ def _decision(name: str, value: Any) -> Decision:
 
 def _nearest(name: str, known: list[str]) -> str:
     found = get_close_matches(name, known, 1)
-    return f"did you mean {found[0]}?" if found else f"there are {', '.join(known)}"
+    return f"did you mean {found[0]}?" if found else f"there are {', '.join(known)}."
 
 
 def strictest(policy: Policy, findings: Iterable[str]) -> Decision:

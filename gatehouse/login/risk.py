@@ -1,11 +1,14 @@
 """Adaptive login: what the judgement of a login leads to (see `defence.judgement`)."""
 
+from functools import partial
+from uuid import UUID
+
 import config
 from gatehouse.accounts import notices
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence import judgement
-from gatehouse.defence.judgement import Judgement, Seen
+from gatehouse.defence.judgement import Judgement
 from gatehouse.defence.risk_policy import Decision
 from gatehouse.foundation.errors import Refusal
 from gatehouse.foundation.visitor import Visitor
@@ -22,25 +25,44 @@ class LoginRefused(Refusal):
     next = "Sign in as you usually do, or ask the people who run this service."
 
 
-def weigh(user: User, proof: Proof, seen: Seen, visitor: Visitor) -> Judgement:
-    """Weigh a login in the current transaction: write down why, and tell the owner.
+class CaptchaNeeded(Refusal):
+    """A CAPTCHA has to be solved first: send its answer along as `captcha`."""
+
+    status = 403
+    code = "captcha_required"
+
+
+def judge(proof: Proof, visitor: Visitor) -> Judgement:
+    """Weigh the login of somebody who has proved who they are; no transaction is open.
+
+    Raises:
+        CaptchaNeeded: the policy wants one that was not solved; the decision is written down.
+    """
+    seen = judgement.look(proof.user_id, visitor)
+    judged = judgement.judge(seen, failures=proof.failures, strangers=proof.strangers)
+    if judged.asks_captcha and not proof.captcha_solved:
+        refusal = CaptchaNeeded()
+        refusal.aftermath = partial(_write_down, proof.user_id, judged, visitor)
+        raise refusal
+    return judged
+
+
+def act(user: User, judged: Judgement, visitor: Visitor) -> None:
+    """Do what was decided, in the current transaction: refuse, write down why, tell the owner.
+
+    The owner hears of it also where a second factor is wanted from somebody who has none: refusing
+    them would lock people out who have nothing to be asked for.
 
     Raises:
         LoginRefused: the policy says so.
     """
-    judged = judgement.judge(seen, failures=proof.failures, strangers=proof.strangers)
     if judged.decision is Decision.REFUSE:
         raise LoginRefused(user_id=user.id, **judged.details)
-    record(events.Risk.JUDGED, visitor, user_id=user.id, **judged.details)
-    if _tells(judged):
+    _write_down(user.id, judged, visitor)
+    if judged.decision is Decision.NOTIFY or judged.asks_second_factor:
         link = f"{config.settings().public_url}/forgot-password"
         notices.tell(user, "notice_new_device", {"link": link}, visitor)
-    return judged
 
 
-def _tells(judged: Judgement) -> bool:
-    """Tell whether the owner hears of it: also where a second factor is wanted and there is none.
-
-    Refusing those would lock people out who have nothing to be asked for.
-    """
-    return judged.decision in (Decision.NOTIFY, Decision.ASK_SECOND_FACTOR)
+def _write_down(user_id: UUID, judged: Judgement, visitor: Visitor) -> None:
+    record(events.Risk.JUDGED, visitor, user_id=user_id, **judged.details)

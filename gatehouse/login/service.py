@@ -7,7 +7,7 @@ from uuid import UUID
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.defence import devices, judgement
+from gatehouse.defence import devices
 from gatehouse.foundation import shelf
 from gatehouse.foundation.database import writing
 from gatehouse.foundation.visitor import Visitor
@@ -32,14 +32,14 @@ def begin(
         InvalidCredentials: nothing was proved.
         TooManyAttempts: after too many of those.
         AccountDisabled, EmailUnverified: a gate stayed shut.
-        LoginRefused: the policy refuses a login of this kind.
+        CaptchaNeeded, LoginRefused: the policy stops a login of this kind.
     """
     return finish(METHODS[method].prove(form, visitor), visitor, replaced)
 
 
 def finish(proof: Proof, visitor: Visitor, replaced: UUID | None = None) -> sessions.Tokens:
     """Open the session of somebody who has proved who they are, in one write transaction."""
-    seen = judgement.look(proof.user_id, visitor)
+    judged = risk.judge(proof, visitor)
     with writing():
         user = accounts.get(proof.user_id)
         if user is None:  # deleted while the password was hashed
@@ -47,7 +47,7 @@ def finish(proof: Proof, visitor: Visitor, replaced: UUID | None = None) -> sess
         if proof.password:
             _hold_password(proof, proof.password)
         gates.pass_all(user)
-        risk.weigh(user, proof, seen, visitor)
+        risk.act(user, judged, visitor)
         if proof.password and proof.fresh:
             _upgrade(user.id, proof.password, proof.fresh, visitor)
         device_token = devices.keep(user.id, visitor)
