@@ -23,6 +23,7 @@ from gatehouse.options.readers import (
     certificates,
     database_url,
     destinations,
+    file,
     networks,
     number,
     one_of,
@@ -107,10 +108,10 @@ class Settings:
     """Where the service may call though it is not public, or a host is not reached by https."""
     outbound_ca: str = option(certificates)
     """Authorities to trust besides the public ones when the service calls another by https."""
-    risk_policy: str = option(text)
+    risk_policy: str = option(file)
     """The file that says what unusual logins lead to; by default the owner is told of a new device.
     `docs/adaptive-login.md` shows one."""
-    geoip: str = option(text)
+    geoip: str = option(file)
     """A GeoIP file (MaxMind DB) that tells countries; without one nothing depends on them."""
     bad_networks: tuple[Network, ...] = option(networks)
     """Networks whose logins the signal `known_bad_network` finds."""

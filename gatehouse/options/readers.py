@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy import make_url
@@ -21,6 +22,13 @@ Destination = Network | tuple[str, int | None]
 
 def text(value: str) -> str:
     """text"""
+    return value
+
+
+def file(value: str) -> str:
+    """path of a file"""
+    if not Path(value).is_file():
+        raise ValueError("must name a file that is there")
     return value
 
 
@@ -97,7 +105,7 @@ def _network(item: str) -> Network:
     try:
         network = ip_network(item)
     except ValueError:
-        raise ValueError(f"must be networks such as 192.0.2.0/24, which {item!r} is not") from None
+        raise ValueError("must be networks such as 192.0.2.0/24") from None
     if network.prefixlen == 0:
         raise ValueError("must not name all addresses")
     return network

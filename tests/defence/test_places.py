@@ -91,7 +91,7 @@ def test_a_file_that_is_cut_short_is_found_at_the_start(store, tmp_path):
 def test_a_file_that_is_not_there_stops_the_start_with_one_sentence(store, tmp_path):
     told = refused(store, GATEHOUSE_GEOIP=str(tmp_path / "none.mmdb"))
 
-    assert told == "GATEHOUSE_GEOIP cannot be read (No such file or directory)."
+    assert told == "GATEHOUSE_GEOIP must name a file that is there."
 
 
 def refused(store, **chosen):
