@@ -312,6 +312,28 @@ def test_whoever_waits_for_a_flight_gets_in(ada, log_in, wait):
     assert log_in(AWAY).status_code == 200
 
 
+def test_the_history_is_one_statement_and_its_own_index(app, ada, log_in):
+    device = log_in().json["device_token"]
+    sent = []
+
+    def note(_connection, _cursor, statement, parameters, *_rest):
+        if "FROM audit_events" in statement:
+            sent.append((statement, parameters))
+
+    with app.app_context():
+        sa.event.listen(db.engine, "before_cursor_execute", note)
+        log_in(device=device)
+        sa.event.remove(db.engine, "before_cursor_execute", note)
+        [(statement, parameters)] = sent
+        explained = db.session.connection().exec_driver_sql(
+            f"EXPLAIN QUERY PLAN {statement}", parameters
+        )
+        plan = str(explained.all())
+
+    assert "ix_audit_events_logins" in plan
+    assert "SCAN audit_events" not in plan
+
+
 @pytest.mark.stores
 def test_of_a_long_history_fifty_logins_count(app, ada, log_in):
     device = log_in().json["device_token"]
