@@ -32,6 +32,8 @@ class Proof:
     """Wrong passwords in a row from the device or the network before it, where they are counted."""
     strangers: int | None = None
     """And from all unknown devices; 0 on a known one."""
+    breached: bool | None = None
+    """Whether the password stands in a list of stolen ones, where somebody looked."""
     captcha_solved: bool = False
     """Whether a CAPTCHA was solved on the way."""
 

@@ -39,7 +39,8 @@ def judge(proof: Proof, visitor: Visitor) -> Judgement:
         CaptchaNeeded: the policy wants one that was not solved; the decision is written down.
     """
     seen = judgement.look(proof.user_id, visitor)
-    judged = judgement.judge(seen, failures=proof.failures, strangers=proof.strangers)
+    facts = {"failures": proof.failures, "strangers": proof.strangers, "breached": proof.breached}
+    judged = judgement.judge(seen, **facts)
     if judged.asks_captcha and not proof.captcha_solved:
         refusal = CaptchaNeeded()
         refusal.aftermath = partial(_write_down, proof.user_id, judged, visitor)
@@ -47,7 +48,7 @@ def judge(proof: Proof, visitor: Visitor) -> Judgement:
     return judged
 
 
-def act(user: User, judged: Judgement, visitor: Visitor) -> None:
+def act(user: User, judged: Judgement, visitor: Visitor, has_factor: bool = False) -> None:
     """Do what was decided, in the current transaction: refuse, write down why, tell the owner.
 
     The owner hears of it also where a second factor is wanted from somebody who has none: refusing
@@ -59,7 +60,8 @@ def act(user: User, judged: Judgement, visitor: Visitor) -> None:
     if judged.decision is Decision.REFUSE:
         raise LoginRefused(user_id=user.id, **judged.details)
     _write_down(user.id, judged, visitor)
-    if judged.decision is Decision.NOTIFY or judged.asks_second_factor:
+    unasked = judged.asks_second_factor and not has_factor
+    if judged.decision is Decision.NOTIFY or unasked:
         link = f"{config.settings().public_url}/forgot-password"
         notices.tell(user, "notice_new_device", {"link": link}, visitor)
 
