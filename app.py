@@ -1,7 +1,5 @@
 """create_app(): settings, database, blueprints, error answers, commands; wiring, nothing else."""
 
-from typing import Any
-
 from flask import Flask
 from flask_migrate import Migrate
 
@@ -9,7 +7,9 @@ import config
 from auth_routes import auth
 from gatehouse.accounts import identifiers
 from gatehouse.cli import docs, doctor, keys, passwords, risk, serve, users
+from gatehouse.cli import worker as deliver
 from gatehouse.defence import judgement
+from gatehouse.delivery import routing
 from gatehouse.delivery import worker as delivery
 from gatehouse.foundation import crowd, intake, limits, logs, metrics
 from gatehouse.foundation.api import SCHEMES, ProblemApi
@@ -44,14 +44,15 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False  # a redirect would take its host from the request
     app.ensure_sync = lambda func: func  # type: ignore[method-assign] # no view is async
     hash_queue.set_up(app)
+    routing.set_up(app)
     with app.app_context():
         _connect_database(app)
         judgement.set_up(app)
         _set_up_http(app)
         extension.set_up(app)
         _open_doors(app)
-    own = (serve.serve, keys.keys, users.users, passwords.passwords, risk.risk)
-    for commands in (*own, docs.docs, doctor.doctor):
+    own = (serve.serve, keys.keys, users.users, passwords.passwords, docs.docs, doctor.doctor)
+    for commands in (*own, deliver.worker, risk.risk):
         app.cli.add_command(commands)
     return app
 
@@ -61,10 +62,7 @@ def create_worker() -> Flask:
     app = create_app()
     watch.start(app)
     housekeeping.start(app)
-    if config.settings_of(app).development:
-        delivery.start(app)
-    else:
-        logs.log().warning("No channel carries mail in this version: messages wait in the outbox.")
+    delivery.start(app)
     return app
 
 
@@ -106,13 +104,12 @@ def _open_doors(app: Flask) -> None:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
     )
-    about: dict[str, Any] = {"info": {"description": DESCRIPTION}}
-    api = ProblemApi(app, spec_kwargs=about)
+    api = ProblemApi(app, info={"description": DESCRIPTION})
     for scheme, meaning in SCHEMES.items():
         api.spec.components.security_scheme(scheme, meaning)
     for documented in (auth, sessions, selfservice, tokens, operation):
         api.register_blueprint(documented)
-    describe_gateway(api.spec)
+    api.add_chapter(describe_gateway)
     answers.register(app)  # after smorest, whose own answers it replaces
     for plain in (gateway, check_up, pages, errors):
         app.register_blueprint(plain)

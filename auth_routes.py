@@ -12,6 +12,7 @@ from gatehouse.accounts import service as accounts
 from gatehouse.accounts.errors import InvitationFailed, RegistrationProofFailed, UsernameTaken
 from gatehouse.accounts.forms import AcceptInvitation, Profile, Register, VerifyEmail
 from gatehouse.defence.throttle import TooManyAttempts
+from gatehouse.delivery.idempotency import idempotent
 from gatehouse.foundation import clock
 from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db
@@ -39,6 +40,7 @@ auth = Blueprint("auth", __name__, url_prefix="/auth", description="The front de
 @auth.post("/register")
 @limited("register")
 @auth.arguments(Register)
+@idempotent()
 @auth.response(202, Status)
 @auth.refuses(UsernameTaken)
 def register(form: dict[str, Any]) -> dict[str, str]:
@@ -47,7 +49,6 @@ def register(form: dict[str, Any]) -> dict[str, str]:
     The answer is the same whether or not the address is known; the mail is not.
     """
     registration.ask(form, visitor())
-    db.session.commit()
     return {"status": "verification_required"}
 
 

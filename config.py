@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
+from email.headerregistry import Address
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from flask import Flask, current_app
 
 from gatehouse.options.checks import CHECKS
 from gatehouse.options.keyrings import MAKE_ONE, KeyRing, development_ring, key_ring
+from gatehouse.options.mail import MailServer, channels, gateways, mail_servers, mailbox
 from gatehouse.options.readers import (
     Destination,
     Network,
@@ -35,10 +37,10 @@ from gatehouse.options.readers import (
     text,
 )
 
-PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "PORT")
+PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "PORT")
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
-LISTS = (origins, destinations, networks)
+LISTS = (origins, destinations, mail_servers, channels, gateways, networks)
 
 
 class ConfigurationError(ClickException):
@@ -104,10 +106,31 @@ class Settings:
     """For so long after its use, a refresh token yields the session's current one once more."""
     rate_limits: bool = option(switch, "on")
     """`off` silences the limits of the routes, for measurements; never the lockout."""
+    smtp_url: tuple[MailServer, ...] = option(mail_servers)
+    """The servers that take our mail. `insecure-smtp://localhost:1025`, without TLS and password,
+    is for development only and reaches no other machine."""
+    mail_from: Address | str = option(mailbox)
+    """The sender of mails; production needs it wherever it needs `SMTP_URL`."""
+    mail_channels: tuple[str, ...] = option(channels)
+    """The channels of mails: `smtp` where there is `SMTP_URL`, else `console` in development."""
+    sms_channels: tuple[str, ...] = option(channels)
+    """The channels of texts: `sms_http` where there is a gateway, else `console` in development."""
+    sms_gateway: tuple[str, ...] = option(gateways)
+    """The gateways that take our texts: `twilio`, `vonage`, `messagebird`, or TOML files that
+    describe others. With several, the next three hold a value for each, in the same order."""
+    sms_account: str = option(text)
+    """Who we are to the SMS gateway: the account SID of Twilio, the API key of Vonage."""
+    sms_secret: str = option(text)
+    """What proves it: the auth token, API secret or access key."""
+    sms_from: str = option(text)
+    """The sender of texts: a number of yours in E.164, or a name where the country allows it."""
+    sms_prefix_budget: int = option(number(1, 1_000_000), "200")
+    """Texts in an hour to numbers that begin alike, such as +49 151; the rest is not sent."""
     outbound_allowed: tuple[Destination, ...] = option(destinations)
     """Where the service may call though it is not public, or a host is not reached by https."""
     outbound_ca: str = option(certificates)
-    """Authorities to trust besides the public ones when the service calls another by https."""
+    """Authorities to trust besides the public ones when the service calls another by https, or
+    hands mail over."""
     risk_policy: str = option(file)
     """The file that says what unusual logins lead to; by default the owner is told of a new device.
     `docs/adaptive-login.md` shows one."""
@@ -140,7 +163,7 @@ class Settings:
 
 
 def name_of(option_name: str) -> str:
-    """Return the environment's name of an option: platforms have fixed three of them."""
+    """Return the environment's name of an option: platforms have fixed four of them."""
     name = option_name.upper()
     return name if name in PLATFORM_NAMES else f"GATEHOUSE_{name}"
 
@@ -200,12 +223,21 @@ class _Reader:
             "database_url": lambda: f"sqlite:///{self.folder / 'gatehouse.sqlite3'}",
             "host": lambda: "127.0.0.1" if self.development else "0.0.0.0",  # noqa: S104
             "audience": self._public_origin,
+            "mail_channels": lambda: "smtp" if self._text("SMTP_URL") else self._console(),
+            "sms_channels": self._sms_channel,
         }
         if self.development:
+            rules["mail_from"] = lambda: "Gatehouse <no-reply@gatehouse.test>"
             rules["public_url"] = lambda: f"http://localhost:{self._text('PORT') or 8000}"
             for ring in ("secret_keys", "encryption_keys", "password_peppers"):
                 rules[ring] = lambda: development_ring(self.folder / name)
         return rules.get(name, str)()
+
+    def _sms_channel(self) -> str:
+        return "sms_http" if self._text("GATEHOUSE_SMS_GATEWAY") else self._console()
+
+    def _console(self) -> str:
+        return "console" if self.development else ""
 
     def _public_origin(self) -> str:
         """Return the public URL as it is compared, or nothing where it is none: told elsewhere."""

@@ -29,6 +29,7 @@ from gatehouse.foundation.database import Base, UTCDateTime
 
 DIGEST = String(64)
 ADDRESS = String(45)
+WAITING = text("sent_at IS NULL AND given_up_at IS NULL")
 COUNTED = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up in INTEGER only
 
 
@@ -253,7 +254,15 @@ class OutboxMessage(Base):
     """A message that somebody shall get, written in the transaction of its reason."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_due_at_sent_at", "due_at", "sent_at"),)
+    __table_args__ = (
+        Index("ix_outbox_due", "due_at", sqlite_where=WAITING, postgresql_where=WAITING),
+        Index(
+            "ix_outbox_ahead",
+            *("recipient_lower", "channel", "created_at"),
+            sqlite_where=WAITING,
+            postgresql_where=WAITING,
+        ),
+    )
 
     id: Mapped[UUID] = _id()
     channel: Mapped[str] = mapped_column(String(8))
@@ -266,6 +275,8 @@ class OutboxMessage(Base):
     due_at: Mapped[datetime] = _created()
     leased_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
+    good_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When its code or link expires: later nobody is sent it any more."""
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     given_up_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
@@ -280,9 +291,10 @@ class IdempotencyKey(Base):
 
     key: Mapped[str] = mapped_column(DIGEST, primary_key=True)
     body_digest: Mapped[str] = mapped_column(DIGEST)
+    """Keyed, and bound to the header's value, which is kept nowhere: a body can hold a password."""
     status: Mapped[int | None]
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    """Holds no token."""
+    """`told`, without any token, and `sealed`: the tokens of the answer, encrypted one by one."""
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench import equality, flood, limits, report, status_list
+from bench import equality, flood, limits, outbox, report, status_list
 from bench.comparisons import Bench, Result, run
 from bench.finding import Finding
 from bench.people import People
@@ -19,7 +19,9 @@ from bench.stage import staged
 
 COMPARISONS = ("login", "verify-warm", "verify-cold", "me", "refresh")
 STUDIES = (flood.NAME, limits.NAME, equality.NAME)
-ALL = (*COMPARISONS, *STUDIES, status_list.NAME)
+APART = (status_list.NAME, outbox.NAME)
+"""What needs no service to be measured."""
+ALL = (*COMPARISONS, *STUDIES, *APART)
 
 Study = Callable[[], list[Finding]]
 
@@ -29,9 +31,11 @@ def main() -> int:
     chosen = _arguments()
     sizes = status_list.measure(chosen.rounds) if _is_wanted(status_list.NAME, chosen) else []
     found = Report(report.conditions(), sizes=sizes)
-    if chosen.only != [status_list.NAME]:
-        with tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder:
+        if not chosen.only or not set(chosen.only) <= set(APART):
             found = replace(_measure(chosen, Path(folder)), sizes=sizes)
+        if _is_wanted(outbox.NAME, chosen):
+            found = replace(found, outbox=_outbox(Path(folder)))
     print(f"\n{found}")
     report.save(found)
     if chosen.write_docs:
@@ -71,6 +75,12 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> Report:
         results = [_told(run(comparison, chosen.rounds)) for comparison in compared]
         studied = [study for name, study in _studies(bench, chosen) if _is_wanted(name, chosen)]
         return Report(about, results, [_listed(one) for study in studied for one in study()])
+
+
+def _outbox(folder: Path) -> list[Finding]:
+    print("Starting PostgreSQL, a mail server and two workers ...", flush=True)
+    logging.disable(logging.WARNING)
+    return [_listed(one) for one in outbox.study(folder, os.environ.get("BENCH_POSTGRES_URL"))]
 
 
 def _studies(bench: Bench, chosen: argparse.Namespace) -> list[tuple[str, Study]]:

@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,10 @@ BEGIN, END = (
 )
 TIMES = ("a second", "p50", "p99")
 HEAD = ("measured", "ratio", "of rounds", "bar", "", *TIMES, "against", *TIMES)
+BEGIN_OUTBOX, END_OUTBOX = (
+    "<!-- outbox: written by `python -m bench outbox --write-docs` -->",
+    "<!-- end of outbox -->",
+)
 FOUND_HEAD = ("measured", "found", "bar", "", "how")
 
 
@@ -36,20 +40,21 @@ class Report:
     results: Sequence[Result] = ()
     findings: Sequence[Finding] = ()
     sizes: Sequence[status_list.Size] = ()
+    outbox: Sequence[Finding] = ()
+    """Of the outbox, which has a table of its own in the docs."""
 
     @property
     def is_good(self) -> bool:
         """Whether no bar was missed."""
         ratios = all(result.ratio >= result.bar for result in self.results)
-        return ratios and all(finding.met for finding in self.findings)
+        return ratios and all(finding.met for finding in (*self.findings, *self.outbox))
 
     def __str__(self) -> str:
         """Return it as Markdown; times in milliseconds."""
         rows = [_row(result) for result in self.results]
-        found = [_found(finding) for finding in self.findings]
         sizes = table(status_list.HEAD, status_list.rows(self.sizes))
-        parts = (table(HEAD, rows), table(FOUND_HEAD, found), sizes, sentence(self.about))
-        return "\n\n".join(filter(None, parts))
+        parts = (table(HEAD, rows), _listed(self.findings), sizes, sentence(self.about))
+        return "\n\n".join(filter(None, (*parts, _listed(self.outbox))))
 
 
 def conditions(postgres: str = "") -> dict[str, Any]:
@@ -82,10 +87,22 @@ def save(report: Report) -> None:
 
 def write_docs(report: Report) -> None:
     """Put the numbers between their marks in docs/performance.md, and draw the plot."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{report}\n{END}{after}")
-    PLOT.write_text(plot.draw(report.results, report.findings))
+    if report.results or report.findings or report.sizes:
+        _put(BEGIN, str(replace(report, outbox=())), END)
+        PLOT.write_text(plot.draw(report.results, report.findings))
+    if report.outbox:
+        about = sentence(report.about | {"client": "the workers"})
+        _put(BEGIN_OUTBOX, f"{_listed(report.outbox)}\n\n{about}", END_OUTBOX)
+
+
+def _put(begin: str, text: str, end: str) -> None:
+    before, _, rest = PAGE.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+
+
+def _listed(findings: Sequence[Finding]) -> str:
+    return table(FOUND_HEAD, [_found(finding) for finding in findings])
 
 
 def _row(result: Result) -> tuple[str, ...]:

@@ -69,6 +69,13 @@ def staged(folder: Path, postgres_url: str | None) -> Iterator[Stage]:
             yield Stage(service, bare, environment, version, folder)
 
 
+@contextmanager
+def stored(folder: Path, postgres_url: str | None) -> Iterator[tuple[dict[str, str], str]]:
+    """Lend the settings of a service on an empty database, and the version of PostgreSQL."""
+    with _server(postgres_url) as server, _database(server) as (database, version):
+        yield _environment(database, folder), version
+
+
 def plain(url: URL) -> str:
     """Return a database's URL without SQLAlchemy's name of the driver."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)

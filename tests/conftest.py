@@ -229,10 +229,16 @@ def wait(time_machine: Any) -> Callable[..., None]:
 
 
 @pytest.fixture
-def live(
+def live(own_server: LiveServer) -> LiveServer:
+    """Lend a running server: two workers, on the address it thinks it has."""
+    return own_server
+
+
+@pytest.fixture
+def own_server(
     settings_environment: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[LiveServer]:
-    """Lend a running server: two workers, on the address it thinks it has."""
+    """Lend a server of this test alone."""
     environ = dict(settings_environment)
     if "GATEHOUSE_PUBLIC_URL" not in chosen(request):
         del environ["GATEHOUSE_PUBLIC_URL"]

@@ -49,9 +49,10 @@ def send(email: Email, role: str, visitor: Visitor) -> str:
         data = {"email": email.address, "role": role}
         secrets = challenges.create(PURPOSE, email.canonical, data, LIFETIME)
         where = link("accept-invitation", secrets.id, secrets.token)
-        expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
+        until = clock.now() + LIFETIME
+        expires = f"{until:%d %B %Y, %H:%M} UTC"
         variables = {"link": where, "role": role, "expires": expires}
-        outbox.put(Letter(email.address, "invitation", variables), visitor)
+        outbox.put(Letter(email.address, "invitation", variables, good_until=until), visitor)
         record(events.Invitation.SENT, visitor, role=role)
     return where
 

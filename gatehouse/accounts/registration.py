@@ -143,9 +143,10 @@ def _write(form: dict[str, Any], visitor: Visitor) -> None:
 
 def _letter(address: str, secrets: challenges.Secrets, locale: str | None) -> Letter:
     where = link("verify-email", secrets.id, secrets.token)
-    expires = f"{clock.now() + LIFETIME:%d %B %Y, %H:%M} UTC"
+    until = clock.now() + LIFETIME
+    expires = f"{until:%d %B %Y, %H:%M} UTC"
     variables = {"code": secrets.code, "link": where, "expires": expires}
-    return Letter(address, "verify_email", variables, locale)
+    return Letter(address, "verify_email", variables, locale, good_until=until)
 
 
 def _activate(row: Challenge, visitor: Visitor) -> None:

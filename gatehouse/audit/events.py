@@ -106,6 +106,26 @@ class Account:
     )
 
 
+class Delivery:
+    """What becomes of messages; their recipients are not named here."""
+
+    GIVEN_UP = _failure(
+        "delivery.given_up", "A message was not delivered, and will not be tried again."
+    )
+
+
+class Text:
+    """What is texted, and what that may cost."""
+
+    WITHHELD = _failure(
+        "text.withheld", "A text was not sent: a budget is spent, or its prefix is paused."
+    )
+    PREFIX_PAUSED = _failure(
+        "text.prefix_paused",
+        "Too few of the codes that were texted to numbers of a prefix came back: it is paused.",
+    )
+
+
 class Key:
     """What the operator does with keys."""
 
@@ -115,7 +135,18 @@ class Key:
     REENCRYPTED = _success("key.reencrypted", "Stored secrets were encrypted with the active key.")
 
 
-CATALOGUE = (Registration, Invitation, Login, Risk, Session, Token, Account, Key)
+CATALOGUE = (
+    Registration,
+    Invitation,
+    Login,
+    Risk,
+    Session,
+    Token,
+    Account,
+    Delivery,
+    Text,
+    Key,
+)
 
 
 def every() -> Iterator[Event]:

@@ -13,7 +13,7 @@ class Attempt:
 
     at: datetime
     network: str = ""
-    """As `Visitor.network`: an IPv4 /24 or an IPv6 /64."""
+    """As `Visitor.network`: an IPv4 /24 or an IPv6 /56."""
     user_agent: str = ""
     place: Place | None = None
     """Where the address is, as the operator's GeoIP file says."""

@@ -1,25 +1,24 @@
 """The outbox: messages are rows, written in the transaction of their reason.
 
-Payloads are sealed, for they hold codes and links.
+Payloads are sealed, for they hold codes and links. How rows are taken and settled is in `queue`.
 """
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 
+import config
 from gatehouse.delivery import templates
 from gatehouse.delivery.message import Letter, Message
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db
 from gatehouse.foundation.device import device_name
-from gatehouse.foundation.logs import log
 from gatehouse.foundation.visitor import Visitor
 from models import OutboxMessage
-
-LONGEST_WAIT = 3600  # seconds
 
 
 def put(letter: Letter, visitor: Visitor) -> None:
@@ -29,6 +28,8 @@ def put(letter: Letter, visitor: Visitor) -> None:
     """
     row = OutboxMessage(id=crypto.new_id(), channel=letter.channel, template=letter.template)
     row.recipient, row.recipient_lower = letter.recipient, letter.recipient.lower()
+    row.created_at = row.due_at = clock.now()
+    row.good_until = letter.good_until
     variables = circumstances(visitor) | letter.variables
     rendered = templates.render(letter.template, variables)
     payload = json.dumps(rendered | {"variables": variables}).encode()
@@ -58,56 +59,32 @@ def read(to: str | None = None) -> list[dict[str, Any]]:
     return [_shown(row) for row in db.session.scalars(rows)]
 
 
+def opened(row: OutboxMessage) -> Message:
+    """Return the message of a row.
+
+    Raises:
+        SealBroken: the payload was changed or moved, or its key is gone.
+        ValueError: the payload holds no message.
+    """
+    payload = _open(row)
+    parts = (row.recipient, payload["subject"], payload["text"], payload["html"])
+    return Message(row.id, *parts, channel=row.channel, message_id=f"<{row.id}@{_host()}>")
+
+
+def waits() -> ColumnElement[bool]:
+    """The condition that a message was neither sent nor given up."""
+    return and_(OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None))
+
+
 def purge(before: datetime) -> None:
-    """Delete the messages that were written before a moment."""
-    db.session.execute(delete(OutboxMessage).where(OutboxMessage.created_at < before))
+    """Delete the messages that were written before a moment, unless they still wait."""
+    done = or_(OutboxMessage.sent_at.is_not(None), OutboxMessage.given_up_at.is_not(None))
+    db.session.execute(delete(OutboxMessage).where(OutboxMessage.created_at < before, done))
 
 
 def clear() -> None:
     """Forget all messages."""
     db.session.execute(delete(OutboxMessage))
-
-
-def claim(lease: timedelta, most: int) -> list[Message]:
-    """Take unsent messages that are due, so that no other worker has them before the lease ends."""
-    now = clock.now()
-    due = (
-        select(OutboxMessage)
-        .where(OutboxMessage.sent_at.is_(None), OutboxMessage.due_at <= now)
-        .where((OutboxMessage.leased_until.is_(None)) | (OutboxMessage.leased_until < now))
-        .order_by(OutboxMessage.due_at)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )
-    rows = db.session.scalars(due).all()
-    for row in rows:
-        row.leased_until, row.attempts = now + lease, row.attempts + 1
-    return [message for row in rows if (message := _message(row))]
-
-
-def waiting() -> bool:
-    """Tell whether a message is due, without taking any lock."""
-    due = select(OutboxMessage.id).where(
-        OutboxMessage.sent_at.is_(None), OutboxMessage.due_at <= clock.now()
-    )
-    return db.session.scalar(due.limit(1)) is not None
-
-
-def mark_sent(message_id: UUID) -> None:
-    """Note that a message was handed over."""
-    if row := db.session.get(OutboxMessage, message_id):
-        row.sent_at, row.leased_until = clock.now(), None
-
-
-def mark_failed(message_id: UUID) -> None:
-    """Let a message wait, each time twice as long, an hour at most."""
-    if row := db.session.get(OutboxMessage, message_id):
-        _postpone(row)
-
-
-def _postpone(row: OutboxMessage) -> None:
-    row.due_at = clock.now() + timedelta(seconds=min(2**row.attempts, LONGEST_WAIT))
-    row.leased_until = None
 
 
 def _place(message_id: UUID) -> str:
@@ -119,15 +96,10 @@ def _open(row: OutboxMessage) -> dict[str, Any]:
     return payload
 
 
-def _message(row: OutboxMessage) -> Message | None:
-    """Open a message; one that does not open waits, and stops no other."""
-    try:
-        payload = _open(row)
-    except crypto.SealBroken as problem:
-        log().error("A message cannot be opened.", message=str(row.id), reason=str(problem))
-        _postpone(row)
-        return None
-    return Message(row.id, row.recipient, payload["subject"], payload["text"], payload["html"])
+def _host() -> str:
+    """Return the host of the public URL as a mail's header has it (RFC 5322 section 3.6.4)."""
+    host = urlsplit(config.settings().public_url).hostname or "localhost"
+    return f"[IPv6:{host}]" if ":" in host else host
 
 
 def _shown(row: OutboxMessage) -> dict[str, Any]:

@@ -4,12 +4,14 @@ A thin typed layer over flask-smorest: `arguments` validates the JSON body, `res
 answer, and `refuses` names the refusals a route can give.
 """
 
+import threading
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
 import flask_smorest
-from flask import Request, current_app
+from apispec import APISpec
+from flask import Flask, Request, Response, current_app, jsonify
 from marshmallow import RAISE, Schema, missing
 from webargs.flaskparser import FlaskParser
 
@@ -50,13 +52,49 @@ SCHEMES = {
     },
 }
 """How a request says whose it is; with a bearer token, cookies are not looked at."""
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "1 to 64 visible ASCII characters, new for each new request: the same request"
+    " with the same key acts once in 24 hours, and is answered the same again.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+}
+"""Of routes that are marked so (see `delivery.idempotency`)."""
 
 
 class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
-    """The OpenAPI document; each route names its refusals itself, so there is no default error."""
+    """The OpenAPI document; each route names its refusals itself, so there is no default error.
+
+    It is written when somebody first asks for it: that takes longer than all the rest of a start.
+    """
 
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = "Problem"
+
+    def __init__(self, app: Flask, **about: Any) -> None:
+        self._chapters: list[Callable[[APISpec], object]] = []
+        self._pen = threading.Lock()
+        super().__init__(app, spec_kwargs=about)
+
+    def register_blueprint(self, blueprint: "Blueprint") -> None:
+        """Let a blueprint answer, and let its routes stand in the document."""
+        self._app.register_blueprint(blueprint)
+        self.add_chapter(lambda spec: blueprint.describe(self, self._app, spec))
+
+    def add_chapter(self, write: Callable[[APISpec], object]) -> None:
+        """Let something else stand in the document."""
+        self._chapters.append(write)
+
+    def document(self) -> dict[str, Any]:
+        """Return the whole document."""
+        with self._pen:
+            while self._chapters:
+                self._chapters.pop(0)(self.spec)
+        written: dict[str, Any] = self.spec.to_dict()
+        return written
+
+    def _openapi_json(self) -> Response:
+        return jsonify(self.document())
 
 
 class StrictParser(FlaskParser):
@@ -79,6 +117,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     """A front desk whose routes are validated and documented."""
 
     ARGUMENTS_PARSER = StrictParser()
+
+    def describe(self, api: ProblemApi, app: Flask, spec: APISpec) -> None:
+        """Write down what the routes declare."""
+        self.register_views_in_doc(api, app, spec, name=self.name, parameters=None)
+        spec.tag({"name": self.name, "description": self.description})
 
     def arguments(self, schema: type[Schema] | Schema, **options: Any) -> Decorator:
         """Validate the body, or another `location`, and pass it on as the last argument."""
@@ -130,6 +173,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             kinds_by_status = _by_status(route, method != "GET")
             said = {str(status): documentation(kinds) for status, kinds in kinds_by_status}
             names = {"operationId": route.__name__, "security": _security(route)}
+            if hasattr(route, "idempotent"):
+                names["parameters"] = [IDEMPOTENCY_KEY]
             documented = self.doc(responses=said, **names)(route)
             self.route(rule, methods=[method])(documented)
             return route

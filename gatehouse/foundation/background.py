@@ -16,13 +16,17 @@ def every(seconds: float, app: Flask, name: str, act: Callable[[], object]) -> N
     thread.start()
 
 
-def attempt(name: str, act: Callable[[], object]) -> None:
-    """Do it; whatever goes wrong is told in the log and tried again, for a thread must not end."""
+def attempt(name: str, act: Callable[[], object]) -> object:
+    """Do it, and return what it returned.
+
+    Whatever goes wrong is told in the log and tried again, for a thread must not end.
+    """
     try:
-        act()
+        return act()
     except Exception as problem:
         db.session.remove()  # unlike a rollback, it cannot fail on a connection that is gone
         log().warning("Background work failed.", work=name, reason=type(problem).__name__)
+        return None
 
 
 def _repeat(seconds: float, app: Flask, name: str, act: Callable[[], object]) -> None:

@@ -41,6 +41,11 @@ def code(digits: int) -> str:
     return str(secrets.randbelow(10**digits)).zfill(digits)
 
 
+def chance() -> float:
+    """Return a random number from 0 up to 1, in steps of a millionth."""
+    return secrets.randbelow(1_000_000) / 1_000_000
+
+
 def digest(value: str) -> str:
     """Return the SHA-256 of an unguessable value, as 64 hexadecimal characters."""
     return hashlib.sha256(value.encode()).hexdigest()

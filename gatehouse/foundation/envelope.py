@@ -31,7 +31,7 @@ UNLESS_SET = (
 HSTS = ("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-HEADERS = "Authorization, Content-Type, X-CSRF-Token, X-Device-Token, X-Request-Id"
+HEADERS = "Authorization, Content-Type, Idempotency-Key, X-CSRF-Token, X-Device-Token, X-Request-Id"
 PREFLIGHT = (
     ("Access-Control-Allow-Methods", "GET, POST, PATCH, PUT, DELETE"),
     ("Access-Control-Allow-Headers", HEADERS),

@@ -8,10 +8,8 @@ or password is taken from the environment. One deadline and one size hold for th
 """
 
 import socket
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -23,12 +21,11 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_ import create_urllib3_context
 
 import config
-from gatehouse.foundation import addresses, clock
+from gatehouse.foundation import addresses
+from gatehouse.foundation.deadline import Deadline, Place, connected, resolved
 
 PORTS = {"https": 443, "http": 80}
 OURS = {"User-Agent": "Gatehouse", "Accept-Encoding": "identity", "Connection": "close"}
-Place = tuple[int, Any]
-"""A family of addresses, and an address of it as `socket.connect` takes it."""
 Dial = Callable[[], socket.socket]
 
 
@@ -73,55 +70,29 @@ def send(call: Call) -> Answer:
     host = _checked_host(url)
     with _Deadline(call.seconds, host) as deadline:
         places = _checked_places(url, deadline)
-        adapter = _Pinned(lambda: deadline.watch(_connected(places, deadline)))
+        adapter = _Pinned(lambda: deadline.watch(connected(places, deadline)))
         sent = adapter.send(request, stream=True, timeout=deadline.left)
         with closing(adapter), closing(sent) as response:
             return Answer(response.status_code, response.headers, _body(response, call.most, host))
 
 
-class _Deadline:
-    """The end of a call: then its connection is shut, whatever waits for it.
-
-    A timeout of a socket begins anew with each byte, so a slow server could keep us for ever.
-    """
+class _Deadline(Deadline):
+    """The end of a call to a host."""
 
     def __init__(self, seconds: float, host: str) -> None:
-        self.seconds, self.host = seconds, host
-        self.ends = clock.monotonic() + seconds
-        self.watch_over = ExitStack()
-
-    @property
-    def left(self) -> float:
-        """Seconds that are left; never none at all, which a socket would take for no timeout."""
-        return max(self.ends - clock.monotonic(), 0.001)
-
-    def watch(self, connection: socket.socket) -> socket.socket:
-        """Shut a connection when the time is over, and return it."""
-        twin = self.watch_over.enter_context(connection.dup())  # TLS takes the first one over
-        timer = threading.Timer(self.left, _shut, [twin])
-        self.watch_over.callback(timer.cancel)
-        timer.daemon = True
-        timer.start()
-        return connection
-
-    def __enter__(self) -> "_Deadline":
-        return self
+        super().__init__(seconds)
+        self.host = host
 
     def __exit__(self, kind: type[BaseException] | None, problem: Any, _trace: object) -> None:
         """Say what went wrong without the URL, which may hold secrets."""
-        self.watch_over.close()
+        super().__exit__(kind, problem, _trace)
         if isinstance(problem, OutboundRefused) or (kind and not issubclass(kind, Exception)):
             return
-        if clock.monotonic() >= self.ends:
+        if self.is_over:
             raise OutboundFailed(f"{self.host} took longer than {self.seconds} seconds.") from None
         if isinstance(problem, requests.RequestException | HTTPError | OSError):
             reason = type(problem).__name__
             raise OutboundFailed(f"{self.host} could not be asked ({reason}).") from None
-
-
-def _shut(connection: socket.socket) -> None:
-    with suppress(OSError):  # it is shut already
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _PinnedHTTP(HTTPConnection):
@@ -228,32 +199,10 @@ def _checked_places(url: SplitResult, deadline: _Deadline) -> Sequence[Place]:
 
 
 def _resolved(host: str, port: int, deadline: _Deadline) -> Sequence[Place]:
-    """Ask the system's resolver, in a thread that can be left behind: it has no timeout."""
-    asking = ThreadPoolExecutor(1)
     try:
-        answer = asking.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        return [(family, where) for family, *_, where in answer.result(deadline.left)]
+        return resolved(host, port, deadline)
     except (OSError, UnicodeError):
         raise OutboundFailed(f"{deadline.host} has no address.") from None
-    finally:
-        asking.shutdown(wait=False)
-
-
-def _connected(places: Sequence[Place], deadline: _Deadline) -> socket.socket:
-    """Connect to the first of these addresses that answers."""
-    problem = OSError("no address")
-    for tried, (family, where) in enumerate(places):
-        connection = socket.socket(family, socket.SOCK_STREAM)
-        connection.settimeout(deadline.left / (len(places) - tried))
-        try:
-            connection.connect(where)
-        except OSError as failed:
-            connection.close()
-            problem = failed
-        else:
-            connection.settimeout(deadline.left)
-            return connection
-    raise problem
 
 
 def _body(response: requests.Response, most: int, host: str) -> bytes:

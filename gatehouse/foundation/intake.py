@@ -28,7 +28,7 @@ SINGLE = (
 )
 """Headers that must be single; the server joins repeated ones with a comma."""
 LEGIBLE = {name.removeprefix("HTTP_").replace("_", "-").lower() for name in SINGLE}
-LEGIBLE |= {"x-forwarded-for"}
+LEGIBLE |= {"x-forwarded-for", "idempotency-key"}
 """Headers that decide something: one that cannot be read is not taken for one that is not there."""
 
 
@@ -65,10 +65,17 @@ def guard(app: Flask) -> None:
     @app.before_request
     def check() -> None:
         environ = request.environ
+        require_host(environ)
         refuse_repetition(environ)
         cookies.refuse_ambiguous()
         if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
             bound_body(environ)
+
+
+def require_host(environ: dict[str, Any]) -> None:
+    """Refuse HTTP/1.1 without a host (RFC 9112 section 3.2): a proxy may have guessed one."""
+    if environ.get("SERVER_PROTOCOL") == "HTTP/1.1" and not environ.get("HTTP_HOST"):
+        raise MalformedRequest("HTTP/1.1 needs a Host header.")
 
 
 def refuse_repetition(environ: dict[str, Any]) -> None:

@@ -46,10 +46,36 @@ GUESSES_REFUSED = Counter(
     "gatehouse_guesses_refused_total",
     "Passwords that were not evaluated, because a counter of the lockout waits.",
 )
+TEXTS_WITHHELD = Counter(
+    "gatehouse_texts_withheld_total",
+    "Texts that were not sent, by the budget that was spent: number, network, prefix or paused.",
+    ["budget"],
+)
 REVOCATIONS_READ = Gauge(
     "gatehouse_revocations_read_timestamp_seconds",
     "When the slowest worker last read keys and revocations; it falls behind when a watch hangs.",
     multiprocess_mode="livemin",
+)
+
+MESSAGES = Counter(
+    "gatehouse_messages_total",
+    "Attempts to deliver a message, by channel and outcome: sent, failed or given_up.",
+    ["channel", "outcome"],
+)
+MESSAGES_WAITING = Gauge(
+    "gatehouse_messages_waiting",
+    "Messages in the outbox that were neither sent nor given up.",
+    multiprocess_mode="livemostrecent",
+)
+MESSAGES_OLDEST = Gauge(
+    "gatehouse_messages_oldest_seconds",
+    "How long the oldest of the waiting messages waits: rising when nothing carries them away.",
+    multiprocess_mode="livemostrecent",
+)
+MESSAGES_GIVEN_UP = Gauge(
+    "gatehouse_messages_given_up",
+    "Messages that were given up in the last seven days.",
+    multiprocess_mode="livemostrecent",
 )
 
 

@@ -31,7 +31,10 @@ class Visitor:
 
     @property
     def network(self) -> str:
-        """The network that shares counters: an IPv4 /24 or an IPv6 /64, such as `192.0.2.0/24`."""
+        """The network that is taken for one guesser: an IPv4 /24, or the IPv6 /56 of a household.
+
+        A household has 256 networks of its own (RIPE-690 section 4.2), and could be a crowd.
+        """
         return network_of(self.address)
 
 
@@ -42,7 +45,7 @@ NOBODY = Visitor(address="", user_agent="", request_id="command-line")
 @lru_cache(4096)
 def network_of(address: str) -> str:
     """Return the network of an address in its canonical form, or nothing where there is none."""
-    length = 64 if ":" in address else 24
+    length = 56 if ":" in address else 24
     return str(ipaddress.ip_network(f"{address}/{length}", strict=False)) if address else ""
 
 

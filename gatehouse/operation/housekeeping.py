@@ -7,7 +7,7 @@ from functools import partial
 from flask import Flask
 
 from gatehouse.defence import devices, guard, throttle
-from gatehouse.delivery import outbox
+from gatehouse.delivery import idempotency, outbox, queue, spending
 from gatehouse.foundation import clock, limits
 from gatehouse.foundation.background import attempt, every
 from gatehouse.foundation.database import db, writing
@@ -30,9 +30,12 @@ def purge() -> None:
     attempt("challenges", partial(_alone, challenges.purge))
     attempt("revocations", partial(_alone, revocation.purge))
     attempt("limits", partial(_alone, limits.purge))
+    attempt("prefixes", partial(_alone, spending.purge))
     attempt("devices", partial(_alone, devices.purge))
     attempt("guesses", partial(_alone, throttle.purge))
     attempt("guard", partial(_alone, guard.purge))
+    attempt("idempotency", partial(_alone, idempotency.purge))
+    attempt("overdue", partial(_alone, queue.give_up_overdue))
     attempt("outbox", partial(_alone, partial(outbox.purge, now - LETTERS_KEPT)))
     attempt("sessions", partial(_alone, partial(sessions.purge, now - KEPT)))
 

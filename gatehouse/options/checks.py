@@ -99,6 +99,27 @@ def _grace_outlives_token(chosen: Chosen) -> str:
     return "GATEHOUSE_REFRESH_GRACE must not be longer than GATEHOUSE_ACCESS_TOKEN_LIFETIME."
 
 
+def _plain_mail(chosen: Chosen) -> str:
+    plain = [server for server in chosen.smtp_url or () if server.scheme == "insecure-smtp"]
+    if chosen.development or not plain:
+        return ""
+    return "SMTP_URL must start with smtp:// or smtps:// in production: both of them encrypt."
+
+
+def _sender_of_mail(chosen: Chosen) -> str:
+    nobody = chosen.smtp_url and chosen.mail_from == ""
+    return "GATEHOUSE_MAIL_FROM is missing; SMTP_URL needs a sender." if nobody else ""
+
+
+def _values_for_each_gateway(chosen: Chosen) -> str:
+    """One gateway takes a value as it is; of several, each has its own."""
+    gateways = len(chosen.sms_gateway or ())
+    values = (chosen.sms_account, chosen.sms_secret, chosen.sms_from)
+    if gateways < 2 or all(len(value.split(",")) in (1, gateways) for value in values):
+        return ""
+    return "GATEHOUSE_SMS_ACCOUNT, _SECRET and _FROM need a value for each gateway, or one for all."
+
+
 CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _public_url,
     _shared_secrets,
@@ -111,4 +132,7 @@ CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _idle_without_effect,
     _token_outlives_session,
     _grace_outlives_token,
+    _plain_mail,
+    _sender_of_mail,
+    _values_for_each_gateway,
 )

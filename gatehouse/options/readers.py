@@ -77,7 +77,7 @@ def seconds(low: int, high: int) -> Callable[[str], timedelta]:
 
 def origin(value: str) -> str:
     """origin, such as `https://auth.example.com`"""
-    parts = _split(value)
+    parts = split(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must look like https://auth.example.com")
     if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
@@ -122,7 +122,7 @@ def _destination(item: str) -> Destination:
 
 
 def _host_and_port(item: str) -> tuple[str, int | None]:
-    parts = _split(f"//{item}")
+    parts = split(f"//{item}")
     host = (parts.hostname or "").rstrip(".")
     whole = parts.netloc == item and "@" not in item and not item.endswith(":")
     if not whole or not HOST.fullmatch(host):
@@ -155,12 +155,12 @@ def database_url(value: str) -> str:
 
 def redis_url(value: str) -> str:
     """`redis://host:port/0`, or `rediss://` for TLS"""
-    if _split(value).scheme not in ("redis", "rediss"):
+    if split(value).scheme not in ("redis", "rediss"):
         raise ValueError("must start with redis:// or rediss://")
     return value
 
 
-def _split(value: str) -> SplitResult:
+def split(value: str) -> SplitResult:
     """Take a URL apart; whatever is wrong with it, the message does not repeat it."""
     try:
         parts = urlsplit(value)

@@ -12,6 +12,12 @@ ADDED = {
     "passwords": "compromised_at",
     "sessions": "raised_at",
 }
+WAITING = sa.text("sent_at IS NULL AND given_up_at IS NULL")
+QUEUE = {
+    "ix_outbox_due": ["due_at"],
+    "ix_outbox_ahead": ["recipient_lower", "channel", "created_at"],
+}
+"""Indexes of what waits in the outbox, small however much was sent."""
 
 
 def upgrade() -> None:
@@ -85,14 +91,24 @@ def upgrade() -> None:
         sqlite_where=logins,
         postgresql_where=logins,
     )
+    op.add_column("outbox", sa.Column("good_until", sa.DateTime(timezone=True), nullable=True))
+    op.drop_index("ix_outbox_due_at_sent_at", "outbox")
 
     for table, column in ADDED.items():
         op.add_column(table, sa.Column(column, sa.DateTime(timezone=True), nullable=True))
 
+    where = {"sqlite_where": WAITING, "postgresql_where": WAITING}
+    for name, columns in QUEUE.items():
+        op.create_index(name, "outbox", columns, unique=False, **where)
+
 
 def downgrade() -> None:
+    for name in QUEUE:
+        op.drop_index(name, "outbox")
     for table, column in ADDED.items():
         op.drop_column(table, column)
     op.drop_index("ix_audit_events_logins", "audit_events")
+    op.drop_column("outbox", "good_until")
+    op.create_index("ix_outbox_due_at_sent_at", "outbox", ["due_at", "sent_at"], unique=False)
     for table in ("guard_tallies", "sms_prefixes", "spent", "idempotency_keys", "credentials"):
         op.drop_table(table)

@@ -13,9 +13,13 @@ from flask import Flask
 from gatehouse.audit import events
 from gatehouse.defence.guard import MANY_OF_PASSWORD
 from gatehouse.defence.risk_policy import Decision
-from gatehouse.foundation.database import db
+from gatehouse.delivery import texting
+from gatehouse.delivery.message import Letter
+from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.visitor import NOBODY
+from gatehouse.operation import housekeeping
 from gatehouse.tokens import keys
-from models import GuardTally, User
+from models import GuardTally, OutboxMessage, User
 from tests.client import PASSWORD, Client, CookieClient
 from tests.client import User as Person
 from tests.defence.conftest import set_counters
@@ -244,6 +248,15 @@ def somebody_logs_in_with_a_stale_hash(world: World) -> None:
     world.post("/auth/login", {"identifier": ADA, "password": PASSWORD})
 
 
+@deed(events.Delivery.GIVEN_UP)
+def a_mail_waits_until_its_code_has_expired(world: World) -> None:
+    world.client.register(ADA)
+    with world.app.app_context():
+        db.session.execute(sa.update(OutboxMessage).values(good_until=datetime.now(UTC)))
+        db.session.commit()
+        housekeeping.purge()
+
+
 @deed(events.Key.CREATED)
 @deed(events.Key.ACTIVATED)
 def an_operator_rotates_the_signing_keys(world: World) -> None:
@@ -261,6 +274,26 @@ def an_operator_withdraws_a_signing_key(world: World) -> None:
 @deed(events.Key.REENCRYPTED)
 def an_operator_rotates_the_encryption_keys(world: World) -> None:
     world.command("keys", "rotate-encryption")
+
+
+@deed(events.Text.WITHHELD)
+def somebody_asks_for_six_texts(world: World) -> None:
+    for _ in range(6):
+        send_code(world, "+4915112345678")
+
+
+@deed(events.Text.PREFIX_PAUSED)
+def somebody_has_codes_sent_that_nobody_reads(world: World) -> None:
+    for number in range(31):
+        send_code(world, f"+49151123456{number:02}")
+
+
+def send_code(world: World, number: str) -> None:
+    """Text a code that nobody types in."""
+    variables = {"code": "314159", "link": "https://localhost", "expires": "soon"}
+    with world.app.app_context(), writing():
+        texting.text(Letter(number, "verify_email", variables, channel="sms"), NOBODY)
+        db.session.commit()
 
 
 def make_stale(world: World) -> None:

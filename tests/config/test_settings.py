@@ -6,6 +6,7 @@ from ipaddress import ip_network
 import pytest
 import trustme
 
+from gatehouse.options.mail import MailServer
 from tests.config.conftest import complaints, read
 
 # Production
@@ -24,6 +25,14 @@ from tests.config.conftest import complaints, read
         ({"GATEHOUSE_INSECURE_DEVELOPMENT_ON_NETWORK": "on"}, "Unset the UNSAFE and INSECURE"),
         ({"GATEHOUSE_BCRYPT_COST": "11"}, "GATEHOUSE_BCRYPT_COST must be at least 12"),
         ({"GATEHOUSE_METRICS_TOKEN": "x" * 19}, "GATEHOUSE_METRICS_TOKEN must have at least 20"),
+        ({"SMTP_URL": "smtps://mail.example.com"}, "GATEHOUSE_MAIL_FROM is missing; SMTP_URL"),
+        (
+            {
+                "GATEHOUSE_SMS_GATEWAY": "twilio,vonage,messagebird",
+                "GATEHOUSE_SMS_SECRET": "one,two",
+            },
+            "GATEHOUSE_SMS_ACCOUNT, _SECRET and _FROM need a value for each gateway",
+        ),
         ({"GATEHOUSE_ENV": "prod"}, "GATEHOUSE_ENV must be one of production, development."),
     ],
 )
@@ -192,6 +201,29 @@ def test_names_that_are_not_ours_are_nobodys_business():
         ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "sqlite:///"),
         ("DATABASE_URL", "postgresql://u:p@db:port/gatehouse"),
+        ("SMTP_URL", "mail.example.com:587"),
+        ("SMTP_URL", "http://mail.example.com"),
+        ("SMTP_URL", "smtp://"),
+        ("SMTP_URL", "smtp://mail.example.com:port"),
+        ("SMTP_URL", "smtp://user@mail.example.com"),
+        ("SMTP_URL", "smtp://:password@mail.example.com"),
+        ("SMTP_URL", "smtp://user:pass%0d%0aword@mail.example.com"),
+        ("SMTP_URL", "smtp://mail.example.com/path"),
+        ("SMTP_URL", "smtp://user:pass/word@mail.example.com"),
+        ("SMTP_URL", "smtp://mail.example.com?tls=no"),
+        ("SMTP_URL", "smtp://mail example.com"),
+        ("SMTP_URL", "insecure-smtp://mail.example.com"),
+        ("SMTP_URL", "insecure-smtp://10.0.0.1"),
+        ("SMTP_URL", "insecure-smtp://user:password@localhost"),
+        ("GATEHOUSE_MAIL_FROM", "nobody"),
+        ("GATEHOUSE_MAIL_FROM", "Us <us@example.com>, eve@example.com"),
+        ("GATEHOUSE_MAIL_FROM", "Us\r\nBcc: eve@example.com <us@example.com>"),
+        ("GATEHOUSE_MAIL_FROM", "\u00fcs@example.com"),
+        ("GATEHOUSE_MAIL_CHANNELS", "smtp;console"),
+        ("GATEHOUSE_MAIL_CHANNELS", ","),
+        ("GATEHOUSE_SMS_CHANNELS", "../console"),
+        ("GATEHOUSE_SMS_GATEWAY", "/etc/passwd"),
+        ("GATEHOUSE_SMS_PREFIX_BUDGET", "0"),
         ("REDIS_URL", "http://redis"),
         ("REDIS_URL", "redis://redis:port/0"),
     ],
@@ -255,6 +287,27 @@ def test_the_authorities_of_other_servers_are_certificates():
     pem = trustme.CA().cert_pem.bytes().decode()
 
     assert read(GATEHOUSE_OUTBOUND_CA=pem).outbound_ca == pem.strip()
+
+
+def test_mail_servers_are_read_in_their_order_with_passwords_that_nobody_sees():
+    given = "smtp://gate%40house:p%2Fa%2Css@mail.example.com, smtps://[2001:db8::1],"
+    settings = read(SMTP_URL=given, GATEHOUSE_MAIL_FROM="A, B <no-reply@b\u00fccher.example>")
+
+    first, second = settings.smtp_url
+    assert first == MailServer("smtp", "mail.example.com", 587, "gate@house", "p/a,ss")
+    assert second == MailServer("smtps", "2001:db8::1", 465)
+    assert "p/a,ss" not in repr(settings) + repr(first)
+    assert str(settings.mail_from) == '"A, B" <no-reply@xn--bcher-kva.example>'
+    assert (settings.mail_channels, settings.sms_channels) == (("smtp",), ())
+
+
+def test_plain_mail_reaches_no_other_machine_and_is_for_development():
+    url = {"SMTP_URL": "insecure-smtp://127.0.0.1:1025"}
+
+    assert read(**url, GATEHOUSE_ENV="development").smtp_url[0].port == 1025
+    assert complaints(**url, GATEHOUSE_MAIL_FROM="us@example.com") == [
+        "SMTP_URL must start with smtp:// or smtps:// in production: both of them encrypt."
+    ]
 
 
 def test_values_are_read_as_their_types():

@@ -11,8 +11,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from config import ROOT
+from gatehouse.delivery import spending
 from gatehouse.foundation.counters import DatabaseCounters
 from gatehouse.foundation.database import Base, db, writing
+from gatehouse.foundation.visitor import NOBODY
 from gatehouse.tokens import keys
 from models import LimitCounter, Role, SigningKey
 from tests.client import PASSWORD, User
@@ -28,7 +30,7 @@ with create_app().app_context():
 """
 
 
-UNTENANTED = {"credentials", "idempotency_keys", "spent", "sms_prefixes"}
+UNTENANTED = {"credentials", "spent"}
 
 
 def tables(app):
@@ -46,10 +48,14 @@ def fill(app, client):
     client.post("/auth/invitation", {"token": token, "password": PASSWORD})
     client.as_(client.log_in(User("ada@example.com"))).post("/auth/logout")
     client.log_in(User("root@example.com"))
-    client.register("eve@example.com")
+    eve = {"email": "eve@example.com", "password": PASSWORD}
+    client.post("/auth/register", eve, headers={"Idempotency-Key": "eve-1"})
     client.post("/auth/login", {"identifier": "ada", "password": "a wrong guess"})
     with app.app_context():
         DatabaseCounters("db://").incr("somebody", 60)
+        with writing():
+            spending.charge("+4915112345678", NOBODY, is_code=True)
+        db.session.commit()
 
 
 def downgrade(app):

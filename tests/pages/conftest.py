@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Request, expect
 
+from gatehouse.foundation.database import Base
+from tests.conftest import chosen, environment
+from tests.live import LiveServer
+from tests.stores import SqliteStore
+
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
+ONE_WORKER = {"GATEHOUSE_WORKERS": "1"}
+FURNITURE = {"roles", "signing_keys"}
+"""Tables that are filled before the first visitor comes."""
 
 
 def policy_of(page: Any) -> str:
@@ -64,3 +75,59 @@ def tab(browser: Browser) -> Iterator[Tab]:
     context.set_default_timeout(10_000)  # milliseconds
     yield Tab(context)
     context.close()
+
+
+class SharedServer:
+    """A server for all tests that ask for one worker and nothing else; each finds it empty."""
+
+    def __init__(self, database: str, folder: Path) -> None:
+        environ = environment(database) | ONE_WORKER
+        del environ["GATEHOUSE_PUBLIC_URL"]
+        self.database = database
+        self.server = LiveServer(environ, folder / "server.log")
+
+    def lend(self) -> LiveServer:
+        """Return the running server with nobody in its house and nothing in its log."""
+        if not hasattr(self.server, "process") or self.server.process.poll() is not None:
+            self.server.start()
+        with closing(sqlite3.connect(self.database.removeprefix("sqlite:///"))) as connection:
+            for table in reversed(Base.metadata.sorted_tables):
+                if table.name not in FURNITURE:
+                    connection.execute(f"DELETE FROM {table.name}")
+            connection.commit()
+        self.server.log.write_text("")
+        return self.server
+
+
+@pytest.fixture(scope="session")
+def shared(
+    sqlite_store: SqliteStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedServer]:
+    with sqlite_store.fresh() as url:
+        shared = SharedServer(url, tmp_path_factory.mktemp("shared"))
+        yield shared
+        if hasattr(shared.server, "process"):
+            shared.server.kill()
+
+
+def shares(request: pytest.FixtureRequest) -> bool:
+    """Tell whether a test can do with the shared server."""
+    return "live" in request.fixturenames and chosen(request) == ONE_WORKER
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, sqlite_store: SqliteStore) -> Iterator[str]:
+    """Lend a database that nobody has used, or that of the shared server."""
+    own = not shares(request)
+    lent = sqlite_store.fresh() if own else nullcontext(request.getfixturevalue("shared").database)
+    with lent as url:
+        yield url
+
+
+@pytest.fixture
+def live(request: pytest.FixtureRequest) -> LiveServer:
+    """Lend a running server: the shared one, if that will do."""
+    name = "shared" if shares(request) else "own_server"
+    found = request.getfixturevalue(name)
+    server: LiveServer = found.lend() if isinstance(found, SharedServer) else found
+    return server

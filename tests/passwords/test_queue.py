@@ -15,7 +15,7 @@ from models import Challenge
 from tests.client import PASSWORD
 from tests.rows import rows
 
-MINE, THEIRS, THIRD = "192.0.2.0/24", "198.51.100.0/24", "2001:db8::/64"
+MINE, THEIRS, THIRD = "192.0.2.0/24", "198.51.100.0/24", "2001:db8::/56"
 SHARE = WAITING // 2
 LOCAL = "127.0.0.0/24"
 

@@ -226,6 +226,13 @@ def test_a_body_whose_end_is_unclear_is_refused_at_once(server, headers):
     assert answer.count == 1
 
 
+@pytest.mark.requirement("AP-12")
+def test_a_request_without_a_host_is_refused(server):
+    answer = send(server, b"GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n")
+
+    assert (answer.status, answer.code) == (400, "malformed_request")
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_nothing_can_be_smuggled_between_a_length_and_chunks(server, order):
     """RFC 9112 section 6.3: the chunks decide, and the connection ends with the answer."""

@@ -58,7 +58,7 @@ Json = dict[str, Any]
 def page() -> str:
     """Return the collection of the running application."""
     api = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
-    return json.dumps(collection(api.spec.to_dict()), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(collection(api.document()), indent=2, ensure_ascii=False) + "\n"
 
 
 def collection(document: Json) -> Json:

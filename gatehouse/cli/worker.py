@@ -1,0 +1,52 @@
+"""`flask worker`: deliver what waits in the outbox; as many of them as you like."""
+
+import signal
+import threading
+
+import click
+from flask.cli import ScriptInfo, with_appcontext
+from sqlalchemy.exc import SQLAlchemyError
+
+import config
+from gatehouse.cli.group import unusable
+from gatehouse.delivery import queue, routing
+from gatehouse.delivery import worker as delivery
+from gatehouse.foundation.database import release
+
+NO_CHANNEL = "No channel carries mail, so there is nothing to do: set SMTP_URL first."
+
+
+@click.command("worker")
+@click.pass_obj
+@with_appcontext
+def worker(script: ScriptInfo) -> None:
+    """Deliver mail and texts until SIGTERM, which waits for the message in hand."""
+    app = script.load_app()
+    courier = delivery.courier(app)
+    if courier is None:
+        raise click.ClickException(NO_CHANNEL)
+    routing.warn(app)
+    _require_outbox()
+    click.echo("Delivering what waits in the outbox, until SIGTERM.")
+    courier.stop = _ending()
+    courier.run(app)
+
+
+def _require_outbox() -> None:
+    """Stop where the database cannot be used now; one that goes away later is waited for."""
+    try:
+        queue.is_empty()
+    except SQLAlchemyError as problem:
+        raise unusable(config.settings().database_url, problem) from None
+    release()
+
+
+def _ending() -> threading.Event:
+    """Return what SIGTERM and Ctrl-C set.
+
+    In a thread: the signal may arrive while this one holds the event's lock.
+    """
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=ending.set).start())
+    return ending

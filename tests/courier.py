@@ -1,0 +1,51 @@
+"""A worker in a process of its own, whose leases are as short as a test needs them.
+
+`python -m tests.courier PORT LEASE` delivers to the mail server on a port of the loopback address.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import sys
+from datetime import timedelta
+from email.message import EmailMessage
+
+from app import create_app
+from gatehouse.delivery import queue, worker
+from gatehouse.delivery.message import DeliveryFailed, Message
+
+
+class PlainSmtp:
+    """A channel that keeps one connection to a mail server, and no promise beside."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._connection: smtplib.SMTP | None = None
+
+    def send(self, message: Message) -> None:
+        """Hand a message over."""
+        try:
+            self._connection = self._connection or smtplib.SMTP("127.0.0.1", self._port, timeout=5)
+            self._connection.send_message(_mail(message))
+        except (OSError, smtplib.SMTPException) as problem:
+            self._connection = None
+            raise DeliveryFailed(type(problem).__name__) from None
+
+
+def _mail(message: Message) -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"], mail["To"] = "gatehouse@example.com", message.recipient
+    mail["Subject"], mail["Message-ID"] = message.subject, message.message_id
+    mail.set_content(message.text)
+    return mail
+
+
+def main(port: str, lease: str) -> None:
+    """Deliver until killed."""
+    queue.LEASE = timedelta(seconds=float(lease))
+    worker.SENDING = queue.LEASE / 2
+    worker.Courier(PlainSmtp(int(port)).send).run(create_app())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,113 @@
+"""Workers in processes of their own: killed, replaced, told to stop, and started in vain."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pytest
+
+from config import ROOT
+from gatehouse.delivery import worker
+from models import OutboxMessage
+from tests.post_office import MailServer, Workers, courier
+from tests.rows import rows
+
+COUNT = 300
+LEASE = 2.0  # seconds
+FLASK_WORKER = [sys.executable, "-m", "flask", "worker"]
+
+
+@pytest.fixture
+def mail_server():
+    server = MailServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def workers(settings_environment, mail_server):
+    workers = Workers(settings_environment, partial(courier, mail_server, LEASE))
+    yield workers
+    workers.end()
+
+
+@pytest.fixture
+def flask_worker(settings_environment):
+    """Start `flask worker`, perhaps with other settings; it is killed in the end."""
+    started = []
+
+    def start(**variables):
+        environ = {"PATH": os.environ["PATH"], **settings_environment, **variables}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(FLASK_WORKER, cwd=ROOT, env=environ, **pipes)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.stores
+def test_every_message_arrives_though_a_worker_is_killed_and_the_mail_server_is_down(
+    app, post, mail_server, workers
+):
+    post.put(*[f"person{number}@example.com" for number in range(COUNT)])
+    mail_server.start()
+    workers.start(2)
+
+    mail_server.wait_for(COUNT // 4)
+    workers.kill_one()
+    mail_server.wait_for(COUNT // 2)
+    mail_server.stop()
+    time.sleep(1)  # it is down for a second
+    mail_server.start()
+    mail_server.wait_for(COUNT)
+
+    arrived = {f"<{row.id}@localhost>" for row in rows(app, OutboxMessage)}
+    assert set(mail_server.accepted) == arrived
+    assert (
+        mail_server.duplicates <= 3
+    )  # the killed worker, and what both had in hand when the line was cut
+
+
+def test_a_worker_says_that_it_works_and_leaves_when_it_is_told_to(app, post, flask_worker):
+    post.put("ada@example.com")
+    process = flask_worker()
+
+    line = process.stdout.readline()
+    deadline = time.monotonic() + 30
+    while not rows(app, OutboxMessage)[0].sent_at and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=10) == 0
+    assert line == "Delivering what waits in the outbox, until SIGTERM.\n"
+    assert rows(app, OutboxMessage)[0].sent_at is not None
+
+
+def test_a_worker_whose_database_is_away_stops_with_a_sentence(flask_worker, tmp_path):
+    process = flask_worker(DATABASE_URL=f"sqlite:///{tmp_path}/nothing/at.all")
+
+    said = process.communicate(timeout=30)[1]
+
+    assert process.returncode == 1
+    assert "Error: The database at sqlite:///" in said
+    assert "Traceback" not in said
+
+
+def test_a_worker_that_has_no_channel_stops_with_a_sentence(app, monkeypatch):
+    monkeypatch.setattr(worker, "carrier", lambda: None)
+
+    result = app.test_cli_runner().invoke(args=["worker"])
+
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: No channel carries mail, so there is nothing to do: set SMTP_URL first.\n"
+    )
