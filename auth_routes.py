@@ -24,6 +24,7 @@ from gatehouse.foundation.visitor import visitor
 from gatehouse.login import service as login
 from gatehouse.login.gates import AccountDisabled, EmailUnverified, PasswordCompromised
 from gatehouse.login.methods.password import PasswordLogin
+from gatehouse.login.risk import LoginRefused
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.selfservice import email
 from gatehouse.sessions import credentials, csrf, logout
@@ -89,7 +90,7 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @auth.arguments(PasswordLogin)
 @auth.response(200, LoginAnswer)
 @auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
-@auth.refuses(CaptchaRequired, PasswordCompromised)
+@auth.refuses(CaptchaRequired, PasswordCompromised, LoginRefused)
 def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password; the answer may be a question for a second factor."""
     by = form["transport"]

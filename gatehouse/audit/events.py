@@ -79,6 +79,18 @@ class Passkey:
     )
 
 
+class Risk:
+    """What stood out about a login, and what was decided."""
+
+    JUDGED = _success(
+        "risk.judged", "A login was weighed; the details say what stood out and was decided."
+    )
+    REFUSED = _failure("risk.refused", "A right login was refused, because the policy says so.")
+    GUARD_RAISED = _failure(
+        "risk.guard_raised", "Passwords are being tried on many accounts: credential stuffing."
+    )
+
+
 class Session:
     """What becomes of a session."""
 
@@ -207,6 +219,7 @@ CATALOGUE = (
     Invitation,
     Login,
     Passkey,
+    Risk,
     Session,
     Token,
     Account,
