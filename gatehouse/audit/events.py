@@ -59,6 +59,10 @@ class Login:
     CLOSED = _failure(
         "login.closed", "After 100 wrong passwords strangers' devices may no longer try passwords."
     )
+    LINK_SENT = _success("login.link_sent", "A person asked for a link or a code to sign in with.")
+    LINK_WITHHELD = _failure(
+        "login.link_withheld", "Nobody has the address, or it got enough messages this hour."
+    )
     DEVICE_FORGOTTEN = _failure(
         "login.device_forgotten", "After 100 wrong passwords a known device is a stranger's again."
     )

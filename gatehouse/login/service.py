@@ -29,7 +29,7 @@ from models import User
 
 Answer: TypeAlias = sessions.Tokens | Wanted | EnrolmentWanted
 """What the first step of a login leads to."""
-METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password", "passkey"])
+METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password", "passkey", "link"])
 
 
 def begin(

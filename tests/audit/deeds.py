@@ -209,6 +209,17 @@ def somebody_tries_a_password_on_many_accounts(world: World) -> None:
     world.post("/auth/login", form)
 
 
+@deed(events.Login.LINK_SENT)
+def somebody_asks_for_a_link(world: World) -> None:
+    world.ada()
+    world.post("/auth/login/link", {"email": ADA})
+
+
+@deed(events.Login.LINK_WITHHELD)
+def somebody_asks_for_a_link_at_an_unknown_address(world: World) -> None:
+    world.post("/auth/login/link", {"email": ADA})
+
+
 @deed(events.Session.REFRESHED)
 def a_client_refreshes(world: World) -> None:
     world.client.refresh(world.tokens())
