@@ -15,7 +15,7 @@ OTHERS = LANGUAGES[1:]
 ENGLISH_ONLY = {"docs", "errors", "mailbox"}  # pages that developers read
 PLACEHOLDER = re.compile(r"%\((\w+)\)s|%")
 MARKUP = re.compile(r"{%.*?%}|{{.*?}}|<!.*?>|<[^>]*>", re.DOTALL)
-NAMES = {"Gatehouse", "passkey", "Address"}  # the same word in some other language
+NAMES = {"Gatehouse", "passkey", "Address", "Code"}  # the same word in some other language
 TEMPLATES = sorted(
     [
         *(ROOM / "delivery/texts").iterdir(),

@@ -18,6 +18,11 @@ export function onSubmit(form, act) {
 
 /** Answers the sentences to show: none when it worked. */
 export async function post(endpoint, body) {
+  return (await exchange(endpoint, body))[0];
+}
+
+/** Answers the sentences to show, and what the service answered when it worked. */
+export async function exchange(endpoint, body) {
   try {
     const response = await fetch(endpoint, {
       method: "POST",
@@ -25,9 +30,10 @@ export async function post(endpoint, body) {
       credentials: "same-origin",
       body: JSON.stringify(body),
     });
-    return response.ok ? [] : sentences(await response.json());
+    const answer = response.status === 204 ? null : await response.json();
+    return response.ok ? [[], answer] : [sentences(answer), null];
   } catch {
-    return [words.unreachable];
+    return [[words.unreachable], null];
   }
 }
 
