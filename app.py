@@ -6,8 +6,9 @@ from flask_migrate import Migrate
 import config
 from auth_routes import auth
 from gatehouse.accounts import identifiers
-from gatehouse.cli import docs, doctor, keys, letters, passwords, serve, users
+from gatehouse.cli import docs, doctor, keys, letters, passwords, risk, serve, users
 from gatehouse.cli import worker as deliver
+from gatehouse.defence import judgement
 from gatehouse.defence.routes import my_devices as devices
 from gatehouse.defence.routes import routes as defence
 from gatehouse.delivery import routing, templates
@@ -54,12 +55,13 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     with app.app_context():
         _connect_database(app)
         _check_templates(app)
+        judgement.set_up(app)
         _set_up_http(app)
         extension.set_up(app)
         factors.kinds()  # a name that is not on the shelf stops the start
         _open_doors(app)
     operating = (serve.serve, deliver.worker, keys.keys, users.users, passwords.passwords)
-    for commands in (*operating, doctor.doctor, docs.docs, letters.letters):
+    for commands in (*operating, risk.risk, doctor.doctor, docs.docs, letters.letters):
         app.cli.add_command(commands)
     return app
 

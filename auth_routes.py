@@ -23,7 +23,10 @@ from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
 from gatehouse.login import service as login
 from gatehouse.login.gates import AccountDisabled, EmailUnverified, PasswordCompromised
+from gatehouse.login.methods import link
+from gatehouse.login.methods.link import LinkFailed, LinkLogin, LinkRequest
 from gatehouse.login.methods.password import PasswordLogin
+from gatehouse.login.risk import LoginRefused
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.selfservice import email
 from gatehouse.sessions import credentials, csrf, logout
@@ -34,7 +37,7 @@ from gatehouse.sessions.guards import browser, caller, refresh_cookie, signed_in
 from gatehouse.sessions.transport import BODY, COOKIE, farewell, hand_over, replaced_by
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.tokens.service import AccessToken
-from schemas import CsrfAnswer, LoginAnswer, Status, TokenAnswer, User
+from schemas import CsrfAnswer, LinkAnswer, LinkCode, LoginAnswer, Status, TokenAnswer, User
 
 auth = Blueprint("auth", __name__, url_prefix="/auth", description="The front desk")
 
@@ -89,13 +92,53 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @auth.arguments(PasswordLogin)
 @auth.response(200, LoginAnswer)
 @auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
-@auth.refuses(CaptchaRequired, PasswordCompromised)
+@auth.refuses(CaptchaRequired, PasswordCompromised, LoginRefused)
 def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password; the answer may be a question for a second factor."""
     by = form["transport"]
     answer = login.begin("password", form, visitor(), replaced_by(by))
     db.session.commit()
     return hand_over(answer, by, visitor())
+
+
+@auth.post("/login/link")
+@limited("link")
+@auth.arguments(LinkRequest)
+@idempotent("login_token")
+@auth.response(202, LinkAnswer)
+def ask_for_link(form: dict[str, Any]) -> dict[str, str]:
+    """Ask for a link and a code by mail, or a code by SMS; known or not, the answer is the same."""
+    login_token = link.piece.ask(form, visitor())
+    return {"status": "sent", "login_token": login_token}
+
+
+@auth.post("/login/link/verify")
+@limited("login")
+@auth.arguments(LinkLogin)
+@auth.response(200, LoginAnswer)
+@auth.refuses(LinkFailed, TooManyAttempts, AccountDisabled, EmailUnverified, LoginRefused)
+def log_in_with_link(form: dict[str, Any]) -> Any:
+    """Log in with the link or the code, where it was asked for."""
+    by = form["transport"]
+    answer = login.begin("link", form, visitor(), replaced_by(by))
+    db.session.commit()
+    return hand_over(answer, by, visitor())
+
+
+class LinkToken(Form):
+    """A link that was opened elsewhere than where it was asked for."""
+
+    token = Text(200, required=True, metadata={"description": "from the link"})
+
+
+@auth.post("/login/link/code")
+@limited("login")
+@auth.arguments(LinkToken)
+@auth.response(200, LinkCode)
+@auth.refuses(LinkFailed)
+def show_code_of_link(form: dict[str, Any]) -> dict[str, str]:
+    """Read the code that belongs to a link, to type it where it was asked for."""
+    return {"code": link.code_of(form["token"])}
 
 
 class Refresh(Form):

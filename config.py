@@ -24,13 +24,16 @@ from gatehouse.options.languages import LANGUAGES
 from gatehouse.options.mail import MailServer, channels, gateways, mail_servers, mailbox
 from gatehouse.options.readers import (
     Destination,
+    Network,
     certificates,
     database_url,
     destinations,
     domain,
+    file,
     folder,
     models,
     names,
+    networks,
     number,
     one_of,
     origin,
@@ -48,7 +51,7 @@ PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "PORT")
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
 LISTS = (origins, destinations, mail_servers, channels, gateways, names, page_origins, models)
-EMPTY: dict[Callable[[str], Any], Any] = dict.fromkeys(LISTS, ()) | {pairs: {}}
+EMPTY: dict[Callable[[str], Any], Any] = dict.fromkeys((*LISTS, networks), ()) | {pairs: {}}
 """What an option that nobody gave is, where that is no empty text."""
 
 
@@ -186,6 +189,13 @@ class Settings:
     what it is."""
     passkey_models: tuple[str, ...] = option(models)
     """With `GATEHOUSE_PASSKEY_ROOTS`: the only models of authenticators that are allowed."""
+    risk_policy: str = option(file)
+    """The file that says what unusual logins lead to; by default the owner is told of a new device.
+    `docs/adaptive-login.md` shows one."""
+    geoip: str = option(file)
+    """A GeoIP file (MaxMind DB) that tells countries; without one nothing depends on them."""
+    bad_networks: tuple[Network, ...] = option(networks)
+    """Networks whose logins the signal `known_bad_network` finds."""
     metrics_token: str = option(text)
     """The bearer token of `/metrics`. Without one, production hides it and development opens it."""
     unsafe_allow_unverified_email: bool = option(switch, "false")

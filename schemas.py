@@ -95,6 +95,18 @@ class EnrolledAnswer(TokenAnswer):
     recovery_codes = fields.List(fields.String(), required=True)
 
 
+class LinkAnswer(Status):
+    """A link was asked for; it works together with this token alone."""
+
+    login_token = fields.String(required=True)
+
+
+class LinkCode(Schema):
+    """The code that belongs to a link."""
+
+    code = fields.String(required=True)
+
+
 class CsrfAnswer(Schema):
     """What a write with cookies has to carry in `X-CSRF-Token`; stable for the session."""
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from gatehouse.accounts import notices
 from gatehouse.accounts.service import NOBODY
-from gatehouse.defence import devices, throttle
+from gatehouse.defence import devices, guard, throttle
 from gatehouse.foundation.database import release
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
@@ -21,6 +21,10 @@ class Verified:
     user_id: UUID
     stored: passwords.Hashed
     fresh: passwords.Hashed | None
+    failures: int
+    """Wrong ones in a row from the device or the network, just before."""
+    strangers: int
+    """And from all unknown devices; 0 on a known one."""
 
 
 def verify(
@@ -47,17 +51,24 @@ def verify(
         if stored is None:  # whatever was typed: the decoy opens nothing
             raise WrongPassword
     except WrongPassword:
-        raise _refusal(wrong, guess, visitor) from None
+        raise _refusal(wrong, guess, guard.miss(whom, password, visitor), visitor) from None
     except BaseException:
         throttle.withdraw(guess)
         raise
     throttle.succeeded(guess)
-    return Verified(user_id, stored, fresh)
+    strangers = max(0, guess.strangers - 1)
+    return Verified(user_id, stored, fresh, guess.failures - 1, strangers)
 
 
 def _refusal(
-    wrong: type[InvalidCredentials], guess: throttle.Guess, visitor: Visitor
+    wrong: type[InvalidCredentials], guess: throttle.Guess, missed: guard.Miss, visitor: Visitor
 ) -> InvalidCredentials:
     refusal = wrong(user_id=guess.user_id)
-    refusal.aftermath = partial(notices.after_a_wrong_guess, guess, visitor)
+    refusal.aftermath = partial(_follow_up, guess, missed, visitor)
     return refusal
+
+
+def _follow_up(guess: throttle.Guess, missed: guard.Miss, visitor: Visitor) -> None:
+    """Record what a wrong password brings with it, in the transaction of the refusal."""
+    notices.after_a_wrong_guess(guess, visitor)
+    guard.note(missed, visitor)

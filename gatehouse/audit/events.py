@@ -59,6 +59,10 @@ class Login:
     CLOSED = _failure(
         "login.closed", "After 100 wrong passwords strangers' devices may no longer try passwords."
     )
+    LINK_SENT = _success("login.link_sent", "A person asked for a link or a code to sign in with.")
+    LINK_WITHHELD = _failure(
+        "login.link_withheld", "Nobody has the address, or it got enough messages this hour."
+    )
     DEVICE_FORGOTTEN = _failure(
         "login.device_forgotten", "After 100 wrong passwords a known device is a stranger's again."
     )
@@ -76,6 +80,18 @@ class Passkey:
     COUNTER_FELL = _failure(
         "passkey.counter_fell",
         "A passkey was refused: it has counted no further, so perhaps somebody has a copy of it.",
+    )
+
+
+class Risk:
+    """What stood out about a login, and what was decided."""
+
+    JUDGED = _success(
+        "risk.judged", "A login was weighed; the details say what stood out and was decided."
+    )
+    REFUSED = _failure("risk.refused", "A right login was refused, because the policy says so.")
+    GUARD_RAISED = _failure(
+        "risk.guard_raised", "Passwords are being tried on many accounts: credential stuffing."
     )
 
 
@@ -207,6 +223,7 @@ CATALOGUE = (
     Invitation,
     Login,
     Passkey,
+    Risk,
     Session,
     Token,
     Account,

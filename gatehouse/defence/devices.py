@@ -7,12 +7,13 @@ strangers never makes the owner wait.
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import BindParameter, Exists, bindparam, delete, exists, select, update
 
 from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db
+from gatehouse.foundation.database import UTCDateTime, db
 from gatehouse.foundation.visitor import Visitor
 from models import Device
 
@@ -34,6 +35,21 @@ def is_remembered(user_id: UUID, visitor: Visitor) -> bool:
     device = recognise(user_id, visitor)
     until = device.remembered_until if device else None
     return until is not None and until > clock.now()
+
+
+def known() -> Exists:
+    """Return whether the person has signed in on a device, as an expression; see `known_as`."""
+    digests: BindParameter[str] = bindparam("devices", expanding=True)
+    now = bindparam("device_at", type_=UTCDateTime)
+    mine = exists().where(Device.user_id == bindparam("user_id"), Device.expires_at > now)
+    return mine.where(Device.digest.in_(digests))
+
+
+def known_as(visitor: Visitor) -> dict[str, Any]:
+    """Return the values of that expression, but for `user_id`."""
+    token = visitor.device
+    digests = _digests(token) if TOKEN.fullmatch(token) else []
+    return {"devices": digests, "device_at": clock.now()}
 
 
 def keep(user_id: UUID, visitor: Visitor) -> str:

@@ -69,6 +69,8 @@ class Admission:
     """A login that goes on to the password, and where it was counted in advance."""
 
     counted: str = ""
+    solved: bool = False
+    """Whether a CAPTCHA was asked for, and its answer spent."""
 
 
 def challenge(action: str) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def require(action: str, answer: str | None, visitor: Visitor) -> None:
     if policy == OFF:
         return
     if policy == ALWAYS or _count(_counter(action, visitor)) > REQUESTS:
-        _solve(action, answer)
+        solve(action, answer)
 
 
 def admit(whom: UUID | str, answer: str | None, visitor: Visitor) -> Admission:
@@ -101,15 +103,17 @@ def admit(whom: UUID | str, answer: str | None, visitor: Visitor) -> Admission:
     """
     policy = _policy("login")
     if policy == ALWAYS:
-        _solve("login", answer)
+        solve("login", answer)
+        return Admission(solved=True)
     if policy != AFTER_FAILURES or _is_known(whom, visitor):
         return Admission()
     standing, counter = throttle.standing(whom, visitor), _counter("login", visitor)
     if standing.waits:
         return Admission()
-    if standing.failures >= FAILURES or _counters().get(counter) >= ACCOUNTS:
-        _solve("login", answer)
-    return Admission() if standing.failures else _counted(counter)
+    asked = standing.failures >= FAILURES or _counters().get(counter) >= ACCOUNTS
+    if asked:
+        solve("login", answer)
+    return Admission(solved=asked) if standing.failures else _counted(counter, asked)
 
 
 def succeeded(admission: Admission) -> None:
@@ -124,8 +128,12 @@ def purge() -> None:
     db.session.execute(delete(Spent).where(Spent.expires_at < clock.now() - clock.HOUR))
 
 
-def _solve(action: str, answer: str | None) -> None:
-    """Return if the answer is good, and spend it."""
+def solve(action: str, answer: str | None) -> None:
+    """Return if the answer is good, and spend it; no transaction is open.
+
+    Raises:
+        CaptchaRequired, CaptchaUnavailable: as with `require`.
+    """
     if not answer:
         metrics.CAPTCHAS.labels(action, "asked").inc()
         raise CaptchaRequired(action)
@@ -175,10 +183,10 @@ def _counter(action: str, visitor: Visitor) -> str:
     return f"robots:{action}:{crypto.keyed_digest('robots', visitor.network)[:32]}"
 
 
-def _counted(counter: str) -> Admission:
+def _counted(counter: str, solved: bool) -> Admission:
     """Count an account that this network begins to guess at, until its password proves right."""
     _count(counter)
-    return Admission(counter)
+    return Admission(counter, solved)
 
 
 def _count(counter: str) -> int:

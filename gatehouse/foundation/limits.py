@@ -42,6 +42,7 @@ LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
     "resend": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
     "reset": Limits("60 per minute", everyone="6000 per minute"),
     "change": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
+    "link": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
     "verify": Limits("60 per minute", everyone="6000 per minute"),
     "invitation": Limits("60 per minute", everyone="6000 per minute"),
     "factor": Limits("60 per minute", everyone="6000 per minute"),  # whatever takes or sends a code

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from flask import request
 
@@ -34,13 +35,18 @@ class Visitor:
 
         A household has 256 networks of its own (RIPE-690 section 4.2), and could be a crowd.
         """
-        length = 56 if ":" in self.address else 24
-        where = f"{self.address}/{length}"
-        return str(ipaddress.ip_network(where, strict=False)) if self.address else ""
+        return network_of(self.address)
 
 
 NOBODY = Visitor(address="", user_agent="", request_id="command-line")
 """The operator at the command line."""
+
+
+@lru_cache(4096)
+def network_of(address: str) -> str:
+    """Return the network of an address in its canonical form, or nothing where there is none."""
+    length = 56 if ":" in address else 24
+    return str(ipaddress.ip_network(f"{address}/{length}", strict=False)) if address else ""
 
 
 def visitor() -> Visitor:

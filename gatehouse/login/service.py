@@ -6,7 +6,6 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import config
-from gatehouse.accounts import notices
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
@@ -14,7 +13,7 @@ from gatehouse.defence import devices
 from gatehouse.foundation import shelf
 from gatehouse.foundation.database import writing
 from gatehouse.foundation.visitor import Visitor
-from gatehouse.login import gates
+from gatehouse.login import gates, risk
 from gatehouse.login.method import Method, Proof
 from gatehouse.mfa import enrolment, guesses, pending
 from gatehouse.mfa.enrolment import EnrolmentWanted
@@ -30,7 +29,7 @@ from models import User
 
 Answer: TypeAlias = sessions.Tokens | Wanted | EnrolmentWanted
 """What the first step of a login leads to."""
-METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password", "passkey"])
+METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password", "passkey", "link"])
 
 
 def begin(
@@ -44,6 +43,7 @@ def begin(
         InvalidCredentials: nothing was proved.
         TooManyAttempts: after too many of those.
         AccountDisabled, EmailUnverified, PasswordCompromised: a gate stayed shut.
+        CaptchaRequired, LoginRefused: the policy stops a login of this kind.
     """
     return finish(METHODS[method].prove(form, visitor), visitor, replaced, form["transport"])
 
@@ -55,25 +55,35 @@ def finish(
 
     Whoever has a second factor is asked for it, but on a device that is remembered.
     """
+    judged = risk.judge(proof, visitor)
     with writing():
         user, has_factor = pending.person(proof.user_id)
         if user is None:  # deleted while the password was hashed
             raise InvalidCredentials
-        if proof.password:
-            _hold_password(proof, proof.password)
-        gates.pass_all(user)
-        if proof.password:
-            gates.pass_with_password(user)
-        if proof.password and proof.fresh:
-            _upgrade(user.id, proof.password, proof.fresh, visitor)
+        _accept(proof, user, visitor)
+        risk.act(user, judged, visitor, has_factor)
         first = _first_step(proof, transport, replaced)
         if levels.MFA in levels.combine(proof.amr):  # two in one, such as a passkey
             return _open(user, first, proof.amr, visitor)
-        if has_factor and not devices.is_remembered(user.id, visitor):
+        asks = judged.asks_second_factor or not devices.is_remembered(user.id, visitor)
+        if has_factor and asks:
             return pending.ask(first, visitor)
         if not has_factor and _must_enrol(user):
             return enrolment.ask(first, visitor)
         return _open(user, first, proof.amr, visitor)
+
+
+def _accept(proof: Proof, user: User, visitor: Visitor) -> None:
+    """Use up what was proved with, and pass the gates."""
+    if proof.spend:
+        proof.spend()
+    if proof.password:
+        _hold_password(proof, proof.password)
+    gates.pass_all(user)
+    if proof.password:
+        gates.pass_with_password(user)
+    if proof.password and proof.fresh:
+        _upgrade(user.id, proof.password, proof.fresh, visitor)
 
 
 def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[sessions.Tokens, str]:
@@ -116,7 +126,6 @@ def enrol(form: dict[str, Any], visitor: Visitor) -> tuple[sessions.Tokens, str,
 
 
 def _open(user: User, first: FirstStep, amr: Sequence[str], visitor: Visitor) -> sessions.Tokens:
-    _tell_of_a_new_device(user, visitor)
     device_token = devices.keep(user.id, visitor)
     opened = sessions.open_session(user, amr, visitor)
     if first.replaced:
@@ -124,12 +133,6 @@ def _open(user: User, first: FirstStep, amr: Sequence[str], visitor: Visitor) ->
     about = {"user_id": user.id, "session_id": opened.session_id}
     record(events.Login.SUCCEEDED, visitor, **about, amr=levels.combine(amr))
     return replace(opened, device_token=device_token)
-
-
-def _tell_of_a_new_device(user: User, visitor: Visitor) -> None:
-    """Tell the owner who signs in where nobody has, but for the very first time."""
-    if sessions.any_yet(user.id) and devices.recognise(user.id, visitor) is None:
-        notices.tell(user, "notice_new_device", {}, visitor)
 
 
 def _first_step(proof: Proof, transport: str, replaced: UUID | None) -> FirstStep:

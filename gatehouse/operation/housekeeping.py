@@ -6,7 +6,7 @@ from functools import partial
 
 from flask import Flask
 
-from gatehouse.defence import devices, robots, throttle
+from gatehouse.defence import devices, guard, robots, throttle
 from gatehouse.delivery import idempotency, outbox, queue, spending
 from gatehouse.foundation import clock, limits
 from gatehouse.foundation.background import attempt, every
@@ -33,6 +33,7 @@ def purge() -> None:
     attempt("prefixes", partial(_alone, spending.purge))
     attempt("devices", partial(_alone, devices.purge))
     attempt("guesses", partial(_alone, throttle.purge))
+    attempt("guard", partial(_alone, guard.purge))
     attempt("idempotency", partial(_alone, idempotency.purge))
     attempt("overdue", partial(_alone, queue.give_up_overdue))
     attempt("spent", partial(_alone, robots.purge))

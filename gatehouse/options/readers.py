@@ -20,12 +20,20 @@ HOST = re.compile(r"[a-z0-9._:-]+")
 ANDROID = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
 """How Android tells an app's signing certificate: the base64url of its SHA-256."""
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
-Destination = IPv4Network | IPv6Network | tuple[str, int | None]
+Network = IPv4Network | IPv6Network
+Destination = Network | tuple[str, int | None]
 """A network, or the name of a host with its port or with any."""
 
 
 def text(value: str) -> str:
     """text"""
+    return value
+
+
+def file(value: str) -> str:
+    """path of a file"""
+    if not Path(value).is_file():
+        raise ValueError("must name a file that is there")
     return value
 
 
@@ -119,6 +127,22 @@ def models(value: str) -> tuple[str, ...]:
 def destinations(value: str) -> tuple[Destination, ...]:
     """host names, `host:port`, or networks such as `10.0.0.0/8`, separated by commas"""
     return tuple(_destination(item.strip().lower()) for item in value.split(",") if item.strip())
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """networks such as `192.0.2.0/24`, separated by commas or lines; `#` begins a comment"""
+    lines = [line.partition("#")[0].replace(",", " ") for line in value.splitlines()]
+    return tuple(_network(item) for line in lines for item in line.split())
+
+
+def _network(item: str) -> Network:
+    try:
+        network = ip_network(item)
+    except ValueError:
+        raise ValueError("must be networks such as 192.0.2.0/24") from None
+    if network.prefixlen == 0:
+        raise ValueError("must not name all addresses")
+    return network
 
 
 def _destination(item: str) -> Destination:

@@ -11,6 +11,7 @@ from gatehouse.accounts import invitation, registration
 from gatehouse.foundation.intake import takes
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.logs import log
+from gatehouse.login.methods import link
 from gatehouse.pages.policy import REPORTS, guard
 from gatehouse.selfservice import email, recovery, undo
 
@@ -94,6 +95,12 @@ def confirm_email(request_id: UUID) -> tuple[str, int]:
 def undo_email(request_id: UUID) -> tuple[str, int]:
     """Say what the address was and is; a button there gives the account its old one back."""
     return _page("undo_email", undo.describe(request_id))
+
+
+@pages.get("/login-link/<uuid:request_id>")
+def login_link(request_id: UUID) -> tuple[str, int]:
+    """Show the code of a link that was opened elsewhere than where it was asked for."""
+    return _page("login_link", link.describe(request_id))
 
 
 @pages.post(REPORTS)

@@ -119,12 +119,6 @@ def live(user_id: UUID) -> list[Session]:
     return list(db.session.scalars(rows.order_by(Session.id.desc())))
 
 
-def any_yet(user_id: UUID) -> bool:
-    """Tell whether the person has signed in before, as far as ended sessions are still kept."""
-    mine = select(Session.id).where(Session.user_id == user_id)
-    return db.session.scalar(mine.limit(1)) is not None
-
-
 def end(session_id: UUID, reason: str, visitor: Visitor) -> None:
     """End a session in the current transaction: all its tokens are dead."""
     session = db.session.get(

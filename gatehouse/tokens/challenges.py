@@ -175,6 +175,12 @@ def change_data(row: Challenge, data: dict[str, Any]) -> None:
     row.data = crypto.seal(json.dumps(data).encode(), _place(row.id))
 
 
+def keep_code(secrets: Secrets, data: dict[str, Any]) -> None:
+    """Let a challenge of the current transaction keep its code, to be told to who has its token."""
+    row = db.session.get_one(Challenge, secrets.id)
+    change_data(row, data | {"code": secrets.code})
+
+
 def open_data(row: Challenge) -> dict[str, Any]:
     """Return what a challenge keeps sealed."""
     data: dict[str, Any] = json.loads(crypto.unseal(row.data, _place(row.id)))

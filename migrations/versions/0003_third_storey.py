@@ -75,6 +75,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("prefix", name=op.f("pk_sms_prefixes")),
     )
 
+    op.create_table(
+        "guard_tallies",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_guard_tallies")),
+    )
+    op.create_index(op.f("ix_guard_tallies_expires_at"), "guard_tallies", ["expires_at"])
+    logins = sa.text("name = 'login.succeeded'")
+    op.create_index(
+        "ix_audit_events_logins",
+        "audit_events",
+        ["user_id", "at"],
+        sqlite_where=logins,
+        postgresql_where=logins,
+    )
     op.add_column("outbox", sa.Column("good_until", sa.DateTime(timezone=True), nullable=True))
     op.drop_index("ix_outbox_due_at_sent_at", "outbox")
 
@@ -95,7 +111,8 @@ def downgrade() -> None:
     op.drop_column("challenges", "user_id")
     for table, column in ADDED.items():
         op.drop_column(table, column)
+    op.drop_index("ix_audit_events_logins", "audit_events")
     op.drop_column("outbox", "good_until")
     op.create_index("ix_outbox_due_at_sent_at", "outbox", ["due_at", "sent_at"], unique=False)
-    for table in ("sms_prefixes", "spent", "idempotency_keys", "credentials"):
+    for table in ("guard_tallies", "sms_prefixes", "spent", "idempotency_keys", "credentials"):
         op.drop_table(table)

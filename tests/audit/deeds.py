@@ -11,13 +11,15 @@ import sqlalchemy as sa
 from flask import Flask
 
 from gatehouse.audit import events
+from gatehouse.defence.guard import MANY_OF_PASSWORD
+from gatehouse.defence.risk_policy import Decision
 from gatehouse.delivery import texting
 from gatehouse.delivery.message import Letter
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import NOBODY
 from gatehouse.operation import housekeeping
 from gatehouse.tokens import keys
-from models import OutboxMessage, User
+from models import GuardTally, OutboxMessage, User
 from tests.client import PASSWORD, Client, CookieClient
 from tests.client import User as Person
 from tests.defence.conftest import set_counters
@@ -180,6 +182,42 @@ def a_passkey_answers_for_another_domain(world: World) -> None:
 @deed(events.Passkey.COUNTER_FELL)
 def a_copy_of_a_passkey_signs_in(world: World) -> None:
     passkey(world, counter=5)
+
+
+@deed(events.Risk.JUDGED)
+def somebody_logs_in_and_is_weighed(world: World) -> None:
+    world.tokens()
+
+
+@deed(events.Risk.REFUSED)
+def somebody_logs_in_from_a_network_that_the_policy_refuses(world: World) -> None:
+    world.tokens()
+    risk = world.app.extensions["gatehouse.risk"]
+    object.__setattr__(risk, "policy", {"new_network": Decision.REFUSE})
+    form = {"identifier": ADA, "password": PASSWORD}
+    away = {"REMOTE_ADDR": "198.51.100.1"}
+    world.client.post("/auth/login", form, environ_overrides=away)
+
+
+@deed(events.Risk.GUARD_RAISED)
+def somebody_tries_a_password_on_many_accounts(world: World) -> None:
+    form = {"identifier": ADA, "password": NEW}
+    world.post("/auth/login", form)
+    with world.app.app_context():
+        db.session.execute(sa.update(GuardTally).values(seen=2**MANY_OF_PASSWORD - 1))
+        db.session.commit()
+    world.post("/auth/login", form)
+
+
+@deed(events.Login.LINK_SENT)
+def somebody_asks_for_a_link(world: World) -> None:
+    world.ada()
+    world.post("/auth/login/link", {"email": ADA})
+
+
+@deed(events.Login.LINK_WITHHELD)
+def somebody_asks_for_a_link_at_an_unknown_address(world: World) -> None:
+    world.post("/auth/login/link", {"email": ADA})
 
 
 @deed(events.Session.REFRESHED)

@@ -222,6 +222,13 @@ def test_names_that_are_not_ours_are_nobodys_business():
         ("GATEHOUSE_OUTBOUND_ALLOWED", "sms.internal, 0.0.0.0/0"),
         ("GATEHOUSE_OUTBOUND_ALLOWED", "::/0"),
         ("GATEHOUSE_OUTBOUND_CA", "x"),
+        ("GATEHOUSE_GEOIP", "/nowhere/places.mmdb"),
+        ("GATEHOUSE_GEOIP", "/"),
+        ("GATEHOUSE_RISK_POLICY", "/nowhere/policy.toml"),
+        ("GATEHOUSE_BAD_NETWORKS", "192.0.2.0/33"),
+        ("GATEHOUSE_BAD_NETWORKS", "192.0.2.1/24"),
+        ("GATEHOUSE_BAD_NETWORKS", "192.0.2.0/24, ::/0"),
+        ("GATEHOUSE_BAD_NETWORKS", "example.com"),
         ("GATEHOUSE_OUTBOUND_CA", "\u00e9"),
         ("GATEHOUSE_DEFAULT_LOCALE", "tlh"),
         ("GATEHOUSE_TEMPLATES", "/nowhere/at/all"),
@@ -300,6 +307,23 @@ def test_who_may_be_called_is_a_list_of_hosts_and_networks():
         ip_network("fd00::/8"),
         ("::1", 8443),
     )
+
+
+def test_as_shipped_no_network_is_bad_and_nobody_knows_where_an_address_is():
+    settings = read()
+
+    assert settings.bad_networks == ()
+    assert settings.geoip == settings.risk_policy == ""
+
+
+def test_bad_networks_are_read_as_lists_of_them_are_published(tmp_path):
+    lines = "# a list\n192.0.2.0/24\n198.51.100.7 # one address\n\n2001:db8::/32,203.0.113.0/24\n"
+    (tmp_path / "bad.txt").write_text(lines)
+
+    settings = read(GATEHOUSE_BAD_NETWORKS_FILE=str(tmp_path / "bad.txt"))
+
+    names = ["192.0.2.0/24", "198.51.100.7/32", "2001:db8::/32", "203.0.113.0/24"]
+    assert settings.bad_networks == tuple(ip_network(name) for name in names)
 
 
 def test_the_authorities_of_other_servers_are_certificates():

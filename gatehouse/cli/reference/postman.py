@@ -37,6 +37,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "Profile": {"name": "Ann"},
     "Forgot": {"email": "ann@example.com"},
     "Reset": {"email": "ann@example.com", "code": "12345678", "password": "x"},
+    "LinkRequest": {"email": "ann@example.com"},
+    "LinkLogin": {"login_token": "", "code": "12345678"},
     "Refresh": {"refresh_token": ""},
 }
 """Examples for schemas whose fields are all optional, so that they suggest none."""

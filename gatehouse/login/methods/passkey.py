@@ -1,11 +1,12 @@
 """A passkey and nothing else: it says who somebody is, and verifies that it is them."""
 
+from functools import partial
 from typing import Any
 
 from marshmallow import Schema, fields
 
 from gatehouse.foundation import crypto
-from gatehouse.foundation.database import release, writing
+from gatehouse.foundation.database import release
 from gatehouse.foundation.fields import Text
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.login.method import LoginForm, Proof
@@ -14,7 +15,8 @@ from gatehouse.mfa.passkeys import ceremonies, keeping, options
 from gatehouse.mfa.passkeys.ceremonies import SIGN_IN, Ceremony
 from gatehouse.mfa.passkeys.errors import PasskeyRefused
 from gatehouse.mfa.passkeys.forms import BrowserCredential
-from gatehouse.mfa.passkeys.judgement import Asked, require_signed
+from gatehouse.mfa.passkeys.judgement import Asked, Signed, require_signed
+from models import Credential
 
 
 class PasskeyLogin(LoginForm):
@@ -60,10 +62,14 @@ class PasskeyMethod:
         passkey = keeping.opened(row)
         with keeping.telling_whose(row):
             signed = require_signed(answer, Asked(answered.challenge, True), passkey, row.counter)
-            with writing():
-                ceremonies.use_up(answered)
-                keeping.note(row.id, signed)
-        return Proof(row.user_id, (passkey.amr, "mfa"))
+        spend = partial(_spend, answered, row, signed)
+        return Proof(row.user_id, (passkey.amr, "mfa"), spend=spend)
+
+
+def _spend(answered: ceremonies.Answered, row: Credential, signed: Signed) -> None:
+    with keeping.telling_whose(row):
+        ceremonies.use_up(answered)
+        keeping.note(row.id, signed)
 
 
 piece = PasskeyMethod()

@@ -10,7 +10,7 @@ from gatehouse.defence import robots
 from gatehouse.defence.puzzle import captcha_field
 from gatehouse.foundation.fields import Text
 from gatehouse.foundation.visitor import Visitor
-from gatehouse.login.method import LoginForm, Proof
+from gatehouse.login.method import Captcha, LoginForm, Proof
 
 
 class PasswordLogin(LoginForm):
@@ -39,7 +39,15 @@ class PasswordMethod:
         admission = robots.admit(whom, form.get("captcha"), visitor)
         verified = password.verify(whom, form["password"], visitor)
         robots.succeeded(admission)
-        return Proof(verified.user_id, ("pwd",), password=verified.stored, fresh=verified.fresh)
+        return Proof(
+            verified.user_id,
+            ("pwd",),
+            password=verified.stored,
+            fresh=verified.fresh,
+            failures=verified.failures,
+            strangers=verified.strangers,
+            captcha=Captcha(form.get("captcha"), admission.solved),
+        )
 
 
 piece = PasswordMethod()

@@ -1,0 +1,123 @@
+"""The guard of the service: raised while somebody tries passwords on many accounts.
+
+Wrong passwords are counted once more, by the accounts they were tried on: from one network, and
+with one password from anywhere. A count is 62 bits, each of some accounts, so that a row says how
+many they are and never which. A password is one of 16,384 drawers, chosen by a keyed digest with a
+salt that changes every quarter of an hour: too few to guess it by, enough to notice the same one.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BindParameter, Exists, bindparam, delete, exists, select, text
+
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.foundation import clock, crypto
+from gatehouse.foundation.database import UTCDateTime, db, reader
+from gatehouse.foundation.logs import log
+from gatehouse.foundation.visitor import Visitor
+from models import GuardTally
+
+WINDOW = 900  # seconds
+RAISED = timedelta(hours=1)
+BITS = 62
+DRAWERS = 16_384
+MANY_OF_NETWORK = 21  # bits: about 25 accounts, and never fewer than 21
+MANY_OF_PASSWORD = 14  # bits: about 16 accounts
+EVERYWHERE = "everywhere"
+"""No network has this name: the guard is raised for all."""
+ONE_MORE = text(
+    "INSERT INTO guard_tallies (key, seen, expires_at)"
+    " VALUES (:first, :bit, :ends), (:second, :bit, :ends)"
+    " ON CONFLICT (key) DO UPDATE SET seen = guard_tallies.seen | excluded.seen"
+    " RETURNING key, seen"
+).bindparams(bindparam("ends", type_=UTCDateTime))
+RAISE = text(
+    "INSERT INTO guard_tallies (key, seen, expires_at) VALUES (:key, 0, :until)"
+    " ON CONFLICT (key) DO UPDATE SET expires_at = :until"
+    " WHERE guard_tallies.expires_at <= :now RETURNING key"
+).bindparams(bindparam("now", type_=UTCDateTime), bindparam("until", type_=UTCDateTime))
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A wrong password as it is counted: nothing of it can be read from here."""
+
+    network_key: str
+    password_key: str
+    account: int
+    """The bit of the account, or of the identifier that belongs to nobody."""
+    window: int
+
+
+def miss(whom: UUID | str, password: str, visitor: Visitor) -> Miss:
+    """Return what is counted of a wrong password; known and unknown accounts alike."""
+    window = clock.seconds() // WINDOW
+    drawer = _share(f"{window}\0password\0{password}", DRAWERS)
+    return Miss(
+        crypto.keyed_digest("guard", f"{window}\0network\0{visitor.network}"),
+        crypto.keyed_digest("guard", f"{window}\0drawer\0{drawer}"),
+        1 << _share(f"{window}\0account\0{whom}", BITS),
+        window,
+    )
+
+
+def note(missed: Miss, visitor: Visitor) -> None:
+    """Count a wrong password in the current transaction, and raise the guard if it is time.
+
+    One statement; its rows are in order, so that two of them cannot hold each other up.
+    """
+    first, second = sorted((missed.network_key, missed.password_key))
+    ends = datetime.fromtimestamp((missed.window + 1) * WINDOW, UTC)
+    values = {"first": first, "second": second, "bit": missed.account, "ends": ends}
+    seen = {row.key: row.seen.bit_count() for row in db.session.execute(ONE_MORE, values)}
+    if seen[missed.network_key] >= MANY_OF_NETWORK:
+        _raise(visitor.network, visitor, accounts=seen[missed.network_key])
+    if seen[missed.password_key] >= MANY_OF_PASSWORD:
+        _raise(EVERYWHERE, visitor, accounts=seen[missed.password_key])
+
+
+def is_raised(network: str) -> bool:
+    """Tell whether the guard is raised for a network, or for all; one look-up by a key."""
+    with reader() as connection:
+        return bool(connection.scalar(select(raised()), raised_for(network)))
+
+
+def raised() -> Exists:
+    """Return the same as an expression, for who asks for more at once; see `raised_for`."""
+    keys: BindParameter[str] = bindparam("guards", expanding=True)
+    now = bindparam("guarded_at", type_=UTCDateTime)
+    return exists().where(GuardTally.key.in_(keys), GuardTally.expires_at > now)
+
+
+def raised_for(network: str) -> dict[str, Any]:
+    """Return the values of that expression."""
+    return {"guards": [_guard(network), _guard(EVERYWHERE)], "guarded_at": clock.now()}
+
+
+def purge() -> None:
+    """Delete the counts whose window is over, and the guards that were raised."""
+    db.session.execute(delete(GuardTally).where(GuardTally.expires_at < clock.now()))
+
+
+def _raise(network: str, visitor: Visitor, accounts: int) -> None:
+    """Raise the guard; where it is raised already nobody is told again."""
+    now = clock.now()
+    values = {"key": _guard(network), "now": now, "until": now + RAISED}
+    if db.session.execute(RAISE, values).scalar() is None:
+        return
+    record(events.Risk.GUARD_RAISED, visitor, network=network, accounts=accounts)
+    about = "Passwords are being tried on many accounts: the guard is raised."
+    log().warning(about, network=network, accounts=accounts)
+
+
+def _guard(network: str) -> str:
+    return crypto.keyed_digest("guard", f"raised\0{network}")
+
+
+def _share(value: str, shares: int) -> int:
+    """Return one of so many shares, by a keyed digest."""
+    return int(crypto.keyed_digest("guard", value)[:12], 16) % shares

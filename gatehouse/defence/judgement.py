@@ -1,0 +1,169 @@
+"""Weighs a login: gathers what this side knows, asks the signals, and applies the policy.
+
+Only who has proved who they are is weighed, so nothing here tells an account from none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+from flask import Flask, current_app
+from sqlalchemy import bindparam, literal_column, select, true
+
+import config
+from gatehouse.defence import devices, guard, risk_policy
+from gatehouse.defence.networks import Networks
+from gatehouse.defence.places import Atlas, Place
+from gatehouse.defence.risk_policy import Decision, Policy
+from gatehouse.defence.signal import Attempt, History, Login, Signal
+from gatehouse.foundation import clock, shelf
+from gatehouse.foundation.database import reader
+from gatehouse.foundation.visitor import Visitor, network_of
+from models import AuditEvent
+
+SHELF = "gatehouse.defence.risk"
+MOST = 50  # logins of a history
+FACTS = ("device_known", "failures", "strangers", "breached", "raised")
+"""Of an attempt: written down with the decision, so that it can be weighed again (`replay`)."""
+
+_recent = (
+    select(AuditEvent.at, AuditEvent.address, AuditEvent.user_agent)
+    .where(AuditEvent.user_id == bindparam("user_id"))
+    .where(AuditEvent.name == literal_column("'login.succeeded'"))  # as its partial index says
+    .order_by(AuditEvent.at.desc())
+    .limit(MOST)
+    .subquery()
+)
+_told = select(devices.known().label("device_known"), guard.raised().label("raised")).subquery()
+SEEN = (
+    select(_told, _recent)
+    .select_from(_told.outerjoin(_recent, true()))
+    .order_by(_recent.c.at.desc())
+)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was decided about a login, and why."""
+
+    decision: Decision
+    findings: Mapping[str, str]
+    """The sentence of each signal that found something."""
+    facts: Mapping[str, Any]
+    """Those of FACTS that were known."""
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the audit event says."""
+        found = {"decision": self.decision.word, "findings": dict(self.findings)}
+        return found | {"facts": dict(self.facts)}
+
+    @property
+    def asks_second_factor(self) -> bool:
+        """Whether a second factor is asked, on a remembered device as well."""
+        return self.decision is Decision.ASK_SECOND_FACTOR
+
+    @property
+    def asks_captcha(self) -> bool:
+        """Whether it goes on with a solved CAPTCHA only."""
+        return self.decision is Decision.CAPTCHA
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known about a login before it is weighed."""
+
+    attempt: Attempt
+    history: History
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What the operator chose, read once at the start."""
+
+    policy: Policy
+    signals: Mapping[str, Signal]
+    atlas: Atlas | None = None
+    listed: Networks = field(default_factory=lambda: Networks(()))
+
+    def judge(self, attempt: Attempt, history: History) -> Judgement:
+        """Weigh a login; pure."""
+        found = {name: piece.score(attempt, history) for name, piece in self.signals.items()}
+        findings = {name: finding.sentence for name, finding in found.items() if finding}
+        facts = {name: getattr(attempt, name) for name in FACTS}
+        known = {name: fact for name, fact in facts.items() if fact is not None}
+        return Judgement(risk_policy.strictest(self.policy, findings), findings, known)
+
+    def attempt(self, at: datetime, address: str, user_agent: str) -> Attempt:
+        """Return what an address and a user agent tell of an attempt."""
+        listed, place = self.listed.holding(address), self.place(address)
+        return Attempt(at, network_of(address), user_agent, place, listed=listed)
+
+    def login(self, at: datetime, address: str, user_agent: str) -> Login:
+        """Return what they tell of an earlier login."""
+        return Login(at, network_of(address), user_agent, self.place(address))
+
+    def place(self, address: str) -> Place | None:
+        """Return where an address is, as far as the operator's file knows."""
+        return self.atlas.find(address) if self.atlas else None
+
+
+def set_up(app: Flask) -> None:
+    """Read what the operator chose.
+
+    Raises:
+        ConfigurationError: a file of it cannot be used.
+    """
+    settings = config.settings()
+    signals = shelf.load(SHELF, shelf.names(SHELF))
+    policy = policy_of(settings.risk_policy, "GATEHOUSE_RISK_POLICY")
+    atlas = _atlas(settings.geoip) if settings.geoip else None
+    app.extensions["gatehouse.risk"] = Risk(policy, signals, atlas, Networks(settings.bad_networks))
+
+
+def in_force() -> Risk:
+    """Return what is in force in the running application."""
+    return cast(Risk, current_app.extensions["gatehouse.risk"])
+
+
+def policy_of(path: str, name: str) -> Policy:
+    """Read the policy of a file, or the shipped one where no file is named.
+
+    Raises:
+        ConfigurationError: it is none, with a sentence that begins with `name`.
+    """
+    try:
+        text = Path(path).read_text() if path else risk_policy.shipped()
+        return risk_policy.parse(text, shelf.names(SHELF))
+    except (OSError, UnicodeDecodeError):
+        raise config.ConfigurationError(f"{name} must name a readable text file.") from None
+    except ValueError as problem:
+        raise config.ConfigurationError(f"{name} {problem}") from None
+
+
+def _atlas(path: str) -> Atlas:
+    try:
+        return Atlas(Path(path))
+    except ValueError as problem:
+        raise config.ConfigurationError(f"GATEHOUSE_GEOIP {problem}.") from None
+
+
+def look(user_id: UUID, visitor: Visitor) -> Seen:
+    """Gather what is known about a login, in one bounded statement outside any transaction."""
+    about = {"user_id": user_id} | devices.known_as(visitor) | guard.raised_for(visitor.network)
+    with reader() as connection:
+        rows = connection.execute(SEEN, about).all()
+    risk = in_force()
+    logins = (row for row in rows if row.at)
+    history = tuple(risk.login(row.at, row.address, row.user_agent) for row in logins)
+    attempt = risk.attempt(clock.now(), visitor.address, visitor.user_agent)
+    known, raised = bool(rows[0].device_known), bool(rows[0].raised)
+    return Seen(replace(attempt, device_known=known, raised=raised), history)
+
+
+def judge(seen: Seen, **facts: Any) -> Judgement:
+    """Weigh a login; `facts` are what else is known of the attempt, such as `failures`."""
+    return in_force().judge(replace(seen.attempt, **facts), seen.history)

@@ -1,0 +1,1 @@
+"""The shelf of risk signals; each file holds one `piece`, pure, that may only look at its facts."""

@@ -1,0 +1,64 @@
+"""Adaptive login: what the judgement of a login leads to (see `defence.judgement`)."""
+
+from functools import partial
+from uuid import UUID
+
+from gatehouse.accounts import notices
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.defence import judgement, robots
+from gatehouse.defence.judgement import Judgement
+from gatehouse.defence.risk_policy import Decision
+from gatehouse.defence.robots import CaptchaRequired
+from gatehouse.foundation.errors import Refusal
+from gatehouse.foundation.visitor import Visitor
+from gatehouse.login.method import Proof
+from models import User
+
+
+class LoginRefused(Refusal):
+    """You proved who you are, but this sign-in is too unusual to be let in."""
+
+    status = 403
+    code = "login_refused"
+    event = events.Risk.REFUSED
+    next = "Sign in as you usually do, or ask the people who run this service."
+
+
+def judge(proof: Proof, visitor: Visitor) -> Judgement:
+    """Weigh the login of somebody who has proved who they are; no transaction is open.
+
+    Raises:
+        CaptchaRequired: the policy wants one that was not solved; the decision is written down.
+    """
+    seen = judgement.look(proof.user_id, visitor)
+    facts = {"failures": proof.failures, "strangers": proof.strangers, "breached": proof.breached}
+    judged = judgement.judge(seen, **facts)
+    if judged.asks_captcha and proof.captcha and not proof.captcha.solved:
+        try:
+            robots.solve("login", proof.captcha.answer)
+        except CaptchaRequired as refusal:
+            refusal.aftermath = partial(_write_down, proof.user_id, judged, visitor)
+            raise
+    return judged
+
+
+def act(user: User, judged: Judgement, visitor: Visitor, has_factor: bool = False) -> None:
+    """Do what was decided, in the current transaction: refuse, write down why, tell the owner.
+
+    The owner hears of it also where a second factor is wanted from somebody who has none: refusing
+    them would lock people out who have nothing to be asked for.
+
+    Raises:
+        LoginRefused: the policy says so.
+    """
+    if judged.decision is Decision.REFUSE:
+        raise LoginRefused(user_id=user.id, **judged.details)
+    _write_down(user.id, judged, visitor)
+    unasked = judged.asks_second_factor and not has_factor
+    if judged.decision is Decision.NOTIFY or unasked:
+        notices.tell(user, "notice_new_device", {}, visitor)
+
+
+def _write_down(user_id: UUID, judged: Judgement, visitor: Visitor) -> None:
+    record(events.Risk.JUDGED, visitor, user_id=user_id, **judged.details)

@@ -1,0 +1,208 @@
+"""Credential stuffing: many accounts from one network, or one password on many accounts."""
+
+import re
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+
+from gatehouse.defence import guard
+from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.visitor import Visitor
+from models import GuardTally
+from tests.client import PASSWORD
+from tests.defence.conftest import ADA, ELSEWHERE, HERE
+from tests.defence.test_counting import statements
+from tests.logged import lines
+from tests.rows import audited, rows
+from tests.together import at_once
+
+PLENTY = 60  # accounts: more than the bits of a count need, wherever they fall
+
+
+@pytest.fixture
+def early(time_machine):
+    """Begin a window, so that none ends during the test."""
+    now = datetime.now(UTC).timestamp()
+    time_machine.move_to((now // guard.WINDOW + 1) * guard.WINDOW)
+
+
+def is_raised(app, address):
+    with app.app_context():
+        return guard.is_raised(Visitor(address, "", "").network)
+
+
+def stuff(guess, many=PLENTY, address=HERE):
+    """Try a leaked list: each account with the password that it had elsewhere."""
+    for number in range(many):
+        guess(f"person{number}@example.com", f"leaked password {number}", address)
+
+
+def spray(guess, many=PLENTY):
+    """Try one password on many accounts, each from a network of its own."""
+    for number in range(many):
+        guess(f"person{number}@example.com", "Winter 2026 is coming", f"10.{number}.0.1")
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("early")
+def test_many_accounts_from_one_network_raise_the_guard_for_it_and_operators_hear_once(
+    app, guess, capsys
+):
+    stuff(guess)
+
+    assert is_raised(app, HERE)
+    assert is_raised(app, "192.0.2.200")
+    assert not is_raised(app, ELSEWHERE)
+    [event] = audited(app, "risk.guard_raised")
+    assert event.details == {"network": "192.0.2.0/24", "accounts": guard.MANY_OF_NETWORK}
+    assert (event.outcome, event.user_id) == ("failure", None)
+    assert [line["network"] for line in lines(capsys) if "guard is raised" in line["event"]] == [
+        "192.0.2.0/24"
+    ]
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("early")
+def test_one_password_on_many_accounts_raises_the_guard_for_all(app, guess):
+    spray(guess)
+
+    assert is_raised(app, HERE)
+    assert is_raised(app, "2001:db8::1")
+    [event] = audited(app, "risk.guard_raised")
+    assert event.details == {"network": "everywhere", "accounts": guard.MANY_OF_PASSWORD}
+
+
+@pytest.mark.usefixtures("early")
+def test_many_passwords_on_one_account_are_the_lockouts_business(app, guess):
+    for number in range(40):
+        guess(ADA, f"password number {number}", f"10.{number}.0.1")
+
+    assert audited(app, "risk.guard_raised") == []
+
+
+@pytest.mark.usefixtures("early")
+def test_a_few_people_who_mistype_behind_one_address_are_no_robots(app, guess):
+    stuff(guess, guard.MANY_OF_NETWORK - 1)
+    stuff(guess, 4)
+
+    assert not is_raised(app, HERE)
+
+
+def test_counts_begin_anew_with_each_window(app, guess, early, wait):
+    stuff(guess, 20)
+    wait(seconds=guard.WINDOW)
+    for number in range(20, 40):
+        guess(f"person{number}@example.com", f"leaked password {number}")
+
+    assert not is_raised(app, HERE)
+
+
+@pytest.mark.stores
+def test_the_guard_is_lowered_after_an_hour_and_operators_hear_when_it_goes_on(
+    app, guess, early, wait
+):
+    stuff(guess)
+    wait(minutes=61)
+    assert not is_raised(app, HERE)
+
+    stuff(guess)
+
+    assert is_raised(app, HERE)
+    assert len(audited(app, "risk.guard_raised")) == 2
+
+
+def test_right_passwords_are_not_counted(app, guess, make_user, early):
+    for number in range(30):
+        make_user(email=f"person{number}@example.com")
+        assert guess(f"person{number}@example.com", PASSWORD).status_code == 200
+
+    assert rows(app, GuardTally) == []
+
+
+@pytest.mark.usefixtures("early")
+def test_a_login_while_the_guard_is_raised_stands_out(app, guess, make_user):
+    make_user(email=ADA)
+    stuff(guess)
+
+    guess(ADA, PASSWORD)
+    guess(ADA, PASSWORD, ELSEWHERE)
+
+    near, far = (event.details["findings"] for event in audited(app, "risk.judged"))
+    assert "guard_raised" in near
+    assert "guard_raised" not in far
+
+
+@pytest.mark.stores
+@pytest.mark.usefixtures("early")
+def test_counts_of_many_at_once_miss_nobody(app):
+    visitor = Visitor(HERE, "", "")
+
+    def note(number):
+        with app.app_context():
+            missed = guard.miss(f"person{number}", f"leaked {number % 3}", visitor)
+            with writing():
+                guard.note(missed, visitor)
+            db.session.commit()
+
+    for first in range(0, PLENTY, 12):
+        at_once(*[partial(note, number) for number in range(first, first + 12)])
+
+    raised = [event.details["network"] for event in audited(app, "risk.guard_raised")]
+    assert sorted(raised) == ["192.0.2.0/24", "everywhere"]
+
+
+@pytest.mark.stores
+def test_known_and_unknown_accounts_are_counted_with_the_same_one_statement(
+    app, guess, make_user, early
+):
+    make_user(email=ADA)
+
+    known, unknown = (
+        [text for text in statements(app, partial(guess, who)) if "guard_tallies" in text]
+        for who in (ADA, "nobody@example.com")
+    )
+
+    assert known == unknown
+    assert len(known) == 1
+
+
+@pytest.mark.usefixtures("early")
+def test_what_is_kept_of_a_password_is_the_same_for_thousands(app):
+    visitor = Visitor(HERE, "", "")
+    with app.app_context():
+        drawers = {guard.miss("ada", str(n), visitor).password_key for n in range(60_000)}
+
+    assert guard.DRAWERS * 0.9 < len(drawers) <= guard.DRAWERS
+
+
+def test_nothing_of_a_password_or_an_account_is_kept_and_the_salt_changes(app, guess, early, wait):
+    guess(ADA, "a leaked password")
+    wait(seconds=guard.WINDOW)
+    guess(ADA, "a leaked password")
+
+    kept = rows(app, GuardTally)
+    assert len({tally.key for tally in kept}) == 4
+    assert all(re.fullmatch("[0-9a-f]{64}", tally.key) for tally in kept)
+    assert all(tally.seen.bit_count() == 1 for tally in kept)
+
+
+@pytest.mark.stores
+def test_what_is_over_is_deleted(app, guess, early, wait):
+    stuff(guess)
+    wait(minutes=16)
+    purge(app)
+    [raised] = rows(app, GuardTally)
+    assert raised.seen == 0
+
+    wait(minutes=50)
+    purge(app)
+
+    assert rows(app, GuardTally) == []
+
+
+def purge(app):
+    with app.app_context():
+        with writing():
+            guard.purge()
+        db.session.commit()

@@ -1,0 +1,356 @@
+"""Adaptive login over HTTP: what stands out is written down, and does what the policy says."""
+
+import pytest
+import sqlalchemy as sa
+
+from gatehouse.foundation.database import db, writing
+from gatehouse.tokens import keys
+from models import Device, OutboxMessage, Session, User
+from tests.client import PASSWORD, Client
+from tests.client import User as Person
+from tests.conftest import environment
+from tests.conftest import running as started
+from tests.geoip import write
+from tests.letters import letter
+from tests.rows import audited, rows
+
+ADA = "ada@example.com"
+HOME, AWAY = "192.0.2.1", "198.51.100.1"
+FIREFOX, CURL = "Firefox/140.0", "curl/8.0"
+PLACES = {
+    "192.0.2.0/24": {"country": {"iso_code": "FR"}},
+    "198.51.100.0/24": {"country": {"iso_code": "AU"}},
+}
+GEO_HEADERS = {
+    "X-Forwarded-For": HOME,
+    "X-Real-IP": HOME,
+    "Forwarded": f"for={HOME}",
+    "CF-Connecting-IP": HOME,
+    "CF-IPCountry": "FR",
+    "CloudFront-Viewer-Country": "FR",
+    "X-AppEngine-Country": "FR",
+    "X-Country-Code": "FR",
+    "X-Geo-Country": "FR",
+    "X-Device-Known": "true",
+    "X-Risk": "allow",
+}
+
+
+@pytest.fixture
+def settings_environment(store, request, tmp_path):
+    """An application with a policy, as in `@pytest.mark.policy`, and a GeoIP file."""
+    environ = environment(store) | {"GATEHOUSE_BAD_NETWORKS": "203.0.113.0/24 # a botnet"}
+    environ["GATEHOUSE_GEOIP"] = str(write(tmp_path / "places.mmdb", PLACES))
+    if text := getattr(request, "param", ""):
+        (tmp_path / "policy.toml").write_text(text)
+        environ["GATEHOUSE_RISK_POLICY"] = str(tmp_path / "policy.toml")
+    return environ
+
+
+def policy(text):
+    return pytest.mark.parametrize("settings_environment", [text], indirect=True, ids=[text])
+
+
+@pytest.fixture
+def ada(make_user):
+    return make_user(email=ADA)
+
+
+@pytest.fixture
+def log_in(client):
+    """Log in: log_in(), log_in(AWAY, device="...", password=...)."""
+
+    def log_in(address=HOME, agent=FIREFOX, device="", password=PASSWORD, headers=()):
+        form = {"identifier": ADA, "password": password}
+        sent = {"User-Agent": agent, "X-Device-Token": device, **dict(headers)}
+        sender = {"REMOTE_ADDR": address}
+        return client.post("/auth/login", form, headers=sent, environ_overrides=sender)
+
+    return log_in
+
+
+def judged(app):
+    """Return the details of the newest decision."""
+    return audited(app, "risk.judged", "risk.refused")[-1].details
+
+
+def notices(client):
+    return [mail for mail in client.mailbox(to=ADA) if "signed in" in mail["text"]]
+
+
+# As shipped
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("AZ-07")
+def test_as_shipped_the_owner_hears_of_a_new_device_and_everything_else_is_written_down(
+    app, client, ada, log_in
+):
+    log_in()
+
+    answer = log_in(AWAY, CURL)
+
+    assert answer.status_code == 200
+    found = judged(app)
+    assert found["decision"] == "notify"
+    assert found["findings"].keys() == {
+        *("new_device", "new_network", "new_country", "impossible_travel")
+    }
+    assert found["facts"]["device_known"] is False
+    [notice] = notices(client)
+    assert notice["variables"]["address"] == AWAY
+    assert notice["variables"]["link"] == "http://localhost:8000/forgot-password"
+
+
+@pytest.mark.requirement("AZ-07")
+def test_the_first_login_of_an_account_is_nothing_new(app, client, ada, log_in):
+    log_in()
+
+    assert judged(app) == {
+        "decision": "allow",
+        "findings": {},
+        "facts": {"device_known": False, "failures": 0, "strangers": 0, "raised": False},
+    }
+    assert notices(client) == []
+
+
+def test_a_known_device_tells_nobody_wherever_it_is(client, ada, log_in):
+    device = log_in().json["device_token"]
+
+    log_in(AWAY, CURL, device)
+
+    assert notices(client) == []
+
+
+def test_a_browser_that_lost_its_cookie_at_home_tells_nobody(client, ada, log_in):
+    log_in()
+
+    log_in("192.0.2.99")
+
+    assert notices(client) == []
+
+
+def test_somebody_elses_device_is_not_known(app, client, ada, log_in, make_user):
+    log_in()
+    other = client.log_in(make_user(email="eve@example.com"))["device_token"]
+
+    log_in(AWAY, CURL, other)
+
+    assert "new_device" in judged(app)["findings"]
+
+
+@pytest.mark.requirement("AZ-07")
+def test_a_wrong_password_is_not_weighed(app, client, ada, log_in):
+    log_in()
+    before = len(audited(app, "risk.judged"))
+
+    log_in(AWAY, CURL, password="a wrong password")
+
+    assert len(audited(app, "risk.judged", "risk.refused")) == before
+    assert notices(client) == []
+
+
+@pytest.mark.requirement("AZ-07")
+def test_a_session_is_not_weighed_again_when_its_user_agent_changes(app, client, ada, log_in):
+    tokens = log_in().json
+    before = len(audited(app, "risk.judged"))
+
+    moved = {"headers": {"User-Agent": CURL}, "environ_overrides": {"REMOTE_ADDR": AWAY}}
+    answer = client.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]}, **moved)
+
+    assert answer.status_code == 200
+    assert len(audited(app, "risk.judged")) == before
+    assert audited(app, "session.refreshed")[-1].user_agent == CURL
+
+
+# What the client says of itself
+
+
+@pytest.mark.requirement("AZ-07")
+@policy('new_country = "refuse"')
+def test_no_header_moves_anybody_to_another_country(app, ada, log_in):
+    log_in()
+
+    plain, spoofed = log_in(AWAY), log_in(AWAY, headers=GEO_HEADERS)
+
+    assert [plain.status_code, spoofed.status_code] == [403, 403]
+    first, second = (event.details for event in audited(app, "risk.refused"))
+    assert first == second
+
+
+@pytest.mark.requirement("AZ-07")
+@pytest.mark.parametrize(("hops", "status"), [("0", 200), ("1", 403)])
+def test_an_address_counts_where_a_proxy_of_ours_wrote_it(store, tmp_path, hops, status):
+    environ = environment(store) | {"GATEHOUSE_TRUSTED_HOPS": hops}
+    environ["GATEHOUSE_RISK_POLICY"] = str(tmp_path / "policy.toml")
+    (tmp_path / "policy.toml").write_text('new_network = "refuse"')
+    with started(environ) as app:
+        assert moved(app) == status
+
+
+def moved(app):
+    """Sign Ada up and in from home, and return what is answered when a header says "away"."""
+    client = Client(app.test_client)
+    with app.app_context():
+        with writing():
+            keys.ensure()
+        db.session.commit()
+    client.sign_up(Person(ADA))
+    form = {"identifier": ADA, "password": PASSWORD}
+    for address in (HOME, AWAY):
+        answer = client.post("/auth/login", form, headers={"X-Forwarded-For": address})
+    return answer.status_code
+
+
+# Each decision
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("AZ-07")
+@policy('new_network = "refuse"\nnew_device = "notify"')
+def test_refuse_is_told_after_the_right_password_only_and_leaves_no_trace_of_a_login(
+    app, client, ada, log_in
+):
+    device = log_in().json["device_token"]
+
+    wrong, right = log_in(AWAY, CURL, password="a wrong password"), log_in(AWAY, CURL)
+
+    assert (wrong.status_code, wrong.json["code"]) == (401, "invalid_credentials")
+    assert (right.status_code, right.json["code"]) == (403, "login_refused")
+    assert "network" not in right.json["detail"]
+    [event] = audited(app, "risk.refused")
+    assert event.user_id == rows(app, User)[0].id
+    assert (event.details["decision"], event.outcome) == ("refuse", "failure")
+    assert event.details["findings"]["new_network"].endswith("198.51.100.0/24.")
+    assert len(rows(app, Session)) == len(rows(app, Device)) == 1
+    assert notices(client) == []
+    assert log_in(device=device).status_code == 200
+
+
+@policy('new_network = "captcha"')
+def test_captcha_is_asked_after_the_right_password_and_written_down(app, ada, log_in):
+    log_in()
+
+    answer = log_in(AWAY)
+
+    assert (answer.status_code, answer.json["code"]) == (403, "captcha_required")
+    assert judged(app)["decision"] == "captcha"
+    assert len(rows(app, Session)) == 1
+
+
+@policy('new_network = "ask_second_factor"')
+def test_who_has_no_second_factor_to_be_asked_for_gets_in_and_the_owner_hears_of_it(
+    app, client, ada, log_in
+):
+    log_in()
+
+    answer = log_in(AWAY)
+
+    assert answer.status_code == 200
+    assert judged(app)["decision"] == "ask_second_factor"
+    assert len(notices(client)) == 1
+
+
+@policy('new_device = "allow"')
+def test_allow_tells_nobody(app, client, ada, log_in):
+    log_in()
+
+    log_in(AWAY, CURL)
+
+    assert judged(app)["decision"] == "allow"
+    assert "new_device" in judged(app)["findings"]
+    assert rows(app, OutboxMessage, template="notice_new_device") == []
+
+
+@policy('new_device = "notify"\nnew_network = "captcha"\nnew_country = "refuse"')
+def test_the_strictest_decision_wins(ada, log_in):
+    log_in()
+
+    assert log_in(AWAY, CURL).json["code"] == "login_refused"
+
+
+@pytest.mark.requirement("RL-09")
+@policy('failures_before = "notify"')
+def test_the_owner_can_hear_of_a_right_password_after_wrong_ones(app, client, ada, log_in):
+    device = log_in().json["device_token"]
+    for _ in range(3):
+        log_in(device=device, password="a wrong password")
+
+    log_in(device=device)
+
+    assert judged(app)["findings"].keys() == {"failures_before"}
+    assert judged(app)["facts"]["failures"] == 3
+    assert len(notices(client)) == 1
+
+
+@pytest.mark.requirement("AZ-07")
+@policy('known_bad_network = "refuse"')
+def test_a_listed_network_is_refused_the_first_time_as_well(ada, log_in):
+    assert log_in("203.0.113.7").json["code"] == "login_refused"
+    assert log_in(HOME).status_code == 200
+
+
+@policy('dormant_account = "refuse"\nunusual_hour = "refuse"')
+def test_a_gate_is_told_before_the_policy(app, ada, log_in, wait):
+    log_in()
+    wait(days=91)
+    with app.app_context():
+        db.session.execute(sa.update(User).values(disabled_at=sa.func.now()))
+        db.session.commit()
+
+    assert log_in().json["code"] == "account_disabled"
+
+
+@pytest.mark.requirement("AZ-07")
+@policy('impossible_travel = "refuse"')
+def test_whoever_waits_for_a_flight_gets_in(ada, log_in, wait):
+    log_in()
+    assert log_in(AWAY).json["code"] == "login_refused"
+
+    wait(hours=20)
+
+    assert log_in(AWAY).status_code == 200
+
+
+def test_the_history_is_one_statement_and_its_own_index(app, ada, log_in):
+    device = log_in().json["device_token"]
+    sent = []
+
+    def note(_connection, _cursor, statement, parameters, *_rest):
+        if "FROM audit_events" in statement:
+            sent.append((statement, parameters))
+
+    with app.app_context():
+        sa.event.listen(db.engine, "before_cursor_execute", note)
+        log_in(device=device)
+        sa.event.remove(db.engine, "before_cursor_execute", note)
+        [(statement, parameters)] = sent
+        explained = db.session.connection().exec_driver_sql(
+            f"EXPLAIN QUERY PLAN {statement}", parameters
+        )
+        plan = str(explained.all())
+
+    assert "ix_audit_events_logins" in plan
+    assert "SCAN audit_events" not in plan
+
+
+@pytest.mark.stores
+def test_of_a_long_history_fifty_logins_count(app, ada, log_in):
+    device = log_in().json["device_token"]
+    for _ in range(50):
+        log_in(AWAY, CURL, device)
+
+    log_in(HOME, FIREFOX, device)
+
+    assert "new_network" in judged(app)["findings"]
+
+
+def test_no_secret_stands_in_the_audit(app, client, ada, log_in):
+    device = log_in().json["device_token"]
+    log_in(AWAY, CURL, device)
+
+    told = str([event.details for event in audited(app, "risk.judged")])
+
+    assert device not in told
+    assert PASSWORD not in told
+    assert letter(client, ADA)["code"] not in told
