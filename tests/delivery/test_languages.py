@@ -15,14 +15,8 @@ OTHERS = LANGUAGES[1:]
 ENGLISH_ONLY = {"docs", "errors", "mailbox"}  # pages that developers read
 PLACEHOLDER = re.compile(r"%\((\w+)\)s|%")
 MARKUP = re.compile(r"{%.*?%}|{{.*?}}|<!.*?>|<[^>]*>", re.DOTALL)
-NAMES = {
-    "Gatehouse",
-    "passkey",
-    "Passkey",
-    "Address",
-    "Code",
-    "E-mail",
-}  # the same word in some other language
+NAMES = {"Gatehouse", "passkey", "Passkey", "Address", "Code", "E-mail"}
+"""What is the same word in some other language."""
 TEMPLATES = sorted(
     [
         *(ROOM / "delivery/texts").iterdir(),
