@@ -22,6 +22,13 @@ class FactorNotOffered(Refusal):
     next = "Choose another kind."
 
 
+class ResetNotWaiting(InvalidCode):
+    """The link is wrong, or the reset of the second factors was done or stopped before."""
+
+    event = events.Factor.RESET_CANCEL_FAILED
+    next = "Ask the people who run this service."
+
+
 class TooManyFactors(Refusal):
     """You have as many factors as one can have; remove one first."""
 

@@ -43,7 +43,7 @@ def change(caller: AccessToken, current: str, new: str, visitor: Visitor) -> Non
         if not passwords.replace(user_id, stored, fresh):
             raise CurrentPasswordWrong(user_id=user_id)  # changed while we were hashing
         passwords.store(user_id, fresh)  # notes when
-        challenges.forget_of(user_id, but=notices.UNDO)  # begun with the old one, perhaps by others
+        challenges.forget_of(user_id, but=notices.KEPT)  # begun with the old one, perhaps by others
         sessions.end_all(user_id, "password_changed", visitor, keep=UUID(caller.sid))
         devices.ask_again(user_id)
         if user := accounts.get(user_id):
