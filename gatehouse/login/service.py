@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 from uuid import UUID
 
+from gatehouse.accounts import notices
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
@@ -29,6 +30,9 @@ from models import User
 Answer: TypeAlias = sessions.Tokens | Wanted | EnrolmentWanted
 """What the first step of a login leads to."""
 METHODS: dict[str, Method] = load("gatehouse.login.methods", ["password", "passkey", "link"])
+
+FAILURES_TO_TELL = 3
+"""Wrong passwords in a row, from where none of the owner's devices is, before the right one."""
 
 
 def begin(
@@ -61,6 +65,8 @@ def finish(
             raise InvalidCredentials
         _accept(proof, user, visitor)
         risk.act(user, judged, visitor, has_factor)
+        if proof.strangers and (proof.failures or 0) >= FAILURES_TO_TELL:
+            notices.of_attempts(user.id, visitor)
         first = _first_step(proof, transport, replaced)
         if levels.MFA in levels.combine(proof.amr):  # two in one, such as a passkey
             return _open(user, first, proof.amr, visitor)
@@ -96,7 +102,7 @@ def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[Answer, str]:
         AccountDisabled, EmailUnverified: a gate was shut meanwhile.
     """
     attempt = pending.count(form, visitor)
-    with guesses.evaluated(attempt.guess, visitor), writing():
+    with guesses.evaluated(attempt.guess, visitor, at_login=True), writing():
         proved = pending.prove(attempt, visitor)
         user = _still(attempt.first)
         gates.pass_all(user)

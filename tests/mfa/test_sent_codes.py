@@ -322,6 +322,51 @@ def test_where_a_factor_is_required_who_has_an_app_is_asked_for_that(app, client
     assert told(ask(client, question, factor)) == WRONG
 
 
+@pytest.mark.requirement("RL-09")
+def test_a_right_password_and_a_wrong_code_are_told_to_the_owner_once(client, make_user):
+    user = make_user()
+    factor = enrol(client, user, "email")
+    question = client.log_in(user)
+    ask(client, question, factor)
+    code = code_of(client, user, "email")
+    before = _told_of_attempts(client, user)
+
+    wrong = [client.post(STEP, step(question, "email", other_code(code))) for _ in range(2)]
+
+    assert [told(answer) for answer in wrong] == [WRONG] * 2
+    assert (before, _told_of_attempts(client, user)) == (0, 1)
+
+
+@pytest.mark.requirement("RL-09")
+@pytest.mark.parametrize(("failures", "notices"), [(2, 0), (4, 1)])
+def test_the_right_password_after_wrong_ones_is_told_to_the_owner(
+    client, make_user, failures, notices
+):
+    user = make_user()
+    for number in range(failures):
+        form = {"identifier": user.email, "password": f"a wrong phrase {number}"}
+        assert client.post("/auth/login", form).status_code == 401
+
+    client.log_in(user)
+
+    assert _told_of_attempts(client, user) == notices
+
+
+@pytest.mark.requirement("RL-09")
+def test_typing_errors_on_a_known_device_are_told_to_nobody(client, make_user):
+    user = make_user()
+    device = {"X-Device-Token": client.log_in(user)["device_token"]}
+    for _ in range(4):
+        form = {"identifier": user.email, "password": "a wrong phrase"}
+        client.post("/auth/login", form, headers=device)
+
+    form = {"identifier": user.email, "password": PASSWORD}
+    answer = client.post("/auth/login", form, headers=device)
+
+    assert answer.status_code == 200
+    assert _told_of_attempts(client, user) == 0
+
+
 @each_kind
 def test_a_first_code_confirms_the_factor_and_no_other(app, client, make_user, kind, caplog):
     caplog.set_level(logging.DEBUG)
@@ -338,6 +383,10 @@ def test_a_first_code_confirms_the_factor_and_no_other(app, client, make_user, k
     assert code not in right.text
     assert all(code.encode() not in row.data for row in rows(app, Credential))
     assert all(code not in (row.code_digest or "") for row in rows(app, Challenge))
+
+
+def _told_of_attempts(client, user):
+    return [item["template"] for item in client.mailbox(to=user.email)].count("notice_attempts")
 
 
 def _requiring(app):
