@@ -115,7 +115,7 @@ class Settings:
     """A session ends after so long whatever happens (30 days)."""
     refresh_grace: timedelta = option(seconds(0, 60), "10")
     """For so long after its use, a refresh token yields the session's current one once more."""
-    factors: tuple[str, ...] = option(names, "totp,passkey,recovery_codes")
+    factors: tuple[str, ...] = option(names, "totp,passkey,recovery_codes,sms,email")
     """The kinds of second factors that exist here, in the order in which they are offered."""
     mfa: str = option(one_of("optional", "required_for_roles", "required"), "optional")
     """Who must have a second factor. Who must and has none sets one up when signing in."""

@@ -1,6 +1,7 @@
 """Telling the owner of an account what was done to it, and how to object."""
 
 from typing import Any
+from uuid import UUID
 
 from gatehouse.accounts import service
 from gatehouse.audit import events
@@ -61,6 +62,13 @@ def addresses(user: User) -> list[str]:
     undoable = challenges.waiting(UNDO, str(user.id))
     old = [challenges.open_data(row)["old"] for row in undoable]
     return list(dict.fromkeys([user.email, *old]))
+
+
+def of_attempts(user_id: UUID, visitor: Visitor) -> None:
+    """Tell the owner, once an hour, of right and wrong proofs beside each other (ASVS V6.3.5)."""
+    user = service.get(user_id)
+    if user:
+        tell(user, "notice_attempts", {}, visitor)
 
 
 def after_a_wrong_guess(guess: Guess, visitor: Visitor) -> None:

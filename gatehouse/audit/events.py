@@ -199,6 +199,10 @@ class Factor:
     REMOVED = _success("factor.removed", "A person removed a factor.")
     CODES_REPLACED = _success("factor.codes_replaced", "A person got new recovery codes.")
     ASKED = _success("factor.asked", "After the first step of a login a second factor was wanted.")
+    CODE_SENT = _success("factor.code_sent", "A code was mailed or texted, to prove a factor.")
+    CODE_WITHHELD = _failure(
+        "factor.code_withheld", "A code was asked for more often than is sent in an hour."
+    )
     FAILED = _failure("factor.failed", "A wrong or stale proof of a second factor was given.")
     STEPPED_UP = _success("factor.stepped_up", "A person proved anew who they are, in a session.")
     DEVICE_REMEMBERED = _success(

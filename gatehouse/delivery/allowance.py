@@ -10,7 +10,8 @@ from gatehouse.foundation.visitor import Visitor
 WINDOW = timedelta(hours=1)
 MOST = 3
 """Of one kind, in an hour, to one address: kinds do not use up each other's."""
-EXCEPTIONS = {"notice_lockout": 1}
+EXCEPTIONS = {"notice_lockout": 1, "notice_attempts": 1, "factor_code": 10}
+"""A second factor's code is asked for by who has proved the first: they alone could use it up."""
 TOGETHER = {"verify_email", "address_known"}
 """What one request may lead to counts as one kind, or the count would tell which it was."""
 

@@ -29,6 +29,7 @@ LETTERS: dict[str, tuple[str, ...]] = {
     "notice_codes_low": ("left", "link"),
     "notice_recovery_code_used": ("left", "link"),
     "notice_lockout": ("link",),
+    "notice_attempts": ("link",),
     "notice_mfa_reset": ("link", "when"),
 }
 """The variables that senders give; every letter has those of ALWAYS besides."""

@@ -7,6 +7,7 @@ from uuid import UUID
 from marshmallow import Schema, fields
 
 from gatehouse.defence.throttle import TooManyAttempts
+from gatehouse.delivery.idempotency import idempotent
 from gatehouse.foundation import cookies
 from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db, writing
@@ -18,7 +19,7 @@ from gatehouse.login import service as login
 from gatehouse.login.gates import AccountDisabled, EmailUnverified
 from gatehouse.login.methods import passkey
 from gatehouse.mfa import enrolment, forms, pending, questions
-from gatehouse.mfa.errors import FactorNotOffered
+from gatehouse.mfa.errors import FactorNotOffered, PhoneUnproven
 from gatehouse.mfa.passkeys import relying_party
 from gatehouse.mfa.passkeys.errors import MalformedCredential, PasskeyRefused
 from gatehouse.passwords.errors import InvalidCredentials
@@ -52,24 +53,25 @@ class Begun(Schema):
     uri = fields.String()
     qr_svg = fields.String()
     public_key = fields.Dict()
+    risk = fields.String()
+    alternatives = fields.List(fields.String())
 
 
 @routes.post("/login/mfa/challenge")
 @limited("factor")
 @routes.arguments(forms.Challenge)
+@idempotent()
 @routes.response(200, Asked)
 @routes.refuses(InvalidCode)
 def ask_for_factor(form: dict[str, Any]) -> dict[str, Any]:
     """Have a factor asked for: its message sent, or the options of a passkey."""
-    asked = pending.challenge(form["mfa_token"], form["factor_id"], visitor())
-    db.session.commit()
-    return asked
+    return pending.challenge(form["mfa_token"], form["factor_id"], visitor())
 
 
 @routes.post("/login/mfa")
 @limited("factor")
 @routes.arguments(forms.SecondStep)
-@routes.response(200, TokenAnswer)
+@routes.response(200, LoginAnswer)
 @routes.refuses(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, FactorNotOffered)
 def prove_factor(form: dict[str, Any]) -> Any:
     """Finish a login with a second factor."""
@@ -82,7 +84,7 @@ def prove_factor(form: dict[str, Any]) -> Any:
 @limited("factor")
 @routes.arguments(forms.EnrolmentAtLogin)
 @routes.response(201, Begun)
-@routes.refuses(InvalidCode, FactorNotOffered)
+@routes.refuses(InvalidCode, FactorNotOffered, PhoneUnproven)
 def enrol_at_login(form: dict[str, Any]) -> dict[str, Any]:
     """Begin to have the factor without which one may not sign in."""
     enrolled = enrolment.enrol(form, visitor())
@@ -109,14 +111,13 @@ def confirm_at_login(form: dict[str, Any]) -> Any:
 @limited("factor")
 @signed_in
 @routes.arguments(forms.Question)
+@idempotent()
 @routes.response(200, Asked)
 @routes.refuses(NotFound)
 def ask_again(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
     """Have one of my factors asked for, to prove anew who I am."""
     factor_id: UUID = form["factor_id"]
-    asked = questions.ask(caller, factor_id, visitor())
-    db.session.commit()
-    return asked
+    return questions.ask(caller, factor_id, visitor())
 
 
 @routes.post("/reauthenticate")

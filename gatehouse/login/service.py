@@ -5,17 +5,17 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 from uuid import UUID
 
-import config
+from gatehouse.accounts import notices
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence import devices
-from gatehouse.foundation import shelf
 from gatehouse.foundation.database import writing
+from gatehouse.foundation.shelf import load
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.login import gates, risk
 from gatehouse.login.method import Method, Proof
-from gatehouse.mfa import enrolment, guesses, pending
+from gatehouse.mfa import enrolment, guesses, pending, shelf
 from gatehouse.mfa.enrolment import EnrolmentWanted
 from gatehouse.mfa.factor import CodeUsed
 from gatehouse.mfa.pending import FirstStep, Wanted
@@ -29,7 +29,10 @@ from models import User
 
 Answer: TypeAlias = sessions.Tokens | Wanted | EnrolmentWanted
 """What the first step of a login leads to."""
-METHODS: dict[str, Method] = shelf.load("gatehouse.login.methods", ["password", "passkey", "link"])
+METHODS: dict[str, Method] = load("gatehouse.login.methods", ["password", "passkey", "link"])
+
+FAILURES_TO_TELL = 3
+"""Wrong passwords in a row, from where none of the owner's devices is, before the right one."""
 
 
 def begin(
@@ -62,13 +65,15 @@ def finish(
             raise InvalidCredentials
         _accept(proof, user, visitor)
         risk.act(user, judged, visitor, has_factor)
+        if proof.strangers and (proof.failures or 0) >= FAILURES_TO_TELL:
+            notices.of_attempts(user.id, visitor)
         first = _first_step(proof, transport, replaced)
         if levels.MFA in levels.combine(proof.amr):  # two in one, such as a passkey
             return _open(user, first, proof.amr, visitor)
         asks = judged.asks_second_factor or not devices.is_remembered(user.id, visitor)
         if has_factor and asks:
             return pending.ask(first, visitor)
-        if not has_factor and _must_enrol(user):
+        if not has_factor and pending.must_have(user.id):
             return enrolment.ask(first, visitor)
         return _open(user, first, proof.amr, visitor)
 
@@ -86,8 +91,10 @@ def _accept(proof: Proof, user: User, visitor: Visitor) -> None:
         _upgrade(user.id, proof.password, proof.fresh, visitor)
 
 
-def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[sessions.Tokens, str]:
+def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[Answer, str]:
     """Prove a second factor, and sign in; return how the tokens shall travel, too.
+
+    Where the policy wants a strong factor and this one is weak, a strong one is set up first.
 
     Raises:
         InvalidCode: nothing was proved, or the login does not wait any more.
@@ -95,11 +102,15 @@ def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[sessions.Tokens
         AccountDisabled, EmailUnverified: a gate was shut meanwhile.
     """
     attempt = pending.count(form, visitor)
-    with guesses.evaluated(attempt.guess, visitor), writing():
+    with guesses.evaluated(attempt.guess, visitor, at_login=True), writing():
         proved = pending.prove(attempt, visitor)
         user = _still(attempt.first)
         gates.pass_all(user)
-        opened = _open(user, attempt.first, [*attempt.first.amr, *proved.amr], visitor)
+        amr = [*attempt.first.amr, *proved.amr]
+        if not shelf.piece(proved.credential.kind).strong and pending.must_have(user.id):
+            asked = enrolment.ask(replace(attempt.first, amr=amr), visitor)
+            return asked, attempt.first.transport
+        opened = _open(user, attempt.first, amr, visitor)
         if form["remember_device"] and opened.device_token:
             devices.remember(user.id, opened.device_token)
             record(events.Factor.DEVICE_REMEMBERED, visitor, user_id=user.id)
@@ -160,12 +171,6 @@ def _still(first: FirstStep) -> User:
         if not (stored and stored.chosen_at and stored.chosen_at.isoformat() == first.password):
             raise CodeUsed
     return user
-
-
-def _must_enrol(user: User) -> bool:
-    if config.settings().mfa == "optional":
-        return False
-    return levels.is_mfa_required(accounts.profile_of(user.id)["roles"])
 
 
 def _hold_password(proof: Proof, verified: passwords.Hashed) -> None:

@@ -4,7 +4,7 @@ The first step of their login leads to a token with which they can do that and n
 session is opened before a factor is confirmed.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -32,7 +32,7 @@ class EnrolmentWanted:
     """The answer to a first step (see the schema `LoginAnswer`)."""
 
     mfa_token: str
-    kinds: list[str] = field(default_factory=shelf.strong)
+    kinds: list[str]
     expires_in: int = int(LIFETIME.total_seconds())
     status: str = "mfa_enrolment_required"
 
@@ -42,7 +42,7 @@ def ask(first: FirstStep, visitor: Visitor) -> EnrolmentWanted:
     data = {"user_id": first.user_id, "first": asdict(first)}
     secrets = challenges.create(PURPOSE, first.user_id, data, LIFETIME)
     record(events.Factor.ASKED, visitor, user_id=UUID(first.user_id), amr=first.amr)
-    return EnrolmentWanted(secrets.token)
+    return EnrolmentWanted(secrets.token, _kinds(first))
 
 
 def enrol(form: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
@@ -52,8 +52,9 @@ def enrol(form: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
         InvalidCode: the login does not wait any more.
         FactorNotOffered: this kind is not enough.
     """
-    user_id = UUID(_waiting(form["mfa_token"])[1].user_id)
-    if not shelf.is_strong(form["kind"]):
+    first = _waiting(form["mfa_token"])[1]
+    user_id = UUID(first.user_id)
+    if form["kind"] not in _kinds(first):
         raise FactorNotOffered
     _require_none(user_id)
     return service.enrol(user_id, form, visitor)
@@ -102,13 +103,18 @@ def confirm(attempt: Attempt, visitor: Visitor) -> tuple[tuple[str, ...], list[s
 
 
 def _require_none(user_id: UUID) -> None:
-    """Return if the person has no factor yet: one who has proves it instead.
+    """Return if the person has no strong factor yet: one who has proves it instead.
 
     Raises:
         CodeUsed: one was set up meanwhile.
     """
-    if any(shelf.counts(row.kind) for row in credentials.held(user_id)):
+    if any(shelf.is_strong(row.kind) for row in credentials.held(user_id)):
         raise CodeUsed
+
+
+def _kinds(first: FirstStep) -> list[str]:
+    """Return the kinds that are enough, and add to what the first step has proved."""
+    return [kind for kind in shelf.strong() if shelf.adds(kind, first.amr)]
 
 
 def _waiting(mfa_token: str) -> tuple[Challenge, FirstStep]:

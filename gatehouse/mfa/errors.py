@@ -29,6 +29,14 @@ class ResetNotWaiting(InvalidCode):
     next = "Ask the people who run this service."
 
 
+class PhoneUnproven(Refusal):
+    """There is no proven number that codes could be texted to."""
+
+    status = 409
+    code = "phone_unproven"
+    next = "Prove a number at POST /auth/phone, or choose another kind."
+
+
 class TooManyFactors(Refusal):
     """You have as many factors as one can have; remove one first."""
 

@@ -6,6 +6,7 @@ A factor's rows are `models.Credential`; what it keeps of its own is a small dat
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from gatehouse.foundation.fields import Form, Text
@@ -49,8 +50,13 @@ class Question:
 
     shown: dict[str, Any] = field(default_factory=dict)
     """Members of the answer, such as the `public_key` of a passkey."""
-    kept: dict[str, Any] = field(default_factory=dict)
-    """JSON that is kept, sealed, until the answer comes; `verify` gets it as `asked`."""
+    kept: dict[str, Any] | None = field(default_factory=dict)
+    """JSON that is kept, sealed, until the answer comes; `verify` gets it as `asked`.
+
+    None leaves what was asked before as it is.
+    """
+    lifetime: timedelta | None = None
+    """How long the answer may take, if that is longer than what asks would wait."""
 
 
 @dataclass(frozen=True)

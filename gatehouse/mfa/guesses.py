@@ -69,8 +69,10 @@ def count(user_id: UUID, visitor: Visitor) -> throttle.Guess:
 
 
 @contextmanager
-def evaluated(guess: throttle.Guess, visitor: Visitor) -> Iterator[None]:
+def evaluated(guess: throttle.Guess, visitor: Visitor, at_login: bool = False) -> Iterator[None]:
     """Judge the guess by what happens inside: right, wrong, or never evaluated and given back.
+
+    A wrong one `at_login`, of an unknown device, is told to the owner: the first step was right.
 
     Raises:
         FactorWrong: it was wrong.
@@ -83,7 +85,7 @@ def evaluated(guess: throttle.Guess, visitor: Visitor) -> Iterator[None]:
         raise
     except InvalidCode as wrong:
         refusal = FactorWrong(user_id=guess.user_id)
-        refusal.aftermath = partial(_note, wrong, guess, visitor)
+        refusal.aftermath = partial(_note, wrong, guess, visitor, at_login)
         raise refusal from None
     except BaseException:
         throttle.withdraw(guess)
@@ -110,9 +112,11 @@ def prove(user_id: UUID, form: dict[str, Any], asked: dict[str, Any], visitor: V
     return proved
 
 
-def _note(wrong: InvalidCode, guess: throttle.Guess, visitor: Visitor) -> None:
+def _note(wrong: InvalidCode, guess: throttle.Guess, visitor: Visitor, at_login: bool) -> None:
     """Keep the guess counted, and record what the kind of factor has to say about it."""
     notices.after_a_wrong_guess(guess, visitor)
+    if at_login and guess.user_id and not guess.device_id:
+        notices.of_attempts(guess.user_id, visitor)
     if wrong.event:
         about = {"user_id": guess.user_id} | wrong.about
         record(wrong.event, visitor, **about, code=wrong.code)

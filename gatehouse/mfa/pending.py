@@ -7,14 +7,17 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+import config
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence.throttle import Guess, TooManyAttempts
+from gatehouse.foundation import clock
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.mfa import credentials, guesses, shelf
-from gatehouse.mfa.factor import CodeUsed, Proved
+from gatehouse.mfa.factor import CodeUsed, Proved, Question
+from gatehouse.sessions import levels
 from gatehouse.tokens import challenges
 from gatehouse.tokens.challenges import InvalidCode
 from models import Challenge, Credential, User
@@ -74,15 +77,27 @@ def ask(first: FirstStep, visitor: Visitor) -> Wanted:
     data = {"user_id": first.user_id, "first": asdict(first), "asked": {}}
     secrets = challenges.create(PURPOSE, first.user_id, data, LIFETIME)
     record(events.Factor.ASKED, visitor, user_id=user_id, amr=first.amr)
-    return Wanted(secrets.token, offered(user_id))
+    return Wanted(secrets.token, [_offer(row) for row in fitting(first)])
 
 
-def offered(user_id: UUID) -> list[dict[str, Any]]:
-    """Return what a person can prove, in the order of the settings."""
-    order = list(shelf.kinds())
-    rows = [row for row in credentials.held(user_id) if row.kind in order]
-    rows.sort(key=lambda row: order.index(row.kind))
-    return [_offer(row) for row in rows]
+def fitting(first: FirstStep) -> list[Credential]:
+    """Return the factors that a person can prove after a first step, in the order of the settings.
+
+    The channel of the first step adds nothing. Where the policy wants a second factor of somebody
+    who has a strong one, no weak one will do.
+    """
+    user_id, order = UUID(first.user_id), list(shelf.kinds())
+    rows = [row for row in credentials.held(user_id) if shelf.adds(row.kind, first.amr)]
+    if any(shelf.is_strong(row.kind) for row in rows) and must_have(user_id):
+        rows = [row for row in rows if shelf.piece(row.kind).strong]
+    return sorted(rows, key=lambda row: order.index(row.kind))
+
+
+def must_have(user_id: UUID) -> bool:
+    """Tell whether the policy wants a second factor of a person."""
+    if config.settings().mfa == "optional":
+        return False
+    return levels.is_mfa_required(accounts.profile_of(user_id)["roles"])
 
 
 def _offer(row: Credential) -> dict[str, Any]:
@@ -100,22 +115,22 @@ def challenge(mfa_token: str, factor_id: UUID, visitor: Visitor) -> dict[str, An
     with writing():
         row = _waiting(mfa_token)
         data = challenges.open_data(row)
-        user = accounts.get(UUID(data["first"]["user_id"]))
-        held = credentials.held(user.id) if user else []
-        mine = [factor for factor in held if factor.id == factor_id]
+        first = FirstStep(**data["first"])
+        user = accounts.get(UUID(first.user_id))
+        mine = [factor for factor in fitting(first) if factor.id == factor_id]
         if user is None or not mine:
             raise InvalidCode
         question = shelf.piece(mine[0].kind).ask(user, mine, visitor)
-        data["asked"][mine[0].kind] = question.kept
-        challenges.change_data(row, data)
-    return {"expires_in": Wanted.expires_in, **question.shown}
+        _keep(row, data, mine[0].kind, question)
+    lifetime = question.lifetime or LIFETIME
+    return {"expires_in": int(lifetime.total_seconds()), **question.shown}
 
 
 def count(form: dict[str, Any], visitor: Visitor) -> Attempt:
     """Count a guess at the second step, and commit the count.
 
     Raises:
-        InvalidCode: the login does not wait any more; nothing was counted.
+        InvalidCode: the login does not wait any more, or not for this; nothing was counted.
         TooManyAttempts: too many guesses at this account were wrong; this one is not evaluated.
         ValidationFailed: the form proves nothing of the kind that it names.
     """
@@ -123,7 +138,10 @@ def count(form: dict[str, Any], visitor: Visitor) -> Attempt:
     data = challenges.open_data(row)
     first = FirstStep(**data["first"])
     user_id = UUID(first.user_id)
-    guesses.proof_of(guesses.kind_of(user_id, form), form)
+    kind = guesses.kind_of(user_id, form)
+    guesses.proof_of(kind, form)
+    if kind not in {row.kind for row in fitting(first)}:
+        raise InvalidCode
     challenges.guess_with_token(PURPOSE, form["mfa_token"], GUESSES)
     try:
         guess = guesses.count(user_id, visitor)
@@ -146,6 +164,15 @@ def prove(attempt: Attempt, visitor: Visitor) -> Proved:
         raise CodeUsed from None
     user_id = UUID(attempt.first.user_id)
     return guesses.prove(user_id, attempt.form, attempt.asked, visitor)
+
+
+def _keep(row: Challenge, data: dict[str, Any], kind: str, question: Question) -> None:
+    """Keep what was asked; a login waits as long as the newest code that was sent for it works."""
+    if question.kept is None:
+        return
+    challenges.change_data(row, data | {"asked": data["asked"] | {kind: question.kept}})
+    if question.lifetime:
+        row.expires_at = max(row.expires_at, clock.now() + question.lifetime)
 
 
 def _waiting(mfa_token: str) -> Challenge:

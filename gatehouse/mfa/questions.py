@@ -29,10 +29,12 @@ def ask(caller: AccessToken, factor_id: UUID, visitor: Visitor) -> dict[str, Any
         if user is None or not mine:
             raise NotFound
         question = shelf.piece(mine[0].kind).ask(user, mine, visitor)
-        challenges.forget(PURPOSE, caller.sid)
-        asked = {"kind": mine[0].kind, "kept": question.kept}
-        challenges.create(PURPOSE, caller.sid, asked, LIFETIME)
-    return {"expires_in": int(LIFETIME.total_seconds()), **question.shown}
+        lifetime = question.lifetime or LIFETIME
+        if question.kept is not None:
+            challenges.forget(PURPOSE, caller.sid)
+            asked = {"kind": mine[0].kind, "kept": question.kept}
+            challenges.create(PURPOSE, caller.sid, asked, lifetime)
+    return {"expires_in": int(lifetime.total_seconds()), **question.shown}
 
 
 def take(caller: AccessToken) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from gatehouse.mfa import service as mfa
 from gatehouse.mfa.errors import (
     FactorNotOffered,
     FactorWrong,
+    PhoneUnproven,
     ResetNotWaiting,
     TooManyFactors,
 )
@@ -66,6 +67,10 @@ class Enrolled(Factor):
     uri = fields.String(metadata={"description": "TOTP, for an app: `otpauth://...`"})
     qr_svg = fields.String(metadata={"description": "TOTP, the `uri` as a picture"})
     public_key = fields.Dict(metadata={"description": "passkey, for `navigator.credentials`"})
+    risk = fields.String(metadata={"description": "sms: what one should know of it"})
+    alternatives = fields.List(
+        fields.String(), metadata={"description": "sms: the kinds that protect better"}
+    )
 
 
 class Confirmed(Schema):
@@ -94,7 +99,7 @@ def list_factors(caller: AccessToken) -> dict[str, Any]:
 @signed_in
 @routes.arguments(NewFactor)
 @routes.response(201, Enrolled)
-@routes.refuses(InsufficientUserAuthentication, FactorNotOffered, TooManyFactors)
+@routes.refuses(InsufficientUserAuthentication, FactorNotOffered, TooManyFactors, PhoneUnproven)
 def enrol_factor(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
     """Begin to have a factor; it counts once it is confirmed."""
     mfa.require_highest(caller)

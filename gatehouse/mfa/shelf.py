@@ -1,5 +1,6 @@
 """The kinds of factors that exist here, in the order in which they are offered."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import config
@@ -59,6 +60,11 @@ def strong() -> list[str]:
 def counts(kind: str) -> bool:
     """Tell whether having a factor of this kind makes logins ask for one."""
     return kind != RECOVERY and kind in kinds()
+
+
+def adds(kind: str, amr: Sequence[str]) -> bool:
+    """Tell whether a kind that is switched on proves something that was not proved already."""
+    return kind in kinds() and set(kinds()[kind].amr).isdisjoint(amr)
 
 
 def is_strong(kind: str) -> bool:

@@ -34,6 +34,11 @@ def acr(amr: Sequence[str]) -> str:
     return AAL2 if MFA in amr else AAL1
 
 
+def raises(amr: Iterable[str]) -> bool:
+    """Tell whether a proof keeps a session raised; the password and a mailbox do not."""
+    return not (HELD | {MFA}).isdisjoint(amr)
+
+
 def lowered(amr: Sequence[str]) -> list[str]:
     """Return the `amr` of a session that fell back: what it still is without its second factor."""
     first = [word for word in amr if word not in HELD | {MFA}]

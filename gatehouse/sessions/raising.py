@@ -13,7 +13,7 @@ from models import Session
 def prove(session: Session, amr: list[str], now: datetime, by: Sequence[str] = ()) -> None:
     """Write down what a session knows of its person; `by` is what was proved just now."""
     session.amr, session.acr, session.authenticated_at = amr, levels.acr(amr), now
-    if session.acr == levels.AAL2 and not levels.KNOWN.issuperset(by or amr):
+    if session.acr == levels.AAL2 and levels.raises(by or amr):
         session.raised_at = now
 
 

@@ -54,7 +54,7 @@ def create(purpose: str, about: str, data: dict[str, Any], lifetime: timedelta) 
 
 
 def create_texted(purpose: str, about: str, data: dict[str, Any]) -> Secrets:
-    """Write a challenge whose code is texted: it is shorter, and so is its life."""
+    """Write a challenge whose code is texted, or typed in at once: short, and so is its life."""
     row = _write(purpose, about, data, TEXTED_LIFETIME)
     return _equip(row, _new_code(TEXTED_DIGITS, data))
 
@@ -107,6 +107,16 @@ def guess_with_token(purpose: str, token: str, most: int = LINK_GUESSES) -> Chal
     for row in _counted(mine, purpose, most):
         return row
     raise InvalidCode
+
+
+def require_code(row: Challenge, code: str) -> None:
+    """Return if a code is that of a challenge; for those who count the guesses themselves.
+
+    Raises:
+        InvalidCode: it is not.
+    """
+    if row.code_digest not in _code_digests(row.id, code):
+        raise InvalidCode
 
 
 def give_back(challenge_id: UUID) -> None:

@@ -24,6 +24,7 @@ from tests.client import PASSWORD, Client, CookieClient
 from tests.client import User as Person
 from tests.defence.conftest import set_counters
 from tests.letters import later, letter, link_token, other_code, token_of
+from tests.mfa import sent
 from tests.mfa.authenticator import Authenticator
 from tests.mfa.conftest import Browser
 
@@ -450,6 +451,18 @@ def somebody_with_an_app_logs_in(world: World) -> None:
 def somebody_guesses_the_code_of_an_app(world: World) -> None:
     form = {"mfa_token": _question(world)[1], "factor": "totp", "code": "no code"}
     world.post("/auth/login/mfa", form)
+
+
+@deed(events.Factor.CODE_SENT)
+def somebody_has_a_code_mailed(world: World) -> None:
+    sent.begin(world.client, world.ada(), "email")
+
+
+@deed(events.Factor.CODE_WITHHELD)
+def somebody_wants_more_codes_than_are_mailed(world: World) -> None:
+    ada = world.ada()
+    for _ in range(11):
+        sent.begin(world.client, ada, "email")
 
 
 @deed(events.Factor.REMOVED)
