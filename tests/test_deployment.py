@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from config import ConfigurationError, Settings, name_of
+from config import ConfigurationError, Settings
+from gatehouse.options.reading import name_of
 from tests.live import LiveServer
 from tests.stores import free_port
 

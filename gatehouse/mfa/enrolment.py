@@ -39,7 +39,7 @@ class EnrolmentWanted:
 
 def ask(first: FirstStep, visitor: Visitor) -> EnrolmentWanted:
     """Let a login wait until a factor is set up, in the current transaction."""
-    data = {"first": asdict(first)}
+    data = {"user_id": first.user_id, "first": asdict(first)}
     secrets = challenges.create(PURPOSE, first.user_id, data, LIFETIME)
     record(events.Factor.ASKED, visitor, user_id=UUID(first.user_id), amr=first.amr)
     return EnrolmentWanted(secrets.token)

@@ -71,7 +71,7 @@ def person(user_id: UUID) -> tuple[User | None, bool]:
 def ask(first: FirstStep, visitor: Visitor) -> Wanted:
     """Let a login wait for its second step, in the current transaction."""
     user_id = UUID(first.user_id)
-    data = {"first": asdict(first), "asked": {}}
+    data = {"user_id": first.user_id, "first": asdict(first), "asked": {}}
     secrets = challenges.create(PURPOSE, first.user_id, data, LIFETIME)
     record(events.Factor.ASKED, visitor, user_id=user_id, amr=first.amr)
     return Wanted(secrets.token, offered(user_id))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from config import Settings, name_of
+from config import Settings
 from gatehouse.cli.serve import arguments
+from gatehouse.options.reading import name_of
 from tests.config.conftest import read
 
 TESTS = Path(__file__).parents[1]

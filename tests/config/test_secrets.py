@@ -6,7 +6,8 @@ from dataclasses import fields
 
 import pytest
 
-from config import Settings, name_of
+from config import Settings
+from gatehouse.options.reading import name_of
 from tests.config.conftest import complaints, read
 from tests.conftest import key
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import config
 from gatehouse.options.keyrings import MAKE_ONE, key_ring
+from gatehouse.options.reading import name_of
 
 OPENING = f"""# Settings
 
@@ -60,5 +61,5 @@ def _row(option: Field[Any], sentence: str) -> str:
     read, default = option.metadata["read"], option.metadata["default"]
     shown = f"`{default}`" if default else ""
     shown = "none in production" if read is key_ring else shown
-    cells = (f"`{config.name_of(option.name)}`", read.__doc__, shown, sentence)
+    cells = (f"`{name_of(option.name)}`", read.__doc__, shown, sentence)
     return f"| {' | '.join(cells)} |\n"
