@@ -39,7 +39,17 @@ class Service:
     """One database, and the service on it with one policy."""
 
     app: Flask
-    client: Client
+    network: int = 0
+
+    @property
+    def client(self) -> Client:
+        """A client from a network of its own for each person: texts are counted by network."""
+        return Client(self.door)
+
+    def door(self) -> Any:
+        door = self.app.test_client()
+        door.environ_base["REMOTE_ADDR"] = f"10.{self.network}.0.1"
+        return door
 
 
 @dataclass
@@ -65,10 +75,7 @@ def services(sqlite_store: Any) -> Iterator[dict[str, Service]]:
                 with writing():
                     keys.ensure()
                 db.session.commit()
-            yield {
-                "optional": Service(optional, Client(optional.test_client)),
-                "required": Service(strict, Client(strict.test_client)),
-            }
+            yield {"optional": Service(optional), "required": Service(strict)}
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +90,8 @@ def make_person(services: dict[str, Service], numbers: Iterator[int]) -> Callabl
 
     def make() -> Person:
         number = next(numbers)
+        for service in services.values():
+            service.network = number
         user = optional.client.sign_up(User(f"person{number}@example.com"))
         optional.client.log_in(user)
         phone = f"+491511234{number}00"

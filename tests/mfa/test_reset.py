@@ -70,7 +70,7 @@ def test_the_factors_go_when_the_delay_is_over_and_not_before(app, client, ada, 
     assert client.refresh(tokens).status_code == 401
     assert {row.end_reason for row in rows(app, Session) if row.ended_at} == {"mfa_reset"}
     assert audited(app, "factor.reset")[0].details["kinds"] == ["recovery_codes", "totp"]
-    assert templates(client, ADA)[-1] == "notice_factor_removed"
+    assert "notice_factor_removed" in templates(client, ADA)
 
 
 def test_a_device_that_was_remembered_is_not_any_more(app, client, make_user, wait):
