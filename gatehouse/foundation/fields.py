@@ -64,6 +64,15 @@ class Text(fields.String):
         return text
 
 
+class Flag(fields.Boolean):
+    """`true` or `false`, and no number: for Python, and so for marshmallow, 1 equals True."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class WholeNumber(fields.Integer):
     """A whole number as it stands in an address: ASCII digits and nothing else."""
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validates_schema
 
-from gatehouse.foundation.fields import Coded, Form, Text
+from gatehouse.foundation.fields import Coded, Flag, Form, Text
 
 
 class NewFactor(Form):
@@ -39,7 +39,7 @@ class SecondStep(Proof):
     mfa_token = Text(64, required=True, load_only=True)
     factor = Text(32, metadata={"description": "its kind", "example": "totp"})
     factor_id = fields.UUID()
-    remember_device = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    remember_device = Flag(load_default=False)
 
     @validates_schema
     def require_one_name(self, data: dict[str, Any], **_options: Any) -> None:

@@ -25,6 +25,9 @@ CREDENTIAL = {
     "type": "public-key",
     "response": {"clientDataJSON": "AAAA"},
 }
+SOME_ID = "01900000-0000-7000-8000-000000000000"
+"""The id of nothing."""
+
 FORMS: dict[Door, dict[str, Any]] = {
     ("POST", "/auth/register"): {
         "email": "bob@example.com",
@@ -76,6 +79,47 @@ FORMS: dict[Door, dict[str, Any]] = {
         "current_password": PASSWORD,
         "password": "another unlikely phrase 43",
     },
+    ("POST", "/auth/login/link"): {"email": "bob@example.com", "phone": "+4915112345678"},
+    ("POST", "/auth/login/link/verify"): {
+        "login_token": "a token",
+        "token": "a token",
+        "code": "12345678",
+        "transport": "body",
+    },
+    ("POST", "/auth/login/link/code"): {"token": "a token"},
+    ("POST", "/auth/login/mfa"): {
+        "mfa_token": "a token",
+        "factor": "totp",
+        "factor_id": SOME_ID,
+        "code": "123456",
+        "credential": CREDENTIAL,
+        "remember_device": True,
+    },
+    ("POST", "/auth/login/mfa/challenge"): {"mfa_token": "a token", "factor_id": SOME_ID},
+    ("POST", "/auth/login/mfa/enrolment"): {
+        "mfa_token": "a token",
+        "kind": "totp",
+        "label": "My phone",
+    },
+    ("POST", "/auth/login/mfa/enrolment/confirm"): {
+        "mfa_token": "a token",
+        "factor_id": SOME_ID,
+        "code": "123456",
+        "credential": CREDENTIAL,
+    },
+    ("POST", "/auth/mfa/factors"): {"kind": "totp", "label": "My phone"},
+    ("POST", "/auth/mfa/factors/{factor_id}/confirm"): {
+        "code": "123456",
+        "credential": CREDENTIAL,
+    },
+    ("POST", "/auth/reauthenticate"): {
+        "password": PASSWORD,
+        "factor": "totp",
+        "factor_id": SOME_ID,
+        "code": "123456",
+        "credential": CREDENTIAL,
+    },
+    ("POST", "/auth/reauthenticate/challenge"): {"factor_id": SOME_ID},
     ("POST", "/auth/passkeys/authentication/verify"): {
         "login_token": "a token",
         "transport": "body",
@@ -134,7 +178,8 @@ def knock(app: Flask, ada: Client) -> Iterator[Knock]:
 
     def knock(door: Door, data: bytes | str, content_type: str | None = None) -> TestResponse:
         send = ada.post if door[0] == "POST" else ada.patch
-        return send(door[1], data=data, content_type=content_type or "application/json")
+        path = door[1].format(factor_id=SOME_ID)
+        return send(path, data=data, content_type=content_type or "application/json")
 
     yield knock
     assert contents(app) == before
@@ -160,9 +205,8 @@ def ask(
 
 def every_answer(app: Flask, bearer: str | None = None) -> Iterator[tuple[str, TestResponse]]:
     """Ask every route with every method; yield what was asked, and the answer."""
-    sample = {"session_id": "01900000-0000-7000-8000-000000000000", "filename": "pages.css"}
-    sample |= {"request_id": sample["session_id"], "number": "0"}
-    sample |= dict.fromkeys(("factor_id", "device_id"), sample["session_id"])
+    ids = ("session_id", "request_id", "factor_id", "device_id", "message_id")
+    sample = {**dict.fromkeys(ids, SOME_ID), "filename": "pages.css", "number": "0"}
     with app.test_request_context():
         rules = [rule for rule in app.url_map.iter_rules() if "broken" not in rule.rule]
         paths = {rule.build(sample, append_unknown=False)[1] for rule in rules}

@@ -17,7 +17,15 @@ FIELDS = [
     (door, field)
     for door, form in FORMS.items()
     for field, value in form.items()
-    if isinstance(value, str)  # the answers of passkeys have tests of their own
+    if isinstance(value, str) and field != "factor_id"  # the answers of passkeys have own tests
+]
+IDS = [door for door, form in FORMS.items() if "factor_id" in form]
+FLAGS = [(door, field) for door, form in FORMS.items() for field in form if form[field] is True]
+OBJECTS = [
+    (door, field)
+    for door, form in FORMS.items()
+    for field, value in form.items()
+    if isinstance(value, dict)
 ]
 
 NOT_JSON = [
@@ -97,6 +105,56 @@ def test_a_value_of_another_type_is_never_converted(knock):
 
 
 @pytest.mark.requirement("AP-03")
+def test_an_id_is_a_uuid_and_nothing_else(knock):
+    values = [
+        "5",
+        "true",
+        "[]",
+        "{}",
+        '""',
+        '"1"',
+        '"../1"',
+        r'"\u0000"',
+        r'"\ud800"',
+        '"' + "0" * 9000 + '"',
+    ]
+
+    answers = {
+        (door, value): knock(door, with_value(door, value, "factor_id"))
+        for door, value in product(IDS, values)
+    }
+
+    assert other_than(INVALID, answers) == {}
+    assert all(codes(answer)["factor_id"] == ["invalid"] for answer in answers.values())
+
+
+@pytest.mark.requirement("AP-03")
+def test_a_flag_is_true_or_false_and_nothing_else(knock):
+    values = ["0", "1", "1.0", '"true"', '"on"', '""', "[]", "[true]", "{}"]
+
+    answers = {
+        (door, field, value): knock(door, with_value(door, value, field))
+        for (door, field), value in product(FLAGS, values)
+    }
+
+    assert other_than(INVALID, answers) == {}
+    assert all(codes(a)[field] == ["invalid_type"] for (_, field, _), a in answers.items())
+
+
+@pytest.mark.requirement("AP-03")
+def test_what_is_no_object_is_no_answer_of_a_passkey(knock):
+    values = ["5", "true", "[]", '"text"', '[{"id": "AAAA"}]', "null"]
+
+    answers = {
+        (door, field, value): knock(door, with_value(door, value, field))
+        for (door, field), value in product(OBJECTS, values)
+    }
+
+    assert other_than(INVALID, answers) == {}
+    assert all(field in codes(answer) for (_, field, _), answer in answers.items())
+
+
+@pytest.mark.requirement("AP-03")
 def test_null_is_refused_where_it_empties_nothing(knock):
     fields = [(door, field) for door, field in FIELDS if door != ("PATCH", "/auth/me")]
 
@@ -171,8 +229,9 @@ def test_a_body_that_is_no_object_is_refused(knock):
 @pytest.mark.requirement("AP-03")
 def test_without_a_body_every_required_field_is_missed(knock):
     optional = {("POST", "/auth/logout"), ("POST", "/auth/refresh"), ("PATCH", "/auth/me")}
+    of_a_kind = {("POST", "/auth/mfa/factors/{factor_id}/confirm")}  # the factor says what it needs
 
-    answers = {door: knock(door, "") for door in FORMS.keys() - optional}
+    answers = {door: knock(door, "") for door in FORMS.keys() - optional - of_a_kind}
 
     assert other_than(INVALID, answers) == {}
     said = [

@@ -139,6 +139,29 @@ def test_nothing_can_be_embedded_by_another_origin(app, member):
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"], asked
 
 
+@pytest.mark.requirement("AP-07")
+@allow_listed
+def test_a_mail_in_the_mailbox_is_framed_by_the_mailbox_alone_and_runs_nothing(app, client):
+    client.register("ada@example.com")
+    [mail] = client.mailbox(to="ada@example.com")
+
+    for path in (f"/dev/mailbox/{mail['id']}", f"/dev/mailbox/{mail['id']}/qr.svg"):
+        answer = ask(app, "GET", path, Origin="https://evil.example")
+        policy = answer.headers["Content-Security-Policy"].split("; ")
+
+        assert answer.status_code == 200, path
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin", path
+        assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+        assert answer.headers["Cache-Control"] == "no-store", path
+        assert granted(answer) == {}, path
+        assert "default-src 'none'" in policy, path
+    mail = ask(app, "GET", f"/dev/mailbox/{mail['id']}")
+    policy = mail.headers["Content-Security-Policy"].split("; ")
+    assert mail.content_type == "text/html; charset=utf-8"
+    assert {"frame-ancestors 'self'", "sandbox"} <= {*policy}  # no scripts, no origin, no forms
+    assert not any(part.startswith("script-src") for part in policy)
+
+
 @allow_listed
 def test_a_preflight_is_no_way_past_a_gateway(app):
     asked = {"Origin": APP, "Access-Control-Request-Method": "GET"}
