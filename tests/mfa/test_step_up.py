@@ -83,7 +83,7 @@ def test_aal2_falls_back_after_an_hour_alone(app, client, make_user, wait):
 def test_aal2_ends_where_the_policy_wants_it(app, client, make_user, wait):
     user = make_user()
     wanted = client.log_in(user)
-    assert (wanted["status"], wanted["kinds"]) == ("mfa_enrolment_required", ["totp"])
+    assert (wanted["status"], wanted["kinds"]) == ("mfa_enrolment_required", ["totp", "passkey"])
     form = {"mfa_token": wanted["mfa_token"], "kind": "totp"}
     factor = client.post("/auth/login/mfa/enrolment", form).json
     user.secret = factor["secret"]
