@@ -58,7 +58,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         judgement.set_up(app)
         _set_up_http(app)
         extension.set_up(app)
-        factors.kinds()  # a name that is not on the shelf stops the start
+        factors.check()
         _open_doors(app)
     operating = (serve.serve, deliver.worker, keys.keys, users.users, passwords.passwords)
     for commands in (*operating, risk.risk, doctor.doctor, docs.docs, letters.letters):

@@ -121,6 +121,8 @@ class Settings:
     """Who must have a second factor. Who must and has none sets one up when signing in."""
     mfa_roles: tuple[str, ...] = option(names, "admin")
     """With `GATEHOUSE_MFA=required_for_roles`: the roles that need a second factor."""
+    mfa_reset_delay: timedelta = option(seconds(0, 2_592_000), "86400")
+    """So long after `flask users reset-mfa` the factors go (a day); the owner can stop it."""
     rate_limits: bool = option(switch, "on")
     """`off` silences the limits of the routes, for measurements; never the lockout."""
     smtp_url: tuple[MailServer, ...] = option(mail_servers)

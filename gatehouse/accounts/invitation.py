@@ -15,7 +15,7 @@ from gatehouse.audit.service import record
 from gatehouse.delivery import outbox
 from gatehouse.delivery.links import link
 from gatehouse.delivery.message import Letter
-from gatehouse.foundation import clock
+from gatehouse.foundation import clock, languages
 from gatehouse.foundation.database import release, take_turns, writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
@@ -73,7 +73,8 @@ def accept(token: str, password: str, visitor: Visitor) -> None:
     if row is None:
         raise InvitationFailed
     release()
-    passwords.require_good(password, [challenges.open_data(row)["email"]])
+    say = languages.choose(None, visitor.languages).say
+    passwords.require_good(password, [challenges.open_data(row)["email"]], say=say)
     hashed = passwords.hash_new(password, visitor)
     try:
         with writing():

@@ -17,6 +17,10 @@ from models import User
 
 UNDO = "email_undo"
 """The purpose of a challenge by which the owner of an old address takes it back."""
+MFA_RESET = "mfa_reset"
+"""The purpose of a challenge by which an owner keeps the second factors."""
+KEPT = (UNDO, MFA_RESET)
+"""What a new password, or an address that is taken back, does not void."""
 TEXTED = {
     "notice_password_reset": "your password was reset",
     "notice_email_changed": "your e-mail address was changed",

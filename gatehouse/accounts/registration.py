@@ -21,7 +21,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.delivery import allowance, outbox
 from gatehouse.delivery.message import Letter
-from gatehouse.foundation import clock
+from gatehouse.foundation import clock, languages
 from gatehouse.foundation.database import db, release, take_turns, writing
 from gatehouse.foundation.device import device_name
 from gatehouse.foundation.errors import ServiceBusy
@@ -56,7 +56,8 @@ def ask(form: dict[str, Any], visitor: Visitor) -> None:
     """
     email: Email = form["email"]
     personal = [email.address, *(form.get(field) for field in PROFILE)]
-    passwords.require_good(form["password"], personal)
+    say = languages.choose(form.get("locale"), visitor.languages).say
+    passwords.require_good(form["password"], personal, say=say)
     service.require_free(form.get("username"))
     release()
     hashed = passwords.hash_new(form["password"], visitor)

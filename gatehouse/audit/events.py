@@ -208,6 +208,16 @@ class Factor:
     DEVICE_REMEMBERED = _success(
         "factor.device_remembered", "On a device no second factor is asked for thirty days."
     )
+    RESET_ASKED = _success(
+        "factor.reset_asked", "An operator announced that an account loses its second factors."
+    )
+    RESET = _success("factor.reset", "An account lost its second factors, as was announced.")
+    RESET_CANCELLED = _success(
+        "factor.reset_cancelled", "The owner stopped the reset of their second factors."
+    )
+    RESET_CANCEL_FAILED = _failure(
+        "factor.reset_cancel_failed", "A wrong or stale link to stop a reset was given."
+    )
     DEVICE_FORGOTTEN = _success(
         "factor.device_forgotten", "A person wants to be asked for the second factor again."
     )

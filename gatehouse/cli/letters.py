@@ -16,7 +16,7 @@ from gatehouse.options.languages import CATALOGUES
 ROOM = config.ROOT / "gatehouse"
 METHODS = [("**.py", "python"), ("**.txt", "jinja2"), ("**.html", "jinja2")]
 KEYWORDS = {"_": None, "marked": None}
-FOLDERS = ("delivery", "foundation", "pages")
+FOLDERS = ("delivery", "foundation", "pages", "passwords")
 
 letters = AppGroup("letters", help="What letters and pages say, in languages.")
 in_folder = click.option(

@@ -8,6 +8,7 @@ from gatehouse.cli.group import Group
 from gatehouse.defence import throttle
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import NOBODY
+from gatehouse.mfa import reset
 
 users = Group("users", help="Accounts of people.")
 
@@ -23,6 +24,25 @@ def invite(address: str, role: str) -> None:
         raise click.ClickException(str(problem)) from None
     db.session.commit()
     click.echo(f"{address} is invited. The link works once, for three days:\n\n  {link}\n")
+
+
+@users.command("reset-mfa")
+@click.argument("address")
+def reset_mfa(address: str) -> None:
+    """Take all second factors of the account with ADDRESS, once its owner had time to object.
+
+    The owner is told at every address and number. First make sure that it is the owner who asks.
+    """
+    try:
+        due_at = reset.ask(address, NOBODY)
+    except LookupError as problem:
+        raise click.ClickException(str(problem.args[0])) from None
+    db.session.commit()
+    reset.finish_due()
+    click.echo(
+        f"{address} is told. The second factors go on {due_at:%Y-%m-%d %H:%M} UTC, or in the ten"
+        " minutes after it, unless the owner stops that."
+    )
 
 
 @users.command("unlock")

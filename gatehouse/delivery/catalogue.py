@@ -63,5 +63,8 @@ WORDS = {
     "your password was reset": marked("your password was reset"),
     "your e-mail address was changed": marked("your e-mail address was changed"),
     "your second factor is being reset": marked("your second factor is being reset"),
+    "the phone number of your account was changed": marked(
+        "the phone number of your account was changed"
+    ),
 }
 """What `factor` and `what` can be, in words that the catalogues have."""

@@ -30,6 +30,13 @@ class PhoneUnproven(Refusal):
     next = "Prove a number at POST /auth/phone, or choose another kind."
 
 
+class ResetNotWaiting(InvalidCode):
+    """The link is wrong, or the reset of the second factors was done or stopped before."""
+
+    event = events.Factor.RESET_CANCEL_FAILED
+    next = "Ask the people who run this service."
+
+
 class TooManyFactors(Refusal):
     """You have as many factors as one can have; remove one first."""
 

@@ -12,8 +12,15 @@ from gatehouse.foundation.errors import NotFound
 from gatehouse.foundation.fields import Form, Text
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
+from gatehouse.mfa import reset
 from gatehouse.mfa import service as mfa
-from gatehouse.mfa.errors import FactorNotOffered, FactorWrong, PhoneUnproven, TooManyFactors
+from gatehouse.mfa.errors import (
+    FactorNotOffered,
+    FactorWrong,
+    PhoneUnproven,
+    ResetNotWaiting,
+    TooManyFactors,
+)
 from gatehouse.mfa.forms import NewFactor, Proof
 from gatehouse.mfa.passkeys import registration
 from gatehouse.mfa.passkeys.errors import (
@@ -137,6 +144,35 @@ def replace_recovery_codes(caller: AccessToken) -> dict[str, Any]:
     codes = mfa.replace_codes(UUID(caller.sub), visitor())
     db.session.commit()
     return {"recovery_codes": codes}
+
+
+class ResetStop(Form):
+    """The link that says when the second factors go."""
+
+    token = Text(200, required=True, metadata={"description": "from the link"})
+
+
+@routes.post("/reset/cancel")
+@limited("verify")
+@routes.arguments(ResetStop)
+@routes.response(204)
+@routes.refuses(ResetNotWaiting)
+def cancel_reset(form: dict[str, Any]) -> None:
+    """Keep my second factors, with the link that told me that they go."""
+    reset.cancel(form["token"], visitor())
+    db.session.commit()
+
+
+@routes.delete("/reset")
+@limited("verify")
+@signed_in
+@routes.response(204)
+@routes.refuses(InsufficientUserAuthentication, ResetNotWaiting)
+def cancel_my_reset(caller: AccessToken) -> None:
+    """Keep my second factors, of which I have just proved one."""
+    mfa.require_highest(caller)
+    reset.cancel_own(UUID(caller.sub), visitor())
+    db.session.commit()
 
 
 class PasskeyCreation(Schema):

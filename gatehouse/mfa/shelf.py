@@ -13,6 +13,23 @@ RECOVERY = "recovery_codes"
 """Comes with the first other factor, and is none by itself."""
 
 
+def check() -> None:
+    """Refuse settings that name no piece, or that nobody could sign in with.
+
+    Raises:
+        ConfigurationError: with a sentence.
+    """
+    try:
+        kinds()
+    except LookupError as problem:
+        raise config.ConfigurationError(f"GATEHOUSE_FACTORS: {problem.args[0]}.") from None
+    if config.settings().mfa != "optional" and not strong():
+        raise config.ConfigurationError(
+            "GATEHOUSE_MFA wants a second factor, and no kind in GATEHOUSE_FACTORS is one that "
+            "counts as such, like totp or passkey."
+        )
+
+
 @cache
 def _load(names: tuple[str, ...]) -> dict[str, Factor]:
     return shelf.load(PACKAGE, names)

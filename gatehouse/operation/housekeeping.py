@@ -11,6 +11,7 @@ from gatehouse.delivery import idempotency, outbox, queue, spending
 from gatehouse.foundation import clock, limits
 from gatehouse.foundation.background import attempt, every
 from gatehouse.foundation.database import db, writing
+from gatehouse.mfa import reset
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import challenges, revocation
 
@@ -22,11 +23,14 @@ KEPT = timedelta(days=30)
 
 
 def purge() -> None:
-    """Delete expired challenges, revocations and counters, and sessions that ended long ago.
+    """Do what is due, and delete what is over.
 
-    Each kind has a transaction of its own: one that fails does not keep the others.
+    That is: resets of second factors; then expired challenges, revocations and counters, and
+    sessions that ended long ago. Each kind has a transaction of its own: one that fails does not
+    keep the others.
     """
     now = clock.now()
+    attempt("resets", reset.finish_due)
     attempt("challenges", partial(_alone, challenges.purge))
     attempt("revocations", partial(_alone, revocation.purge))
     attempt("limits", partial(_alone, limits.purge))

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import config
 from gatehouse.foundation import crypto, metrics
 from gatehouse.foundation.api import Blueprint
-from gatehouse.foundation.database import db
+from gatehouse.foundation.database import db, reader
 from gatehouse.foundation.errors import NotFound, ServiceUnavailable
 from gatehouse.foundation.intake import at_once
 from gatehouse.operation import outage
@@ -71,8 +71,11 @@ def show_metrics() -> Response:
 
 
 def _database() -> bool:
+    """Ask by either engine: one that finds its connections broken makes new ones from then on."""
+    question = text("SELECT 1")
     try:
-        return bool(db.session.scalar(text("SELECT 1")))
+        with reader() as connection:
+            return bool(connection.scalar(question)) and bool(db.session.scalar(question))
     except SQLAlchemyError:
         db.session.rollback()
         return False

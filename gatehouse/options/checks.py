@@ -164,6 +164,14 @@ def _unproven_models(chosen: Chosen) -> str:
     return "GATEHOUSE_PASSKEY_MODELS needs GATEHOUSE_PASSKEY_ROOTS." if unproven else ""
 
 
+def _hasty_reset(chosen: Chosen) -> str:
+    """An owner who hears of it has to have time to object."""
+    if chosen.mfa_reset_delay is None or chosen.development:
+        return ""
+    hasty = chosen.mfa_reset_delay < timedelta(hours=1)
+    return "GATEHOUSE_MFA_RESET_DELAY must be at least 3600 in production." if hasty else ""
+
+
 CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _public_url,
     _shared_secrets,
@@ -185,4 +193,5 @@ CHECKS: tuple[Callable[[Chosen], str], ...] = (
     _foreign_rp_id,
     _plain_passkey_origins,
     _unproven_models,
+    _hasty_reset,
 )

@@ -12,6 +12,7 @@ from gatehouse.foundation.intake import takes
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.logs import log
 from gatehouse.login.methods import link
+from gatehouse.mfa import reset
 from gatehouse.pages.policy import REPORTS, guard
 from gatehouse.selfservice import email, recovery, undo
 
@@ -95,6 +96,12 @@ def confirm_email(request_id: UUID) -> tuple[str, int]:
 def undo_email(request_id: UUID) -> tuple[str, int]:
     """Say what the address was and is; a button there gives the account its old one back."""
     return _page("undo_email", undo.describe(request_id))
+
+
+@pages.get("/cancel-mfa-reset/<uuid:request_id>")
+def cancel_mfa_reset(request_id: UUID) -> tuple[str, int]:
+    """Say when the second factors of an account go; a button there keeps them."""
+    return _page("cancel_mfa_reset", reset.describe(request_id))
 
 
 @pages.get("/login-link/<uuid:request_id>")

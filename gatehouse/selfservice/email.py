@@ -155,7 +155,7 @@ def _change(row: Challenge, visitor: Visitor) -> None:
     old, proven = user.email, user.email_verified_at
     accounts.take_address(user, new)
     challenges.forget(registration.PURPOSE, new.canonical)
-    challenges.forget_of(user_id, but=notices.UNDO)
+    challenges.forget_of(user_id, but=notices.KEPT)
     if proven:
         undo.offer(user, old, visitor)
     record(events.Address.EMAIL_CHANGED, visitor, user_id=user_id)

@@ -7,6 +7,7 @@ from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence import devices
+from gatehouse.foundation import languages
 from gatehouse.foundation.database import take_turns, writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
@@ -34,14 +35,15 @@ def change(caller: AccessToken, current: str, new: str, visitor: Visitor) -> Non
     user = accounts.get(user_id)
     personal = [user.email, user.username, user.name] if user else []
     stored = password.verify(user_id, current, visitor, CurrentPasswordWrong).stored
-    passwords.require_good(new, personal)
+    say = languages.choose(user.locale if user else None, visitor.languages).say
+    passwords.require_good(new, personal, say=say)
     fresh = passwords.hash_new(new, visitor)
     with writing():
         take_turns(accounts.turn(user_id))
         if not passwords.replace(user_id, stored, fresh):
             raise CurrentPasswordWrong(user_id=user_id)  # changed while we were hashing
         passwords.store(user_id, fresh)  # notes when
-        challenges.forget_of(user_id, but=notices.UNDO)  # begun with the old one, perhaps by others
+        challenges.forget_of(user_id, but=notices.KEPT)  # begun with the old one, perhaps by others
         sessions.end_all(user_id, "password_changed", visitor, keep=UUID(caller.sid))
         devices.ask_again(user_id)
         if user := accounts.get(user_id):

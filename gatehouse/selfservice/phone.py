@@ -37,12 +37,13 @@ def ask(caller: AccessToken, number: str, visitor: Visitor) -> None:
         user = _user(caller)
         holder = accounts.by_proven_phone(number)
         free = holder is None or holder.id == user.id
-        if not free or allowance.left(number, TEMPLATE):
+        left = allowance.left(number, TEMPLATE)
+        if left or not free:
             challenges.forget_of(user.id, PURPOSE)
         data = {"user_id": str(user.id), "phone": number}
         secrets = challenges.create_texted(PURPOSE, str(user.id), data)
         letter = Letter(number, TEMPLATE, {"code": secrets.code}, user.locale, "sms")
-        (texting.text if free else outbox.waste)(letter, visitor)
+        (texting.text if free and left else outbox.waste)(letter, visitor)
         event = events.Address.PHONE_ASKED if free else events.Address.PHONE_TAKEN
         record(event, visitor, user_id=user.id)
 

@@ -15,7 +15,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.delivery import allowance, outbox, spending, texting
 from gatehouse.delivery.message import Letter
-from gatehouse.foundation import clock
+from gatehouse.foundation import clock, languages
 from gatehouse.foundation.database import release, take_turns, writing
 from gatehouse.foundation.errors import ServiceBusy, ValidationFailed
 from gatehouse.foundation.visitor import Visitor
@@ -71,7 +71,9 @@ def reset(form: dict[str, Any], visitor: Visitor) -> None:
     if row is None or user is None:
         raise RecoveryFailed
     try:
-        passwords.require_good(form["password"], [user.email, user.username, user.name])
+        say = languages.choose(user.locale, visitor.languages).say
+        personal = [user.email, user.username, user.name]
+        passwords.require_good(form["password"], personal, say=say)
         release()
         hashed = passwords.hash_new(form["password"], visitor)
     except (ValidationFailed, ServiceBusy):

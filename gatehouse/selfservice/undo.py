@@ -1,11 +1,13 @@
 """Taking an account back from the old address, for 72 hours after it got another one.
 
 Whoever changed the address may have stolen the account: they know its password, and may have
-added a number or a passkey. So everything that came with or after the change goes.
+added a number or a passkey. So everything that came with or after the change goes; but where a
+strong factor had to be proved to add another, factors stay: a mailbox alone removes none.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete
@@ -21,9 +23,11 @@ from gatehouse.delivery.message import Letter
 from gatehouse.foundation import clock
 from gatehouse.foundation.database import db, take_turns, writing
 from gatehouse.foundation.visitor import Visitor
+from gatehouse.mfa import service as mfa
 from gatehouse.passwords import service as passwords
 from gatehouse.selfservice.errors import UndoFailed
 from gatehouse.selfservice.expulsion import put_everybody_out
+from gatehouse.sessions import levels
 from gatehouse.tokens import challenges
 from models import Challenge, Credential, User
 
@@ -42,7 +46,8 @@ class PendingUndo:
 
 def offer(user: User, old: str, visitor: Visitor) -> None:
     """Tell every address of an account that it has a new one; the old one can take it back."""
-    data = {"user_id": str(user.id), "old": old, "new": user.email}
+    data: dict[str, Any] = {"user_id": str(user.id), "old": old, "new": user.email}
+    data["keeps_factors"] = mfa.highest_level(user.id) == levels.AAL2
     told_before = notices.addresses(user)
     secrets = challenges.create(PURPOSE, str(user.id), data, LIFETIME)
     expires = clock.now() + LIFETIME
@@ -110,11 +115,16 @@ def _restore(row: Challenge, visitor: Visitor) -> None:
 
 
 def _drop_what_came_since(user: User, row: Challenge) -> None:
-    """Remove undos of later changes, a number and factors: a thief's ways back in."""
+    """Remove undos of later changes, a number and factors: a thief's ways back in.
+
+    Where a factor had to be proved to add another one, they are no thief's: a mailbox takes none.
+    """
     for later in challenges.waiting(PURPOSE, str(user.id)):
         if later.id > row.id:  # ids are in the order of time
             challenges.consume(later.id)
     if user.phone_verified_at and user.phone_verified_at >= row.created_at:
         user.phone = user.phone_verified_at = None
+    if challenges.open_data(row).get("keeps_factors"):
+        return
     added = (Credential.user_id == user.id) & (Credential.created_at >= row.created_at)
     db.session.execute(delete(Credential).where(added))

@@ -171,9 +171,9 @@ def waiting(purpose: str, about: str) -> Sequence[Challenge]:
     return db.session.scalars(mine.order_by(Challenge.id.desc())).all()
 
 
-def forget_of(user_id: UUID, *purposes: str, but: str = "") -> None:
-    """Delete what a person has of these purposes, of all where none is named, `but` for one."""
-    mine = select(Challenge).where(Challenge.user_id == user_id, Challenge.purpose != but)
+def forget_of(user_id: UUID, *purposes: str, but: Sequence[str] = ()) -> None:
+    """Delete what a person has of these purposes, of all where none is named, `but` for some."""
+    mine = select(Challenge).where(Challenge.user_id == user_id, Challenge.purpose.not_in(but))
     if purposes:
         mine = mine.where(Challenge.purpose.in_(purposes))
     ids = list(db.session.scalars(_in_order(mine)))

@@ -23,7 +23,7 @@ from models import GuardTally, OutboxMessage, User
 from tests.client import PASSWORD, Client, CookieClient
 from tests.client import User as Person
 from tests.defence.conftest import set_counters
-from tests.letters import later, letter, link_token, other_code
+from tests.letters import later, letter, link_token, other_code, token_of
 from tests.mfa import sent
 from tests.mfa.authenticator import Authenticator
 from tests.mfa.conftest import Browser
@@ -73,6 +73,39 @@ def deed(event: events.Event) -> Callable[[Deed], Deed]:
         return act
 
     return mark
+
+
+def lose_factors(world: World, days: int = 0) -> str:
+    """Let an operator announce, some days ago, that Ada loses her app; return what stops it."""
+    ada = world.ada()
+    world.client.log_in(ada)
+    world.client.enrol_totp(ada)
+    with later(days=-days, seconds=-1):
+        world.command("users", "reset-mfa", ADA)
+    [notice] = [m for m in world.client.mailbox(to=ADA) if m["template"] == "notice_mfa_reset"]
+    return token_of(notice["variables"]["link"])
+
+
+@deed(events.Factor.RESET_ASKED)
+def an_operator_announces_that_factors_go(world: World) -> None:
+    lose_factors(world)
+
+
+@deed(events.Factor.RESET)
+def factors_go_as_announced(world: World) -> None:
+    lose_factors(world, days=1)
+    with world.app.app_context():
+        housekeeping.purge()
+
+
+@deed(events.Factor.RESET_CANCELLED)
+def an_owner_keeps_the_factors(world: World) -> None:
+    world.post("/auth/mfa/reset/cancel", {"token": lose_factors(world)})
+
+
+@deed(events.Factor.RESET_CANCEL_FAILED)
+def somebody_presents_a_wrong_link_to_keep_factors(world: World) -> None:
+    world.post("/auth/mfa/reset/cancel", {"token": "x" * 43})
 
 
 @deed(events.Registration.REQUESTED)
@@ -513,9 +546,9 @@ def somebody_has_codes_sent_that_nobody_reads(world: World) -> None:
 
 def send_code(world: World, number: str) -> None:
     """Text a code that nobody types in."""
-    variables = {"code": "314159", "link": "https://localhost", "expires": "soon"}
+    variables = {"code": "314159"}
     with world.app.app_context(), writing():
-        texting.text(Letter(number, "verify_email", variables, channel="sms"), NOBODY)
+        texting.text(Letter(number, "sms_login", variables, channel="sms"), NOBODY)
         db.session.commit()
 
 

@@ -43,6 +43,7 @@ from tests.config.conftest import complaints, read
             {"GATEHOUSE_CAPTCHA": "turnstile", "GATEHOUSE_CAPTCHA_SITE_KEY": "k"},
             "GATEHOUSE_CAPTCHA_SITE_KEY and _SECRET are needed for turnstile.",
         ),
+        ({"GATEHOUSE_MFA_RESET_DELAY": "3599"}, "GATEHOUSE_MFA_RESET_DELAY must be at least 3600"),
         ({"GATEHOUSE_ENV": "prod"}, "GATEHOUSE_ENV must be one of production, development."),
     ],
 )
@@ -395,3 +396,8 @@ def test_models_of_authenticators_have_one_spelling():
 
     assert told.startswith("GATEHOUSE_PASSKEY_MODELS must be AAGUIDs")
     assert settings.passkey_models == ("2fc0579f-8113-47ea-b116-bb5a8db9202a",)
+
+
+def test_an_owner_has_a_day_to_stop_a_reset_unless_the_operator_says_otherwise():
+    assert read().mfa_reset_delay == timedelta(days=1)
+    assert read(GATEHOUSE_MFA_RESET_DELAY="3600").mfa_reset_delay == timedelta(hours=1)

@@ -9,7 +9,7 @@ import pytest
 
 from config import ROOT, ConfigurationError, Settings
 from tests.config.conftest import PRODUCTION
-from tests.conftest import key, running
+from tests.conftest import environment, key, running
 
 FILES = {"secret_keys", "encryption_keys", "password_peppers"}
 READ = """
@@ -162,3 +162,33 @@ def test_no_key_of_a_serving_application_stands_in_its_log(settings_environment,
     keys = [settings_environment[f"GATEHOUSE_{name.upper()}"].partition(":")[2] for name in FILES]
     assert '"route": "/auth/login"' in log
     assert [material for material in keys if material in log] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"GATEHOUSE_FACTORS": "totp,horoscope"},
+            "GATEHOUSE_FACTORS: mfa/factors has no 'horoscope'; it has ",
+        ),
+        (
+            {"GATEHOUSE_FACTORS": "recovery_codes", "GATEHOUSE_MFA": "required"},
+            "GATEHOUSE_MFA wants a second factor, and no kind in GATEHOUSE_FACTORS is one",
+        ),
+        (
+            {"GATEHOUSE_FACTORS": "recovery_codes", "GATEHOUSE_MFA": "required_for_roles"},
+            "GATEHOUSE_MFA wants a second factor, and no kind in GATEHOUSE_FACTORS is one",
+        ),
+    ],
+)
+def test_factors_that_nobody_could_sign_in_with_stop_the_start(store, changes, sentence):
+    with pytest.raises(ConfigurationError) as problem, running(environment(store) | changes):
+        pass
+
+    assert problem.value.message.startswith(sentence)
+    assert "\n" not in problem.value.message
+
+
+def test_without_factors_nobody_has_to_have_one(store):
+    with running(environment(store) | {"GATEHOUSE_FACTORS": "recovery_codes"}) as app:
+        assert app.name == "gatehouse"

@@ -15,13 +15,15 @@ OTHERS = LANGUAGES[1:]
 ENGLISH_ONLY = {"docs", "errors", "mailbox"}  # pages that developers read
 PLACEHOLDER = re.compile(r"%\((\w+)\)s|%")
 MARKUP = re.compile(r"{%.*?%}|{{.*?}}|<!.*?>|<[^>]*>", re.DOTALL)
-NAMES = {"Gatehouse", "passkey", "Address"}  # the same word in some other language
+NAMES = {"Gatehouse", "passkey", "Passkey", "Address", "Code", "E-mail"}
+"""What is the same word in some other language."""
 TEMPLATES = sorted(
     [
         *(ROOM / "delivery/texts").iterdir(),
         *(f for f in (ROOM / "pages/templates").rglob("*.html") if f.stem not in ENGLISH_ONLY),
     ]
 )
+SCRIPTS = [f for f in sorted((ROOM / "pages/static").glob("*.js")) if f.stem not in ENGLISH_ONLY]
 ADA = "ada@example.com"
 FRENCH = {"Accept-Language": "tlh, fr-CH;q=0.9, de;q=0.8, *;q=0.5"}
 
@@ -68,6 +70,14 @@ def test_every_word_of_a_template_goes_through_the_catalogues(file):
     words = re.findall(r"[^\W\d_]{2,}", MARKUP.sub("", file.read_text(encoding="utf-8")))
 
     assert set(words) <= NAMES
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)
+def test_every_word_of_a_script_stands_in_its_page(file):
+    code = re.sub(r"//.*|/\*.*?\*/", "", file.read_text(encoding="utf-8"))
+    texts = re.findall(r"\"[^\"\n]*\"|`[^`]*`", code)
+
+    assert [text for text in texts if re.search(r"[A-Za-z]{2,} [a-z]{2,}", text)] == []
 
 
 def test_a_new_language_begins_with_one_command(app, tmp_path):

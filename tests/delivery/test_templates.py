@@ -6,10 +6,12 @@ import pytest
 from jinja2 import UndefinedError
 
 from config import ConfigurationError
+from gatehouse.accounts import notices
 from gatehouse.delivery import templates
 from gatehouse.delivery.catalogue import EXAMPLES, LETTERS
 from gatehouse.foundation.languages import language
 from gatehouse.options.languages import LANGUAGES
+from gatehouse.selfservice import phone
 from tests.conftest import environment, running
 
 HOSTILE = '<script>alert("1")</script>{{ 7 * 7 }}%(site)s'
@@ -89,6 +91,16 @@ def test_a_text_message_fits_one_segment_in_every_language(write, name, tag):
     assert (letter["subject"], letter["html"]) == ("", "")
     assert len(text) <= (160 if set(text) <= GSM else 70)
     assert all(value in text for value in visible(name, tag).values())
+
+
+@pytest.mark.parametrize("tag", LANGUAGES)
+@pytest.mark.parametrize("what", [*notices.TEXTED.values(), phone.CHANGED])
+def test_whatever_is_texted_about_an_account_is_said_in_the_language_and_fits(write, what, tag):
+    text = write("sms_notice", tag, what=what)["text"]
+
+    assert language(tag).say(what) in text
+    assert (what in text) == (tag == "en")
+    assert len(text) <= (160 if set(text) <= GSM else 70)
 
 
 @pytest.mark.parametrize("tag", LANGUAGES)

@@ -14,7 +14,7 @@ from gatehouse.foundation import crypto
 from gatehouse.foundation.crypto import SealBroken
 from gatehouse.foundation.database import Base, db, writing
 from gatehouse.tokens import keys
-from models import OutboxMessage
+from models import Credential, OutboxMessage, User
 from tests.conftest import key, running
 from tests.surface.conftest import contents
 
@@ -166,6 +166,7 @@ def test_no_weak_algorithm_is_named_in_our_source():
 
     found = {file.name: re.findall(weak, file.read_text(), re.IGNORECASE) for file in sources}
 
+    del found["breached.py"]  # lists of stolen passwords are lists of their SHA-1
     assert {name: names for name, names in found.items() if names} == {}
     assert "AESGCM" in (ROOT / "gatehouse/foundation/crypto.py").read_text()
 
@@ -240,6 +241,14 @@ def fill(app):
     app.test_cli_runner().invoke(args=["users", "invite", "bob@example.com"])
     form = {"email": "ada@example.com", "password": "seven green lanterns"}
     assert app.test_client().post("/auth/register", json=form).status_code == 202
+    with app.app_context(), writing():
+        user = User(id=crypto.new_id(), email="eve@example.com", email_canonical="eve@example.com")
+        db.session.add(user)
+        db.session.flush()
+        row = Credential(id=crypto.new_id(), user_id=user.id, kind="totp", label="Phone")
+        row.data = crypto.seal(b"{}", f"credentials.data:{row.id}")
+        db.session.add(row)
+        db.session.commit()
 
 
 def prove(app):

@@ -122,12 +122,12 @@ def test_a_known_device_tells_nobody_wherever_it_is(client, ada, log_in):
     assert notices(client) == []
 
 
-def test_a_browser_that_lost_its_cookie_at_home_tells_nobody(client, ada, log_in):
+def test_a_browser_that_lost_its_cookie_is_a_new_device(client, ada, log_in):
     log_in()
 
     log_in("192.0.2.99")
 
-    assert notices(client) == []
+    assert len(notices(client)) == 1
 
 
 def test_somebody_elses_device_is_not_known(app, client, ada, log_in, make_user):

@@ -130,8 +130,8 @@ def test_a_factor_that_is_removed_raises_nothing_any_more(app, client, make_user
     assert client.as_(old).get("/auth/me").status_code == 401
     assert client.as_(client.renew(here)).get("/auth/mfa/factors").json["items"] == []
     assert rows(app, Session)[-1].acr == "aal1"
-    assert client.log_in(user)["status"] == "authenticated"
     assert client.mailbox(to=user.email)[0]["template"] == "notice_factor_removed"
+    assert client.log_in(user)["status"] == "authenticated"
 
 
 @pytest.mark.requirement("MF-13")

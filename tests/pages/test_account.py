@@ -152,6 +152,18 @@ def test_an_authenticator_app_is_scanned_confirmed_and_asked_for(tab, person):
     assert tab.page.locator("#secret").inner_text() == ""
 
 
+def test_the_page_speaks_the_language_of_the_browser(browser, server, person):
+    with browser.new_context(locale="de-DE") as context:
+        tab = Tab(context)
+        tab.open(f"{server.url}/account")
+        tab.field("E-Mail, Benutzername oder Telefonnummer").fill(person.email)
+        tab.field("Passwort").fill(PASSWORD)
+        tab.field("Passwort").press("Enter")
+        expect(tab.page.get_by_text(f"Angemeldet als {person.email}.")).to_be_visible()
+        tab.press("Abmelden")
+        tab.reads("Sie sind abgemeldet.")
+
+
 @pytest.mark.requirement("WA-03")
 def test_a_page_of_another_port_gets_a_signature_and_it_is_refused(server, tab, person):
     sign_in(tab, person)

@@ -2,44 +2,24 @@
 
 import hashlib
 import re
-import subprocess
-import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-import requests
 
 from gatehouse.pages.mailbox import WITH_FRAMES
 from gatehouse.pages.policy import CSP
 from tests.client import PASSWORD, User
 from tests.pages.conftest import policy_of
+from tests.pages.links import ADA, invitation_link, path_of, registration_link
 
 pytestmark = pytest.mark.settings(GATEHOUSE_WORKERS="1")  # a browser keeps one busy
 
-ADA = "ada@example.com"
 STRANGER = "01890000-0000-7000-8000-000000000000"
 HOSTILE = "{{7*7}}&lt@example.com"  # an address that a careless page would turn into 49<
 STRANGE_AGENT = "<svg onload=alert(1)> evil.example"
 ROOT = Path(__file__).parents[2]
 VENDORED = ROOT / "gatehouse/pages/static/swagger-ui"
 INLINE = re.compile(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:", re.IGNORECASE)
-
-
-def registration_link(client, **request):
-    client.post("/auth/register", {"email": ADA, "password": PASSWORD}, **request)
-    return client.mailbox(to=ADA)[0]["variables"]["link"]
-
-
-def invitation_link(live):
-    """Invite Ada as an operator would."""
-    command = [sys.executable, "-m", "flask", "users", "invite", ADA]
-    subprocess.run(command, cwd=ROOT, env=live.environment, check=True, capture_output=True)
-    return live.client.mailbox(to=ADA)[0]["variables"]["link"]
-
-
-def path_of(link):
-    return urlsplit(link).path
 
 
 # The reference
@@ -70,52 +50,6 @@ def test_what_is_vendored_is_what_its_readme_says():
 
 
 # The page that proves an address
-
-
-def use_registration(tab):
-    tab.field("Password").fill(PASSWORD)
-    tab.press("Confirm this address")
-    tab.reads("Your address is verified. You can sign in now.")
-
-
-def use_invitation(tab):
-    tab.field("New password").fill(PASSWORD)
-    tab.press("Accept the invitation")
-    tab.reads("Your account is ready. You can sign in now.")
-
-
-MAILED = {  # page: how one gets its link, how one uses it, where that posts
-    "verify-email": (
-        lambda live: registration_link(live.client),
-        use_registration,
-        "/auth/email/verify",
-    ),
-    "accept-invitation": (lambda live: invitation_link(live), use_invitation, "/auth/invitation"),
-}
-
-
-@pytest.mark.requirement("RG-10")
-@pytest.mark.parametrize("name", MAILED)
-def test_a_link_opened_three_times_without_a_click_burns_nothing_and_then_works_once(
-    live, tab, name
-):
-    get, use, endpoint = MAILED[name]
-    link = get(live)
-    scans = [requests.request(method, link).status_code for method in ("GET", "HEAD", "GET")]
-    for _ in range(3):
-        tab.open("about:blank")
-        tab.open(link)
-        tab.page.wait_for_timeout(300)  # milliseconds: a page that posts by itself would have
-    posted_unasked = tab.posts()
-
-    use(tab)
-
-    assert (scans, posted_unasked) == ([200, 200, 200], [])
-    assert live.client.log_in(User(ADA))["status"] == "authenticated"
-    proof = {"token": urlsplit(link).fragment, "password": PASSWORD}
-    again = live.post(endpoint, proof)
-    assert (again.status_code, again.json["code"]) == (401, "invalid_code")
-    assert tab.complaints == []
 
 
 def test_the_secret_of_a_link_stays_out_of_log_and_history(live, tab):

@@ -231,9 +231,9 @@ def test_nobody_without_an_account_can_be_flagged(app):
 # What is told
 
 
-def test_a_refusal_is_told_in_the_words_of_the_person():
+def test_a_refusal_is_told_in_the_words_of_the_person(app):
     german = {"Use at least %(least)s characters.": "Mindestens %(least)s Zeichen."}
-    with pytest.raises(ValidationFailed) as refused:
+    with app.app_context(), pytest.raises(ValidationFailed) as refused:
         passwords.require_good("short", [], say=german.__getitem__)
 
     told = [{"code": "password_too_short", "message": "Mindestens 15 Zeichen."}]

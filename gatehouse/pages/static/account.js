@@ -1,8 +1,9 @@
 // Signing in, and what an account proves itself with.
 import { ask, askSignedIn, forget } from "./service.js";
 import * as passkeys from "./passkeys.js";
+import { fill, words } from "./words.js";
 
-const NAMES = { totp: "Authenticator app", passkey: "Passkey", recovery_codes: "Recovery code", sms: "Text message", email: "E-mail" };
+const KINDS = ["totp", "passkey", "recovery_codes", "sms", "email"];
 const element = (id) => document.getElementById(id);
 const show = (id, visible = true) => { element(id).hidden = !visible; };
 
@@ -14,7 +15,7 @@ let enrolled; // the authenticator app that waits for its first code
 function open(section) {
   if (section !== "signed-in") element("recovery-codes").replaceChildren(); // shown once, to one person
   for (const id of ["sign-in", "second-step", "signed-in"]) show(id, id === section);
-  element("title").textContent = section === "signed-in" ? "Your account" : "Sign in";
+  element("title").textContent = section === "signed-in" ? words.account : words.signIn;
 }
 
 function say(lines, kind = "") {
@@ -33,7 +34,7 @@ function button(text, act, unseen = "") {
   made.type = "button";
   made.className = "quiet";
   made.textContent = text;
-  made.ariaLabel = unseen ? `${text} ${unseen}` : null;
+  made.ariaLabel = unseen ? `${text}: ${unseen}` : null;
   made.addEventListener("click", () => attempt(made, act));
   return made;
 }
@@ -54,7 +55,7 @@ async function attempt(pressed, act) {
 async function explain(problem) {
   if (problem.code === "insufficient_user_authentication") {
     open("sign-in");
-    return say(["This changes how you sign in, so please sign in once more. Then do it again."], "bad");
+    return say([words.again], "bad");
   }
   return say(problem.sentences ?? [problem.message], "bad");
 }
@@ -85,7 +86,7 @@ async function signInWithPasskey() {
 async function proceed(answer) {
   forget();
   if (answer.status === "mfa_enrolment_required") {
-    throw new Error("This service wants a second factor of you first. Set one up with your app, or ask the people who run it.");
+    throw new Error(words.wanting);
   }
   if (answer.status !== "mfa_required") return enter();
   pending = { mfa_token: answer.mfa_token };
@@ -105,7 +106,7 @@ async function choose(factor) {
   if (factor.kind === "sms" || factor.kind === "email") {
     await ask("POST", "/auth/login/mfa/challenge", { mfa_token: pending.mfa_token, ...named });
   }
-  element("code-label").textContent = `Code: ${nameOf(factor)}`;
+  element("code-label").textContent = fill(words.code, { factor: nameOf(factor) });
   show("code-form");
   return element("code").focus();
 }
@@ -123,7 +124,7 @@ async function finish(proof) {
 
 async function enter() {
   const me = await askSignedIn("GET", "/auth/me");
-  element("who").textContent = `Signed in as ${me.email}.`;
+  element("who").textContent = fill(words.signedIn, me);
   show("recovery", false);
   show("totp-form", false);
   open("signed-in");
@@ -138,27 +139,32 @@ async function listFactors() {
 
 function factorItem(factor) {
   const item = document.createElement("li");
-  const used = factor.last_used_at ? `last used ${new Date(factor.last_used_at).toLocaleString()}` : "not used yet";
   const codes = factor.kind === "recovery_codes";
-  item.append(codes ? `Recovery codes, ${factor.left} left ` : `${nameOf(factor)}, ${used} `);
-  item.append(codes ? button("Replace", replaceCodes, "recovery codes") : button("Remove", () => remove(factor), nameOf(factor)));
+  item.append(codes ? fill(words.codesLeft, factor) : use(factor), " ");
+  item.append(codes ? button(words.replace, replaceCodes, words.codes) : button(words.remove, () => remove(factor), nameOf(factor)));
   return item;
+}
+
+/** Says what a factor is called and when it was last used. */
+function use(factor) {
+  const when = factor.last_used_at && new Date(factor.last_used_at).toLocaleString(document.documentElement.lang);
+  return fill(when ? words.used : words.unused, { factor: nameOf(factor), when });
 }
 
 /** What people call a factor: its kind, and its label where they gave one. */
 function nameOf({ kind, label }) {
-  const name = NAMES[kind] ?? kind;
+  const name = KINDS.includes(kind) ? words[kind] : kind;
   return !label || label === kind || label === name ? name : `${name} "${label}"`;
 }
 
 async function replaceCodes() {
-  await added(await askSignedIn("POST", "/auth/mfa/recovery-codes"), "The old recovery codes do not work any more.");
+  await added(await askSignedIn("POST", "/auth/mfa/recovery-codes"), words.replaced);
 }
 
 async function remove(factor) {
   await askSignedIn("DELETE", `/auth/mfa/factors/${factor.id}`);
   await listFactors();
-  say([`${nameOf(factor)} is removed.`], "good");
+  say([fill(words.removed, { factor: nameOf(factor) })], "good");
 }
 
 async function addPasskey() {
@@ -166,7 +172,7 @@ async function addPasskey() {
   const credential = await passkeys.create(asked.public_key);
   const label = element("label").value.trim();
   const form = label ? { credential, label } : { credential };
-  await added(await askSignedIn("POST", "/auth/passkeys/registration/verify", form), "Your passkey is ready.");
+  await added(await askSignedIn("POST", "/auth/passkeys/registration/verify", form), words.passkeyAdded);
   element("label").value = "";
 }
 
@@ -190,7 +196,7 @@ async function confirmTotp() {
   element("totp-code").value = "";
   element("qr").removeAttribute("src");
   show("totp-form", false);
-  await added(answer, "Your authenticator app is ready.");
+  await added(answer, words.totpAdded);
 }
 
 /** Tells that a factor is there; the first one brings recovery codes, which are shown once. */
@@ -211,7 +217,7 @@ async function signOut() {
   await askSignedIn("POST", "/auth/logout");
   forget();
   open("sign-in");
-  say(["You are signed out."], "good");
+  say([words.signedOut], "good");
 }
 
 // Buttons, and the beginning

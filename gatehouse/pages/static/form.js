@@ -1,9 +1,8 @@
 // What the forms of the pages share: sending, and telling what came of it.
+import { words } from "./words.js";
+
 const result = document.getElementById("result");
 const password = document.getElementById("password");
-
-/** What the page says, in the reader's language. */
-export const words = result.dataset;
 
 /** Calls `act` at each press of the form's button, which waits meanwhile. */
 export function onSubmit(form, act) {

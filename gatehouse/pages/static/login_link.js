@@ -1,12 +1,13 @@
 // The page a link to sign in leads to: it shows the code, to be typed where the link was asked for.
 import "./local_times.js";
 import { exchange, finish, onSubmit, refuse } from "./form.js";
+import { words } from "./words.js";
 
 const form = document.getElementById("form");
 const token = window.location.hash.slice(1);
 
 if (!token) {
-  refuse(["This link is incomplete. Open it again from the mail, in one piece."]);
+  refuse([words.incomplete]);
   form.querySelector("button").disabled = true;
 }
 

@@ -1,4 +1,5 @@
 // Passkeys: the two questions a page asks the browser (WebAuthn Level 3).
+import { words } from "./words.js";
 
 /** Whether this browser can use passkeys at all. */
 export const possible = Boolean(window.PublicKeyCredential?.parseCreationOptionsFromJSON);
@@ -20,8 +21,8 @@ async function answered(question) {
   try {
     return await question;
   } catch (problem) {
-    if (problem.name === "InvalidStateError") throw new Error("This device has a passkey for this account already.");
-    if (problem.name === "SecurityError") throw new Error("Passkeys do not work under this address.");
-    throw new Error("No passkey answered. Please try again.");
+    if (problem.name === "InvalidStateError") throw new Error(words.known);
+    if (problem.name === "SecurityError") throw new Error(words.misplaced);
+    throw new Error(words.silent);
   }
 }

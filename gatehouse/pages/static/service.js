@@ -1,4 +1,5 @@
 // Requests to the service, with the cookies of the session; no script ever sees a token.
+import { words } from "./words.js";
 
 const STALE = ["csrf_failed", "token_missing", "token_expired", "insufficient_user_authentication"];
 let csrfToken; // of the session; other tabs may have begun another one
@@ -6,7 +7,7 @@ let csrfToken; // of the session; other tabs may have begun another one
 /** What the service said when it refused: the problem document of RFC 9457. */
 export class Refused extends Error {
   constructor(problem) {
-    super(problem.detail ?? "That did not work. Please try again.");
+    super(problem.detail ?? words.failed);
     this.code = problem.code;
     const fields = Object.values(problem.errors ?? {}).flat().map((error) => error.message);
     this.sentences = fields.length ? fields : [this.message];
@@ -50,7 +51,7 @@ async function send(method, path, body) {
   try {
     return await fetch(path, { method, headers, credentials: "same-origin", body: body && JSON.stringify(body) });
   } catch {
-    throw new Refused({ detail: "The service cannot be reached just now. Please try again." });
+    throw new Refused({ detail: words.unreachable });
   }
 }
 

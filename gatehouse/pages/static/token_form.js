@@ -1,7 +1,8 @@
 // The one form of the pages that mails lead to: perhaps a password, and the token from the link's
 // fragment. Nothing is sent before the button is pressed, so mail scanners that open links burn nothing.
 import "./local_times.js";
-import { finish, onSubmit, post, refuse, words } from "./form.js";
+import { finish, onSubmit, post, refuse } from "./form.js";
+import { words } from "./words.js";
 
 const form = document.getElementById("form");
 const password = document.getElementById("password");
