@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence.throttle import TooManyAttempts
@@ -17,6 +18,7 @@ from gatehouse.foundation.visitor import Visitor
 from gatehouse.mfa import credentials, guesses, service, shelf
 from gatehouse.mfa.errors import FactorNotOffered
 from gatehouse.mfa.factor import CodeUsed
+from gatehouse.mfa.factors import sms
 from gatehouse.mfa.pending import Attempt, FirstStep
 from gatehouse.tokens import challenges
 from gatehouse.tokens.challenges import InvalidCode
@@ -113,8 +115,14 @@ def _require_none(user_id: UUID) -> None:
 
 
 def _kinds(first: FirstStep) -> list[str]:
-    """Return the kinds that are enough, and add to what the first step has proved."""
-    return [kind for kind in shelf.strong() if shelf.adds(kind, first.amr)]
+    """Return the kinds that are enough, and add to what the first step has proved.
+
+    A number is not proved while one signs in: without one there are no texts.
+    """
+    user = accounts.get(UUID(first.user_id))
+    has_number = user is not None and user.phone_verified_at is not None
+    kinds = [kind for kind in shelf.strong() if shelf.adds(kind, first.amr)]
+    return [kind for kind in kinds if has_number or kind != sms.KIND]
 
 
 def _waiting(mfa_token: str) -> tuple[Challenge, FirstStep]:
