@@ -97,7 +97,7 @@ def test_the_operations_are_those_of_the_document(document):
 @pytest.mark.parametrize("operation", OPERATIONS)
 @given(data=st.data())
 @settings(
-    max_examples=20,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
