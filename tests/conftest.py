@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import itertools
 import os
 import shutil
@@ -83,6 +84,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _CLUSTER in config.stash:
         config.stash[_CLUSTER].stop()
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what stays for the whole run: modules and tests."""
+    gc.collect()
+    gc.freeze()
 
 
 # Databases
