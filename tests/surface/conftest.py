@@ -60,6 +60,7 @@ FORMS: dict[Door, dict[str, Any]] = {
     ("POST", "/auth/email/resend"): {"email": "bob@example.com"},
     ("POST", "/auth/email/change"): {"email": "bob@example.com"},
     ("POST", "/auth/email/undo"): {"token": "a token"},
+    ("POST", "/auth/mfa/reset/cancel"): {"token": "a token"},
     ("POST", "/auth/phone"): {"phone": "+4915112345678"},
     ("POST", "/auth/phone/verify"): {"phone": "+4915112345678", "code": "123456"},
     ("POST", "/auth/login"): {

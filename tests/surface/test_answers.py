@@ -14,7 +14,10 @@ from tests.surface.conftest import SOME_ID, ask, contents, every_answer, verdict
 
 JSON_TYPES = ("application/json", "application/problem+json")
 SIGNED = "application/statuslist+jwt"
-WITH_AN_ID = "accept-invitation|confirm-email|login-link|reset-password|undo-email|verify-email"
+WITH_AN_ID = (
+    "accept-invitation|cancel-mfa-reset|confirm-email|login-link|reset-password|undo-email|"
+    "verify-email"
+)
 PAGES = re.compile(
     r"GET /(docs|errors|account|forgot-password|\.well-known/change-password|)|"
     rf"GET /({WITH_AN_ID})/{SOME_ID}"

@@ -35,6 +35,8 @@ OPERATIONS = [
     "POST /auth/mfa/factors/{factor_id}/confirm",
     "DELETE /auth/mfa/factors/{factor_id}",
     "POST /auth/mfa/recovery-codes",
+    "POST /auth/mfa/reset/cancel",
+    "DELETE /auth/mfa/reset",
     "POST /auth/passkeys/registration/options",
     "POST /auth/passkeys/registration/verify",
     "GET /auth/captcha",
