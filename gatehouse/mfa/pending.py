@@ -38,7 +38,7 @@ class FirstStep:
     replaced: str | None = None
     """The session that the browser was in before."""
     password: str | None = None
-    """Digest of the stored hash that was verified: a password that changes ends the login."""
+    """When the verified password was chosen: once there is another one, the login ends."""
 
 
 @dataclass(frozen=True)

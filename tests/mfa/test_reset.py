@@ -53,6 +53,16 @@ def is_asked(client, user):
     return client.log_in(user)["status"] == "mfa_required"
 
 
+@pytest.mark.requirement("RG-05")
+def test_the_fourth_announcement_of_an_hour_comes_with_its_link_too(client, app, ada):
+    for _ in range(4):
+        assert announce(app).exit_code == 0
+        stopped = client.post(STOP, {"token": stop_token(client)})
+        assert stopped.status_code == 204
+
+    assert len(mails(client, ADA, "notice_mfa_reset")) == 4
+
+
 @pytest.mark.stores
 @pytest.mark.requirement("MF-09")
 def test_the_factors_go_when_the_delay_is_over_and_not_before(app, client, ada, wait):
