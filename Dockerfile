@@ -6,7 +6,7 @@ FROM python:3.11-slim AS builder
 RUN python -m venv --without-pip /venv
 WORKDIR /app
 COPY requirements.txt .
-RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes -r requirements.txt
+RUN pip --python /venv/bin/python install --no-cache-dir --no-deps --require-hashes -r requirements.txt
 COPY . .
 RUN chmod -R a+rX . && python -m compileall -q --invalidation-mode unchecked-hash .
 

@@ -51,8 +51,8 @@ clean: ## forget the virtual environment and all caches; your instance/ stays
 .venv/run: requirements.txt
 	@echo "Installing what the service needs into .venv ..."
 	@$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.txt && touch $@
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.txt && touch $@
 
 .venv/test: .venv/run requirements-dev.txt
 	@echo "Installing what the tests need into .venv ..."
-	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt && touch $@
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt && touch $@
