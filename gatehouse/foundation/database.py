@@ -16,6 +16,7 @@ from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, e
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 
+TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 READER = "reader"
 """The name of the engine whose connections commit by themselves."""
 PRAGMAS = (
@@ -126,6 +127,14 @@ def reader() -> Connection:
 
 
 @contextmanager
+def at_once() -> Iterator[Connection]:
+    """Lend a connection for one statement that writes and is committed with it, as `reader`."""
+    release()
+    with reader().execution_options(writing=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
 def apart() -> Iterator[Connection]:
     """A transaction of its own, committed at the end: for counts that must survive a rollback."""
     release()
@@ -139,5 +148,4 @@ def take_turns(key: str) -> None:
     On SQLite the write transaction is already alone.
     """
     if db.engine.dialect.name == "postgresql":
-        statement = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
-        db.session.execute(statement, {"key": key})
+        db.session.connection().execute(TURN, {"key": key})
