@@ -13,7 +13,7 @@ from gatehouse.accounts.errors import AccountGone, UsernameTaken
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db, reader, writing
+from gatehouse.foundation.database import db, read_one, writing
 from gatehouse.foundation.visitor import Visitor
 from models import User
 
@@ -95,9 +95,8 @@ def find_id(identifier: str) -> UUID | None:
             named, canonical = BY_USERNAME, identifiers.username(identifier)
     except ValueError:
         return None
-    with reader() as connection:
-        found: UUID | None = connection.scalar(named, {"canonical": canonical})
-    return found
+    found = read_one(named, canonical=canonical)
+    return found.id if found else None
 
 
 def by_email(canonical: str) -> User | None:
@@ -175,8 +174,7 @@ def profile_of(user_id: UUID) -> dict[str, Any]:
 
 def read_profile(user_id: UUID) -> dict[str, Any]:
     """Return the same in one round trip, outside any transaction."""
-    with reader() as connection:
-        return _found(connection.execute(PROFILE, {"user_id": user_id}).one_or_none())
+    return _found(read_one(PROFILE, user_id=user_id))
 
 
 def _found(row: Any) -> dict[str, Any]:
