@@ -33,7 +33,7 @@ class Flood:
     """
 
     def __init__(self, bench: Bench) -> None:
-        self.port, self.bodies = bench.stage.service, cycle(bench.people.login_bodies())
+        self.port, self.bodies = bench.stage.service, cycle(bench.people.logins())
         self.answers: Counter[int] = Counter()
 
     @contextmanager
