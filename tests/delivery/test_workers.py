@@ -13,7 +13,7 @@ import pytest
 
 from config import ROOT
 from models import OutboxMessage
-from tests.post_office import MailServer, Workers, courier
+from tests.post_office import Arrivals, MailServer, Workers, courier
 from tests.rows import rows
 
 COUNT = 300
@@ -22,8 +22,13 @@ FLASK_WORKER = [sys.executable, "-m", "flask", "worker"]
 
 
 @pytest.fixture
-def mail_server():
-    server = MailServer()
+def arrivals():
+    return Arrivals()
+
+
+@pytest.fixture
+def mail_server(arrivals):
+    server = MailServer(arrivals)
     yield server
     server.stop()
 
@@ -55,24 +60,24 @@ def flask_worker(settings_environment):
 
 @pytest.mark.stores
 def test_every_message_arrives_though_a_worker_is_killed_and_the_mail_server_is_down(
-    app, post, mail_server, workers
+    app, post, arrivals, mail_server, workers
 ):
     post.put(*[f"person{number}@example.com" for number in range(COUNT)])
     mail_server.start()
     workers.start(2)
 
-    mail_server.wait_for(COUNT // 4)
+    arrivals.wait_for(COUNT // 4)
     workers.kill_one()
-    mail_server.wait_for(COUNT // 2)
+    arrivals.wait_for(COUNT // 2)
     mail_server.stop()
     time.sleep(1)  # it is down for a second
     mail_server.start()
-    mail_server.wait_for(COUNT)
+    arrivals.wait_for(COUNT)
 
     arrived = {f"<{row.id}@localhost>" for row in rows(app, OutboxMessage)}
-    assert set(mail_server.accepted) == arrived
+    assert set(arrivals.accepted) == arrived
     assert (
-        mail_server.duplicates <= 3
+        arrivals.duplicates <= 3
     )  # the killed worker, and what both had in hand when the line was cut
 
 
