@@ -13,6 +13,8 @@ import pytest
 
 from config import ROOT
 from models import OutboxMessage
+from tests.live import LiveServer
+from tests.mail_server import serving_mail
 from tests.post_office import Arrivals, MailServer, Workers, courier
 from tests.rows import rows
 
@@ -58,6 +60,30 @@ def flask_worker(settings_environment):
         process.communicate()
 
 
+@pytest.fixture
+def started(flask_worker, settings_environment, tmp_path):
+    """Start `flask worker`, or a server, with some settings; return its process."""
+    servers = []
+
+    def start(kind, **variables):
+        if kind == "flask worker":
+            return flask_worker(**variables)
+        environ = {**settings_environment, **variables, "GATEHOUSE_WORKERS": "1"}
+        servers.append(LiveServer(environ, tmp_path / "server.log"))
+        servers[-1].start()
+        return servers[-1].process
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+def wait_until(happens):
+    deadline = time.monotonic() + 30
+    while not happens() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 @pytest.mark.stores
 def test_every_message_arrives_though_a_worker_is_killed_and_the_mail_server_is_down(
     app, post, arrivals, mail_server, workers
@@ -94,6 +120,24 @@ def test_a_worker_says_that_it_works_and_leaves_when_it_is_told_to(app, post, fl
     assert process.wait(timeout=10) == 0
     assert line == "Delivering what waits in the outbox, until SIGTERM.\n"
     assert rows(app, OutboxMessage)[0].sent_at is not None
+
+
+@pytest.mark.parametrize("kind", ["flask worker", "flask serve"])
+def test_what_is_in_hand_when_the_end_is_near_is_sent_once_and_the_rest_is_free(
+    app, post, started, kind
+):
+    with serving_mail() as mail:
+        mail.handler.pause = 1.0  # a second
+        process = started(kind, SMTP_URL=f"insecure-smtp://localhost:{mail.port}")
+        post.put(*[f"person{number}@example.com" for number in range(10)])
+
+        wait_until(lambda: mail.handler.begun)
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+    sent = [row for row in rows(app, OutboxMessage) if row.sent_at]
+    assert 0 < len(sent) == len(mail.handler.received) < 10
+    assert [row.leased_until for row in rows(app, OutboxMessage)] == [None] * 10
 
 
 def test_a_worker_whose_database_is_away_stops_with_a_sentence(flask_worker, tmp_path):
