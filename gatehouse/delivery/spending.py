@@ -50,6 +50,7 @@ LEAST_PROVED = 0.2
 PATIENCE = timedelta(minutes=10)
 """A texted code lives no longer; a younger one is not yet counted against its prefix."""
 CODES = {name for name, told in LETTERS.items() if name.startswith("sms_") and "code" in told}
+"""The letters that wait for an answer."""
 COUNTED_FOR = timedelta(days=1)
 PAUSE = timedelta(hours=1)
 
