@@ -268,9 +268,10 @@ def own_server(
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
-    server = getattr(item, "funcargs", {}).get("live")
-    if report.failed and server is not None:
-        report.sections.append(("server log", server.log.read_text()))
+    lent = getattr(item, "funcargs", {}).values()
+    logs = {one.log for one in lent if isinstance(one, LiveServer) and one.log.exists()}
+    if report.failed:
+        report.sections.extend(("server log", log.read_text()) for log in logs)
     return report
 
 
