@@ -243,6 +243,13 @@ def wait(time_machine: Any) -> Callable[..., None]:
 # Servers and browsers
 
 
+@pytest.fixture(params=[Client, CookieClient], ids=["body", "cookie"])
+def either_live_client(request: pytest.FixtureRequest, live: LiveServer) -> Client:
+    """A client of a running server: in body mode, then in cookie mode."""
+    kind: type[Client] = request.param
+    return kind(live.new_door)
+
+
 @pytest.fixture
 def live(own_server: LiveServer) -> LiveServer:
     """Lend a running server: two workers, on the address it thinks it has."""
