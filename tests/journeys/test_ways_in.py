@@ -1,6 +1,5 @@
 """Every way in, a refresh, and out again: with tokens in bodies, and in a browser's cookies."""
 
-
 import pytest
 
 from tests.client import PASSWORD
