@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cache, partial
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 import config
 from gatehouse.audit import events
@@ -30,6 +30,11 @@ from gatehouse.passwords.queue import Result, queue
 from models import Password
 
 SHELF = "gatehouse.passwords.hashers"
+HELD = (
+    select(Password.changed_at, Password.compromised_at)
+    .where(Password.user_id == bindparam("user_id"))
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True)
@@ -101,18 +106,22 @@ def of(user_id: UUID) -> Hashed | None:
     return Hashed(row.hash, row.pepper, row.changed_at) if row else None
 
 
-def hold(user_id: UUID, verified: Hashed) -> None:
+def hold(user_id: UUID, verified: Hashed) -> bool:
     """Return if the verified password is still the account's, and keep it so in this transaction.
 
     Verifying takes long and no transaction; meanwhile the owner may have chosen another password.
     A hash that was only upgraded is still the same password.
 
+    Returns:
+        Whether it was flagged: then it has to be changed, and opens nothing before.
+
     Raises:
         WrongPassword: another one was chosen, or the account is gone.
     """
-    row = db.session.get(Password, user_id, with_for_update=True)
+    row = db.session.execute(HELD, {"user_id": user_id}).one_or_none()
     if row is None or row.changed_at != verified.chosen_at:
         raise WrongPassword
+    return row.compromised_at is not None
 
 
 def store(user_id: UUID, hashed: Hashed) -> None:
@@ -134,12 +143,6 @@ def replace(user_id: UUID, old: Hashed, fresh: Hashed) -> bool:
         return False
     row.hash, row.pepper = fresh.hash, fresh.pepper
     return True
-
-
-def is_compromised(user_id: UUID) -> bool:
-    """Tell whether a password was flagged: then it has to be changed, and opens nothing before."""
-    row = db.session.get(Password, user_id)
-    return row is not None and row.compromised_at is not None
 
 
 def flag(user_id: UUID, visitor: Visitor) -> None:

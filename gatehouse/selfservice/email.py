@@ -90,7 +90,8 @@ def prove_by_link(token: str, typed: str, visitor: Visitor) -> None:
     if row is None or row.user_id is None:
         registration.prove_by_link(token, typed, visitor, claim)
         return
-    password.verify(row.user_id, typed, visitor, ChangePasswordWrong)
+    claimed = password.look(row.user_id, visitor)
+    password.verify(claimed, typed, visitor, ChangePasswordWrong)
     _activate_any(row, visitor)
 
 
