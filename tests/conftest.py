@@ -23,8 +23,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from app import create_app
 from config import Settings
-from gatehouse.foundation.database import db, writing
-from gatehouse.tokens import keys
+from tests.applications import Applications, disposing
 from tests.client import Client, CookieClient, User
 from tests.live import LiveServer
 from tests.skips import skip_without
@@ -34,6 +33,7 @@ from tests.stores import (
     PostgresStore,
     SqliteStore,
     postgres_is_installed,
+    quick_folder,
     valkey_server,
 )
 
@@ -109,8 +109,9 @@ def store(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> SqliteStore:
-    return SqliteStore(tmp_path_factory.mktemp("sqlite"), migrate)
+def sqlite_store() -> Iterator[SqliteStore]:
+    with quick_folder() as folder:
+        yield SqliteStore(folder, migrate)
 
 
 @pytest.fixture(scope="session")
@@ -168,21 +169,22 @@ def settings_environment(request: pytest.FixtureRequest, store: str) -> dict[str
 @contextmanager
 def running(environ: Mapping[str, str]) -> Iterator[Flask]:
     """Lend an application, and close its connections afterwards."""
-    app = create_app(Settings.from_environment(environ))
-    yield app
-    with app.app_context():
-        for engine in db.engines.values():
-            engine.dispose()
+    with disposing(create_app(Settings.from_environment(environ))) as app:
+        yield app
+
+
+@pytest.fixture(scope="session")
+def applications() -> Applications:
+    return Applications()
 
 
 @pytest.fixture
-def app(settings_environment: dict[str, str]) -> Iterator[Flask]:
+def app(
+    request: pytest.FixtureRequest, applications: Applications, settings_environment: dict[str, str]
+) -> Iterator[Flask]:
     """Lend an application whose database is as a starting server leaves it."""
-    with running(settings_environment) as app:
-        with app.app_context():
-            with writing():
-                keys.ensure()
-            db.session.commit()
+    alters = request.node.get_closest_marker("alters_the_application")
+    with (Applications() if alters else applications).lend(settings_environment) as app:
         yield app
 
 
@@ -243,6 +245,13 @@ def wait(time_machine: Any) -> Callable[..., None]:
 # Servers and browsers
 
 
+@pytest.fixture(params=[Client, CookieClient], ids=["body", "cookie"])
+def either_live_client(request: pytest.FixtureRequest, live: LiveServer) -> Client:
+    """A client of a running server: in body mode, then in cookie mode."""
+    kind: type[Client] = request.param
+    return kind(live.new_door)
+
+
 @pytest.fixture
 def live(own_server: LiveServer) -> LiveServer:
     """Lend a running server: two workers, on the address it thinks it has."""
@@ -268,9 +277,10 @@ def own_server(
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
-    server = getattr(item, "funcargs", {}).get("live")
-    if report.failed and server is not None:
-        report.sections.append(("server log", server.log.read_text()))
+    lent = getattr(item, "funcargs", {}).values()
+    logs = {one.log for one in lent if isinstance(one, LiveServer) and one.log.exists()}
+    if report.failed:
+        report.sections.extend(("server log", log.read_text()) for log in logs)
     return report
 
 

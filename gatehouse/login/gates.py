@@ -21,7 +21,7 @@ class EmailUnverified(Refusal):
     status = 403
     code = "email_unverified"
     event = events.Login.REFUSED
-    next = "Open the mail that was sent when you registered, or register again."
+    next = "Open the mail that was sent when you registered, or choose a new password by mail."
 
 
 class PasswordCompromised(Refusal):

@@ -62,8 +62,10 @@ def require_good(
         ValidationFailed: with the policy's code and sentence for the field.
     """
     try:
-        minimum = policy.minimum_length(mfa_mandatory=config.settings().mfa == "required")
-        policy.check(password, [text for text in personal if text], minimum=minimum)
+        settings = config.settings()
+        known = [text for text in personal if text]
+        minimum = policy.minimum_length(mfa_mandatory=settings.mfa == "required")
+        policy.check(password, known, minimum=minimum, service=settings.service_name)
         if breached.is_known(password):
             raise policy.PasswordRefused("password_breached")
     except policy.PasswordRefused as refused:
