@@ -90,7 +90,7 @@ class Bench:
         verify, me, bare = "GET /gateway/verify", "GET /auth/me", "a bare Flask route"
         return [
             Comparison("login", LOG_IN, "bcrypt", 0.95, self.login, self.bcrypt),
-            Comparison("login-new", f"{LOG_IN} (new)", "bcrypt", 0.9, self.log_in_new, self.bcrypt),
+            Comparison("login-new", LOG_IN, "bcrypt", 0.9, self.log_in_new, self.bcrypt),
             Comparison("verify-warm", verify, bare, 0.7, self.verify_warm, self.bare),
             Comparison("verify-cold", verify, bare, 0.4, self.verify_cold, self.bare),
             Comparison("me", me, bare, 0.15, self.me, self.bare),
