@@ -105,6 +105,17 @@ class Session:
         "session.csrf_failed", "A write with a session's cookies was perhaps not its owner's wish."
     )
     ENDED = _success("session.ended", "A session was ended; the details say why.")
+    MOVED = _success(
+        "session.moved", "A session went on from elsewhere; the details say what stood out."
+    )
+    LOWERED = _success(
+        "session.lowered",
+        "A session that went on from elsewhere fell back to AAL1, because the policy says so.",
+    )
+    REFUSED = _failure(
+        "session.refused",
+        "A session ended when it was to go on from elsewhere, because the policy says so.",
+    )
 
 
 class Token:

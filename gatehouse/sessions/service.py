@@ -17,8 +17,8 @@ from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db, take_turns, writing
 from gatehouse.foundation.errors import NotFound
 from gatehouse.foundation.visitor import Visitor
-from gatehouse.sessions import levels, raising
-from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
+from gatehouse.sessions import levels, raising, weighing
+from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded, SessionRefused
 from gatehouse.tokens import revocation, status
 from gatehouse.tokens import service as tokens
 from models import RefreshToken, Session, StatusEntry, User
@@ -67,6 +67,7 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
 
     Raises:
         SessionEnded: the session was ended, or has reached a limit.
+        SessionRefused: the policy does not let it go on from there.
         RefreshTokenReused: the token was used before; the session is ended.
     """
     token = tokens.verify_refresh(encoded)
@@ -77,6 +78,7 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
             raise SessionEnded(session_id=session.id)
         _fall_back(session, now, visitor)
         current = _successor(session, UUID(token.jti), now, visitor)
+        _weigh(session, user, visitor)
         session.last_seen_at, session.address = now, visitor.address
         session.user_agent = visitor.user_agent
     return _answer(session, current, user, position)
@@ -180,6 +182,14 @@ def _fall_back(session: Session, now: datetime, visitor: Visitor) -> None:
         refusal.aftermath = partial(end, session.id, "second_factor_too_old", visitor)
         raise refusal
     raising.lower(session)
+
+
+def _weigh(session: Session, user: User, visitor: Visitor) -> None:
+    try:
+        weighing.weigh(session, user, visitor)
+    except SessionRefused as refusal:
+        refusal.aftermath = partial(end, session.id, "risk", visitor)
+        raise
 
 
 def _alive(session: Session, now: datetime) -> bool:

@@ -150,19 +150,6 @@ def test_a_wrong_password_is_not_weighed(app, client, ada, log_in):
     assert notices(client) == []
 
 
-@pytest.mark.requirement("AZ-07")
-def test_a_session_is_not_weighed_again_when_its_user_agent_changes(app, client, ada, log_in):
-    tokens = log_in().json
-    before = len(audited(app, "risk.judged"))
-
-    moved = {"headers": {"User-Agent": CURL}, "environ_overrides": {"REMOTE_ADDR": AWAY}}
-    answer = client.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]}, **moved)
-
-    assert answer.status_code == 200
-    assert len(audited(app, "risk.judged")) == before
-    assert audited(app, "session.refreshed")[-1].user_agent == CURL
-
-
 # What the client says of itself
 
 
