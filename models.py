@@ -79,6 +79,8 @@ class User(Base):
     name: Mapped[str | None] = mapped_column(String(200))
     locale: Mapped[str | None] = mapped_column(String(35))
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    mfa_renewed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When an operator let the grace to set up a second factor begin anew."""
     created_at: Mapped[datetime] = _created()
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, onupdate=clock.now)
 
@@ -129,6 +131,8 @@ class Role(Base):
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     description: Mapped[str] = mapped_column(String(200))
+    mfa_wanted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the policy first wanted a second factor of the people who have it."""
 
 
 class UserRole(Base):

@@ -219,6 +219,10 @@ class Factor:
     DEVICE_REMEMBERED = _success(
         "factor.device_remembered", "On a device no second factor is asked for thirty days."
     )
+    GRACE_RENEWED = _success(
+        "factor.grace_renewed",
+        "An operator lets somebody set up a second factor with the first step alone, for a while.",
+    )
     RESET_ASKED = _success(
         "factor.reset_asked", "An operator announced that an account loses its second factors."
     )

@@ -10,7 +10,9 @@ ADDED = {
     "devices": "remembered_until",
     "outbox": "given_up_at",
     "passwords": "compromised_at",
+    "roles": "mfa_wanted_at",
     "sessions": "raised_at",
+    "users": "mfa_renewed_at",
 }
 WAITING = sa.text("sent_at IS NULL AND given_up_at IS NULL")
 QUEUE = {

@@ -91,6 +91,12 @@ def an_operator_announces_that_factors_go(world: World) -> None:
     lose_factors(world)
 
 
+@deed(events.Factor.GRACE_RENEWED)
+def an_operator_gives_more_time(world: World) -> None:
+    world.ada()
+    world.command("users", "renew-mfa", ADA)
+
+
 @deed(events.Factor.RESET)
 def factors_go_as_announced(world: World) -> None:
     lose_factors(world, days=1)

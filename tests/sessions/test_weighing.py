@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -243,8 +244,8 @@ def test_where_there_is_nothing_to_fall_back_from_the_session_ends_and_the_login
 def test_where_a_second_factor_is_required_the_session_ends_instead(app, client, ada, go_on):
     client.enrol_totp(ada)
     go_on()
-    required = app.extensions["gatehouse.settings"].__dict__ | {"mfa": "required"}
-    app.extensions["gatehouse.settings"] = type(app.extensions["gatehouse.settings"])(**required)
+    kept = app.extensions["gatehouse.settings"]
+    app.extensions["gatehouse.settings"] = replace(kept, mfa="required")
 
     assert go_on(OFFICE).json["code"] == "session_ended"
     assert rows(app, Session)[-1].end_reason == "risk"
