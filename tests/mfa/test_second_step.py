@@ -147,7 +147,6 @@ def test_a_thousand_guesses_are_mostly_not_evaluated_and_the_owner_gets_in(app, 
     assert {kind for kind, status in told if status == 401} == set(kinds)
     evaluated = len(audited(app, "factor.failed"))
     assert 50 < evaluated <= 100  # decision 23: all strangers together
-    assert [status for _, status in told].count(401) <= 100
     stranger = step(client.log_in(user), user.totp(1))
     assert client.post("/auth/login/mfa", stranger).status_code == 429
     form = step(client.log_in(user), user.recovery_codes[0]) | {"factor": "recovery_codes"}
