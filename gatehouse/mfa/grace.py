@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import and_, or_, select, update
 
 import config
 from gatehouse.access.service import EVERYONE
@@ -61,7 +61,7 @@ def _renewed_until(user: User) -> datetime:
     return begun + max(RENEWED, config.settings().mfa_grace)
 
 
-def _reasons(user: User) -> Sequence[Row[Any]]:
+def _reasons(user: User) -> Sequence[Any]:
     """Return since when the policy wants a factor with each of their roles, and they have it."""
     columns = (Role.mfa_wanted_at.label("wanted_at"), UserRole.created_at.label("given_at"))
     given = and_(UserRole.role == Role.name, UserRole.user_id == user.id)
