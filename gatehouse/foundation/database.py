@@ -125,6 +125,15 @@ def reader() -> Connection:
     return db.engines.get(READER, db.engine).connect()
 
 
+def start_anew() -> None:
+    """Give up the connections that wait in the pools: the server to which they led went away.
+
+    Each would otherwise fail one request, long after the server is back.
+    """
+    for engine in db.engines.values():
+        engine.dispose()
+
+
 @contextmanager
 def apart() -> Iterator[Connection]:
     """A transaction of its own, committed at the end: for counts that must survive a rollback."""
