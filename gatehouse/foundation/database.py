@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from flask import has_app_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, event, text
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.engine import Engine, ExceptionContext, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 
 READER = "reader"
@@ -91,6 +92,19 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
+@event.listens_for(Engine, "handle_error")
+def _start_anew(context: ExceptionContext) -> None:
+    """Give up the waiting connections of the other engine, too, when one turns out to be broken.
+
+    SQLAlchemy gives up those of the same engine; each of the others would fail a request, long
+    after the server is back.
+    """
+    if context.is_disconnect and has_app_context():
+        for engine in db.engines.values():
+            if engine is not context.engine:
+                engine.dispose()
+
+
 def release() -> None:
     """Give the connection back and let go of all rows; what was read stays readable."""
     db.session.close()
@@ -123,15 +137,6 @@ def reader() -> Connection:
     query. SQLite has none to save.
     """
     return db.engines.get(READER, db.engine).connect()
-
-
-def start_anew() -> None:
-    """Give up the connections that wait in the pools: the server to which they led went away.
-
-    Each would otherwise fail one request, long after the server is back.
-    """
-    for engine in db.engines.values():
-        engine.dispose()
 
 
 @contextmanager

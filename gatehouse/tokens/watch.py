@@ -4,12 +4,11 @@ import threading
 from collections import OrderedDict
 
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from gatehouse.foundation import clock, metrics
 from gatehouse.foundation.background import attempt, every
-from gatehouse.foundation.database import db, start_anew
+from gatehouse.foundation.database import db
 from gatehouse.tokens import keys, revocation
 from gatehouse.tokens.state import TokenState, state
 
@@ -21,14 +20,9 @@ FIRST_ATTEMPTS = 3
 def read() -> None:
     """Bring this worker's state up to date; a changed ring forgets all verified tokens."""
     tokens, started = state(), clock.monotonic()
-    try:
-        with Session(db.engine) as session:  # never the request's own, which may be writing
-            ring = keys.read_ring(session, tokens.ring)
-            revocation.read_new(session, tokens)
-    except DBAPIError as problem:
-        if problem.connection_invalidated:  # and so are all the others
-            start_anew()
-        raise
+    with Session(db.engine) as session:  # never the request's own, which may be writing
+        ring = keys.read_ring(session, tokens.ring)
+        revocation.read_new(session, tokens)
     if ring is not tokens.ring:
         tokens.ring = ring
         tokens.verified = OrderedDict()

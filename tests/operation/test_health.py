@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import delete
 
+from gatehouse.delivery import queue
 from gatehouse.foundation import background
 from gatehouse.foundation.database import db
-from gatehouse.tokens import watch
 from models import SigningKey
 from tests.client import PASSWORD, User
 from tests.operation.conftest import every_worker, wait_until
@@ -104,7 +104,7 @@ def test_when_the_database_is_back_no_request_fails_by_a_connection_from_before(
     with engine.begin() as connection:
         connection.execute(sa.text(BREAK_ALL))
     with app.app_context():
-        background.attempt("token watch", watch.read)
+        background.attempt("whatever notices first", queue.measure)
 
     assert client.log_in(user)["status"] == "authenticated"
 
