@@ -6,6 +6,7 @@ activates exactly that row; so nobody can prepare an account for somebody else. 
 addresses get the same answer after the same work.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,6 +36,9 @@ PURPOSE = "register"
 LIFETIME = timedelta(hours=24)  # NIST SP 800-63B-4 section 4.2.1.2: at most 24 hours by mail
 TEMPLATE = "verify_email"
 PROFILE = ("username", "phone", "name", "locale")
+Claim = Callable[[User, Visitor], None]
+"""Marks an account as its owner's who has proved the address, and takes all from it that was set
+before; a room above does it, which knows sessions and factors."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def describe(challenge_id: UUID) -> PendingRegistration | None:
     return PendingRegistration(data["email"], row.created_at, data["address"], data["device"])
 
 
-def prove_by_link(token: str, password: str, visitor: Visitor) -> None:
+def prove_by_link(token: str, password: str, visitor: Visitor, claim: Claim) -> None:
     """Activate the registration of this link; only who asked for it knows the password.
 
     Raises:
@@ -103,7 +107,7 @@ def prove_by_link(token: str, password: str, visitor: Visitor) -> None:
         raise
     except WrongPassword:
         raise RegistrationPasswordWrong from None
-    activate(row, visitor)
+    activate(row, visitor, claim)
 
 
 def resend(email: Email, visitor: Visitor) -> None:
@@ -164,8 +168,10 @@ def _letter(address: str, secrets: challenges.Secrets, locale: str | None) -> Le
     return Letter(address, TEMPLATE, shown, locale)
 
 
-def activate(row: Challenge, visitor: Visitor) -> None:
+def activate(row: Challenge, visitor: Visitor, claim: Claim) -> None:
     """Make the account of a registration whose code or link and password were right.
+
+    An account whose address nobody had proved, as an import writes it, becomes theirs.
 
     Raises:
         RegistrationProofFailed: somebody was quicker.
@@ -179,18 +185,25 @@ def activate(row: Challenge, visitor: Visitor) -> None:
             challenges.hold(PURPOSE, canonical)
             challenges.consume(row.id)
             challenges.forget(PURPOSE, canonical)
-            user = _unverified(canonical) or _make_account(data)
+            user = _claimed(canonical, data, claim, visitor) or _make_account(data)
             user.email_verified_at = clock.now()
             record(events.Registration.VERIFIED, visitor, user_id=user.id)
     except (IntegrityError, challenges.InvalidCode):
         raise RegistrationProofFailed from None
 
 
-def _unverified(canonical: str) -> User | None:
-    """Return the account that GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL made at once, if it did."""
+def _claimed(canonical: str, data: dict[str, Any], claim: Claim, visitor: Visitor) -> User | None:
+    """Return the account with this address that nobody had proved, if there is one; now it is.
+
+    An import wrote it while the registration waited, or GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL.
+    """
     user = service.by_email(canonical)
-    if user and user.email_verified_at:
+    if user is None:
+        return None
+    if user.email_verified_at:
         raise RegistrationProofFailed
+    claim(user, visitor)
+    passwords.store(user.id, passwords.Hashed(data["hash"], data["pepper"]))
     return user
 
 

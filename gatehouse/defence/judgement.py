@@ -40,7 +40,7 @@ _recent = (
     .limit(MOST)
     .subquery()
 )
-_told = select(devices.known().label("device_known"), guard.raised().label("raised")).subquery()
+_told = select(devices.known().label("device_id"), guard.raised().label("raised")).subquery()
 SEEN = (
     select(_told, _recent)
     .select_from(_told.outerjoin(_recent, true()))
@@ -169,7 +169,7 @@ def look(user_id: UUID, visitor: Visitor) -> Seen:
     with reader() as connection:
         rows = connection.execute(SEEN, about).all()
     attempt = in_force().attempt(clock.now(), visitor.address, visitor.user_agent)
-    known, raised = bool(rows[0].device_known), bool(rows[0].raised)
+    known, raised = rows[0].device_id is not None, bool(rows[0].raised)
     return Seen(replace(attempt, device_known=known, raised=raised), _history(rows))
 
 

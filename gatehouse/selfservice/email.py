@@ -19,6 +19,7 @@ from gatehouse.foundation.database import take_turns, writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.selfservice import undo
+from gatehouse.selfservice.expulsion import claim
 from gatehouse.tokens import challenges
 from gatehouse.tokens.service import AccessToken
 from models import Challenge, User
@@ -87,9 +88,10 @@ def prove_by_link(token: str, typed: str, visitor: Visitor) -> None:
     """
     row = challenges.by_token(PURPOSE, token)
     if row is None or row.user_id is None:
-        registration.prove_by_link(token, typed, visitor)
+        registration.prove_by_link(token, typed, visitor, claim)
         return
-    password.verify(row.user_id, typed, visitor, ChangePasswordWrong)
+    claimed = password.look(row.user_id, visitor)
+    password.verify(claimed, typed, visitor, ChangePasswordWrong)
     _activate_any(row, visitor)
 
 
@@ -128,7 +130,7 @@ def _guess(email: Email, code: str) -> Challenge:
 
 def _activate_any(row: Challenge, visitor: Visitor) -> None:
     if row.purpose == registration.PURPOSE:
-        registration.activate(row, visitor)
+        registration.activate(row, visitor, claim)
         return
     try:
         with writing():
