@@ -86,10 +86,6 @@ def finish(
         return wanted or _open(person, first, proof.amr, visitor)
 
 
-def _asks(judged: Judgement, user: User, visitor: Visitor) -> bool:
-    return judged.asks_second_factor or not devices.is_remembered(user.id, visitor)
-
-
 def _wanted(
     user: User, first: FirstStep, judged: Judgement, visitor: Visitor
 ) -> Wanted | EnrolmentWanted | None:
@@ -107,6 +103,10 @@ def _wanted(
         refusal.aftermath = partial(risk.write_down, user.id, judged, visitor)
         raise refusal
     return enrolment.ask(first, visitor) if must_have else None
+
+
+def _asks(judged: Judgement, user: User, visitor: Visitor) -> bool:
+    return judged.asks_second_factor or not devices.is_remembered(user.id, visitor)
 
 
 def _accept(proof: Proof, user: User, visitor: Visitor) -> None:

@@ -88,7 +88,7 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
             raise SessionEnded(session_id=session.id)
         _fall_back(session, person, now, visitor)
         current = _successor(session, UUID(token.jti), now, visitor)
-        _weigh(session, person.user, visitor)
+        _weigh(session, person, visitor)
         session.last_seen_at, session.address = now, visitor.address
         session.user_agent = visitor.user_agent
     return _answer(session, current, person, position)
@@ -195,9 +195,9 @@ def _fall_back(session: Session, person: Person, now: datetime, visitor: Visitor
     raising.lower(session)
 
 
-def _weigh(session: Session, user: User, visitor: Visitor) -> None:
+def _weigh(session: Session, person: Person, visitor: Visitor) -> None:
     try:
-        weighing.weigh(session, user, visitor)
+        weighing.weigh(session, person, visitor)
     except SessionRefused as refusal:
         refusal.aftermath = partial(end, session.id, "risk", visitor)
         raise

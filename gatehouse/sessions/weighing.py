@@ -1,7 +1,7 @@
 """A session that goes on from elsewhere is weighed again (see `defence.judgement`)."""
 
 from gatehouse.accounts import notices
-from gatehouse.accounts import service as accounts
+from gatehouse.accounts.service import Person
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence import judgement
@@ -10,13 +10,13 @@ from gatehouse.defence.risk_policy import Decision
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.sessions import levels, raising
 from gatehouse.sessions.errors import SessionRefused
-from models import Session, User
+from models import Session
 
 TOLD = (Decision.NOTIFY, Decision.CAPTCHA)
 """What the owner hears of; a refresh is no place to solve a CAPTCHA."""
 
 
-def weigh(session: Session, user: User, visitor: Visitor) -> None:
+def weigh(session: Session, person: Person, visitor: Visitor) -> None:
     """Do what the policy says about where a session goes on, in the current transaction.
 
     The session is as it was last used. Where it stays, nothing is asked of the database.
@@ -25,24 +25,24 @@ def weigh(session: Session, user: User, visitor: Visitor) -> None:
         SessionRefused: it must not go on.
     """
     known = Known(session.last_seen_at, session.address, session.user_agent)
-    judged = judgement.judge_move(user.id, known, visitor)
+    judged = judgement.judge_move(session.user_id, known, visitor)
     if judged is None:
         return
-    about = {"user_id": user.id, "session_id": session.id, **judged.details}
-    if _ends(judged, session):
+    about = {"user_id": session.user_id, "session_id": session.id, **judged.details}
+    if _ends(judged, session, person):
         raise SessionRefused(**about)
     if judged.asks_second_factor:
         raising.lower(session)
     event = events.Session.LOWERED if judged.asks_second_factor else events.Session.MOVED
     record(event, visitor, **about)
     if judged.decision in TOLD:
-        notices.tell(user, "notice_session_moved", {}, visitor)
+        notices.tell(person.user, "notice_session_moved", {}, visitor)
 
 
-def _ends(judged: Judgement, session: Session) -> bool:
+def _ends(judged: Judgement, session: Session, person: Person) -> bool:
     """Tell whether a session is refused, or should fall back and cannot: then a login asks."""
     if not judged.asks_second_factor:
         return judged.decision is Decision.REFUSE
     if session.raised_at is None:
         return True
-    return levels.is_mfa_required(accounts.profile_of(session.user_id)["roles"])
+    return levels.is_mfa_required(person.profile["roles"])
