@@ -27,6 +27,7 @@ from gatehouse.login.methods import link
 from gatehouse.login.methods.link import LinkFailed, LinkLogin, LinkRequest
 from gatehouse.login.methods.password import PasswordLogin
 from gatehouse.login.risk import LoginRefused
+from gatehouse.mfa.errors import GraceOver
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.selfservice import email
 from gatehouse.sessions import credentials, csrf, logout
@@ -92,7 +93,7 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @auth.arguments(PasswordLogin)
 @auth.response(200, LoginAnswer)
 @auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
-@auth.refuses(CaptchaRequired, PasswordCompromised, LoginRefused)
+@auth.refuses(CaptchaRequired, PasswordCompromised, LoginRefused, GraceOver)
 def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password; the answer may be a question for a second factor."""
     by = form["transport"]
@@ -117,6 +118,7 @@ def ask_for_link(form: dict[str, Any]) -> dict[str, str]:
 @auth.arguments(LinkLogin)
 @auth.response(200, LoginAnswer)
 @auth.refuses(LinkFailed, TooManyAttempts, AccountDisabled, EmailUnverified, LoginRefused)
+@auth.refuses(GraceOver)
 def log_in_with_link(form: dict[str, Any]) -> Any:
     """Log in with the link or the code, where it was asked for."""
     by = form["transport"]
