@@ -29,11 +29,10 @@ local function send_bearers(tokens)
   end
 end
 
--- As a proxy would: each time from another address, so that no limit is ever reached.
+-- As a proxy would: from another address, so that no limit is reached, of the network where all
+-- sessions began: one that goes on from elsewhere would be weighed.
 local function forwarded_for()
-  local number = math.random(0, 2 ^ 24 - 1)
-  local high, low = math.floor(number / 2 ^ 16), number % 2 ^ 16
-  return string.format("10.%d.%d.%d", high, math.floor(low / 256), low % 256)
+  return string.format("10.0.0.%d", math.random(1, 254))
 end
 
 local function exchange_refresh_tokens(tokens)

@@ -32,6 +32,8 @@ from gatehouse.tokens import watch
 
 PASSWORD = "seven green lanterns at the harbour"
 COUNT = 1000
+HERE = Visitor(address="10.0.0.1", user_agent="", request_id="bench")
+"""Where all sessions begin, and go on."""
 
 
 class People:
@@ -80,7 +82,7 @@ class People:
         with self._at_work():
             event.listen(Engine, "before_cursor_execute", note)
             at = clock.now()
-            child = sessions.refresh(token, NOBODY).refresh_token
+            child = sessions.refresh(token, HERE).refresh_token
             db.session.commit()
             event.remove(Engine, "before_cursor_execute", note)
         return Recording(at, current(token), current(child), statements)
@@ -124,7 +126,7 @@ def _address(number: int) -> Email:
 
 def _open(user_id: UUID) -> sessions.Tokens:
     """Open a session as every login does, at the end of its funnel."""
-    opened = login.finish(Proof(user_id, ("pwd",)), NOBODY)
+    opened = login.finish(Proof(user_id, ("pwd",)), HERE)
     db.session.commit()
     if not isinstance(opened, sessions.Tokens):
         raise RuntimeError("nobody here has a second factor")
