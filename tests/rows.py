@@ -20,4 +20,5 @@ def rows(app: Flask, table: type[Any], **where: Any) -> list[Any]:
 
 def audited(app: Flask, *names: str) -> list[AuditEvent]:
     """Return the audit events of these names, oldest first."""
-    return [event for event in rows(app, AuditEvent) if event.name in names]
+    found = [event for event in rows(app, AuditEvent) if event.name in names]
+    return sorted(found, key=lambda event: event.at)  # ids are in order by the millisecond only
