@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 import config
 from gatehouse.access import service as access
@@ -26,6 +26,13 @@ from models import Challenge, Credential, User
 
 PURPOSE = "mfa"
 LIFETIME = timedelta(minutes=5)
+_counting = (
+    select(Credential.id)
+    .where(Credential.user_id == User.id, Credential.confirmed_at.is_not(None))
+    .where(Credential.kind.in_(bindparam("kinds", expanding=True)))
+    .exists()
+)
+PERSON = select(User, access.given_roles(User.id), _counting).where(User.id == bindparam("user_id"))
 GUESSES = 5
 """At one `mfa_token`; a new login brings no more than the account's counters allow."""
 
@@ -69,10 +76,7 @@ class Attempt:
 def person(user_id: UUID) -> tuple[Person | None, bool]:
     """Read a person, and whether they have a factor to be asked for, in one statement."""
     kinds = [kind for kind in shelf.kinds() if shelf.counts(kind)]
-    mine = select(Credential.id).where(Credential.user_id == User.id, Credential.kind.in_(kinds))
-    has_one = mine.where(Credential.confirmed_at.is_not(None)).exists()
-    read = select(User, access.given_roles(User.id), has_one).where(User.id == user_id)
-    found = db.session.execute(read).one_or_none()
+    found = db.session.execute(PERSON, {"user_id": user_id, "kinds": kinds}).one_or_none()
     return (accounts.person(found[0], found[1]), found[2]) if found else (None, False)
 
 
