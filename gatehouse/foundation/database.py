@@ -189,4 +189,5 @@ def take_turns(key: str) -> None:
     On SQLite the write transaction is already alone.
     """
     if db.engine.dialect.name == "postgresql":
+        db.session.flush()  # what is pending would be lost where a row is read anew after the wait
         db.session.connection().execute(TURN, {"key": key})
