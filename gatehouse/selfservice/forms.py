@@ -96,3 +96,22 @@ class PhoneProof(Form):
 
     phone = _phone(required=True)
     code = Text(32, required=True, metadata={"description": "from the message"})
+
+
+class LostFactor(Forgot):
+    """Whose second factor was lost: by `email`, or by `phone` where that was proved."""
+
+
+class LossProof(Form):
+    """The code that was sent, for who asked for it, and a proof that is independent of it."""
+
+    recovery_token = Text(64, required=True, metadata={"description": "of the answer to asking"})
+    code = Text(32, required=True, metadata={"description": "from the message"})
+    password = Text(1024, one_line=False, load_only=True, metadata={"format": "password"})
+    recovery_code = Text(64, load_only=True, metadata={"description": "of the saved ones"})
+
+    @validates_schema
+    def two_proofs(self, form: dict[str, Any], **_: Any) -> None:
+        """Ask for one beside the code."""
+        if len(form.keys() & {"password", "recovery_code"}) != 1:
+            raise ValidationError(Coded("one_way", "Send password or recovery_code."))

@@ -35,6 +35,8 @@ PUBLIC = {
     "/auth/passkeys/authentication/verify": "takes the signature of a passkey",
     "/auth/refresh": "takes the refresh token",
     "/auth/register": "open to everyone",
+    "/auth/mfa/recovery": "open to everyone; always the same answer",
+    "/auth/mfa/recovery/verify": "takes a code and another proof, and the token of who asked",
     "/auth/mfa/reset/cancel": "takes the secret of the notice",
     "/cancel-mfa-reset/<uuid:request_id>": "a page; its secret is in the fragment",
     "/confirm-email/<uuid:request_id>": "a page; its secret is in the fragment",
