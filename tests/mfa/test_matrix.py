@@ -23,6 +23,7 @@ from tests.conftest import environment, running
 from tests.letters import letter, token_of
 from tests.mfa.authenticator import Authenticator
 from tests.mfa.conftest import Browser
+from tests.mfa.newcomer import Newcomer
 from tests.rows import rows
 from tests.selfservice.conftest import prove_phone
 
@@ -226,6 +227,10 @@ def by_registering_again(client: Client, person: Person) -> TestResponse:
     return client.register(person.user.email)
 
 
+def by_registering_again_with_a_passkey(client: Client, person: Person) -> TestResponse:
+    return Newcomer(client, person.user.email).register()
+
+
 def by_reset(client: Client, person: Person) -> TestResponse:
     client.post("/auth/password/forgot", {"email": person.user.email})
     person.user.password = "another long phrase instead"
@@ -262,6 +267,7 @@ ROUNDABOUT = {
     "two proofs of a lost factor": by_saying_that_a_factor_is_lost,
     "proof of an address": by_address_proof,
     "registration of a known address": by_registering_again,
+    "the same with a passkey": by_registering_again_with_a_passkey,
     "reset": by_reset,
     "password after a reset": by_password,
 }

@@ -32,15 +32,22 @@ FORMS: dict[Door, dict[str, Any]] = {
     ("POST", "/auth/register"): {
         "email": "bob@example.com",
         "password": PASSWORD,
+        "passkey": {
+            "registration_token": "a token",
+            "label": "My phone",
+            "credential": CREDENTIAL,
+        },
         "username": "bob",
         "phone": "+4915112345678",
         "name": "Bob",
         "locale": "de-AT",
         "captcha": "an answer",
     },
+    ("POST", "/auth/register/options"): {"email": "bob@example.com", "name": "Bob"},
     ("POST", "/auth/email/verify"): {
         "email": "bob@example.com",
         "code": "12345678",
+        "registration_token": "a token",
         "token": "a token",
         "password": PASSWORD,
     },

@@ -35,6 +35,7 @@ PUBLIC = {
     "/auth/passkeys/authentication/verify": "takes the signature of a passkey",
     "/auth/refresh": "takes the refresh token",
     "/auth/register": "open to everyone",
+    "/auth/register/options": "open to everyone; always the same answer",
     "/auth/mfa/recovery": "open to everyone; always the same answer",
     "/auth/mfa/recovery/verify": "takes a code and another proof, and the token of who asked",
     "/auth/mfa/reset/cancel": "takes the secret of the notice",
