@@ -23,8 +23,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from app import create_app
 from config import Settings
-from gatehouse.foundation.database import db, writing
-from gatehouse.tokens import keys
+from tests.applications import Applications, disposing
 from tests.client import Client, CookieClient, User
 from tests.live import LiveServer
 from tests.skips import skip_without
@@ -34,6 +33,7 @@ from tests.stores import (
     PostgresStore,
     SqliteStore,
     postgres_is_installed,
+    quick_folder,
     valkey_server,
 )
 
@@ -109,8 +109,9 @@ def store(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> SqliteStore:
-    return SqliteStore(tmp_path_factory.mktemp("sqlite"), migrate)
+def sqlite_store() -> Iterator[SqliteStore]:
+    with quick_folder() as folder:
+        yield SqliteStore(folder, migrate)
 
 
 @pytest.fixture(scope="session")
@@ -168,21 +169,22 @@ def settings_environment(request: pytest.FixtureRequest, store: str) -> dict[str
 @contextmanager
 def running(environ: Mapping[str, str]) -> Iterator[Flask]:
     """Lend an application, and close its connections afterwards."""
-    app = create_app(Settings.from_environment(environ))
-    yield app
-    with app.app_context():
-        for engine in db.engines.values():
-            engine.dispose()
+    with disposing(create_app(Settings.from_environment(environ))) as app:
+        yield app
+
+
+@pytest.fixture(scope="session")
+def applications() -> Applications:
+    return Applications()
 
 
 @pytest.fixture
-def app(settings_environment: dict[str, str]) -> Iterator[Flask]:
+def app(
+    request: pytest.FixtureRequest, applications: Applications, settings_environment: dict[str, str]
+) -> Iterator[Flask]:
     """Lend an application whose database is as a starting server leaves it."""
-    with running(settings_environment) as app:
-        with app.app_context():
-            with writing():
-                keys.ensure()
-            db.session.commit()
+    alters = request.node.get_closest_marker("alters_the_application")
+    with (Applications() if alters else applications).lend(settings_environment) as app:
         yield app
 
 

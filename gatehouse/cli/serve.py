@@ -16,6 +16,11 @@ from gatehouse.foundation import limits
 from gatehouse.foundation.database import db, writing
 from gatehouse.tokens import keys
 
+MASTER = "import app; from granian.cli import entrypoint; entrypoint()"
+"""The master of the workers. They are forked from it and share what it has imported: each starts in
+a moment, and needs less memory. The metrics have to know their folder before, so it is a process
+anew."""
+
 NEXT_STEPS = """
 Gatehouse listens on {url}   (API reference: {url}/docs, mailbox: {url}/dev/mailbox)
 Try it:
@@ -36,7 +41,7 @@ def serve() -> None:
         click.echo(NEXT_STEPS.format(url=settings.public_url))
     environment = config.environment_with(PROMETHEUS_MULTIPROC_DIR=_metrics_folder(settings.port))
     sys.stdout.flush()
-    command = [sys.executable, "-m", "granian", *arguments(settings)]
+    command = [sys.executable, "-c", MASTER, *arguments(settings)]
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, no input of others
 
 

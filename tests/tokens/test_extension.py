@@ -26,7 +26,7 @@ def probe(app):
         return {}
 
 
-pytestmark = pytest.mark.usefixtures("probe")
+pytestmark = [pytest.mark.alters_the_application, pytest.mark.usefixtures("probe")]
 
 
 def test_the_extension_lets_an_access_token_pass(client, tokens):

@@ -1,0 +1,106 @@
+"""Applications that tests share: made once for their settings, lent to one test after the other.
+
+Making one compiles a hundred routes, and its first statements are compiled, too: most of what a
+short test costs. What a test can change of an application is put back before the next one gets it.
+A test that changes more, such as its routes, is marked `alters_the_application`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+
+from app import create_app
+from config import Settings
+from gatehouse.foundation import clock, limits
+from gatehouse.foundation.database import db, writing
+from gatehouse.tokens import keys
+from gatehouse.tokens.state import TokenState
+from models import AuditEvent, SigningKey
+
+SHARED = 12
+"""Applications that are kept; of the others, the one that was lent longest ago is given up."""
+
+
+class Applications:
+    """Every application of a worker process that another test may ask for again."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[frozenset[Any], _Application] = OrderedDict()
+
+    @contextmanager
+    def lend(self, environ: Mapping[str, str]) -> Iterator[Flask]:
+        """Lend an application with these settings that nobody seems to have used."""
+        wanted = frozenset(environ.items())
+        found = self._known.pop(wanted, None) or _Application(environ)
+        self._known[wanted] = found
+        if len(self._known) > SHARED:
+            self._known.popitem(last=False)
+        with found.lend() as app:
+            yield app
+
+
+class _Application:
+    """An application, and what it was like when it was made."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._app = create_app(Settings.from_environment(environ))
+        self._wsgi = self._app.wsgi_app
+        self._extensions = dict(self._app.extensions)
+        self._limiter = dict(vars(limits.limiter))  # one for the process: the newest one's
+        self._keys: dict[Any, list[dict[str, Any]]] = {}
+
+    @contextmanager
+    def lend(self) -> Iterator[Flask]:
+        """Lend it as it was, with the keys that a starting server makes."""
+        self._put_back()
+        with disposing(self._app) as app:
+            with app.app_context():
+                self._fetch_keys()
+            yield app
+
+    def _put_back(self) -> None:
+        kept = self._extensions
+        mutable = {name: copy(kept[name]) for name in ("gatehouse.settings", "gatehouse.risk")}
+        self._app.extensions.clear()
+        self._app.extensions.update(kept | mutable | {"gatehouse.tokens": TokenState()})
+        self._app.wsgi_app = self._wsgi  # type: ignore[method-assign]
+        vars(limits.limiter).update(self._limiter)
+
+    def _fetch_keys(self) -> None:
+        """Give an empty database the signing keys of the first time: making them takes long."""
+        now = clock.now()
+        with writing():
+            if not db.session.scalar(sa.select(sa.func.count()).select_from(SigningKey)):
+                for table, rows in self._keys.items():
+                    db.session.execute(sa.insert(table), [_made(now, row) for row in rows])
+            keys.ensure()
+        db.session.commit()
+        self._keys = self._keys or {table: _rows_of(table) for table in (SigningKey, AuditEvent)}
+
+
+@contextmanager
+def disposing(app: Flask) -> Iterator[Flask]:
+    """Close the connections of an application afterwards."""
+    yield app
+    with app.app_context():
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+def _made(now: datetime, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row whose times are now, wherever there is one."""
+    return {name: now if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+def _rows_of(table: Any) -> list[dict[str, Any]]:
+    with db.engine.connect() as connection:
+        found = connection.execute(sa.select(table.__table__))
+        return [dict(row) for row in found.mappings()]
