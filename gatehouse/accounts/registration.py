@@ -172,13 +172,14 @@ def _write(form: dict[str, Any], visitor: Visitor) -> None:
     if not allowance.left(email.canonical, TEMPLATE):
         record(events.Registration.MAIL_WITHHELD, visitor)
         return
-    if known:
-        outbox.put(Letter(known.email, "address_known", {}, known.locale), visitor)
-        record(events.Registration.ADDRESS_KNOWN, visitor, user_id=known.id)
-        return
     data = {key: form[key] for key in (*PROFILE, *PROOFS) if key in form}
     device = device_name(visitor.user_agent)
     data |= {"email": email.address, "address": visitor.address, "device": device}
+    if known:
+        challenges.create("nothing", email.canonical, {}, timedelta(0))  # as much work
+        outbox.put(Letter(known.email, "address_known", {}, known.locale), visitor)
+        record(events.Registration.ADDRESS_KNOWN, visitor, user_id=known.id)
+        return
     secrets = challenges.create(PURPOSE, email.canonical, data, LIFETIME)
     shown = _shown(data, secrets, LIFETIME)
     outbox.put(Letter(email.address, TEMPLATE, shown, form.get("locale")), visitor)

@@ -1,11 +1,14 @@
 """An account that begins with a passkey: part of one registration, and of nobody else's."""
 
+from functools import partial
+
 import pytest
 
 from models import Challenge, Credential, Password, User
 from tests.client import PASSWORD
+from tests.defence.test_counting import statements
 from tests.letters import letter
-from tests.mfa.authenticator import UP
+from tests.mfa.authenticator import UP, Authenticator
 from tests.mfa.newcomer import OPTIONS, Newcomer
 from tests.rows import audited, rows
 from tests.selfservice.conftest import ADA, mails, told
@@ -165,6 +168,20 @@ def _without(email, asked):
     return str(asked).replace(email, "EMAIL")
 
 
+@pytest.mark.requirement("RL-07")
+def test_known_and_unknown_addresses_cost_the_same_statements(app, client, make_user):
+    make_user(email="known-1@example.com")
+    people = [Newcomer(client, email) for email in ("known-1@example.com", "nobod-1@example.com")]
+    forms = [person.form() for person in people]
+
+    known, unknown = (
+        statements(app, partial(client.post, "/auth/register", form)) for form in forms
+    )
+
+    assert sorted(known) == sorted(unknown)  # in whatever order they are written
+    assert len(known) > 5
+
+
 @pytest.mark.requirement("WA-05")
 def test_a_passkey_that_does_not_verify_its_user_is_no_account(app, client, ada):
     answer = ada.register(flags=UP)
@@ -190,13 +207,20 @@ def test_a_ceremony_is_answered_once_and_with_its_own_token(app, client, ada, th
 @pytest.mark.requirement("WA-01")
 @pytest.mark.requirement("WA-02")
 def test_a_challenge_of_signing_in_does_not_register_and_the_other_way_round(client, ada):
+    """Each with the very token that it came with."""
+    ada.register()
+    ada.verify()
     login = client.post("/auth/passkeys/authentication/options").json
     asked = ada.options()
-    crossed = ada.form(asked, challenge=login["public_key"]["challenge"])
+    passkey = {"registration_token": login["login_token"]}
+    passkey["credential"] = Authenticator().create(
+        asked["public_key"], challenge=login["public_key"]["challenge"]
+    )
 
-    registered = client.post("/auth/register", crossed)
+    form = {"email": "new@example.com", "passkey": passkey}
+    registered = client.post("/auth/register", form)
     credential = ada.authenticator.get(asked["public_key"])
-    form = {"login_token": login["login_token"], "credential": credential}
+    form = {"login_token": asked["registration_token"], "credential": credential}
     signed_in = client.post("/auth/passkeys/authentication/verify", form)
 
     assert [told(answer) for answer in (registered, signed_in)] == [WRONG] * 2
@@ -279,6 +303,7 @@ def test_where_accounts_come_before_the_proof_the_passkey_comes_with_it(app, cli
     """And what somebody chose before any proof goes: a password, in development."""
     ada.register()
     code = letter(client, ADA)["code"]
+    assert rows(app, User) == []
     client.register(ADA)
 
     assert told(ada.verify(code)) == VERIFIED

@@ -1,12 +1,14 @@
 """A lost factor: with a code that is sent and a proof beside it all go, announced and later."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
 from gatehouse.foundation import clock
 from models import Credential, Session
 from tests.client import PASSWORD, User
+from tests.defence.test_counting import statements
 from tests.letters import other_code, token_of
 from tests.mfa.loss import ASK, PROVE, announced, ask, keep_house, newest, prove
 from tests.rows import audited, rows
@@ -134,6 +136,18 @@ def test_known_and_unknown_addresses_get_the_same_answers(client, ada, make_user
 def _with_a_guess(answer):
     answer.json_token = {"recovery_token": answer.json["recovery_token"], "code": "12345678"}
     return answer
+
+
+@pytest.mark.requirement("RL-07")
+def test_nobody_costs_the_statements_of_somebody_and_the_mail_s_deletion(app, client, ada):
+    asks = [partial(client.post, ASK, {"email": email}) for email in (ADA, "nob@example.com")]
+    sent, wasted = (statements(app, act) for act in asks)
+    guesses = [_with_a_guess(act()).json_token for act in asks]
+
+    known, unknown = (statements(app, partial(prove, client, guess)) for guess in guesses)
+
+    assert sorted(known) == sorted(unknown)  # in whatever order they are written
+    assert sorted(text for text in wasted if "DELETE FROM outbox" not in text) == sorted(sent)
 
 
 @pytest.mark.stores
