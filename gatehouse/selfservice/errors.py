@@ -1,4 +1,4 @@
-"""Why a password or an address is not changed."""
+"""Why a password or an address is not changed, and why a lost factor is not reset."""
 
 from gatehouse.audit import events
 from gatehouse.foundation.errors import Refusal
