@@ -41,6 +41,7 @@ from gatehouse.options.readers import (
     seconds,
     switch,
     text,
+    title,
     web_address,
 )
 from gatehouse.options.reading import Reader, unknown_names
@@ -80,6 +81,9 @@ class Settings:
     public_url: str = option(origin)
     """Where people reach the service: issuer of its tokens, start of its links.
     In development `http://localhost:$PORT`; production has no default and wants https."""
+    service_name: str = option(title)
+    """What people call your service: in letters, pages, authenticator apps and passkeys, and no
+    password. By default the public URL's host; `Gatehouse` in development."""
     audience: str = option(text)
     """The `aud` of access tokens; by default the public URL."""
     allowed_origins: tuple[str, ...] = option(origins)

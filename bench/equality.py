@@ -1,4 +1,4 @@
-"""Whether an answer or its time tells that an account exists: at login, forgot and resend."""
+"""Whether an answer or its time tells of an account: at login, forgot, resend and register."""
 
 import json
 import math
@@ -14,10 +14,12 @@ from bench.load import Answer, Caller
 
 NAME = "equality"
 PAIRS, FEWER_PAIRS = 200, 50
-"""Of a known and an unknown account: a hash each, so these take 100 and 25 seconds at cost 12."""
+"""Of a known and an unknown account: a hash each for two of the four, so at cost 12 these take 200
+and 50 seconds."""
 WRONG = "seven red lanterns at the harbour"
 WARM_UP = 4
 FORGOT, RESEND = "/auth/password/forgot", "/auth/email/resend"
+REGISTER = "/auth/register"
 PART, MILLISECONDS = 0.05, 5.0
 """The medians may be so far apart; the larger one counts."""
 CHANCE = 0.01
@@ -50,6 +52,7 @@ def study(bench: Bench, pairs: int) -> list[Finding]:
         "login": partial(_guess, Caller(port, "/auth/login")),
         "forgot": partial(_mail, Caller(port, FORGOT)),
         "resend": partial(_mail, Caller(port, RESEND)),
+        "register": partial(_register, Caller(port, REGISTER)),  # last: then some mails wait
     }
     people = bench.people.addresses()
     return [
@@ -88,6 +91,13 @@ def _guess(caller: Caller, who: str) -> Answer:
 def _mail(caller: Caller, who: str) -> Answer:
     """Ask for a mail."""
     answer = caller.post(json.dumps({"email": who}))
+    caller.require(202, answer)
+    return answer
+
+
+def _register(caller: Caller, who: str) -> Answer:
+    """Ask for an account."""
+    answer = caller.post(json.dumps({"email": who, "password": WRONG}))
     caller.require(202, answer)
     return answer
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import pyotp
 from werkzeug.test import TestResponse
@@ -43,6 +43,9 @@ class User:
 
 class Client:
     """Speaks JSON to the service, with the bearer token it was given and the cookies it got."""
+
+    by: ClassVar[dict[str, str]] = {}
+    """What a form says that opens a session: how its tokens shall travel."""
 
     def __init__(self, new_door: Callable[[], Door], bearer: str | None = None) -> None:
         self._new_door = new_door
@@ -106,8 +109,8 @@ class Client:
 
     def log_in(self, user: User, **more: Any) -> dict[str, Any]:
         """Log in with the password; the answer is also kept as the user's tokens."""
-        form = {"identifier": user.email, "password": user.password, **more}
-        user.tokens = _json(self.post("/auth/login", form), 200)
+        form = {"identifier": user.email, "password": user.password, **self.by, **more}
+        user.tokens = self.held(self.post("/auth/login", form))
         return user.tokens
 
     def enrol_totp(self, user: User, label: str = "Phone") -> dict[str, Any]:
@@ -130,7 +133,7 @@ class Client:
     def second_step(self, user: User, question: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         """Finish a login with the app's code; the answer is also kept as the user's tokens."""
         form = {"mfa_token": question["mfa_token"], "factor": "totp", "code": user.totp()}
-        user.tokens = _json(self.post("/auth/login/mfa", form | more), 200)
+        user.tokens = self.held(self.post("/auth/login/mfa", form | more))
         return user.tokens
 
     def refresh(self, tokens: Mapping[str, Any]) -> TestResponse:
@@ -139,8 +142,12 @@ class Client:
 
     def renew(self, tokens: Mapping[str, Any]) -> dict[str, Any]:
         """Exchange the refresh token of a TokenAnswer for the next TokenAnswer."""
-        answer: dict[str, Any] = _json(self.refresh(tokens), 200)
-        return answer
+        return self.as_(tokens).held(self.refresh(tokens))
+
+    def held(self, answer: TestResponse) -> dict[str, Any]:
+        """Return the TokenAnswer, or the question, of a good answer."""
+        told: dict[str, Any] = _json(answer, 200)
+        return told
 
     def sign_up(self, user: User, **more: Any) -> User:
         """Register a person and prove their address."""
@@ -169,6 +176,8 @@ class CookieClient(Client):
     Its doors must keep no cookies of their own: each client sends exactly those that it holds.
     """
 
+    by = {"transport": "cookie"}
+
     def __init__(
         self, new_door: Callable[[], Door], cookies: Mapping[str, str] | None = None
     ) -> None:
@@ -180,19 +189,9 @@ class CookieClient(Client):
         assert isinstance(tokens, Held)
         return CookieClient(self._new_door, tokens.cookies)
 
-    def log_in(self, user: User, **more: Any) -> dict[str, Any]:
-        """Log in with the password; the answer is also kept as the user's tokens."""
-        form = {"identifier": user.email, "password": user.password, "transport": "cookie"}
-        user.tokens = self.held(self.post("/auth/login", {**form, **more}))
-        return user.tokens
-
     def refresh(self, tokens: Mapping[str, Any]) -> TestResponse:
         """Exchange the refresh cookie."""
         return self.as_(tokens).post("/auth/refresh")
-
-    def renew(self, tokens: Mapping[str, Any]) -> dict[str, Any]:
-        """Exchange the refresh cookie for the next TokenAnswer."""
-        return self.as_(tokens).held(self.refresh(tokens))
 
     def held(self, answer: TestResponse) -> Held:
         """Return a TokenAnswer with the cookies that the browser has after it."""

@@ -245,6 +245,13 @@ def wait(time_machine: Any) -> Callable[..., None]:
 # Servers and browsers
 
 
+@pytest.fixture(params=[Client, CookieClient], ids=["body", "cookie"])
+def either_live_client(request: pytest.FixtureRequest, live: LiveServer) -> Client:
+    """A client of a running server: in body mode, then in cookie mode."""
+    kind: type[Client] = request.param
+    return kind(live.new_door)
+
+
 @pytest.fixture
 def live(own_server: LiveServer) -> LiveServer:
     """Lend a running server: two workers, on the address it thinks it has."""
@@ -270,9 +277,10 @@ def own_server(
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
-    server = getattr(item, "funcargs", {}).get("live")
-    if report.failed and server is not None:
-        report.sections.append(("server log", server.log.read_text()))
+    lent = getattr(item, "funcargs", {}).values()
+    logs = {one.log for one in lent if isinstance(one, LiveServer) and one.log.exists()}
+    if report.failed:
+        report.sections.extend(("server log", log.read_text()) for log in logs)
     return report
 
 

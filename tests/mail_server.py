@@ -47,6 +47,10 @@ class Handler:
 
     answers: dict[str, str] = field(default_factory=dict)
     """What is answered instead to `MAIL`, `RCPT` or `DATA`."""
+    pause: float = 0.0
+    """Seconds that it thinks about a mail."""
+    begun: int = 0
+    """Mails that it has begun to think about."""
     received: list[Received] = field(default_factory=list)
     connections: int = 0
 
@@ -65,6 +69,8 @@ class Handler:
         return self.answers.get("RCPT", "250 2.1.5 OK")
 
     async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        self.begun += 1
+        await asyncio.sleep(self.pause)
         if "DATA" in self.answers:
             return self.answers["DATA"]
         how = (session.ssl is not None, session.authenticated)
@@ -83,13 +89,13 @@ class Server(Controller):
     def factory(self) -> SMTP:
         """Return the protocol of one more connection."""
         self.handler.connections += 1
-        self.protocols.append(super().factory())
+        self.protocols.append(super().factory())  # type: ignore[no-untyped-call] # it has no types
         return self.protocols[-1]
 
     def stop(self, no_assert: bool = False) -> None:
         """Hang up, and stop."""
         for protocol in self.protocols:
-            if protocol.transport:
+            if isinstance(protocol.transport, asyncio.Transport):
                 self.loop.call_soon_threadsafe(protocol.transport.abort)
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05), self.loop).result()
         super().stop(no_assert)

@@ -1,4 +1,4 @@
-"""A mail server that can be down, and workers that can be killed."""
+"""A mail server that can be down, workers that can be killed, and what has arrived."""
 
 from __future__ import annotations
 
@@ -13,22 +13,49 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from aiosmtpd.controller import Controller
-
+from tests.mail_server import Server
 from tests.stores import free_port
 
 _ROOT = Path(__file__).parent.parent
 
 
-class MailServer:
-    """A real SMTP server that keeps the Message-ID of whatever it accepted."""
+class Arrivals:
+    """How often each message came, by its id; a mail server and a gateway may share them."""
 
     def __init__(self) -> None:
-        self.port = free_port()
         self.accepted: Counter[str] = Counter()
-        """How often each message came."""
         self._lock = threading.Lock()
-        self._controller: Controller | None = None
+
+    def note(self, message_id: str) -> None:
+        """Count a message that was accepted."""
+        with self._lock:
+            self.accepted[message_id] += 1
+
+    @property
+    def duplicates(self) -> int:
+        """How many messages came once more than they should."""
+        return self.accepted.total() - len(self.accepted)
+
+    def wait_for(self, number: int, patience: float = 60) -> None:
+        """Wait until so many different messages have come."""
+        deadline = time.monotonic() + patience
+        while len(self.accepted) < number:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"only {len(self.accepted)} of {number} messages have come")
+            time.sleep(0.005)
+
+
+class MailServer:
+    """A real SMTP server that notes the Message-ID of whatever it accepted.
+
+    `options` are aiosmtpd's, such as `tls_context`.
+    """
+
+    def __init__(self, arrivals: Arrivals, **options: Any) -> None:
+        self.port = free_port()
+        self.connections = 0
+        self._arrivals, self._options = arrivals, options
+        self._server: Server | None = None
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         """Keep a mail; from here on it is this server's."""
@@ -37,33 +64,19 @@ class MailServer:
             for line in envelope.content.splitlines()
             if line.lower().startswith(b"message-id:")
         )
-        with self._lock:
-            self.accepted[message_id] += 1
+        self._arrivals.note(message_id)
         return "250 OK"
-
-    @property
-    def duplicates(self) -> int:
-        """How many mails came once more than they should."""
-        return self.accepted.total() - len(self.accepted)
 
     def start(self) -> None:
         """Listen, on the same port each time."""
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
-        self._controller.start()
+        self._server = Server(self, hostname="127.0.0.1", port=self.port, **self._options)
+        self._server.start()
 
     def stop(self) -> None:
         """Refuse connections, and drop those that are open."""
-        if self._controller:
-            self._controller.stop()
-        self._controller = None
-
-    def wait_for(self, number: int, patience: float = 60) -> None:
-        """Wait until so many different mails have come."""
-        deadline = time.monotonic() + patience
-        while len(self.accepted) < number:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"only {len(self.accepted)} of {number} mails have come")
-            time.sleep(0.005)
+        if self._server:
+            self._server.stop()
+        self._server = None
 
 
 class Workers:
@@ -78,7 +91,11 @@ class Workers:
         """Start some more."""
         for _ in range(number):
             process = subprocess.Popen(
-                self._command(), cwd=_ROOT, env=self._environment, stderr=subprocess.DEVNULL
+                self._command(),
+                cwd=_ROOT,
+                env=self._environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
             self._processes.append(process)
 

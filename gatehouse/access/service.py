@@ -3,17 +3,18 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, func, select
+from sqlalchemy import ScalarSelect, func, literal_column, select
 
 from gatehouse.foundation.database import db
 from models import Role, UserRole
 
 EVERYONE = "user"
+SPACE: Any = literal_column("' '")  # a plain one would be put into the statement anew each time
 
 
 def given_roles(user_id: Any) -> ScalarSelect[str]:
     """Return a column for queries about people: the roles they were given, joined by spaces."""
-    names = select(func.aggregate_strings(UserRole.role, " ")).where(UserRole.user_id == user_id)
+    names = select(func.aggregate_strings(UserRole.role, SPACE)).where(UserRole.user_id == user_id)
     return names.correlate_except(UserRole).scalar_subquery()
 
 

@@ -6,6 +6,7 @@ password, activates exactly that row; so nobody can prepare an account for someb
 unknown addresses get the same answer after the same work.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +38,9 @@ TEMPLATE = "verify_email"
 PROFILE = ("username", "phone", "name", "locale")
 PROOFS = ("hash", "pepper", "passkey", "holder")
 """What somebody registers with: a password, or a passkey and the digest of who holds its token."""
+Claim = Callable[[User, Visitor], None]
+"""Marks an account as its owner's who has proved the address, and takes all from it that was set
+before; a room above does it, which knows sessions and factors."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def describe(challenge_id: UUID) -> PendingRegistration | None:
     return PendingRegistration(data["email"], row.created_at, data["address"], data["device"])
 
 
-def prove_by_link(token: str, password: str, visitor: Visitor) -> None:
+def prove_by_link(token: str, password: str, visitor: Visitor, claim: Claim) -> None:
     """Activate the registration of this link; only who asked for it knows the password.
 
     Raises:
@@ -130,7 +134,7 @@ def prove_by_link(token: str, password: str, visitor: Visitor) -> None:
         raise
     except WrongPassword:
         raise RegistrationPasswordWrong from None
-    activate(row, visitor)
+    activate(row, visitor, claim)
 
 
 def resend(email: Email, visitor: Visitor) -> None:
@@ -196,8 +200,10 @@ def _shown(
     return shown | {"link": ""} if "passkey" in data else shown
 
 
-def activate(row: Challenge, visitor: Visitor) -> User:
+def activate(row: Challenge, visitor: Visitor, claim: Claim) -> User:
     """Make the account of a registration whose code or link and password were right; return it.
+
+    An account whose address nobody had proved, as an import writes it, becomes theirs.
 
     Raises:
         RegistrationProofFailed: somebody was quicker.
@@ -211,7 +217,7 @@ def activate(row: Challenge, visitor: Visitor) -> User:
             challenges.hold(PURPOSE, canonical)
             challenges.consume(row.id)
             challenges.forget(PURPOSE, canonical)
-            user = _unverified(canonical) or _make_account(data)
+            user = _claimed(canonical, data, claim, visitor) or _make_account(data)
             user.email_verified_at = clock.now()
             record(events.Registration.VERIFIED, visitor, user_id=user.id)
     except (IntegrityError, challenges.InvalidCode):
@@ -219,18 +225,32 @@ def activate(row: Challenge, visitor: Visitor) -> User:
     return user
 
 
-def _unverified(canonical: str) -> User | None:
-    """Return the account that GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL made at once, if it did."""
+def _claimed(canonical: str, data: dict[str, Any], claim: Claim, visitor: Visitor) -> User | None:
+    """Return the account with this address that nobody had proved, if there is one; now it is.
+
+    An import wrote it while the registration waited, or GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL.
+    """
     user = service.by_email(canonical)
-    if user and user.email_verified_at:
+    if user is None:
+        return None
+    if user.email_verified_at:
         raise RegistrationProofFailed
+    claim(user, visitor)
+    _equip(user, data)
     return user
 
 
 def _make_account(data: dict[str, Any]) -> User:
     email = Email(data["email"], data["email"].lower())
     user = service.create(email, data)
-    if "hash" in data:
-        passwords.store(user.id, passwords.Hashed(data["hash"], data["pepper"]))
+    _equip(user, data)
     db.session.flush()
     return user
+
+
+def _equip(user: User, data: dict[str, Any]) -> None:
+    """Give an account the password of its registration; without one it has none."""
+    if "hash" in data:
+        passwords.store(user.id, passwords.Hashed(data["hash"], data["pepper"]))
+    else:
+        passwords.discard(user.id)

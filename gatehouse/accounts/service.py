@@ -1,5 +1,6 @@
 """Looking people up, making accounts, and changing what people may change themselves."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,18 @@ from gatehouse.accounts.errors import AccountGone, UsernameTaken
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db, reader, writing
+from gatehouse.foundation.database import db, read_one, writing
 from gatehouse.foundation.visitor import Visitor
 from models import User
 
+BY_EMAIL = select(User.id).where(User.email_canonical == bindparam("canonical"))
+BY_USERNAME = select(User.id).where(User.username_canonical == bindparam("canonical"))
+BY_PHONE = (
+    select(User.id)
+    .where(User.phone == bindparam("canonical"))
+    .order_by(User.phone_verified_at.is_(None), User.created_at)
+    .limit(1)
+)
 NOBODY = UUID(int=0)
 """Has no account, password or device: looking for them takes as long as looking for somebody's."""
 PROFILE = select(
@@ -32,9 +41,29 @@ PROFILE = select(
 ).where(User.id == bindparam("user_id"))
 
 
+@dataclass(frozen=True)
+class Person:
+    """An account, and what its owner is told about it (the schema `User`)."""
+
+    user: User
+    profile: dict[str, Any]
+
+
 def get(user_id: UUID) -> User | None:
     """Read an account by its id."""
     return db.session.get(User, user_id)
+
+
+def person(user: User, given_roles: str | None) -> Person:
+    """Return an account that was read together with `access.given_roles` as a person."""
+    return Person(user, _told(user, given_roles))
+
+
+def get_person(user_id: UUID) -> Person | None:
+    """Read an account and its roles by one statement."""
+    both = select(User, access.given_roles(User.id)).where(User.id == user_id)
+    found = db.session.execute(both).one_or_none()
+    return person(*found) if found else None
 
 
 def turn(user_id: UUID) -> str:
@@ -51,14 +80,23 @@ def find(identifier: str) -> User | None:
 
     A phone number means whoever proved it, else the first account that named it.
     """
+    user_id = find_id(identifier)
+    return get(user_id) if user_id else None
+
+
+def find_id(identifier: str) -> UUID | None:
+    """Find the id of the same account by one statement outside any transaction."""
     try:
         if "@" in identifier:
-            return by_email(identifiers.email(identifier).canonical)
-        if identifier.startswith("+"):
-            return _by_phone(identifiers.phone(identifier))
-        return _by_username(identifiers.username(identifier))
+            named, canonical = BY_EMAIL, identifiers.email(identifier).canonical
+        elif identifier.startswith("+"):
+            named, canonical = BY_PHONE, identifiers.phone(identifier)
+        else:
+            named, canonical = BY_USERNAME, identifiers.username(identifier)
     except ValueError:
         return None
+    found = read_one(named, canonical=canonical)
+    return found.id if found else None
 
 
 def by_email(canonical: str) -> User | None:
@@ -131,18 +169,21 @@ def profile_of(user_id: UUID) -> dict[str, Any]:
     Raises:
         AccountGone: the account was deleted while its tokens lived.
     """
-    return _told(db.session.execute(PROFILE, {"user_id": user_id}).one_or_none())
+    return _found(db.session.execute(PROFILE, {"user_id": user_id}).one_or_none())
 
 
 def read_profile(user_id: UUID) -> dict[str, Any]:
     """Return the same in one round trip, outside any transaction."""
-    with reader() as connection:
-        return _told(connection.execute(PROFILE, {"user_id": user_id}).one_or_none())
+    return _found(read_one(PROFILE, user_id=user_id))
 
 
-def _told(row: Any) -> dict[str, Any]:
+def _found(row: Any) -> dict[str, Any]:
     if row is None:
         raise AccountGone
+    return _told(row, row.given_roles)
+
+
+def _told(row: Any, given_roles: str | None) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "email": row.email,
@@ -152,7 +193,7 @@ def _told(row: Any) -> dict[str, Any]:
         "phone_verified": row.phone_verified_at is not None,
         "name": row.name,
         "locale": row.locale,
-        "roles": access.roles(row.given_roles),
+        "roles": access.roles(given_roles),
         "created_at": row.created_at,
     }
 
@@ -174,12 +215,6 @@ def _flush() -> None:
         if "username_canonical" in str(conflict.orig):
             raise UsernameTaken from None
         raise
-
-
-def _by_phone(number: str) -> User | None:
-    rows = select(User).where(User.phone == number)
-    proven_first = rows.order_by(User.phone_verified_at.is_(None), User.created_at)
-    return db.session.scalar(proven_first.limit(1))
 
 
 def _by_username(canonical: str) -> User | None:

@@ -116,6 +116,10 @@ class Token:
 class Account:
     """Changes of an account."""
 
+    CLAIMED = _success(
+        "account.claimed",
+        "An address that nobody had proved was proved: what others had set in the account is gone.",
+    )
     PROFILE_CHANGED = _success("account.profile_changed", "A person changed their profile.")
     PASSWORD_CHANGED = _success("account.password_changed", "A person changed their password.")
     PASSWORD_CHANGE_FAILED = _failure(

@@ -4,13 +4,15 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.event import listens_for
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from gatehouse.audit.events import Event
-from gatehouse.foundation import metrics
+from gatehouse.foundation import clock, crypto, metrics
 from gatehouse.foundation.database import db
 from gatehouse.foundation.visitor import Visitor
 from models import AuditEvent
+
+WRITE = AuditEvent.metadata.tables["audit_events"].insert()
 
 
 def record(
@@ -21,27 +23,41 @@ def record(
     session_id: UUID | None = None,
     **details: Any,
 ) -> None:
-    """Add an event to the current transaction; `details` are plain values and never secrets."""
-    row = AuditEvent(
-        name=event.name,
-        outcome=event.outcome,
-        user_id=user_id,
-        session_id=session_id,
-        request_id=visitor.request_id,
-        address=visitor.address,
-        user_agent=visitor.user_agent,
-        details=details,
-    )
-    db.session.add(row)
-    db.session.info.setdefault("events", []).append(event.name)
+    """Add an event to the current transaction; `details` are plain values and never secrets.
+
+    All events of a transaction are written by one statement, the last before its commit.
+    """
+    row = {
+        "id": crypto.new_id(),
+        "at": clock.now(),
+        "name": event.name,
+        "outcome": event.outcome,
+        "user_id": user_id,
+        "session_id": session_id,
+        "request_id": visitor.request_id,
+        "address": visitor.address,
+        "user_agent": visitor.user_agent,
+        "details": details,
+    }
+    session = db.session()
+    if not session.in_transaction():
+        session.begin()  # with whose end the events are over, too
+    session.info.setdefault("events", []).append(row)
+
+
+@listens_for(Session, "before_commit")
+def _write(session: Session) -> None:
+    if rows := session.info.get("events"):
+        session.connection().execute(WRITE, rows if len(rows) > 1 else rows[0])
 
 
 @listens_for(Session, "after_commit")
 def _count(session: Session) -> None:
-    for name in session.info.pop("events", ()):
-        metrics.EVENTS.labels(name).inc()
+    for row in session.info.get("events", ()):
+        metrics.EVENTS.labels(row["name"]).inc()
 
 
-@listens_for(Session, "after_rollback")
-def _count_nothing(session: Session) -> None:
-    session.info.pop("events", None)
+@listens_for(Session, "after_transaction_end")
+def _forget(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info.pop("events", None)

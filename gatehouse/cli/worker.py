@@ -2,8 +2,10 @@
 
 import signal
 import threading
+from functools import partial
 
 import click
+from flask import Flask
 from flask.cli import ScriptInfo, with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,7 +30,7 @@ def worker(script: ScriptInfo) -> None:
     routing.warn(app)
     _require_outbox()
     click.echo("Delivering what waits in the outbox, until SIGTERM.")
-    courier.stop = _ending()
+    _leave_when_told(courier, app)
     courier.run(app)
 
 
@@ -41,12 +43,11 @@ def _require_outbox() -> None:
     release()
 
 
-def _ending() -> threading.Event:
-    """Return what SIGTERM and Ctrl-C set.
+def _leave_when_told(courier: delivery.Courier, app: Flask) -> None:
+    """Have SIGTERM and Ctrl-C tell the worker to leave.
 
-    In a thread: the signal may arrive while this one holds the event's lock.
+    In a thread: the signal may arrive while this one holds one of the worker's locks.
     """
-    ending = threading.Event()
+    leaving = partial(threading.Thread, target=courier.leave, args=(app,))
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: threading.Thread(target=ending.set).start())
-    return ending
+        signal.signal(number, lambda *_: leaving().start())

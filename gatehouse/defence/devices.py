@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Exists, bindparam, delete, exists, select, update
+from sqlalchemy import BindParameter, ScalarSelect, bindparam, delete, select, update
 
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import UTCDateTime, db
@@ -20,6 +20,13 @@ from models import Device
 LIFETIME = timedelta(days=400)  # as long as browsers keep a cookie at most, RFC 6265bis section 5.5
 REMEMBERED = timedelta(days=30)  # NIST SP 800-63B-4 section 5.1: no longer than a session may last
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+_devices = Device.metadata.tables["devices"]
+USE = (
+    update(_devices)
+    .where(_devices.c.user_id == bindparam("mine"), _devices.c.expires_at > bindparam("now"))
+    .where(_devices.c.digest.in_(bindparam("digests", expanding=True)))
+    .returning(_devices.c.id)
+)
 
 
 def recognise(user_id: UUID, visitor: Visitor) -> Device | None:
@@ -37,12 +44,12 @@ def is_remembered(user_id: UUID, visitor: Visitor) -> bool:
     return until is not None and until > clock.now()
 
 
-def known() -> Exists:
-    """Return whether the person has signed in on a device, as an expression; see `known_as`."""
+def known() -> ScalarSelect[UUID]:
+    """Return the device on which the person has signed in, as an expression; see `known_as`."""
     digests: BindParameter[str] = bindparam("devices", expanding=True)
     now = bindparam("device_at", type_=UTCDateTime)
-    mine = exists().where(Device.user_id == bindparam("user_id"), Device.expires_at > now)
-    return mine.where(Device.digest.in_(digests))
+    mine = select(Device.id).where(Device.user_id == bindparam("user_id"), Device.expires_at > now)
+    return mine.where(Device.digest.in_(digests)).limit(1).scalar_subquery()
 
 
 def known_as(visitor: Visitor) -> dict[str, Any]:
@@ -57,15 +64,13 @@ def keep(user_id: UUID, visitor: Visitor) -> str:
 
     A token of ours is kept, whoever signed in before; any other string is replaced.
     """
-    token = visitor.device if _is_ours(visitor.device) else crypto.token()
     now = clock.now()
-    device = recognise(user_id, visitor) if token == visitor.device else None
-    if device is None:
-        device = Device(user_id=user_id, created_at=now)
-        db.session.add(device)
-    device.digest = _digests(token)[0]  # of the active key
-    device.user_agent, device.last_used_at = visitor.user_agent, now
-    device.expires_at = now + LIFETIME
+    used = {"user_agent": visitor.user_agent, "last_used_at": now, "expires_at": now + LIFETIME}
+    if _is_used_again(user_id, visitor.device, used):
+        return visitor.device
+    token = visitor.device if _is_ours(visitor.device) else crypto.token()
+    digest = _digests(token)[0]
+    db.session.add(Device(user_id=user_id, created_at=now, digest=digest, **used))
     return token
 
 
@@ -111,6 +116,16 @@ def forget_all(user_id: UUID) -> None:
 def purge() -> None:
     """Delete the devices that nobody used for so long that their tokens have expired."""
     db.session.execute(delete(Device).where(Device.expires_at < clock.now()))
+
+
+def _is_used_again(user_id: UUID, token: str, used: dict[str, Any]) -> bool:
+    """Note that a person signed in on a device once more; tell whether they had done so before."""
+    if not TOKEN.fullmatch(token):
+        return False
+    digests = _digests(token)
+    mine = {"mine": user_id, "digests": digests, "now": used["last_used_at"]}
+    values = used | {"digest": digests[0]}  # of the active key
+    return db.session.connection().execute(USE, mine | values).first() is not None
 
 
 def _is_ours(token: str) -> bool:

@@ -37,7 +37,7 @@ _recent = (
     .limit(MOST)
     .subquery()
 )
-_told = select(devices.known().label("device_known"), guard.raised().label("raised")).subquery()
+_told = select(devices.known().label("device_id"), guard.raised().label("raised")).subquery()
 SEEN = (
     select(_told, _recent)
     .select_from(_told.outerjoin(_recent, true()))
@@ -160,7 +160,7 @@ def look(user_id: UUID, visitor: Visitor) -> Seen:
     logins = (row for row in rows if row.at)
     history = tuple(risk.login(row.at, row.address, row.user_agent) for row in logins)
     attempt = risk.attempt(clock.now(), visitor.address, visitor.user_agent)
-    known, raised = bool(rows[0].device_known), bool(rows[0].raised)
+    known, raised = rows[0].device_id is not None, bool(rows[0].raised)
     return Seen(replace(attempt, device_known=known, raised=raised), history)
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, text
 
 import config
-from gatehouse.defence import devices, throttle
+from gatehouse.defence import throttle
 from gatehouse.defence.puzzle import ProviderDown, Puzzle, Solved, Unsolved
 from gatehouse.foundation import clock, crypto, metrics, shelf
 from gatehouse.foundation.counters import DatabaseCounters
@@ -32,7 +32,6 @@ FAILURES = 3
 """After so many wrong passwords in a row a network is asked, at this account."""
 ACCOUNTS = 50
 """After wrong passwords for so many accounts in the window a network is asked, at every account."""
-NOBODY = UUID(int=0)
 SPEND = text(
     "INSERT INTO spent (key, expires_at) VALUES (:key, :expires_at)"
     " ON CONFLICT (key) DO NOTHING RETURNING key"
@@ -92,11 +91,14 @@ def require(action: str, answer: str | None, visitor: Visitor) -> None:
         solve(action, answer)
 
 
-def admit(whom: UUID | str, answer: str | None, visitor: Visitor) -> Admission:
+def admit(
+    whom: UUID | str, device_id: UUID | None, answer: str | None, visitor: Visitor
+) -> Admission:
     """Return if this login needs no CAPTCHA or brought a good answer.
 
-    `whom` is a user's id, or the canonical form of an identifier that belongs to nobody. Where the
-    lockout makes it wait it goes on: a CAPTCHA opens no lock, so nobody is asked for one.
+    `whom` is a user's id, or the canonical form of an identifier that belongs to nobody;
+    `device_id` is the device on which that user has signed in before. Where the lockout makes the
+    login wait it goes on: a CAPTCHA opens no lock, so nobody is asked for one.
 
     Raises:
         CaptchaRequired, CaptchaUnavailable: as with `require`.
@@ -105,7 +107,7 @@ def admit(whom: UUID | str, answer: str | None, visitor: Visitor) -> Admission:
     if policy == ALWAYS:
         solve("login", answer)
         return Admission(solved=True)
-    if policy != AFTER_FAILURES or _is_known(whom, visitor):
+    if policy != AFTER_FAILURES or device_id:
         return Admission()
     standing, counter = throttle.standing(whom, visitor), _counter("login", visitor)
     if standing.waits:
@@ -172,11 +174,6 @@ def _puzzle() -> Puzzle:
     name = config.settings().captcha
     puzzle: Puzzle = shelf.load(SHELF, [name])[name]
     return puzzle
-
-
-def _is_known(whom: UUID | str, visitor: Visitor) -> bool:
-    user_id = whom if isinstance(whom, UUID) else NOBODY
-    return devices.recognise(user_id, visitor) is not None
 
 
 def _counter(action: str, visitor: Visitor) -> str:

@@ -9,18 +9,29 @@ makes one free.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import product
 from math import ceil
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Delete, Update, bindparam, delete, select, text, update
+from sqlalchemy import (
+    Connection,
+    Delete,
+    TextClause,
+    Update,
+    bindparam,
+    delete,
+    select,
+    text,
+    update,
+)
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence import devices
 from gatehouse.foundation import clock, crypto, metrics
-from gatehouse.foundation.database import UTCDateTime, apart, db
+from gatehouse.foundation.database import UTCDateTime, apart, at_once, db, reader
 from gatehouse.foundation.errors import Refusal
 from gatehouse.foundation.logs import log
 from gatehouse.foundation.visitor import Visitor
@@ -52,12 +63,13 @@ RESTED = timedelta(days=90)
 """A counter that nobody touched for so long, and that waits for nothing, is forgotten."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """A counter that waits until then waits for nothing, on no replica's clock."""
-ONE_MORE = text(
+ONE_MORE = (
     "INSERT INTO guess_counters (key, failures, waits_until, counted_at)"
     " VALUES (:key, 1, :never, :now)"
-    " ON CONFLICT (key) DO UPDATE SET failures = guess_counters.failures + 1, counted_at = :now"
+    " ON CONFLICT (key) DO UPDATE SET failures = guess_counters.failures + 1, counted_at = :now,"
+    " waits_until = CASE {waits} ELSE :never END"
     " WHERE guess_counters.waits_until <= :now RETURNING failures"
-).bindparams(bindparam("now", type_=UTCDateTime), bindparam("never", NEVER, UTCDateTime))
+)
 
 
 class TooManyAttempts(Refusal):
@@ -110,8 +122,10 @@ def standing(whom: UUID | str, visitor: Visitor) -> Standing:
     """Look how a guess of a stranger would fare, and count nothing; `whom` is as with `count`."""
     own = _key(f"network:{visitor.network}", whom, PASSWORD)
     everybody = _key("everybody", whom, PASSWORD)
-    counted = select(GuessCounter).where(GuessCounter.key.in_((own, everybody)))
-    counters = {counter.key: counter for counter in db.session.scalars(counted)}
+    columns = (GuessCounter.key, GuessCounter.failures, GuessCounter.waits_until)
+    counted = select(*columns).where(GuessCounter.key.in_((own, everybody)))
+    with reader() as connection:
+        counters = {counter.key: counter for counter in connection.execute(counted)}
     waits = any(counter.waits_until > clock.now() for counter in counters.values())
     return Standing(counters[own].failures if own in counters else 0, waits)
 
@@ -131,7 +145,7 @@ def count(
     place = f"device:{device_id}" if device_id else f"network:{visitor.network}"
     own, everybody = _key(place, whom, kind), _key("everybody", whom, kind)
     try:
-        with apart() as connection:
+        with at_once() if device_id else apart() as connection:
             failures = _one_more(connection, own, STEPS[kind])
             strangers = 0 if device_id else _one_more(connection, everybody, CLOSING)
     except TooManyAttempts as refusal:
@@ -152,17 +166,21 @@ def withdraw(guess: Guess) -> None:
 
 def succeeded(guess: Guess) -> None:
     """Begin anew for the device or the network; on a known device the sum begins anew too."""
-    with apart() as connection:
-        connection.execute(_none(guess.own))
-        begin = _none if guess.device_id else _one_less
-        connection.execute(begin(guess.everybody))
+    with at_once() if guess.device_id else apart() as connection:
+        for begin in _anew(guess):
+            connection.execute(begin)
 
 
 def settle(guess: Guess) -> None:
     """Do the same within the current transaction, so that it holds if what it proved does."""
-    db.session.execute(_none(guess.own))
-    begin = _none if guess.device_id else _one_less
-    db.session.execute(begin(guess.everybody))
+    for begin in _anew(guess):
+        db.session.execute(begin)
+
+
+def _anew(guess: Guess) -> list[Delete | Update]:
+    if guess.device_id:
+        return [_none(guess.own, guess.everybody)]
+    return [_none(guess.own), _one_less(guess.everybody)]
 
 
 def failed(guess: Guess, visitor: Visitor) -> bool:
@@ -214,16 +232,24 @@ def _key(place: str, whom: UUID | str, kind: str) -> str:
 def _one_more(connection: Connection, key: str, steps: Steps) -> int:
     """Count a failure, unless the counter waits, and let it wait; return the new count.
 
-    The statement is atomic, and holds the row until the transaction ends.
+    That is one statement: between two of them, others could guess.
     """
     now = clock.now()
-    failures = connection.execute(ONE_MORE, {"key": key, "now": now}).scalar()
+    ends = {f"from_{least}": now + wait for least, wait in steps.items()}
+    failures = connection.execute(_counting(*steps), {"key": key, "now": now} | ends).scalar()
     if failures is None:
         raise TooManyAttempts(_seconds_left(connection, key, now))
-    if wait := _wait(steps, failures):
-        waits = update(GuessCounter).where(GuessCounter.key == key)
-        connection.execute(waits.values(waits_until=now + wait))
     return int(failures)
+
+
+@cache
+def _counting(*least: int) -> TextClause:
+    """Return the statement that counts, of counters that wait from so many failures on."""
+    arms = [f"WHEN guess_counters.failures >= {n - 1} THEN :from_{n}" for n in sorted(least)]
+    statement = text(ONE_MORE.format(waits=" ".join(reversed(arms))))
+    moments = [bindparam(f"from_{n}", type_=UTCDateTime) for n in least]
+    moments += [bindparam("now", type_=UTCDateTime), bindparam("never", NEVER, UTCDateTime)]
+    return statement.bindparams(*moments)
 
 
 def _wait(steps: Steps, failures: int) -> timedelta:
@@ -237,12 +263,12 @@ def _one_less(key: str) -> Update:
     return counted.values(failures=GuessCounter.failures - 1, waits_until=NEVER)
 
 
-def _none(key: str) -> Delete:
-    return delete(GuessCounter).where(GuessCounter.key == key)
+def _none(*keys: str) -> Delete:
+    return delete(GuessCounter).where(GuessCounter.key.in_(keys))
 
 
 def _seconds_left(connection: Connection, key: str, now: datetime) -> int:
-    """Return for how long a counter waits; the refused statement holds its row as well."""
+    """Return for how long a counter waits; of one that has just begun anew, a moment."""
     waits_until = select(GuessCounter.waits_until).where(GuessCounter.key == key)
-    left = connection.execute(waits_until).scalar_one() - now
-    return ceil(min(left, LONGEST).total_seconds())
+    left = (connection.execute(waits_until).scalar() or now) - now
+    return max(1, ceil(min(left, LONGEST).total_seconds()))

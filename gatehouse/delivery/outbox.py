@@ -66,6 +66,14 @@ def written_since(recipient: str, since: datetime, kinds: Collection[str] = ()) 
     return db.session.scalar(mails.where(OutboxMessage.created_at > since)) or 0
 
 
+def texted_since(since: datetime, beginnings: Collection[str], kinds: Collection[str]) -> int:
+    """Count the texts of some kinds to numbers with one of these beginnings."""
+    alike = or_(*(OutboxMessage.recipient_lower.like(f"{text}%") for text in beginnings))
+    texts = select(func.count()).select_from(OutboxMessage).where(alike)
+    texts = texts.where(OutboxMessage.template.in_(kinds), OutboxMessage.created_at > since)
+    return db.session.scalar(texts) or 0
+
+
 def read(to: str | None = None, most: int | None = None) -> list[dict[str, Any]]:
     """Return what was written, newest first, for the developer's mailbox."""
     rows = select(OutboxMessage).order_by(OutboxMessage.created_at.desc(), OutboxMessage.id.desc())

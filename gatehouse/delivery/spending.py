@@ -3,6 +3,7 @@
 Whoever runs a range of numbers earns from each text that is sent there ("SMS pumping"). So texts
 are counted by number, by network of the asker, and by prefix: the country's calling code and three
 digits more. Where too few codes are typed in, nobody reads them: the prefix is paused for a while.
+A code that can still be typed in says nothing yet, so a burst of honest people pauses nothing.
 All counts are written in the transaction that writes the text. Each of their rows is held until it
 ends, so texts that are asked for at the same moment are counted one after the other. The route
 limits are another matter, and may be off.
@@ -18,6 +19,8 @@ from sqlalchemy import delete, update
 import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
+from gatehouse.delivery import outbox
+from gatehouse.delivery.catalogue import LETTERS
 from gatehouse.foundation import clock, crypto, metrics
 from gatehouse.foundation.counters import DatabaseCounters
 from gatehouse.foundation.database import db, take_turns
@@ -44,6 +47,10 @@ ENOUGH = 30
 """Codes to a prefix before their ratio says anything."""
 LEAST_PROVED = 0.2
 """Of the codes to a prefix; people who want to sign in type in more than half of theirs."""
+PATIENCE = timedelta(minutes=10)
+"""A texted code lives no longer; a younger one is not yet counted against its prefix."""
+CODES = {name for name, told in LETTERS.items() if name.startswith("sms_") and "code" in told}
+"""The letters that wait for an answer."""
 COUNTED_FOR = timedelta(days=1)
 PAUSE = timedelta(hours=1)
 
@@ -58,8 +65,7 @@ class Overspent(Exception):
 
 def prefix_of(number: str) -> str:
     """Return the calling code and the next digits of an E.164 number: `49151` of +4915112345678."""
-    parsed = phonenumbers.parse(number)
-    return f"{parsed.country_code}{str(parsed.national_number)[:DIGITS]}"
+    return "".join(_parts_of(number))
 
 
 def charge(number: str, visitor: Visitor, is_code: bool) -> None:
@@ -77,7 +83,7 @@ def charge(number: str, visitor: Visitor, is_code: bool) -> None:
     _spend(OF_NUMBER, number)
     _spend((Budget("prefix", config.settings().sms_prefix_budget, HOUR),), prefix)
     if is_code:
-        _await_proof(row, visitor)
+        _await_proof(row, number, visitor)
 
 
 def proved(number: str) -> None:
@@ -94,6 +100,12 @@ def purge() -> None:
         SmsPrefix.paused_until.is_(None) | (SmsPrefix.paused_until < rested)
     )
     db.session.execute(delete(SmsPrefix).where(over))
+
+
+def _parts_of(number: str) -> tuple[str, str]:
+    """Return the calling code, and the next digits without the zero that Italian numbers have."""
+    parsed = phonenumbers.parse(number)
+    return str(parsed.country_code), str(parsed.national_number)[:DIGITS]
 
 
 def _row(prefix: str) -> SmsPrefix:
@@ -122,17 +134,29 @@ def _spend(budgets: tuple[Budget, ...], whose: str) -> None:
             raise Overspent(budget.name)
 
 
-def _await_proof(row: SmsPrefix, visitor: Visitor) -> None:
-    """Count a code; pause the prefix where too few of those before it came back."""
-    if row.sent < ENOUGH or row.proved >= LEAST_PROVED * row.sent:
+def _await_proof(row: SmsPrefix, number: str, visitor: Visitor) -> None:
+    """Count a code; pause the prefix where too few of those before it came back in time."""
+    if _is_answered(row.sent, row.proved) or _is_answered(ripe := _ripe(row, number), row.proved):
         row.sent += 1
         return
-    about: dict[str, Any] = {"prefix": row.prefix, "sent": row.sent, "proved": row.proved}
+    about: dict[str, Any] = {"prefix": row.prefix, "sent": ripe, "proved": row.proved}
     row.paused_until = clock.now() + PAUSE
     _begin_anew(row)
     record(events.Text.PREFIX_PAUSED, visitor, **about)
     log().error("Too few texted codes come back: no text is sent to this prefix for now.", **about)
     raise Overspent("paused")
+
+
+def _is_answered(sent: int, proved: int) -> bool:
+    """Tell whether so many codes are too few to judge by, or enough of them came back."""
+    return sent < ENOUGH or proved >= LEAST_PROVED * sent
+
+
+def _ripe(row: SmsPrefix, number: str) -> int:
+    """Return how many of the codes to a number's prefix are older than the patience with them."""
+    calling, digits = _parts_of(number)
+    alike = (f"+{calling}{digits}", f"+{calling}0{digits}")
+    return row.sent - outbox.texted_since(clock.now() - PATIENCE, alike, CODES)
 
 
 def _begin_anew(row: SmsPrefix) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+import config
 from gatehouse.delivery.catalogue import EXAMPLES, LETTERS, WORDS
 from gatehouse.delivery.links import front
 from gatehouse.foundation.languages import Language, language, marked
@@ -99,7 +100,7 @@ def _surroundings(spoken: Language) -> dict[str, str]:
     """Return what a letter knows without being told."""
     where = urlsplit(front())
     about = {"site": where.netloc, "host": where.hostname or "", "language": spoken.tag}
-    return about | {"direction": spoken.direction}
+    return about | {"direction": spoken.direction, "service": config.settings().service_name}
 
 
 def _word(name: str, value: Any, spoken: Language) -> Any:

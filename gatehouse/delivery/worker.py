@@ -7,6 +7,7 @@ queue.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from gatehouse.delivery import outbox, queue, routing
 from gatehouse.delivery.message import DeliveryFailed, Message
 from gatehouse.delivery.queue import Claim
 from gatehouse.foundation import clock
-from gatehouse.foundation.background import attempt, every
+from gatehouse.foundation.background import at_end, attempt, every
 from gatehouse.foundation.database import db, release, writing
 from gatehouse.foundation.logs import log
 
@@ -35,6 +36,8 @@ SENDING = timedelta(seconds=60)
 STREAK = 3
 """So many failures in a row are the channel's fault, not the message's."""
 LONGEST_REST = 30.0
+LEAVING = 8.0
+"""Seconds that the message in hand has when a server ends, which is killed after ten."""
 RETRIES = (0.1, 1.0, 5.0)
 """Seconds between the attempts to note what has become of a message."""
 
@@ -44,7 +47,10 @@ def start(app: Flask) -> None:
     every(MEASURED_EVERY, app, "outbox", queue.measure)
     routing.warn(app)
     if found := courier(app):
-        threading.Thread(target=found.run, args=(app,), name="delivery", daemon=True).start()
+        thread = threading.Thread(target=found.run, args=(app,), name="delivery", daemon=True)
+        thread.start()
+        at_end(app, lambda: found.leave(app))
+        at_end(app, lambda: thread.join(LEAVING))
 
 
 @dataclass
@@ -79,6 +85,10 @@ class Courier:
     """The channels of messages that nothing carries here; perhaps another worker can."""
     lines: dict[str, Line] = field(default_factory=dict)
     """By the channel of the messages."""
+    untried: deque[Claim] = field(default_factory=deque)
+    """What it has taken and not begun."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held to take one of them in hand, or to give them back."""
 
     def run(self, app: Flask) -> None:
         """Deliver until told to stop; a database that is away is waited for."""
@@ -101,13 +111,37 @@ class Courier:
         release()
         return self._deliver_all(claims)
 
+    def leave(self, app: Flask) -> None:
+        """Take no other message in hand; what was not tried is anybody's now. From any thread."""
+        self.stop.set()
+        with app.app_context():
+            attempt("delivery", self._give_back)
+
     def _deliver_all(self, claims: Sequence[Claim]) -> int:
-        for number, claim in enumerate(claims):
-            if self.stop.is_set() or self._line(claim).rests or not claim.lasts(SENDING):
-                _note(lambda rest=claims[number:]: queue.give_back(rest))  # type: ignore[misc]
-                return number
+        self.untried.extend(claims)
+        tried = 0
+        while claim := self._take():
             self._deliver(claim)
-        return len(claims)
+            tried += 1
+        self._give_back()
+        return tried
+
+    def _take(self) -> Claim | None:
+        """Take the next message in hand, unless it is better left to others."""
+        with self.lock:
+            claim = self.untried[0] if self.untried else None
+            if claim is None or self.stop.is_set():
+                return None
+            if self._line(claim).rests or not claim.lasts(SENDING):
+                return None
+            return self.untried.popleft()
+
+    def _give_back(self) -> None:
+        with self.lock:
+            rest = list(self.untried)
+            self.untried.clear()
+        if rest:
+            _note(lambda: queue.give_back(rest))
 
     def _deliver(self, claim: Claim) -> None:
         if reason := claim.overdue:

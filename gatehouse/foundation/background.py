@@ -8,12 +8,25 @@ from flask import Flask
 from gatehouse.foundation.database import db
 from gatehouse.foundation.logs import log
 
+ENDINGS = "gatehouse.endings"
+
 
 def every(seconds: float, app: Flask, name: str, act: Callable[[], object]) -> None:
     """Repeat something in a thread of its own, that many seconds after it ended the last time."""
     thread = threading.Thread(target=_repeat, args=(seconds, app, name, act), name=name)
     thread.daemon = True
     thread.start()
+
+
+def at_end(app: Flask, act: Callable[[], object]) -> None:
+    """Have something done when the server ends, after its last answer and before its threads go."""
+    app.extensions.setdefault(ENDINGS, []).append(act)
+
+
+def end(app: Flask) -> None:
+    """Do what is to be done at the end, in the order in which it was asked for."""
+    for act in app.extensions.get(ENDINGS, []):
+        act()
 
 
 def attempt(name: str, act: Callable[[], object]) -> object:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from flask import Flask
 
+from gatehouse.foundation import background
 from gatehouse.foundation.intake import BODY_LIMIT, is_at_once
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Bridge:
     """An RSGI application that runs a Flask application on threads of its own."""
 
     def __init__(self, app: Flask, threads: int) -> None:
+        self.app = app
         self.application: WSGIApplication = app.wsgi_app
         self.threads = threads
         self.instant = frozenset(_instant(app))
@@ -80,6 +82,10 @@ class Bridge:
         for number in range(self.threads):
             name = f"request-{number}"
             threading.Thread(target=self._work, args=(loop,), name=name, daemon=True).start()
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End what runs in the background; the server calls this when it takes no more requests."""
+        background.end(self.app)
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request."""

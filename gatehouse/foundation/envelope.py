@@ -21,9 +21,9 @@ ALWAYS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("X-Frame-Options", "DENY"),
 )
 UNLESS_SET = (
+    ("X-Frame-Options", "DENY"),
     ("Content-Security-Policy", CLOSED),
     ("Cache-Control", "no-store"),
     ("Cross-Origin-Resource-Policy", "same-origin"),

@@ -3,7 +3,6 @@
 import config
 from gatehouse.audit import events
 from gatehouse.foundation.errors import Refusal
-from gatehouse.passwords import service as passwords
 from models import User
 
 
@@ -22,7 +21,7 @@ class EmailUnverified(Refusal):
     status = 403
     code = "email_unverified"
     event = events.Login.REFUSED
-    next = "Open the mail that was sent when you registered, or register again."
+    next = "Open the mail that was sent when you registered, or choose a new password by mail."
 
 
 class PasswordCompromised(Refusal):
@@ -34,13 +33,13 @@ class PasswordCompromised(Refusal):
     next = "Choose a new password: ask for one by mail at POST /auth/password/forgot."
 
 
-def pass_with_password(user: User) -> None:
+def pass_with_password(user: User, is_flagged: bool) -> None:
     """Return if nothing stands against the password that was right; its age never does.
 
     Raises:
         PasswordCompromised: it was flagged (NIST SP 800-63B-4 section 3.1.1.2 (6)).
     """
-    if passwords.is_compromised(user.id):
+    if is_flagged:
         raise PasswordCompromised(user_id=user.id)
 
 

@@ -35,7 +35,7 @@ def prove_again(caller: AccessToken, form: dict[str, Any], visitor: Visitor) -> 
 
 def _by_password(caller: AccessToken, given: str, visitor: Visitor) -> Tokens:
     user_id = UUID(caller.sub)
-    verified = password.verify(user_id, given, visitor)
+    verified = password.verify(password.look(user_id, visitor), given, visitor)
     with writing():
         try:
             passwords.hold(user_id, verified.stored)

@@ -7,9 +7,11 @@ from uuid import UUID
 
 from gatehouse.accounts import notices
 from gatehouse.accounts import service as accounts
+from gatehouse.accounts.service import Person
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence import devices
+from gatehouse.defence.judgement import Judgement
 from gatehouse.foundation.database import writing
 from gatehouse.foundation.shelf import load
 from gatehouse.foundation.visitor import Visitor
@@ -60,33 +62,35 @@ def finish(
     """
     judged = risk.judge(proof, visitor)
     with writing():
-        user, has_factor = pending.person(proof.user_id)
-        if user is None:  # deleted while the password was hashed
+        person, has_factor = pending.person(proof.user_id)
+        if person is None:  # deleted while the password was hashed
             raise InvalidCredentials
+        user = person.user
         _accept(proof, user, visitor)
         risk.act(user, judged, visitor, has_factor)
         if proof.strangers and (proof.failures or 0) >= FAILURES_TO_TELL:
             notices.of_attempts(user.id, visitor)
         first = _first_step(proof, transport, replaced)
         if levels.MFA in levels.combine(proof.amr):  # two in one, such as a passkey
-            return _open(user, first, proof.amr, visitor)
-        asks = judged.asks_second_factor or not devices.is_remembered(user.id, visitor)
-        if has_factor and asks:
+            return _open(person, first, proof.amr, visitor)
+        if has_factor and _asks(judged, user, visitor):
             return pending.ask(first, visitor)
         if not has_factor and pending.must_have(user.id):
             return enrolment.ask(first, visitor)
-        return _open(user, first, proof.amr, visitor)
+        return _open(person, first, proof.amr, visitor)
+
+
+def _asks(judged: Judgement, user: User, visitor: Visitor) -> bool:
+    return judged.asks_second_factor or not devices.is_remembered(user.id, visitor)
 
 
 def _accept(proof: Proof, user: User, visitor: Visitor) -> None:
     """Use up what was proved with, and pass the gates."""
     if proof.spend:
         proof.spend()
-    if proof.password:
-        _hold_password(proof, proof.password)
+    is_flagged = proof.password is not None and _hold_password(proof, proof.password)
     gates.pass_all(user)
-    if proof.password:
-        gates.pass_with_password(user)
+    gates.pass_with_password(user, is_flagged)
     if proof.password and proof.fresh:
         _upgrade(user.id, proof.password, proof.fresh, visitor)
 
@@ -104,7 +108,8 @@ def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[Answer, str]:
     attempt = pending.count(form, visitor)
     with guesses.evaluated(attempt.guess, visitor, at_login=True), writing():
         proved = pending.prove(attempt, visitor)
-        user = _still(attempt.first)
+        person = _still(attempt.first)
+        user = person.user
         gates.pass_all(user)
         amr = [*attempt.first.amr, *proved.amr]
         strong = shelf.piece(proved.credential.kind).strong
@@ -113,7 +118,7 @@ def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[Answer, str]:
         if not strong and pending.must_have(user.id):
             asked = enrolment.ask(replace(attempt.first, amr=amr), visitor)
             return asked, attempt.first.transport
-        opened = _open(user, attempt.first, amr, visitor)
+        opened = _open(person, attempt.first, amr, visitor)
         if form["remember_device"] and opened.device_token:
             devices.remember(user.id, opened.device_token)
             record(events.Factor.DEVICE_REMEMBERED, visitor, user_id=user.id)
@@ -133,18 +138,21 @@ def enrol(form: dict[str, Any], visitor: Visitor) -> tuple[sessions.Tokens, str,
     attempt = enrolment.count(form, visitor)
     with guesses.evaluated(attempt.guess, visitor), writing():
         proved, codes = enrolment.confirm(attempt, visitor)
-        user = _still(attempt.first)
-        gates.pass_all(user)
-        opened = _open(user, attempt.first, [*attempt.first.amr, *proved], visitor)
+        person = _still(attempt.first)
+        gates.pass_all(person.user)
+        opened = _open(person, attempt.first, [*attempt.first.amr, *proved], visitor)
     return opened, attempt.first.transport, codes
 
 
-def _open(user: User, first: FirstStep, amr: Sequence[str], visitor: Visitor) -> sessions.Tokens:
-    device_token = devices.keep(user.id, visitor)
-    opened = sessions.open_session(user, amr, visitor)
+def _open(
+    person: Person, first: FirstStep, amr: Sequence[str], visitor: Visitor
+) -> sessions.Tokens:
+    user_id = person.user.id
+    device_token = devices.keep(user_id, visitor)
+    opened = sessions.open_session(person, amr, visitor)
     if first.replaced:
         sessions.end(UUID(first.replaced), "replaced_by_login", visitor)
-    about = {"user_id": user.id, "session_id": opened.session_id}
+    about = {"user_id": user_id, "session_id": opened.session_id}
     record(events.Login.SUCCEEDED, visitor, **about, amr=levels.combine(amr))
     return replace(opened, device_token=device_token)
 
@@ -160,26 +168,26 @@ def _first_step(proof: Proof, transport: str, replaced: UUID | None) -> FirstSte
     )
 
 
-def _still(first: FirstStep) -> User:
+def _still(first: FirstStep) -> Person:
     """Return whose login it is, if the password that began it is still theirs.
 
     Raises:
         CodeUsed: it is not, or the account is gone.
     """
-    user = accounts.get(UUID(first.user_id))
-    if user is None:
+    person = accounts.get_person(UUID(first.user_id))
+    if person is None:
         raise CodeUsed
     if first.password:
-        stored = passwords.of(user.id)
+        stored = passwords.of(person.user.id)
         if not (stored and stored.chosen_at and stored.chosen_at.isoformat() == first.password):
             raise CodeUsed
-    return user
+    return person
 
 
-def _hold_password(proof: Proof, verified: passwords.Hashed) -> None:
+def _hold_password(proof: Proof, verified: passwords.Hashed) -> bool:
     """Let no session begin with a password that was changed while it was verified."""
     try:
-        passwords.hold(proof.user_id, verified)
+        return passwords.hold(proof.user_id, verified)
     except WrongPassword:
         raise InvalidCredentials(user_id=proof.user_id) from None
 

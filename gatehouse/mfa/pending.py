@@ -8,7 +8,9 @@ from uuid import UUID
 from sqlalchemy import select
 
 import config
+from gatehouse.access import service as access
 from gatehouse.accounts import service as accounts
+from gatehouse.accounts.service import Person
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence.throttle import Guess, TooManyAttempts
@@ -62,13 +64,14 @@ class Attempt:
     guess: Guess
 
 
-def person(user_id: UUID) -> tuple[User | None, bool]:
-    """Read an account, and whether it has a factor to be asked for, in one statement."""
+def person(user_id: UUID) -> tuple[Person | None, bool]:
+    """Read a person, and whether they have a factor to be asked for, in one statement."""
     kinds = [kind for kind in shelf.kinds() if shelf.counts(kind)]
     mine = select(Credential.id).where(Credential.user_id == User.id, Credential.kind.in_(kinds))
     has_one = mine.where(Credential.confirmed_at.is_not(None)).exists()
-    found = db.session.execute(select(User, has_one).where(User.id == user_id)).one_or_none()
-    return (found[0], found[1]) if found else (None, False)
+    read = select(User, access.given_roles(User.id), has_one).where(User.id == user_id)
+    found = db.session.execute(read).one_or_none()
+    return (accounts.person(found[0], found[1]), found[2]) if found else (None, False)
 
 
 def ask(first: FirstStep, visitor: Visitor) -> Wanted:

@@ -20,6 +20,7 @@ HOST = re.compile(r"[a-z0-9._:-]+")
 ANDROID = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
 """How Android tells an app's signing certificate: the base64url of its SHA-256."""
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
+LONGEST_TITLE = 64
 Network = IPv4Network | IPv6Network
 Destination = Network | tuple[str, int | None]
 """A network, or the name of a host with its port or with any."""
@@ -27,6 +28,13 @@ Destination = Network | tuple[str, int | None]
 
 def text(value: str) -> str:
     """text"""
+    return value
+
+
+def title(value: str) -> str:
+    """name, up to 64 characters without a colon"""
+    if not value.isprintable() or ":" in value or len(value) > LONGEST_TITLE:
+        raise ValueError("must be printable, without a colon, and 64 characters at most")
     return value
 
 

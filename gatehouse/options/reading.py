@@ -88,6 +88,7 @@ class Reader:
             "database_url": lambda: f"sqlite:///{self.folder / 'gatehouse.sqlite3'}",
             "host": lambda: "127.0.0.1" if self.development else "0.0.0.0",  # noqa: S104
             "audience": self._public_origin,
+            "service_name": lambda: urlsplit(self._public_origin()).hostname or "",
             "mail_channels": lambda: "smtp" if self._text("SMTP_URL") else self._console(),
             "sms_channels": self._sms_channel,
             "passkey_rp_id": lambda: urlsplit(self._public_origin()).hostname or "",
@@ -95,6 +96,7 @@ class Reader:
         for action in ("register", "forgot", "login"):
             rules[f"captcha_{action}"] = self._captcha_policy
         if self.development:
+            rules["service_name"] = lambda: "Gatehouse"
             rules["mail_from"] = lambda: "Gatehouse <no-reply@gatehouse.test>"
             rules["public_url"] = lambda: f"http://localhost:{self._text('PORT') or 8000}"
             for ring in ("secret_keys", "encryption_keys", "password_peppers"):

@@ -42,6 +42,7 @@ def show(message_id: UUID) -> Response:
     """Show the HTML part of a mail, for a frame of the page."""
     response = make_response(_found(message_id)["html"])
     response.headers["Content-Security-Policy"] = OF_A_MAIL
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"  # as its policy says
     return response
 
 

@@ -5,6 +5,7 @@ And what the page is told itself: its nonce and its language.
 
 from flask import Blueprint, Response, g, request
 
+import config
 from gatehouse.foundation import crypto, languages
 from gatehouse.foundation.languages import Language
 from gatehouse.foundation.visitor import visitor
@@ -29,7 +30,8 @@ def nonce() -> str:
 def guard(blueprint: Blueprint) -> None:
     """Set the policy of every page of a blueprint, and what its pages need to follow it."""
     blueprint.after_request(_label)
-    blueprint.context_processor(lambda: {"nonce": nonce, "spoken": spoken, "_": say})
+    told = {"nonce": nonce, "spoken": spoken, "_": say}
+    blueprint.context_processor(lambda: told | {"service": config.settings().service_name})
 
 
 def spoken() -> Language:

@@ -9,7 +9,7 @@ from zxcvbn_rs_py import zxcvbn
 from gatehouse.passwords import blocklist, shapes
 from gatehouse.passwords.sentences import SENTENCES, WARNINGS
 
-SERVICE_NAME = "gatehouse"
+PRODUCT = "gatehouse"
 MAXIMUM = 256  # code points: NIST asks for 64 at least; a longer one is refused, never cut
 ESTIMATED = 32  # characters: 50 ms at worst; 95 held the interpreter for half a second
 LOWEST_SCORE = 2  # of 0 to 4: a million guesses and more
@@ -41,22 +41,27 @@ def minimum_length(mfa_mandatory: bool) -> int:
     return 8 if mfa_mandatory else 15  # section 3.1.1.2 (1)
 
 
-def check(password: str, personal: Sequence[str], *, minimum: int = 15) -> None:
+def check(
+    password: str, personal: Sequence[str], *, minimum: int = 15, service: str = PRODUCT
+) -> None:
     """Return if the password may be used; there are no rules of composition.
 
-    `personal` holds what is known of its owner: username, e-mail address, name. `minimum` counts
-    code points after NFC, as everything here does.
+    `personal` holds what is known of its owner: username, e-mail address, name; `service` is what
+    people call the service. `minimum` counts code points after NFC, as everything here does.
 
     Raises:
         PasswordRefused: `password_too_short`, `password_too_long`, `password_unprintable`,
-            `password_blocklisted`, `password_personal` or `password_too_guessable`.
+            `password_blocklisted`, `password_service_name`, `password_personal` or
+            `password_too_guessable`.
     """
     normal = unicodedata.normalize("NFC", password)
     _check_length(normal, minimum)
     _check_printable(normal)
     _check_blocklist(normal)
-    terms = _terms(personal)
-    _check_personal(normal, terms)
+    ours = _terms([PRODUCT, service])
+    terms = ours | _terms([*personal, *(text.partition("@")[0] for text in personal)])
+    _check_terms(normal, ours, "password_service_name")
+    _check_terms(normal, terms, "password_personal")
     _check_guesses(normal, terms)
 
 
@@ -77,9 +82,9 @@ def _check_blocklist(password: str) -> None:
         raise PasswordRefused("password_blocklisted")
 
 
-def _check_personal(password: str, terms: frozenset[str]) -> None:
+def _check_terms(password: str, terms: frozenset[str], code: str) -> None:
     if any(blocklist.is_made_of(stem, _ranking(terms)) for stem in shapes.stems(password)):
-        raise PasswordRefused("password_personal")
+        raise PasswordRefused(code)
 
 
 def _check_guesses(password: str, terms: frozenset[str]) -> None:
@@ -112,9 +117,8 @@ def _ranking(terms: frozenset[str]) -> blocklist.Ranking:
     return lambda text: 1 if text in terms else None
 
 
-def _terms(personal: Sequence[str]) -> frozenset[str]:
-    """Return the words a guesser would try because they are the person's or the service's."""
-    texts = [SERVICE_NAME, *personal, *(text.partition("@")[0] for text in personal)]
+def _terms(texts: Sequence[str]) -> frozenset[str]:
+    """Return the words a guesser would try because of names and addresses."""
     words = [word for text in texts for word in _WORDS.split(text)]
-    terms = {fold(text) for text in texts + words for fold in (shapes.folded, shapes.squeezed)}
+    terms = {fold(text) for text in (*texts, *words) for fold in (shapes.folded, shapes.squeezed)}
     return frozenset(term for term in terms if len(term) >= SHORTEST_TERM)

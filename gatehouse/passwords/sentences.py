@@ -14,6 +14,7 @@ SENTENCES = {
     "password_blocklisted": marked(
         "This password, or a simple form of it, is among those that attackers try first."
     ),
+    "password_service_name": marked("This password is the name of this service, hardly changed."),
     "password_personal": marked(
         "This password is your name, your address or the name of this service, hardly changed."
     ),

@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cache, partial
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 import config
 from gatehouse.audit import events
@@ -30,6 +30,11 @@ from gatehouse.passwords.queue import Result, queue
 from models import Password
 
 SHELF = "gatehouse.passwords.hashers"
+HELD = (
+    select(Password.changed_at, Password.compromised_at)
+    .where(Password.user_id == bindparam("user_id"))
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,10 @@ def require_good(
         ValidationFailed: with the policy's code and sentence for the field.
     """
     try:
-        minimum = policy.minimum_length(mfa_mandatory=config.settings().mfa == "required")
-        policy.check(password, [text for text in personal if text], minimum=minimum)
+        settings = config.settings()
+        known = [text for text in personal if text]
+        minimum = policy.minimum_length(mfa_mandatory=settings.mfa == "required")
+        policy.check(password, known, minimum=minimum, service=settings.service_name)
         if breached.is_known(password):
             raise policy.PasswordRefused("password_breached")
     except policy.PasswordRefused as refused:
@@ -101,18 +108,22 @@ def of(user_id: UUID) -> Hashed | None:
     return Hashed(row.hash, row.pepper, row.changed_at, row.chosen_by) if row else None
 
 
-def hold(user_id: UUID, verified: Hashed) -> None:
+def hold(user_id: UUID, verified: Hashed) -> bool:
     """Return if the verified password is still the account's, and keep it so in this transaction.
 
     Verifying takes long and no transaction; meanwhile the owner may have chosen another password.
     A hash that was only upgraded is still the same password.
 
+    Returns:
+        Whether it was flagged: then it has to be changed, and opens nothing before.
+
     Raises:
         WrongPassword: another one was chosen, or the account is gone.
     """
-    row = db.session.get(Password, user_id, with_for_update=True)
+    row = db.session.execute(HELD, {"user_id": user_id}).one_or_none()
     if row is None or row.changed_at != verified.chosen_at:
         raise WrongPassword
+    return row.compromised_at is not None
 
 
 def store(user_id: UUID, hashed: Hashed) -> None:
@@ -150,12 +161,6 @@ def replace(user_id: UUID, old: Hashed, fresh: Hashed) -> bool:
         return False
     row.hash, row.pepper = fresh.hash, fresh.pepper
     return True
-
-
-def is_compromised(user_id: UUID) -> bool:
-    """Tell whether a password was flagged: then it has to be changed, and opens nothing before."""
-    row = db.session.get(Password, user_id)
-    return row is not None and row.compromised_at is not None
 
 
 def flag(user_id: UUID, visitor: Visitor) -> None:

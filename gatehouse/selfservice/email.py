@@ -20,6 +20,7 @@ from gatehouse.foundation.database import take_turns, writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.selfservice import registering, undo
+from gatehouse.selfservice.expulsion import claim
 from gatehouse.tokens import challenges
 from gatehouse.tokens.service import AccessToken
 from models import Challenge, User
@@ -94,9 +95,10 @@ def prove_by_link(token: str, typed: str, visitor: Visitor) -> None:
     """
     row = challenges.by_token(PURPOSE, token)
     if row is None or row.user_id is None:
-        registration.prove_by_link(token, typed, visitor)
+        registration.prove_by_link(token, typed, visitor, claim)
         return
-    password.verify(row.user_id, typed, visitor, ChangePasswordWrong)
+    claimed = password.look(row.user_id, visitor)
+    password.verify(claimed, typed, visitor, ChangePasswordWrong)
     _activate_any(row, visitor)
 
 

@@ -1,12 +1,20 @@
-"""Putting everybody out of an account whose owner takes it back."""
+"""Putting everybody out of an account whose owner takes it back, or comes for the first time."""
 
 from uuid import UUID
 
+from sqlalchemy import delete
+
+from gatehouse.accounts import service as accounts
 from gatehouse.accounts.notices import KEPT
+from gatehouse.audit import events
+from gatehouse.audit.service import record
 from gatehouse.defence import devices, throttle
+from gatehouse.foundation import clock
+from gatehouse.foundation.database import db, take_turns
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import challenges
+from models import Credential, User
 
 
 def put_everybody_out(user_id: UUID, reason: str, visitor: Visitor) -> None:
@@ -22,3 +30,20 @@ def put_everybody_out(user_id: UUID, reason: str, visitor: Visitor) -> None:
     devices.forget_all(user_id)
     challenges.forget_of(user_id, but=KEPT)
     sessions.end_all(user_id, reason, visitor)
+
+
+def claim(user: User, visitor: Visitor) -> None:
+    """Give an account to the first who proves its address, in the current transaction.
+
+    Whoever wrote it before, as an import does, may have meant to share it: no factor, number,
+    session or open wish of theirs stays, nor does a link by which they could stop or undo
+    something. The caller stores the owner's password over the old one. Name and roles stay: they
+    open nothing, and roles are the operator's.
+    """
+    take_turns(accounts.turn(user.id))
+    put_everybody_out(user.id, "address_proved", visitor)
+    challenges.forget_of(user.id)
+    db.session.execute(delete(Credential).where(Credential.user_id == user.id))
+    user.phone = user.phone_verified_at = None
+    user.email_verified_at = clock.now()
+    record(events.Account.CLAIMED, visitor, user_id=user.id)

@@ -86,7 +86,8 @@ def prove(form: dict[str, Any], visitor: Visitor) -> datetime:
 
 
 def _with_password(row: Challenge, user_id: UUID, typed: str, visitor: Visitor) -> datetime:
-    stored = password.verify(user_id, typed, visitor, LossPasswordWrong).stored
+    claimed = password.look(user_id, visitor)
+    stored = password.verify(claimed, typed, visitor, LossPasswordWrong).stored
     with writing():
         user = _take(row)
         try:

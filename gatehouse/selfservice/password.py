@@ -35,7 +35,8 @@ def change(caller: AccessToken, current: str, new: str, visitor: Visitor) -> Non
     user_id = UUID(caller.sub)
     user = accounts.get(user_id)
     personal = [user.email, user.username, user.name] if user else []
-    stored = password.verify(user_id, current, visitor, CurrentPasswordWrong).stored
+    claimed = password.look(user_id, visitor)
+    stored = password.verify(claimed, current, visitor, CurrentPasswordWrong).stored
     say = languages.choose(user.locale if user else None, visitor.languages).say
     passwords.require_good(new, personal, say=say)
     fresh = passwords.hash_new(new, visitor)

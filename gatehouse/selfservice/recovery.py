@@ -15,13 +15,13 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.delivery import allowance, outbox, spending, texting
 from gatehouse.delivery.message import Letter
-from gatehouse.foundation import clock, languages
+from gatehouse.foundation import languages
 from gatehouse.foundation.database import release, take_turns, writing
 from gatehouse.foundation.errors import ServiceBusy, ValidationFailed
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
 from gatehouse.selfservice.errors import RecoveryFailed
-from gatehouse.selfservice.expulsion import put_everybody_out
+from gatehouse.selfservice.expulsion import claim, put_everybody_out
 from gatehouse.tokens import challenges
 from models import Challenge, User
 
@@ -154,7 +154,7 @@ def _replace(row: Challenge, hashed: passwords.Hashed, visitor: Visitor) -> None
             if user is None:
                 raise RecoveryFailed
             if data["by"] == "email" and user.email_verified_at is None:
-                user.email_verified_at = clock.now()  # who reads its mail has the address
+                claim(user, visitor)  # who reads its mail has the address
             if data["by"] == "sms" and user.phone:
                 spending.proved(user.phone)
             passwords.store(user_id, replace(hashed, chosen_by=data["by"]))

@@ -8,7 +8,7 @@ from gatehouse.foundation import crypto
 from gatehouse.foundation.database import writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.mfa.passkeys import ceremonies, newcomers
-from gatehouse.passwords import service as passwords
+from gatehouse.selfservice.expulsion import claim
 from gatehouse.tokens import challenges
 from models import Challenge
 
@@ -44,8 +44,7 @@ def activate(row: Challenge, visitor: Visitor) -> list[str]:
     """
     kept = challenges.open_data(row).get("passkey")
     with writing():
-        user = registration.activate(row, visitor)
+        user = registration.activate(row, visitor, claim)
         if kept is None:
             return []
-        passwords.discard(user.id)  # of an account that was made before any proof, in development
         return newcomers.keep(user, kept, visitor)

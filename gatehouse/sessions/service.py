@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 import config
+from gatehouse.access import service as access
 from gatehouse.accounts import service as accounts
+from gatehouse.accounts.service import Person
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.foundation import clock, crypto
@@ -27,6 +29,13 @@ USED_KEPT = timedelta(minutes=5)
 """Longer than any grace; a used token without a row is as used as one with it."""
 MOST = 50
 """Sessions of one person; the oldest makes room."""
+TOO_MANY = (
+    select(Session.id)
+    .where(Session.user_id == bindparam("user_id"), Session.ended_at.is_(None))
+    .where(Session.expires_at > bindparam("now"), Session.idle_at > bindparam("now"))
+    .order_by(Session.id.desc())
+    .offset(bindparam("kept"))
+)
 
 
 @dataclass(frozen=True)
@@ -44,19 +53,20 @@ class Tokens:
     token_type: str = "Bearer"  # noqa: S105 - the name of the kind, RFC 6750 section 6.1.1
 
 
-def open_session(user: User, amr: Sequence[str], visitor: Visitor) -> Tokens:
+def open_session(person: Person, amr: Sequence[str], visitor: Visitor) -> Tokens:
     """Open a session in the current transaction. Only `login.service` may: it asks the gates."""
-    take_turns(f"sessions:{user.id}")
-    _make_room(user.id, visitor)
+    user_id = person.user.id
+    take_turns(f"sessions:{user_id}")
+    _make_room(user_id, visitor)
     now, settings = clock.now(), config.settings()
-    session = Session(id=crypto.new_id(), user_id=user.id)
+    session = Session(id=crypto.new_id(), user_id=user_id)
     session.created_at = session.last_seen_at = now
     raising.prove(session, levels.combine(amr), now)
     session.expires_at = now + settings.session_lifetime
     session.address, session.user_agent = visitor.address, visitor.user_agent
     db.session.add(session)
     current = _issue(session, now)
-    return _answer(session, current, user, status.enter(session.id))
+    return _answer(session, current, person, status.enter(session.id))
 
 
 def refresh(encoded: str, visitor: Visitor) -> Tokens:
@@ -72,14 +82,14 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
     token = tokens.verify_refresh(encoded)
     now = clock.now()
     with writing():
-        session, user, position = _locked(token)
-        if user.disabled_at or not _alive(session, now):
+        session, person, position = _locked(token)
+        if person.user.disabled_at or not _alive(session, now):
             raise SessionEnded(session_id=session.id)
-        _fall_back(session, now, visitor)
+        _fall_back(session, person, now, visitor)
         current = _successor(session, UUID(token.jti), now, visitor)
         session.last_seen_at, session.address = now, visitor.address
         session.user_agent = visitor.user_agent
-    return _answer(session, current, user, position)
+    return _answer(session, current, person, position)
 
 
 def prove_again(caller: tokens.AccessToken, amr: Sequence[str], visitor: Visitor) -> Tokens:
@@ -90,14 +100,14 @@ def prove_again(caller: tokens.AccessToken, amr: Sequence[str], visitor: Visitor
     Raises:
         SessionEnded: the session was ended, or has reached a limit.
     """
-    session, user, position = _locked(caller)
+    session, person, position = _locked(caller)
     now = clock.now()
-    if user.disabled_at or not _alive(session, now):
+    if person.user.disabled_at or not _alive(session, now):
         raise SessionEnded(session_id=session.id)
     raising.prove_too(session, amr, now)
     session.last_seen_at = now
     _current(session).used_at = now
-    return _answer(session, _issue(session, now), user, position)
+    return _answer(session, _issue(session, now), person, position)
 
 
 def require_live(session_id: UUID) -> None:
@@ -163,11 +173,12 @@ def purge(before: datetime) -> None:
 
 
 def _make_room(user_id: UUID, visitor: Visitor) -> None:
-    for session in live(user_id)[MOST - 1 :]:
-        end(session.id, "too_many_sessions", visitor)
+    about = {"user_id": user_id, "now": clock.now(), "kept": MOST - 1}
+    for session_id in db.session.connection().scalars(TOO_MANY, about).all():
+        end(session_id, "too_many_sessions", visitor)
 
 
-def _fall_back(session: Session, now: datetime, visitor: Visitor) -> None:
+def _fall_back(session: Session, person: Person, now: datetime, visitor: Visitor) -> None:
     """Lower a session whose second factor is too long ago.
 
     Raises:
@@ -175,7 +186,7 @@ def _fall_back(session: Session, now: datetime, visitor: Visitor) -> None:
     """
     if session.raised_at is None or raising.is_raised(session, now):
         return
-    if levels.is_mfa_required(accounts.profile_of(session.user_id)["roles"]):
+    if levels.is_mfa_required(person.profile["roles"]):
         refusal = SessionEnded(session_id=session.id)
         refusal.aftermath = partial(end, session.id, "second_factor_too_old", visitor)
         raise refusal
@@ -186,19 +197,19 @@ def _alive(session: Session, now: datetime) -> bool:
     return session.ended_at is None and now < session.idle_at and now < session.expires_at
 
 
-def _locked(token: tokens.RefreshToken | tokens.AccessToken) -> tuple[Session, User, int | None]:
+def _locked(token: tokens.RefreshToken | tokens.AccessToken) -> tuple[Session, Person, int | None]:
     """Read a session, its person and its place in the status lists; lock the session's row.
 
     Raises:
         SessionEnded: the session, or the account, is gone.
     """
-    rows = select(Session, User, StatusEntry.position).join(User)
+    rows = select(Session, StatusEntry.position, User, access.given_roles(User.id)).join(User)
     rows = rows.outerjoin(StatusEntry, StatusEntry.session_id == Session.id)
     mine = rows.where(Session.id == UUID(token.sid), Session.user_id == UUID(token.sub))
     found = db.session.execute(mine.with_for_update(of=Session)).one_or_none()
     if found is None:
         raise SessionEnded
-    return found[0], found[1], found[2]
+    return found[0], accounts.person(found[2], found[3]), found[1]
 
 
 def _successor(session: Session, jti: UUID, now: datetime, visitor: Visitor) -> RefreshToken:
@@ -246,9 +257,11 @@ def _issue(session: Session, now: datetime) -> RefreshToken:
     return token
 
 
-def _answer(session: Session, current: RefreshToken, user: User, position: int | None) -> Tokens:
+def _answer(
+    session: Session, current: RefreshToken, person: Person, position: int | None
+) -> Tokens:
     """Sign the tokens; the access token never outlives its session."""
-    person, now = accounts.profile_of(user.id), clock.now()
+    profile, now = person.profile, clock.now()
     expires_at = min(now + config.settings().access_token_lifetime, session.expires_at)
     if session.raised_at:
         expires_at = min(expires_at, session.raised_at + levels.LONGEST)
@@ -258,16 +271,16 @@ def _answer(session: Session, current: RefreshToken, user: User, position: int |
         "auth_time": int(session.authenticated_at.timestamp()),
         "amr": session.amr,
         "acr": session.acr,
-        "roles": person["roles"],
+        "roles": profile["roles"],
         "scope": "",
         **status.claim(position),
     }
-    refresh_token = tokens.RefreshToken(person["id"], claims["sid"], str(current.id))
+    refresh_token = tokens.RefreshToken(profile["id"], claims["sid"], str(current.id))
     return Tokens(
         session_id=session.id,
-        access_token=tokens.sign_access(person["id"], claims, expires_at),
+        access_token=tokens.sign_access(profile["id"], claims, expires_at),
         refresh_token=tokens.sign_refresh(refresh_token, current.issued_at, current.expires_at),
         expires_in=int((expires_at - now).total_seconds()),
         refresh_expires_in=int((current.expires_at - now).total_seconds()),
-        user=person,
+        user=profile,
     )

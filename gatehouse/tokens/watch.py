@@ -1,5 +1,6 @@
 """Follows the keys and the revocations: a thread in each worker of the server, every 0.4 s."""
 
+import threading
 from collections import OrderedDict
 
 from flask import Flask
@@ -12,6 +13,8 @@ from gatehouse.tokens import keys, revocation
 from gatehouse.tokens.state import TokenState, state
 
 INTERVAL = 0.4
+FIRST_ATTEMPTS = 3
+"""A database that is slow just then gets another chance before the worker listens."""
 
 
 def read() -> None:
@@ -36,8 +39,21 @@ def up_to_date() -> TokenState:
 
 
 def start(app: Flask) -> None:
-    """Read once, so that the worker is ready when it listens, then watch in the background."""
+    """Read, so that the worker is ready when it listens, then watch in the background."""
     app.extensions["gatehouse.tokens"].watched = True
     with app.app_context():
-        attempt("token watch", read)
+        begin()
     every(INTERVAL, app, "token watch", read)
+
+
+def begin() -> None:
+    """Read for the first time; a worker that then knows nothing still listens, and says so.
+
+    Its listening is not put off for long: while the database is away, everybody is told at once.
+    """
+    pause = threading.Event()
+    for number in range(FIRST_ATTEMPTS):
+        pause.wait(INTERVAL if number else 0)
+        attempt("token watch", read)
+        if state().read_at is not None:
+            return

@@ -393,6 +393,14 @@ def somebody_resets_a_password(world: World) -> None:
     world.post("/auth/password/reset", form)
 
 
+@deed(events.Account.CLAIMED)
+def somebody_proves_an_address_that_was_imported(world: World) -> None:
+    somebody_forgets_a_password(world)
+    world.change_ada(email_verified_at=None)
+    form = {"token": link_token(world.client, ADA), "password": NEW}
+    world.post("/auth/password/reset", form)
+
+
 @deed(events.Recovery.FAILED)
 def somebody_guesses_a_token(world: World) -> None:
     world.post("/auth/password/reset", {"token": "x" * 43, "password": NEW})

@@ -4,7 +4,9 @@ from bench import report
 from bench.comparisons import Result
 from bench.equality import chance
 from bench.finding import Finding
+from bench.flood import BUSY, SERVED, outcome
 from bench.lanes import Measurement
+from bench.load import Answer
 from bench.report import Report
 from bench.status_list import Size
 
@@ -61,3 +63,19 @@ def test_two_groups_are_told_apart_by_their_ranks():
 
     assert chance(*alike) == pytest.approx(0.9, abs=0.02)
     assert chance(*later) < 0.0001
+
+
+@pytest.mark.parametrize(
+    ("answer", "meaning"),
+    [
+        (Answer(200, [], b"{}"), SERVED),
+        (Answer(503, [("retry-after", "5")], b'{"code": "service_busy"}'), BUSY),
+        (Answer(503, [], b'{"code": "service_busy"}'), "503 service_busy"),
+        (Answer(503, [("retry-after", "1")], b'{"code": "service_unavailable"}'), "503 service_un"),
+        (Answer(429, [("retry-after", "9")], b'{"code": "rate_limited"}'), "429 rate_limited"),
+    ],
+)
+def test_a_flood_takes_for_refused_by_the_queue_only_who_is_told_when_to_come_again(
+    answer, meaning
+):
+    assert outcome(answer).startswith(meaning)

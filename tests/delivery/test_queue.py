@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -184,6 +185,32 @@ def test_an_attempt_that_was_planned_in_such_a_future_is_made_now(post):
     post.deliver()
 
     assert post.recipients == [ADA]
+
+
+def test_what_a_leaving_worker_has_not_tried_is_anybodys_while_it_finishes_the_one_in_hand(
+    app, post
+):
+    post.put(ADA, BOB, "cy@example.com")
+    begun, finish, sent = threading.Event(), threading.Event(), []
+
+    def carry(message):
+        begun.set()
+        finish.wait(30)
+        sent.append(message.recipient)
+
+    courier = worker.Courier(carry)
+    thread = threading.Thread(target=courier.run, args=[app])
+    thread.start()
+    begun.wait(30)
+    courier.leave(app)
+    post.deliver()
+    finish.set()
+    thread.join(30)
+
+    assert sorted([*sent, *post.recipients]) == [ADA, BOB, "cy@example.com"]
+    assert len(sent) == 1
+    assert [row.attempts for row in rows(app, OutboxMessage)] == [1, 1, 1]
+    assert all(row.sent_at and not row.leased_until for row in rows(app, OutboxMessage))
 
 
 def test_a_worker_whose_clock_jumps_stops_sending_from_its_batch(app, post, wait):

@@ -177,8 +177,9 @@ def spend(app, count, proved):
             prove(app, number)
 
 
-def test_a_prefix_is_paused_when_too_few_codes_come_back_and_that_is_told(app, capsys):
+def test_a_prefix_is_paused_when_too_few_codes_come_back_and_that_is_told(app, capsys, wait):
     spend(app, 30, proved=5)
+    wait(minutes=10, seconds=1)
     capsys.readouterr()
 
     refused = [text(app, number) for number in ("+4915199999999", "+4915188888888")]
@@ -194,7 +195,8 @@ def test_a_prefix_is_paused_when_too_few_codes_come_back_and_that_is_told(app, c
 
 def test_a_paused_prefix_begins_anew_after_an_hour(app, wait):
     spend(app, 30, proved=5)
-    text(app, "+4915199999999")
+    wait(minutes=10, seconds=1)
+    assert not text(app, "+4915199999999")
 
     wait(hours=1, seconds=1)
 
@@ -203,11 +205,39 @@ def test_a_paused_prefix_begins_anew_after_an_hour(app, wait):
     assert (prefix.sent, prefix.proved) == (1, 0)
 
 
-def test_a_prefix_whose_codes_come_back_is_never_paused(app):
+def test_a_prefix_whose_codes_come_back_is_never_paused(app, wait):
     spend(app, 60, proved=12)
+    wait(minutes=10, seconds=1)
 
     assert text(app, "+4915199999999")
     assert audited(app, "text.prefix_paused") == []
+
+
+@pytest.mark.parametrize("prefix", ["+49151", "+39061"])  # Italian numbers begin with a zero
+def test_a_burst_of_honest_people_pauses_nothing_before_they_could_type_in_their_codes(
+    app, wait, prefix
+):
+    *people, late = [number for number, _ in zip(numbers(prefix), range(61), strict=False)]
+
+    burst = [text(app, number) for number in people]
+    wait(minutes=9)
+    for number in people[:20]:
+        prove(app, number)
+    wait(minutes=2)
+
+    assert burst == [True] * 60
+    assert text(app, late)
+    assert audited(app, "text.prefix_paused") == []
+
+
+def test_one_who_pumps_without_a_pause_is_paused_as_soon_as_thirty_codes_are_old(app, wait):
+    sent = []
+    for number, _ in zip(numbers(), range(80), strict=False):
+        sent.append(text(app, number))
+        wait(seconds=16)
+
+    assert sent.index(False) == 67  # 37 are younger than ten minutes
+    assert set(withheld(app)) == {"paused"}
 
 
 def test_notices_are_no_codes_and_say_nothing_about_a_prefix(app):

@@ -13,7 +13,9 @@ import pytest
 
 from config import ROOT
 from models import OutboxMessage
-from tests.post_office import MailServer, Workers, courier
+from tests.live import LiveServer
+from tests.mail_server import serving_mail
+from tests.post_office import Arrivals, MailServer, Workers, courier
 from tests.rows import rows
 
 COUNT = 300
@@ -22,8 +24,13 @@ FLASK_WORKER = [sys.executable, "-m", "flask", "worker"]
 
 
 @pytest.fixture
-def mail_server():
-    server = MailServer()
+def arrivals():
+    return Arrivals()
+
+
+@pytest.fixture
+def mail_server(arrivals):
+    server = MailServer(arrivals)
     yield server
     server.stop()
 
@@ -53,26 +60,50 @@ def flask_worker(settings_environment):
         process.communicate()
 
 
+@pytest.fixture
+def started(flask_worker, settings_environment, tmp_path):
+    """Start `flask worker`, or a server, with some settings; return its process."""
+    servers = []
+
+    def start(kind, **variables):
+        if kind == "flask worker":
+            return flask_worker(**variables)
+        environ = {**settings_environment, **variables, "GATEHOUSE_WORKERS": "1"}
+        servers.append(LiveServer(environ, tmp_path / "server.log"))
+        servers[-1].start()
+        return servers[-1].process
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+def wait_until(happens):
+    deadline = time.monotonic() + 30
+    while not happens() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 @pytest.mark.stores
 def test_every_message_arrives_though_a_worker_is_killed_and_the_mail_server_is_down(
-    app, post, mail_server, workers
+    app, post, arrivals, mail_server, workers
 ):
     post.put(*[f"person{number}@example.com" for number in range(COUNT)])
     mail_server.start()
     workers.start(2)
 
-    mail_server.wait_for(COUNT // 4)
+    arrivals.wait_for(COUNT // 4)
     workers.kill_one()
-    mail_server.wait_for(COUNT // 2)
+    arrivals.wait_for(COUNT // 2)
     mail_server.stop()
     time.sleep(1)  # it is down for a second
     mail_server.start()
-    mail_server.wait_for(COUNT)
+    arrivals.wait_for(COUNT)
 
     arrived = {f"<{row.id}@localhost>" for row in rows(app, OutboxMessage)}
-    assert set(mail_server.accepted) == arrived
+    assert set(arrivals.accepted) == arrived
     assert (
-        mail_server.duplicates <= 3
+        arrivals.duplicates <= 3
     )  # the killed worker, and what both had in hand when the line was cut
 
 
@@ -89,6 +120,24 @@ def test_a_worker_says_that_it_works_and_leaves_when_it_is_told_to(app, post, fl
     assert process.wait(timeout=10) == 0
     assert line == "Delivering what waits in the outbox, until SIGTERM.\n"
     assert rows(app, OutboxMessage)[0].sent_at is not None
+
+
+@pytest.mark.parametrize("kind", ["flask worker", "flask serve"])
+def test_what_is_in_hand_when_the_end_is_near_is_sent_once_and_the_rest_is_free(
+    app, post, started, kind
+):
+    with serving_mail() as mail:
+        mail.handler.pause = 1.0  # a second
+        process = started(kind, SMTP_URL=f"insecure-smtp://localhost:{mail.port}")
+        post.put(*[f"person{number}@example.com" for number in range(10)])
+
+        wait_until(lambda: mail.handler.begun)
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+    sent = [row for row in rows(app, OutboxMessage) if row.sent_at]
+    assert 0 < len(sent) == len(mail.handler.received) < 10
+    assert [row.leased_until for row in rows(app, OutboxMessage)] == [None] * 10
 
 
 def test_a_worker_whose_database_is_away_stops_with_a_sentence(flask_worker, tmp_path):

@@ -27,11 +27,11 @@ def test_a_person_registers_logs_in_refreshes_and_logs_out(either_client):
 
 @pytest.mark.stores
 @pytest.mark.requirement("SE-05")
-def test_a_refresh_token_dies_with_its_session(client, make_user):
-    tokens = client.log_in(make_user())
-    client.as_(tokens).post("/auth/logout")
+def test_a_refresh_token_dies_with_its_session(either_client, make_user):
+    tokens = either_client.log_in(make_user())
+    either_client.as_(tokens).post("/auth/logout")
 
-    refusal = client.refresh(tokens)
+    refusal = either_client.refresh(tokens)
 
     assert (refusal.status_code, refusal.json["code"]) == (401, "session_ended")
 
@@ -46,14 +46,15 @@ def test_an_unproven_registration_opens_nothing(client):
 
 
 @pytest.mark.stores
-def test_a_session_outlives_the_sudden_death_of_the_server(live):
-    tokens = live.client.log_in(live.client.sign_up(User("ada@example.com")))
+def test_a_session_outlives_the_sudden_death_of_the_server(live, either_live_client):
+    client = either_live_client
+    tokens = client.log_in(client.sign_up(User("ada@example.com")))
 
     live.kill()
     live.start()
 
-    assert live.client.as_(tokens).get("/auth/me").json["email"] == "ada@example.com"
-    assert live.client.refresh(tokens).status_code == 200
+    assert client.as_(tokens).get("/auth/me").json["email"] == "ada@example.com"
+    assert client.refresh(tokens).status_code == 200
 
 
 def test_the_server_ends_when_it_is_told_to(live):

@@ -146,7 +146,7 @@ def test_a_user_handle_says_nothing_and_stays_the_same(app, ready, new_browser):
     assert not [s for s in secrets for h in decoded if s.encode() in h or s in h.hex()]
 
 
-@pytest.mark.requirement("WA-12")
+@pytest.mark.requirement("WA-12", "RL-07")
 def test_options_to_sign_in_tell_nothing_about_anybody(app, client, new_browser):
     path = "/auth/passkeys/authentication/options"
     before = client.post(path)

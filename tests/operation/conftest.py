@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.client import Client
 from tests.conftest import environment
 from tests.live import LiveServer
 from tests.skips import skip_without
 from tests.stores import NO_POSTGRES, PostgresCluster, postgres_is_installed
+
+PATIENCE = 20  # seconds
 
 
 class FickleCluster(PostgresCluster):
@@ -43,12 +47,29 @@ def cluster() -> Iterator[FickleCluster]:
 
 @pytest.fixture(scope="module")
 def away(cluster: FickleCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Lend one server to the tests of a file, which take its database away and bring it back."""
+    """Lend one server to the tests of a file, which take its database away and bring it back.
+
+    All of its workers are ready: one that still starts would refuse what needs its keys.
+    """
     wanted = environment(cluster.url)
     del wanted["GATEHOUSE_PUBLIC_URL"]
     server = LiveServer(wanted, tmp_path_factory.mktemp("server") / "server.log")
     try:
         server.start()
+        wait_until(lambda: every_worker(server.client, "/health/ready") == {200})
         yield server
     finally:
         server.kill()
+
+
+def every_worker(client: Client, path: str) -> set[int]:
+    """Return the statuses of so many answers that each worker gave one."""
+    return {client.get(path).status_code for _ in range(20)}
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Return when it holds; fail when it does not in time."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)

@@ -9,9 +9,8 @@ from sqlalchemy import delete
 from gatehouse.foundation.database import db
 from models import SigningKey
 from tests.client import PASSWORD, User
+from tests.operation.conftest import every_worker, wait_until
 from tests.surface.conftest import verdict
-
-PATIENCE = 20  # seconds
 
 
 @pytest.mark.stores
@@ -97,15 +96,3 @@ def test_nobody_is_let_in_on_what_was_known_before_the_database_went(away, clust
     assert verdict(gate.get("/gateway/verify")) == (503, "service_unavailable")
     cluster.resume()
     wait_until(lambda: every_worker(gate, "/gateway/verify") == {200})
-
-
-def every_worker(client, path):
-    """Return the statuses of so many answers that each worker gave one."""
-    return {client.get(path).status_code for _ in range(20)}
-
-
-def wait_until(holds):
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+import gatehouse
 from models import Session
 from tests.client import PASSWORD, User
+from tests.letters import letter
 from tests.pages.sites import files, site
 from tests.rows import audited, rows
 
 FOLDER = Path(__file__).parents[2] / "docs/examples/spa"
-ADA = "ada@example.com"
+ADA, BOB = "ada@example.com", "bob@example.com"
 
 
 @pytest.fixture
@@ -34,14 +36,20 @@ def settings_environment(settings_environment, front):
 
 
 @pytest.fixture
-def context(live, service, browser):
-    """Lend a browser's windows; Ada has an account."""
+def visitors(live, service, browser):
+    """Lend a browser's windows; nobody has an account."""
     service.append(live.url)
-    live.client.sign_up(User(ADA))
     context = browser.new_context()
     context.set_default_timeout(10_000)  # milliseconds
     yield context
     context.close()
+
+
+@pytest.fixture
+def context(live, visitors):
+    """Lend a browser's windows; Ada has an account."""
+    live.client.sign_up(User(ADA))
+    return visitors
 
 
 def reads(page, text):
@@ -141,6 +149,39 @@ def test_the_example_renews_the_session_before_the_access_cookie_expires(context
     assert renewed.value.status == 200
 
 
+@pytest.mark.requirement("RL-08")
+@pytest.mark.settings(GATEHOUSE_CAPTCHA_REGISTER="always", GATEHOUSE_CAPTCHA_LOGIN="always")
+@pytest.mark.settings(GATEHOUSE_CAPTCHA_COST="500")
+def test_the_example_registers_and_signs_in_where_a_captcha_is_always_asked_for(
+    visitors, front, live
+):
+    page, said, asked = visitors.new_page(), [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(front)
+    reads(page, "Nobody is signed in.")
+
+    page.get_by_label("E-mail").fill(BOB)
+    page.get_by_label("Password").fill(PASSWORD)
+    press(page, "Make an account")
+    reads(page, "If this address is new here, a code is on its way to it.")
+    page.get_by_label("Code from the mail").fill(letter(live.client, BOB)["code"])
+    press(page, "Confirm")
+    reads(page, "Your address is confirmed.")
+    press(page, "Sign in")
+    reads(page, f"Signed in as {BOB}.")
+
+    captchas = [url.partition("?")[2] for url in asked if "/auth/captcha" in url]
+    assert captchas == ["action=register", "action=login"]
+    assert not [line for line in said if "Content Security Policy" in line]
+
+
+def test_the_examples_solver_is_the_one_of_our_own_pages():
+    ours = Path(gatehouse.__file__).parent / "pages/static/altcha.js"
+
+    assert (FOLDER / "altcha.js").read_bytes() == ours.read_bytes()
+
+
 def test_the_example_tells_what_went_wrong(context, front, live):
     page = open_page(context, front, "Nobody is signed in.")
 
@@ -157,7 +198,7 @@ def test_the_example_tells_what_went_wrong(context, front, live):
 
 def test_the_example_has_nothing_inline_and_asks_nobody_else():
     page = (FOLDER / "index.html").read_text()
-    script = (FOLDER / "app.js").read_text()
+    script = "".join((FOLDER / name).read_text() for name in ("app.js", "altcha.js"))
 
     assert "default-src 'none'; script-src 'self'" in page
     assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:", page)

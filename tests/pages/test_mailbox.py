@@ -147,6 +147,24 @@ def test_the_page_fits_a_phone_and_the_keyboard(live, tab):
     assert tab.complaints == []
 
 
+def test_a_framed_mail_can_be_read_by_day_and_by_night(live, tab):
+    live.client.register("ada@example.com")
+    seen = {}
+
+    for scheme in ("light", "dark"):
+        tab.page.emulate_media(color_scheme=scheme)
+        tab.open(f"{live.url}/dev/mailbox")
+        heading = tab.page.frame_locator("iframe").get_by_role("heading")
+        ink = heading.evaluate("it => getComputedStyle(it).color")
+        paper = tab.page.locator("iframe").evaluate("it => getComputedStyle(it).backgroundColor")
+        seen[scheme] = (ink, paper)
+
+    assert seen == {
+        "light": ("rgb(0, 0, 0)", "rgba(0, 0, 0, 0)"),
+        "dark": ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"),
+    }
+
+
 def test_a_mail_is_framed_without_scripts_and_by_nobody_else(client):
     client.register("ada@example.com")
     [item] = client.mailbox()

@@ -183,13 +183,19 @@ def test_a_listed_password_inside_a_longer_one_is_no_reason_to_refuse(password):
         "4d4L0v3l4c3!!!!!",
         "lovelacelovelace",
         "!!adalovelace!!!!",
-        "Gatehouse2026!!!!",
-        "gatehousegatehouse",
         "lovelace-gatehouse",
     ],
 )
 def test_who_you_are_and_where_you_are_is_no_password(password):
     assert verdict(password) == "password_personal"
+
+
+@pytest.mark.requirement("PW-07")
+@pytest.mark.parametrize(
+    "password", ["Gatehouse2026!!!!", "gatehousegatehouse", "g4t3h0us3!!!!!!!"]
+)
+def test_what_this_service_is_called_is_no_password(password):
+    assert verdict(password) == "password_service_name"
 
 
 @pytest.mark.requirement("PW-07")

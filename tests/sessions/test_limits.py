@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from gatehouse.accounts import service as accounts
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import NOBODY
 from gatehouse.sessions import service as sessions
@@ -156,7 +157,7 @@ def test_a_log_in_waits_for_the_one_before_it_and_counts_it(app, client, user, m
 
     with app.app_context():
         with writing():
-            person = db.session.scalars(select(User)).one()
+            person = accounts.person(db.session.scalars(select(User)).one(), None)
             sessions.open_session(person, ("pwd",), NOBODY)
             second.start()
             second.join(timeout=0.5)  # it must not get through yet

@@ -158,6 +158,7 @@ def test_a_mail_in_the_mailbox_is_framed_by_the_mailbox_alone_and_runs_nothing(a
     mail = ask(app, "GET", f"/dev/mailbox/{mail['id']}")
     policy = mail.headers["Content-Security-Policy"].split("; ")
     assert mail.content_type == "text/html; charset=utf-8"
+    assert mail.headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
     assert {"frame-ancestors 'self'", "sandbox"} <= {*policy}  # no scripts, no origin, no forms
     assert not any(part.startswith("script-src") for part in policy)
 

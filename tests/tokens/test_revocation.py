@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from gatehouse.foundation import background, clock, crypto
 from gatehouse.foundation.database import db, writing
@@ -16,6 +17,7 @@ from gatehouse.sessions import service as sessions
 from gatehouse.tokens import revocation, watch
 from models import Revocation
 from tests.client import Client, User
+from tests.conftest import running
 from tests.rows import rows
 from tests.tokens.forgery import assert_refused, read
 
@@ -294,6 +296,40 @@ def test_a_reading_that_fails_changes_nothing_and_is_tried_again(
 
     assert memory.read_at > before
     assert client.as_(tokens).get("/auth/me").status_code == 200
+
+
+@pytest.mark.stores
+def test_a_database_that_is_slow_when_a_worker_starts_does_not_make_it_refuse(start_again, tokens):
+    fresh = start_again()
+    fresh.extensions["gatehouse.tokens"].watched = True
+    with fresh.app_context():
+        once_too_late(db.engine)
+        watch.begin()
+
+    client = Client(fresh.test_client)
+    assert client.get("/health/ready").status_code == 200
+    assert client.as_(tokens).get("/auth/me").status_code == 200
+
+
+def test_a_worker_whose_database_is_away_listens_all_the_same(settings_environment, tmp_path):
+    nowhere = {"DATABASE_URL": f"sqlite:///{tmp_path / 'nothing' / 'here.db'}"}
+    with running(settings_environment | nowhere) as fresh:
+        fresh.extensions["gatehouse.tokens"].watched = True
+        with fresh.app_context():
+            watch.begin()
+
+        client = Client(fresh.test_client)
+        assert client.get("/health/live").status_code == 200
+        assert client.get("/health/ready").status_code == 503
+
+
+def once_too_late(engine):
+    """Let the first connection that is asked for from now on come too late."""
+    engine.dispose()
+
+    @sa.event.listens_for(engine, "do_connect", once=True)
+    def give_up(*_arguments):
+        raise engine.dialect.dbapi.OperationalError("connection timeout expired")
 
 
 def _break(*_arguments):

@@ -1,4 +1,6 @@
 // A page that signs people in with cookies. No script ever sees a token: the browser keeps them.
+import { isOurs, solve } from "./altcha.js";
+
 const SERVICE = document.querySelector('meta[name="gatehouse"]').content;
 const UNTIL = "signed-in-until"; // shared by all tabs: when the access cookie expires, no secret
 const element = (id) => document.getElementById(id);
@@ -39,11 +41,42 @@ async function ask(method, path, body) {
   return response;
 }
 
+/** Sends a form that robots like, too: where a CAPTCHA is asked for, once more with its answer. */
+async function post(path, action, form) {
+  const response = await send("POST", path, form);
+  if (response.status !== 403 || (await response.clone().json()).code !== "captcha_required") return response;
+  const asked = await send("GET", `/auth/captcha?action=${action}`);
+  const challenge = asked.ok ? await asked.json() : {};
+  return isOurs(challenge) ? send("POST", path, { ...form, captcha: await solve(challenge) }) : response;
+}
+
+// An account
+
+async function register(email, password) {
+  const response = await post("/auth/register", "register", { email, password });
+  if (!response.ok) return say(reasons(await response.json()));
+  element("proof").hidden = false;
+  return say("If this address is new here, a code is on its way to it.");
+}
+
+async function confirm(email, code) {
+  const response = await send("POST", "/auth/email/verify", { email, code });
+  if (!response.ok) return say(reasons(await response.json()));
+  element("proof").hidden = true;
+  return say("Your address is confirmed. You can sign in now.");
+}
+
+/** Answers what is wrong with each field, or with the whole. */
+function reasons(problem) {
+  const fields = Object.values(problem.errors ?? {}).flat();
+  return fields.map((error) => error.message).join(" ") || problem.detail;
+}
+
 // The session
 
 async function signIn(identifier, password) {
   const form = { identifier, password, transport: "cookie" };
-  const response = await send("POST", "/auth/login", form);
+  const response = await post("/auth/login", "login", form);
   const answer = await response.json();
   if (!response.ok) return say(answer.detail);
   keep(answer);
@@ -99,7 +132,7 @@ function leave() {
 // What is seen
 
 function show(user) {
-  element("sign-in").hidden = true;
+  for (const id of ["sign-in", "proof"]) element(id).hidden = true;
   element("inside").hidden = false;
   element("name").value = user.name ?? "";
   say(`Signed in as ${user.email}.`);
@@ -140,6 +173,8 @@ on(element("sign-in"), "submit", async () => {
   await signIn(element("identifier").value, element("password").value);
   element("password").value = "";
 });
+on(element("register"), "click", () => register(element("identifier").value, element("password").value));
+on(element("proof"), "submit", () => confirm(element("identifier").value, element("code").value.trim()));
 on(element("save"), "click", save);
 on(element("look"), "click", look);
 on(element("renew"), "click", async () => {

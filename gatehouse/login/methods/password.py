@@ -34,10 +34,11 @@ class PasswordMethod:
             TooManyAttempts: after too many of those; whose is never told either.
             CaptchaRequired: before that, and before anything is evaluated or counted as a guess.
         """
-        user = accounts.find(form["identifier"])
-        whom = user.id if user else identifiers.canonical(form["identifier"])
-        admission = robots.admit(whom, form.get("captcha"), visitor)
-        verified = password.verify(whom, form["password"], visitor)
+        user_id = accounts.find_id(form["identifier"])
+        whom = user_id or identifiers.canonical(form["identifier"])
+        claimed = password.look(whom, visitor)
+        admission = robots.admit(whom, claimed.device_id, form.get("captcha"), visitor)
+        verified = password.verify(claimed, form["password"], visitor)
         robots.succeeded(admission)
         return Proof(
             verified.user_id,

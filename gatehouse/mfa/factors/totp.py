@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyotp
 import segno
@@ -41,7 +40,7 @@ class Totp:
     def enrol(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Enrolment:
         """Make a secret, as text, as `otpauth:` address and as a picture of that."""
         secret = Secret(crypto.random_base32(SECRET_BYTES))
-        issuer = urlsplit(config.settings().public_url).hostname
+        issuer = config.settings().service_name
         uri = pyotp.TOTP(secret.secret).provisioning_uri(name=user.email, issuer_name=issuer)
         picture = segno.make(uri, micro=False).svg_inline(scale=4)
         return Enrolment(asdict(secret), {"secret": secret.secret, "uri": uri, "qr_svg": picture})

@@ -5,8 +5,6 @@ from urllib.parse import urlsplit
 
 import config
 
-NAME = "Gatehouse"
-
 
 @dataclass(frozen=True)
 class RelyingParty:
@@ -23,7 +21,8 @@ def ourselves() -> RelyingParty:
     """Return what the settings say."""
     settings = config.settings()
     origins = (settings.public_url, *settings.passkey_origins)
-    return RelyingParty(settings.passkey_rp_id, NAME, origins, settings.passkey_top_origins)
+    about = (settings.passkey_rp_id, settings.service_name)
+    return RelyingParty(*about, origins, settings.passkey_top_origins)
 
 
 def related_origins() -> list[str]:

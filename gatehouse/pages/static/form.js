@@ -1,4 +1,5 @@
 // What the forms of the pages share: sending, and telling what came of it.
+import { sendSolved } from "./captcha.js";
 import { words } from "./words.js";
 
 const result = document.getElementById("result");
@@ -23,12 +24,12 @@ export async function post(endpoint, body) {
 /** Answers the sentences to show, and what the service answered when it worked. */
 export async function exchange(endpoint, body) {
   try {
-    const response = await fetch(endpoint, {
+    const response = await sendSolved(endpoint, body, (form) => fetch(endpoint, {
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/json" },
       credentials: "same-origin",
-      body: JSON.stringify(body),
-    });
+      body: JSON.stringify(form),
+    }));
     const answer = response.status === 204 ? null : await response.json();
     return response.ok ? [[], answer] : [sentences(answer), null];
   } catch {

@@ -1,4 +1,5 @@
 // Requests to the service, with the cookies of the session; no script ever sees a token.
+import { sendSolved } from "./captcha.js";
 import { words } from "./words.js";
 
 const STALE = ["csrf_failed", "token_missing", "token_expired", "insufficient_user_authentication"];
@@ -16,7 +17,8 @@ export class Refused extends Error {
 
 /** Sends a request that needs no session, such as a login; answers what came back. */
 export async function ask(method, path, body) {
-  return read(await send(method, path, body));
+  const response = await sendSolved(path, body, (form) => send(method, path, form));
+  return read(response);
 }
 
 /** Sends a request of somebody who is signed in; what expired meanwhile is renewed once. */
