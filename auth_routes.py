@@ -27,7 +27,7 @@ from gatehouse.login.methods import link
 from gatehouse.login.methods.link import LinkFailed, LinkLogin, LinkRequest
 from gatehouse.login.methods.password import PasswordLogin
 from gatehouse.login.risk import LoginRefused
-from gatehouse.mfa.errors import FactorNotOffered
+from gatehouse.mfa.errors import FactorNotOffered, GraceOver
 from gatehouse.mfa.passkeys import newcomers
 from gatehouse.mfa.passkeys.errors import (
     AuthenticatorNotAllowed,
@@ -125,7 +125,7 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @auth.arguments(PasswordLogin)
 @auth.response(200, LoginAnswer)
 @auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
-@auth.refuses(CaptchaRequired, PasswordCompromised, LoginRefused)
+@auth.refuses(CaptchaRequired, PasswordCompromised, LoginRefused, GraceOver)
 def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password; the answer may be a question for a second factor."""
     by = form["transport"]
@@ -150,6 +150,7 @@ def ask_for_link(form: dict[str, Any]) -> dict[str, str]:
 @auth.arguments(LinkLogin)
 @auth.response(200, LoginAnswer)
 @auth.refuses(LinkFailed, TooManyAttempts, AccountDisabled, EmailUnverified, LoginRefused)
+@auth.refuses(GraceOver)
 def log_in_with_link(form: dict[str, Any]) -> Any:
     """Log in with the link or the code, where it was asked for."""
     by = form["transport"]

@@ -123,6 +123,9 @@ class Settings:
     """The kinds of second factors that exist here, in the order in which they are offered."""
     mfa: str = option(one_of("optional", "required_for_roles", "required"), "optional")
     """Who must have a second factor. Who must and has none sets one up when signing in."""
+    mfa_grace: timedelta = option(seconds(0, 31_536_000), "1209600")
+    """For so long after the policy first wants it of somebody, their first step alone lets them set
+    one up (14 days); then a code by mail as well, or an operator. 0 is no grace."""
     mfa_roles: tuple[str, ...] = option(names, "admin")
     """With `GATEHOUSE_MFA=required_for_roles`: the roles that need a second factor."""
     mfa_reset_delay: timedelta = option(seconds(0, 2_592_000), "86400")

@@ -17,7 +17,7 @@ from bench.people import People
 from bench.report import Report
 from bench.stage import staged
 
-COMPARISONS = ("login", "verify-warm", "verify-cold", "me", "refresh")
+COMPARISONS = ("login", "login-new", "verify-warm", "verify-cold", "me", "refresh")
 STUDIES = (flood.NAME, limits.NAME, equality.NAME)
 APART = (status_list.NAME, outbox.NAME)
 """What needs no service to be measured."""

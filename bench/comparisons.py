@@ -15,6 +15,7 @@ LOGINS_AT_ONCE = 8 * CORES  # enough that a hash always waits at every worker
 SESSIONS = 8 * CONNECTIONS
 LOGIN_SECONDS = 3  # times as long as the others: there are few in a second
 WARM_UP = 1  # seconds
+LOG_IN = "POST /auth/login"
 
 Measure = Callable[[], Measurement]
 
@@ -88,7 +89,8 @@ class Bench:
         """Return what is compared, in the order of the report."""
         verify, me, bare = "GET /gateway/verify", "GET /auth/me", "a bare Flask route"
         return [
-            Comparison("login", "POST /auth/login", "bcrypt", 0.95, self.login, self.bcrypt),
+            Comparison("login", LOG_IN, "bcrypt", 0.95, self.login, self.bcrypt),
+            Comparison("login-new", LOG_IN, "bcrypt", 0.9, self.log_in_new, self.bcrypt),
             Comparison("verify-warm", verify, bare, 0.7, self.verify_warm, self.bare),
             Comparison("verify-cold", verify, bare, 0.4, self.verify_cold, self.bare),
             Comparison("me", me, bare, 0.15, self.me, self.bare),
@@ -96,10 +98,12 @@ class Bench:
         ]
 
     def login(self) -> Measurement:
-        """Log in with the right password, each person in turn."""
-        bodies = self.people.login_bodies()
-        load = Load(self.stage.service, "/auth/login", LOGIN, bodies)
-        return send(load, self.seconds * LOGIN_SECONDS, LOGINS_AT_ONCE)
+        """Log in with the right password, each person in turn, on a device of theirs."""
+        return self._log_in(self.people.logins())
+
+    def log_in_new(self) -> Measurement:
+        """Do the same from devices that nobody has seen: most owners are told by mail."""
+        return self._log_in(self.people.new_logins())
 
     def bcrypt(self) -> Measurement:
         """Verify passwords on all cores, without any service."""
@@ -143,6 +147,10 @@ class Bench:
         recording = self.people.record_refresh()
         rows = raw.Rows(self.stage.dsn, recording, tokens, CONNECTIONS)
         return measure(rows.lane, CONNECTIONS, self.seconds)
+
+    def _log_in(self, logins: list[str]) -> Measurement:
+        load = Load(self.stage.service, "/auth/login", LOGIN, logins)
+        return send(load, self.seconds * LOGIN_SECONDS, LOGINS_AT_ONCE)
 
     def _ask(self, port: int, path: str) -> Measurement:
         load = Load(port, path, BEARER, self.people.access_tokens())

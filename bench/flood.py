@@ -39,7 +39,7 @@ class Flood:
     """
 
     def __init__(self, bench: Bench, clients: int = CLIENTS) -> None:
-        self.port, self.bodies = bench.stage.service, cycle(bench.people.login_bodies())
+        self.port, self.bodies = bench.stage.service, cycle(bench.people.logins())
         self.clients = clients
         self.answers: Counter[str] = Counter()
 

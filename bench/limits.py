@@ -35,11 +35,11 @@ def study(bench: Bench, rounds: int) -> list[Finding]:
     with _services(bench) as limited:
         refreshes = [_of_a_refresh(bench, name, port, rounds) for name, port in limited.items()]
         charged = _times({UNLIMITED: bench.stage.service, **limited}, rounds)
-    bodies = bench.people.login_bodies()
-    login = send(Load(bench.stage.service, "/auth/login", LOGIN, bodies), bench.seconds, 1).p50
+    logins = bench.people.logins()
+    login = send(Load(bench.stage.service, "/auth/login", LOGIN, logins), bench.seconds, 1).p50
     lockout = bench.people.time_lockout(CALLS)
-    logins = [_of_a_login(name, charged, lockout, login) for name in limited]
-    return [*logins, *refreshes]
+    costs = [_of_a_login(name, charged, lockout, login) for name in limited]
+    return [*costs, *refreshes]
 
 
 @contextmanager

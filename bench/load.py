@@ -29,8 +29,9 @@ class Load:
     """What is sent, and where: a kind of request, and what makes each one another one.
 
     For BEARER these are access tokens, used in turn; for REFRESH refresh tokens, each of which is
-    exchanged for the next one; for LOGIN the JSON bodies. Every POST comes from another address, as
-    told by the one proxy that the stage trusts, so that no limit is reached.
+    exchanged for the next one; for LOGIN the JSON bodies, each behind the token of the device that
+    it is sent from, or nothing. Every POST comes from another address, as told by the one proxy
+    that the stage trusts, so that no limit is reached.
     """
 
     port: int
@@ -105,9 +106,11 @@ class Caller:
         return self._answer()
 
     def post(self, body: str) -> Answer:
-        """Send JSON."""
+        """Send JSON, from a device whose token stands before it."""
+        device, brace, rest = body.partition("{")
         headers = {"Content-Type": "application/json", "X-Forwarded-For": _somewhere()}
-        self.connection.request("POST", self.path, body.encode(), headers)
+        headers |= {"X-Device-Token": device} if device else {}
+        self.connection.request("POST", self.path, (brace + rest).encode(), headers)
         return self._answer()
 
     def require(self, status: int, answer: Answer) -> bytes:

@@ -41,15 +41,21 @@ class People:
         self.app = create_app(Settings.from_environment(environment))
         with self._at_work():
             self.ids = _settle()
-            opened = [_open(user_id).access_token for user_id in self.ids]
-            self.claims = [_claims(token) for token in opened]
+            opened = [_open(user_id) for user_id in self.ids]
+            self.claims = [_claims(tokens.access_token) for tokens in opened]
+            self.devices = [tokens.device_token or "" for tokens in opened]
 
     def addresses(self) -> list[str]:
         """Return by what they log in."""
         return [_address(number).address for number in range(COUNT)]
 
-    def login_bodies(self) -> list[str]:
-        """Return what each of them sends to log in."""
+    def logins(self) -> list[str]:
+        """Return what each of them sends to log in, from the device of their session."""
+        parts = zip(self.devices, self.new_logins(), strict=True)
+        return [device + body for device, body in parts]
+
+    def new_logins(self) -> list[str]:
+        """Return the same from devices that nobody has seen."""
         who = self.addresses()
         return [json.dumps({"identifier": each, "password": PASSWORD}) for each in who]
 

@@ -105,6 +105,17 @@ class Session:
         "session.csrf_failed", "A write with a session's cookies was perhaps not its owner's wish."
     )
     ENDED = _success("session.ended", "A session was ended; the details say why.")
+    MOVED = _success(
+        "session.moved", "A session went on from elsewhere; the details say what stood out."
+    )
+    LOWERED = _success(
+        "session.lowered",
+        "A session that went on from elsewhere fell back to AAL1, because the policy says so.",
+    )
+    REFUSED = _failure(
+        "session.refused",
+        "A session ended when it was to go on from elsewhere, because the policy says so.",
+    )
 
 
 class Token:
@@ -211,6 +222,10 @@ class Factor:
     STEPPED_UP = _success("factor.stepped_up", "A person proved anew who they are, in a session.")
     DEVICE_REMEMBERED = _success(
         "factor.device_remembered", "On a device no second factor is asked for thirty days."
+    )
+    GRACE_RENEWED = _success(
+        "factor.grace_renewed",
+        "An operator lets somebody set up a second factor with the first step alone, for a while.",
     )
     RESET_ASKED = _success(
         "factor.reset_asked", "An operator announced that an account loses its second factors."

@@ -14,6 +14,7 @@ import config
 from gatehouse.cli.group import unusable
 from gatehouse.foundation import limits
 from gatehouse.foundation.database import db, writing
+from gatehouse.mfa import grace
 from gatehouse.tokens import keys
 
 MASTER = "import app; from granian.cli import entrypoint; entrypoint()"
@@ -46,11 +47,12 @@ def serve() -> None:
 
 
 def prepare() -> None:
-    """Migrate and make missing keys; many replicas may do it at once."""
+    """Migrate, make missing keys, note the policy; many replicas may do it at once."""
     try:
         upgrade()
         with writing():
             keys.ensure()
+            grace.begin()
         db.session.commit()
     except SQLAlchemyError as problem:
         raise unusable(config.settings().database_url, problem) from None

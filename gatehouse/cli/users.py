@@ -8,7 +8,7 @@ from gatehouse.cli.group import Group
 from gatehouse.defence import throttle
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import NOBODY
-from gatehouse.mfa import reset
+from gatehouse.mfa import grace, reset
 
 users = Group("users", help="Accounts of people.")
 
@@ -43,6 +43,21 @@ def reset_mfa(address: str) -> None:
         f"{address} is told. The second factors go on {due_at:%Y-%m-%d %H:%M} UTC, or in the ten"
         " minutes after it, unless the owner stops that."
     )
+
+
+@users.command("renew-mfa")
+@click.argument("address")
+def renew_mfa(address: str) -> None:
+    """Let the account with ADDRESS set up the second factor that it must have once more.
+
+    Until then the password alone is enough for that: first make sure that it is the owner who asks.
+    """
+    try:
+        ends_at = grace.renew(address, NOBODY)
+    except LookupError as problem:
+        raise click.ClickException(str(problem.args[0])) from None
+    db.session.commit()
+    click.echo(f"{address} may set up a second factor until {ends_at:%Y-%m-%d %H:%M} UTC.")
 
 
 @users.command("unlock")

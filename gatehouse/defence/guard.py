@@ -16,7 +16,7 @@ from sqlalchemy import BindParameter, Exists, bindparam, delete, exists, select,
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import UTCDateTime, db, reader
+from gatehouse.foundation.database import UTCDateTime, db
 from gatehouse.foundation.logs import log
 from gatehouse.foundation.visitor import Visitor
 from models import GuardTally
@@ -82,8 +82,7 @@ def note(missed: Miss, visitor: Visitor) -> None:
 
 def is_raised(network: str) -> bool:
     """Tell whether the guard is raised for a network, or for all; one look-up by a key."""
-    with reader() as connection:
-        return bool(connection.scalar(select(raised()), raised_for(network)))
+    return bool(db.session.scalar(select(raised()), raised_for(network)))
 
 
 def raised() -> Exists:

@@ -1,9 +1,9 @@
-"""Weighs a login: gathers what this side knows, asks the signals, and applies the policy.
+"""Weighs a login, and a session that moved: gathers what is known, asks the signals, decides.
 
 Only who has proved who they are is weighed, so nothing here tells an account from none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,8 @@ from gatehouse.defence.places import Atlas, Place
 from gatehouse.defence.risk_policy import Decision, Policy
 from gatehouse.defence.signal import Attempt, History, Login, Signal
 from gatehouse.foundation import clock, shelf
-from gatehouse.foundation.database import reader
+from gatehouse.foundation.database import db, reader
+from gatehouse.foundation.device import is_same_program
 from gatehouse.foundation.visitor import Visitor, network_of
 from models import AuditEvent
 
@@ -29,10 +30,12 @@ MOST = 50  # logins of a history
 FACTS = ("device_known", "failures", "strangers", "breached", "raised")
 """Of an attempt: written down with the decision, so that it can be weighed again (`replay`)."""
 
+KNOWN = ("'login.succeeded'", "'session.moved'")
+"""The events that a history is made of, as literals."""
 _recent = (
     select(AuditEvent.at, AuditEvent.address, AuditEvent.user_agent)
     .where(AuditEvent.user_id == bindparam("user_id"))
-    .where(AuditEvent.name == literal_column("'login.succeeded'"))  # as its partial index says
+    .where(AuditEvent.name.in_(map(literal_column, KNOWN)))  # as its partial index says
     .order_by(AuditEvent.at.desc())
     .limit(MOST)
     .subquery()
@@ -78,6 +81,15 @@ class Seen:
 
     attempt: Attempt
     history: History
+
+
+@dataclass(frozen=True)
+class Known:
+    """Where, when and with what a session was used before it goes on."""
+
+    at: datetime
+    address: str
+    user_agent: str
 
 
 @dataclass(frozen=True)
@@ -156,14 +168,46 @@ def look(user_id: UUID, visitor: Visitor) -> Seen:
     about = {"user_id": user_id} | devices.known_as(visitor) | guard.raised_for(visitor.network)
     with reader() as connection:
         rows = connection.execute(SEEN, about).all()
-    risk = in_force()
-    logins = (row for row in rows if row.at)
-    history = tuple(risk.login(row.at, row.address, row.user_agent) for row in logins)
-    attempt = risk.attempt(clock.now(), visitor.address, visitor.user_agent)
+    attempt = in_force().attempt(clock.now(), visitor.address, visitor.user_agent)
     known, raised = rows[0].device_id is not None, bool(rows[0].raised)
-    return Seen(replace(attempt, device_known=known, raised=raised), history)
+    return Seen(replace(attempt, device_known=known, raised=raised), _history(rows))
 
 
 def judge(seen: Seen, **facts: Any) -> Judgement:
     """Weigh a login; `facts` are what else is known of the attempt, such as `failures`."""
     return in_force().judge(replace(seen.attempt, **facts), seen.history)
+
+
+def judge_move(user_id: UUID, known: Known, visitor: Visitor) -> Judgement | None:
+    """Weigh a session that goes on, in the current transaction; None where nothing stands out.
+
+    It is looked at more closely, by the statement of a login, where the network, the country or
+    the program is another one than before. A device is not asked for its token here.
+    """
+    if (known.address, known.user_agent) == (visitor.address, visitor.user_agent):
+        return None
+    risk = in_force()
+    before = risk.login(known.at, known.address, known.user_agent)
+    attempt = risk.attempt(clock.now(), visitor.address, visitor.user_agent)
+    if not _has_moved(before, attempt):
+        return None
+    about = {"user_id": user_id} | devices.known_as(visitor) | guard.raised_for(visitor.network)
+    rows = db.session.execute(SEEN, about).all()
+    attempt = replace(attempt, raised=bool(rows[0].raised), before=before)
+    judged = risk.judge(attempt, (before, *_history(rows)))
+    return judged if judged.findings else None
+
+
+def _has_moved(before: Login, now: Attempt) -> bool:
+    stays = before.network == now.network and _country(before) == _country(now)
+    return not stays or not is_same_program(before.user_agent, now.user_agent)
+
+
+def _country(seen: Login | Attempt) -> str:
+    return seen.place.country if seen.place else ""
+
+
+def _history(rows: Sequence[Any]) -> tuple[Login, ...]:
+    """Return the earlier logins that rows of SEEN tell of."""
+    risk, logins = in_force(), (row for row in rows if row.at)
+    return tuple(risk.login(row.at, row.address, row.user_agent) for row in logins)

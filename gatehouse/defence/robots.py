@@ -2,8 +2,8 @@
 
 `after_failures` asks those who look like a robot: at registering and recovering a network that sent
 many requests within an hour; at a login a network that was wrong about this account, or about many
-accounts. A known device is never asked. All counts are of what somebody sent, never of what there
-is, and are committed before the request goes on.
+accounts, and everybody whom a raised guard is about. A known device is never asked. All counts are
+of what somebody sent, never of what there is, and are committed before the request goes on.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, text
 
 import config
-from gatehouse.defence import throttle
+from gatehouse.defence import guard, throttle
 from gatehouse.defence.puzzle import ProviderDown, Puzzle, Solved, Unsolved
 from gatehouse.foundation import clock, crypto, metrics, shelf
 from gatehouse.foundation.counters import DatabaseCounters
@@ -112,7 +112,8 @@ def admit(
     standing, counter = throttle.standing(whom, visitor), _counter("login", visitor)
     if standing.waits:
         return Admission()
-    asked = standing.failures >= FAILURES or _counters().get(counter) >= ACCOUNTS
+    guessed = standing.failures >= FAILURES or _counters().get(counter) >= ACCOUNTS
+    asked = guessed or guard.is_raised(visitor.network)
     if asked:
         solve("login", answer)
     return Admission(solved=asked) if standing.failures else _counted(counter, asked)

@@ -8,8 +8,21 @@ from gatehouse.defence.places import Place
 
 
 @dataclass(frozen=True)
+class Login:
+    """An earlier login of the account that succeeded, or where a session of it went on."""
+
+    at: datetime
+    network: str = ""
+    user_agent: str = ""
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
 class Attempt:
-    """A login by somebody who has proved who they are. What is not known is None."""
+    """A login by somebody who has proved who they are, or a session of theirs that goes on.
+
+    What is not known is None.
+    """
 
     at: datetime
     network: str = ""
@@ -29,16 +42,8 @@ class Attempt:
     """The network of the operator's list that the address belongs to; nothing where in none."""
     raised: bool | None = None
     """Whether the guard is raised for the network (see `defence.guard`)."""
-
-
-@dataclass(frozen=True)
-class Login:
-    """An earlier login of the account that succeeded."""
-
-    at: datetime
-    network: str = ""
-    user_agent: str = ""
-    place: Place | None = None
+    before: Login | None = None
+    """Where and with what the session was used before; a login has none."""
 
 
 History = tuple[Login, ...]

@@ -17,14 +17,11 @@ from uuid import UUID
 
 from sqlalchemy import (
     Connection,
-    Delete,
     TextClause,
-    Update,
     bindparam,
     delete,
     select,
     text,
-    update,
 )
 
 from gatehouse.audit import events
@@ -63,6 +60,16 @@ RESTED = timedelta(days=90)
 """A counter that nobody touched for so long, and that waits for nothing, is forgotten."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """A counter that waits until then waits for nothing, on no replica's clock."""
+_counters = GuessCounter.metadata.tables["guess_counters"]
+_keys = _counters.c.key.in_(bindparam("keys", expanding=True))
+STANDING = select(_counters.c.key, _counters.c.failures, _counters.c.waits_until).where(_keys)
+NONE = _counters.delete().where(_keys)
+ONE_LESS = (
+    _counters.update()
+    .where(_counters.c.key == bindparam("counter"), _counters.c.failures > 0)
+    .values(failures=_counters.c.failures - 1, waits_until=NEVER)
+)
+"""Undoes one count; nothing waits any more, for the guess had not to wait when it was counted."""
 ONE_MORE = (
     "INSERT INTO guess_counters (key, failures, waits_until, counted_at)"
     " VALUES (:key, 1, :never, :now)"
@@ -122,10 +129,9 @@ def standing(whom: UUID | str, visitor: Visitor) -> Standing:
     """Look how a guess of a stranger would fare, and count nothing; `whom` is as with `count`."""
     own = _key(f"network:{visitor.network}", whom, PASSWORD)
     everybody = _key("everybody", whom, PASSWORD)
-    columns = (GuessCounter.key, GuessCounter.failures, GuessCounter.waits_until)
-    counted = select(*columns).where(GuessCounter.key.in_((own, everybody)))
     with reader() as connection:
-        counters = {counter.key: counter for counter in connection.execute(counted)}
+        counted = connection.execute(STANDING, {"keys": [own, everybody]})
+        counters = {counter.key: counter for counter in counted}
     waits = any(counter.waits_until > clock.now() for counter in counters.values())
     return Standing(counters[own].failures if own in counters else 0, waits)
 
@@ -159,28 +165,28 @@ def count(
 def withdraw(guess: Guess) -> None:
     """Undo the count of a guess that was never evaluated."""
     with apart() as connection:
-        connection.execute(_one_less(guess.own))
+        connection.execute(ONE_LESS, {"counter": guess.own})
         if not guess.device_id:
-            connection.execute(_one_less(guess.everybody))
+            connection.execute(ONE_LESS, {"counter": guess.everybody})
 
 
 def succeeded(guess: Guess) -> None:
     """Begin anew for the device or the network; on a known device the sum begins anew too."""
     with at_once() if guess.device_id else apart() as connection:
-        for begin in _anew(guess):
-            connection.execute(begin)
+        _begin_anew(guess, connection)
 
 
 def settle(guess: Guess) -> None:
     """Do the same within the current transaction, so that it holds if what it proved does."""
-    for begin in _anew(guess):
-        db.session.execute(begin)
+    _begin_anew(guess, db.session.connection())
 
 
-def _anew(guess: Guess) -> list[Delete | Update]:
+def _begin_anew(guess: Guess, connection: Connection) -> None:
     if guess.device_id:
-        return [_none(guess.own, guess.everybody)]
-    return [_none(guess.own), _one_less(guess.everybody)]
+        connection.execute(NONE, {"keys": [guess.own, guess.everybody]})
+    else:
+        connection.execute(NONE, {"keys": [guess.own]})
+        connection.execute(ONE_LESS, {"counter": guess.everybody})
 
 
 def failed(guess: Guess, visitor: Visitor) -> bool:
@@ -197,7 +203,7 @@ def failed(guess: Guess, visitor: Visitor) -> bool:
         record(events.Login.CLOSED, visitor, **about)
     if guess.device_id and guess.failures >= MOST:
         devices.forget(guess.device_id)
-        db.session.execute(_none(guess.own))
+        db.session.execute(NONE, {"keys": [guess.own]})
         record(events.Login.DEVICE_FORGOTTEN, visitor, **about)
     return guess.failures == min(STEPS[guess.kind]) or guess.strangers == MOST
 
@@ -209,8 +215,8 @@ def reopen(user_id: UUID, visitor: Visitor, *kinds: str) -> None:
     Networks cannot be found by the account; none waits longer than an hour.
     """
     places = ["everybody", *(f"device:{device_id}" for device_id in devices.ids(user_id))]
-    for place, kind in product(places, kinds or STEPS):
-        db.session.execute(_none(_key(place, user_id, kind)))
+    keys = [_key(place, user_id, kind) for place, kind in product(places, kinds or STEPS)]
+    db.session.execute(NONE, {"keys": keys})
     record(events.Login.REOPENED, visitor, user_id=user_id)
 
 
@@ -255,16 +261,6 @@ def _counting(*least: int) -> TextClause:
 def _wait(steps: Steps, failures: int) -> timedelta:
     reached = [wait for least, wait in steps.items() if failures >= least]
     return max(reached, default=timedelta(0))
-
-
-def _one_less(key: str) -> Update:
-    """Undo one count; nothing waits any more, for the guess had not to wait when it was counted."""
-    counted = update(GuessCounter).where(GuessCounter.key == key, GuessCounter.failures > 0)
-    return counted.values(failures=GuessCounter.failures - 1, waits_until=NEVER)
-
-
-def _none(*keys: str) -> Delete:
-    return delete(GuessCounter).where(GuessCounter.key.in_(keys))
 
 
 def _seconds_left(connection: Connection, key: str, now: datetime) -> int:

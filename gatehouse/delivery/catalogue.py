@@ -22,6 +22,7 @@ LETTERS: dict[str, tuple[str, ...]] = {
     "sms_lost_factor": ("code",),
     "sms_notice": ("what",),
     "notice_new_device": ("link",),
+    "notice_session_moved": ("link",),
     "notice_password_changed": ("link",),
     "notice_password_reset": ("link",),
     "notice_email_changed": ("new_address", "link", "expires"),

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from flask import has_app_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Dialect, MetaData, Select, TypeDecorator, event, text
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.engine import Engine, ExceptionContext, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 
 TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
@@ -92,6 +93,19 @@ def _begin(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         writing = connection.get_execution_options().get("writing")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@event.listens_for(Engine, "handle_error")
+def _start_anew(context: ExceptionContext) -> None:
+    """Give up the waiting connections of the other engine, too, when one turns out to be broken.
+
+    SQLAlchemy gives up those of the same engine; each of the others would fail a request, long
+    after the server is back.
+    """
+    if context.is_disconnect and has_app_context():
+        for engine in db.engines.values():
+            if engine is not context.engine:
+                engine.dispose()
 
 
 def release() -> None:
@@ -175,4 +189,5 @@ def take_turns(key: str) -> None:
     On SQLite the write transaction is already alone.
     """
     if db.engine.dialect.name == "postgresql":
+        db.session.flush()  # what is pending would be lost where a row is read anew after the wait
         db.session.connection().execute(TURN, {"key": key})

@@ -1,8 +1,11 @@
 """A few words for a user agent, such as "Firefox on Linux"."""
 
+import re
 from functools import lru_cache
 
 from ua_parser import parse
+
+NUMBERS = re.compile(r"[\d._]+")
 
 
 @lru_cache(1024)
@@ -15,3 +18,8 @@ def device_name(user_agent: str) -> str:
     program = found.user_agent.family if found.user_agent else ""
     system = found.os.family if found.os else ""
     return " on ".join(part for part in (program, system) if part) or "an unknown device"
+
+
+def is_same_program(one: str, other: str) -> bool:
+    """Tell whether two user agents differ in nothing but versions, as after an update."""
+    return one == other or NUMBERS.sub("", one) == NUMBERS.sub("", other)

@@ -38,27 +38,28 @@ def judge(proof: Proof, visitor: Visitor) -> Judgement:
         try:
             robots.solve("login", proof.captcha.answer)
         except CaptchaRequired as refusal:
-            refusal.aftermath = partial(_write_down, proof.user_id, judged, visitor)
+            refusal.aftermath = partial(write_down, proof.user_id, judged, visitor)
             raise
     return judged
 
 
-def act(user: User, judged: Judgement, visitor: Visitor, has_factor: bool = False) -> None:
+def act(user: User, judged: Judgement, visitor: Visitor, can_be_asked: bool = False) -> None:
     """Do what was decided, in the current transaction: refuse, write down why, tell the owner.
 
-    The owner hears of it also where a second factor is wanted from somebody who has none: refusing
-    them would lock people out who have nothing to be asked for.
+    The owner hears of it also where a second factor is wanted from somebody who has none, nor a
+    mailbox to prove instead: refusing them would lock people out.
 
     Raises:
         LoginRefused: the policy says so.
     """
     if judged.decision is Decision.REFUSE:
         raise LoginRefused(user_id=user.id, **judged.details)
-    _write_down(user.id, judged, visitor)
-    unasked = judged.asks_second_factor and not has_factor
+    write_down(user.id, judged, visitor)
+    unasked = judged.asks_second_factor and not can_be_asked
     if judged.decision is Decision.NOTIFY or unasked:
         notices.tell(user, "notice_new_device", {}, visitor)
 
 
-def _write_down(user_id: UUID, judged: Judgement, visitor: Visitor) -> None:
+def write_down(user_id: UUID, judged: Judgement, visitor: Visitor) -> None:
+    """Record what was decided about a login that is not refused by it, and why."""
     record(events.Risk.JUDGED, visitor, user_id=user_id, **judged.details)

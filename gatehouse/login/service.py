@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -17,8 +18,9 @@ from gatehouse.foundation.shelf import load
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.login import gates, risk
 from gatehouse.login.method import Method, Proof
-from gatehouse.mfa import enrolment, guesses, pending, shelf
+from gatehouse.mfa import enrolment, grace, guesses, mailed, pending, shelf
 from gatehouse.mfa.enrolment import EnrolmentWanted
+from gatehouse.mfa.errors import GraceOver
 from gatehouse.mfa.factor import CodeUsed
 from gatehouse.mfa.pending import FirstStep, Wanted
 from gatehouse.passwords import service as passwords
@@ -48,7 +50,7 @@ def begin(
         InvalidCredentials: nothing was proved.
         TooManyAttempts: after too many of those.
         AccountDisabled, EmailUnverified, PasswordCompromised: a gate stayed shut.
-        CaptchaRequired, LoginRefused: the policy stops a login of this kind.
+        CaptchaRequired, LoginRefused, GraceOver: the policy stops a login of this kind.
     """
     return finish(METHODS[method].prove(form, visitor), visitor, replaced, form["transport"])
 
@@ -59,6 +61,11 @@ def finish(
     """Sign in somebody who has proved who they are, in one write transaction.
 
     Whoever has a second factor is asked for it, but on a device that is remembered.
+
+    Raises:
+        InvalidCredentials: the account or its password is another one by now.
+        AccountDisabled, EmailUnverified, PasswordCompromised, LoginRefused: as with `begin`.
+        GraceOver: a factor is wanted, and it is too late to set one up with this step alone.
     """
     judged = risk.judge(proof, visitor)
     with writing():
@@ -67,7 +74,7 @@ def finish(
             raise InvalidCredentials
         user = person.user
         _accept(proof, user, visitor)
-        risk.act(user, judged, visitor, has_factor)
+        risk.act(user, judged, visitor, has_factor or mailed.possible(user, proof.amr))
         if proof.strangers and (proof.failures or 0) >= FAILURES_TO_TELL:
             notices.of_attempts(user.id, visitor)
         first = _first_step(proof, transport, replaced)
@@ -75,9 +82,27 @@ def finish(
             return _open(person, first, proof.amr, visitor)
         if has_factor and _asks(judged, user, visitor):
             return pending.ask(first, visitor)
-        if not has_factor and pending.must_have(user.id):
-            return enrolment.ask(first, visitor)
-        return _open(person, first, proof.amr, visitor)
+        wanted = None if has_factor else _wanted(user, first, judged, visitor)
+        return wanted or _open(person, first, proof.amr, visitor)
+
+
+def _wanted(
+    user: User, first: FirstStep, judged: Judgement, visitor: Visitor
+) -> Wanted | EnrolmentWanted | None:
+    """Return what is asked of somebody who has no factor: a code by mail, to set one up, nothing.
+
+    Raises:
+        GraceOver: they must have one, this step alone is too late, and nothing can be asked.
+    """
+    must_have = pending.must_have(user.id)
+    too_late = must_have and not grace.lasts(user)
+    if (judged.asks_second_factor or too_late) and mailed.possible(user, first.amr):
+        return pending.ask_by_mail(first, visitor)
+    if too_late:
+        refusal = GraceOver(user_id=user.id)
+        refusal.aftermath = partial(risk.write_down, user.id, judged, visitor)
+        raise refusal
+    return enrolment.ask(first, visitor) if must_have else None
 
 
 def _asks(judged: Judgement, user: User, visitor: Visitor) -> bool:

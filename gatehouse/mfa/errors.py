@@ -37,6 +37,15 @@ class PhoneUnproven(Refusal):
     next = "Prove a number at POST /auth/phone, or choose another kind."
 
 
+class GraceOver(Refusal):
+    """You must have a second factor, and your first step alone is too late to set one up."""
+
+    status = 403
+    code = "mfa_grace_over"
+    event = events.Login.REFUSED
+    next = "Sign in in another way, or ask the people who run this service."
+
+
 class TooManyFactors(Refusal):
     """You have as many factors as one can have; remove one first."""
 

@@ -1,11 +1,11 @@
 """Logins that wait for their second step: a challenge that opens nothing else."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 import config
 from gatehouse.access import service as access
@@ -14,10 +14,10 @@ from gatehouse.accounts.service import Person
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence.throttle import Guess, TooManyAttempts
-from gatehouse.foundation import clock
+from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import Visitor
-from gatehouse.mfa import credentials, guesses, shelf
+from gatehouse.mfa import credentials, guesses, mailed, shelf
 from gatehouse.mfa.factor import CodeUsed, Proved, Question
 from gatehouse.sessions import levels
 from gatehouse.tokens import challenges
@@ -26,6 +26,13 @@ from models import Challenge, Credential, User
 
 PURPOSE = "mfa"
 LIFETIME = timedelta(minutes=5)
+_counting = (
+    select(Credential.id)
+    .where(Credential.user_id == User.id, Credential.confirmed_at.is_not(None))
+    .where(Credential.kind.in_(bindparam("kinds", expanding=True)))
+    .exists()
+)
+PERSON = select(User, access.given_roles(User.id), _counting).where(User.id == bindparam("user_id"))
 GUESSES = 5
 """At one `mfa_token`; a new login brings no more than the account's counters allow."""
 
@@ -41,6 +48,8 @@ class FirstStep:
     """The session that the browser was in before."""
     password: str | None = None
     """When the verified password was chosen: once there is another one, the login ends."""
+    mailed: str | None = None
+    """The id by which a code by mail is asked for, of somebody who has no factor."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +76,7 @@ class Attempt:
 def person(user_id: UUID) -> tuple[Person | None, bool]:
     """Read a person, and whether they have a factor to be asked for, in one statement."""
     kinds = [kind for kind in shelf.kinds() if shelf.counts(kind)]
-    mine = select(Credential.id).where(Credential.user_id == User.id, Credential.kind.in_(kinds))
-    has_one = mine.where(Credential.confirmed_at.is_not(None)).exists()
-    read = select(User, access.given_roles(User.id), has_one).where(User.id == user_id)
-    found = db.session.execute(read).one_or_none()
+    found = db.session.execute(PERSON, {"user_id": user_id, "kinds": kinds}).one_or_none()
     return (accounts.person(found[0], found[1]), found[2]) if found else (None, False)
 
 
@@ -83,14 +89,22 @@ def ask(first: FirstStep, visitor: Visitor) -> Wanted:
     return Wanted(secrets.token, [_offer(row) for row in fitting(first)])
 
 
+def ask_by_mail(first: FirstStep, visitor: Visitor) -> Wanted:
+    """Let the login of somebody who has no factor wait for a code by mail."""
+    return ask(replace(first, mailed=str(crypto.new_id())), visitor)
+
+
 def fitting(first: FirstStep) -> list[Credential]:
     """Return the factors that a person can prove after a first step, in the order of the settings.
 
     The channel of the first step adds nothing. Where the policy wants a second factor of somebody
-    who has a strong one, no weak one will do.
+    who has a strong one, no weak one will do. Who had none, and still has none, proves the mailbox.
     """
     user_id, order = UUID(first.user_id), list(shelf.kinds())
-    rows = [row for row in credentials.held(user_id) if shelf.adds(row.kind, first.amr)]
+    held = credentials.held(user_id)
+    if first.mailed and not any(shelf.counts(row.kind) for row in held):
+        return [mailed.factor(user_id, UUID(first.mailed))]
+    rows = [row for row in held if shelf.adds(row.kind, first.amr)]
     if any(shelf.is_strong(row.kind) for row in rows) and must_have(user_id):
         rows = [row for row in rows if shelf.piece(row.kind).strong]
     return sorted(rows, key=lambda row: order.index(row.kind))
@@ -141,9 +155,10 @@ def count(form: dict[str, Any], visitor: Visitor) -> Attempt:
     data = challenges.open_data(row)
     first = FirstStep(**data["first"])
     user_id = UUID(first.user_id)
-    kind = guesses.kind_of(user_id, form)
+    offered = fitting(first)
+    kind = _kind_named(offered, form)
     guesses.proof_of(kind, form)
-    if kind not in {row.kind for row in fitting(first)}:
+    if kind not in {row.kind for row in offered}:
         raise InvalidCode
     challenges.guess_with_token(PURPOSE, form["mfa_token"], GUESSES)
     try:
@@ -165,8 +180,25 @@ def prove(attempt: Attempt, visitor: Visitor) -> Proved:
         challenges.consume(attempt.challenge_id)
     except InvalidCode:
         raise CodeUsed from None
-    user_id = UUID(attempt.first.user_id)
-    return guesses.prove(user_id, attempt.form, attempt.asked, visitor)
+    offered, form = fitting(attempt.first), attempt.form
+    if [str(row.id) for row in offered] == [attempt.first.mailed]:
+        proof, asked = guesses.proof_of(mailed.KIND, form), attempt.asked.get(mailed.KIND, {})
+        return shelf.piece(mailed.KIND).verify(offered, proof, asked, visitor)
+    return guesses.prove(UUID(attempt.first.user_id), form, attempt.asked, visitor)
+
+
+def _kind_named(offered: list[Credential], form: dict[str, Any]) -> str:
+    """Return the kind of factor that a form names by `factor`, or by the `factor_id` of one.
+
+    Raises:
+        InvalidCode: there is none of that id.
+    """
+    if "factor_id" not in form:
+        return str(form["factor"])
+    kinds = {row.id: row.kind for row in offered}
+    if form["factor_id"] not in kinds:
+        raise InvalidCode
+    return kinds[form["factor_id"]]
 
 
 def _keep(row: Challenge, data: dict[str, Any], kind: str, question: Question) -> None:

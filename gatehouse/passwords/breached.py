@@ -27,11 +27,19 @@ def is_known(password: str) -> bool:
     A list that cannot be asked knows none: that is logged and counted. Call it with no transaction
     open; what was read is let go before somebody outside is asked.
     """
-    digest = _digest(password)
-    settings = config.settings()
-    if settings.breached_passwords and _stands_in(settings.breached_passwords, digest):
+    if stands_in_file(password):
         return True
-    return bool(settings.breached_lookup) and _is_told(settings.breached_lookup, digest)
+    url = config.settings().breached_lookup
+    return bool(url) and _is_told(url, _digest(password))
+
+
+def stands_in_file(password: str) -> bool | None:
+    """Tell whether a password stands in the operator's file; None without one that can be read.
+
+    Nobody outside is asked.
+    """
+    path = config.settings().breached_passwords
+    return _stands_in(path, _digest(password)) if path else None
 
 
 def _digest(password: str) -> str:
@@ -39,13 +47,13 @@ def _digest(password: str) -> str:
     return hashlib.sha1(text, usedforsecurity=False).hexdigest().upper()
 
 
-def _stands_in(path: str, digest: str) -> bool:
+def _stands_in(path: str, digest: str) -> bool | None:
     try:
         with Path(path).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as lines:
             return _found(lines, digest.encode())
     except (OSError, ValueError) as problem:
         _miss("file", type(problem).__name__)
-        return False
+        return None
 
 
 def _found(lines: mmap, wanted: bytes) -> bool:

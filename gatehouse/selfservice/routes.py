@@ -13,6 +13,7 @@ from gatehouse.foundation.api import Blueprint
 from gatehouse.foundation.database import db
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
+from gatehouse.mfa import service as mfa
 from gatehouse.mfa.errors import FactorNotOffered, FactorWrong
 from gatehouse.selfservice import email, forms, lost_factor, password, phone, recovery, undo
 from gatehouse.selfservice.errors import (
@@ -96,6 +97,7 @@ def change_email(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
 
     The old address is told, and can undo the change for 72 hours.
     """
+    mfa.require_highest(caller)
     email.ask(caller, form["email"], visitor())
     db.session.commit()
     return SENT
@@ -122,6 +124,7 @@ def undo_email_change(form: dict[str, Any]) -> None:
 @routes.response(202, Status)
 def change_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
     """Ask for a code by SMS, to prove a number."""
+    mfa.require_highest(caller)
     phone.ask(caller, form["phone"], visitor())
     db.session.commit()
     return SENT
@@ -135,6 +138,7 @@ def change_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
 @routes.refuses(PhoneProofFailed, TooManyAttempts)
 def verify_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
     """Prove a number with the code that was texted to it; my old number is told."""
+    mfa.require_highest(caller)
     phone.prove(caller, form["phone"], form["code"], visitor())
     db.session.commit()
     return {"status": "verified"}
@@ -146,6 +150,7 @@ def verify_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
 @routes.response(204)
 def remove_phone(caller: AccessToken) -> None:
     """Take my number away."""
+    mfa.require_highest(caller)
     phone.remove(caller, visitor())
     db.session.commit()
 

@@ -18,6 +18,15 @@ class SessionEnded(Refusal):
     headers = INVALID
 
 
+class SessionRefused(SessionEnded):
+    """The session was ended, or has reached its limit.
+
+    It was to go on from where, or with what, the policy does not let it: an operator is told why.
+    """
+
+    event = events.Session.REFUSED
+
+
 class RefreshTokenReused(Refusal):
     """The refresh token was used before, so somebody may have stolen it; the session has ended."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import config
+from gatehouse.access.service import EVERYONE
 
 AAL1, AAL2 = "aal1", "aal2"
 MFA = "mfa"
@@ -52,7 +53,12 @@ def ends(raised_at: datetime, last_seen_at: datetime) -> datetime:
 
 def is_mfa_required(roles: Iterable[str]) -> bool:
     """Tell whether the policy wants a second factor of people with these roles."""
+    return not mfa_roles().isdisjoint(roles)
+
+
+def mfa_roles() -> set[str]:
+    """Return the roles of whose people the policy wants a second factor; everyone has `user`."""
     settings = config.settings()
     if settings.mfa == "required_for_roles":
-        return not set(settings.mfa_roles).isdisjoint(roles)
-    return settings.mfa == "required"
+        return set(settings.mfa_roles)
+    return {EVERYONE} if settings.mfa == "required" else set()

@@ -19,8 +19,8 @@ from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db, take_turns, writing
 from gatehouse.foundation.errors import NotFound
 from gatehouse.foundation.visitor import Visitor
-from gatehouse.sessions import levels, raising
-from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
+from gatehouse.sessions import levels, raising, weighing
+from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded, SessionRefused
 from gatehouse.tokens import revocation, status
 from gatehouse.tokens import service as tokens
 from models import RefreshToken, Session, StatusEntry, User
@@ -77,6 +77,7 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
 
     Raises:
         SessionEnded: the session was ended, or has reached a limit.
+        SessionRefused: the policy does not let it go on from there.
         RefreshTokenReused: the token was used before; the session is ended.
     """
     token = tokens.verify_refresh(encoded)
@@ -87,6 +88,7 @@ def refresh(encoded: str, visitor: Visitor) -> Tokens:
             raise SessionEnded(session_id=session.id)
         _fall_back(session, person, now, visitor)
         current = _successor(session, UUID(token.jti), now, visitor)
+        _weigh(session, person, visitor)
         session.last_seen_at, session.address = now, visitor.address
         session.user_agent = visitor.user_agent
     return _answer(session, current, person, position)
@@ -191,6 +193,14 @@ def _fall_back(session: Session, person: Person, now: datetime, visitor: Visitor
         refusal.aftermath = partial(end, session.id, "second_factor_too_old", visitor)
         raise refusal
     raising.lower(session)
+
+
+def _weigh(session: Session, person: Person, visitor: Visitor) -> None:
+    try:
+        weighing.weigh(session, person, visitor)
+    except SessionRefused as refusal:
+        refusal.aftermath = partial(end, session.id, "risk", visitor)
+        raise
 
 
 def _alive(session: Session, now: datetime) -> bool:

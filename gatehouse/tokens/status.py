@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 import jwt
-from sqlalchemy import insert
 
 import config
 from gatehouse.foundation import clock, crypto
@@ -24,6 +23,8 @@ from gatehouse.tokens.keys import Key
 from gatehouse.tokens.state import TokenState
 from models import StatusEntry
 
+_entries = StatusEntry.metadata.tables["status_entries"]
+ENTER = _entries.insert().returning(_entries.c.position)
 LIFETIME = 120  # seconds until a list is worth nothing
 TTL = 30  # seconds for which others may keep one; less than a list's life when it leaves us
 PAUSE = 0.25  # seconds for which a list stays as it is, however many sessions end
@@ -44,8 +45,9 @@ class StatusList:
 
 def enter(session_id: UUID) -> int:
     """Give a new session the next place, in the current transaction, and return it."""
-    row = insert(StatusEntry).values(session_id=session_id).returning(StatusEntry.position)
-    return db.session.scalars(row).one()
+    db.session.flush()  # the session first
+    position: int = db.session.connection().scalar(ENTER, {"session_id": session_id})
+    return position
 
 
 def claim(position: int | None) -> dict[str, Any]:

@@ -10,7 +10,9 @@ ADDED = {
     "devices": "remembered_until",
     "outbox": "given_up_at",
     "passwords": "compromised_at",
+    "roles": "mfa_wanted_at",
     "sessions": "raised_at",
+    "users": "mfa_renewed_at",
 }
 WAITING = sa.text("sent_at IS NULL AND given_up_at IS NULL")
 QUEUE = {
@@ -83,7 +85,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_guard_tallies")),
     )
     op.create_index(op.f("ix_guard_tallies_expires_at"), "guard_tallies", ["expires_at"])
-    logins = sa.text("name = 'login.succeeded'")
+    logins = sa.text("name IN ('login.succeeded', 'session.moved')")
     op.create_index(
         "ix_audit_events_logins",
         "audit_events",

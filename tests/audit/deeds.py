@@ -91,6 +91,12 @@ def an_operator_announces_that_factors_go(world: World) -> None:
     lose_factors(world)
 
 
+@deed(events.Factor.GRACE_RENEWED)
+def an_operator_gives_more_time(world: World) -> None:
+    world.ada()
+    world.command("users", "renew-mfa", ADA)
+
+
 @deed(events.Factor.RESET)
 def factors_go_as_announced(world: World) -> None:
     lose_factors(world, days=1)
@@ -260,11 +266,43 @@ def somebody_logs_in_and_is_weighed(world: World) -> None:
     world.tokens()
 
 
+def decide(world: World, decision: Decision) -> None:
+    """Let the policy decide about new networks."""
+    risk = world.app.extensions["gatehouse.risk"]
+    object.__setattr__(risk, "policy", {"new_network": decision})
+
+
+def go_on_elsewhere(world: World, tokens: dict[str, str]) -> None:
+    """Refresh from another network."""
+    form = {"refresh_token": tokens["refresh_token"]}
+    away = {"REMOTE_ADDR": "198.51.100.1"}
+    world.client.post("/auth/refresh", form, environ_overrides=away)
+
+
+@deed(events.Session.MOVED)
+def a_session_goes_on_elsewhere(world: World) -> None:
+    go_on_elsewhere(world, world.tokens())
+
+
+@deed(events.Session.LOWERED)
+def a_session_goes_on_elsewhere_without_its_second_factor(world: World) -> None:
+    decide(world, Decision.ASK_SECOND_FACTOR)
+    ada = world.ada()
+    world.client.log_in(ada)
+    world.client.enrol_totp(ada)
+    go_on_elsewhere(world, ada.tokens)
+
+
+@deed(events.Session.REFUSED)
+def a_session_ends_that_was_to_go_on_elsewhere(world: World) -> None:
+    decide(world, Decision.REFUSE)
+    go_on_elsewhere(world, world.tokens())
+
+
 @deed(events.Risk.REFUSED)
 def somebody_logs_in_from_a_network_that_the_policy_refuses(world: World) -> None:
     world.tokens()
-    risk = world.app.extensions["gatehouse.risk"]
-    object.__setattr__(risk, "policy", {"new_network": Decision.REFUSE})
+    decide(world, Decision.REFUSE)
     form = {"identifier": ADA, "password": PASSWORD}
     away = {"REMOTE_ADDR": "198.51.100.1"}
     world.client.post("/auth/login", form, environ_overrides=away)
@@ -585,8 +623,10 @@ def somebody_asks_for_six_texts(world: World) -> None:
 
 @deed(events.Text.PREFIX_PAUSED)
 def somebody_has_codes_sent_that_nobody_reads(world: World) -> None:
-    for number in range(31):
+    for number in range(30):
         send_code(world, f"+49151123456{number:02}")
+    with later(minutes=10, seconds=5):
+        send_code(world, "+4915112345699")
 
 
 def send_code(world: World, number: str) -> None:

@@ -6,7 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from gatehouse.audit import events
-from gatehouse.foundation.database import db
+from gatehouse.audit.service import record
+from gatehouse.foundation.database import db, release
+from gatehouse.foundation.visitor import NOBODY
 from models import AuditEvent, Challenge, OutboxMessage, Password, Session, User
 from tests.audit.deeds import ADA, DEEDS, NEW, World, make_stale
 from tests.client import PASSWORD
@@ -114,6 +116,18 @@ def test_nothing_is_recorded_that_did_not_happen(app, client, world):
     assert {registered.status_code // 100, logged_in.status_code // 100} == {5}
     assert len(rows(app, AuditEvent)) == before
     assert [row.hash for row in rows(app, Password)] == [stale.hash]
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize("undo", [db.session.rollback, release], ids=["undone", "let go of"])
+def test_an_event_of_a_transaction_that_is_given_up_is_not_written_with_the_next(app, undo):
+    with app.app_context():
+        record(events.Login.SUCCEEDED, NOBODY)
+        undo()
+        record(events.Login.FAILED, NOBODY)
+        db.session.commit()
+
+    assert [row.name for row in audited(app, "login.succeeded", "login.failed")] == ["login.failed"]
 
 
 @pytest.mark.stores

@@ -29,6 +29,7 @@ SUSPICIOUS = Attempt(
     breached=True,
     listed="198.51.100.0/24",
     raised=True,
+    before=replace(USUAL, at=NOW - timedelta(minutes=10)),
 )
 """Everything about it stands out, but that nobody can travel slower."""
 HISTORY = tuple(replace(USUAL, at=USUAL.at - timedelta(days=day)) for day in range(12))
@@ -42,6 +43,7 @@ places = st.none() | st.builds(
 )
 moments = st.integers(1_600_000_000, 1_900_000_000).map(partial(datetime.fromtimestamp, tz=UTC))
 words = st.sampled_from(["", "192.0.2.0/24", "2001:db8::/64"])
+logins = st.builds(Login, moments, words, st.text(max_size=20), places)
 attempts = st.builds(
     Attempt,
     at=moments,
@@ -54,10 +56,9 @@ attempts = st.builds(
     breached=st.none() | st.booleans(),
     listed=st.none() | words,
     raised=st.none() | st.booleans(),
+    before=st.none() | logins,
 )
-histories = st.lists(
-    st.builds(Login, moments, words, st.text(max_size=20), places), max_size=50
-).map(tuple)
+histories = st.lists(logins, max_size=50).map(tuple)
 
 
 @pytest.fixture(params=shelf.names(SHELF))
@@ -98,7 +99,7 @@ def test_on_the_first_login_nothing_is_unusual(signal):
 
 
 def test_a_login_like_the_others_is_nothing_new(signal):
-    same = Attempt(NOW, "192.0.2.0/24", "Firefox", PARIS, True, 0, 0, False, "", False)
+    same = Attempt(NOW, "192.0.2.0/24", "Firefox", PARIS, True, 0, 0, False, "", False, USUAL)
     logins = tuple(replace(USUAL, at=NOW - timedelta(days=day)) for day in range(1, 20))
 
     assert signal.score(same, logins) is None

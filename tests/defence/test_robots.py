@@ -261,8 +261,15 @@ def test_a_captcha_opens_no_lock_and_is_not_asked_for_behind_one(app, client, ad
 
 @watchful
 @pytest.mark.stores
-def test_after_wrong_passwords_for_fifty_accounts_a_network_is_asked_at_all(client, ada, knock):
-    wrong = [knock(identifier=f"u{n}@example.com").status_code for n in range(50)]
+def test_after_wrong_passwords_for_fifty_accounts_a_network_is_asked_at_all(
+    client, ada, knock, wait
+):
+    """So slowly that the guard is not raised."""
+    wrong = []
+    for number in range(50):
+        if number in (17, 34):
+            wait(minutes=16)
+        wrong.append(knock(f"{WRONG} {number}", f"u{number}@example.com").status_code)
     neighbour = "192.0.2.200"
 
     assert wrong == [401] * 50
@@ -271,6 +278,46 @@ def test_after_wrong_passwords_for_fifty_accounts_a_network_is_asked_at_all(clie
     assert knock(PASSWORD, address=ELSEWHERE).status_code == 200
     with later(minutes=61):
         assert knock(PASSWORD, address=neighbour).status_code == 200
+
+
+@watchful
+@pytest.mark.stores
+def test_while_the_guard_is_raised_for_a_network_strangers_in_it_are_asked_at_once(
+    client, ada, knock, wait
+):
+    """Of accounts that exist and of those that do not; never known devices, or elsewhere."""
+    device = client.log_in(ada)["device_token"]
+    for number in range(60):  # guessing one by one, until the guard is up
+        knock(f"leaked password {number}", f"u{number}@example.com")
+
+    asked = [knock(PASSWORD), knock(), knock(identifier="new@example.com")]
+
+    assert [verdict(answer) for answer in asked] == [REQUIRED] * 3
+    assert len({answer.json["detail"] for answer in asked}) == 1
+    assert knock(PASSWORD, device=device).status_code == 200
+    assert knock(PASSWORD, address=ELSEWHERE).status_code == 200
+    assert knock(PASSWORD, captcha=solved(client)).status_code == 200
+    wait(minutes=62)
+    assert knock(PASSWORD).status_code == 200
+
+
+@watchful
+def test_one_password_on_many_accounts_has_strangers_asked_everywhere(client, ada, knock):
+    device = client.log_in(ada)["device_token"]
+    for number in range(60):
+        knock("Winter 2026 is coming", f"u{number}@example.com", f"10.{number}.0.1")
+
+    assert verdict(knock(PASSWORD, address=ELSEWHERE)) == REQUIRED
+    assert knock(PASSWORD, address=ELSEWHERE, device=device).status_code == 200
+    assert knock(PASSWORD, address=ELSEWHERE, captcha=solved(client)).status_code == 200
+
+
+@pytest.mark.settings(GATEHOUSE_CAPTCHA_LOGIN="off")
+def test_where_no_captcha_is_chosen_a_raised_guard_asks_nobody(ada, knock):
+    for number in range(60):
+        knock(f"leaked password {number}", f"u{number}@example.com")
+
+    assert knock(PASSWORD).status_code == 200
 
 
 @watchful

@@ -210,3 +210,33 @@ def test_a_listed_network_is_named():
 
     assert told == "The address belongs to 203.0.113.0/25, which the operator has listed."
     assert finds("known_bad_network", listed="") is None
+
+
+# Sessions that go on
+
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "found"),
+    [
+        (FIREFOX, FIREFOX.replace("140.0", "141.0.2"), False),
+        (IPHONE, IPHONE.replace("18_1", "18_1_1"), False),
+        (FIREFOX, FIREFOX.replace("X11; Linux x86_64", "Windows NT 10.0; Win64; x64"), True),
+        (FIREFOX, "curl/8.0", True),
+        (FIREFOX, "", True),
+        ("", FIREFOX, False),
+    ],
+)
+def test_another_program_or_system_is_found_and_an_update_is_not(before, now, found):
+    last = Login(NOW - timedelta(minutes=10), HERE, before)
+
+    assert bool(finds("changed_user_agent", (last,), before=last, user_agent=now)) is found
+
+
+def test_the_programs_of_a_session_are_named():
+    last = Login(NOW, HERE, FIREFOX)
+
+    told = finds("changed_user_agent", (last,), before=last, user_agent="curl/8.0")
+
+    assert told == "The session was used with Firefox on Linux, and goes on with curl."

@@ -5,11 +5,11 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy import bindparam, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
-from gatehouse.foundation import clock
-from gatehouse.foundation.database import apart, db, take_turns, writing
+from gatehouse.foundation import clock, database
+from gatehouse.foundation.database import apart, db, read_one, take_turns, writing
 from models import LimitCounter, Password, Session
 from tests.together import at_once
 
@@ -240,3 +240,61 @@ def test_two_who_take_turns_go_one_after_the_other(app):
 def test_on_postgresql_turns_at_different_things_are_not_waited_for(app):
     with Meanwhile(app, lambda: take_turns("the bath")), app.app_context(), writing():
         take_turns("the kitchen")
+
+
+# Statements that stand alone
+
+NAMED = (
+    select(LimitCounter.key, LimitCounter.hits)
+    .where(LimitCounter.key == bindparam("named"))
+    .limit(1)
+)
+
+
+@pytest.mark.stores
+def test_one_row_comes_with_its_names_or_not_at_all(app):
+    with app.app_context():
+        add("there", hits=3)
+        db.session.commit()
+        found, missing = (read_one(NAMED, named=key) for key in ("there", "elsewhere"))
+
+    assert (found.key, found.hits) == ("there", 3)
+    assert missing is None
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_on_postgresql_one_row_is_read_by_the_driver(app, monkeypatch):
+    with app.app_context():
+        read_one(NAMED, named="there")
+        monkeypatch.delattr("sqlalchemy.Connection.execute")
+        missing = read_one(NAMED, named="there")
+
+    assert missing is None
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_connection_that_was_lost_is_told_as_ever_and_replaced(app):
+    with app.app_context():
+        read_one(NAMED, named="there")
+        with db.engine.connect() as other:
+            others = "pid <> pg_backend_pid() AND datname = current_database()"
+            other.execute(
+                text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+            )
+
+        with pytest.raises(OperationalError):
+            read_one(NAMED, named="there")
+        again = read_one(NAMED, named="there")
+
+    assert again is None
+
+
+@pytest.mark.stores
+def test_what_is_written_at_once_is_there_though_the_request_is_undone(app):
+    with app.app_context():
+        with database.at_once() as connection:
+            connection.execute(text("INSERT INTO limit_counters VALUES ('counted', 1, 0)"))
+        add("undone")
+        db.session.rollback()
+
+    assert keys(app) == {"counted"}

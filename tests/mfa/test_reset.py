@@ -198,6 +198,7 @@ def test_a_new_password_does_not_undo_what_was_announced(app, client, ada, wait)
     assert client.log_in(ada)["status"] == "authenticated"
 
 
+@pytest.mark.requirement("MF-09")
 @pytest.mark.settings(GATEHOUSE_MFA_RESET_DELAY="0")
 def test_without_a_delay_they_go_at_once(app, client, ada):
     assert announce(app).exit_code == 0

@@ -3,7 +3,8 @@
 import pytest
 
 from models import Device, Session
-from tests.client import PASSWORD
+from tests.client import PASSWORD, User
+from tests.mfa.sent import NUMBER
 from tests.rows import rows
 
 
@@ -28,6 +29,60 @@ def test_an_aal1_session_of_somebody_with_a_factor_cannot_add_one(client, make_u
     form = {"code": user.recovery_codes[0], "factor": "recovery_codes"}
     raised = reauthenticate(client, low, **form)
     assert client.as_(raised.json).post("/auth/mfa/factors", {"kind": "totp"}).status_code == 201
+
+
+@pytest.mark.requirement("MF-10")
+def test_a_second_factor_of_a_kind_is_added_at_the_highest_level_told_and_asked_for(
+    client, make_user
+):
+    user = make_user(factors=["totp"])
+    first = user.secret
+    user.tokens = client.renew(user.tokens)  # it rose with the first one
+    question = client.log_in(User(user.email))
+
+    client.enrol_totp(user, "Tablet")
+
+    pending = client.as_(question["mfa_token"]).post("/auth/mfa/factors", {"kind": "totp"})
+    assert pending.status_code == 401
+    offers = [(offer["kind"], offer.get("label")) for offer in client.log_in(user)["factors"]]
+    assert offers == [("totp", "Phone"), ("totp", "Tablet"), ("recovery_codes", None)]
+    added = [m for m in client.mailbox(to=user.email) if m["template"] == "notice_factor_added"]
+    assert len(added) == 2
+    assert first != user.secret
+    assert client.second_step(user, client.log_in(user))["status"] == "authenticated"
+    user.secret = first
+    assert client.second_step(user, client.log_in(user))["status"] == "authenticated"
+
+
+@pytest.mark.requirement("RG-09")
+@pytest.mark.parametrize(
+    ("method", "path", "form"),
+    [
+        ("POST", "/auth/email/change", {"email": "new@example.com"}),
+        ("POST", "/auth/phone", {"phone": NUMBER}),
+        ("POST", "/auth/phone/verify", {"phone": NUMBER, "code": "123456"}),
+        ("DELETE", "/auth/phone", None),
+    ],
+)
+def test_who_has_a_second_factor_proves_it_before_an_address_changes(
+    client, make_user, method, path, form
+):
+    user = make_user(factors=["totp"])
+    tokens = client.second_step(user, client.log_in(user), remember_device=True)
+    headers = {"X-Device-Token": tokens["device_token"]}
+    login = {"identifier": user.email, "password": PASSWORD}
+    low = client.post("/auth/login", login, headers=headers).json
+    proof = {"code": user.recovery_codes[0], "factor": "recovery_codes"}
+
+    def change(tokens):
+        mine = client.as_(tokens)
+        return mine.delete(path) if method == "DELETE" else mine.post(path, form)
+
+    refused, allowed = change(low), change(reauthenticate(client, low, **proof).json)
+
+    assert (refused.status_code, refused.json["code"]) == (401, "insufficient_user_authentication")
+    assert 'acr_values="aal2"' in refused.headers["WWW-Authenticate"]
+    assert b"insufficient_user_authentication" not in allowed.data
 
 
 @pytest.mark.requirement("MF-12")
@@ -151,6 +206,59 @@ def test_a_remembered_device_is_asked_again_after_a_change(app, client, make_use
     form["password"] = changed["password"]
     assert client.post("/auth/login", form, headers=headers).json["status"] == "mfa_required"
     assert all(device.remembered_until is None for device in rows(app, Device))
+
+
+@pytest.mark.requirement("MF-13")
+def test_a_remembered_device_is_asked_again_after_a_factor_is_added_or_removed(client, make_user):
+    user = make_user(factors=["totp"])
+    form = {"identifier": user.email, "password": PASSWORD}
+    told = []
+    for number, change in enumerate(("none", "added", "removed")):
+        code = {"factor": "recovery_codes", "code": user.recovery_codes[number]}
+        step = {"mfa_token": client.log_in(user)["mfa_token"], "remember_device": True, **code}
+        user.tokens = client.post("/auth/login/mfa", step).json
+        mine = client.as_(user.tokens)
+        if change == "added":
+            client.enrol_totp(user, "Tablet")
+        if change == "removed":
+            [first, *_] = mine.get("/auth/mfa/factors").json["items"]
+            assert mine.delete(f"/auth/mfa/factors/{first['id']}").status_code == 204
+        headers = {"X-Device-Token": user.tokens["device_token"]}
+        told.append(client.post("/auth/login", form, headers=headers).json["status"])
+
+    assert told == ["authenticated", "mfa_required", "mfa_required"]
+
+
+@pytest.mark.requirement("MF-13")
+def test_a_remembered_device_is_listed_and_its_owner_alone_forgets_it(client, make_user):
+    user, other = make_user(factors=["totp"]), make_user()
+    tokens = client.second_step(user, client.log_in(user), remember_device=True)
+    mine, theirs = client.as_(tokens), client.as_(client.log_in(other))
+    [device] = mine.get("/auth/devices").json["items"]
+
+    foreign = theirs.delete(f"/auth/devices/{device['id']}")
+    kept = mine.get("/auth/devices").json["items"]
+    forgotten = mine.delete(f"/auth/devices/{device['id']}")
+
+    assert (foreign.status_code, forgotten.status_code) == (404, 204)
+    assert (kept, mine.get("/auth/devices").json["items"]) == ([device], [])
+    assert tokens["device_token"] not in str(device)
+    form = {"identifier": user.email, "password": PASSWORD}
+    headers = {"X-Device-Token": tokens["device_token"]}
+    assert client.post("/auth/login", form, headers=headers).json["status"] == "mfa_required"
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("MF-13")
+def test_of_twenty_that_want_to_be_remembered_at_once_one_device_is(app, client, make_user):
+    user = make_user(factors=["totp"])
+    question = client.log_in(user)
+    form = {"mfa_token": question["mfa_token"], "factor": "totp", "code": user.totp()}
+
+    answers = client.in_parallel(20, "/auth/login/mfa", form | {"remember_device": True})
+
+    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 19
+    assert len([device for device in rows(app, Device) if device.remembered_until]) == 1
 
 
 @pytest.mark.requirement("MF-13")

@@ -4,13 +4,21 @@ import time
 
 import flask_migrate
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import delete
 
+from gatehouse.delivery import queue
+from gatehouse.foundation import background
 from gatehouse.foundation.database import db
 from models import SigningKey
 from tests.client import PASSWORD, User
 from tests.operation.conftest import every_worker, wait_until
 from tests.surface.conftest import verdict
+
+BREAK_ALL = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 @pytest.mark.stores
@@ -83,6 +91,22 @@ def test_while_the_database_is_away_everybody_is_told_at_once_and_then_served_ag
     assert client.refresh(tokens).status_code == 200
     assert client.post("/auth/login", login).status_code == 200
     assert away.process.poll() is None
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_when_the_database_is_back_no_request_fails_by_a_connection_from_before(
+    app, client, make_user, store
+):
+    user = make_user()
+    client.log_in(user)
+
+    engine = sa.create_engine(store, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sa.text(BREAK_ALL))
+    with app.app_context():
+        background.attempt("whatever notices first", queue.measure)
+
+    assert client.log_in(user)["status"] == "authenticated"
 
 
 def test_nobody_is_let_in_on_what_was_known_before_the_database_went(away, cluster):

@@ -11,6 +11,7 @@ from gatehouse.defence.puzzle import captcha_field
 from gatehouse.foundation.fields import Text
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.login.method import Captcha, LoginForm, Proof
+from gatehouse.passwords import breached
 
 
 class PasswordLogin(LoginForm):
@@ -27,7 +28,9 @@ class PasswordMethod:
     schema: type[Schema] = PasswordLogin
 
     def prove(self, form: dict[str, Any], visitor: Visitor) -> Proof:
-        """Return whose password it is.
+        """Return whose password it is, and whether the operator's file of stolen ones has it.
+
+        Only a right password is looked up there: nothing is told of others, not even by its time.
 
         Raises:
             InvalidCredentials: nobody's, or not this one's; which of the two is never told.
@@ -47,6 +50,7 @@ class PasswordMethod:
             fresh=verified.fresh,
             failures=verified.failures,
             strangers=verified.strangers,
+            breached=breached.stands_in_file(form["password"]),
             captcha=Captcha(form.get("captcha"), admission.solved),
         )
 
