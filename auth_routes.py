@@ -7,17 +7,17 @@ from uuid import UUID
 from flask import Response, jsonify
 from marshmallow import validate
 
-from gatehouse.accounts import invitation, registration
+from gatehouse.accounts import invitation
 from gatehouse.accounts import service as accounts
 from gatehouse.accounts.errors import InvitationFailed, RegistrationProofFailed, UsernameTaken
-from gatehouse.accounts.forms import AcceptInvitation, Profile, Register, VerifyEmail
+from gatehouse.accounts.forms import AcceptInvitation, Profile, VerifyEmail
 from gatehouse.defence import robots
 from gatehouse.defence.robots import CaptchaRequired
 from gatehouse.defence.throttle import TooManyAttempts
 from gatehouse.delivery.idempotency import idempotent
 from gatehouse.foundation import clock
 from gatehouse.foundation.api import Blueprint
-from gatehouse.foundation.database import db
+from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.fields import Form, Text
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
@@ -27,9 +27,16 @@ from gatehouse.login.methods import link
 from gatehouse.login.methods.link import LinkFailed, LinkLogin, LinkRequest
 from gatehouse.login.methods.password import PasswordLogin
 from gatehouse.login.risk import LoginRefused
-from gatehouse.mfa.errors import GraceOver
+from gatehouse.mfa.errors import FactorNotOffered, GraceOver
+from gatehouse.mfa.passkeys import newcomers
+from gatehouse.mfa.passkeys.errors import (
+    AuthenticatorNotAllowed,
+    MalformedCredential,
+    PasskeyRefused,
+)
 from gatehouse.passwords.errors import InvalidCredentials
-from gatehouse.selfservice import email
+from gatehouse.selfservice import email, registering
+from gatehouse.selfservice.forms import PasskeyOfNewcomer, Register
 from gatehouse.sessions import credentials, csrf, logout
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.csrf import takes_bearer
@@ -38,7 +45,17 @@ from gatehouse.sessions.guards import browser, caller, refresh_cookie, signed_in
 from gatehouse.sessions.transport import BODY, COOKIE, farewell, hand_over, replaced_by
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.tokens.service import AccessToken
-from schemas import CsrfAnswer, LinkAnswer, LinkCode, LoginAnswer, Status, TokenAnswer, User
+from schemas import (
+    CsrfAnswer,
+    LinkAnswer,
+    LinkCode,
+    LoginAnswer,
+    PasskeyOptions,
+    Status,
+    TokenAnswer,
+    User,
+    Verified,
+)
 
 auth = Blueprint("auth", __name__, url_prefix="/auth", description="The front desk")
 
@@ -49,32 +66,47 @@ auth = Blueprint("auth", __name__, url_prefix="/auth", description="The front de
 @idempotent()
 @auth.response(202, Status)
 @auth.refuses(UsernameTaken, CaptchaRequired)
+@auth.refuses(PasskeyRefused, MalformedCredential, AuthenticatorNotAllowed, FactorNotOffered)
 def register(form: dict[str, Any]) -> dict[str, str]:
-    """Ask for an account.
+    """Ask for an account, with a `password` or a `passkey`.
 
     The answer is the same whether or not the address is known; the mail is not.
     """
     robots.require("register", form.get("captcha"), visitor())
-    registration.ask(form, visitor())
+    registering.ask(form, visitor())
     return {"status": "verification_required"}
+
+
+@auth.post("/register/options")
+@limited("passkey")
+@auth.arguments(PasskeyOfNewcomer)
+@auth.response(200, PasskeyOptions)
+@auth.refuses(FactorNotOffered)
+def ask_for_passkey_of_newcomer(form: dict[str, Any]) -> dict[str, Any]:
+    """Begin to register with a passkey; the options are alike for known and unknown addresses."""
+    with writing():
+        asked = newcomers.ask(form["email"].address, form.get("name"))
+    db.session.commit()
+    return asked
 
 
 @auth.post("/email/verify")
 @limited("verify")
 @auth.arguments(VerifyEmail)
-@auth.response(200, Status)
+@auth.response(200, Verified)
 @auth.refuses(RegistrationProofFailed, InvalidCredentials, UsernameTaken, TooManyAttempts)
-def verify_email(form: dict[str, Any]) -> dict[str, str]:
+def verify_email(form: dict[str, Any]) -> dict[str, Any]:
     """Prove an address: `email` and `code`, or the link's `token` and the `password`.
 
     It is that of a registration, or one that somebody who has an account wants to have.
     """
+    codes: list[str] = []
     if "token" in form:
         email.prove_by_link(form["token"], form["password"], visitor())
     else:
-        email.prove_by_code(form["email"], form["code"], visitor())
+        codes = email.prove_by_code(form, visitor())
     db.session.commit()
-    return {"status": "verified"}
+    return {"status": "verified"} | ({"recovery_codes": codes} if codes else {})
 
 
 @auth.post("/invitation")

@@ -129,7 +129,7 @@ class Settings:
     mfa_roles: tuple[str, ...] = option(names, "admin")
     """With `GATEHOUSE_MFA=required_for_roles`: the roles that need a second factor."""
     mfa_reset_delay: timedelta = option(seconds(0, 2_592_000), "86400")
-    """So long after `flask users reset-mfa` the factors go (a day); the owner can stop it."""
+    """So long after a reset was announced the factors go (a day); the owner can stop it."""
     rate_limits: bool = option(switch, "on")
     """`off` silences the limits of the routes, for measurements; never the lockout."""
     smtp_url: tuple[MailServer, ...] = option(mail_servers)

@@ -98,6 +98,11 @@ class Password(Base):
     changed_at: Mapped[datetime] = _created()
     compromised_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When it was found among stolen ones; it opens nothing before it is changed."""
+    chosen_by: Mapped[str | None] = mapped_column(String(8))
+    """`email` or `sms`: the message it was chosen with, until a strong factor is proved beside it.
+
+    Till then whoever reads the message may know it, and it proves no more than the message does.
+    """
 
 
 class Credential(Base):

@@ -35,6 +35,22 @@ class Status(Schema):
     status = fields.String(required=True)
 
 
+class Verified(Status):
+    """An address is proved; an account that begins with a passkey brings recovery codes."""
+
+    recovery_codes = fields.List(fields.String(), metadata={"description": "shown once"})
+
+
+class PasskeyOptions(Schema):
+    """What to hand to `navigator.credentials.create()`, and what to send back with its answer."""
+
+    registration_token = fields.String(required=True)
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    public_key = fields.Dict(
+        required=True, metadata={"description": "PublicKeyCredentialCreationOptionsJSON"}
+    )
+
+
 class User(Schema):
     """What a person is told about their account."""
 

@@ -44,17 +44,16 @@ def email_field() -> Identifier:
     return Identifier(identifiers.email, 254, required=True, metadata=about)
 
 
-def new_password() -> Text:
-    """Return a required password; whether it is good enough is the policy's question."""
+def new_password(required: bool = True) -> Text:
+    """Return a field for a password; whether it is good enough is the policy's question."""
     about = {"example": "seven green lanterns", "format": "password"}
-    return Text(1024, required=True, one_line=False, load_only=True, metadata=about)
+    return Text(1024, required=required, one_line=False, load_only=True, metadata=about)
 
 
 class Register(Form):
-    """Somebody asks for an account."""
+    """Somebody asks for an account; `selfservice.forms` adds what they will sign in with."""
 
     email = email_field()
-    password = new_password()
     username = Identifier(_as_written, 32, shortest=3, metadata=A_USERNAME)
     phone = Identifier(identifiers.phone, 32, metadata={"example": "+4915112345678"})
     name = Text(200)
@@ -63,17 +62,23 @@ class Register(Form):
 
 
 class VerifyEmail(Form):
-    """Somebody proves an address: by `email` and `code`, or by `token` and `password`."""
+    """Somebody proves an address: by `email` and `code`, or by `token` and `password`.
+
+    Who registered with a passkey sends the `registration_token` along with the code.
+    """
 
     email = Identifier(identifiers.email, 254, metadata={"format": "email"})
     code = Text(32, metadata={"example": "12345678"})
+    registration_token = Text(64, metadata={"description": "of the options of a passkey"})
     token = Text(200, metadata={"description": "from the link"})
     password = Text(1024, one_line=False, load_only=True, metadata={"format": "password"})
 
     @validates_schema
     def one_way(self, form: dict[str, Any], **_: Any) -> None:
         """Ask for one of the two ways, whole."""
-        if form.keys() in ({"email", "code"}, {"token", "password"}):
+        if form.keys() - {"registration_token"} == {"email", "code"}:
+            return
+        if form.keys() == {"token", "password"}:
             return
         sentence = "Send email and code, or token and password."
         raise ValidationError(Coded("one_way", sentence))

@@ -19,7 +19,11 @@ from models import Password
 _device = select(devices.known().label("id")).subquery()
 _mine = Password.user_id == bindparam("user_id")
 LOOK = select(
-    _device.c.id.label("device_id"), Password.hash, Password.pepper, Password.changed_at
+    _device.c.id.label("device_id"),
+    Password.hash,
+    Password.pepper,
+    Password.changed_at,
+    Password.chosen_by,
 ).select_from(_device.outerjoin(Password, _mine))
 """One row, whoever is looked for."""
 
@@ -58,7 +62,8 @@ def look(whom: UUID | str, visitor: Visitor) -> Claimed:
     user_id = whom if isinstance(whom, UUID) else NOBODY
     with reader() as connection:
         row = connection.execute(LOOK, {"user_id": user_id} | devices.known_as(visitor)).one()
-    stored = passwords.Hashed(row.hash, row.pepper, row.changed_at) if row.hash else None
+    known = (row.hash, row.pepper, row.changed_at, row.chosen_by)
+    stored = passwords.Hashed(*known) if row.hash else None
     return Claimed(whom, user_id, stored, row.device_id)
 
 

@@ -1,9 +1,9 @@
 """From asking for an account to having one.
 
-An unproven registration is no account but a challenge: it holds the address, the hash of the
-password and the profile. Its code, typed where one registered, or its link with the password,
-activates exactly that row; so nobody can prepare an account for somebody else. Known and unknown
-addresses get the same answer after the same work.
+An unproven registration is no account but a challenge: it holds the address, the profile, and the
+hash of the password or a passkey. Its code, typed where one registered, or its link with the
+password, activates exactly that row; so nobody can prepare an account for somebody else. Known and
+unknown addresses get the same answer after the same work.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.delivery import allowance, outbox
 from gatehouse.delivery.message import Letter
-from gatehouse.foundation import clock, languages
+from gatehouse.foundation import clock, crypto, languages
 from gatehouse.foundation.database import db, release, take_turns, writing
 from gatehouse.foundation.device import device_name
 from gatehouse.foundation.errors import ServiceBusy
@@ -36,6 +36,8 @@ PURPOSE = "register"
 LIFETIME = timedelta(hours=24)  # NIST SP 800-63B-4 section 4.2.1.2: at most 24 hours by mail
 TEMPLATE = "verify_email"
 PROFILE = ("username", "phone", "name", "locale")
+PROOFS = ("hash", "pepper", "passkey", "holder")
+"""What somebody registers with: a password, or a passkey and the digest of who holds its token."""
 Claim = Callable[[User, Visitor], None]
 """Marks an account as its owner's who has proved the address, and takes all from it that was set
 before; a room above does it, which knows sessions and factors."""
@@ -65,9 +67,32 @@ def ask(form: dict[str, Any], visitor: Visitor) -> None:
     service.require_free(form.get("username"))
     release()
     hashed = passwords.hash_new(form["password"], visitor)
+    wait(form | {"hash": hashed.hash, "pepper": hashed.pepper}, visitor)
+
+
+def wait(form: dict[str, Any], visitor: Visitor) -> None:
+    """Let a registration wait for its proof, in a write transaction.
+
+    `form` has `hash` and `pepper` in place of a `password`; or a `passkey`, which is a JSON object
+    for whoever activates the registration, and `holder`: then its code works for that holder alone.
+    """
     with writing():
-        take_turns(turn(email.canonical))
-        _write(form | {"hash": hashed.hash, "pepper": hashed.pepper}, visitor)
+        take_turns(turn(form["email"].canonical))
+        _write(form, visitor)
+
+
+def require_holder(row: Challenge, registration_token: str | None) -> None:
+    """Return if what waits is of whoever sends this token; without one, of nobody in particular.
+
+    So the owner of an address never activates what a stranger prepared, with the code of the
+    stranger's mail: a passkey would stay, whatever password the account gets.
+
+    Raises:
+        InvalidCode: it is somebody else's.
+    """
+    holder = crypto.digest(registration_token) if registration_token else None
+    if challenges.open_data(row).get("holder") != holder:
+        raise challenges.InvalidCode
 
 
 def turn(canonical: str) -> str:
@@ -99,6 +124,8 @@ def prove_by_link(token: str, password: str, visitor: Visitor, claim: Claim) -> 
         row = challenges.guess_with_token(PURPOSE, token)
         data = challenges.open_data(row)
         release()
+        if "hash" not in data:
+            raise challenges.InvalidCode
         passwords.verify(passwords.Hashed(data["hash"], data["pepper"]), password, visitor)
     except challenges.InvalidCode:
         raise RegistrationProofFailed from None
@@ -124,7 +151,7 @@ def resend(email: Email, visitor: Visitor) -> None:
             return
         record(events.Registration.MAIL_WITHHELD if row else events.Registration.IDLE, visitor)
         secrets = challenges.create("nothing", email.canonical, {}, timedelta(0))
-        outbox.waste(_letter(email.address, secrets, None), visitor)
+        outbox.waste(Letter(email.address, TEMPLATE, _shown({}, secrets, LIFETIME)), visitor)
 
 
 def _meant(email: Email, visitor: Visitor) -> Challenge | None:
@@ -136,7 +163,7 @@ def _meant(email: Email, visitor: Visitor) -> Challenge | None:
 def _send_anew(row: Challenge, visitor: Visitor) -> None:
     """Write the mail that was written, with new secrets; it tells who registered, not who asks."""
     data = challenges.open_data(row)
-    variables = letters.proof("verify-email", challenges.renew(row), row.expires_at - clock.now())
+    variables = _shown(data, challenges.renew(row), row.expires_at - clock.now())
     variables |= {"address": data["address"], "device": data["device"]}
     outbox.put(Letter(data["email"], TEMPLATE, variables, data.get("locale")), visitor)
     record(events.Registration.RESENT, visitor)
@@ -149,27 +176,32 @@ def _write(form: dict[str, Any], visitor: Visitor) -> None:
     if not allowance.left(email.canonical, TEMPLATE):
         record(events.Registration.MAIL_WITHHELD, visitor)
         return
+    data = {key: form[key] for key in (*PROFILE, *PROOFS) if key in form}
+    device = device_name(visitor.user_agent)
+    data |= {"email": email.address, "address": visitor.address, "device": device}
     if known:
+        challenges.create("nothing", email.canonical, {}, timedelta(0))  # as much work
         outbox.put(Letter(known.email, "address_known", {}, known.locale), visitor)
         record(events.Registration.ADDRESS_KNOWN, visitor, user_id=known.id)
         return
-    data = {key: form[key] for key in (*PROFILE, "hash", "pepper") if key in form}
-    device = device_name(visitor.user_agent)
-    data |= {"email": email.address, "address": visitor.address, "device": device}
     secrets = challenges.create(PURPOSE, email.canonical, data, LIFETIME)
-    outbox.put(_letter(email.address, secrets, form.get("locale")), visitor)
+    shown = _shown(data, secrets, LIFETIME)
+    outbox.put(Letter(email.address, TEMPLATE, shown, form.get("locale")), visitor)
     record(events.Registration.REQUESTED, visitor)
-    if config.settings().unsafe_allow_unverified_email:
+    if config.settings().unsafe_allow_unverified_email and "hash" in data:
         _make_account(data)
 
 
-def _letter(address: str, secrets: challenges.Secrets, locale: str | None) -> Letter:
-    shown = letters.proof("verify-email", secrets, LIFETIME)
-    return Letter(address, TEMPLATE, shown, locale)
+def _shown(
+    data: dict[str, Any], secrets: challenges.Secrets, lifetime: timedelta
+) -> dict[str, Any]:
+    """Return what the mail says: the link wants a password, so with a passkey there is none."""
+    shown = letters.proof("verify-email", secrets, lifetime)
+    return shown | {"link": ""} if "passkey" in data else shown
 
 
-def activate(row: Challenge, visitor: Visitor, claim: Claim) -> None:
-    """Make the account of a registration whose code or link and password were right.
+def activate(row: Challenge, visitor: Visitor, claim: Claim) -> User:
+    """Make the account of a registration whose code or link and password were right; return it.
 
     An account whose address nobody had proved, as an import writes it, becomes theirs.
 
@@ -190,6 +222,7 @@ def activate(row: Challenge, visitor: Visitor, claim: Claim) -> None:
             record(events.Registration.VERIFIED, visitor, user_id=user.id)
     except (IntegrityError, challenges.InvalidCode):
         raise RegistrationProofFailed from None
+    return user
 
 
 def _claimed(canonical: str, data: dict[str, Any], claim: Claim, visitor: Visitor) -> User | None:
@@ -203,13 +236,21 @@ def _claimed(canonical: str, data: dict[str, Any], claim: Claim, visitor: Visito
     if user.email_verified_at:
         raise RegistrationProofFailed
     claim(user, visitor)
-    passwords.store(user.id, passwords.Hashed(data["hash"], data["pepper"]))
+    _equip(user, data)
     return user
 
 
 def _make_account(data: dict[str, Any]) -> User:
     email = Email(data["email"], data["email"].lower())
     user = service.create(email, data)
-    passwords.store(user.id, passwords.Hashed(data["hash"], data["pepper"]))
+    _equip(user, data)
     db.session.flush()
     return user
+
+
+def _equip(user: User, data: dict[str, Any]) -> None:
+    """Give an account the password of its registration; without one it has none."""
+    if "hash" in data:
+        passwords.store(user.id, passwords.Hashed(data["hash"], data["pepper"]))
+    else:
+        passwords.discard(user.id)

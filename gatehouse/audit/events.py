@@ -230,6 +230,23 @@ class Factor:
     RESET_ASKED = _success(
         "factor.reset_asked", "An operator announced that an account loses its second factors."
     )
+    LOSS_CODE_SENT = _success(
+        "factor.loss_code_sent", "Somebody who says they lost a factor was sent a code."
+    )
+    LOSS_CODE_WITHHELD = _failure(
+        "factor.loss_code_withheld",
+        "A factor was said to be lost where no code is sent: nobody, none, too new or too often.",
+    )
+    LOSS_UNPROVED = _failure(
+        "factor.loss_unproved", "What was to prove the loss of a factor was wrong, or not enough."
+    )
+    LOSS_PROVED = _success(
+        "factor.loss_proved", "With two proofs a person announced that their second factors go."
+    )
+    RESET_DROPPED = _failure(
+        "factor.reset_dropped",
+        "Factors stay that a person said were lost: one was used, or the account was changed.",
+    )
     RESET = _success("factor.reset", "An account lost its second factors, as was announced.")
     RESET_CANCELLED = _success(
         "factor.reset_cancelled", "The owner stopped the reset of their second factors."

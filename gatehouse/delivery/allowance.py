@@ -13,7 +13,7 @@ MOST = 3
 EXCEPTIONS = {"notice_lockout": 1, "notice_attempts": 1, "factor_code": 10}
 """A second factor's code is asked for by who has proved the first: they alone could use it up."""
 UNLIMITED = {"notice_mfa_reset"}
-"""What only an operator causes: its link is the owner's one way to object, so it always comes."""
+"""Its link is the owner's way to object, so it always comes; an operator or two proofs cause it."""
 TOGETHER = {"verify_email", "address_known"}
 """What one request may lead to counts as one kind, or the count would tell which it was."""
 

@@ -137,7 +137,10 @@ def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[Answer, str]:
         user = person.user
         gates.pass_all(user)
         amr = [*attempt.first.amr, *proved.amr]
-        if not shelf.piece(proved.credential.kind).strong and pending.must_have(user.id):
+        strong = shelf.piece(proved.credential.kind).strong
+        if strong and "pwd" in attempt.first.amr:
+            passwords.vouch(user.id, proved.credential.kind)
+        if not strong and pending.must_have(user.id):
             asked = enrolment.ask(replace(attempt.first, amr=amr), visitor)
             return asked, attempt.first.transport
         opened = _open(person, attempt.first, amr, visitor)

@@ -1,11 +1,13 @@
-"""An operator takes all second factors of somebody who lost them: announced, and later.
+"""All second factors of somebody who lost them go: announced, and later.
 
-Whoever talks the operator into it may be a thief. So the owner hears of it at every address, and
-has a day to stop it (NIST SP 800-63B-4 section 4.6).
+An operator asks for it, or the owner with two proofs (`selfservice.lost_factor`); either may be a
+thief, or talked into it by one. So the owner hears of it at every address, and has a day to stop it
+(NIST SP 800-63B-4 sections 4.2.3 and 4.6).
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -21,11 +23,12 @@ from gatehouse.delivery import links
 from gatehouse.foundation import clock
 from gatehouse.foundation.database import db, take_turns, writing
 from gatehouse.foundation.visitor import NOBODY, Visitor
-from gatehouse.mfa import credentials, pending
+from gatehouse.mfa import credentials, pending, shelf
 from gatehouse.mfa.errors import ResetNotWaiting
+from gatehouse.passwords import service as passwords
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import challenges
-from models import Challenge, Credential
+from models import Challenge, Credential, User
 
 PURPOSE = notices.MFA_RESET
 OVERDUE = timedelta(days=7)
@@ -41,7 +44,9 @@ class WaitingReset:
 
 
 def ask(address: str, visitor: Visitor) -> datetime:
-    """Announce that an account loses its second factors, and return when it does.
+    """Announce, for an operator, that an account loses its factors, and return when it does.
+
+    What its owner has asked for waits no longer: it depended on more (see `announce`).
 
     Raises:
         LookupError: with a sentence; nobody has the address, or a factor, or it is announced.
@@ -54,16 +59,26 @@ def ask(address: str, visitor: Visitor) -> datetime:
         if not credentials.held(user.id):
             raise LookupError(f"{address} has no second factor.")
         for row in challenges.waiting(PURPOSE, str(user.id)):
-            when = f"{_due_at(row):%Y-%m-%d %H:%M} UTC"
-            raise LookupError(f"The second factors of {address} are reset already: {when}.")
-        delay = config.settings().mfa_reset_delay
-        due_at = clock.now() + delay
-        data = {"user_id": str(user.id), "due_at": due_at.isoformat()}
-        secrets = challenges.create(PURPOSE, str(user.id), data, delay + OVERDUE)
-        where = links.link("cancel-mfa-reset", secrets.id, secrets.token)
-        notices.tell(user, "notice_mfa_reset", {"link": where, "when": due_at}, visitor)
-        record(events.Factor.RESET_ASKED, visitor, user_id=user.id, due_at=due_at.isoformat())
-    return due_at
+            if challenges.open_data(row).get("claim") is None:
+                when = f"{_due_at(row):%Y-%m-%d %H:%M} UTC"
+                raise LookupError(f"The second factors of {address} are reset already: {when}.")
+        challenges.forget(PURPOSE, str(user.id))
+        return _announce(user, None, visitor)
+
+
+def announce(user: User, password: datetime | None, visitor: Visitor) -> datetime:
+    """Announce that an account loses its factors because its owner proved who they are.
+
+    It is done only if nothing speaks against that meanwhile: a factor that is proved after all, or
+    another address or password. `password` is when the one that was proved with was chosen. What
+    is announced already is not announced again. It is the account's turn, in a write transaction.
+    """
+    for row in challenges.waiting(PURPOSE, str(user.id)):
+        if _objection(row, user) is None:
+            return _due_at(row)
+    challenges.forget(PURPOSE, str(user.id))
+    chosen_at = password.isoformat() if password else None
+    return _announce(user, {"address": user.email_canonical, "password": chosen_at}, visitor)
 
 
 def cancel(token: str, visitor: Visitor) -> None:
@@ -102,27 +117,63 @@ def finish_due() -> None:
 
 
 def finish(challenge_id: UUID, visitor: Visitor) -> bool:
-    """Take all factors of an account, unless somebody did or stopped it; tell which, and commit.
+    """Take all factors of an account, unless somebody stopped it or did so; tell which, and commit.
 
     Everybody is put out, and no device is remembered: whoever comes next has the first factor only.
     """
     try:
         with writing():
+            row = challenges.by_id(PURPOSE, challenge_id)
+            if row is None:
+                raise challenges.InvalidCode
+            take_turns(accounts.turn(row.user_id or accounts.NOBODY))
             challenges.consume(challenge_id)
-            row = db.session.get_one(Challenge, challenge_id)
-            if row.user_id:
-                _take_all(row.user_id, visitor)
+            taken = _take_all(row, visitor)
     except challenges.InvalidCode:
         db.session.rollback()
         return False
     db.session.commit()
-    return True
+    return taken
 
 
-def _take_all(user_id: UUID, visitor: Visitor) -> None:
-    user = accounts.get(user_id)
+def _announce(user: User, claim: dict[str, Any] | None, visitor: Visitor) -> datetime:
+    """Write down when the factors go, and tell the owner; `claim`: what their wish rests on."""
+    delay = config.settings().mfa_reset_delay
+    due_at = clock.now() + delay
+    data = {"user_id": str(user.id), "due_at": due_at.isoformat(), "claim": claim}
+    secrets = challenges.create(PURPOSE, str(user.id), data, delay + OVERDUE)
+    where = links.link("cancel-mfa-reset", secrets.id, secrets.token)
+    notices.tell(user, "notice_mfa_reset", {"link": where, "when": due_at}, visitor)
+    event = events.Factor.LOSS_PROVED if claim else events.Factor.RESET_ASKED
+    record(event, visitor, user_id=user.id, due_at=due_at.isoformat())
+    return due_at
+
+
+def _objection(row: Challenge, user: User) -> str | None:
+    """Return what speaks against a reset that its owner asked for; nothing does against others."""
+    claim = challenges.open_data(row).get("claim")
+    if claim is None:
+        return None
+    if user.email_canonical != claim["address"]:
+        return "another address"
+    stored = passwords.of(user.id) if claim["password"] else None
+    chosen_at = stored.chosen_at.isoformat() if stored and stored.chosen_at else None
+    if chosen_at != claim["password"]:
+        return "another password"
+    strong = (factor for factor in credentials.held(user.id) if shelf.is_strong(factor.kind))
+    used = (factor.last_used_at for factor in strong)
+    return "a factor was used" if any(at and at >= row.created_at for at in used) else None
+
+
+def _take_all(row: Challenge, visitor: Visitor) -> bool:
+    """Take the factors, unless something speaks against it; tell which."""
+    user = accounts.get(row.user_id) if row.user_id else None
     if user is None:
-        return
+        return False
+    user_id = user.id
+    if why := _objection(row, user):
+        record(events.Factor.RESET_DROPPED, visitor, user_id=user_id, why=why)
+        return False
     kinds = sorted({row.kind for row in credentials.held(user_id)})
     db.session.execute(delete(Credential).where(Credential.user_id == user_id))
     challenges.forget_of(user_id, pending.PURPOSE)
@@ -130,6 +181,7 @@ def _take_all(user_id: UUID, visitor: Visitor) -> None:
     sessions.end_all(user_id, "mfa_reset", visitor)
     record(events.Factor.RESET, visitor, user_id=user_id, kinds=kinds)
     notices.tell(user, "notice_factor_removed", {"factor": ", ".join(kinds)}, visitor)
+    return True
 
 
 def _stop(user_id: UUID, ids: list[UUID], visitor: Visitor) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cache, partial
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, select, update
 
 import config
 from gatehouse.audit import events
@@ -45,6 +45,8 @@ class Hashed:
     pepper: str
     chosen_at: datetime | None = None
     """When its owner chose the password; None while it belongs to no account."""
+    chosen_by: str | None = None
+    """`email` or `sms`, where a message was enough to choose it (see `models.Password`)."""
 
 
 def require_good(
@@ -103,7 +105,7 @@ def verify(stored: Hashed | None, password: str, visitor: Visitor) -> Hashed | N
 def of(user_id: UUID) -> Hashed | None:
     """Read the stored password of an account."""
     row = db.session.get(Password, user_id)
-    return Hashed(row.hash, row.pepper, row.changed_at) if row else None
+    return Hashed(row.hash, row.pepper, row.changed_at, row.chosen_by) if row else None
 
 
 def hold(user_id: UUID, verified: Hashed) -> bool:
@@ -127,8 +129,24 @@ def hold(user_id: UUID, verified: Hashed) -> bool:
 def store(user_id: UUID, hashed: Hashed) -> None:
     """Write a password that its owner has chosen, in the current transaction."""
     row = Password(user_id=user_id, changed_at=clock.now(), compromised_at=None)
-    row.hash, row.pepper = hashed.hash, hashed.pepper
+    row.hash, row.pepper, row.chosen_by = hashed.hash, hashed.pepper, hashed.chosen_by
     db.session.merge(row)
+
+
+def vouch(user_id: UUID, factor: str) -> None:
+    """Note, in the current transaction, that a strong factor was proved beside the password.
+
+    So it is the owner's, whoever reads the message that it was chosen with; but a factor of that
+    very channel says nothing new.
+    """
+    mine = update(Password).where(Password.user_id == user_id, Password.chosen_by != factor)
+    db.session.execute(mine.values(chosen_by=None))
+
+
+def proves_by_itself(user_id: UUID) -> bool:
+    """Tell whether a password that was verified says more than a message would."""
+    row = db.session.get(Password, user_id)
+    return row is not None and row.chosen_by is None and row.compromised_at is None
 
 
 def discard(user_id: UUID) -> None:

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -18,7 +19,7 @@ from gatehouse.delivery.message import Letter
 from gatehouse.foundation.database import take_turns, writing
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords.errors import InvalidCredentials
-from gatehouse.selfservice import undo
+from gatehouse.selfservice import registering, undo
 from gatehouse.selfservice.expulsion import claim
 from gatehouse.tokens import challenges
 from gatehouse.tokens.service import AccessToken
@@ -64,17 +65,23 @@ def ask(caller: AccessToken, email: Email, visitor: Visitor) -> None:
         record(event, visitor, user_id=user.id)
 
 
-def prove_by_code(email: Email, code: str, visitor: Visitor) -> None:
+def prove_by_code(form: dict[str, Any], visitor: Visitor) -> list[str]:
     """Prove an address with the code that was mailed there: a registration's, or a change's.
+
+    `form` has `email` (Email) and `code`, and `registration_token` where a passkey waits.
+
+    Returns:
+        The recovery codes of an account that begins with a passkey.
 
     Raises:
         RegistrationProofFailed: it is neither's, or the guesses are used up.
         TooManyAttempts: too many codes for this address were wrong; this one was not evaluated.
         UsernameTaken: somebody took the username meanwhile.
     """
-    with codes.counted(email.canonical, visitor, RegistrationProofFailed):
-        row = _guess(email, code)
-    _activate_any(row, visitor)
+    with codes.counted(form["email"].canonical, visitor, RegistrationProofFailed):
+        row = _guess(form["email"], form["code"])
+        registration.require_holder(row, form.get("registration_token"))
+    return _activate_any(row, visitor)
 
 
 def prove_by_link(token: str, typed: str, visitor: Visitor) -> None:
@@ -128,15 +135,15 @@ def _guess(email: Email, code: str) -> Challenge:
     return found[0]
 
 
-def _activate_any(row: Challenge, visitor: Visitor) -> None:
+def _activate_any(row: Challenge, visitor: Visitor) -> list[str]:
     if row.purpose == registration.PURPOSE:
-        registration.activate(row, visitor, claim)
-        return
+        return registering.activate(row, visitor)
     try:
         with writing():
             _change(row, visitor)
     except (IntegrityError, challenges.InvalidCode):
         raise RegistrationProofFailed(user_id=row.user_id) from None
+    return []
 
 
 def _change(row: Challenge, visitor: Visitor) -> None:

@@ -1,6 +1,8 @@
-"""Why a password or an address is not changed."""
+"""Why a password or an address is not changed, and why a lost factor is not reset."""
 
 from gatehouse.audit import events
+from gatehouse.foundation.errors import Refusal
+from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.tokens.challenges import InvalidCode
 
 
@@ -21,3 +23,27 @@ class PhoneProofFailed(InvalidCode):
     """The code is wrong, has expired, or was used before."""
 
     event = events.Address.PHONE_PROOF_FAILED
+
+
+class LossUnproved(InvalidCode):
+    """The code is wrong, has expired, was used before, or was asked for elsewhere."""
+
+    event = events.Factor.LOSS_UNPROVED
+
+
+class LossPasswordWrong(InvalidCredentials):
+    """The code is right, but this is not the password of the account."""
+
+    event = events.Factor.LOSS_UNPROVED
+
+
+class ProofsNotIndependent(Refusal):
+    """Both are right, but this password was chosen with a message, or is known to others.
+
+    So it proves no more than the code does, until a second factor is proved beside it.
+    """
+
+    status = 403
+    code = "proofs_not_independent"
+    event = events.Factor.LOSS_UNPROVED
+    next = "Send a recovery code instead, or ask the people who run this service."

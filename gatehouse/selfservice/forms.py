@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, validates_schema
+from marshmallow import ValidationError, fields, validates_schema
 
-from gatehouse.accounts import identifiers
+from gatehouse.accounts import forms, identifiers
 from gatehouse.accounts.forms import Identifier, email_field, new_password
 from gatehouse.defence.puzzle import captcha_field
 from gatehouse.foundation.fields import Coded, Form, Text
+from gatehouse.mfa.passkeys.forms import BrowserCredential
 
 A_PHONE = {"example": "+4915112345678"}
 WAYS = ({"token"}, {"email", "code"}, {"phone", "code"})
@@ -27,6 +28,40 @@ def _email() -> Identifier:
 
 def _phone(**options: Any) -> Identifier:
     return Identifier(identifiers.phone, 32, metadata=A_PHONE, **options)
+
+
+class PasskeyOfNewcomer(Form):
+    """Whom a passkey is made for, as authenticators show it."""
+
+    email = email_field()
+    name = Text(200)
+
+
+class NewPasskey(Form):
+    """What the browser made, the token that its options came with, and what its owner calls it."""
+
+    registration_token = Text(64, required=True, metadata={"description": "of the options"})
+    credential = fields.Nested(BrowserCredential, required=True)
+    label = Text(64, load_default="passkey", metadata={"example": "My phone"})
+
+
+class Register(forms.Register):
+    """Somebody asks for an account, with a `password` or with a `passkey`."""
+
+    password = new_password(required=False)
+    passkey = fields.Nested(NewPasskey)
+
+    @validates_schema(skip_on_field_errors=False, pass_original=True)
+    def one_at_least(self, _form: dict[str, Any], sent: Any, **_: Any) -> None:
+        """Ask for one of the two, also where other fields are wrong."""
+        if isinstance(sent, dict) and not {"password", "passkey"} & sent.keys():
+            raise ValidationError("Missing data for required field.", "password")
+
+    @validates_schema
+    def one_at_most(self, form: dict[str, Any], **_: Any) -> None:
+        """Take no account with both."""
+        if {"password", "passkey"} <= form.keys():
+            raise ValidationError(Coded("one_way", "Send password or passkey."), "passkey")
 
 
 class PasswordChange(Form):
@@ -96,3 +131,22 @@ class PhoneProof(Form):
 
     phone = _phone(required=True)
     code = Text(32, required=True, metadata={"description": "from the message"})
+
+
+class LostFactor(Forgot):
+    """Whose second factor was lost: by `email`, or by `phone` where that was proved."""
+
+
+class LossProof(Form):
+    """The code that was sent, for who asked for it, and a proof that is independent of it."""
+
+    recovery_token = Text(64, required=True, metadata={"description": "of the answer to asking"})
+    code = Text(32, required=True, metadata={"description": "from the message"})
+    password = Text(1024, one_line=False, load_only=True, metadata={"format": "password"})
+    recovery_code = Text(64, load_only=True, metadata={"description": "of the saved ones"})
+
+    @validates_schema
+    def two_proofs(self, form: dict[str, Any], **_: Any) -> None:
+        """Ask for one beside the code."""
+        if len(form.keys() & {"password", "recovery_code"}) != 1:
+            raise ValidationError(Coded("one_way", "Send password or recovery_code."))

@@ -1,5 +1,6 @@
 """Changing one's password."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from gatehouse.accounts import notices, password
@@ -43,7 +44,7 @@ def change(caller: AccessToken, current: str, new: str, visitor: Visitor) -> Non
         take_turns(accounts.turn(user_id))
         if not passwords.replace(user_id, stored, fresh):
             raise CurrentPasswordWrong(user_id=user_id)  # changed while we were hashing
-        passwords.store(user_id, fresh)  # notes when
+        passwords.store(user_id, replace(fresh, chosen_by=stored.chosen_by))  # notes when
         challenges.forget_of(user_id, but=notices.KEPT)  # begun with the old one, perhaps by others
         sessions.end_all(user_id, "password_changed", visitor, keep=UUID(caller.sid))
         devices.ask_again(user_id)

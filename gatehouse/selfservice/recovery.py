@@ -43,8 +43,8 @@ def ask(form: dict[str, Any], visitor: Visitor) -> None:
     A newer code voids the older ones. A number gets one only if its owner has proved it.
     """
     with writing():
-        user = _owner(form)
-        take_turns(accounts.turn(user.id) if user else f"nobody:{_named(form)}")
+        user = owner(form)
+        take_turns(accounts.turn(user.id) if user else f"nobody:{named(form)}")
         letter = _letter(form, user)
         if user is None:
             record(events.Recovery.UNKNOWN, visitor)
@@ -53,7 +53,7 @@ def ask(form: dict[str, Any], visitor: Visitor) -> None:
         else:
             _send(user, letter, visitor)
             return
-        _pretend(_named(form), letter, visitor)
+        _pretend(named(form), letter, visitor)
 
 
 def reset(form: dict[str, Any], visitor: Visitor) -> None:
@@ -90,14 +90,15 @@ def describe(challenge_id: UUID) -> PendingReset | None:
     return PendingReset(user.email, row.created_at) if row and user else None
 
 
-def _owner(form: dict[str, Any]) -> User | None:
+def owner(form: dict[str, Any]) -> User | None:
     """Return who has the address, or has proved the number."""
     if "phone" in form:
         return accounts.by_proven_phone(form["phone"])
     return accounts.by_email(form["email"].canonical)
 
 
-def _named(form: dict[str, Any]) -> str:
+def named(form: dict[str, Any]) -> str:
+    """Return the canonical form of the address or number."""
     return str(form["phone"] if "phone" in form else form["email"].canonical)
 
 
@@ -136,8 +137,8 @@ def _filled(letter: Letter, about: str, data: dict[str, Any]) -> Letter:
 
 
 def _by_code(form: dict[str, Any], visitor: Visitor) -> Challenge:
-    user = _owner(form)
-    whom = user.id if user else _named(form)
+    user = owner(form)
+    whom = user.id if user else named(form)
     with codes.counted(whom, visitor, RecoveryFailed):
         return challenges.guess_code(PURPOSE, str(whom), form["code"])
 
@@ -156,7 +157,7 @@ def _replace(row: Challenge, hashed: passwords.Hashed, visitor: Visitor) -> None
                 claim(user, visitor)  # who reads its mail has the address
             if data["by"] == "sms" and user.phone:
                 spending.proved(user.phone)
-            passwords.store(user_id, hashed)
+            passwords.store(user_id, replace(hashed, chosen_by=data["by"]))
             put_everybody_out(user_id, "password_reset", visitor)
             notices.tell(user, "notice_password_reset", {}, visitor)
             record(events.Recovery.COMPLETED, visitor, user_id=user_id)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from marshmallow import fields
+
 from gatehouse.accounts import registration
 from gatehouse.defence import robots
 from gatehouse.defence.robots import CaptchaRequired
@@ -12,12 +14,20 @@ from gatehouse.foundation.database import db
 from gatehouse.foundation.limits import limited
 from gatehouse.foundation.visitor import visitor
 from gatehouse.mfa import service as mfa
-from gatehouse.selfservice import email, forms, password, phone, recovery, undo
-from gatehouse.selfservice.errors import PhoneProofFailed, RecoveryFailed, UndoFailed
+from gatehouse.mfa.errors import FactorNotOffered, FactorWrong
+from gatehouse.selfservice import email, forms, lost_factor, password, phone, recovery, undo
+from gatehouse.selfservice.errors import (
+    LossPasswordWrong,
+    LossUnproved,
+    PhoneProofFailed,
+    ProofsNotIndependent,
+    RecoveryFailed,
+    UndoFailed,
+)
 from gatehouse.selfservice.password import CurrentPasswordWrong
 from gatehouse.sessions.guards import recently_signed_in, signed_in
 from gatehouse.tokens.service import AccessToken
-from schemas import Status
+from schemas import Moment, Status
 
 routes = Blueprint("selfservice", __name__, url_prefix="/auth", description="My account")
 SENT = {"status": "sent"}
@@ -143,3 +153,43 @@ def remove_phone(caller: AccessToken) -> None:
     mfa.require_highest(caller)
     phone.remove(caller, visitor())
     db.session.commit()
+
+
+class RecoveryAsked(Status):
+    """A code was asked for; it works together with this token alone."""
+
+    recovery_token = fields.String(required=True)
+
+
+class ResetAnnounced(Status):
+    """All second factors go, unless the owner stops that."""
+
+    due_at = Moment(required=True, metadata={"type": "string", "format": "date-time"})
+
+
+@routes.post("/mfa/recovery")
+@limited("forgot")
+@routes.arguments(forms.LostFactor)
+@idempotent("recovery_token")
+@routes.response(202, RecoveryAsked)
+@routes.refuses(CaptchaRequired)
+def ask_for_recovery(form: dict[str, Any]) -> dict[str, str]:
+    """Ask for a code because a second factor was lost; known or not, the answer is the same."""
+    robots.require("forgot", form.get("captcha"), visitor())
+    return SENT | {"recovery_token": lost_factor.ask(form, visitor())}
+
+
+@routes.post("/mfa/recovery/verify")
+@limited("login")
+@routes.arguments(forms.LossProof)
+@routes.response(200, ResetAnnounced)
+@routes.refuses(LossUnproved, LossPasswordWrong, FactorWrong, FactorNotOffered)
+@routes.refuses(ProofsNotIndependent, TooManyAttempts)
+def prove_loss(form: dict[str, Any]) -> dict[str, Any]:
+    """Have all my second factors reset, with that code and my password or a recovery code.
+
+    Every address of the account is told, and can stop it until then. Nobody is signed in.
+    """
+    due_at = lost_factor.prove(form, visitor())
+    db.session.commit()
+    return {"status": "announced", "due_at": due_at}

@@ -98,6 +98,7 @@ def upgrade() -> None:
 
     for table, column in ADDED.items():
         op.add_column(table, sa.Column(column, sa.DateTime(timezone=True), nullable=True))
+    op.add_column("passwords", sa.Column("chosen_by", sa.String(length=8), nullable=True))
     op.add_column("challenges", sa.Column("user_id", sa.Uuid(), nullable=True))
     op.create_index(op.f("ix_challenges_user_id"), "challenges", ["user_id"], unique=False)
 
@@ -111,6 +112,7 @@ def downgrade() -> None:
         op.drop_index(name, "outbox")
     op.drop_index(op.f("ix_challenges_user_id"), table_name="challenges")
     op.drop_column("challenges", "user_id")
+    op.drop_column("passwords", "chosen_by")
     for table, column in ADDED.items():
         op.drop_column(table, column)
     op.drop_index("ix_audit_events_logins", "audit_events")

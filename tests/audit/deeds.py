@@ -104,6 +104,43 @@ def factors_go_as_announced(world: World) -> None:
         housekeeping.purge()
 
 
+def say_lost(world: World, code: str = "", whose: str = ADA) -> Person:
+    """Let Ada, who has an app, prove that she lost it; with a wrong code if one is given."""
+    ada = world.ada()
+    world.client.log_in(ada)
+    world.client.enrol_totp(ada)
+    asked = world.client.post("/auth/mfa/recovery", {"email": whose}).json["recovery_token"]
+    code = code or letter(world.client, whose)["code"]
+    form = {"recovery_token": asked, "code": code, "password": PASSWORD}
+    world.post("/auth/mfa/recovery/verify", form)
+    return ada
+
+
+@deed(events.Factor.LOSS_CODE_SENT)
+@deed(events.Factor.LOSS_PROVED)
+def somebody_proves_that_a_factor_is_lost(world: World) -> None:
+    say_lost(world)
+
+
+@deed(events.Factor.LOSS_CODE_WITHHELD)
+def a_stranger_says_that_a_factor_is_lost(world: World) -> None:
+    world.post("/auth/mfa/recovery", {"email": ADA})
+
+
+@deed(events.Factor.LOSS_UNPROVED)
+def somebody_guesses_the_code_of_a_lost_factor(world: World) -> None:
+    say_lost(world, code="00000000")
+
+
+@deed(events.Factor.RESET_DROPPED)
+def a_factor_is_found_again(world: World) -> None:
+    with later(days=-1, seconds=-1):
+        ada = say_lost(world)
+        world.client.second_step(ada, world.client.log_in(ada))
+    with world.app.app_context():
+        housekeeping.purge()
+
+
 @deed(events.Factor.RESET_CANCELLED)
 def an_owner_keeps_the_factors(world: World) -> None:
     world.post("/auth/mfa/reset/cancel", {"token": lose_factors(world)})

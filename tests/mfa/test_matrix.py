@@ -23,6 +23,7 @@ from tests.conftest import environment, running
 from tests.letters import letter, token_of
 from tests.mfa.authenticator import Authenticator
 from tests.mfa.conftest import Browser
+from tests.mfa.newcomer import Newcomer
 from tests.rows import rows
 from tests.selfservice.conftest import prove_phone
 
@@ -229,12 +230,28 @@ def by_registering_again(client: Client, person: Person) -> TestResponse:
     return client.register(person.user.email)
 
 
+def by_registering_again_with_a_passkey(client: Client, person: Person) -> TestResponse:
+    return Newcomer(client, person.user.email).register()
+
+
 def by_reset(client: Client, person: Person) -> TestResponse:
     client.post("/auth/password/forgot", {"email": person.user.email})
     person.user.password = "another long phrase instead"
     form = {"token": token_of(letter(client, person.user.email)["link"])}
     form["password"] = person.user.password
     return client.post("/auth/password/reset", form, headers=person.device)
+
+
+def by_saying_that_a_factor_is_lost(client: Client, person: Person) -> TestResponse:
+    """With both proofs; who has nothing to lose gets no code."""
+    asked = client.post("/auth/mfa/recovery", {"email": person.user.email}).json
+    mails = [
+        mail for mail in client.mailbox(person.user.email) if mail["template"] == "lost_factor"
+    ]
+    code = mails[0]["variables"]["code"] if mails else "00000000"
+    form = {"recovery_token": asked["recovery_token"], "code": code}
+    form["password"] = person.user.password
+    return client.post("/auth/mfa/recovery/verify", form, headers=person.device)
 
 
 def by_both_steps(client: Client, person: Person) -> TestResponse:
@@ -250,8 +267,10 @@ LOGINS: dict[str, dict[str, Callable[[Client, Person], TestResponse]]] = {
 }
 """By the method's name on the shelf."""
 ROUNDABOUT = {
+    "two proofs of a lost factor": by_saying_that_a_factor_is_lost,
     "proof of an address": by_address_proof,
     "registration of a known address": by_registering_again,
+    "the same with a passkey": by_registering_again_with_a_passkey,
     "reset": by_reset,
     "password after a reset": by_password,
 }
@@ -268,6 +287,8 @@ def test_every_login_method_on_the_shelf_stands_in_the_matrix():
 
 def ruled(way: str, state: State, policy: str) -> str:
     """Return what the policy says about a way in."""
+    if way == "two proofs of a lost factor" and not state.kinds:
+        return REFUSED
     if way in ROUNDABOUT and way != "password after a reset":
         return NO_SESSION
     if way == "passkey":

@@ -32,15 +32,22 @@ FORMS: dict[Door, dict[str, Any]] = {
     ("POST", "/auth/register"): {
         "email": "bob@example.com",
         "password": PASSWORD,
+        "passkey": {
+            "registration_token": "a token",
+            "label": "My phone",
+            "credential": CREDENTIAL,
+        },
         "username": "bob",
         "phone": "+4915112345678",
         "name": "Bob",
         "locale": "de-AT",
         "captcha": "an answer",
     },
+    ("POST", "/auth/register/options"): {"email": "bob@example.com", "name": "Bob"},
     ("POST", "/auth/email/verify"): {
         "email": "bob@example.com",
         "code": "12345678",
+        "registration_token": "a token",
         "token": "a token",
         "password": PASSWORD,
     },
@@ -61,6 +68,17 @@ FORMS: dict[Door, dict[str, Any]] = {
     ("POST", "/auth/email/change"): {"email": "bob@example.com"},
     ("POST", "/auth/email/undo"): {"token": "a token"},
     ("POST", "/auth/mfa/reset/cancel"): {"token": "a token"},
+    ("POST", "/auth/mfa/recovery"): {
+        "email": "ada@example.com",
+        "phone": "+4915112345678",
+        "captcha": "an answer",
+    },
+    ("POST", "/auth/mfa/recovery/verify"): {
+        "recovery_token": "a token",
+        "code": "12345678",
+        "password": PASSWORD,
+        "recovery_code": "abcd-efgh-abcd-efgh",
+    },
     ("POST", "/auth/phone"): {"phone": "+4915112345678"},
     ("POST", "/auth/phone/verify"): {"phone": "+4915112345678", "code": "123456"},
     ("POST", "/auth/login"): {

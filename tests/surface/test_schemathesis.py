@@ -10,6 +10,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 OPERATIONS = [
     "POST /auth/register",
+    "POST /auth/register/options",
     "POST /auth/email/verify",
     "POST /auth/invitation",
     "POST /auth/login",
@@ -35,6 +36,8 @@ OPERATIONS = [
     "POST /auth/mfa/factors/{factor_id}/confirm",
     "DELETE /auth/mfa/factors/{factor_id}",
     "POST /auth/mfa/recovery-codes",
+    "POST /auth/mfa/recovery",
+    "POST /auth/mfa/recovery/verify",
     "POST /auth/mfa/reset/cancel",
     "DELETE /auth/mfa/reset",
     "POST /auth/passkeys/registration/options",
@@ -62,7 +65,7 @@ OPERATIONS = [
 ]
 
 MORE_THAN_A_SCHEMA_SAYS = {
-    "POST /auth/register": "the password's policy, and whether a phone number is possible",
+    "POST /auth/register": "a password or a passkey, the policy, and a number that exists",
     "POST /auth/invitation": "the password's policy",
     "POST /auth/password/change": "the password's policy",
     "POST /auth/email/verify": "one of two ways, whole",
@@ -74,6 +77,8 @@ MORE_THAN_A_SCHEMA_SAYS = {
     "POST /auth/login/mfa/enrolment": "a kind of factor that there is",
     "POST /auth/reauthenticate": "one proof, and no more",
     "POST /auth/password/forgot": "one of two addresses, and a number that exists",
+    "POST /auth/mfa/recovery": "one of two addresses, and a number that exists",
+    "POST /auth/mfa/recovery/verify": "one of two proofs",
     "POST /auth/password/reset": "one of three ways, whole; the password's policy",
     "POST /auth/email/change": "an Idempotency-Key comes with one body only",
     "POST /auth/phone": "a number that exists",

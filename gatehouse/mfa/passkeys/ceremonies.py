@@ -17,12 +17,13 @@ from gatehouse.tokens import challenges
 from gatehouse.tokens.challenges import InvalidCode
 
 CREATE, SIGN_IN, SECOND_FACTOR = "passkey_create", "passkey_sign_in", "passkey_second_factor"
+SIGN_UP = "passkey_sign_up"
 """The purposes: an answer to one ceremony is no answer to another."""
 
 
 @dataclass(frozen=True)
 class Ceremony:
-    """What is done, and by whom: a session, a pending login, or whoever holds a login token."""
+    """What is done, and by whom: a session, a pending login, or whoever holds a token."""
 
     purpose: str
     holder: str
