@@ -10,6 +10,7 @@ from gatehouse.delivery.message import Letter
 from gatehouse.foundation import clock
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import NOBODY
+from tests.pages.conftest import ONE_WORKER
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 FIELDS = {"id", "channel", "to", "subject", "text", "html", "template", "variables", "created_at"}
@@ -91,6 +92,7 @@ def test_page_and_mail_show_values_as_text_and_the_page_links_to_the_web_only(ap
     assert 'href="javascript:' not in page
 
 
+@pytest.mark.settings(**ONE_WORKER)
 def test_the_page_shows_what_comes_and_a_developer_copies_filters_and_empties(live, tab):
     live.client.register("ada@example.com")
     tab.open(f"{live.url}/dev/mailbox")
@@ -123,6 +125,7 @@ def test_the_page_shows_what_comes_and_a_developer_copies_filters_and_empties(li
     assert tab.foreign_requests(live.url) == []
 
 
+@pytest.mark.settings(**ONE_WORKER)
 def test_the_page_fits_a_phone_and_the_keyboard(live, tab):
     live.client.register("ada@example.com")
     tab.page.set_viewport_size({"width": 360, "height": 780})
@@ -147,6 +150,7 @@ def test_the_page_fits_a_phone_and_the_keyboard(live, tab):
     assert tab.complaints == []
 
 
+@pytest.mark.settings(**ONE_WORKER)
 def test_a_framed_mail_can_be_read_by_day_and_by_night(live, tab):
     live.client.register("ada@example.com")
     seen = {}

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.logged import lines
-from tests.pages.conftest import policy_of
+from tests.pages.conftest import ONE_WORKER, policy_of
 
 REPORT = {"csp-report": {"blocked-uri": "https://evil.example/x.js", "document-uri": "/docs"}}
 KINDS = ["application/csp-report", "application/reports+json"]
@@ -52,6 +52,7 @@ def test_scripts_run_by_a_nonce_that_no_two_answers_share(browser_agent):
     assert policy_of(first) == policy_of(second)
 
 
+@pytest.mark.settings(**ONE_WORKER)
 @pytest.mark.requirement("AP-05")
 def test_a_script_that_was_smuggled_into_a_page_does_not_run(live, tab):
     tab.open(f"{live.url}/docs")
