@@ -146,8 +146,8 @@ def queue() -> HashQueue:
 
 
 def _stand_back() -> None:
-    """Lower the priority of this thread: on Linux `setpriority` means threads, not processes."""
+    """Lower the priority of this thread: on Linux `nice` means a thread, not its process."""
     if sys.platform != "linux":
         return
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        os.nice(NICENESS)

@@ -37,8 +37,8 @@ def mallory(app, client):
     """Somebody who has an account with all there is."""
     person = client.sign_up(Person(MALLORY, HIS))
     prove_phone(client, client.log_in(person))
-    client.enrol_totp(person)
     client.as_(person.tokens).post("/auth/email/change", {"email": NEW_ADDRESS})
+    client.enrol_totp(person)
     app.test_cli_runner().invoke(args=["users", "reset-mfa", MALLORY])
     return person
 
