@@ -320,7 +320,9 @@ class AuditEvent(Base):
     __tablename__ = "audit_events"
     __table_args__ = (
         Index("ix_audit_events_user_id_at", "user_id", "at"),
-        Index("ix_audit_events_logins", "user_id", "at", sqlite_where=LOGINS, postgresql_where=LOGINS),
+        Index(
+            "ix_audit_events_logins", "user_id", "at", sqlite_where=LOGINS, postgresql_where=LOGINS
+        ),
     )
 
     id: Mapped[UUID] = _id()
@@ -371,7 +373,7 @@ class GuessCounter(Base):
 
 
 class GuardTally(Base):
-    """Which accounts had a wrong password lately, from one network or with one password; and whence.
+    """Which accounts had a wrong password lately, by network or password, and from where.
 
     Its key is a keyed digest with a salt that changes with the window. A row that is there because
     the guard is raised has the digest of the network, or of all of them.

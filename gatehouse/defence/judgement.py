@@ -11,7 +11,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import bindparam, literal_column, select, true
+from sqlalchemy import ColumnElement, bindparam, literal_column, select, true
 
 import config
 from gatehouse.defence import devices, guard, risk_policy
@@ -30,7 +30,7 @@ MOST = 50  # logins of a history
 FACTS = ("device_known", "failures", "strangers", "breached", "raised")
 """Of an attempt: written down with the decision, so that it can be weighed again (`replay`)."""
 
-HISTORY_EVENT = literal_column("'login.succeeded'")
+HISTORY_EVENT: ColumnElement[str] = literal_column("'login.succeeded'")
 """What a history is made of. A session that goes on proves nothing, so it teaches nothing."""
 _recent = (
     select(AuditEvent.at, AuditEvent.address, AuditEvent.user_agent)

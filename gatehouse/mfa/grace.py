@@ -1,9 +1,9 @@
 """How long the first step alone lets somebody set up the factor that the policy wants of them.
 
-It is counted from when the policy wanted it of them first: from the policy, or from their account
-or role where that is younger. A policy that is tightened does not begin it anew for whoever it wanted a factor of
-already: one of their roles is noted. None of these is theirs to change, and nobody has to sign in for it
-to pass, so that an account which nobody uses is not open to whoever has its password.
+It is counted from when a policy wanted it of them first: from that policy, or from their account or
+role where that is younger. To tighten the policy does not begin it anew for those of whom an older
+one wanted a factor already. Nothing of it is theirs to change, and nobody has to sign in for it to
+pass, so that an account which nobody uses is not open to whoever has its password.
 """
 
 from collections.abc import Sequence
