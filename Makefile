@@ -42,8 +42,8 @@ lock: .venv/test ## requirements*.in -> requirements*.txt, with hashes (needs uv
 	uv pip compile -q requirements.in --universal --python-version 3.11 --generate-hashes -o requirements.txt
 	uv pip compile -q requirements-dev.in --universal --python-version 3.11 --generate-hashes -o requirements-dev.txt
 
-system-test-tools: ## install what only Debian can give: chromium, wrk for the bench, ip for a network of a test
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium wrk iproute2
+system-test-tools: ## install what only Debian can give: a browser, wrk for the bench, ip for a network of a test
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell wrk iproute2
 
 clean: ## forget the virtual environment and all caches; your instance/ stays
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

@@ -301,9 +301,9 @@ def valkey(valkey_process: str) -> str:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Lend a Chromium that knows no host but this one."""
-    chromium = shutil.which("chromium")
+    chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if chromium is None:
-        skip_without("chromium", "apt-get install chromium")
+        skip_without("chromium", "apt-get install chromium-headless-shell")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_BROWSER_OPTIONS)
         yield browser
