@@ -29,8 +29,8 @@ from gatehouse.foundation.database import Base, UTCDateTime
 
 DIGEST = String(64)
 ADDRESS = String(45)
-SEEN = text("name IN ('login.succeeded', 'session.moved')")
-"""Where a person was lately: found by an index, among thousands of refreshes."""
+LOGINS = text("name = 'login.succeeded'")
+"""Where a person signed in lately: found by an index, among thousands of refreshes."""
 WAITING = text("sent_at IS NULL AND given_up_at IS NULL")
 COUNTED = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up in INTEGER only
 
@@ -320,7 +320,9 @@ class AuditEvent(Base):
     __tablename__ = "audit_events"
     __table_args__ = (
         Index("ix_audit_events_user_id_at", "user_id", "at"),
-        Index("ix_audit_events_logins", "user_id", "at", sqlite_where=SEEN, postgresql_where=SEEN),
+        Index(
+            "ix_audit_events_logins", "user_id", "at", sqlite_where=LOGINS, postgresql_where=LOGINS
+        ),
     )
 
     id: Mapped[UUID] = _id()
@@ -371,7 +373,7 @@ class GuessCounter(Base):
 
 
 class GuardTally(Base):
-    """Which accounts had a wrong password lately, from one network or with one password.
+    """Which accounts had a wrong password lately, by network or password, and from where.
 
     Its key is a keyed digest with a salt that changes with the window. A row that is there because
     the guard is raised has the digest of the network, or of all of them.
@@ -381,7 +383,7 @@ class GuardTally(Base):
 
     key: Mapped[str] = mapped_column(DIGEST, primary_key=True)
     seen: Mapped[int] = mapped_column(BigInteger)
-    """A bit for each account, of 62; several accounts may share one."""
+    """A bit for each account or network, of 62; several of them may share one."""
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 

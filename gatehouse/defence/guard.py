@@ -1,9 +1,11 @@
 """The guard of the service: raised while somebody tries passwords on many accounts.
 
 Wrong passwords are counted once more, by the accounts they were tried on: from one network, and
-with one password from anywhere. A count is 62 bits, each of some accounts, so that a row says how
-many they are and never which. A password is one of 16,384 drawers, chosen by a keyed digest with a
-salt that changes every quarter of an hour: too few to guess it by, enough to notice the same one.
+with one password from anywhere, which is counted by its networks as well: one of them alone raises
+the guard for nobody but itself. A count is 62 bits, each of some accounts or networks, so that a
+row says how many they are and never which. A password is one of 16,384 drawers, chosen by a keyed
+digest with a salt that changes every quarter of an hour: too few to guess it by, enough to notice
+the same one.
 """
 
 from dataclasses import dataclass
@@ -27,11 +29,12 @@ BITS = 62
 DRAWERS = 16_384
 MANY_OF_NETWORK = 21  # bits: about 25 accounts, and never fewer than 21
 MANY_OF_PASSWORD = 14  # bits: about 16 accounts
+MANY_NETWORKS = 8  # bits: about 9 networks, which one sender does not have
 EVERYWHERE = "everywhere"
 """No network has this name: the guard is raised for all."""
 ONE_MORE = text(
     "INSERT INTO guard_tallies (key, seen, expires_at)"
-    " VALUES (:first, :bit, :ends), (:second, :bit, :ends)"
+    " VALUES (:key0, :bit0, :ends), (:key1, :bit1, :ends), (:key2, :bit2, :ends)"
     " ON CONFLICT (key) DO UPDATE SET seen = guard_tallies.seen | excluded.seen"
     " RETURNING key, seen"
 ).bindparams(bindparam("ends", type_=UTCDateTime))
@@ -47,9 +50,15 @@ class Miss:
     """A wrong password as it is counted: nothing of it can be read from here."""
 
     network_key: str
+    """Of the accounts that this network tried."""
     password_key: str
+    """Of the accounts that this password was tried on."""
+    senders_key: str
+    """Of the networks that tried it."""
     account: int
     """The bit of the account, or of the identifier that belongs to nobody."""
+    sender: int
+    """The bit of the network."""
     window: int
 
 
@@ -60,24 +69,38 @@ def miss(whom: UUID | str, password: str, visitor: Visitor) -> Miss:
     return Miss(
         crypto.keyed_digest("guard", f"{window}\0network\0{visitor.network}"),
         crypto.keyed_digest("guard", f"{window}\0drawer\0{drawer}"),
+        crypto.keyed_digest("guard", f"{window}\0senders\0{drawer}"),
         1 << _share(f"{window}\0account\0{whom}", BITS),
+        1 << _share(f"{window}\0sender\0{visitor.network}", BITS),
         window,
     )
 
 
 def note(missed: Miss, visitor: Visitor) -> None:
-    """Count a wrong password in the current transaction, and raise the guard if it is time.
-
-    One statement; its rows are in order, so that two of them cannot hold each other up.
-    """
-    first, second = sorted((missed.network_key, missed.password_key))
-    ends = datetime.fromtimestamp((missed.window + 1) * WINDOW, UTC)
-    values = {"first": first, "second": second, "bit": missed.account, "ends": ends}
-    seen = {row.key: row.seen.bit_count() for row in db.session.execute(ONE_MORE, values)}
+    """Count a wrong password in the current transaction, and raise the guard if it is time."""
+    seen = _count(missed)
     if seen[missed.network_key] >= MANY_OF_NETWORK:
         _raise(visitor.network, visitor, accounts=seen[missed.network_key])
     if seen[missed.password_key] >= MANY_OF_PASSWORD:
-        _raise(EVERYWHERE, visitor, accounts=seen[missed.password_key])
+        spread = seen[missed.senders_key] >= MANY_NETWORKS
+        where = EVERYWHERE if spread else visitor.network
+        _raise(where, visitor, accounts=seen[missed.password_key])
+
+
+def _count(missed: Miss) -> dict[str, int]:
+    """Return how many bits each of its keys has now.
+
+    One statement; its rows are in order, so that two of them cannot hold each other up.
+    """
+    bits = {
+        missed.network_key: missed.account,
+        missed.password_key: missed.account,
+        missed.senders_key: missed.sender,
+    }
+    values: dict[str, Any] = {"ends": datetime.fromtimestamp((missed.window + 1) * WINDOW, UTC)}
+    for number, key in enumerate(sorted(bits)):
+        values |= {f"key{number}": key, f"bit{number}": bits[key]}
+    return {row.key: row.seen.bit_count() for row in db.session.execute(ONE_MORE, values)}
 
 
 def is_raised(network: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import bindparam, literal_column, select, true
+from sqlalchemy import ColumnElement, bindparam, literal_column, select, true
 
 import config
 from gatehouse.defence import devices, guard, risk_policy
@@ -30,16 +30,17 @@ MOST = 50  # logins of a history
 FACTS = ("device_known", "failures", "strangers", "breached", "raised")
 """Of an attempt: written down with the decision, so that it can be weighed again (`replay`)."""
 
-KNOWN = ("'login.succeeded'", "'session.moved'")
-"""The events that a history is made of, as literals."""
+HISTORY_EVENT: ColumnElement[str] = literal_column("'login.succeeded'")
+"""What a history is made of. A session that goes on proves nothing, so it teaches nothing."""
 _recent = (
     select(AuditEvent.at, AuditEvent.address, AuditEvent.user_agent)
     .where(AuditEvent.user_id == bindparam("user_id"))
-    .where(AuditEvent.name.in_(map(literal_column, KNOWN)))  # as its partial index says
+    .where(AuditEvent.name == HISTORY_EVENT)  # as its partial index says
     .order_by(AuditEvent.at.desc())
     .limit(MOST)
     .subquery()
 )
+HISTORY = select(_recent).order_by(_recent.c.at.desc())
 _told = select(devices.known().label("device_id"), guard.raised().label("raised")).subquery()
 SEEN = (
     select(_told, _recent)
@@ -84,7 +85,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Known:
+class LastUse:
     """Where, when and with what a session was used before it goes on."""
 
     at: datetime
@@ -178,23 +179,22 @@ def judge(seen: Seen, **facts: Any) -> Judgement:
     return in_force().judge(replace(seen.attempt, **facts), seen.history)
 
 
-def judge_move(user_id: UUID, known: Known, visitor: Visitor) -> Judgement | None:
+def judge_move(user_id: UUID, last: LastUse, visitor: Visitor) -> Judgement | None:
     """Weigh a session that goes on, in the current transaction; None where nothing stands out.
 
-    It is looked at more closely, by the statement of a login, where the network, the country or
-    the program is another one than before. A device is not asked for its token here.
+    It is looked at more closely, by one statement, where the network, the country or the program
+    is another one than before. A device is not asked for its token here, and a raised guard is
+    about logins: else who raises it would end sessions of others.
     """
-    if (known.address, known.user_agent) == (visitor.address, visitor.user_agent):
+    if (last.address, last.user_agent) == (visitor.address, visitor.user_agent):
         return None
     risk = in_force()
-    before = risk.login(known.at, known.address, known.user_agent)
+    before = risk.login(last.at, last.address, last.user_agent)
     attempt = risk.attempt(clock.now(), visitor.address, visitor.user_agent)
     if not _has_moved(before, attempt):
         return None
-    about = {"user_id": user_id} | devices.known_as(visitor) | guard.raised_for(visitor.network)
-    rows = db.session.execute(SEEN, about).all()
-    attempt = replace(attempt, raised=bool(rows[0].raised), before=before)
-    judged = risk.judge(attempt, (before, *_history(rows)))
+    rows = db.session.execute(HISTORY, {"user_id": user_id}).all()
+    judged = risk.judge(replace(attempt, before=before), (before, *_history(rows)))
     return judged if judged.findings else None
 
 
@@ -208,6 +208,6 @@ def _country(seen: Login | Attempt) -> str:
 
 
 def _history(rows: Sequence[Any]) -> tuple[Login, ...]:
-    """Return the earlier logins that rows of SEEN tell of."""
+    """Return the earlier logins that rows of SEEN, or HISTORY, tell of."""
     risk, logins = in_force(), (row for row in rows if row.at)
     return tuple(risk.login(row.at, row.address, row.user_agent) for row in logins)

@@ -20,7 +20,7 @@ from models import AuditEvent
 
 BATCH = 1000  # rows: each query is short, however much was recorded
 WEIGHED = (events.Risk.JUDGED.name, events.Risk.REFUSED.name)
-READ = (events.Login.SUCCEEDED.name, events.Session.MOVED.name, *WEIGHED)
+READ = (events.Login.SUCCEEDED.name, *WEIGHED)
 COLUMNS = (
     AuditEvent.user_id,
     AuditEvent.at,

@@ -9,7 +9,7 @@ from gatehouse.defence.places import Place
 
 @dataclass(frozen=True)
 class Login:
-    """An earlier login of the account that succeeded, or where a session of it went on."""
+    """An earlier login of the account that succeeded, or the last use of a session."""
 
     at: datetime
     network: str = ""
@@ -41,7 +41,7 @@ class Attempt:
     listed: str | None = None
     """The network of the operator's list that the address belongs to; nothing where in none."""
     raised: bool | None = None
-    """Whether the guard is raised for the network (see `defence.guard`)."""
+    """Whether the guard is raised for the network (see `defence.guard`); of a login only."""
     before: Login | None = None
     """Where and with what the session was used before; a login has none."""
 

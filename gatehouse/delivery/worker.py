@@ -37,7 +37,7 @@ STREAK = 3
 """So many failures in a row are the channel's fault, not the message's."""
 LONGEST_REST = 30.0
 LEAVING = 8.0
-"""Seconds that the message in hand has when a server ends, which is killed after ten."""
+"""Seconds that all of it has when a server ends, which is killed after ten."""
 RETRIES = (0.1, 1.0, 5.0)
 """Seconds between the attempts to note what has become of a message."""
 
@@ -49,8 +49,19 @@ def start(app: Flask) -> None:
     if found := courier(app):
         thread = threading.Thread(target=found.run, args=(app,), name="delivery", daemon=True)
         thread.start()
-        at_end(app, lambda: found.leave(app))
-        at_end(app, lambda: thread.join(LEAVING))
+        at_end(app, lambda: stop(found, app, thread))
+
+
+def stop(courier: "Courier", app: Flask, thread: threading.Thread) -> None:
+    """Return when it has left, or when its time is over: the database may be away or hang.
+
+    What it has not given back by then is free when the lease runs out.
+    """
+    ends = clock.monotonic() + LEAVING
+    leaving = threading.Thread(target=courier.leave, args=(app,), name="leaving", daemon=True)
+    leaving.start()
+    for waited_for in (thread, leaving):
+        waited_for.join(max(0.0, ends - clock.monotonic()))
 
 
 @dataclass

@@ -4,6 +4,7 @@
 workers; without it the process counts for itself.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -104,11 +105,16 @@ def count_answer(response: Response) -> Response:
     return response
 
 
-def _forget_dead_workers() -> None:
-    """Drop the gauges of workers that were respawned; their counts stay in the sums."""
+def _keep_living_workers() -> None:
+    """Drop the gauges of workers that were respawned, and of their master, which sets none.
+
+    It has them because it imports this for its workers. All counts stay in the sums.
+    """
+    master = str(os.getppid())
     for file in Path(config.metrics_folder()).glob("gauge_live*_*.db"):
         pid = file.stem.rpartition("_")[2]
-        if not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+        dead = not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists()
+        if dead or pid == master:
             file.unlink(missing_ok=True)
 
 
@@ -116,7 +122,7 @@ def exposition() -> Response:
     """Return the metrics of all workers in the Prometheus text format."""
     registry: CollectorRegistry = REGISTRY
     if values.ValueClass.__name__ == "MmapedValue":
-        _forget_dead_workers()
+        _keep_living_workers()
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

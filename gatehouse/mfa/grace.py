@@ -1,8 +1,9 @@
 """How long the first step alone lets somebody set up the factor that the policy wants of them.
 
-It is counted from when the policy wanted it of them first: from the policy, or from their account
-or role where that is younger. None of these is theirs to change, and nobody has to sign in for it
-to pass, so that an account which nobody uses is not open to whoever has its password.
+It is counted from when a policy wanted it of them first: from that policy, or from their account or
+role where that is younger. To tighten the policy does not begin it anew for those of whom an older
+one wanted a factor already. Nothing of it is theirs to change, and nobody has to sign in for it to
+pass, so that an account which nobody uses is not open to whoever has its password.
 """
 
 from collections.abc import Sequence
@@ -62,9 +63,9 @@ def _renewed_until(user: User) -> datetime:
 
 
 def _reasons(user: User) -> Sequence[Any]:
-    """Return since when the policy wants a factor with each of their roles, and they have it."""
+    """Return since when a policy wanted a factor with each of their roles, and they have it."""
     columns = (Role.mfa_wanted_at.label("wanted_at"), UserRole.created_at.label("given_at"))
     given = and_(UserRole.role == Role.name, UserRole.user_id == user.id)
     theirs = or_(Role.name == EVERYONE, UserRole.user_id.is_not(None))
     rows = select(*columns).select_from(Role).outerjoin(UserRole, given)
-    return db.session.execute(rows.where(Role.name.in_(levels.mfa_roles()), theirs)).all()
+    return db.session.execute(rows.where(Role.mfa_wanted_at.is_not(None), theirs)).all()

@@ -5,7 +5,7 @@ from gatehouse.accounts.service import Person
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence import judgement
-from gatehouse.defence.judgement import Judgement, Known
+from gatehouse.defence.judgement import Judgement, LastUse
 from gatehouse.defence.risk_policy import Decision
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.sessions import levels, raising
@@ -24,8 +24,8 @@ def weigh(session: Session, person: Person, visitor: Visitor) -> None:
     Raises:
         SessionRefused: it must not go on.
     """
-    known = Known(session.last_seen_at, session.address, session.user_agent)
-    judged = judgement.judge_move(session.user_id, known, visitor)
+    last = LastUse(session.last_seen_at, session.address, session.user_agent)
+    judged = judgement.judge_move(session.user_id, last, visitor)
     if judged is None:
         return
     about = {"user_id": session.user_id, "session_id": session.id, **judged.details}

@@ -85,7 +85,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_guard_tallies")),
     )
     op.create_index(op.f("ix_guard_tallies_expires_at"), "guard_tallies", ["expires_at"])
-    logins = sa.text("name IN ('login.succeeded', 'session.moved')")
+    logins = sa.text("name = 'login.succeeded'")
     op.create_index(
         "ix_audit_events_logins",
         "audit_events",

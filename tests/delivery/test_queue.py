@@ -213,6 +213,26 @@ def test_what_a_leaving_worker_has_not_tried_is_anybodys_while_it_finishes_the_o
     assert all(row.sent_at and not row.leased_until for row in rows(app, OutboxMessage))
 
 
+def test_a_server_ends_in_time_though_neither_the_message_nor_the_database_does(
+    app, post, monkeypatch
+):
+    post.put(ADA, BOB)
+    begun, late, waited = threading.Event(), threading.Event(), []
+    monkeypatch.setattr(worker, "LEAVING", 0.1)
+    monkeypatch.setattr(queue, "give_back", lambda rest: waited.append(late.wait(5)))
+    courier = worker.Courier(lambda message: begun.set() or waited.append(late.wait(5)))
+    thread = threading.Thread(target=courier.run, args=[app])
+    thread.start()
+    begun.wait(20)
+
+    worker.stop(courier, app, thread)
+
+    ended = list(waited)
+    late.set()
+    thread.join(20)
+    assert ended == []
+
+
 def test_a_worker_whose_clock_jumps_stops_sending_from_its_batch(app, post, wait):
     post.put(ADA, BOB)
     courier = post.courier()

@@ -5,9 +5,12 @@ After that the mailbox has to be proved as well, or an operator helps. Nobody is
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 
+import config
 from gatehouse.cli import serve
 from gatehouse.foundation.database import db, writing
 from gatehouse.mfa import grace
@@ -36,6 +39,13 @@ def noted(app):
 @pytest.fixture
 def ada(noted, make_user):
     return make_user(email="ada@example.com")
+
+
+def appoint(app):
+    """Make the one account an administrator's."""
+    with app.app_context():
+        db.session.add(UserRole(user_id=rows(app, Account)[0].id, role="admin"))
+        db.session.commit()
 
 
 def log_in(client, user):
@@ -142,13 +152,62 @@ def test_who_comes_later_has_as_long(client, ada, make_user, wait):
     assert log_in(client, later) == "mfa_required"
 
 
+@pytest.fixture
+def policy(app):
+    """Start the service with another policy: policy(mfa="off")."""
+
+    def start(**changed):
+        app.extensions["gatehouse.settings"] = replace(config.settings_of(app), **changed)
+        with app.app_context():
+            serve.prepare()
+
+    return start
+
+
+@no_mail
+@pytest.mark.settings(GATEHOUSE_MFA="required_for_roles")
+@pytest.mark.parametrize("between", ["off", "required"])
+def test_no_other_policy_begins_it_anew_for_whom_one_wanted_a_factor_of(
+    app, client, ada, wait, policy, between
+):
+    appoint(app)
+    wait(days=400)
+    over = log_in(client, ada)
+    policy(mfa=between)
+    wait(days=1)
+
+    policy(mfa="required")
+
+    assert [over, log_in(client, ada)] == ["mfa_grace_over"] * 2
+
+
+@no_mail
+@required
+def test_a_policy_for_roles_after_one_for_all_begins_nothing_anew(app, client, ada, wait, policy):
+    appoint(app)
+    wait(days=400)
+
+    policy(mfa="required_for_roles")
+
+    assert log_in(client, ada) == "mfa_grace_over"
+
+
+@no_mail
+@pytest.mark.settings(GATEHOUSE_MFA="required_for_roles")
+def test_a_policy_for_all_begins_with_it_for_whom_none_was_for(client, ada, wait, policy):
+    wait(days=400)
+
+    policy(mfa="required")
+
+    assert log_in(client, ada) == "mfa_enrolment_required"
+    wait(days=15)
+    assert log_in(client, ada) == "mfa_grace_over"
+
+
 @pytest.mark.settings(GATEHOUSE_MFA="required_for_roles")
 def test_who_is_given_a_role_has_as_long_from_then_on(app, client, ada, wait):
     wait(days=15)
-    with app.app_context():
-        role = UserRole(user_id=rows(app, Account)[0].id, role="admin")
-        db.session.add(role)
-        db.session.commit()
+    appoint(app)
 
     assert log_in(client, ada) == "mfa_enrolment_required"
     wait(days=15)

@@ -1,5 +1,7 @@
 """Metrics: right under two workers, and for those with the token only."""
 
+import time
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -42,6 +44,12 @@ def test_the_sum_over_the_workers_is_what_was_asked_by_route(live):
     assert counted(metrics, "gatehouse_password_hash_seconds_count") == 5
     assert "invented" not in metrics
     assert "01900000" not in metrics
+
+
+def test_the_age_of_the_revocations_is_that_of_a_worker_and_not_of_their_master(live):
+    read_at = counted(live.get("/metrics").text, "gatehouse_revocations_read_timestamp_seconds")
+
+    assert abs(time.time() - read_at) < 600
 
 
 def test_development_shows_its_metrics_to_everyone(client):
