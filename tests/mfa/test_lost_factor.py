@@ -139,6 +139,23 @@ def _with_a_guess(answer):
 
 
 @pytest.mark.requirement("RL-07")
+@pytest.mark.parametrize("email", [ADA, "has-none@example.com", "nobody@example.com"])
+def test_guesses_here_and_of_a_forgotten_password_s_code_are_one_count_for_everybody(
+    client, ada, make_user, email
+):
+    """Else the other door would tell an account without a factor from all others."""
+    make_user(email="has-none@example.com")
+    for _ in range(6):
+        asked = _with_a_guess(client.post(ASK, {"email": email})).json_token
+        here = [prove(client, asked).status_code for _ in range(5)]
+
+    form = {"email": email, "code": "12345678", "password": NEW}
+    there = client.post("/auth/password/reset", form)
+
+    assert (here[-1], there.status_code) == (429, 429)
+
+
+@pytest.mark.requirement("RL-07")
 def test_nobody_costs_the_statements_of_somebody_and_the_mail_s_deletion(app, client, ada):
     asks = [partial(client.post, ASK, {"email": email}) for email in (ADA, "nob@example.com")]
     sent, wasted = (statements(app, act) for act in asks)
