@@ -18,7 +18,7 @@ from gatehouse.foundation.shelf import load
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.login import gates, risk
 from gatehouse.login.method import Method, Proof
-from gatehouse.mfa import enrolment, grace, guesses, mailed, pending, shelf
+from gatehouse.mfa import enrolment, grace, guesses, mailed, pending, reset, shelf
 from gatehouse.mfa.enrolment import EnrolmentWanted
 from gatehouse.mfa.errors import GraceOver
 from gatehouse.mfa.factor import CodeUsed
@@ -106,7 +106,13 @@ def _wanted(
 
 
 def _asks(judged: Judgement, user: User, visitor: Visitor) -> bool:
-    return judged.asks_second_factor or not devices.is_remembered(user.id, visitor)
+    """Tell whether a second factor is asked, on a remembered device as well while a reset waits.
+
+    Who proves it keeps it: so a thief's reset is stopped by an owner who just goes on signing in.
+    """
+    if judged.asks_second_factor or not devices.is_remembered(user.id, visitor):
+        return True
+    return reset.waits(user.id)
 
 
 def _accept(proof: Proof, user: User, visitor: Visitor) -> None:
