@@ -50,6 +50,7 @@ def ask(form: dict[str, Any], visitor: Visitor) -> str:
     recovery_token = crypto.token()
     with writing():
         user = recovery.owner(form)
+        take_turns(recovery.turn(form, user))
         letter = _letter(form, user)
         data = {"named": recovery.named(form), "by": letter.channel}
         counts = _counts(user or _nobody(letter), letter)
@@ -92,7 +93,7 @@ def _with_password(row: Challenge, user_id: UUID, typed: str, visitor: Visitor) 
     with writing():
         user = _take(row)
         try:
-            passwords.hold(user_id, stored)
+            passwords.hold(user_id, stored.chosen_at)
         except WrongPassword:  # changed while it was hashed
             raise LossPasswordWrong(user_id=user_id) from None
         if not passwords.proves_by_itself(user_id):

@@ -44,7 +44,7 @@ def ask(form: dict[str, Any], visitor: Visitor) -> None:
     """
     with writing():
         user = owner(form)
-        take_turns(accounts.turn(user.id) if user else f"nobody:{named(form)}")
+        take_turns(turn(form, user))
         letter = _letter(form, user)
         if user is None:
             record(events.Recovery.UNKNOWN, visitor)
@@ -100,6 +100,11 @@ def owner(form: dict[str, Any]) -> User | None:
 def named(form: dict[str, Any]) -> str:
     """Return the canonical form of the address or number."""
     return str(form["phone"] if "phone" in form else form["email"].canonical)
+
+
+def turn(form: dict[str, Any], user: User | None) -> str:
+    """Return the key of `take_turns` for whoever asks, known or not."""
+    return accounts.turn(user.id) if user else f"nobody:{named(form)}"
 
 
 def _letter(form: dict[str, Any], user: User | None) -> Letter:

@@ -238,6 +238,14 @@ def test_three_mails_an_hour_and_then_the_answer_is_the_same(client, ada):
     assert len(mails(client, ADA, "lost_factor")) == 3
 
 
+@pytest.mark.stores
+def test_twenty_that_ask_at_once_get_three_mails(client, ada):
+    answers = client.in_parallel(20, ASK, {"email": ADA})
+
+    assert {answer.status_code for answer in answers} <= {202, 503}
+    assert len(mails(client, ADA, "lost_factor")) == 3
+
+
 @pytest.mark.parametrize("proof", [{}, {"password": PASSWORD, "recovery_code": "abcd"}])
 def test_one_proof_beside_the_code_is_wanted_and_no_more(client, ada, proof):
     answer = client.post(PROVE, ask(client) | proof)
