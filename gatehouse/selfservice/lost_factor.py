@@ -58,7 +58,8 @@ def ask(form: dict[str, Any], visitor: Visitor) -> str:
             about = {"user_id": user.id} if user else {}
             record(events.Factor.LOSS_CODE_WITHHELD, visitor, **about)
             whom = {"whom": str(user.id)} if user else {}
-            outbox.waste(_filled(letter, recovery_token, data | whom), visitor)
+            waste = texting.waste if letter.channel == "sms" else outbox.waste
+            waste(_filled(letter, recovery_token, data | whom), visitor)
             return recovery_token
         put = texting.text if letter.channel == "sms" else outbox.put
         put(_filled(letter, recovery_token, data | {"user_id": str(user.id)}), visitor)

@@ -1,5 +1,6 @@
 """A lost factor: with a code that is sent and a proof beside it all go, announced and later."""
 
+import re
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -17,6 +18,7 @@ from tests.selfservice.conftest import (
     NEW,
     NEW_ADDRESS,
     NUMBER,
+    OTHER_NUMBER,
     change_email,
     mails,
     prove_phone,
@@ -167,6 +169,34 @@ def test_nobody_costs_the_statements_of_somebody_and_the_mail_s_deletion(app, cl
 
     assert sorted(known) == sorted(unknown)  # in whatever order they are written
     assert sorted(text for text in wasted if "DELETE FROM outbox" not in text) == sorted(sent)
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("RL-07")
+@pytest.mark.parametrize("path", [ASK, "/auth/password/forgot"])
+def test_a_number_that_is_nobody_s_costs_the_statements_of_somebody_s(
+    app, client, ada, make_user, wait, path
+):
+    prove_number_long_ago(client, ada, wait)
+    other = make_user(email="has-none@example.com")
+    client.log_in(other)
+    assert prove_phone(client, other.tokens, OTHER_NUMBER).status_code == 200
+    whose = [NUMBER, OTHER_NUMBER, "+4915112345679"]
+    asks = [partial(client.post, path, {"phone": number}) for number in whose]
+    for act in asks:
+        act()
+
+    sent, *others = [kinds_of(statements(app, act)) for act in asks]
+
+    assert len(sent) >= 12
+    assert others == [sent, sent]
+
+
+def kinds_of(sent):
+    """Return how many statements of which kind on which table there are, but what was wasted."""
+    kept = [text for text in sent if "DELETE FROM outbox" not in text]
+    tables = re.compile(r"^(SELECT)\b.*?\bFROM (\w+)|^(\w+)(?: INTO| FROM)? (\w+)", re.DOTALL)
+    return sorted(" ".join(filter(None, tables.match(text).groups())) for text in kept)
 
 
 @pytest.mark.stores
