@@ -15,6 +15,7 @@ from typing import Any
 
 import phonenumbers
 from sqlalchemy import delete, update
+from sqlalchemy.orm.attributes import flag_modified
 
 import config
 from gatehouse.audit import events
@@ -74,6 +75,30 @@ def charge(number: str, visitor: Visitor, is_code: bool) -> None:
     Raises:
         Overspent: it may not be sent; what was counted until then stays counted.
     """
+    row = _pay(number, visitor)
+    if is_code:
+        _require_answers(row, number, visitor)
+        row.sent += 1
+
+
+def pretend(number: str, visitor: Visitor, is_code: bool) -> None:
+    """Do the same for a text that nobody gets; its code is not waited for.
+
+    Raises:
+        Overspent: it would not have been sent.
+    """
+    row = _pay(number, visitor)
+    if is_code:
+        _require_answers(row, number, visitor)
+        flag_modified(row, "sent")  # written all the same
+
+
+def _pay(number: str, visitor: Visitor) -> SmsPrefix:
+    """Count a text in all budgets; return the counts of its prefix.
+
+    Raises:
+        Overspent: there were enough already.
+    """
     prefix = prefix_of(number)
     row = _row(prefix)
     if row.paused_until and row.paused_until > clock.now():
@@ -82,8 +107,7 @@ def charge(number: str, visitor: Visitor, is_code: bool) -> None:
         _spend(OF_NETWORK, visitor.network)
     _spend(OF_NUMBER, number)
     _spend((Budget("prefix", config.settings().sms_prefix_budget, HOUR),), prefix)
-    if is_code:
-        _await_proof(row, number, visitor)
+    return row
 
 
 def proved(number: str) -> None:
@@ -134,10 +158,13 @@ def _spend(budgets: tuple[Budget, ...], whose: str) -> None:
             raise Overspent(budget.name)
 
 
-def _await_proof(row: SmsPrefix, number: str, visitor: Visitor) -> None:
-    """Count a code; pause the prefix where too few of those before it came back in time."""
+def _require_answers(row: SmsPrefix, number: str, visitor: Visitor) -> None:
+    """Return if enough codes came back in time; else pause the prefix.
+
+    Raises:
+        Overspent: it is paused.
+    """
     if _is_answered(row.sent, row.proved) or _is_answered(ripe := _ripe(row, number), row.proved):
-        row.sent += 1
         return
     about: dict[str, Any] = {"prefix": row.prefix, "sent": ripe, "proved": row.proved}
     row.paused_until = clock.now() + PAUSE

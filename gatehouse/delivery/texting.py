@@ -1,5 +1,7 @@
 """The one door for texts: whoever wants one sent asks here, never the outbox itself."""
 
+from collections.abc import Callable
+
 from gatehouse.delivery import outbox, spending
 from gatehouse.delivery.message import Letter
 from gatehouse.foundation.visitor import Visitor
@@ -12,11 +14,25 @@ def text(letter: Letter, visitor: Visitor) -> bool:
     either case, too. A letter whose variables hold a `code` is expected to be answered: say
     `spending.proved(number)` when the code was typed in.
     """
-    number = letter.recipient
-    try:
-        spending.charge(number, visitor, is_code="code" in letter.variables)
-    except spending.Overspent as refusal:
-        spending.withheld(number, visitor, refusal.budget)
+    if not _is_paid(letter, visitor, spending.charge):
         return False
     outbox.put(letter, visitor)
+    return True
+
+
+def waste(letter: Letter, visitor: Visitor) -> None:
+    """Do the work of `text` and send nothing, so that its time does not tell whose number it is.
+
+    The budgets pay for it, too: one that is spent would tell as well.
+    """
+    if _is_paid(letter, visitor, spending.pretend):
+        outbox.waste(letter, visitor)
+
+
+def _is_paid(letter: Letter, visitor: Visitor, pay: Callable[..., None]) -> bool:
+    try:
+        pay(letter.recipient, visitor, is_code="code" in letter.variables)
+    except spending.Overspent as refusal:
+        spending.withheld(letter.recipient, visitor, refusal.budget)
+        return False
     return True

@@ -38,7 +38,7 @@ def _by_password(caller: AccessToken, given: str, visitor: Visitor) -> Tokens:
     verified = password.verify(password.look(user_id, visitor), given, visitor)
     with writing():
         try:
-            passwords.hold(user_id, verified.stored)
+            passwords.hold(user_id, verified.stored.chosen_at)
         except WrongPassword:  # changed while it was hashed
             raise InvalidCredentials(user_id=user_id) from None
         return _noted(caller, ("pwd",), visitor)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -18,7 +19,7 @@ from gatehouse.foundation.shelf import load
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.login import gates, risk
 from gatehouse.login.method import Method, Proof
-from gatehouse.mfa import enrolment, grace, guesses, mailed, pending, shelf
+from gatehouse.mfa import enrolment, grace, guesses, mailed, pending, reset, shelf
 from gatehouse.mfa.enrolment import EnrolmentWanted
 from gatehouse.mfa.errors import GraceOver
 from gatehouse.mfa.factor import CodeUsed
@@ -106,7 +107,13 @@ def _wanted(
 
 
 def _asks(judged: Judgement, user: User, visitor: Visitor) -> bool:
-    return judged.asks_second_factor or not devices.is_remembered(user.id, visitor)
+    """Tell whether a second factor is asked, on a remembered device as well while a reset waits.
+
+    Who proves it keeps it: so a thief's reset is stopped by an owner who just goes on signing in.
+    """
+    if judged.asks_second_factor or not devices.is_remembered(user.id, visitor):
+        return True
+    return reset.waits(user.id)
 
 
 def _accept(proof: Proof, user: User, visitor: Visitor) -> None:
@@ -132,6 +139,7 @@ def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[Answer, str]:
     """
     attempt = pending.count(form, visitor)
     with guesses.evaluated(attempt.guess, visitor, at_login=True), writing():
+        _hold_first(attempt.first)
         proved = pending.prove(attempt, visitor)
         person = _still(attempt.first)
         user = person.user
@@ -162,6 +170,7 @@ def enrol(form: dict[str, Any], visitor: Visitor) -> tuple[sessions.Tokens, str,
     """
     attempt = enrolment.count(form, visitor)
     with guesses.evaluated(attempt.guess, visitor), writing():
+        _hold_first(attempt.first)
         proved, codes = enrolment.confirm(attempt, visitor)
         person = _still(attempt.first)
         gates.pass_all(person.user)
@@ -194,25 +203,38 @@ def _first_step(proof: Proof, transport: str, replaced: UUID | None) -> FirstSte
 
 
 def _still(first: FirstStep) -> Person:
-    """Return whose login it is, if the password that began it is still theirs.
+    """Return whose login it is.
 
     Raises:
-        CodeUsed: it is not, or the account is gone.
+        CodeUsed: the account is gone.
     """
     person = accounts.get_person(UUID(first.user_id))
     if person is None:
         raise CodeUsed
-    if first.password:
-        stored = passwords.of(person.user.id)
-        if not (stored and stored.chosen_at and stored.chosen_at.isoformat() == first.password):
-            raise CodeUsed
     return person
+
+
+def _hold_first(first: FirstStep) -> None:
+    """Let no login end with another password than it began with.
+
+    The password is locked before what waits for its second step, as by whoever changes it: else
+    each could wait for the other for ever.
+
+    Raises:
+        CodeUsed: it is another one, or the account is gone.
+    """
+    if not first.password:
+        return
+    try:
+        passwords.hold(UUID(first.user_id), datetime.fromisoformat(first.password))
+    except WrongPassword:
+        raise CodeUsed from None
 
 
 def _hold_password(proof: Proof, verified: passwords.Hashed) -> bool:
     """Let no session begin with a password that was changed while it was verified."""
     try:
-        return passwords.hold(proof.user_id, verified)
+        return passwords.hold(proof.user_id, verified.chosen_at)
     except WrongPassword:
         raise InvalidCredentials(user_id=proof.user_id) from None
 

@@ -69,9 +69,10 @@ def ask(address: str, visitor: Visitor) -> datetime:
 def announce(user: User, password: datetime | None, visitor: Visitor) -> datetime:
     """Announce that an account loses its factors because its owner proved who they are.
 
-    It is done only if nothing speaks against that meanwhile: a factor that is proved after all, or
-    another address or password. `password` is when the one that was proved with was chosen. What
-    is announced already is not announced again. It is the account's turn, in a write transaction.
+    It is done only if nothing speaks against that meanwhile: a factor that is proved after all or
+    is new, or another address or password. `password` is when the one that was proved with was
+    chosen. What is announced already is not announced again. It is the account's turn, in a write
+    transaction.
     """
     for row in challenges.waiting(PURPOSE, str(user.id)):
         if _objection(row, user) is None:
@@ -79,6 +80,11 @@ def announce(user: User, password: datetime | None, visitor: Visitor) -> datetim
     challenges.forget(PURPOSE, str(user.id))
     chosen_at = password.isoformat() if password else None
     return _announce(user, {"address": user.email_canonical, "password": chosen_at}, visitor)
+
+
+def waits(user_id: UUID) -> bool:
+    """Tell whether a reset is announced: until it is done or stopped, no device is remembered."""
+    return bool(challenges.waiting(PURPOSE, str(user_id)))
 
 
 def cancel(token: str, visitor: Visitor) -> None:
@@ -161,7 +167,7 @@ def _objection(row: Challenge, user: User) -> str | None:
     if chosen_at != claim["password"]:
         return "another password"
     strong = (factor for factor in credentials.held(user.id) if shelf.is_strong(factor.kind))
-    used = (factor.last_used_at for factor in strong)
+    used = (at for factor in strong for at in (factor.confirmed_at, factor.last_used_at))
     return "a factor was used" if any(at and at >= row.created_at for at in used) else None
 
 

@@ -108,11 +108,11 @@ def of(user_id: UUID) -> Hashed | None:
     return Hashed(row.hash, row.pepper, row.changed_at, row.chosen_by) if row else None
 
 
-def hold(user_id: UUID, verified: Hashed) -> bool:
+def hold(user_id: UUID, chosen_at: datetime | None) -> bool:
     """Return if the verified password is still the account's, and keep it so in this transaction.
 
-    Verifying takes long and no transaction; meanwhile the owner may have chosen another password.
-    A hash that was only upgraded is still the same password.
+    `chosen_at` tells which it was. Verifying takes long and no transaction; meanwhile the owner
+    may have chosen another password. A hash that was only upgraded is still the same password.
 
     Returns:
         Whether it was flagged: then it has to be changed, and opens nothing before.
@@ -121,7 +121,7 @@ def hold(user_id: UUID, verified: Hashed) -> bool:
         WrongPassword: another one was chosen, or the account is gone.
     """
     row = db.session.execute(HELD, {"user_id": user_id}).one_or_none()
-    if row is None or row.changed_at != verified.chosen_at:
+    if row is None or row.changed_at != chosen_at:
         raise WrongPassword
     return row.compromised_at is not None
 
@@ -134,7 +134,7 @@ def store(user_id: UUID, hashed: Hashed) -> None:
 
 
 def vouch(user_id: UUID, factor: str) -> None:
-    """Note, in the current transaction, that a strong factor was proved beside the password.
+    """Note that a strong factor was proved beside the password that this transaction holds.
 
     So it is the owner's, whoever reads the message that it was chosen with; but a factor of that
     very channel says nothing new.

@@ -9,7 +9,7 @@ from gatehouse.accounts import service as accounts
 from gatehouse.accounts.errors import AccountGone
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.delivery import allowance, outbox, spending, texting
+from gatehouse.delivery import allowance, spending, texting
 from gatehouse.delivery.message import Letter
 from gatehouse.foundation import clock
 from gatehouse.foundation.database import db, take_turns, writing
@@ -43,7 +43,7 @@ def ask(caller: AccessToken, number: str, visitor: Visitor) -> None:
         data = {"user_id": str(user.id), "phone": number}
         secrets = challenges.create_texted(PURPOSE, str(user.id), data)
         letter = Letter(number, TEMPLATE, {"code": secrets.code}, user.locale, "sms")
-        (texting.text if free and left else outbox.waste)(letter, visitor)
+        (texting.text if free and left else texting.waste)(letter, visitor)
         event = events.Address.PHONE_ASKED if free else events.Address.PHONE_TAKEN
         record(event, visitor, user_id=user.id)
 

@@ -44,11 +44,12 @@ def ask(form: dict[str, Any], visitor: Visitor) -> None:
     """
     with writing():
         user = owner(form)
-        take_turns(accounts.turn(user.id) if user else f"nobody:{named(form)}")
+        take_turns(turn(form, user))
         letter = _letter(form, user)
+        left = allowance.left(letter.recipient, letter.template)  # counted for nobody as well
         if user is None:
             record(events.Recovery.UNKNOWN, visitor)
-        elif not allowance.left(letter.recipient, letter.template):
+        elif not left:
             record(events.Recovery.WITHHELD, visitor, user_id=user.id)
         else:
             _send(user, letter, visitor)
@@ -102,6 +103,11 @@ def named(form: dict[str, Any]) -> str:
     return str(form["phone"] if "phone" in form else form["email"].canonical)
 
 
+def turn(form: dict[str, Any], user: User | None) -> str:
+    """Return the key of `take_turns` for whoever asks, known or not."""
+    return accounts.turn(user.id) if user else f"nobody:{named(form)}"
+
+
 def _letter(form: dict[str, Any], user: User | None) -> Letter:
     """Return the letter, still without its variables.
 
@@ -124,7 +130,8 @@ def _send(user: User, letter: Letter, visitor: Visitor) -> None:
 def _pretend(named: str, letter: Letter, visitor: Visitor) -> None:
     """Do for nobody what is done for somebody; no message tells the code."""
     challenges.forget(PURPOSE, named)
-    outbox.waste(_filled(letter, named, {"by": letter.channel}), visitor)
+    waste = texting.waste if letter.channel == "sms" else outbox.waste
+    waste(_filled(letter, named, {"by": letter.channel}), visitor)
 
 
 def _filled(letter: Letter, about: str, data: dict[str, Any]) -> Letter:

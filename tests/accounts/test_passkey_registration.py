@@ -3,7 +3,10 @@
 from functools import partial
 
 import pytest
+import sqlalchemy as sa
 
+from gatehouse.foundation.database import db
+from gatehouse.tokens import challenges
 from models import Challenge, Credential, Password, User
 from tests.client import PASSWORD
 from tests.defence.test_counting import statements
@@ -67,6 +70,23 @@ def test_the_owner_of_a_known_address_is_told_and_gets_no_passkey(app, client, m
 
 
 # What a stranger prepared
+
+
+@pytest.mark.requirement("RG-01")
+def test_a_registration_with_a_passkey_is_activated_by_no_link_whatever_the_password(
+    app, client, thief
+):
+    """Its mail tells none; with a link the owner of the mailbox would do it for the stranger."""
+    thief.register()
+    waiting = sa.select(Challenge).where(Challenge.purpose == "register")
+    with app.app_context():
+        token = challenges.renew(db.session.scalar(waiting)).token
+        db.session.commit()
+
+    answer = client.post("/auth/email/verify", {"token": token, "password": PASSWORD})
+
+    assert told(answer) == WRONG
+    assert rows(app, User) == []
 
 
 @pytest.mark.requirement("RG-01")

@@ -1,5 +1,6 @@
 """A lost factor: with a code that is sent and a proof beside it all go, announced and later."""
 
+import re
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -17,6 +18,7 @@ from tests.selfservice.conftest import (
     NEW,
     NEW_ADDRESS,
     NUMBER,
+    OTHER_NUMBER,
     change_email,
     mails,
     prove_phone,
@@ -27,9 +29,11 @@ WRONG = (401, "invalid_code")
 
 
 @pytest.fixture
-def ada(make_user):
+def ada(client, make_user):
     """Ada, whose app is lost, and who has known her address for long."""
-    return make_user(email=ADA, factors=["totp"])
+    user = make_user(email=ADA, factors=["totp"])
+    user.tokens = client.renew(user.tokens)  # which tell of the factor
+    return user
 
 
 def prove_number_long_ago(client, user, wait):
@@ -139,6 +143,23 @@ def _with_a_guess(answer):
 
 
 @pytest.mark.requirement("RL-07")
+@pytest.mark.parametrize("email", [ADA, "has-none@example.com", "nobody@example.com"])
+def test_guesses_here_and_of_a_forgotten_password_s_code_are_one_count_for_everybody(
+    client, ada, make_user, email
+):
+    """Else the other door would tell an account without a factor from all others."""
+    make_user(email="has-none@example.com")
+    for _ in range(6):
+        asked = _with_a_guess(client.post(ASK, {"email": email})).json_token
+        here = [prove(client, asked).status_code for _ in range(5)]
+
+    form = {"email": email, "code": "12345678", "password": NEW}
+    there = client.post("/auth/password/reset", form)
+
+    assert (here[-1], there.status_code) == (429, 429)
+
+
+@pytest.mark.requirement("RL-07")
 def test_nobody_costs_the_statements_of_somebody_and_the_mail_s_deletion(app, client, ada):
     asks = [partial(client.post, ASK, {"email": email}) for email in (ADA, "nob@example.com")]
     sent, wasted = (statements(app, act) for act in asks)
@@ -148,6 +169,34 @@ def test_nobody_costs_the_statements_of_somebody_and_the_mail_s_deletion(app, cl
 
     assert sorted(known) == sorted(unknown)  # in whatever order they are written
     assert sorted(text for text in wasted if "DELETE FROM outbox" not in text) == sorted(sent)
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("RL-07")
+@pytest.mark.parametrize("path", [ASK, "/auth/password/forgot"])
+def test_a_number_that_is_nobody_s_costs_the_statements_of_somebody_s(
+    app, client, ada, make_user, wait, path
+):
+    prove_number_long_ago(client, ada, wait)
+    other = make_user(email="has-none@example.com")
+    client.log_in(other)
+    assert prove_phone(client, other.tokens, OTHER_NUMBER).status_code == 200
+    whose = [NUMBER, OTHER_NUMBER, "+4915112345679"]
+    asks = [partial(client.post, path, {"phone": number}) for number in whose]
+    for act in asks:
+        act()
+
+    sent, *others = [kinds_of(statements(app, act)) for act in asks]
+
+    assert len(sent) >= 12
+    assert others == [sent, sent]
+
+
+def kinds_of(sent):
+    """Return how many statements of which kind on which table there are, but what was wasted."""
+    kept = [text for text in sent if "DELETE FROM outbox" not in text]
+    tables = re.compile(r"^(SELECT)\b.*?\bFROM (\w+)|^(\w+)(?: INTO| FROM)? (\w+)", re.DOTALL)
+    return sorted(" ".join(filter(None, tables.match(text).groups())) for text in kept)
 
 
 @pytest.mark.stores
@@ -216,6 +265,14 @@ def test_three_mails_an_hour_and_then_the_answer_is_the_same(client, ada):
     answers = [client.post(ASK, {"email": ADA}) for _ in range(4)]
 
     assert {answer.status_code for answer in answers} == {202}
+    assert len(mails(client, ADA, "lost_factor")) == 3
+
+
+@pytest.mark.stores
+def test_twenty_that_ask_at_once_get_three_mails(client, ada):
+    answers = client.in_parallel(20, ASK, {"email": ADA})
+
+    assert {answer.status_code for answer in answers} <= {202, 503}
     assert len(mails(client, ADA, "lost_factor")) == 3
 
 

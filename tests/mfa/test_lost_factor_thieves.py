@@ -7,7 +7,8 @@ from gatehouse.foundation import clock
 from gatehouse.foundation.database import db
 from models import Credential
 from models import User as Account
-from tests.client import User
+from tests.client import PASSWORD, User
+from tests.letters import token_of
 from tests.mfa import sent
 from tests.mfa.loss import announced, ask, keep_house, newest, prove
 from tests.rows import audited, rows
@@ -33,9 +34,11 @@ ANNOUNCED = (200, "announced")
 
 
 @pytest.fixture
-def ada(make_user):
+def ada(client, make_user):
     """Ada, who has an app and is signed in."""
-    return make_user(email=ADA, factors=["totp"])
+    user = make_user(email=ADA, factors=["totp"])
+    user.tokens = client.renew(user.tokens)  # which tell of the factor
+    return user
 
 
 def reset_by_phone(client, password=NEW):
@@ -230,6 +233,62 @@ def test_factors_stay_that_their_owner_proves_meanwhile(app, client, ada, wait):
     assert client.log_in(ada)["status"] == "mfa_required"
     [dropped] = audited(app, "factor.reset_dropped")
     assert dropped.details["why"] == "a factor was used"
+
+
+@pytest.mark.requirement("RG-04")
+@pytest.mark.parametrize("meanwhile", [False, True], ids=["before", "meanwhile"])
+def test_while_a_reset_waits_a_remembered_device_is_asked_so_that_its_owner_stops_it(
+    app, client, ada, wait, meanwhile
+):
+    """The thief has deleted the mail; the owner signs in as every day, and notices nothing else."""
+    device = ada.tokens if meanwhile else remember(client, ada)
+    prove(client, ask(client))
+    wait(hours=1)
+    device = remember_by_code(client, ada) if meanwhile else device
+
+    question = log_in_on(client, device)
+    client.second_step(ada, question)
+    wait(days=1)
+    keep_house(app)
+
+    assert question["status"] == "mfa_required"
+    assert {row.kind for row in rows(app, Credential)} == {"totp", "recovery_codes"}
+
+
+@pytest.mark.requirement("RG-04")
+def test_when_the_reset_is_stopped_the_device_is_remembered_as_before(client, ada):
+    device = remember(client, ada)
+    prove(client, ask(client))
+    token = token_of(mails(client, ADA, "notice_mfa_reset")[0]["link"])
+    assert client.post("/auth/mfa/reset/cancel", {"token": token}).status_code == 204
+
+    assert log_in_on(client, device)["status"] == "authenticated"
+
+
+def remember(client, user, **code):
+    return client.second_step(user, client.log_in(user), remember_device=True, **code)
+
+
+def remember_by_code(client, user):
+    return remember(client, user, factor="recovery_codes", code=user.recovery_codes[0])
+
+
+def log_in_on(client, device):
+    headers = {"X-Device-Token": device["device_token"]}
+    form = {"identifier": ADA, "password": PASSWORD}
+    return client.post("/auth/login", form, headers=headers).json
+
+
+@pytest.mark.requirement("RG-04")
+def test_factors_stay_where_a_new_one_came_meanwhile(app, client, ada, wait):
+    prove(client, ask(client))
+    wait(minutes=1)
+    client.enrol_totp(ada, "Tablet")
+    wait(days=1)
+    keep_house(app)
+
+    kinds = sorted(row.kind for row in rows(app, Credential))
+    assert kinds == ["recovery_codes", "totp", "totp"]
 
 
 @pytest.mark.requirement("RG-04")

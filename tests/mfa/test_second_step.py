@@ -1,9 +1,15 @@
 """The second step of a login: asked of whoever has a factor, and opening a session once."""
 
-import pytest
+from functools import partial
 
-from models import Credential, Session
+import pytest
+import sqlalchemy as sa
+
+from gatehouse.foundation import clock
+from gatehouse.foundation.database import db
+from models import Credential, Password, Session
 from tests.client import PASSWORD
+from tests.defence.test_counting import statements
 from tests.mfa import sent
 from tests.rows import audited, rows
 
@@ -201,3 +207,37 @@ def test_secrets_are_sealed_and_never_shown_again(app, client, make_user):
     assert user.secret not in listed.text
     assert {item["kind"] for item in listed.json["items"]} == {"totp", "recovery_codes"}
     assert all(user.secret.encode() not in row.data for row in rows(app, Credential))
+
+
+def test_the_password_is_locked_before_the_login_that_waits_as_by_whoever_changes_it(
+    app, client, make_user
+):
+    """In the other order the two would wait for each other."""
+    user = make_user(factors=["totp"])
+    question = client.log_in(user)
+
+    sent = statements(app, partial(client.second_step, user, question))
+
+    held = [number for number, text in enumerate(sent) if "FROM passwords" in text]
+    used = [n for n, text in enumerate(sent) if text.startswith("UPDATE challenges SET used_at")]
+    assert (len(held), len(used)) == (1, 1)
+    assert held < used
+
+
+@pytest.mark.requirement("RG-04")
+def test_a_password_that_was_replaced_after_the_first_step_gets_no_session_and_no_trust(
+    app, client, make_user
+):
+    """Somebody chose it by mail at that moment; the factor was not proved beside it."""
+    user = make_user(factors=["totp"])
+    question = client.log_in(user)
+    with app.app_context():
+        changed = sa.update(Password).values(changed_at=clock.now(), chosen_by="email")
+        db.session.execute(changed)
+        db.session.commit()
+
+    form = {"mfa_token": question["mfa_token"], "factor": "totp", "code": user.totp()}
+    answer = client.post("/auth/login/mfa", form)
+
+    assert answer.status_code == 401
+    assert rows(app, Password)[0].chosen_by == "email"
