@@ -25,14 +25,11 @@ class SealBroken(Exception):
 
 
 def new_id() -> uuid.UUID:
-    """Return a UUIDv7 (RFC 9562 section 5.7); those of one process are in order.
-
-    48 bits of milliseconds, 12 of their fraction (section 6.2, method 3), then 62 random bits.
-    """
-    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    high = (milliseconds << 16) | 0x7000 | (rest << 12) // 1_000_000
-    noise = int.from_bytes(os.urandom(8), "big") >> 2
-    return uuid.UUID(int=(high << 64) | (0b10 << 62) | noise)
+    """Return a UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, then 74 random bits."""
+    milliseconds = time.time_ns() // 1_000_000
+    noise = int.from_bytes(os.urandom(10), "big")
+    high = (milliseconds << 16) | 0x7000 | (noise >> 68)
+    return uuid.UUID(int=(high << 64) | (0b10 << 62) | (noise & ((1 << 62) - 1)))
 
 
 def token() -> str:
