@@ -385,9 +385,9 @@ def test_a_younger_message_does_not_overtake_one_that_is_soon_tried_again(post):
     assert post.tried == [ADA]
     with later(seconds=3):
         post.deliver()
-    ids = [message.id for message in post.sent]
-    assert ids == sorted(ids)
-    assert len(ids) == 2
+    written = sorted(rows(post.app, OutboxMessage), key=lambda row: row.created_at)
+    assert [str(message.id) for message in post.sent] == [str(row.id) for row in written]
+    assert len(written) == 2
 
 
 def test_a_younger_message_overtakes_one_whose_turn_is_far_off(post):
