@@ -82,8 +82,11 @@ def chance(some: Sequence[float], others: Sequence[float]) -> float:
 
 
 def _guess(caller: Caller, who: str) -> Answer:
-    """Send a wrong password; the sixth for an account would wait."""
-    answer = caller.post(json.dumps({"identifier": who, "password": WRONG}))
+    """Send a wrong password; the sixth for an account would wait.
+
+    It is another one for each account: one for all would raise the guard, which asks for a CAPTCHA.
+    """
+    answer = caller.post(json.dumps({"identifier": who, "password": f"{WRONG}, {who}"}))
     caller.require(401, answer)
     return answer
 

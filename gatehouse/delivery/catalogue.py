@@ -37,12 +37,10 @@ LETTERS: dict[str, tuple[str, ...]] = {
 }
 """The variables that senders give; every letter has those of ALWAYS besides."""
 
-ALWAYS = (
-    *("asked", "address", "device", "site", "host", "service", "language", "direction", "subject"),
-)
+ALWAYS = ("asked", "address", "device", "site", "host", "service")
+ALWAYS += ("language", "direction", "subject")
 """When, from where and with what it was asked for; where people use the service, and what they call
-it; how it is read.
-The subject is known to the HTML part alone."""
+it; how it is read. The subject is known to the HTML part alone."""
 
 EXAMPLES: dict[str, Any] = {
     "code": "12345678",

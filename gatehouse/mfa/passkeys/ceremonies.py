@@ -16,9 +16,9 @@ from gatehouse.mfa.passkeys.options import LIFETIME
 from gatehouse.tokens import challenges
 from gatehouse.tokens.challenges import InvalidCode
 
-CREATE, SIGN_IN, SECOND_FACTOR = "passkey_create", "passkey_sign_in", "passkey_second_factor"
-SIGN_UP = "passkey_sign_up"
-"""The purposes: an answer to one ceremony is no answer to another."""
+CREATE, SIGN_UP = "passkey_create", "passkey_sign_up"
+SIGN_IN, SECOND_FACTOR = "passkey_sign_in", "passkey_second_factor"
+"""The purposes, with those above: an answer to one ceremony is no answer to another."""
 
 
 @dataclass(frozen=True)
