@@ -37,7 +37,7 @@ LETTERS: dict[str, tuple[str, ...]] = {
 }
 """The variables that senders give; every letter has those of ALWAYS besides."""
 
-ALWAYS = ("asked", "address", "device", "site", "host", "service")
+ALWAYS: tuple[str, ...] = ("asked", "address", "device", "site", "host", "service")
 ALWAYS += ("language", "direction", "subject")
 """When, from where and with what it was asked for; where people use the service, and what they call
 it; how it is read. The subject is known to the HTML part alone."""
