@@ -152,11 +152,14 @@ FORMS: dict[Door, dict[str, Any]] = {
 """Every operation that reads a body, with all of its fields."""
 
 
+TABLES = Base.metadata.sorted_tables
+
+
 def contents(app: Flask) -> dict[str, list[Row[Any]]]:
-    """Return every row of every table."""
+    """Return every row of every table, oldest first."""
     with app.app_context(), db.engine.connect() as connection:
-        tables = Base.metadata.sorted_tables
-        return {table.name: list(connection.execute(select(table))) for table in tables}
+        rows = {each.name: select(each).order_by(*each.primary_key) for each in TABLES}
+        return {name: list(connection.execute(all_)) for name, all_ in rows.items()}
 
 
 def verdict(answer: TestResponse) -> tuple[int, str]:
