@@ -67,11 +67,11 @@ def miss(whom: UUID | str, password: str, visitor: Visitor) -> Miss:
     window = clock.seconds() // WINDOW
     drawer = _share(f"{window}\0password\0{password}", DRAWERS)
     return Miss(
-        crypto.keyed_digest("guard", f"{window}\0network\0{visitor.network}"),
+        crypto.keyed_digest("guard", f"{window}\0network\0{visitor.site}"),
         crypto.keyed_digest("guard", f"{window}\0drawer\0{drawer}"),
         crypto.keyed_digest("guard", f"{window}\0senders\0{drawer}"),
         1 << _share(f"{window}\0account\0{whom}", BITS),
-        1 << _share(f"{window}\0sender\0{visitor.network}", BITS),
+        1 << _share(f"{window}\0sender\0{visitor.site}", BITS),
         window,
     )
 
@@ -80,10 +80,10 @@ def note(missed: Miss, visitor: Visitor) -> None:
     """Count a wrong password in the current transaction, and raise the guard if it is time."""
     seen = _count(missed)
     if seen[missed.network_key] >= MANY_OF_NETWORK:
-        _raise(visitor.network, visitor, accounts=seen[missed.network_key])
+        _raise(visitor.site, visitor, accounts=seen[missed.network_key])
     if seen[missed.password_key] >= MANY_OF_PASSWORD:
         spread = seen[missed.senders_key] >= MANY_NETWORKS
-        where = EVERYWHERE if spread else visitor.network
+        where = EVERYWHERE if spread else visitor.site
         _raise(where, visitor, accounts=seen[missed.password_key])
 
 

@@ -22,7 +22,7 @@ from gatehouse.defence.signal import Attempt, History, Login, Signal
 from gatehouse.foundation import clock, shelf
 from gatehouse.foundation.database import db, reader
 from gatehouse.foundation.device import is_same_program
-from gatehouse.foundation.visitor import Visitor, network_of
+from gatehouse.foundation.visitor import Visitor, site_of
 from models import AuditEvent
 
 SHELF = "gatehouse.defence.risk"
@@ -113,11 +113,11 @@ class Risk:
     def attempt(self, at: datetime, address: str, user_agent: str) -> Attempt:
         """Return what an address and a user agent tell of an attempt."""
         listed, place = self.listed.holding(address), self.place(address)
-        return Attempt(at, network_of(address), user_agent, place, listed=listed)
+        return Attempt(at, site_of(address), user_agent, place, listed=listed)
 
     def login(self, at: datetime, address: str, user_agent: str) -> Login:
         """Return what they tell of an earlier login."""
-        return Login(at, network_of(address), user_agent, self.place(address))
+        return Login(at, site_of(address), user_agent, self.place(address))
 
     def place(self, address: str) -> Place | None:
         """Return where an address is, as far as the operator's file knows."""
@@ -166,7 +166,7 @@ def _atlas(path: str) -> Atlas:
 
 def look(user_id: UUID, visitor: Visitor) -> Seen:
     """Gather what is known about a login, in one bounded statement outside any transaction."""
-    about = {"user_id": user_id} | devices.known_as(visitor) | guard.raised_for(visitor.network)
+    about = {"user_id": user_id} | devices.known_as(visitor) | guard.raised_for(visitor.site)
     with reader() as connection:
         rows = connection.execute(SEEN, about).all()
     attempt = in_force().attempt(clock.now(), visitor.address, visitor.user_agent)

@@ -113,7 +113,7 @@ def admit(
     if standing.waits:
         return Admission()
     guessed = standing.failures >= FAILURES or _counters().get(counter) >= ACCOUNTS
-    asked = guessed or guard.is_raised(visitor.network)
+    asked = guessed or guard.is_raised(visitor.site)
     if asked:
         solve("login", answer)
     return Admission(solved=asked) if standing.failures else _counted(counter, asked)
@@ -178,7 +178,7 @@ def _puzzle() -> Puzzle:
 
 
 def _counter(action: str, visitor: Visitor) -> str:
-    return f"robots:{action}:{crypto.keyed_digest('robots', visitor.network)[:32]}"
+    return f"robots:{action}:{crypto.keyed_digest('robots', visitor.site)[:32]}"
 
 
 def _counted(counter: str, solved: bool) -> Admission:

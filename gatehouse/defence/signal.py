@@ -26,7 +26,7 @@ class Attempt:
 
     at: datetime
     network: str = ""
-    """As `Visitor.network`: an IPv4 /24 or an IPv6 /56."""
+    """As `Visitor.site`: an IPv4 /24 or an IPv6 /56."""
     user_agent: str = ""
     place: Place | None = None
     """Where the address is, as the operator's GeoIP file says."""

@@ -2,7 +2,8 @@
 
 Wrong passwords in a row, and wrong codes, are counted for each account: on a known device by
 itself, from elsewhere by network, and in one sum over all strangers. A device or a network waits
-longer and longer; the sum lets everybody pass until it closes. A guess is counted, and committed,
+longer and longer; so does an IPv6 site, which has many networks, after more failures. The sum lets
+everybody pass until it closes. A guess is counted, and committed,
 before it is evaluated, so that no rollback, no two hundred guesses at once and no sudden death
 makes one free.
 """
@@ -56,6 +57,10 @@ LONGEST = max(WAITS.values())
 PASSWORD, CODE, FACTOR = "password", "code", "factor"
 STEPS = {PASSWORD: WAITS, CODE: CODE_WAITS, FACTOR: WAITS}
 """A second factor has counters of its own: the right password resets none of them."""
+SITE_STEPS = {
+    kind: {4 * failures: wait for failures, wait in steps.items()} for kind, steps in STEPS.items()
+}
+"""Of an IPv6 site, in all its networks: as much as four of them may fail before each waits."""
 RESTED = timedelta(days=90)
 """A counter that nobody touched for so long, and that waits for nothing, is forgotten."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -105,10 +110,14 @@ class Guess:
     device_id: UUID | None
     own: str
     """The key of the counter of the device or the network."""
+    site: str
+    """The key of the counter of the IPv6 site; empty where there is none."""
     everybody: str
     """The key of the sum."""
     failures: int
     """In a row on the device or from the network, with this one."""
+    of_site: int
+    """In a row from the site, with this one; 0 where there is none."""
     strangers: int
     """In the sum, with this one; 0 on a known device, which is no stranger's."""
     kind: str = PASSWORD
@@ -127,10 +136,9 @@ class Standing:
 
 def standing(whom: UUID | str, visitor: Visitor) -> Standing:
     """Look how a guess of a stranger would fare, and count nothing; `whom` is as with `count`."""
-    own = _key(f"network:{visitor.network}", whom, PASSWORD)
-    everybody = _key("everybody", whom, PASSWORD)
+    own, site, everybody = _keys_of(whom, None, visitor, PASSWORD)
     with reader() as connection:
-        counted = connection.execute(STANDING, {"keys": [own, everybody]})
+        counted = connection.execute(STANDING, {"keys": [own, site, everybody]})
         counters = {counter.key: counter for counter in counted}
     waits = any(counter.waits_until > clock.now() for counter in counters.values())
     return Standing(counters[own].failures if own in counters else 0, waits)
@@ -148,18 +156,18 @@ def count(
         TooManyAttempts: a counter makes the guess wait; nothing was counted.
     """
     user_id = whom if isinstance(whom, UUID) else None
-    place = f"device:{device_id}" if device_id else f"network:{visitor.network}"
-    own, everybody = _key(place, whom, kind), _key("everybody", whom, kind)
+    own, site, everybody = _keys_of(whom, device_id, visitor, kind)
     try:
         with at_once() if device_id else apart() as connection:
             failures = _one_more(connection, own, STEPS[kind])
+            of_site = _one_more(connection, site, SITE_STEPS[kind]) if site else 0
             strangers = 0 if device_id else _one_more(connection, everybody, CLOSING)
     except TooManyAttempts as refusal:
         metrics.GUESSES_REFUSED.inc()
         about = {"user": user_id and str(user_id), "seconds": refusal.retry_after}
         log().warning(f"A {kind} was not evaluated.", **about)
         raise
-    return Guess(user_id, device_id, own, everybody, failures, strangers, kind)
+    return Guess(user_id, device_id, own, site, everybody, failures, of_site, strangers, kind)
 
 
 def withdraw(guess: Guess) -> None:
@@ -167,7 +175,7 @@ def withdraw(guess: Guess) -> None:
     with apart() as connection:
         connection.execute(ONE_LESS, {"counter": guess.own})
         if not guess.device_id:
-            connection.execute(ONE_LESS, {"counter": guess.everybody})
+            _take_back(guess, connection)
 
 
 def succeeded(guess: Guess) -> None:
@@ -186,7 +194,13 @@ def _begin_anew(guess: Guess, connection: Connection) -> None:
         connection.execute(NONE, {"keys": [guess.own, guess.everybody]})
     else:
         connection.execute(NONE, {"keys": [guess.own]})
-        connection.execute(ONE_LESS, {"counter": guess.everybody})
+        _take_back(guess, connection)
+
+
+def _take_back(guess: Guess, connection: Connection) -> None:
+    """Undo the count of a stranger's guess where it was counted together with others'."""
+    for counter in filter(None, (guess.site, guess.everybody)):
+        connection.execute(ONE_LESS, {"counter": counter})
 
 
 def failed(guess: Guess, visitor: Visitor) -> bool:
@@ -196,7 +210,8 @@ def failed(guess: Guess, visitor: Visitor) -> bool:
         Whether something was shut just now that the owner should know of.
     """
     about: dict[str, Any] = {"user_id": guess.user_id}
-    if wait := _wait(STEPS[guess.kind], guess.failures):
+    own, of_site = STEPS[guess.kind], SITE_STEPS[guess.kind]
+    if wait := max(_wait(own, guess.failures), _wait(of_site, guess.of_site)):
         waits = about | {"failures": guess.failures, "seconds": wait.seconds}
         record(events.Login.THROTTLED, visitor, **waits)
     if guess.strangers == MOST:
@@ -205,7 +220,8 @@ def failed(guess: Guess, visitor: Visitor) -> bool:
         devices.forget(guess.device_id)
         db.session.execute(NONE, {"keys": [guess.own]})
         record(events.Login.DEVICE_FORGOTTEN, visitor, **about)
-    return guess.failures == min(STEPS[guess.kind]) or guess.strangers == MOST
+    begins = guess.failures == min(own) or guess.of_site == min(of_site)
+    return begins or guess.strangers == MOST
 
 
 def reopen(user_id: UUID, visitor: Visitor, *kinds: str) -> None:
@@ -226,6 +242,15 @@ def purge() -> None:
     waits = GuessCounter.waits_until > clock.now()
     over = (rested | (GuessCounter.failures == 0)) & ~waits
     db.session.execute(delete(GuessCounter).where(over))
+
+
+def _keys_of(
+    whom: UUID | str, device_id: UUID | None, visitor: Visitor, kind: str
+) -> tuple[str, str, str]:
+    """Return where a guess is counted: by itself, with its IPv6 site if any, and in the sum."""
+    site = "" if device_id or visitor.site == visitor.network else f"site:{visitor.site}"
+    place = f"device:{device_id}" if device_id else f"network:{visitor.network}"
+    return _key(place, whom, kind), site and _key(site, whom, kind), _key("everybody", whom, kind)
 
 
 def _key(place: str, whom: UUID | str, kind: str) -> str:

@@ -103,8 +103,8 @@ def _pay(number: str, visitor: Visitor) -> SmsPrefix:
     row = _row(prefix)
     if row.paused_until and row.paused_until > clock.now():
         raise Overspent("paused")
-    if visitor.network:  # the operator at the command line has none
-        _spend(OF_NETWORK, visitor.network)
+    if visitor.site:  # the operator at the command line has none
+        _spend(OF_NETWORK, visitor.site)
     _spend(OF_NUMBER, number)
     _spend((Budget("prefix", config.settings().sms_prefix_budget, HOUR),), prefix)
     return row

@@ -31,21 +31,30 @@ class Visitor:
 
     @property
     def network(self) -> str:
-        """The network that is taken for one guesser: an IPv4 /24, or the IPv6 /56 of a household.
+        """An IPv4 /24, or the IPv6 /64 that a single machine can have to itself."""
+        return _network_of(self.address, 64)
+
+    @property
+    def site(self) -> str:
+        """What is taken for one sender among many: an IPv4 /24, or the IPv6 /56 of a household.
 
         A household has 256 networks of its own (RIPE-690 section 4.2), and could be a crowd.
         """
-        return network_of(self.address)
+        return site_of(self.address)
 
 
 NOBODY = Visitor(address="", user_agent="", request_id="command-line")
 """The operator at the command line."""
 
 
+def site_of(address: str) -> str:
+    """Return the site of an address in its canonical form, or nothing where there is none."""
+    return _network_of(address, 56)
+
+
 @lru_cache(4096)
-def network_of(address: str) -> str:
-    """Return the network of an address in its canonical form, or nothing where there is none."""
-    length = 56 if ":" in address else 24
+def _network_of(address: str, length: int) -> str:
+    length = length if ":" in address else 24
     return str(ipaddress.ip_network(f"{address}/{length}", strict=False)) if address else ""
 
 

@@ -188,7 +188,7 @@ def _upgraded(password: str, visitor: Visitor) -> Hashed | None:
 
 def _in_turn(visitor: Visitor, work: Callable[[], Result]) -> Result:
     """Let a hash be made or verified when its turn comes."""
-    return queue().run(visitor.network, work)
+    return queue().run(visitor.site, work)
 
 
 def _has_pepper(stored: Hashed) -> bool:

@@ -61,6 +61,23 @@ def test_of_guesses_from_many_networks_at_once_the_sum_lets_a_hundred_pass(app):
 
 
 @pytest.mark.stores
+@pytest.mark.requirement("RL-01", "RL-05")
+def test_of_guesses_from_all_networks_of_an_ipv6_site_at_once_twenty_pass(app):
+    def passes(network):
+        with app.app_context():
+            try:
+                throttle.count("somebody", None, Visitor(f"2001:db8:0:{network:x}::1", "", ""))
+            except throttle.TooManyAttempts:
+                return False
+        return True
+
+    rounds = [range(first, first + 12) for first in range(0, 60, 12)]
+    passed = [at_once(*[partial(passes, network) for network in some]) for some in rounds]
+
+    assert sum(sum(some) for some in passed) == 20
+
+
+@pytest.mark.stores
 @pytest.mark.settings(GATEHOUSE_BCRYPT_COST="14")
 def test_a_guess_during_which_the_server_dies_is_counted(live, store):
     with ThreadPoolExecutor() as threads:

@@ -29,7 +29,7 @@ def early(time_machine):
 
 def is_raised(app, address):
     with app.app_context():
-        return guard.is_raised(Visitor(address, "", "").network)
+        return guard.is_raised(Visitor(address, "", "").site)
 
 
 def stuff(guess, many=PLENTY, address=HERE):

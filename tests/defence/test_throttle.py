@@ -114,22 +114,43 @@ def test_ones_own_logins_between_guesses_at_others_give_no_relief(ada, guess, ma
     assert judged == [401] * 5 + [429] * 3
 
 
+@pytest.mark.requirement("RL-05")
 @pytest.mark.parametrize(
     ("addresses", "other"),
     [
-        ([f"2001:db8:0:{number:x}::1" for number in range(1, 6)], "2001:db8:0:100::1"),
-        ([f"192.0.2.{number}" for number in range(1, 6)], "192.0.3.1"),
-        ([f"::ffff:192.0.2.{number}" for number in range(1, 6)], "::ffff:192.0.3.1"),
+        ([f"2001:db8::{number:x}:{number:x}" for number in range(1, 8)], "2001:db8:0:1::1"),
+        ([f"192.0.2.{number}" for number in range(1, 8)], "192.0.3.1"),
+        ([f"::ffff:192.0.2.{number}" for number in range(1, 8)], "::ffff:192.0.3.1"),
     ],
-    ids=["IPv6 /56", "IPv4 /24", "IPv4 in IPv6"],
+    ids=["IPv6 /64", "IPv4 /24", "IPv4 in IPv6"],
 )
 def test_a_whole_network_shares_one_counter(ada, guess, addresses, other):
     judged = [guess(address=address).status_code for address in addresses]
 
-    assert judged == [401] * 5
-    assert guess(address=addresses[0]).status_code == 429
-    assert guess(address=addresses[0].replace("db8:0:1::1", "db8:0:ff::9")).status_code == 429
+    assert judged == [401] * 5 + [429] * 2
     assert guess(address=other).status_code == 401
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("RL-01", "RL-05")
+def test_the_networks_of_one_ipv6_site_have_twenty_guesses_together(app, ada, guess, wait):
+    judged = [guess(address=f"2001:db8:0:{number:x}::1").status_code for number in range(25)]
+
+    assert judged == [401] * 20 + [429] * 5
+    assert guess(ADA, PASSWORD, address="2001:db8:0:ff::1").status_code == 429
+    assert guess(address="2001:db8:0:100::1").status_code == 401
+    assert [event.details["seconds"] for event in audited(app, "login.throttled")] == [30]
+    wait(seconds=30)
+    assert [guess(address=f"2001:db8:0:{n:x}::1").status_code for n in (30, 31)] == [401, 429]
+
+
+def test_a_success_takes_only_its_own_count_back_from_its_ipv6_site(ada, guess):
+    judged = [guess(address=f"2001:db8:0:{number:x}::1").status_code for number in range(19)]
+
+    assert guess(ADA, PASSWORD, address="2001:db8:0:1e::1").status_code == 200
+
+    assert judged == [401] * 19
+    assert [guess(address=f"2001:db8:0:{n:x}::1").status_code for n in (31, 32)] == [401, 429]
 
 
 def test_an_address_of_version_4_in_one_of_version_6_is_the_same_address(ada, guess):
