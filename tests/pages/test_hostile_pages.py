@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from models import OutboxMessage
 from tests.client import PASSWORD, User
+from tests.operation.conftest import wait_until
 from tests.pages.sites import anything, site
-from tests.rows import audited
+from tests.rows import audited, rows
 from tests.surface.conftest import contents
 
 pytestmark = pytest.mark.settings(GATEHOUSE_WORKERS="1")  # a browser keeps one busy
@@ -53,8 +55,8 @@ WRITES = {
 
 
 @pytest.fixture
-def victim(live, browser):
-    """Lend the window of Ada, who is signed in; Eve has an account, too."""
+def victim(app, live, browser):
+    """Lend the window of Ada, who is signed in; Eve has an account, too; all mail has gone out."""
     for email in (ADA, EVE):
         live.client.sign_up(User(email))
     context = browser.new_context()
@@ -63,6 +65,7 @@ def victim(live, browser):
     page.goto(f"{live.url}/errors")
     form = {"identifier": ADA, "password": PASSWORD, "transport": "cookie"}
     assert page.evaluate(SIGN_IN, [form, "POST"]) == 200
+    wait_until(lambda: all(mail.sent_at for mail in rows(app, OutboxMessage)))
     yield page
     context.close()
 
