@@ -98,7 +98,8 @@ def ask_for_passkey_of_newcomer(form: dict[str, Any]) -> dict[str, Any]:
 def verify_email(form: dict[str, Any]) -> dict[str, Any]:
     """Prove an address: `email` and `code`, or the link's `token` and the `password`.
 
-    It is that of a registration, or one that somebody who has an account wants to have.
+    The code counts in the network where it was asked for, elsewhere with the `password`. The
+    address is that of a registration, or one that somebody who has an account wants to have.
     """
     codes: list[str] = []
     if "token" in form:

@@ -25,8 +25,14 @@ class RegistrationProofFailed(InvalidCode):
     event = events.Registration.PROOF_FAILED
 
 
+class CodeTypedElsewhere(RegistrationProofFailed):
+    """The code is right, but it was asked for from elsewhere, perhaps by somebody else."""
+
+    next = "Send the password along with the code, or open the link of the mail."
+
+
 class RegistrationPasswordWrong(InvalidCredentials):
-    """The link is right, but this is not the password that was chosen when registering."""
+    """Code or link is right, but this is not the password that was chosen when registering."""
 
     event = events.Registration.PROOF_FAILED
 

@@ -61,10 +61,19 @@ class Register(Form):
     captcha = captcha_field()
 
 
+PROOFS_OF_AN_ADDRESS = (
+    {"email", "code"},
+    {"email", "code", "password"},
+    {"email", "code", "registration_token"},
+    {"token", "password"},
+)
+
+
 class VerifyEmail(Form):
     """Somebody proves an address: by `email` and `code`, or by `token` and `password`.
 
-    Who registered with a passkey sends the `registration_token` along with the code.
+    The code counts where it was asked for, and elsewhere if the `password` comes along. Who
+    registered with a passkey sends the `registration_token` along instead.
     """
 
     email = Identifier(identifiers.email, 254, metadata={"format": "email"})
@@ -75,12 +84,10 @@ class VerifyEmail(Form):
 
     @validates_schema
     def one_way(self, form: dict[str, Any], **_: Any) -> None:
-        """Ask for one of the two ways, whole."""
-        if form.keys() - {"registration_token"} == {"email", "code"}:
+        """Ask for one of the ways, whole."""
+        if set(form) in PROOFS_OF_AN_ADDRESS:
             return
-        if form.keys() == {"token", "password"}:
-            return
-        sentence = "Send email and code, or token and password."
+        sentence = "Send email and code, perhaps with the password, or token and password."
         raise ValidationError(Coded("one_way", sentence))
 
 

@@ -1,9 +1,9 @@
 """From asking for an account to having one.
 
 An unproven registration is no account but a challenge: it holds the address, the profile, and the
-hash of the password or a passkey. Its code, typed where one registered, or its link with the
-password, activates exactly that row; so nobody can prepare an account for somebody else. Known and
-unknown addresses get the same answer after the same work.
+hash of the password or a passkey. Its code, typed where one registered, or its code or link with
+the password, activates exactly that row; so nobody can prepare an account for somebody else. Known
+and unknown addresses get the same answer after the same work.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,11 @@ from sqlalchemy.exc import IntegrityError
 
 import config
 from gatehouse.accounts import letters, service
-from gatehouse.accounts.errors import RegistrationPasswordWrong, RegistrationProofFailed
+from gatehouse.accounts.errors import (
+    CodeTypedElsewhere,
+    RegistrationPasswordWrong,
+    RegistrationProofFailed,
+)
 from gatehouse.accounts.identifiers import Email
 from gatehouse.audit import events
 from gatehouse.audit.service import record
@@ -26,7 +30,7 @@ from gatehouse.foundation import clock, crypto, languages
 from gatehouse.foundation.database import db, release, take_turns, writing
 from gatehouse.foundation.device import device_name
 from gatehouse.foundation.errors import ServiceBusy
-from gatehouse.foundation.visitor import Visitor
+from gatehouse.foundation.visitor import Visitor, site_of
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.tokens import challenges
@@ -84,15 +88,42 @@ def wait(form: dict[str, Any], visitor: Visitor) -> None:
 def require_holder(row: Challenge, registration_token: str | None) -> None:
     """Return if what waits is of whoever sends this token; without one, of nobody in particular.
 
-    So the owner of an address never activates what a stranger prepared, with the code of the
-    stranger's mail: a passkey would stay, whatever password the account gets.
-
     Raises:
         InvalidCode: it is somebody else's.
     """
     holder = crypto.digest(registration_token) if registration_token else None
     if challenges.open_data(row).get("holder") != holder:
         raise challenges.InvalidCode
+
+
+def require_asker(row: Challenge, password: str | None, visitor: Visitor) -> None:
+    """Return if whoever typed the code of a registration is who registered; `row` has its token.
+
+    Else the owner of an address would activate what a stranger prepared, by typing the code of the
+    stranger's mail.
+
+    Raises:
+        CodeTypedElsewhere: it came without the password, and from elsewhere.
+        RegistrationPasswordWrong: it is not this registration's password.
+    """
+    data = challenges.open_data(row)
+    if "holder" in data:
+        return
+    if password is None:
+        require_place(row, visitor)
+    else:
+        _require_password(row, password, visitor)
+
+
+def require_place(row: Challenge, visitor: Visitor) -> None:
+    """Return if the visitor is where this challenge was asked for; a right code is no guess.
+
+    Raises:
+        CodeTypedElsewhere: they are not.
+    """
+    if site_of(challenges.open_data(row).get("address", "")) != visitor.site:
+        challenges.give_back(row.id)
+        raise CodeTypedElsewhere(user_id=row.user_id)
 
 
 def turn(canonical: str) -> str:
@@ -122,19 +153,24 @@ def prove_by_link(token: str, password: str, visitor: Visitor, claim: Claim) -> 
     """
     try:
         row = challenges.guess_with_token(PURPOSE, token)
-        data = challenges.open_data(row)
-        release()
-        if "hash" not in data:
-            raise challenges.InvalidCode
-        passwords.verify(passwords.Hashed(data["hash"], data["pepper"]), password, visitor)
     except challenges.InvalidCode:
         raise RegistrationProofFailed from None
+    _require_password(row, password, visitor)
+    activate(row, visitor, claim)
+
+
+def _require_password(row: Challenge, password: str, visitor: Visitor) -> None:
+    data = challenges.open_data(row)
+    if "hash" not in data:
+        raise RegistrationProofFailed
+    release()
+    try:
+        passwords.verify(passwords.Hashed(data["hash"], data["pepper"]), password, visitor)
     except ServiceBusy:
         challenges.give_back(row.id)
         raise
     except WrongPassword:
         raise RegistrationPasswordWrong from None
-    activate(row, visitor, claim)
 
 
 def resend(email: Email, visitor: Visitor) -> None:

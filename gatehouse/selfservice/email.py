@@ -30,7 +30,7 @@ LIFETIME = timedelta(hours=1)
 
 
 class ChangePasswordWrong(InvalidCredentials):
-    """The link is right, but this is not the password of the account."""
+    """Code or link is right, but this is not the password of the account."""
 
     event = events.Registration.PROOF_FAILED
 
@@ -60,7 +60,7 @@ def ask(caller: AccessToken, email: Email, visitor: Visitor) -> None:
         if event != events.Address.EMAIL_WITHHELD:  # then what was mailed last stays good
             challenges.forget_of(user.id, PURPOSE)
         put = outbox.put if event == events.Address.EMAIL_ASKED else outbox.waste
-        put(_letter(user, email), visitor)
+        put(_letter(user, email, visitor), visitor)
         notices.tell(user, "email_change_asked", {"new_address": email.address}, visitor)
         record(event, visitor, user_id=user.id)
 
@@ -68,19 +68,29 @@ def ask(caller: AccessToken, email: Email, visitor: Visitor) -> None:
 def prove_by_code(form: dict[str, Any], visitor: Visitor) -> list[str]:
     """Prove an address with the code that was mailed there: a registration's, or a change's.
 
-    `form` has `email` (Email) and `code`, and `registration_token` where a passkey waits.
+    `form` has `email` (Email) and `code`; `registration_token` where a passkey waits, or `password`
+    where the code is typed elsewhere than it was asked for.
 
     Returns:
         The recovery codes of an account that begins with a passkey.
 
     Raises:
         RegistrationProofFailed: it is neither's, or the guesses are used up.
+        CodeTypedElsewhere: it was asked for from elsewhere, and the password is missing.
+        InvalidCredentials: the code is right, the password is not.
         TooManyAttempts: too many codes for this address were wrong; this one was not evaluated.
         UsernameTaken: somebody took the username meanwhile.
     """
     with codes.counted(form["email"].canonical, visitor, RegistrationProofFailed):
         row = _guess(form["email"], form["code"])
         registration.require_holder(row, form.get("registration_token"))
+    typed = form.get("password")
+    if row.purpose == registration.PURPOSE:
+        registration.require_asker(row, typed, visitor)
+    elif row.user_id and typed is not None:
+        _require_password(row.user_id, typed, visitor)
+    else:
+        registration.require_place(row, visitor)
     return _activate_any(row, visitor)
 
 
@@ -97,8 +107,7 @@ def prove_by_link(token: str, typed: str, visitor: Visitor) -> None:
     if row is None or row.user_id is None:
         registration.prove_by_link(token, typed, visitor, claim)
         return
-    claimed = password.look(row.user_id, visitor)
-    password.verify(claimed, typed, visitor, ChangePasswordWrong)
+    _require_password(row.user_id, typed, visitor)
     _activate_any(row, visitor)
 
 
@@ -106,6 +115,11 @@ def describe(challenge_id: UUID) -> PendingChange | None:
     """Return which address a link would prove, if it still can."""
     row = challenges.by_id(PURPOSE, challenge_id)
     return PendingChange(challenges.open_data(row)["email"], row.created_at) if row else None
+
+
+def _require_password(user_id: UUID, typed: str, visitor: Visitor) -> None:
+    claimed = password.look(user_id, visitor)
+    password.verify(claimed, typed, visitor, ChangePasswordWrong)
 
 
 def _event(user: User, email: Email) -> events.Event:
@@ -117,8 +131,9 @@ def _event(user: User, email: Email) -> events.Event:
     return events.Address.EMAIL_ASKED
 
 
-def _letter(user: User, email: Email) -> Letter:
+def _letter(user: User, email: Email, visitor: Visitor) -> Letter:
     data = {"user_id": str(user.id), "email": email.address, "old": user.email_canonical}
+    data |= {"address": visitor.address}
     secrets = challenges.create(PURPOSE, email.canonical, data, LIFETIME)
     variables = letters.proof("confirm-email", secrets, LIFETIME)
     return Letter(email.address, PURPOSE, variables, user.locale)

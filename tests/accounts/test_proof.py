@@ -4,20 +4,25 @@ from functools import partial
 
 import pytest
 
+from gatehouse.foundation.errors import ServiceBusy
 from models import Challenge, User
 from tests.client import PASSWORD, Client
 from tests.letters import later, letter, link_token, other_code, token_of
 from tests.rows import audited, rows
 from tests.together import at_once
+from tests.watched import watch
 
 pytestmark = pytest.mark.stores
 
 ADA, BOB = "ada@example.com", "bob@example.com"
+HERE, ELSEWHERE = "127.0.0.1", "198.51.100.1"
 HIS, HERS = "mallory chose this phrase", "ada chose another phrase"
 
 
-def by_code(client, email, code):
-    return client.post("/auth/email/verify", {"email": email, "code": code})
+def by_code(client, email, code, **more):
+    sender = {"REMOTE_ADDR": more.pop("address", HERE)}
+    form = {"email": email, "code": code, **more}
+    return client.post("/auth/email/verify", form, environ_overrides=sender)
 
 
 def by_link(client, token, password=PASSWORD):
@@ -68,6 +73,58 @@ def test_nobody_can_prepare_an_account_for_somebody_else(app, client):
     assert log_in(client, ADA, HERS).status_code == 200
     assert told(log_in(client, ADA, HIS)) == WRONG
     assert rows(app, Challenge) == []
+
+
+@pytest.mark.requirement("RG-01")
+def test_the_owner_who_types_the_code_of_a_strangers_mail_opens_nothing_of_theirs(app, client):
+    client.register(ADA, HIS)
+    his = letter(client, ADA)["code"]
+
+    answers = [by_code(client, ADA, his, address=ELSEWHERE) for _ in range(8)]
+
+    assert [told(answer) for answer in answers] == [INVALID] * 8
+    assert "send the password along" in answers[0].json["next"].lower()
+    assert rows(app, User) == []
+    assert told(by_code(client, ADA, his, address="127.0.0.99")) == (200, "verified")
+
+
+@pytest.mark.requirement("RG-01")
+def test_a_code_typed_elsewhere_than_one_registered_wants_the_password(app, client):
+    client.register(ADA, HERS)
+    hers = letter(client, ADA)["code"]
+
+    wrong = by_code(client, ADA, hers, address=ELSEWHERE, password=HIS)
+    right = by_code(client, ADA, hers, address=ELSEWHERE, password=HERS)
+
+    assert (told(wrong), told(right)) == (WRONG, (200, "verified"))
+    assert log_in(client, ADA, HERS).status_code == 200
+
+
+def test_a_password_that_comes_along_must_be_right_where_one_registered_too(app, client):
+    client.register(ADA, HERS)
+    hers = letter(client, ADA)["code"]
+
+    guesses = [by_code(client, ADA, hers, password=HIS) for _ in range(5)]
+
+    assert {told(answer) for answer in guesses} == {WRONG}
+    assert told(by_code(client, ADA, hers, password=HERS)) == INVALID
+    assert rows(app, User) == []
+
+
+def test_a_password_that_nobody_could_evaluate_costs_no_guess_of_the_code(client, monkeypatch):
+    client.register(ADA, HERS)
+    hers = letter(client, ADA)["code"]
+    notes = watch(monkeypatch)
+
+    for _ in range(6):
+        notes.meanwhile = refuse
+        assert by_code(client, ADA, hers, password=HERS).status_code == 503
+
+    assert told(by_code(client, ADA, hers, password=HERS)) == (200, "verified")
+
+
+def refuse():
+    raise ServiceBusy
 
 
 def test_a_proof_leaves_the_registrations_of_other_addresses_alone(app, client):

@@ -13,7 +13,7 @@ from tests.test_architecture import FILES, imports, module_name
 
 HASHES = "gatehouse.passwords.service.verify"
 THE_ONE_WAY = "gatehouse.accounts.password.verify"
-CHALLENGES = {"gatehouse.accounts.registration.prove_by_link"}
+CHALLENGES = {"gatehouse.accounts.registration._require_password"}
 """Verify the password of a registration, which is no account yet and counts its own guesses."""
 SPELLINGS = [ADA, "ADA@Example.COM", "ada", "ADA", "+4915112345678", "+49 151 1234-5678"]
 
@@ -54,7 +54,7 @@ DOORS = {
     "gatehouse.login.reauthentication._by_password": prove_again,
     "gatehouse.login.methods.password.prove": log_in,
     "gatehouse.selfservice.password.change": change,
-    "gatehouse.selfservice.email.prove_by_link": confirm,
+    "gatehouse.selfservice.email._require_password": confirm,
     "gatehouse.selfservice.lost_factor._with_password": recover,
 }
 """A new caller of the one way joins here, and is tried with the others."""

@@ -31,6 +31,7 @@ from tests.together import at_once
 
 INVALID = (401, "invalid_code")
 THIRD_ADDRESS = "ada@third.example"
+ELSEWHERE = "198.51.100.1"
 
 
 @pytest.fixture
@@ -45,8 +46,10 @@ def ask(client, tokens, to=NEW_ADDRESS):
     return found | {"token": token_of(found["link"])}
 
 
-def by_code(client, email, code):
-    return client.post("/auth/email/verify", {"email": email, "code": code})
+def by_code(client, email, code, address="127.0.0.1", **more):
+    form = {"email": email, "code": code, **more}
+    sender = {"REMOTE_ADDR": address}
+    return client.post("/auth/email/verify", form, environ_overrides=sender)
 
 
 def by_link(client, token, password=PASSWORD):
@@ -142,6 +145,42 @@ def test_a_wrong_code_and_a_wrong_password_change_nothing(app, client, tokens):
     assert [told(answer) for answer in answers] == [INVALID] * 2
     assert told(wrong) == (401, "invalid_credentials")
     assert address(app) == [ADA]
+
+
+@pytest.mark.requirement("RG-01")
+def test_who_types_the_code_of_a_strangers_wish_gives_their_address_to_nobody(app, client, tokens):
+    wish = ask(client, tokens)
+
+    answer = by_code(client, NEW_ADDRESS, wish["code"], ELSEWHERE)
+
+    assert told(answer) == INVALID
+    assert address(app) == [ADA]
+
+
+@pytest.mark.requirement("RG-01", "RL-03")
+def test_a_code_typed_elsewhere_wants_the_accounts_password(app, client, tokens):
+    wish = ask(client, tokens)
+    code = wish["code"]
+
+    wrong = by_code(client, NEW_ADDRESS, code, ELSEWHERE, password="not her password at all")
+    counted = [event.name for event in audited(app, "registration.proof_failed")]
+    right = by_code(client, NEW_ADDRESS, code, ELSEWHERE, password=PASSWORD)
+
+    assert (told(wrong), told(right)) == ((401, "invalid_credentials"), (200, "verified"))
+    assert counted == ["registration.proof_failed"]
+    assert address(app) == [NEW_ADDRESS]
+
+
+@pytest.mark.requirement("RL-03")
+def test_passwords_that_come_with_the_code_share_the_budget_of_all_doors(client, tokens):
+    wish = ask(client, tokens)
+    sent = ("a wrong password too", "a wrong one again", "wrong a third time", "and a fourth")
+
+    by_the_code = [by_code(client, NEW_ADDRESS, wish["code"], password=typed) for typed in sent]
+    login = log_in(client, ADA, "not her password at all")
+
+    assert [told(answer) for answer in by_the_code] == [(401, "invalid_credentials")] * 4
+    assert (login, log_in(client, ADA, PASSWORD)) == (401, 429)
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(59, 200), (61, 401)])

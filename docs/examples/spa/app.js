@@ -59,8 +59,10 @@ async function register(email, password) {
   return say("If this address is new here, a code is on its way to it.");
 }
 
-async function confirm(email, code) {
-  const response = await send("POST", "/auth/email/verify", { email, code });
+/** The password comes along: without it a code counts only where one registered (same network). */
+async function confirm(email, code, password) {
+  const form = { email, code, ...(password && { password }) };
+  const response = await send("POST", "/auth/email/verify", form);
   if (!response.ok) return say(reasons(await response.json()));
   element("proof").hidden = true;
   return say("Your address is confirmed. You can sign in now.");
@@ -174,7 +176,9 @@ on(element("sign-in"), "submit", async () => {
   element("password").value = "";
 });
 on(element("register"), "click", () => register(element("identifier").value, element("password").value));
-on(element("proof"), "submit", () => confirm(element("identifier").value, element("code").value.trim()));
+on(element("proof"), "submit", () =>
+  confirm(element("identifier").value, element("code").value.trim(), element("password").value),
+);
 on(element("save"), "click", save);
 on(element("look"), "click", look);
 on(element("renew"), "click", async () => {
