@@ -228,14 +228,14 @@ def read_environment() -> Settings:
     return Settings.from_environment(os.environ)
 
 
-def environment_with(**variables: str) -> dict[str, str]:
-    """Return this process's environment with some more variables, for a child."""
-    return {**os.environ, **variables}
-
-
 def metrics_folder() -> str:
     """Return the folder of the workers' counts, which `flask serve` has named, or nothing."""
     return os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+
+
+def name_metrics_folder(folder: Path) -> None:
+    """Name that folder, for this process and for those that it starts."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def settings() -> Settings:

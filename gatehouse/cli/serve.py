@@ -1,9 +1,13 @@
-"""`flask serve`: migrate, make missing signing keys, then become the server."""
+"""`flask serve`: migrate, make missing signing keys, then become the server.
 
+The workers are forked from this process and share what it has imported: each starts in a moment.
+"""
+
+import gc
 import os
 import shutil
-import sys
 import tempfile
+from contextvars import Context
 from pathlib import Path
 
 import click
@@ -12,15 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from gatehouse.cli.group import unusable
-from gatehouse.foundation import limits
+from gatehouse.foundation import limits, metrics
 from gatehouse.foundation.database import db, writing
 from gatehouse.mfa import grace
 from gatehouse.tokens import keys
-
-MASTER = "import app; from granian.cli import entrypoint; entrypoint()"
-"""The master of the workers. They are forked from it and share what it has imported: each starts in
-a moment, and needs less memory. The metrics have to know their folder before, so it is a process
-anew."""
 
 NEXT_STEPS = """
 Gatehouse listens on {url}   (API reference: {url}/docs, mailbox: {url}/dev/mailbox)
@@ -40,10 +39,18 @@ def serve() -> None:
     _require_limits()
     if settings.development:
         click.echo(NEXT_STEPS.format(url=settings.public_url))
-    environment = config.environment_with(PROMETHEUS_MULTIPROC_DIR=_metrics_folder(settings.port))
-    sys.stdout.flush()
-    command = [sys.executable, "-c", MASTER, *arguments(settings)]
-    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, no input of others
+    metrics.share(_metrics_folder(settings.port))
+    for engine in db.engines.values():
+        engine.dispose()  # no connection may be shared with a worker
+    gc.freeze()  # nor may its collector touch, and so copy, what is shared
+    Context().run(_become_the_server, arguments(settings))
+
+
+def _become_the_server(options: list[str]) -> None:
+    """Run granian, outside of the context of this command's application."""
+    from granian.cli import cli as granian  # noqa: PLC0415 - slow, and no other command needs it
+
+    granian.main(options, prog_name="granian")
 
 
 def prepare() -> None:
@@ -65,12 +72,12 @@ def _require_limits() -> None:
         raise click.ClickException("REDIS_URL names a server that does not answer: start it first.")
 
 
-def _metrics_folder(port: int) -> str:
+def _metrics_folder(port: int) -> Path:
     """Make the folder of the workers' counts anew; what the last server on this port left goes."""
     folder = Path(tempfile.gettempdir()) / f"gatehouse-metrics-{port}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
-    return str(folder)
+    return folder
 
 
 def arguments(settings: config.Settings) -> list[str]:

@@ -1,6 +1,6 @@
 """Prometheus metrics, right under several workers: each writes its own file, one answer sums them.
 
-`flask serve` names the folder of those files (PROMETHEUS_MULTIPROC_DIR) before it starts the
+`flask serve` names the folder of those files (PROMETHEUS_MULTIPROC_DIR) before it forks the
 workers; without it the process counts for itself.
 """
 
@@ -88,6 +88,25 @@ MESSAGES_GIVEN_UP = Gauge(
     "Messages that were given up in the last seven days.",
     multiprocess_mode="livemostrecent",
 )
+ALL = (
+    *(REQUESTS, EVENTS, HASH_SECONDS, HASHES_WAITING, GUESSES_REFUSED, TEXTS_WITHHELD, CAPTCHAS),
+    *(BREACHES_UNASKED, REVOCATIONS_READ, MESSAGES, MESSAGES_WAITING, MESSAGES_OLDEST),
+    MESSAGES_GIVEN_UP,
+)
+
+
+def share(folder: Path) -> None:
+    """Begin anew, in files of this folder: so do all processes that are forked from this one.
+
+    The library would choose between memory and files when it is imported, which is too early.
+    """
+    for metric in ALL:
+        metric.clear()
+    config.name_metrics_folder(folder)
+    values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+    for metric in ALL:
+        if not metric._labelnames:
+            metric._metric_init()  # nothing public begins one anew
 
 
 @cache
