@@ -65,12 +65,19 @@ def phone(text: str) -> str:
     Raises:
         ValueError: with a sentence that says why it is none.
     """
+    written = _e164(text)
+    if written is None or _e164(written) != written:  # else one number could be read as another
+        raise ValueError("Write the number with its country, such as +49 151 12345678.")
+    return written
+
+
+def _e164(text: str) -> str | None:
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
-        number = None
-    if number is None or not phonenumbers.is_possible_number(number):
-        raise ValueError("Write the number with its country, such as +49 151 12345678.")
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
