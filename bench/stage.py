@@ -16,7 +16,7 @@ from sqlalchemy import URL, make_url
 
 import config
 from gatehouse.cli.serve import arguments
-from tests.live import LiveServer
+from tests.live import ColdServer
 from tests.stores import PostgresCluster, free_port
 
 RINGS = ("GATEHOUSE_SECRET_KEYS", "GATEHOUSE_ENCRYPTION_KEYS", "GATEHOUSE_PASSWORD_PEPPERS")
@@ -83,7 +83,7 @@ def plain(url: URL) -> str:
 
 @contextmanager
 def _service(environment: Mapping[str, str], folder: Path) -> Iterator[int]:
-    service = LiveServer(environment, folder / "service.log")
+    service = ColdServer(environment, folder / "service.log")
     try:
         service.start()
         yield service.port

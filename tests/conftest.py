@@ -25,7 +25,7 @@ from app import create_app
 from config import Settings
 from tests.applications import Applications, disposing
 from tests.client import Client, CookieClient, User
-from tests.live import LiveServer
+from tests.live import ColdServer, LiveServer
 from tests.skips import skip_without
 from tests.stores import (
     NO_POSTGRES,
@@ -266,7 +266,8 @@ def own_server(
     environ = dict(settings_environment)
     if "GATEHOUSE_PUBLIC_URL" not in chosen(request):
         del environ["GATEHOUSE_PUBLIC_URL"]
-    server = LiveServer(environ, tmp_path / "server.log")
+    kind = ColdServer if request.node.get_closest_marker("cold_start") else LiveServer
+    server = kind(environ, tmp_path / "server.log")
     try:
         server.start()
         yield server

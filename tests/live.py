@@ -18,6 +18,7 @@ from werkzeug.test import EnvironBuilder, TestResponse
 from werkzeug.wrappers import Request
 
 from tests.client import Client, Door
+from tests.nursery import FlaskCommand
 from tests.stores import free_port
 
 _ROOT = Path(__file__).parent.parent
@@ -27,7 +28,7 @@ _PATIENCE = 60.0  # seconds; on a busy machine a start has taken more than 30
 class LiveServer:
     """A server that tests can stop, kill and start again; it keeps its port and its database."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | FlaskCommand
 
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
         self.log = log
@@ -50,16 +51,11 @@ class LiveServer:
 
     def start(self) -> None:
         """Start the server and wait until it is ready."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "flask", "serve"],
-                cwd=_ROOT,
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # so that kill() reaches the workers
-            )
+        self.process = self._launch()
         self._wait_until_ready()
+
+    def _launch(self) -> subprocess.Popen[bytes] | FlaskCommand:
+        return FlaskCommand(["serve"], self.environment, self.log)
 
     def stop(self) -> None:
         """Ask the server to finish what it does and end.
@@ -87,6 +83,24 @@ class LiveServer:
             return self.get("/health/ready").status_code == 200
         except requests.ConnectionError:
             return False
+
+
+class ColdServer(LiveServer):
+    """A server that is started as people do, and imports all by itself.
+
+    It is in the network of the thread that starts it.
+    """
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "flask", "serve"],
+                cwd=_ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # so that kill() reaches the workers
+            )
 
 
 class _NetworkDoor:

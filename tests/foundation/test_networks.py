@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from models import AuditEvent
 from tests.island import island
-from tests.live import LiveServer
+from tests.live import ColdServer
 
 LISTENING = {
     "GATEHOUSE_HOST": "::",  # for IPv4 too: its addresses then arrive as ::ffff:...
@@ -28,7 +28,7 @@ def home():
 def guess(home, settings_environment, tmp_path):
     """Guess at another account each time, from an address; return the status of the answer."""
     del settings_environment["GATEHOUSE_PUBLIC_URL"]
-    server = LiveServer(settings_environment | LISTENING, tmp_path / "server.log")
+    server = ColdServer(settings_environment | LISTENING, tmp_path / "server.log")
 
     def guess(address):
         form = {"identifier": f"{address}@example.com".replace(":", "-"), "password": "wrong"}

@@ -46,6 +46,7 @@ def test_an_unproven_registration_opens_nothing(client):
 
 
 @pytest.mark.stores
+@pytest.mark.cold_start
 def test_a_session_outlives_the_sudden_death_of_the_server(live, either_live_client):
     client = either_live_client
     tokens = client.log_in(client.sign_up(User("ada@example.com")))
@@ -57,6 +58,7 @@ def test_a_session_outlives_the_sudden_death_of_the_server(live, either_live_cli
     assert client.refresh(tokens).status_code == 200
 
 
+@pytest.mark.cold_start
 def test_the_server_ends_when_it_is_told_to(live):
     live.stop()
 

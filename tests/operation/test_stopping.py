@@ -3,9 +3,12 @@
 import json
 import socket
 
+import pytest
+
 from tests.client import User
 
 
+@pytest.mark.cold_start
 def test_a_login_that_was_begun_is_finished_when_the_server_is_told_to_end(live):
     user = live.client.sign_up(User("ada@example.com"))
     body = json.dumps({"identifier": user.email, "password": user.password}).encode()
