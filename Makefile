@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
+unexport PYTHONDONTWRITEBYTECODE # what is compiled once makes every start quicker
 .DEFAULT_GOAL := help
 .PHONY: help run serve test coverage lint format requirements bench docs lock system-test-tools clean
 

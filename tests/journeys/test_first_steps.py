@@ -46,7 +46,6 @@ def test_an_unproven_registration_opens_nothing(client):
 
 
 @pytest.mark.stores
-@pytest.mark.cold_start
 def test_a_session_outlives_the_sudden_death_of_the_server(live, either_live_client):
     client = either_live_client
     tokens = client.log_in(client.sign_up(User("ada@example.com")))
