@@ -22,8 +22,12 @@ class Group(AppGroup):
 
 def unusable(url: str, problem: SQLAlchemyError) -> click.ClickException:
     """Return the sentence about the database behind a URL; it never shows the password."""
-    place = make_url(url).set(query={}).render_as_string(hide_password=True)
     return click.ClickException(
-        f"The database at {place} cannot be used ({type(problem).__name__}): check DATABASE_URL,"
-        " that it runs, and that `flask db upgrade` has been there."
+        f"The database at {place(url)} cannot be used ({type(problem).__name__}):"
+        " check DATABASE_URL, that it runs, and that `flask db upgrade` has been there."
     )
+
+
+def place(url: str) -> str:
+    """Return what may be shown of a URL: its password and its options are left out."""
+    return make_url(url).set(query={}).render_as_string(hide_password=True)

@@ -15,9 +15,9 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
-from gatehouse.cli.group import unusable
+from gatehouse.cli.group import place, unusable
 from gatehouse.foundation import limits, metrics
-from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.database import db, encoding, writing
 from gatehouse.mfa import grace
 from gatehouse.tokens import keys
 
@@ -56,6 +56,7 @@ def _become_the_server(options: list[str]) -> None:
 def prepare() -> None:
     """Migrate, make missing keys, note the policy; many replicas may do it at once."""
     try:
+        _require_utf8()
         upgrade()
         with writing():
             keys.ensure()
@@ -65,11 +66,23 @@ def prepare() -> None:
         raise unusable(config.settings().database_url, problem) from None
 
 
+def _require_utf8() -> None:
+    """Stop at a database that cannot store every name."""
+    if (found := encoding()) != "UTF8":
+        raise click.ClickException(
+            f"The database at {place(config.settings().database_url)} stores text as {found}:"
+            " create it anew, with ENCODING 'UTF8' TEMPLATE template0."
+        )
+
+
 def _require_limits() -> None:
-    """Stop when Redis was asked for and does not answer; later losses are bridged."""
+    """Stop when Redis was asked for and cannot be used; later losses are bridged."""
     settings = config.settings()
     if settings.rate_limits and settings.redis_url and not limits.store_answers():
-        raise click.ClickException("REDIS_URL names a server that does not answer: start it first.")
+        raise click.ClickException(
+            "REDIS_URL names a server that does not answer, or does not let us in:"
+            " see that it runs, and that the name and password in the URL are right."
+        )
 
 
 def _metrics_folder(port: int) -> Path:

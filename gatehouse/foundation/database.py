@@ -76,8 +76,20 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         limits = {"statement_timeout": 5000, "lock_timeout": 4000, "timezone": "UTC"}
         limits["idle_in_transaction_session_timeout"] = 10_000
         chosen = " ".join(f"-c {name}={value}" for name, value in limits.items())
-        options["connect_args"] = {"connect_timeout": 2, "options": chosen}
+        options["connect_args"] = {
+            "connect_timeout": 2,
+            "client_encoding": "utf8",
+            "options": chosen,
+        }
     return options
+
+
+def encoding() -> str:
+    """Return how the database stores text; SQLite's is always UTF-8."""
+    if db.engine.dialect.name == "sqlite":
+        return "UTF8"
+    with db.engine.connect() as connection:
+        return str(connection.exec_driver_sql("SHOW server_encoding").scalar_one())
 
 
 @event.listens_for(Engine, "connect")
