@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench import equality, flood, heavy, limits, outbox, report, status_list
+from bench import equality, flood, half_sent, heavy, limits, outbox, report, status_list
 from bench.comparisons import Bench, Result, run
 from bench.finding import Finding
 from bench.people import People
@@ -18,7 +18,7 @@ from bench.report import Report
 from bench.stage import staged
 
 COMPARISONS = ("login", "login-new", "verify-warm", "verify-cold", "me", "refresh")
-STUDIES = (flood.NAME, heavy.NAME, limits.NAME, equality.NAME)
+STUDIES = (flood.NAME, half_sent.NAME, heavy.NAME, limits.NAME, equality.NAME)
 APART = (status_list.NAME, outbox.NAME)
 """What needs no service to be measured."""
 ALL = (*COMPARISONS, *STUDIES, *APART)
@@ -90,6 +90,7 @@ def _studies(bench: Bench, chosen: argparse.Namespace) -> list[tuple[str, Study]
     pairs = equality.PAIRS if chosen.only else equality.FEWER_PAIRS
     return [
         (flood.NAME, partial(flood.study, bench, chosen.rounds)),
+        (half_sent.NAME, partial(half_sent.study, bench, chosen.rounds)),
         (heavy.NAME, partial(heavy.study, bench, chosen.rounds)),
         (limits.NAME, partial(limits.study, bench, chosen.rounds)),
         (equality.NAME, partial(equality.study, bench, pairs)),

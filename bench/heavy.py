@@ -6,24 +6,22 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
 from multiprocessing.sharedctypes import Synchronized
 from statistics import median
 
 from bench.comparisons import LOG_IN, WARM_UP, Bench, in_turn, middle
 from bench.finding import Finding
-from bench.lanes import Measurement, measure
-from bench.load import LOGIN, Load, http_lane
+from bench.lanes import Measurement
+from bench.load import LOGIN, Load, send
 
 NAME = "heavy"
 SENDERS = 50
 REST = 1.0
 """Seconds until they all try again."""
-PASSWORD = b"x" * 10_000_000
-BODY = b'{"identifier": "person@example.com", "password": "' + PASSWORD + b'"}'
+BODY = b'{"identifier": "person@example.com", "password": "' + b"x" * 10_000_000 + b'"}'
 REFUSED = b"HTTP/1.1 413 "
 ROUND = 20
-"""Logins in a round: one client makes few in a second, and a p99 wants some."""
+"""Seconds at least: one client makes few logins in one of them, and a p99 wants some."""
 WORSE = 2.0
 _PROCESSES = multiprocessing.get_context("fork")
 
@@ -34,13 +32,15 @@ def study(bench: Bench, rounds: int) -> list[Finding]:
     refused = _PROCESSES.Value("i", 0)
 
     def calm() -> Measurement:
-        return measure(partial(http_lane, load, 1), 1, max(ROUND, bench.seconds))
+        return send(load, max(ROUND, bench.seconds), connections=1)
 
     def troubled() -> Measurement:
         with _senders(load.port, refused):
             return calm()
 
     pairs = in_turn(calm, troubled, rounds)
+    if not refused.value:
+        raise RuntimeError("no password of 10 MB was refused, so nothing was measured")
     alone, beside = (middle(list(side)) for side in zip(*pairs, strict=True))
     worse = [after.p99 / before.p99 for before, after in pairs]
     sent = f"{SENDERS} at once, once a second: {refused.value:,} were answered 413"

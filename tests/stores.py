@@ -129,6 +129,16 @@ class PostgresStore:
             finally:
                 self._clear(name)
 
+    @contextmanager
+    def of_bytes(self) -> Iterator[str]:
+        """Lend the URL of an empty database that takes any bytes, as one without a locale does."""
+        name = f"{self._template}_bytes"
+        self._execute(f"CREATE DATABASE {name} ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0")
+        try:
+            yield self._url(name)
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     def close(self) -> None:
         """Leave nothing behind on a server that outlives this run."""
         for name in (*self._copies, self._template):

@@ -4,14 +4,12 @@ import os
 import stat
 import subprocess
 import sys
-import uuid
 
 import pytest
-import sqlalchemy as sa
 
 from config import ROOT, ConfigurationError, Settings
 from tests.config.conftest import PRODUCTION
-from tests.conftest import NO_POSTGRES, environment, key, postgres_url, running, skip_without
+from tests.conftest import environment, key, running
 
 FILES = {"secret_keys", "encryption_keys", "password_peppers"}
 READ = """
@@ -146,34 +144,25 @@ def test_a_database_that_does_not_answer_is_told_in_a_sentence(url, command):
     assert "sesame" not in result.stderr + result.stdout
 
 
-@pytest.fixture
-def database_of_bytes(pytestconfig):
-    """Lend a database that takes any bytes, as PostgreSQL makes it where no locale is set."""
-    url = postgres_url(pytestconfig) or skip_without("PostgreSQL", NO_POSTGRES)
-    name = f"bytes_{uuid.uuid4().hex[:12]}"
-    server = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with server.connect() as connection:
-        connection.exec_driver_sql(
-            f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
-        )
-        yield sa.make_url(url).set(database=name).render_as_string(hide_password=False)
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def test_a_database_that_does_not_store_utf_8_stops_the_start(database_of_bytes):
-    result = flask("serve", **PRODUCTION, DATABASE_URL=database_of_bytes)
+def test_a_database_that_does_not_store_utf_8_stops_the_start(postgres_store):
+    with postgres_store.of_bytes() as url:
+        result = flask("serve", **PRODUCTION, DATABASE_URL=url)
 
     assert result.returncode == 1
     assert "stores text as SQL_ASCII: create it anew, with ENCODING 'UTF8'" in result.stderr
     assert "Traceback" not in result.stderr + result.stdout
 
 
-def test_a_redis_that_does_not_answer_stops_the_start(store):
-    result = flask("serve", **PRODUCTION, DATABASE_URL=store, REDIS_URL="redis://127.0.0.1:9/0")
+@pytest.mark.parametrize("redis_url", ["redis://127.0.0.1:9/0", "redis://nobody:sesame@{valkey}"])
+def test_a_redis_that_cannot_be_used_stops_the_start(store, valkey, redis_url):
+    url = redis_url.format(valkey=valkey.removeprefix("redis://"))
+
+    result = flask("serve", **PRODUCTION, DATABASE_URL=store, REDIS_URL=url)
 
     assert result.returncode == 1
-    assert "REDIS_URL names a server that does not answer" in result.stderr
+    assert "REDIS_URL names a server that does not answer, or does not let us in" in result.stderr
     assert "Traceback" not in result.stderr + result.stdout
+    assert "sesame" not in result.stderr + result.stdout
 
 
 @pytest.mark.requirement("CF-02")
