@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from flask.cli import main as flask
 
@@ -22,9 +25,13 @@ class FlaskCommand:
     """`flask` with some arguments, in a process and a group of its own, as `subprocess.Popen`."""
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str], output: Path
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        output: Path,
+        errors: Path | None = None,
     ) -> None:
-        about = (list(arguments), dict(environment), output)
+        about = (list(arguments), dict(environment), output, errors or output)
         self._process = _NURSERY.Process(target=_run, args=about)
         self._process.start()
 
@@ -56,12 +63,27 @@ class FlaskCommand:
         return self.returncode
 
 
-def _run(arguments: list[str], environment: dict[str, str], output: Path) -> None:
+def run(*arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, as an operator does.
+
+    Raises:
+        AssertionError: it goes on for a minute; it is killed.
+    """
+    with TemporaryDirectory(prefix="gatehouse-test-") as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        command = FlaskCommand(arguments, environment, output, errors)
+        code = command.wait(60)
+        if code is None:
+            os.killpg(command.pid, signal.SIGKILL)
+            raise AssertionError(f"flask {' '.join(arguments)} does not end")
+        return subprocess.CompletedProcess(arguments, code, output.read_text(), errors.read_text())
+
+
+def _run(arguments: list[str], environment: dict[str, str], output: Path, errors: Path) -> None:
     os.setsid()
     os.chdir(_ROOT)
-    written = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    for stream in (1, 2):
-        os.dup2(written, stream)
+    for stream, file in ((1, output), (2, errors)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT), stream)
     os.environ.clear()
     os.environ.update(environment)
     multiprocessing.set_start_method("fork", force=True)  # as anywhere but here

@@ -19,6 +19,7 @@ from gatehouse.cli.docs import PAGES
 from gatehouse.cli.reference.settings import explanations
 from gatehouse.foundation.errors import catalogue, explanation
 from gatehouse.pages.policy import CSP
+from tests.nursery import run
 from tests.pages.conftest import policy_of
 from tests.skips import skip_without
 
@@ -50,9 +51,8 @@ def flask(app, *arguments):
 def test_every_generated_page_is_current(tmp_path):
     environment = {"PATH": os.environ["PATH"], "GATEHOUSE_ENV": "development"}
     environment["GATEHOUSE_INSTANCE"] = str(tmp_path)
-    command = [sys.executable, "-m", "flask", "docs", "check"]
 
-    check = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    check = run("docs", "check", environment=environment)
 
     assert check.returncode == 0, check.stderr
 
@@ -215,10 +215,10 @@ def test_the_tour_of_the_readme_goes_as_it_says(live):
     script = script.replace("http://localhost:8000", live.url)
     script = script.replace(".venv/bin/python", sys.executable)
 
-    run = subprocess.run(["bash", "-eu"], input=script, cwd=ROOT, capture_output=True, text=True)
+    toured = subprocess.run(["bash", "-eu"], input=script, cwd=ROOT, capture_output=True, text=True)
 
-    assert run.returncode == 0, run.stderr
-    for output, (_, (kind, shown)) in zip(run.stdout.split("\0")[:-1], tour(), strict=True):
+    assert toured.returncode == 0, toured.stderr
+    for output, (_, (kind, shown)) in zip(toured.stdout.split("\0")[:-1], tour(), strict=True):
         if kind == "json":
             assert resembles(json.loads(shown), json.loads(output))
         else:

@@ -10,6 +10,7 @@ import pytest
 from config import ROOT, ConfigurationError, Settings
 from tests.config.conftest import PRODUCTION
 from tests.conftest import environment, key, running
+from tests.nursery import run
 
 FILES = {"secret_keys", "encryption_keys", "password_peppers"}
 READ = """
@@ -32,15 +33,7 @@ def develop(tmp_path):
 
 def flask(*arguments, **environment):
     """Run a command as an operator does."""
-    return subprocess.run(
-        [sys.executable, "-m", "flask", *arguments],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return run(*arguments, environment={"PATH": os.environ["PATH"], **environment})
 
 
 # Development

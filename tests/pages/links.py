@@ -1,14 +1,11 @@
 """Links that Ada is mailed."""
 
-import subprocess
-import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.client import PASSWORD
+from tests.nursery import run
 
 ADA = "ada@example.com"
-ROOT = Path(__file__).parents[2]
 
 
 def registration_link(client, **request):
@@ -19,8 +16,7 @@ def registration_link(client, **request):
 
 def invitation_link(live):
     """Invite Ada as an operator would; return the link that she accepts with."""
-    command = [sys.executable, "-m", "flask", "users", "invite", ADA]
-    subprocess.run(command, cwd=ROOT, env=live.environment, check=True, capture_output=True)
+    run("users", "invite", ADA, environment=live.environment).check_returncode()
     return live.client.mailbox(to=ADA)[0]["variables"]["link"]
 
 

@@ -1,11 +1,8 @@
 """Signing keys rotate, retire and are withdrawn; no request fails of it."""
 
-import subprocess
-import sys
 import threading
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +10,10 @@ from gatehouse.foundation.database import writing
 from gatehouse.tokens import keys
 from models import SigningKey
 from tests.client import User
+from tests.nursery import run
 from tests.rows import audited, rows
 from tests.tokens.forgery import assert_refused, read
 from tests.tokens.ring import by_stage, published
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.stores
@@ -185,10 +181,7 @@ class Visitor(threading.Thread):
 
 def rotate_outside(live):
     """Run `flask keys rotate` as an operator would, and wait until the new key signs."""
-    command = [sys.executable, "-m", "flask", "keys", "rotate"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=live.environment, capture_output=True, text=True, timeout=60
-    )
+    done = run("keys", "rotate", environment=live.environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[0]
 
