@@ -22,7 +22,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import Base, UTCDateTime
@@ -217,8 +217,6 @@ class RefreshToken(Base):
     issued_at: Mapped[datetime] = _created()
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    session: Mapped[Session] = relationship(lazy="raise")
-    """Lets a session and its first token be written together, in this order."""
 
 
 class StatusEntry(Base):

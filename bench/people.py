@@ -100,7 +100,8 @@ class People:
             watch.read()  # now, rather than amid what is recorded
             yield
             db.session.rollback()
-            db.engine.dispose()
+            for engine in db.engines.values():
+                engine.dispose()
 
 
 def _settle() -> list[UUID]:

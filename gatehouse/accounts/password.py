@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from gatehouse.accounts import notices
 from gatehouse.accounts.service import NOBODY
 from gatehouse.defence import devices, guard, throttle
-from gatehouse.foundation.database import reader
+from gatehouse.foundation.database import read_one
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
@@ -60,8 +60,7 @@ def look(whom: UUID | str, visitor: Visitor) -> Claimed:
     `whom` is a user's id, or the canonical form of an identifier that belongs to nobody.
     """
     user_id = whom if isinstance(whom, UUID) else NOBODY
-    with reader() as connection:
-        row = connection.execute(LOOK, {"user_id": user_id} | devices.known_as(visitor)).one()
+    row = read_one(LOOK, user_id=user_id, **devices.known_as(visitor))
     known = (row.hash, row.pepper, row.changed_at, row.chosen_by)
     stored = passwords.Hashed(*known) if row.hash else None
     return Claimed(whom, user_id, stored, row.device_id)

@@ -20,7 +20,7 @@ from gatehouse.defence.places import Atlas, Place
 from gatehouse.defence.risk_policy import Decision, Policy
 from gatehouse.defence.signal import Attempt, History, Login, Signal
 from gatehouse.foundation import clock, shelf
-from gatehouse.foundation.database import db, reader
+from gatehouse.foundation.database import db, read_all
 from gatehouse.foundation.device import is_same_program
 from gatehouse.foundation.visitor import Visitor, site_of
 from models import AuditEvent
@@ -166,9 +166,8 @@ def _atlas(path: str) -> Atlas:
 
 def look(user_id: UUID, visitor: Visitor) -> Seen:
     """Gather what is known about a login, in one bounded statement outside any transaction."""
-    about = {"user_id": user_id} | devices.known_as(visitor) | guard.raised_for(visitor.site)
-    with reader() as connection:
-        rows = connection.execute(SEEN, about).all()
+    about = devices.known_as(visitor) | guard.raised_for(visitor.site)
+    rows = read_all(SEEN, user_id=user_id, **about)
     attempt = in_force().attempt(clock.now(), visitor.address, visitor.user_agent)
     known, raised = rows[0].device_id is not None, bool(rows[0].raised)
     return Seen(replace(attempt, device_known=known, raised=raised), _history(rows))

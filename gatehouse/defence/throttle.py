@@ -29,7 +29,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence import devices
 from gatehouse.foundation import clock, crypto, metrics
-from gatehouse.foundation.database import UTCDateTime, apart, at_once, db, reader
+from gatehouse.foundation.database import UTCDateTime, apart, at_once, db, read_all
 from gatehouse.foundation.errors import Refusal
 from gatehouse.foundation.logs import log
 from gatehouse.foundation.visitor import Visitor
@@ -137,9 +137,8 @@ class Standing:
 def standing(whom: UUID | str, visitor: Visitor) -> Standing:
     """Look how a guess of a stranger would fare, and count nothing; `whom` is as with `count`."""
     own, site, everybody = _keys_of(whom, None, visitor, PASSWORD)
-    with reader() as connection:
-        counted = connection.execute(STANDING, {"keys": [own, site, everybody]})
-        counters = {counter.key: counter for counter in counted}
+    counted = read_all(STANDING, keys=[own, site, everybody])
+    counters = {counter.key: counter for counter in counted}
     waits = any(counter.waits_until > clock.now() for counter in counters.values())
     return Standing(counters[own].failures if own in counters else 0, waits)
 

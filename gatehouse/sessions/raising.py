@@ -36,7 +36,7 @@ def lower(session: Session) -> None:
 
 
 def locked(session_id: UUID) -> Session | None:
-    """Lock a session until the transaction ends, and return it as it is."""
+    """Lock a session until the transaction ends, and return it as it is, not as it was read."""
     return db.session.get(Session, session_id, with_for_update=True, populate_existing=True)
 
 

@@ -16,7 +16,7 @@ from gatehouse.accounts.service import Person
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db, take_turns, writing
+from gatehouse.foundation.database import add_together, db, take_turns, writing
 from gatehouse.foundation.errors import NotFound
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.sessions import levels, raising, weighing
@@ -64,9 +64,9 @@ def open_session(person: Person, amr: Sequence[str], visitor: Visitor) -> Tokens
     raising.prove(session, levels.combine(amr), now)
     session.expires_at = now + settings.session_lifetime
     session.address, session.user_agent = visitor.address, visitor.user_agent
-    db.session.add(session)
-    current = _issue(session, now)
-    return _answer(session, current, person, status.enter(session.id))
+    current = _next_token(session, now)
+    position = add_together(session, current, StatusEntry(session_id=session.id))
+    return _answer(session, current, person, position)
 
 
 def refresh(encoded: str, visitor: Visitor) -> Tokens:
@@ -133,12 +133,7 @@ def live(user_id: UUID) -> list[Session]:
 
 def end(session_id: UUID, reason: str, visitor: Visitor) -> None:
     """End a session in the current transaction: all its tokens are dead."""
-    session = db.session.get(
-        Session,
-        session_id,
-        with_for_update=True,
-        populate_existing=True,  # what was read before the lock may be old
-    )
+    session = raising.locked(session_id)
     if session is None or session.ended_at:
         return
     session.ended_at, session.end_reason = clock.now(), reason
@@ -259,12 +254,17 @@ def _current(session: Session) -> RefreshToken:
 
 
 def _issue(session: Session, now: datetime) -> RefreshToken:
-    """Write the session's next refresh token; it lives for the idle limit, within the session."""
-    session.idle_at = min(now + config.settings().session_idle, session.expires_at)
-    token = RefreshToken(id=crypto.new_id(), session_id=session.id, issued_at=now)
-    token.expires_at = session.idle_at
+    """Write the session's next refresh token."""
+    token = _next_token(session, now)
     db.session.add(token)
     return token
+
+
+def _next_token(session: Session, now: datetime) -> RefreshToken:
+    """Make it; it lives for the idle limit, within the session."""
+    ends = session.idle_at = min(now + config.settings().session_idle, session.expires_at)
+    about = {"session_id": session.id, "issued_at": now, "expires_at": ends}
+    return RefreshToken(id=crypto.new_id(), **about)
 
 
 def _answer(

@@ -5,6 +5,7 @@ and one of a newly chosen algorithm, sign at once. A retiring key verifies until
 it signed has expired. Every worker follows the ring (see `watch`), so rotation needs no restart.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db, take_turns
+from gatehouse.foundation.database import db, read_all, take_turns
 from gatehouse.foundation.visitor import NOBODY
 from models import SigningKey
 
@@ -32,6 +33,10 @@ NEXT, ACTIVE, RETIRING = "next", "active", "retiring"
 KINDS: dict[str, Any] = {"ES256": ECKey, "EdDSA": OKPKey, "RS256": RSAKey}
 PUBLISHED_AHEAD = 300  # seconds for which verifiers may keep the keys that they have fetched
 RSA_BITS = 3072  # 128 bits of security, NIST SP 800-57 part 1 table 2
+MARKS = select(
+    SigningKey.kid, SigningKey.activated_at, SigningKey.retired_at, SigningKey.revoked_at
+).order_by(SigningKey.created_at)
+"""What tells whether a key has changed, without its secret."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Ring:
     """All keys that verify, by `kid`, and the marks by which a change is noticed."""
 
     keys: dict[str, Key]
-    marks: tuple[Any, ...]
+    marks: tuple[tuple[str, str], ...]
 
     @property
     def active(self) -> Key:
@@ -59,16 +64,15 @@ class Ring:
         return next(key for key in self.keys.values() if key.stage == ACTIVE)
 
 
-def read_ring(session: Session, known: Ring | None) -> Ring | None:
+def read_ring(known: Ring | None) -> Ring | None:
     """Read the ring: the known one when nothing has changed, None when no key may sign."""
-    rows = session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()
-    alive = [(row, stage) for row in rows if (stage := _stage(row, clock.now()))]
-    marks = tuple((row.kid, stage) for row, stage in alive)
-    if not any(stage == ACTIVE for _, stage in alive):
-        return None
-    if known and known.marks == marks:
+    if known and known.marks == _marks(_alive(read_all(MARKS))):
         return known
-    return Ring({row.kid: _open(row, stage) for row, stage in alive}, marks)
+    with Session(db.engine) as session:  # never the request's own, which may be writing
+        alive = _alive(session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all())
+        if not any(stage == ACTIVE for _, stage in alive):
+            return None
+        return Ring({row.kid: _open(row, stage) for row, stage in alive}, _marks(alive))
 
 
 def ensure() -> None:
@@ -138,7 +142,18 @@ def stages() -> list[tuple[SigningKey, str]]:
     return [(row, _stage(row, clock.now()) or "gone") for row in rows]
 
 
-def _stage(row: SigningKey, now: datetime) -> str | None:
+def _alive(rows: Sequence[Any]) -> list[tuple[Any, str]]:
+    """Return the keys that are not gone, each with its stage."""
+    now = clock.now()
+    return [(row, stage) for row in rows if (stage := _stage(row, now))]
+
+
+def _marks(alive: list[tuple[Any, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((row.kid, stage) for row, stage in alive)
+
+
+def _stage(row: Any, now: datetime) -> str | None:
+    """Return the stage of a key, or of a row of MARKS."""
     if row.revoked_at or (row.retired_at and row.retired_at + _longest_token() < now):
         return None
     if row.retired_at:

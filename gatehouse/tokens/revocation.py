@@ -5,21 +5,25 @@ database on a request. Rows commit out of order and clocks differ a little, so e
 back to the newest row seen less an overlap.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, event, select
+from sqlalchemy import bindparam, delete, event, select
 from sqlalchemy.orm import Session
 
 from gatehouse.foundation import clock
-from gatehouse.foundation.database import db
+from gatehouse.foundation.database import db, read_all
 from gatehouse.tokens.state import TokenState, state
 from models import Revocation, StatusEntry
 
 OVERLAP = timedelta(seconds=30)
 LONGEST_TOKEN = timedelta(seconds=900 + 60)
 """No setting lets an access token live longer; a minute for clocks that differ."""
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+NEW = select(
+    Revocation.session_id, Revocation.position, Revocation.revoked_at, Revocation.forget_at
+).where(Revocation.revoked_at > bindparam("since"))
 
 
 def revoke(session_id: UUID) -> None:
@@ -33,15 +37,13 @@ def revoke(session_id: UUID) -> None:
     db.session.info.setdefault("revoked", []).append(ended)
 
 
-def read_new(session: Session, tokens: TokenState) -> None:
+def read_new(tokens: TokenState) -> None:
     """Take up the rows that are newer than the newest seen less the overlap."""
-    rows = select(
-        Revocation.session_id, Revocation.position, Revocation.revoked_at, Revocation.forget_at
-    )
+    since = EVER
     if tokens.newest_revocation:
         newest = min(tokens.newest_revocation, clock.now())  # a row from a clock that is fast
-        rows = rows.where(Revocation.revoked_at > newest - OVERLAP)
-    for session_id, position, revoked_at, forget_at in session.execute(rows):
+        since = newest - OVERLAP
+    for session_id, position, revoked_at, forget_at in read_all(NEW, since=since):
         tokens.end(str(session_id), position, forget_at)
         tokens.newest_revocation = max(tokens.newest_revocation or revoked_at, revoked_at)
     _forget(tokens, clock.now())

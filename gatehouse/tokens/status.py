@@ -10,21 +10,16 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import jwt
 
 import config
 from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db
 from gatehouse.tokens import watch
 from gatehouse.tokens.claims import PLACES
 from gatehouse.tokens.keys import Key
 from gatehouse.tokens.state import TokenState
-from models import StatusEntry
 
-_entries = StatusEntry.metadata.tables["status_entries"]
-ENTER = _entries.insert().returning(_entries.c.position)
 LIFETIME = 120  # seconds until a list is worth nothing
 TTL = 30  # seconds for which others may keep one; less than a list's life when it leaves us
 PAUSE = 0.25  # seconds for which a list stays as it is, however many sessions end
@@ -41,13 +36,6 @@ class StatusList:
     kid: str
     edition: object
     made_at: float
-
-
-def enter(session_id: UUID) -> int:
-    """Give a new session the next place, in the current transaction, and return it."""
-    db.session.flush()  # the session first
-    position: int = db.session.connection().scalar(ENTER, {"session_id": session_id})
-    return position
 
 
 def claim(position: int | None) -> dict[str, Any]:

@@ -4,11 +4,9 @@ import threading
 from collections import OrderedDict
 
 from flask import Flask
-from sqlalchemy.orm import Session
 
 from gatehouse.foundation import clock, metrics
 from gatehouse.foundation.background import attempt, every
-from gatehouse.foundation.database import db
 from gatehouse.tokens import keys, revocation
 from gatehouse.tokens.state import TokenState, state
 
@@ -20,9 +18,8 @@ FIRST_ATTEMPTS = 3
 def read() -> None:
     """Bring this worker's state up to date; a changed ring forgets all verified tokens."""
     tokens, started = state(), clock.monotonic()
-    with Session(db.engine) as session:  # never the request's own, which may be writing
-        ring = keys.read_ring(session, tokens.ring)
-        revocation.read_new(session, tokens)
+    ring = keys.read_ring(tokens.ring)
+    revocation.read_new(tokens)
     if ring is not tokens.ring:
         tokens.ring = ring
         tokens.verified = OrderedDict()

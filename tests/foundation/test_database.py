@@ -3,14 +3,24 @@
 import threading
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, event, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from gatehouse.foundation import clock, database
-from gatehouse.foundation.database import apart, db, read_one, take_turns, writing
-from models import LimitCounter, Password, Session
+from gatehouse.foundation.database import (
+    add_together,
+    apart,
+    db,
+    read_all,
+    read_one,
+    take_turns,
+    writing,
+)
+from models import LimitCounter, Password, RefreshToken, Session, StatusEntry, User
+from tests.rows import rows
 from tests.together import at_once
 
 PATIENCE = 10  # seconds until a thread that waits too long is a failure
@@ -242,12 +252,72 @@ def test_on_postgresql_turns_at_different_things_are_not_waited_for(app):
         take_turns("the kitchen")
 
 
+# Rows that are added together
+
+
+def opened(user_id):
+    """Return a session, its token, and its place, which the database chooses."""
+    now = datetime.now(UTC)
+    times = dict.fromkeys(["created_at", "authenticated_at", "last_seen_at"], now)
+    ends = {"idle_at": now, "expires_at": now}
+    about = {"amr": ["pwd"], "acr": "aal1", "address": "192.0.2.1", "user_agent": ""}
+    session = Session(id=uuid4(), user_id=user_id, **times, **ends, **about)
+    token = RefreshToken(id=uuid4(), session_id=session.id, issued_at=now, expires_at=now)
+    return session, token, StatusEntry(session_id=session.id)
+
+
+@pytest.mark.stores
+def test_rows_that_are_added_together_are_there_with_the_last_ones_key(app, make_user):
+    make_user()
+    user_id = rows(app, User)[0].id
+    with app.app_context():
+        places = [add_together(*opened(user_id)) for _ in range(2)]
+        db.session.commit()
+        kept = list(db.session.scalars(select(StatusEntry.position).order_by(StatusEntry.position)))
+        tokens = db.session.scalars(select(RefreshToken)).all()
+        session = db.session.get(Session, tokens[0].session_id)
+
+    assert kept == places
+    assert len(tokens) == 2
+    assert (session.amr, session.ended_at, session.created_at.tzinfo) == (["pwd"], None, UTC)
+
+
+@pytest.mark.stores
+def test_one_that_cannot_be_added_leaves_none_of_them(app, make_user):
+    make_user()
+    session, token, _ = opened(rows(app, User)[0].id)
+    with app.app_context():
+        with pytest.raises(IntegrityError):
+            add_together(session, token, StatusEntry(session_id=uuid4()))
+        db.session.rollback()
+
+        assert db.session.scalars(select(Session)).all() == []
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_on_postgresql_adding_together_is_one_statement(app, make_user):
+    make_user()
+    user_id, sent = rows(app, User)[0].id, []
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *about: sent.append(about[2]))
+        add_together(*opened(user_id))
+
+    assert len(sent) == 1
+    assert sent[0].count("INSERT INTO") == 3
+
+
 # Statements that stand alone
 
 NAMED = (
     select(LimitCounter.key, LimitCounter.hits)
     .where(LimitCounter.key == bindparam("named"))
     .limit(1)
+)
+
+SOME = (
+    select(LimitCounter.key)
+    .where(LimitCounter.key.in_(bindparam("named", expanding=True)))
+    .order_by(LimitCounter.key)
 )
 
 
@@ -260,6 +330,17 @@ def test_one_row_comes_with_its_names_or_not_at_all(app):
 
     assert (found.key, found.hits) == ("there", 3)
     assert missing is None
+
+
+@pytest.mark.stores
+def test_a_list_has_any_length(app):
+    with app.app_context():
+        for key in "abcd":
+            add(key)
+        db.session.commit()
+        found = [[row.key for row in read_all(SOME, named=list(some))] for some in ("", "ca", "b")]
+
+    assert found == [[], ["a", "c"], ["b"]]
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
