@@ -9,6 +9,7 @@ from gatehouse.accounts import identifiers
 from gatehouse.foundation.database import db
 from models import Challenge, OutboxMessage, User
 from tests.client import PASSWORD
+from tests.client import User as Person
 from tests.letters import letter
 from tests.rows import audited, rows
 from tests.together import at_once
@@ -146,8 +147,8 @@ def test_an_account_keeps_the_address_as_its_owner_wrote_it(app, client):
 
 
 @pytest.mark.stores
-def test_every_spelling_of_every_identifier_logs_in(client, make_user):
-    make_user(email="ada@example.com", username="Ada.L", phone="+49 151 12345678")
+def test_every_spelling_of_every_identifier_logs_in(client):
+    client.sign_up(Person("ada@example.com", username="Ada.L"), phone="+49 151 12345678")
     addresses, usernames = ["ADA@Example.COM", "ada@example.com"], ["Ada.L", "ada.L", "ADA.l"]
     numbers = ["+4915112345678", "+49 151 123 456 78", "+49(151)12345678"]
 

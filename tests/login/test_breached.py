@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gatehouse.passwords import breached
-from tests.client import PASSWORD
+from tests.client import PASSWORD, User
 from tests.defence.test_counting import statements
 from tests.passwords.test_breached import listed, provider, sha1
 from tests.rows import audited
@@ -40,9 +40,9 @@ def settings_environment(request, settings_environment, tmp_path):
 
 
 @pytest.fixture
-def log_in(client, make_user):
+def log_in(client):
     """Log Ada in, or somebody else."""
-    make_user(email=ADA)
+    client.sign_up(User(ADA))
 
     def log_in(password=PASSWORD, identifier=ADA):
         return client.post("/auth/login", {"identifier": identifier, "password": password})

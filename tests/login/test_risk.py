@@ -396,7 +396,8 @@ def test_of_a_long_history_fifty_logins_count(app, ada, log_in):
     assert "new_network" in judged(app)["findings"]
 
 
-def test_no_secret_stands_in_the_audit(app, client, ada, log_in):
+def test_no_secret_stands_in_the_audit(app, client, log_in):
+    client.sign_up(Person(ADA))
     device = log_in().json["device_token"]
     log_in(AWAY, CURL, device)
 

@@ -32,8 +32,8 @@ def test_the_first_login_ever_is_no_news_and_one_on_a_new_device_is(client, ada)
 
     client.log_in(ada)
 
-    assert quiet == still_quiet == ["verify_email"]
-    assert templates(client, ADA) == ["verify_email", "notice_new_device"]
+    assert quiet == still_quiet == []
+    assert templates(client, ADA) == ["notice_new_device"]
     notice = mails(client, ADA, "notice_new_device")[0]
     assert notice["link"] == "http://localhost:8000/forgot-password"
     assert notice["address"] == "127.0.0.1"
@@ -45,7 +45,7 @@ def test_a_wrong_password_on_a_new_device_is_no_sign_in(client, ada):
 
     log_in(client, ADA, WRONG)
 
-    assert templates(client, ADA) == ["verify_email"]
+    assert templates(client, ADA) == []
 
 
 @pytest.mark.requirement("RG-05")
