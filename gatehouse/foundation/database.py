@@ -92,6 +92,8 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         chosen = " ".join(f"-c {name}={value}" for name, value in limits.items())
         options["connect_args"] = {
             "connect_timeout": 2,
+            "tcp_user_timeout": 1500,  # milliseconds: a server that vanished says no word
+            "keepalives_idle": 60,  # nor does a firewall that forgets who is silent for long
             "client_encoding": "utf8",
             "options": chosen,
         }
