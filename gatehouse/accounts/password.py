@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from gatehouse.accounts import notices
 from gatehouse.accounts.service import NOBODY
 from gatehouse.defence import devices, guard, throttle
-from gatehouse.foundation.database import read_one
+from gatehouse.foundation.statements import read_one
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials

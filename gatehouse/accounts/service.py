@@ -13,7 +13,8 @@ from gatehouse.accounts.errors import AccountGone, UsernameTaken
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db, read_one, writing
+from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.statements import read_one
 from gatehouse.foundation.visitor import Visitor
 from models import User
 

@@ -20,8 +20,9 @@ from gatehouse.defence.places import Atlas, Place
 from gatehouse.defence.risk_policy import Decision, Policy
 from gatehouse.defence.signal import Attempt, History, Login, Signal
 from gatehouse.foundation import clock, shelf
-from gatehouse.foundation.database import db, read_all
+from gatehouse.foundation.database import db
 from gatehouse.foundation.device import is_same_program
+from gatehouse.foundation.statements import read_all
 from gatehouse.foundation.visitor import Visitor, site_of
 from models import AuditEvent
 

@@ -29,9 +29,10 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.defence import devices
 from gatehouse.foundation import clock, crypto, metrics
-from gatehouse.foundation.database import UTCDateTime, apart, at_once, db, read_all
+from gatehouse.foundation.database import UTCDateTime, apart, at_once, db
 from gatehouse.foundation.errors import Refusal
 from gatehouse.foundation.logs import log
+from gatehouse.foundation.statements import read_all
 from gatehouse.foundation.visitor import Visitor
 from models import GuessCounter
 

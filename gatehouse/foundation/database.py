@@ -6,29 +6,14 @@ hash, an outside socket) happens while a transaction is open: `release()` first.
 """
 
 import sqlite3
-from collections import namedtuple
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 from flask import has_app_context
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import (
-    Column,
-    Connection,
-    DateTime,
-    Dialect,
-    Insert,
-    MetaData,
-    Select,
-    TypeDecorator,
-    bindparam,
-    event,
-    text,
-)
+from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, event, text
 from sqlalchemy.engine import Engine, ExceptionContext, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -90,6 +75,7 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         limits = {"statement_timeout": 5000, "lock_timeout": 4000, "timezone": "UTC"}
         limits["idle_in_transaction_session_timeout"] = 10_000
         chosen = " ".join(f"-c {name}={value}" for name, value in limits.items())
+        options["pool_recycle"] = 300  # seconds: what is old may have been closed while it waited
         options["connect_args"] = {
             "connect_timeout": 2,
             "tcp_user_timeout": 1500,  # milliseconds: a server that vanished says no word
@@ -170,60 +156,6 @@ def reader() -> Connection:
     return db.engines.get(READER, db.engine).connect()
 
 
-def read_all(statement: Any, **values: Any) -> Sequence[Any]:
-    """Return the rows of a statement that stands alone; the hottest routes read so.
-
-    On PostgreSQL the driver executes it: SQLAlchemy would take four times as long as all the rest.
-    So every value is one that the driver knows, or a list of such for an expanding parameter.
-    """
-    with reader() as connection:
-        if connection.dialect.name == "postgresql":
-            sizes = tuple((name, len(of)) for name, of in values.items() if isinstance(of, list))
-            plan = _plan(statement, connection.dialect, sizes)
-            with suppress(connection.dialect.loaded_dbapi.Error):  # SQLAlchemy meets it, and tells
-                driver: Any = connection.connection.driver_connection
-                return [plan.named(row) for row in driver.execute(plan.sql, plan.filled(values))]
-        return connection.execute(statement, values).all()
-
-
-def read_one(statement: Any, **values: Any) -> Any:
-    """Return the one row of a statement that stands alone, or None."""
-    found = read_all(statement, **values)
-    return found[0] if found else None
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A statement as the driver executes it."""
-
-    sql: str
-    own: dict[str, Any]
-    """The values that are its own."""
-    lists: dict[str, list[str]]
-    """What the places of each list are called."""
-    named: Callable[[Sequence[Any]], Any]
-    """Gives names to a row."""
-
-    def filled(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Return all values, each under the name of its place."""
-        places = ((place, values[name]) for name, place in self.lists.items())
-        spread = [pair for names, of in places for pair in zip(names, of, strict=True)]
-        return self.own | values | dict(spread)
-
-
-@cache
-def _plan(
-    statement: Select[*tuple[Any, ...]], dialect: Dialect, sizes: tuple[tuple[str, int], ...]
-) -> _Plan:
-    compiled: Any = statement.compile(dialect=dialect)
-    lists = {name: [""] * size for name, size in sizes}
-    expanded = compiled.construct_expanded_state(compiled.params | lists)
-    names = list(statement.selected_columns.keys())
-    row: Any = namedtuple("Row", names)  # type: ignore[misc]
-    places = {name: list(each) for name, each in expanded.parameter_expansion.items()}
-    return _Plan(expanded.statement, compiled.params, places, row._make)
-
-
 @contextmanager
 def at_once() -> Iterator[Connection]:
     """Lend a connection for one statement that writes and is committed with it, as `reader`."""
@@ -238,52 +170,6 @@ def apart() -> Iterator[Connection]:
     release()
     with db.engine.connect().execution_options(writing=True) as connection, connection.begin():
         yield connection
-
-
-def add_together(*rows: Base) -> Any:
-    """Write complete rows in the current transaction, each table's parents first.
-
-    On PostgreSQL that is one round trip. Unlike what `db.session.add` takes, the objects stay
-    outside the session.
-
-    Returns:
-        The primary key of the last one, which the database may have chosen.
-    """
-    db.session.flush()  # what is pending comes before them
-    connection = db.session.connection()
-    inserts = _inserts(*(type(row) for row in rows))
-    values = [(_given(row.__table__), row) for row in rows]
-    named = {_name(column): getattr(row, column.key) for some, row in values for column in some}
-    if connection.dialect.name == "postgresql":
-        return connection.scalar(_together(*inserts), named)
-    return [connection.execute(each, named) for each in inserts][-1].scalar()
-
-
-@cache
-def _inserts(*kinds: type[Base]) -> tuple[Insert, ...]:
-    """Return a statement for each kind of row; the last one returns its key."""
-    tables: list[Any] = [kind.__table__ for kind in kinds]
-    *before, last = (
-        table.insert().values({each: bindparam(_name(each)) for each in _given(table)})
-        for table in tables
-    )
-    return (*before, last.returning(*tables[-1].primary_key))
-
-
-@cache
-def _together(*inserts: Insert) -> Insert:
-    *before, last = inserts
-    return last.add_cte(*(each.cte() for each in before))
-
-
-@cache
-def _given(table: Any) -> list[Column[Any]]:
-    """Return the columns whose values the database does not choose."""
-    return [column for column in table.columns if column is not table.autoincrement_column]
-
-
-def _name(column: Column[Any]) -> str:
-    return f"{column.table.name}_{column.name}"
 
 
 def take_turns(key: str) -> None:

@@ -16,8 +16,9 @@ from gatehouse.accounts.service import Person
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import add_together, db, take_turns, writing
+from gatehouse.foundation.database import db, take_turns, writing
 from gatehouse.foundation.errors import NotFound
+from gatehouse.foundation.statements import add_together
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.sessions import levels, raising, weighing
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded, SessionRefused

@@ -25,7 +25,8 @@ import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db, read_all, take_turns
+from gatehouse.foundation.database import db, take_turns
+from gatehouse.foundation.statements import read_all
 from gatehouse.foundation.visitor import NOBODY
 from models import SigningKey
 

@@ -13,7 +13,8 @@ from sqlalchemy import bindparam, delete, event, select
 from sqlalchemy.orm import Session
 
 from gatehouse.foundation import clock
-from gatehouse.foundation.database import db, read_all
+from gatehouse.foundation.database import db
+from gatehouse.foundation.statements import read_all
 from gatehouse.tokens.state import TokenState, state
 from models import Revocation, StatusEntry
 

@@ -1,0 +1,151 @@
+"""What is executed without the object mapper reads and writes as ever, on both databases."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import bindparam, event, func, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from gatehouse.foundation.database import db, reader
+from gatehouse.foundation.statements import add_together, read_all, read_one
+from models import LimitCounter, RefreshToken, Session, StatusEntry, User
+from tests.rows import rows
+
+NAMED = (
+    select(LimitCounter.key, LimitCounter.hits)
+    .where(LimitCounter.key == bindparam("named"))
+    .limit(1)
+)
+SOME = (
+    select(LimitCounter.key)
+    .where(LimitCounter.key.in_(bindparam("named", expanding=True)))
+    .order_by(LimitCounter.key)
+)
+
+
+def opened(user_id):
+    """Return a session, its token, and its place, which the database chooses."""
+    now = datetime.now(UTC)
+    times = dict.fromkeys(["created_at", "authenticated_at", "last_seen_at"], now)
+    ends = {"idle_at": now, "expires_at": now}
+    about = {"amr": ["pwd"], "acr": "aal1", "address": "192.0.2.1", "user_agent": ""}
+    session = Session(id=uuid4(), user_id=user_id, **times, **ends, **about)
+    token = RefreshToken(id=uuid4(), session_id=session.id, issued_at=now, expires_at=now)
+    return session, token, StatusEntry(session_id=session.id)
+
+
+@pytest.mark.stores
+def test_rows_that_are_added_together_are_there_with_the_last_ones_key(app, make_user):
+    make_user()
+    user_id = rows(app, User)[0].id
+    with app.app_context():
+        places = [add_together(*opened(user_id)) for _ in range(2)]
+        db.session.commit()
+        kept = list(db.session.scalars(select(StatusEntry.position).order_by(StatusEntry.position)))
+        tokens = db.session.scalars(select(RefreshToken)).all()
+        session = db.session.get(Session, tokens[0].session_id)
+
+    assert kept == places
+    assert len(tokens) == 2
+    assert (session.amr, session.ended_at, session.created_at.tzinfo) == (["pwd"], None, UTC)
+
+
+@pytest.mark.stores
+def test_one_that_cannot_be_added_leaves_none_of_them(app, make_user):
+    make_user()
+    session, token, _ = opened(rows(app, User)[0].id)
+    with app.app_context():
+        with pytest.raises(IntegrityError):
+            add_together(session, token, StatusEntry(session_id=uuid4()))
+        db.session.rollback()
+
+        assert db.session.scalars(select(Session)).all() == []
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_on_postgresql_adding_together_is_one_statement(app, make_user):
+    make_user()
+    user_id, sent = rows(app, User)[0].id, []
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *about: sent.append(about[2]))
+        add_together(*opened(user_id))
+
+    assert len(sent) == 1
+    assert sent[0].count("INSERT INTO") == 3
+
+
+# Statements that stand alone
+
+
+@pytest.mark.stores
+def test_one_row_comes_with_its_names_or_not_at_all(app):
+    with app.app_context():
+        db.session.add(LimitCounter(key="there", hits=3, expires_at=0.0))
+        db.session.commit()
+        found, missing = (read_one(NAMED, named=key) for key in ("there", "elsewhere"))
+
+    assert (found.key, found.hits) == ("there", 3)
+    assert missing is None
+
+
+@pytest.mark.stores
+def test_a_list_has_any_length(app):
+    with app.app_context():
+        db.session.add_all(LimitCounter(key=key, hits=0, expires_at=0.0) for key in "abcd")
+        db.session.commit()
+        found = [[row.key for row in read_all(SOME, named=list(some))] for some in ("", "ca", "b")]
+
+    assert found == [[], ["a", "c"], ["b"]]
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_on_postgresql_one_row_is_read_by_the_driver(app, monkeypatch):
+    with app.app_context():
+        read_one(NAMED, named="there")
+        monkeypatch.delattr("sqlalchemy.Connection.execute")
+        missing = read_one(NAMED, named="there")
+
+    assert missing is None
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_statement_that_takes_too_long_is_not_executed_again(app, monkeypatch):
+    with app.app_context():
+        with reader() as connection:  # which is lent again
+            connection.exec_driver_sql("SET statement_timeout = 100")
+        monkeypatch.delattr("sqlalchemy.Connection.execute")
+        with pytest.raises(OperationalError):
+            read_one(select(func.pg_sleep(1).label("slept")))
+        connection.engine.dispose()
+
+
+def end_the_others():
+    """End all connections of the database but one, as a proxy does with those that are idle."""
+    others = "pid <> pg_backend_pid() AND datname = current_database()"
+    ended = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}"
+    with db.engine.connect() as mine:
+        mine.execute(text(ended))
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_connection_that_may_have_been_idle_for_long_is_not_trusted(app, wait):
+    with app.app_context():
+        read_one(NAMED, named="there")
+        end_the_others()
+        wait(minutes=6)
+
+        assert read_one(NAMED, named="there") is None
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_connection_that_was_lost_is_told_as_ever_and_replaced(app):
+    with app.app_context():
+        read_one(NAMED, named="there")
+        end_the_others()
+
+        with pytest.raises(OperationalError):
+            read_one(NAMED, named="there")
+        again = read_one(NAMED, named="there")
+
+    assert again is None
