@@ -9,21 +9,14 @@ makes one free.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import product
 from math import ceil
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    Connection,
-    TextClause,
-    bindparam,
-    delete,
-    select,
-    text,
-)
+from sqlalchemy import Connection, TextClause, bindparam, case, delete, select, text
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
@@ -64,18 +57,24 @@ SITE_STEPS = {
 """Of an IPv6 site, in all its networks: as much as four of them may fail before each waits."""
 RESTED = timedelta(days=90)
 """A counter that nobody touched for so long, and that waits for nothing, is forgotten."""
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER = clock.EPOCH
 """A counter that waits until then waits for nothing, on no replica's clock."""
 _counters = GuessCounter.metadata.tables["guess_counters"]
+_failures = _counters.c.failures
 _keys = _counters.c.key.in_(bindparam("keys", expanding=True))
-STANDING = select(_counters.c.key, _counters.c.failures, _counters.c.waits_until).where(_keys)
+STANDING = select(_counters.c.key, _failures, _counters.c.waits_until).where(_keys)
 NONE = _counters.delete().where(_keys)
-ONE_LESS = (
+RUN = _counters.delete().where(_counters.c.key == bindparam("counter")).returning(_failures)
+"""Forgets a counter, and returns how many failures in a row there were."""
+LESS = (
     _counters.update()
-    .where(_counters.c.key == bindparam("counter"), _counters.c.failures > 0)
-    .values(failures=_counters.c.failures - 1, waits_until=NEVER)
+    .where(_counters.c.key == bindparam("counter"))
+    .values(
+        failures=case((_failures > bindparam("less"), _failures - bindparam("less")), else_=0),
+        waits_until=NEVER,
+    )
 )
-"""Undoes one count; nothing waits any more, for the guess had not to wait when it was counted."""
+"""Undoes counts; nothing waits any more, for the guess had not to wait when it was counted."""
 ONE_MORE = (
     "INSERT INTO guess_counters (key, failures, waits_until, counted_at)"
     " VALUES (:key, 1, :never, :now)"
@@ -127,10 +126,10 @@ class Guess:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a stranger's network stands at an account."""
+    """How a stranger stands at an account."""
 
     failures: int
-    """In a row from the network."""
+    """In a row from the network; over IPv6 from the site, which has many networks."""
     waits: bool
     """Whether a guess would be refused."""
 
@@ -141,7 +140,8 @@ def standing(whom: UUID | str, visitor: Visitor) -> Standing:
     counted = read_all(STANDING, keys=[own, site, everybody])
     counters = {counter.key: counter for counter in counted}
     waits = any(counter.waits_until > clock.now() for counter in counters.values())
-    return Standing(counters[own].failures if own in counters else 0, waits)
+    counter = counters.get(site or own)
+    return Standing(counter.failures if counter else 0, waits)
 
 
 def count(
@@ -173,9 +173,10 @@ def count(
 def withdraw(guess: Guess) -> None:
     """Undo the count of a guess that was never evaluated."""
     with apart() as connection:
-        connection.execute(ONE_LESS, {"counter": guess.own})
+        _take_back(connection, guess.own)
         if not guess.device_id:
-            _take_back(guess, connection)
+            _take_back(connection, guess.site)
+            _take_back(connection, guess.everybody)
 
 
 def succeeded(guess: Guess) -> None:
@@ -190,17 +191,18 @@ def settle(guess: Guess) -> None:
 
 
 def _begin_anew(guess: Guess, connection: Connection) -> None:
+    """Forget the run of failures that ends here, in the site's counter too; of the sum, one."""
     if guess.device_id:
         connection.execute(NONE, {"keys": [guess.own, guess.everybody]})
-    else:
-        connection.execute(NONE, {"keys": [guess.own]})
-        _take_back(guess, connection)
+        return
+    run = connection.execute(RUN, {"counter": guess.own}).scalar()
+    _take_back(connection, guess.site, run or 0)
+    _take_back(connection, guess.everybody)
 
 
-def _take_back(guess: Guess, connection: Connection) -> None:
-    """Undo the count of a stranger's guess where it was counted together with others'."""
-    for counter in filter(None, (guess.site, guess.everybody)):
-        connection.execute(ONE_LESS, {"counter": counter})
+def _take_back(connection: Connection, counter: str, less: int = 1) -> None:
+    if counter:
+        connection.execute(LESS, {"counter": counter, "less": less})
 
 
 def failed(guess: Guess, visitor: Visitor) -> bool:
@@ -212,7 +214,8 @@ def failed(guess: Guess, visitor: Visitor) -> bool:
     about: dict[str, Any] = {"user_id": guess.user_id}
     own, of_site = STEPS[guess.kind], SITE_STEPS[guess.kind]
     if wait := max(_wait(own, guess.failures), _wait(of_site, guess.of_site)):
-        waits = about | {"failures": guess.failures, "seconds": wait.seconds}
+        most = max(guess.failures, guess.of_site)
+        waits = about | {"failures": most, "seconds": wait.seconds}
         record(events.Login.THROTTLED, visitor, **waits)
     if guess.strangers == MOST:
         record(events.Login.CLOSED, visitor, **about)

@@ -4,6 +4,8 @@ import time
 from datetime import UTC, datetime, timedelta
 
 HOUR = timedelta(hours=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before everything that was ever written here."""
 
 
 def now() -> datetime:

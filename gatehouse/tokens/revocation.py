@@ -5,7 +5,7 @@ database on a request. Rows commit out of order and clocks differ a little, so e
 back to the newest row seen less an overlap.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,6 @@ from models import Revocation, StatusEntry
 OVERLAP = timedelta(seconds=30)
 LONGEST_TOKEN = timedelta(seconds=900 + 60)
 """No setting lets an access token live longer; a minute for clocks that differ."""
-EVER = datetime(1970, 1, 1, tzinfo=UTC)
 NEW = select(
     Revocation.session_id, Revocation.position, Revocation.revoked_at, Revocation.forget_at
 ).where(Revocation.revoked_at > bindparam("since"))
@@ -40,7 +39,7 @@ def revoke(session_id: UUID) -> None:
 
 def read_new(tokens: TokenState) -> None:
     """Take up the rows that are newer than the newest seen less the overlap."""
-    since = EVER
+    since = clock.EPOCH
     if tokens.newest_revocation:
         newest = min(tokens.newest_revocation, clock.now())  # a row from a clock that is fast
         since = newest - OVERLAP
