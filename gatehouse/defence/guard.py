@@ -1,8 +1,8 @@
 """The guard of the service: raised while somebody tries passwords on many accounts.
 
-Wrong passwords are counted once more, by the accounts they were tried on: from one network, and
-with one password from anywhere, which is counted by its networks as well: one of them alone raises
-the guard for nobody but itself. A count is 62 bits, each of some accounts or networks, so that a
+Wrong passwords are counted once more, by the accounts they were tried on: from one site, and
+with one password from anywhere, which is counted by its sites as well: one of them alone raises
+the guard for nobody but itself. A count is 62 bits, each of some accounts or sites, so that a
 row says how many they are and never which. A password is one of 16,384 drawers, chosen by a keyed
 digest with a salt that changes every quarter of an hour: too few to guess it by, enough to notice
 the same one.
@@ -27,11 +27,11 @@ WINDOW = 900  # seconds
 RAISED = timedelta(hours=1)
 BITS = 62
 DRAWERS = 16_384
-MANY_OF_NETWORK = 21  # bits: about 25 accounts, and never fewer than 21
+MANY_OF_SITE = 21  # bits: about 25 accounts, and never fewer than 21
 MANY_OF_PASSWORD = 14  # bits: about 16 accounts
-MANY_NETWORKS = 8  # bits: about 9 networks, which one sender does not have
+MANY_SITES = 8  # bits: about 9 sites, which one sender does not have
 EVERYWHERE = "everywhere"
-"""No network has this name: the guard is raised for all."""
+"""No site has this name: the guard is raised for all."""
 ONE_MORE = text(
     "INSERT INTO guard_tallies (key, seen, expires_at)"
     " VALUES (:key0, :bit0, :ends), (:key1, :bit1, :ends), (:key2, :bit2, :ends)"
@@ -49,16 +49,16 @@ RAISE = text(
 class Miss:
     """A wrong password as it is counted: nothing of it can be read from here."""
 
-    network_key: str
-    """Of the accounts that this network tried."""
+    site_key: str
+    """Of the accounts that this site tried."""
     password_key: str
     """Of the accounts that this password was tried on."""
     senders_key: str
-    """Of the networks that tried it."""
+    """Of the sites that tried it."""
     account: int
     """The bit of the account, or of the identifier that belongs to nobody."""
     sender: int
-    """The bit of the network."""
+    """The bit of the site."""
     window: int
 
 
@@ -79,10 +79,10 @@ def miss(whom: UUID | str, password: str, visitor: Visitor) -> Miss:
 def note(missed: Miss, visitor: Visitor) -> None:
     """Count a wrong password in the current transaction, and raise the guard if it is time."""
     seen = _count(missed)
-    if seen[missed.network_key] >= MANY_OF_NETWORK:
-        _raise(visitor.site, visitor, accounts=seen[missed.network_key])
+    if seen[missed.site_key] >= MANY_OF_SITE:
+        _raise(visitor.site, visitor, accounts=seen[missed.site_key])
     if seen[missed.password_key] >= MANY_OF_PASSWORD:
-        spread = seen[missed.senders_key] >= MANY_NETWORKS
+        spread = seen[missed.senders_key] >= MANY_SITES
         where = EVERYWHERE if spread else visitor.site
         _raise(where, visitor, accounts=seen[missed.password_key])
 
@@ -93,7 +93,7 @@ def _count(missed: Miss) -> dict[str, int]:
     One statement; its rows are in order, so that two of them cannot hold each other up.
     """
     bits = {
-        missed.network_key: missed.account,
+        missed.site_key: missed.account,
         missed.password_key: missed.account,
         missed.senders_key: missed.sender,
     }
@@ -103,9 +103,9 @@ def _count(missed: Miss) -> dict[str, int]:
     return {row.key: row.seen.bit_count() for row in db.session.execute(ONE_MORE, values)}
 
 
-def is_raised(network: str) -> bool:
-    """Tell whether the guard is raised for a network, or for all; one look-up by a key."""
-    return bool(db.session.scalar(select(raised()), raised_for(network)))
+def is_raised(site: str) -> bool:
+    """Tell whether the guard is raised for a site, or for all; one look-up by a key."""
+    return bool(db.session.scalar(select(raised()), raised_for(site)))
 
 
 def raised() -> Exists:
@@ -115,9 +115,9 @@ def raised() -> Exists:
     return exists().where(GuardTally.key.in_(keys), GuardTally.expires_at > now)
 
 
-def raised_for(network: str) -> dict[str, Any]:
+def raised_for(site: str) -> dict[str, Any]:
     """Return the values of that expression."""
-    return {"guards": [_guard(network), _guard(EVERYWHERE)], "guarded_at": clock.now()}
+    return {"guards": [_guard(site), _guard(EVERYWHERE)], "guarded_at": clock.now()}
 
 
 def purge() -> None:
@@ -125,19 +125,19 @@ def purge() -> None:
     db.session.execute(delete(GuardTally).where(GuardTally.expires_at < clock.now()))
 
 
-def _raise(network: str, visitor: Visitor, accounts: int) -> None:
+def _raise(site: str, visitor: Visitor, accounts: int) -> None:
     """Raise the guard; where it is raised already nobody is told again."""
     now = clock.now()
-    values = {"key": _guard(network), "now": now, "until": now + RAISED}
+    values = {"key": _guard(site), "now": now, "until": now + RAISED}
     if db.session.execute(RAISE, values).scalar() is None:
         return
-    record(events.Risk.GUARD_RAISED, visitor, network=network, accounts=accounts)
+    record(events.Risk.GUARD_RAISED, visitor, network=site, accounts=accounts)
     about = "Passwords are being tried on many accounts: the guard is raised."
-    log().warning(about, network=network, accounts=accounts)
+    log().warning(about, network=site, accounts=accounts)
 
 
-def _guard(network: str) -> str:
-    return crypto.keyed_digest("guard", f"raised\0{network}")
+def _guard(site: str) -> str:
+    return crypto.keyed_digest("guard", f"raised\0{site}")
 
 
 def _share(value: str, shares: int) -> int:

@@ -56,7 +56,7 @@ def test_many_accounts_from_one_network_raise_the_guard_for_it_and_operators_hea
     assert is_raised(app, "192.0.2.200")
     assert not is_raised(app, ELSEWHERE)
     [event] = audited(app, "risk.guard_raised")
-    assert event.details == {"network": "192.0.2.0/24", "accounts": guard.MANY_OF_NETWORK}
+    assert event.details == {"network": "192.0.2.0/24", "accounts": guard.MANY_OF_SITE}
     assert (event.outcome, event.user_id) == ("failure", None)
     assert [line["network"] for line in lines(capsys) if "guard is raised" in line["event"]] == [
         "192.0.2.0/24"
@@ -88,7 +88,7 @@ def test_one_sender_with_one_password_raises_the_guard_for_nobody_but_itself(app
 
 @pytest.mark.usefixtures("early")
 def test_a_sender_of_few_networks_raises_the_guard_for_these_alone(app, guess):
-    spray(guess, networks=guard.MANY_NETWORKS - 1)
+    spray(guess, networks=guard.MANY_SITES - 1)
 
     assert is_raised(app, "10.0.0.1")
     assert not is_raised(app, HERE)
@@ -113,7 +113,7 @@ def test_many_passwords_on_one_account_are_the_lockouts_business(app, guess):
 
 @pytest.mark.usefixtures("early")
 def test_a_few_people_who_mistype_behind_one_address_are_no_robots(app, guess):
-    stuff(guess, guard.MANY_OF_NETWORK - 1)
+    stuff(guess, guard.MANY_OF_SITE - 1)
     stuff(guess, 4)
 
     assert not is_raised(app, HERE)
