@@ -28,7 +28,10 @@ class RegistrationProofFailed(InvalidCode):
 class CodeTypedElsewhere(RegistrationProofFailed):
     """The code is right, but it was asked for from elsewhere, perhaps by somebody else."""
 
-    next = "Send the password along with the code, or open the link of the mail."
+    next = (
+        "Send the password along with the code, open the link of the mail, "
+        "or ask for a new code from where you are."
+    )
 
 
 class RegistrationPasswordWrong(InvalidCredentials):

@@ -97,7 +97,7 @@ def require_holder(row: Challenge, registration_token: str | None) -> None:
 
 
 def require_asker(row: Challenge, password: str | None, visitor: Visitor) -> None:
-    """Return if whoever typed the code of a registration is who registered; `row` has its token.
+    """Return if whoever typed the code of a registration is who registered.
 
     Else the owner of an address would activate what a stranger prepared, by typing the code of the
     stranger's mail.
@@ -107,7 +107,7 @@ def require_asker(row: Challenge, password: str | None, visitor: Visitor) -> Non
         RegistrationPasswordWrong: it is not this registration's password.
     """
     data = challenges.open_data(row)
-    if "holder" in data:
+    if "holder" in data:  # a passkey's, and `require_holder` has seen that it is theirs
         return
     if password is None:
         require_place(row, visitor)

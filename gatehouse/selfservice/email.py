@@ -14,9 +14,11 @@ from gatehouse.accounts.errors import AccountGone, RegistrationProofFailed
 from gatehouse.accounts.identifiers import Email
 from gatehouse.audit import events
 from gatehouse.audit.service import record
+from gatehouse.defence.throttle import TooManyAttempts
 from gatehouse.delivery import allowance, outbox
 from gatehouse.delivery.message import Letter
 from gatehouse.foundation.database import take_turns, writing
+from gatehouse.foundation.errors import ServiceBusy
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.selfservice import registering, undo
@@ -88,7 +90,11 @@ def prove_by_code(form: dict[str, Any], visitor: Visitor) -> list[str]:
     if row.purpose == registration.PURPOSE:
         registration.require_asker(row, typed, visitor)
     elif row.user_id and typed is not None:
-        _require_password(row.user_id, typed, visitor)
+        try:
+            _require_password(row.user_id, typed, visitor)
+        except (TooManyAttempts, ServiceBusy):  # nothing was evaluated, so nothing is used up
+            challenges.give_back(row.id)
+            raise
     else:
         registration.require_place(row, visitor)
     return _activate_any(row, visitor)

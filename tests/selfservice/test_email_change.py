@@ -172,6 +172,20 @@ def test_a_code_typed_elsewhere_wants_the_accounts_password(app, client, tokens)
 
 
 @pytest.mark.requirement("RL-03")
+def test_a_password_that_is_not_evaluated_uses_up_no_code(app, client, tokens, wait):
+    code = ask(client, tokens)["code"]
+    for _ in range(5):
+        log_in(client, ADA, "not her password at all")
+
+    waits = [by_code(client, NEW_ADDRESS, code, password=PASSWORD) for _ in range(6)]
+    wait(seconds=31)
+
+    assert [answer.status_code for answer in waits] == [429] * 6
+    assert told(by_code(client, NEW_ADDRESS, code, password=PASSWORD)) == (200, "verified")
+    assert address(app) == [NEW_ADDRESS]
+
+
+@pytest.mark.requirement("RL-03")
 def test_passwords_that_come_with_the_code_share_the_budget_of_all_doors(client, tokens):
     wish = ask(client, tokens)
     sent = ("a wrong password too", "a wrong one again", "wrong a third time", "and a fourth")
