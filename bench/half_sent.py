@@ -45,6 +45,8 @@ def _open(port: int) -> Iterator[None]:
         if not begun.wait(LIFE):
             raise RuntimeError(f"{BODIES} bodies could not be begun")
         yield
+        if not keeper.is_alive():
+            raise RuntimeError("the bodies were not kept open, so nothing was measured")
     finally:
         over.set()
         keeper.join()
