@@ -18,7 +18,7 @@ from werkzeug.test import EnvironBuilder, TestResponse
 from werkzeug.wrappers import Request
 
 from tests.client import Client, Door
-from tests.nursery import FlaskCommand
+from tests.nursery import FLASK, Python
 from tests.stores import free_port
 
 _ROOT = Path(__file__).parent.parent
@@ -28,7 +28,7 @@ _PATIENCE = 60.0  # seconds; on a busy machine a start has taken more than 30
 class LiveServer:
     """A server that tests can stop, kill and start again; it keeps its port and its database."""
 
-    process: subprocess.Popen[bytes] | FlaskCommand
+    process: subprocess.Popen[bytes] | Python
 
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
         self.log = log
@@ -54,8 +54,8 @@ class LiveServer:
         self.process = self._launch()
         self._wait_until_ready()
 
-    def _launch(self) -> subprocess.Popen[bytes] | FlaskCommand:
-        return FlaskCommand(["serve"], self.environment, self.log)
+    def _launch(self) -> subprocess.Popen[bytes] | Python:
+        return Python([*FLASK, "serve"], self.environment, self.log)
 
     def stop(self) -> None:
         """Ask the server to finish what it does and end.

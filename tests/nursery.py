@@ -1,12 +1,13 @@
-"""`flask` commands that start at once: forked from a process which has imported the application.
+"""`python` that starts at once: forked from a process which has imported the application.
 
-The import is most of what a command costs. From there on all is as if it had been typed.
+The import is most of what a server or a command costs. From there on all is as if it were typed.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -14,15 +15,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from flask.cli import main as flask
-
 _ROOT = Path(__file__).parent.parent
 _NURSERY = multiprocessing.get_context("forkserver")
-_NURSERY.set_forkserver_preload(["app", "granian.cli", __name__])
+_NURSERY.set_forkserver_preload(["app", "flask.cli", "granian.cli", __name__])
+FLASK = ("-m", "flask")
 
 
-class FlaskCommand:
-    """`flask` with some arguments, in a process and a group of its own, as `subprocess.Popen`."""
+class Python:
+    """`python` with `-m` and a module or `-c` and code, and more arguments; as `subprocess.Popen`.
+
+    It is in a group of its own.
+    """
 
     def __init__(
         self,
@@ -57,21 +60,25 @@ class FlaskCommand:
         """Ask it to end."""
         self._process.terminate()
 
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
     def wait(self, timeout: float) -> int | None:
         """Wait some seconds until it has ended."""
         self._process.join(timeout)
         return self.returncode
 
 
-def run(*arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, as an operator does.
+def run_flask(*arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command of `flask` to its end, as an operator does.
 
     Raises:
         AssertionError: it goes on for a minute; it is killed.
     """
     with TemporaryDirectory(prefix="gatehouse-test-") as folder:
         output, errors = Path(folder, "output"), Path(folder, "errors")
-        command = FlaskCommand(arguments, environment, output, errors)
+        command = Python([*FLASK, *arguments], environment, output, errors)
         code = command.wait(60)
         if code is None:
             os.killpg(command.pid, signal.SIGKILL)
@@ -87,5 +94,9 @@ def _run(arguments: list[str], environment: dict[str, str], output: Path, errors
     os.environ.clear()
     os.environ.update(environment)
     multiprocessing.set_start_method("fork", force=True)  # as anywhere but here
-    sys.argv = ["flask", *arguments]
-    flask()
+    how, what, *rest = arguments
+    sys.argv = [how, *rest]
+    if how == "-m":
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        exec(what, {"__name__": "__main__"})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -14,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.mail_server import Server
+from tests.nursery import Python
 from tests.stores import free_port
-
-_ROOT = Path(__file__).parent.parent
 
 
 class Arrivals:
@@ -85,18 +82,12 @@ class Workers:
     def __init__(self, environment: Mapping[str, str], command: Callable[[], list[str]]) -> None:
         self._environment = {"PATH": os.environ["PATH"], **environment}
         self._command = command
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Python] = []
 
     def start(self, number: int = 1) -> None:
         """Start some more."""
         for _ in range(number):
-            process = subprocess.Popen(
-                self._command(),
-                cwd=_ROOT,
-                env=self._environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            process = Python(self._command(), self._environment, Path(os.devnull))
             self._processes.append(process)
 
     def kill_one(self) -> None:
@@ -114,5 +105,5 @@ class Workers:
 
 
 def courier(server: MailServer, lease: float) -> list[str]:
-    """Return the command of a worker that delivers to a mail server."""
-    return [sys.executable, "-m", "tests.courier", str(server.port), str(lease)]
+    """Return what `python` is told for a worker that delivers to a mail server."""
+    return ["-m", "tests.courier", str(server.port), str(lease)]

@@ -19,7 +19,7 @@ from gatehouse.cli.docs import PAGES
 from gatehouse.cli.reference.settings import explanations
 from gatehouse.foundation.errors import catalogue, explanation
 from gatehouse.pages.policy import CSP
-from tests.nursery import run
+from tests.nursery import run_flask
 from tests.pages.conftest import policy_of
 from tests.skips import skip_without
 
@@ -52,7 +52,7 @@ def test_every_generated_page_is_current(tmp_path):
     environment = {"PATH": os.environ["PATH"], "GATEHOUSE_ENV": "development"}
     environment["GATEHOUSE_INSTANCE"] = str(tmp_path)
 
-    check = run("docs", "check", environment=environment)
+    check = run_flask("docs", "check", environment=environment)
 
     assert check.returncode == 0, check.stderr
 

@@ -2,15 +2,13 @@
 
 import os
 import stat
-import subprocess
-import sys
 
 import pytest
 
-from config import ROOT, ConfigurationError, Settings
+from config import ConfigurationError, Settings
 from tests.config.conftest import PRODUCTION
 from tests.conftest import environment, key, running
-from tests.nursery import run
+from tests.nursery import Python, run_flask
 
 FILES = {"secret_keys", "encryption_keys", "password_peppers"}
 READ = """
@@ -33,7 +31,7 @@ def develop(tmp_path):
 
 def flask(*arguments, **environment):
     """Run a command as an operator does."""
-    return run(*arguments, environment={"PATH": os.environ["PATH"], **environment})
+    return run_flask(*arguments, environment={"PATH": os.environ["PATH"], **environment})
 
 
 # Development
@@ -64,16 +62,11 @@ def test_only_their_owner_can_read_the_keys_of_development(develop, tmp_path):
 def test_eight_processes_that_start_at_once_make_one_set_of_keys(tmp_path):
     instance = tmp_path / "instance"
     env = {"GATEHOUSE_ENV": "development", "GATEHOUSE_INSTANCE": str(instance)}
-    command = [sys.executable, "-c", READ]
-    starting = [
-        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
-        for _ in range(8)
-    ]
+    said = [tmp_path / f"said-{number}" for number in range(8)]
+    starting = [Python(["-c", READ], env, file) for file in said]
 
-    said = [process.communicate(timeout=60)[0] for process in starting]
-
-    assert [process.returncode for process in starting] == [0] * 8
-    assert len(set(said)) == 1
+    assert [process.wait(60) for process in starting] == [0] * 8
+    assert len({file.read_text() for file in said}) == 1
     assert {file.name for file in instance.iterdir()} == FILES
 
 

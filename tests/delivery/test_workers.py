@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
 
 import pytest
 
-from config import ROOT
 from models import OutboxMessage
 from tests.live import LiveServer
 from tests.mail_server import serving_mail
+from tests.nursery import FLASK, Python
 from tests.post_office import Arrivals, MailServer, Workers, courier
 from tests.rows import rows
 
 COUNT = 300
 LEASE = 2.0  # seconds
-FLASK_WORKER = [sys.executable, "-m", "flask", "worker"]
 
 
 @pytest.fixture
@@ -43,21 +40,25 @@ def workers(settings_environment, mail_server):
 
 
 @pytest.fixture
-def flask_worker(settings_environment):
+def said(tmp_path):
+    """Where `flask worker` writes what it says."""
+    return tmp_path / "said"
+
+
+@pytest.fixture
+def flask_worker(settings_environment, said):
     """Start `flask worker`, perhaps with other settings; it is killed in the end."""
     started = []
 
     def start(**variables):
         environ = {"PATH": os.environ["PATH"], **settings_environment, **variables}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        process = subprocess.Popen(FLASK_WORKER, cwd=ROOT, env=environ, **pipes)
-        started.append(process)
-        return process
+        started.append(Python([*FLASK, "worker"], environ, said))
+        return started[-1]
 
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait(10)
 
 
 @pytest.fixture
@@ -107,18 +108,16 @@ def test_every_message_arrives_though_a_worker_is_killed_and_the_mail_server_is_
     )  # the killed worker, and what both had in hand when the line was cut
 
 
-def test_a_worker_says_that_it_works_and_leaves_when_it_is_told_to(app, post, flask_worker):
+def test_a_worker_says_that_it_works_and_leaves_when_it_is_told_to(app, post, flask_worker, said):
     post.put("ada@example.com")
     process = flask_worker()
 
-    line = process.stdout.readline()
-    deadline = time.monotonic() + 30
-    while not rows(app, OutboxMessage)[0].sent_at and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: rows(app, OutboxMessage)[0].sent_at)
     process.send_signal(signal.SIGTERM)
 
     assert process.wait(timeout=10) == 0
-    assert line == "Delivering what waits in the outbox, until SIGTERM.\n"
+    line = "Delivering what waits in the outbox, until SIGTERM."
+    assert line in said.read_text().splitlines()
     assert rows(app, OutboxMessage)[0].sent_at is not None
 
 
@@ -140,14 +139,12 @@ def test_what_is_in_hand_when_the_end_is_near_is_sent_once_and_the_rest_is_free(
     assert [row.leased_until for row in rows(app, OutboxMessage)] == [None] * 10
 
 
-def test_a_worker_whose_database_is_away_stops_with_a_sentence(flask_worker, tmp_path):
+def test_a_worker_whose_database_is_away_stops_with_a_sentence(flask_worker, said, tmp_path):
     process = flask_worker(DATABASE_URL=f"sqlite:///{tmp_path}/nothing/at.all")
 
-    said = process.communicate(timeout=30)[1]
-
-    assert process.returncode == 1
-    assert "Error: The database at sqlite:///" in said
-    assert "Traceback" not in said
+    assert process.wait(timeout=30) == 1
+    assert "Error: The database at sqlite:///" in said.read_text()
+    assert "Traceback" not in said.read_text()
 
 
 @pytest.mark.settings(GATEHOUSE_ENV="production", GATEHOUSE_BCRYPT_COST=None)

@@ -1,8 +1,6 @@
 """Migrations: up, down and up again, with data; by many at once; and they make what models say."""
 
 import os
-import subprocess
-import sys
 
 import flask_migrate
 import pytest
@@ -10,7 +8,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from config import ROOT
 from gatehouse.defence import robots
 from gatehouse.defence.puzzle import Solved
 from gatehouse.delivery import spending
@@ -22,6 +19,7 @@ from gatehouse.tokens import keys
 from models import LimitCounter, Role, SigningKey
 from tests.client import PASSWORD, User
 from tests.conftest import environment
+from tests.nursery import Python
 from tests.rows import rows
 from tests.surface.conftest import contents
 
@@ -126,18 +124,15 @@ def test_upgrading_again_changes_nothing(app, client):
 
 
 @pytest.mark.stores
-def test_four_replicas_that_start_at_once_migrate_once_and_make_one_set_of_keys(app, store):
+def test_four_replicas_that_start_at_once_migrate_once_and_make_one_set_of_keys(
+    app, store, tmp_path
+):
     downgrade(app)
     environ = {"PATH": os.environ["PATH"], **environment(store)}
-    command = [sys.executable, "-c", PREPARE]
-    starting = [
-        subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
+    said = tmp_path / "said"
+    starting = [Python(["-c", PREPARE], environ, said) for _ in range(4)]
 
-    said = [process.communicate(timeout=60)[1] for process in starting]
-
-    assert [process.returncode for process in starting] == [0] * 4, said
+    assert [process.wait(60) for process in starting] == [0] * 4, said.read_text()
     with app.app_context():
         assert len(db.session.execute(text("SELECT * FROM alembic_version")).all()) == 1
         assert [stage for _, stage in keys.stages()] == ["active", "next"]

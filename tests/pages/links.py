@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from tests.client import PASSWORD
-from tests.nursery import run
+from tests.nursery import run_flask
 
 ADA = "ada@example.com"
 
@@ -16,7 +16,7 @@ def registration_link(client, **request):
 
 def invitation_link(live):
     """Invite Ada as an operator would; return the link that she accepts with."""
-    run("users", "invite", ADA, environment=live.environment).check_returncode()
+    run_flask("users", "invite", ADA, environment=live.environment).check_returncode()
     return live.client.mailbox(to=ADA)[0]["variables"]["link"]
 
 

@@ -10,7 +10,7 @@ from gatehouse.foundation.database import writing
 from gatehouse.tokens import keys
 from models import SigningKey
 from tests.client import User
-from tests.nursery import run
+from tests.nursery import run_flask
 from tests.rows import audited, rows
 from tests.tokens.forgery import assert_refused, read
 from tests.tokens.ring import by_stage, published
@@ -181,7 +181,7 @@ class Visitor(threading.Thread):
 
 def rotate_outside(live):
     """Run `flask keys rotate` as an operator would, and wait until the new key signs."""
-    done = run("keys", "rotate", environment=live.environment)
+    done = run_flask("keys", "rotate", environment=live.environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[0]
 
