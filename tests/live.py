@@ -19,7 +19,7 @@ from werkzeug.wrappers import Request
 
 from tests.client import Client, Door
 from tests.nursery import FLASK, Python
-from tests.stores import free_port
+from tests.stores import free_port, is_free
 
 _ROOT = Path(__file__).parent.parent
 _PATIENCE = 60.0  # seconds; on a busy machine a start has taken more than 30
@@ -66,10 +66,13 @@ class LiveServer:
         self.process.wait(_PATIENCE)
 
     def kill(self) -> None:
-        """End the server and its workers at once, as a power cut would."""
+        """End the server and its workers at once, as a power cut would; its port is free then."""
         with suppress(ProcessLookupError):  # it may have ended before
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(_PATIENCE)
+        deadline = time.monotonic() + _PATIENCE
+        while not is_free(self.port) and time.monotonic() < deadline:
+            time.sleep(0.005)  # a worker takes longer than its master
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _PATIENCE

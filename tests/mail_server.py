@@ -19,6 +19,8 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
+from tests.stores import free_port
+
 logging.getLogger("mail.log").setLevel(logging.ERROR)
 USER, PASSWORD = "gatehouse", "p@ss:word/42"
 
@@ -115,13 +117,6 @@ def certificate(authority: trustme.CA, *hosts: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*(hosts or ("localhost",))).configure_cert(context)
     return context
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import heapq
 import importlib.util
 import itertools
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -276,11 +277,23 @@ def postgres_is_installed() -> bool:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that nobody listens on.
+
+    It is none of those that the system gives to connections: who has it can stop listening, and
+    find it again.
+    """
+    while not is_free(port := 20_000 + secrets.randbelow(12_000)):
+        pass
+    return port
+
+
+def is_free(port: int) -> bool:
+    """Tell whether somebody could listen on a port of the loopback address."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from gatehouse.delivery.message import DeliveryFailed, Message
 from gatehouse.foundation import crypto, logs, shelf
 from tests.conftest import environment
 from tests.loopback import always, http, serving
-from tests.mail_server import free_port, scripted, serving_mail
+from tests.mail_server import scripted, serving_mail
+from tests.stores import free_port
 
 SHELF = "gatehouse.delivery.channels"
 PATIENCE = 30  # seconds: more than any channel may take

@@ -13,7 +13,8 @@ from gatehouse.foundation import clock, logs
 from tests.config.conftest import PRODUCTION
 from tests.conftest import environment
 from tests.logged import lines
-from tests.mail_server import free_port, serving_mail
+from tests.mail_server import serving_mail
+from tests.stores import free_port
 
 
 class Way:

@@ -18,11 +18,11 @@ from tests.mail_server import (
     PASSWORD,
     USER,
     certificate,
-    free_port,
     knows_us,
     scripted,
     serving_mail,
 )
+from tests.stores import free_port
 from tests.together import at_once
 
 WHO = {"user": USER, "password": PASSWORD}
