@@ -20,7 +20,7 @@ from flask import Flask
 from app import create_app
 from config import Settings
 from gatehouse.foundation import clock, limits
-from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.database import apart, db, writing
 from gatehouse.tokens import keys
 from gatehouse.tokens.state import TokenState
 from models import AuditEvent, SigningKey
@@ -77,13 +77,15 @@ class _Application:
     def _fetch_keys(self) -> None:
         """Give an empty database the signing keys of the first time: making them takes long."""
         now = clock.now()
-        with writing():
-            if not db.session.scalar(sa.select(sa.func.count()).select_from(SigningKey)):
-                for table, rows in self._keys.items():
-                    db.session.execute(sa.insert(table), [_made(now, row) for row in rows])
-            keys.ensure()
-        db.session.commit()
-        self._keys = self._keys or {table: _rows_of(table) for table in (SigningKey, AuditEvent)}
+        with apart() as connection:
+            used = connection.scalar(sa.select(sa.func.count()).select_from(SigningKey))
+            for table, rows in () if used else self._keys.items():
+                connection.execute(sa.insert(table), [_made(now, row) for row in rows])
+        if used or not self._keys:
+            with writing():
+                keys.ensure()
+            db.session.commit()
+            self._keys = self._keys or {kind: _rows_of(kind) for kind in (SigningKey, AuditEvent)}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ def rows(document: str) -> list[str]:
     return _ROW.findall(document)
 
 
+@cache
+def documented() -> frozenset[str]:
+    """Return the ids in the document of this repository."""
+    return frozenset(rows(DOCUMENT.read_text(encoding="utf-8")))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--requirements",
@@ -33,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for row in _claimed(metafunc.definition):
-        if row not in rows(DOCUMENT.read_text(encoding="utf-8")):
+        if row not in documented():
             raise pytest.UsageError(
                 f"{metafunc.definition.nodeid} proves {row}, which is no row of {DOCUMENT.name}"
             )
