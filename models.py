@@ -356,7 +356,7 @@ class Device(Base):
 
 
 class GuessCounter(Base):
-    """Consecutive wrong passwords for one account from one device, from one network, or in all.
+    """Consecutive wrong passwords for one account: of a device, a network, an IPv6 site, or all.
 
     Its key is a keyed digest, the same for accounts that exist and for those that do not.
     """
@@ -371,17 +371,17 @@ class GuessCounter(Base):
 
 
 class GuardTally(Base):
-    """Which accounts had a wrong password lately, by network or password, and from where.
+    """Which accounts had a wrong password lately, by site or password, and from where.
 
     Its key is a keyed digest with a salt that changes with the window. A row that is there because
-    the guard is raised has the digest of the network, or of all of them.
+    the guard is raised has the digest of the site, or of all of them.
     """
 
     __tablename__ = "guard_tallies"
 
     key: Mapped[str] = mapped_column(DIGEST, primary_key=True)
     seen: Mapped[int] = mapped_column(BigInteger)
-    """A bit for each account or network, of 62; several of them may share one."""
+    """A bit for each account or site, of 62; several of them may share one."""
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 

@@ -29,7 +29,8 @@ WINDOW = 3600  # seconds
 REQUESTS = 10
 """So many registrations, or recoveries, of a network pass in the window unasked."""
 FAILURES = 3
-"""After so many wrong passwords in a row a network is asked, at this account."""
+"""After so many wrong passwords in a row a network is asked, at this account; an IPv6 site after
+four times as many. Elsewhere here a network is an IPv6 site."""
 ACCOUNTS = 50
 """After wrong passwords for so many accounts in the window a network is asked, at every account."""
 SPEND = text(

@@ -3,9 +3,8 @@
 Wrong passwords in a row, and wrong codes, are counted for each account: on a known device by
 itself, from elsewhere by network, and in one sum over all strangers. A device or a network waits
 longer and longer; so does an IPv6 site, which has many networks, after more failures. The sum lets
-everybody pass until it closes. A guess is counted, and committed,
-before it is evaluated, so that no rollback, no two hundred guesses at once and no sudden death
-makes one free.
+everybody pass until it closes. A guess is counted, and committed, before it is evaluated, so that
+no rollback, no two hundred guesses at once and no sudden death makes one free.
 """
 
 from dataclasses import dataclass
@@ -31,17 +30,8 @@ from models import GuessCounter
 
 Steps = dict[int, timedelta]
 """How long to wait from so many failures in a row on."""
-WAITS: Steps = {
-    5: timedelta(seconds=30),
-    6: timedelta(minutes=1),
-    7: timedelta(minutes=2),
-    8: timedelta(minutes=4),
-    9: timedelta(minutes=8),
-    10: timedelta(minutes=16),
-    11: timedelta(minutes=32),
-    12: timedelta(hours=1),
-}
-"""Of a device or a network."""
+WAITS: Steps = {5 + n: timedelta(seconds=min(30 * 2**n, 3600)) for n in range(8)}
+"""Of a device or a network: 30 seconds from the fifth on, doubled until it is an hour."""
 CODE_WAITS: Steps = {25: timedelta(hours=1)}
 """The same for codes: each allows five guesses itself, and no further ones by being sent anew."""
 MOST = 100  # NIST SP 800-63B-4 section 3.2.2: no more than 100 consecutive failures
@@ -51,10 +41,11 @@ LONGEST = max(WAITS.values())
 PASSWORD, CODE, FACTOR = "password", "code", "factor"
 STEPS = {PASSWORD: WAITS, CODE: CODE_WAITS, FACTOR: WAITS}
 """A second factor has counters of its own: the right password resets none of them."""
+CROWD = 4
+"""An IPv6 site may fail as often, in all its networks, as so many of them may."""
 SITE_STEPS = {
-    kind: {4 * failures: wait for failures, wait in steps.items()} for kind, steps in STEPS.items()
+    kind: {CROWD * most: wait for most, wait in steps.items()} for kind, steps in STEPS.items()
 }
-"""Of an IPv6 site, in all its networks: as much as four of them may fail before each waits."""
 RESTED = timedelta(days=90)
 """A counter that nobody touched for so long, and that waits for nothing, is forgotten."""
 NEVER = clock.EPOCH
@@ -64,11 +55,12 @@ _failures = _counters.c.failures
 _keys = _counters.c.key.in_(bindparam("keys", expanding=True))
 STANDING = select(_counters.c.key, _failures, _counters.c.waits_until).where(_keys)
 NONE = _counters.delete().where(_keys)
-RUN = _counters.delete().where(_counters.c.key == bindparam("counter")).returning(_failures)
+_one = _counters.c.key == bindparam("counter")
+END = _counters.delete().where(_one).returning(_failures)
 """Forgets a counter, and returns how many failures in a row there were."""
 LESS = (
     _counters.update()
-    .where(_counters.c.key == bindparam("counter"))
+    .where(_one, _failures > 0)
     .values(
         failures=case((_failures > bindparam("less"), _failures - bindparam("less")), else_=0),
         waits_until=NEVER,
@@ -129,7 +121,7 @@ class Standing:
     """How a stranger stands at an account."""
 
     failures: int
-    """In a row from the network; over IPv6 from the site, which has many networks."""
+    """In a row from the network, or a fourth of what its IPv6 site has left, if that is more."""
     waits: bool
     """Whether a guess would be refused."""
 
@@ -140,8 +132,8 @@ def standing(whom: UUID | str, visitor: Visitor) -> Standing:
     counted = read_all(STANDING, keys=[own, site, everybody])
     counters = {counter.key: counter for counter in counted}
     waits = any(counter.waits_until > clock.now() for counter in counters.values())
-    counter = counters.get(site or own)
-    return Standing(counter.failures if counter else 0, waits)
+    mine, all_of_site = (counters[key].failures if key in counters else 0 for key in (own, site))
+    return Standing(max(mine, all_of_site // CROWD), waits)
 
 
 def count(
@@ -173,14 +165,18 @@ def count(
 def withdraw(guess: Guess) -> None:
     """Undo the count of a guess that was never evaluated."""
     with apart() as connection:
-        _take_back(connection, guess.own)
-        if not guess.device_id:
+        was_there = _take_back(connection, guess.own)
+        if was_there and guess.site:  # else the run is over, and was taken off the site with it
             _take_back(connection, guess.site)
+        if not guess.device_id:
             _take_back(connection, guess.everybody)
 
 
 def succeeded(guess: Guess) -> None:
-    """Begin anew for the device or the network; on a known device the sum begins anew too."""
+    """Begin anew for the device or the network, whose run of failures goes off its site, too.
+
+    On a known device the sum begins anew as well; else it loses this guess.
+    """
     with at_once() if guess.device_id else apart() as connection:
         _begin_anew(guess, connection)
 
@@ -191,18 +187,18 @@ def settle(guess: Guess) -> None:
 
 
 def _begin_anew(guess: Guess, connection: Connection) -> None:
-    """Forget the run of failures that ends here, in the site's counter too; of the sum, one."""
     if guess.device_id:
         connection.execute(NONE, {"keys": [guess.own, guess.everybody]})
         return
-    run = connection.execute(RUN, {"counter": guess.own}).scalar()
-    _take_back(connection, guess.site, run or 0)
+    run = connection.execute(END, {"counter": guess.own}).scalar()
+    if run and guess.site:
+        _take_back(connection, guess.site, run)
     _take_back(connection, guess.everybody)
 
 
-def _take_back(connection: Connection, counter: str, less: int = 1) -> None:
-    if counter:
-        connection.execute(LESS, {"counter": counter, "less": less})
+def _take_back(connection: Connection, counter: str, less: int = 1) -> bool:
+    """Undo counts; return whether there were any."""
+    return connection.execute(LESS, {"counter": counter, "less": less}).rowcount > 0
 
 
 def failed(guess: Guess, visitor: Visitor) -> bool:
@@ -213,10 +209,14 @@ def failed(guess: Guess, visitor: Visitor) -> bool:
     """
     about: dict[str, Any] = {"user_id": guess.user_id}
     own, of_site = STEPS[guess.kind], SITE_STEPS[guess.kind]
-    if wait := max(_wait(own, guess.failures), _wait(of_site, guess.of_site)):
-        most = max(guess.failures, guess.of_site)
-        waits = about | {"failures": most, "seconds": wait.seconds}
-        record(events.Login.THROTTLED, visitor, **waits)
+    waits = (
+        (_wait(own, guess.failures), guess.failures),
+        (_wait(of_site, guess.of_site), guess.of_site),
+    )
+    wait, failures = max(waits)
+    if wait:
+        seen = about | {"failures": failures, "seconds": wait.seconds}
+        record(events.Login.THROTTLED, visitor, **seen)
     if guess.strangers == MOST:
         record(events.Login.CLOSED, visitor, **about)
     if guess.device_id and guess.failures >= MOST:

@@ -26,7 +26,7 @@ def read_all(statement: Any, **values: Any) -> Sequence[Any]:
             try:
                 driver: Any = connection.connection.driver_connection
                 return [plan.named(row) for row in driver.execute(plan.sql, plan.filled(values))]
-            except dbapi.errors.QueryCanceled as late:
+            except (dbapi.errors.QueryCanceled, dbapi.errors.LockNotAvailable) as late:
                 raise OperationalError(plan.sql, None, late) from late
             except dbapi.Error:
                 pass  # SQLAlchemy meets it once more, and tells

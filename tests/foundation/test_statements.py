@@ -17,6 +17,7 @@ NAMED = (
     .where(LimitCounter.key == bindparam("named"))
     .limit(1)
 )
+SOMEBODY = select(User.id)
 SOME = (
     select(LimitCounter.key)
     .where(LimitCounter.key.in_(bindparam("named", expanding=True)))
@@ -110,14 +111,22 @@ def test_on_postgresql_one_row_is_read_by_the_driver(app, monkeypatch):
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
-def test_a_statement_that_takes_too_long_is_not_executed_again(app, monkeypatch):
-    with app.app_context():
+@pytest.mark.parametrize(
+    ("limit", "statement"),
+    [("statement_timeout", select(func.pg_sleep(1).label("slept"))), ("lock_timeout", SOMEBODY)],
+    ids=["slow", "locked"],
+)
+def test_a_statement_that_takes_too_long_is_not_executed_again(app, limit, statement, monkeypatch):
+    with app.app_context(), db.engine.begin() as other:
+        other.execute(text("LOCK users"))
         with reader() as connection:  # which is lent again
-            connection.exec_driver_sql("SET statement_timeout = 100")
+            connection.exec_driver_sql(f"SET {limit} = 100")
         monkeypatch.delattr("sqlalchemy.Connection.execute")
-        with pytest.raises(OperationalError):
-            read_one(select(func.pg_sleep(1).label("slept")))
-        connection.engine.dispose()
+        try:
+            with pytest.raises(OperationalError):
+                read_one(statement)
+        finally:
+            connection.engine.dispose()
 
 
 def end_the_others():
