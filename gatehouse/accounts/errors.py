@@ -30,7 +30,7 @@ class CodeTypedElsewhere(RegistrationProofFailed):
 
     next = (
         "Send the password along with the code, open the link of the mail, "
-        "or ask for a new code from where you are."
+        "or begin anew from where you are."
     )
 
 

@@ -14,11 +14,9 @@ from gatehouse.accounts.errors import AccountGone, RegistrationProofFailed
 from gatehouse.accounts.identifiers import Email
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.defence.throttle import TooManyAttempts
 from gatehouse.delivery import allowance, outbox
 from gatehouse.delivery.message import Letter
 from gatehouse.foundation.database import take_turns, writing
-from gatehouse.foundation.errors import ServiceBusy
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.selfservice import registering, undo
@@ -92,7 +90,9 @@ def prove_by_code(form: dict[str, Any], visitor: Visitor) -> list[str]:
     elif row.user_id and typed is not None:
         try:
             _require_password(row.user_id, typed, visitor)
-        except (TooManyAttempts, ServiceBusy):  # nothing was evaluated, so nothing is used up
+        except ChangePasswordWrong:
+            raise
+        except Exception:  # nothing was evaluated, so nothing is used up
             challenges.give_back(row.id)
             raise
     else:
