@@ -4,7 +4,6 @@ As it is shipped: `flask worker`, mails by SMTP with STARTTLS, a certificate of 
 that is verified, and a password; texts by a gateway's HTTPS.
 """
 
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from gatehouse.foundation.visitor import NOBODY
 from models import OutboxMessage
 from tests.loopback import OK, serving
 from tests.mail_server import PASSWORD, USER, certificate, knows_us
+from tests.nursery import FLASK
 from tests.post_office import Arrivals, MailServer, Workers
 
 NAME = "outbox"
@@ -44,7 +44,7 @@ DOWN_AT, DOWN = 7_000, 5.0
 """The mail server is down for so many seconds after that arrival."""
 PATIENCE = 900.0
 WORKERS = 2
-WORKER = [sys.executable, "-m", "flask", "worker"]
+WORKER = [*FLASK, "worker"]
 MOST_TWICE = len(KILLED_AT) + WORKERS
 """One for each kill, and one for each worker whose mail server went away with a mail in hand."""
 GATEWAY = """

@@ -71,8 +71,9 @@ class LiveServer:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(_PATIENCE)
         deadline = time.monotonic() + _PATIENCE
-        while not is_free(self.port) and time.monotonic() < deadline:
-            time.sleep(0.005)  # a worker takes longer than its master
+        while not is_free(self.port):  # a worker takes longer than its master
+            assert time.monotonic() < deadline, f"somebody still listens on {self.port}"
+            time.sleep(0.005)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _PATIENCE

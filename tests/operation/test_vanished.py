@@ -79,7 +79,8 @@ def come_back():
     """Give the server its address again, and wait until the system knows the way there."""
     assert ip("address", "add", f"{FAR}/64", "dev", "lo", "nodad")
     deadline = time.monotonic() + 10
-    while not ip("route", "get", FAR) and time.monotonic() < deadline:
+    while not ip("route", "get", FAR):
+        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
