@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
 
 from gatehouse.foundation.database import db
+from gatehouse.foundation.errors import ServiceBusy
 from models import Challenge, Credential, Device, Password, Session, User
 from tests.client import PASSWORD, Client
 from tests.letters import later, other_code, token_of
@@ -183,6 +185,18 @@ def test_a_password_that_is_not_evaluated_uses_up_no_code(app, client, tokens, w
     assert [answer.status_code for answer in waits] == [429] * 6
     assert told(by_code(client, NEW_ADDRESS, code, password=PASSWORD)) == (200, "verified")
     assert address(app) == [NEW_ADDRESS]
+
+
+@pytest.mark.requirement("RL-03")
+def test_a_password_for_which_no_hash_is_free_uses_up_no_code(client, tokens, monkeypatch):
+    code = ask(client, tokens)["code"]
+
+    with monkeypatch.context() as busy:
+        busy.setattr("gatehouse.passwords.service.verify", Mock(side_effect=ServiceBusy))
+        waits = [by_code(client, NEW_ADDRESS, code, password=PASSWORD) for _ in range(6)]
+
+    assert [answer.status_code for answer in waits] == [503] * 6
+    assert told(by_code(client, NEW_ADDRESS, code, password=PASSWORD)) == (200, "verified")
 
 
 @pytest.mark.requirement("RL-03")
