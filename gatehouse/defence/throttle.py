@@ -240,11 +240,11 @@ def reopen(user_id: UUID, visitor: Visitor, *kinds: str) -> None:
 
 
 def purge() -> None:
-    """Delete the counters that rested; one that is closed waits, and stays."""
-    rested = GuessCounter.counted_at < clock.now() - RESTED
-    waits = GuessCounter.waits_until > clock.now()
-    over = (rested | (GuessCounter.failures == 0)) & ~waits
-    db.session.execute(delete(GuessCounter).where(over))
+    """Delete the counters that rested; one that is closed waits, and stays, as does one in use."""
+    rested = (GuessCounter.counted_at < clock.now() - RESTED) | (GuessCounter.failures == 0)
+    over = select(GuessCounter.key).where(rested, GuessCounter.waits_until <= clock.now())
+    free = over.with_for_update(skip_locked=True)
+    db.session.execute(delete(GuessCounter).where(GuessCounter.key.in_(free)))
 
 
 def _keys_of(

@@ -1,7 +1,11 @@
 """The lockout: guessing gets slower for the guesser, and for nobody else."""
 
 import pytest
+from sqlalchemy import text
 
+from gatehouse.defence import throttle
+from gatehouse.foundation.database import db, writing
+from gatehouse.foundation.visitor import Visitor
 from models import Device, GuessCounter, User
 from tests.client import PASSWORD
 from tests.defence.conftest import (
@@ -245,3 +249,19 @@ def test_after_a_hundred_failures_a_known_device_is_a_strangers_again(app, ada, 
 
 def user_id(app):
     return rows(app, User, email=ADA)[0].id
+
+
+# What is over
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_forgetting_counters_waits_for_no_guess_that_is_being_counted(app):
+    with app.app_context():
+        throttle.succeeded(throttle.count("somebody", None, Visitor("192.0.2.1", "", "")))
+        with db.engine.begin() as guessing:
+            guessing.execute(text("SELECT FROM guess_counters FOR UPDATE"))
+            with writing():
+                throttle.purge()
+            db.session.commit()
+
+    assert [counter.failures for counter in rows(app, GuessCounter)] == [0]
