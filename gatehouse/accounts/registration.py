@@ -29,7 +29,6 @@ from gatehouse.delivery.message import Letter
 from gatehouse.foundation import clock, crypto, languages
 from gatehouse.foundation.database import db, release, take_turns, writing
 from gatehouse.foundation.device import device_name
-from gatehouse.foundation.errors import ServiceBusy
 from gatehouse.foundation.visitor import Visitor, site_of
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.hasher import WrongPassword
@@ -165,10 +164,8 @@ def _require_password(row: Challenge, password: str, visitor: Visitor) -> None:
         raise RegistrationProofFailed
     release()
     try:
-        passwords.verify(passwords.Hashed(data["hash"], data["pepper"]), password, visitor)
-    except ServiceBusy:
-        challenges.give_back(row.id)
-        raise
+        with challenges.given_back(row.id, WrongPassword):
+            passwords.verify(passwords.Hashed(data["hash"], data["pepper"]), password, visitor)
     except WrongPassword:
         raise RegistrationPasswordWrong from None
 

@@ -12,7 +12,6 @@ from uuid import UUID
 from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.defence.throttle import TooManyAttempts
 from gatehouse.foundation.errors import NotFound
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.mfa import credentials, guesses, service, shelf
@@ -76,11 +75,8 @@ def count(form: dict[str, Any], visitor: Visitor) -> Attempt:
         raise NotFound
     proof = guesses.proof_of(factor.kind, form)
     challenges.guess_with_token(PURPOSE, form["mfa_token"], GUESSES)
-    try:
+    with challenges.given_back(row.id):
         guess = guesses.count(user_id, visitor)
-    except TooManyAttempts:
-        challenges.give_back(row.id)
-        raise
     return Attempt(row.id, first, {}, {"factor_id": factor.id, "proof": proof}, guess)
 
 

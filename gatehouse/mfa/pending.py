@@ -13,7 +13,7 @@ from gatehouse.accounts import service as accounts
 from gatehouse.accounts.service import Person
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.defence.throttle import Guess, TooManyAttempts
+from gatehouse.defence.throttle import Guess
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db, writing
 from gatehouse.foundation.visitor import Visitor
@@ -161,11 +161,8 @@ def count(form: dict[str, Any], visitor: Visitor) -> Attempt:
     if kind not in {row.kind for row in offered}:
         raise InvalidCode
     challenges.guess_with_token(PURPOSE, form["mfa_token"], GUESSES)
-    try:
+    with challenges.given_back(row.id):
         guess = guesses.count(user_id, visitor)
-    except TooManyAttempts:
-        challenges.give_back(row.id)
-        raise
     return Attempt(row.id, first, data["asked"], form, guess)
 
 

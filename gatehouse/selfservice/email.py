@@ -88,13 +88,8 @@ def prove_by_code(form: dict[str, Any], visitor: Visitor) -> list[str]:
     if row.purpose == registration.PURPOSE:
         registration.require_asker(row, typed, visitor)
     elif row.user_id and typed is not None:
-        try:
+        with challenges.given_back(row.id, ChangePasswordWrong):
             _require_password(row.user_id, typed, visitor)
-        except ChangePasswordWrong:
-            raise
-        except Exception:  # nothing was evaluated, so nothing is used up
-            challenges.give_back(row.id)
-            raise
     else:
         registration.require_place(row, visitor)
     return _activate_any(row, visitor)

@@ -5,7 +5,8 @@ committed, before they are checked. A challenge is consumed by one conditional U
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -124,6 +125,18 @@ def give_back(challenge_id: UUID) -> None:
     one_less = update(Challenge).where(Challenge.id == challenge_id, Challenge.attempts > 0)
     with apart() as connection:
         connection.execute(one_less.values(attempts=Challenge.attempts - 1))
+
+
+@contextmanager
+def given_back(challenge_id: UUID, *but: type[Exception]) -> Iterator[None]:
+    """Give the guess back if the block ends in an exception, `but` for those that judge it."""
+    try:
+        yield
+    except but:
+        raise
+    except Exception:
+        give_back(challenge_id)
+        raise
 
 
 def by_token(purpose: str, token: str) -> Challenge | None:

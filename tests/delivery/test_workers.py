@@ -13,6 +13,7 @@ from models import OutboxMessage
 from tests.live import LiveServer
 from tests.mail_server import serving_mail
 from tests.nursery import FLASK, Python
+from tests.patience import wait_until
 from tests.post_office import Arrivals, MailServer, Workers, courier
 from tests.rows import rows
 
@@ -77,12 +78,6 @@ def started(flask_worker, settings_environment, tmp_path):
     yield start
     for server in servers:
         server.kill()
-
-
-def wait_until(happens):
-    deadline = time.monotonic() + 30
-    while not happens() and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 @pytest.mark.stores

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from tests.client import Client
 from tests.conftest import environment
 from tests.live import LiveServer
+from tests.patience import wait_until
 from tests.skips import skip_without
 from tests.stores import NO_POSTGRES, PostgresCluster, postgres_is_installed
-
-PATIENCE = 20  # seconds
 
 
 class FickleCluster(PostgresCluster):
@@ -65,11 +63,3 @@ def away(cluster: FickleCluster, tmp_path_factory: pytest.TempPathFactory) -> It
 def every_worker(client: Client, path: str) -> set[int]:
     """Return the statuses of so many answers that each worker gave one."""
     return {client.get(path).status_code for _ in range(20)}
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Return when it holds; fail when it does not in time."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)

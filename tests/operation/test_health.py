@@ -12,7 +12,8 @@ from gatehouse.foundation import background
 from gatehouse.foundation.database import db
 from models import SigningKey
 from tests.client import PASSWORD, User
-from tests.operation.conftest import every_worker, wait_until
+from tests.operation.conftest import every_worker
+from tests.patience import wait_until
 from tests.surface.conftest import verdict
 
 BREAK_ALL = (
