@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -176,8 +176,9 @@ def running(environ: Mapping[str, str]) -> Iterator[Flask]:
 
 
 @pytest.fixture(scope="session")
-def applications() -> Applications:
-    return Applications()
+def applications() -> Iterator[Applications]:
+    with closing(Applications()) as applications:
+        yield applications
 
 
 @pytest.fixture
@@ -186,7 +187,8 @@ def app(
 ) -> Iterator[Flask]:
     """Lend an application whose database is as a starting server leaves it."""
     alters = request.node.get_closest_marker("alters_the_application")
-    with (Applications() if alters else applications).lend(settings_environment) as app:
+    lender = closing(Applications()) if alters else nullcontext(applications)
+    with lender as lending, lending.lend(settings_environment) as app:
         yield app
 
 
