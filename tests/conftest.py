@@ -87,6 +87,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_CLUSTER].stop()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those that want a browser come first: one worker gets them, and starts it once."""
+    items.sort(key=lambda item: "browser" not in getattr(item, "fixturenames", ()))
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector come seldom, and pass over what stays: modules and tests."""
     gc.collect()
@@ -304,7 +309,7 @@ def valkey(valkey_process: str) -> str:
     return valkey_process
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Lend a Chromium that knows no host but this one."""
     chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")
