@@ -1,7 +1,7 @@
 """The house has floors: a file may import from below its own floor, never from above or beside."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,12 +47,20 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(path.read_text())):
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports(path: Path) -> list[tuple[int, str]]:
+    found = []
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
 
 
 FILES = sorted([*ROOT.glob("*.py"), *(ROOT / "gatehouse").rglob("*.py")])
@@ -87,7 +95,7 @@ def test_nothing_is_imported_inside_a_function(path):
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     late = [
         f"line {node.lineno}"
-        for function in ast.walk(ast.parse(path.read_text()))
+        for function in ast.walk(parsed(path))
         if isinstance(function, functions)
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
@@ -143,7 +151,7 @@ def test_only_one_file_calls_other_servers():
 def test_every_room_says_what_lives_in_it(path):
     if path.name != "__init__.py":
         return
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
 
     assert ast.get_docstring(tree)
     assert len(tree.body) == 1
@@ -154,7 +162,7 @@ def test_files_and_functions_stay_small(path):
     text = path.read_text()
     long = [
         f"{node.name} ({length} lines)"
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef)
         and (length := (node.end_lineno or 0) - node.lineno + 1) > 45
     ]

@@ -4,6 +4,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import config
@@ -43,6 +44,7 @@ def page() -> str:
     return OPENING + sections + FIELDS + "".join(rows)
 
 
+@cache
 def field_codes() -> dict[str, list[str]]:
     """Return the codes that stand in `errors`, each with its messages as the sources write them."""
     codes: dict[str, list[str]] = defaultdict(list)
