@@ -62,9 +62,12 @@ DOORS = {
 
 def users_of(function: str) -> set[str]:
     """Return every place of ours that names a function, whether to call it or to hand it on."""
-    using = set()
+    using, name = set(), function.rpartition(".")[2]
     for path in FILES:
-        tree = ast.parse(path.read_text())
+        source = path.read_text()
+        if name not in source:
+            continue
+        tree = ast.parse(source)
         meanings = dict(imported(tree))
         for node in ast.walk(tree):
             if isinstance(node, ast.Name | ast.Attribute) and meaning(node, meanings) == function:
