@@ -32,12 +32,12 @@ counters = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def limited(request, settings_environment, with_redis):
+def limited(request, applications, settings_environment, with_redis):
     """Lend an application that counts, in the database or in Valkey."""
     environ = settings_environment | {"GATEHOUSE_RATE_LIMITS": "on"}
     if with_redis:
         environ["REDIS_URL"] = request.getfixturevalue("valkey")
-    with running(environ) as app:
+    with applications.lend(environ) as app:
         yield app
 
 
