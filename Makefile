@@ -4,7 +4,7 @@ PORT ?= 8000
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # what is compiled once makes every start quicker
 .DEFAULT_GOAL := help
-.PHONY: help run serve test coverage lint format requirements bench docs lock system-test-tools clean
+.PHONY: help run serve test coverage lint collect format requirements bench docs lock system-test-tools clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +15,8 @@ run: .venv/run ## serve http://localhost:8000 for development (PORT=8001 moves i
 serve: .venv/run ## serve with the settings of your environment, for production
 	@$(BIN)/flask serve
 
-test: .venv/test lint ## everything: checks, then the whole suite on SQLite, PostgreSQL and Valkey
+test: .venv/test ## everything: checks, then the whole suite on SQLite, PostgreSQL and Valkey
+	@$(MAKE) --no-print-directory -j 2 lint collect
 	@echo "Running the suite on 3 processes (some tests wait for a server or a clock) ..."
 	@$(BIN)/python -m pytest -n 3 --dist=worksteal $(ARGS)
 
@@ -26,6 +27,9 @@ lint: .venv/test ## ruff, mypy --strict, and that the generated pages are curren
 	@echo "Checking style, types and generated pages ..."
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@GATEHOUSE_ENV=development $(BIN)/flask docs check
+
+collect: .venv/test # compiles all tests while mypy needs one core only
+	@said=$$($(BIN)/python -m pytest --collect-only -qq 2>&1) || { echo "$$said" | tail -40; exit 1; }
 
 format: .venv/test ## let ruff format and mend what it can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
