@@ -22,7 +22,8 @@ def place(tokens: dict[str, Any]) -> dict[str, Any]:
 def bits(lst: str) -> tuple[set[int], int]:
     """Return the indexes of the bits that are 1 in a `lst`, and how many there are in all."""
     packed = zlib.decompress(opened(lst))
-    ones = {8 * n + bit for n, byte in enumerate(packed) for bit in range(8) if byte >> bit & 1}
+    some = ((n, byte) for n, byte in enumerate(packed) if byte)  # most have no bit that is 1
+    ones = {8 * n + bit for n, byte in some for bit in range(8) if byte >> bit & 1}
     return ones, 8 * len(packed)
 
 
