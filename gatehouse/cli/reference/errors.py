@@ -4,6 +4,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import config
@@ -64,7 +65,12 @@ def _spoken() -> Iterator[tuple[str, str]]:
         yield code, NUMBER.sub("{...}", sentence)
 
 
-def _said_in(file: Path) -> Iterator[tuple[str, str]]:
+@cache
+def _said_in(file: Path) -> list[tuple[str, str]]:
+    return [*_read(file)]
+
+
+def _read(file: Path) -> Iterator[tuple[str, str]]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == SPEAKER:
             code, message = node.args
