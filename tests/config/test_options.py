@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,10 +18,16 @@ READING_ONLY = {"conftest.py", "test_settings.py", "test_secrets.py", "test_opti
 """They read options and try none."""
 
 
+@cache
+def words():
+    """Return the words of every file whose tests may choose an option."""
+    others = [path for path in TESTS.rglob("*.py") if path.name not in READING_ONLY]
+    return {path: {*re.findall(r"\w+", path.read_text())} for path in others}
+
+
 def tried_by(name):
     """Return the files whose tests choose an option."""
-    others = [path for path in TESTS.rglob("*.py") if path.name not in READING_ONLY]
-    return [path for path in others if re.search(rf"\b{name}\b", path.read_text())]
+    return [path for path, said in words().items() if name in said]
 
 
 def served(**chosen):
