@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gatehouse.delivery import routing, worker
-from gatehouse.foundation.database import db, writing
-from gatehouse.tokens import keys
 from tests.client import PASSWORD, Client
-from tests.conftest import running
 from tests.mail_server import serving_mail
 
 pytestmark = pytest.mark.requirement("AP-10")
@@ -18,21 +15,24 @@ BREAKS = ["\r\n", "\n", "\r", "\0", "\u2028", "\u0085", "%0d%0a", "=?utf-8?q?=0D
 HEADER = "Bcc: eve@example.com"
 
 
-@pytest.fixture
-def server():
+@pytest.fixture(scope="module")
+def post_office():
     with serving_mail() as server:
         yield server
 
 
 @pytest.fixture
-def house(settings_environment, server):
+def server(post_office):
+    """Lend a mail server that has got nothing yet."""
+    post_office.handler.received.clear()
+    return post_office
+
+
+@pytest.fixture
+def house(settings_environment, server, applications):
     """Lend an application whose mails go to the server."""
     url = {"SMTP_URL": f"insecure-smtp://127.0.0.1:{server.port}"}
-    with running(settings_environment | url) as app:
-        with app.app_context():
-            with writing():
-                keys.ensure()
-            db.session.commit()
+    with applications.lend(settings_environment | url) as app:
         yield app
         for channel in routing.routes(app).by_kind["email"]:
             channel.close()
