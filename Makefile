@@ -16,8 +16,8 @@ serve: .venv/run ## serve with the settings of your environment, for production
 	@$(BIN)/flask serve
 
 test: .venv/test lint ## everything: checks, then the whole suite on SQLite, PostgreSQL and Valkey
-	@echo "Running the suite on 4 processes (many tests wait for a server or a clock) ..."
-	@$(BIN)/python -m pytest -n 4 --dist=worksteal $(ARGS)
+	@echo "Running the suite on 3 processes (some tests wait for a server or a clock) ..."
+	@$(BIN)/python -m pytest -n 3 --dist=worksteal $(ARGS)
 
 coverage: ## the suite once more, telling which lines and branches no test reaches
 	@$(MAKE) test ARGS="--cov --cov-report=term:skip-covered"

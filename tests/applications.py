@@ -25,8 +25,10 @@ from gatehouse.tokens import keys
 from gatehouse.tokens.state import TokenState
 from models import AuditEvent, SigningKey
 
-SHARED = 12
+SHARED = 32
 """Applications that are kept; of the others, the one that was lent longest ago is given up."""
+AWAKE = 8
+"""Applications that keep their connections to PostgreSQL."""
 
 
 class Applications:
@@ -41,10 +43,18 @@ class Applications:
         wanted = frozenset(environ.items())
         found = self._known.pop(wanted, None) or _Application(environ)
         self._known[wanted] = found
-        if len(self._known) > SHARED:
+        newest_first = list(reversed(self._known.values()))
+        for application in newest_first[AWAKE:]:
+            application.disconnect()
+        if len(newest_first) > SHARED:
             self._known.popitem(last=False)
         with found.lend() as app:
             yield app
+
+    def close(self) -> None:
+        """Close the connections of all of them."""
+        for application in self._known.values():
+            application.disconnect()
 
 
 class _Application:
@@ -61,10 +71,15 @@ class _Application:
     def lend(self) -> Iterator[Flask]:
         """Lend it as it was, with the keys that a starting server makes."""
         self._put_back()
-        with disposing(self._app) as app:
-            with app.app_context():
-                self._fetch_keys()
-            yield app
+        with self._app.app_context():
+            self._fetch_keys()
+        yield self._app
+        if self._app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
+            self.disconnect()  # the next test has another file of this name
+
+    def disconnect(self) -> None:
+        """Close all connections."""
+        disconnect(self._app)
 
     def _put_back(self) -> None:
         kept = self._extensions
@@ -92,6 +107,11 @@ class _Application:
 def disposing(app: Flask) -> Iterator[Flask]:
     """Close the connections of an application afterwards."""
     yield app
+    disconnect(app)
+
+
+def disconnect(app: Flask) -> None:
+    """Close all connections of an application."""
     with app.app_context():
         for engine in db.engines.values():
             engine.dispose()

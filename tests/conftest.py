@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -85,6 +85,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _CLUSTER in config.stash:
         config.stash[_CLUSTER].stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those that want a browser come first: one worker gets them, and starts it once."""
+    items.sort(key=lambda item: "browser" not in getattr(item, "fixturenames", ()))
 
 
 def pytest_collection_finish() -> None:
@@ -176,8 +181,9 @@ def running(environ: Mapping[str, str]) -> Iterator[Flask]:
 
 
 @pytest.fixture(scope="session")
-def applications() -> Applications:
-    return Applications()
+def applications() -> Iterator[Applications]:
+    with closing(Applications()) as applications:
+        yield applications
 
 
 @pytest.fixture
@@ -186,7 +192,8 @@ def app(
 ) -> Iterator[Flask]:
     """Lend an application whose database is as a starting server leaves it."""
     alters = request.node.get_closest_marker("alters_the_application")
-    with (Applications() if alters else applications).lend(settings_environment) as app:
+    lender = closing(Applications()) if alters else nullcontext(applications)
+    with lender as lending, lending.lend(settings_environment) as app:
         yield app
 
 
@@ -302,7 +309,7 @@ def valkey(valkey_process: str) -> str:
     return valkey_process
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Lend a Chromium that knows no host but this one."""
     chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")

@@ -1,7 +1,6 @@
 """The house has floors: a file may import from below its own floor, never from above or beside."""
 
 import ast
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -49,21 +48,19 @@ def module_name(path: Path) -> str:
 
 
 @cache
-def tree(path: Path) -> ast.Module:
+def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
 @cache
-def nodes(path: Path) -> list[ast.AST]:
-    return [*ast.walk(tree(path))]
-
-
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    for node in nodes(path):
+def imports(path: Path) -> list[tuple[int, str]]:
+    found = []
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
 
 
 FILES = sorted([*ROOT.glob("*.py"), *(ROOT / "gatehouse").rglob("*.py")])
@@ -98,7 +95,7 @@ def test_nothing_is_imported_inside_a_function(path):
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     late = [
         f"line {node.lineno}"
-        for function in nodes(path)
+        for function in ast.walk(parsed(path))
         if isinstance(function, functions)
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
@@ -154,19 +151,21 @@ def test_only_one_file_calls_other_servers():
 def test_every_room_says_what_lives_in_it(path):
     if path.name != "__init__.py":
         return
+    tree = parsed(path)
 
-    assert ast.get_docstring(tree(path))
-    assert len(tree(path).body) == 1
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_files_and_functions_stay_small(path):
+    text = path.read_text()
     long = [
         f"{node.name} ({length} lines)"
-        for node in nodes(path)
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef)
         and (length := (node.end_lineno or 0) - node.lineno + 1) > 45
     ]
 
-    assert path.read_text().count("\n") <= 300 or path.name == "models.py"
+    assert text.count("\n") <= 300 or path.name == "models.py"
     assert long == []

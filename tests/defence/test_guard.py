@@ -17,7 +17,7 @@ from tests.logged import lines
 from tests.rows import audited, rows
 from tests.together import at_once
 
-PLENTY = 60  # accounts: more than the bits of a count need, wherever they fall
+PLENTY = 45  # accounts: more than the bits of a count need, wherever they fall
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_known_and_unknown_accounts_are_counted_with_the_same_one_statement(
 def test_what_is_kept_of_a_password_is_the_same_for_thousands(app):
     visitor = Visitor(HERE, "", "")
     with app.app_context():
-        drawers = {guard.miss("ada", str(n), visitor).password_key for n in range(60_000)}
+        drawers = {guard.miss("ada", str(n), visitor).password_key for n in range(42_000)}
 
     assert guard.DRAWERS * 0.9 < len(drawers) <= guard.DRAWERS
 

@@ -1,6 +1,7 @@
 """Between the server and Flask: complete bodies, honest names, and nothing waits for a thread."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -45,6 +46,12 @@ def scope(path="/", *headers, method="GET", **more):
     return SimpleNamespace(path=path, method=method, headers=pairs, **(told | more))
 
 
+def in_a_loop(coroutine):
+    """Run it in a thread of its own: where the browser's tests were, a loop runs already."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
 def ask(app, request, exchange):
     """Let a bridge of one thread answer."""
 
@@ -53,7 +60,7 @@ def ask(app, request, exchange):
         served.__rsgi_init__(asyncio.get_running_loop())
         await served.__rsgi__(request, exchange)
 
-    asyncio.run(serve())
+    in_a_loop(serve())
     [answer] = exchange.answers
     return answer
 
@@ -117,7 +124,7 @@ def test_what_answers_at_once_needs_no_thread_and_no_body(app):
         await Bridge(app, threads=0).__rsgi__(asked, exchange)
 
     never = Exchange(hangs=True)
-    asyncio.run(serve(never))
+    in_a_loop(serve(never))
 
     assert (never.answers[0][0], never.taken) == (401, 0)
 
@@ -133,7 +140,7 @@ def test_what_is_no_method_of_such_a_route_is_not_answered_in_the_loop(app):
         asked.cancel()
         return waits
 
-    assert asyncio.run(serve())
+    assert in_a_loop(serve())
 
 
 @pytest.mark.parametrize("name", ["authorization", "origin", "x-forwarded-for", "host"])

@@ -5,24 +5,21 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from gatehouse.foundation import crypto
 from gatehouse.foundation.database import db, writing
 from gatehouse.tokens import keys
-from models import Credential, Device, OutboxMessage, Session, User
+from models import AuditEvent, Credential, Device, OutboxMessage, Session, User
 from tests.client import PASSWORD, Client
 from tests.client import User as Person
 from tests.conftest import environment
 from tests.conftest import running as started
-from tests.geoip import write
 from tests.letters import letter, other_code
+from tests.login.weighed import informed, policy, ruled
 from tests.rows import audited, rows
 
 ADA = "ada@example.com"
 HOME, AWAY = "192.0.2.1", "198.51.100.1"
 FIREFOX, CURL = "Firefox/140.0", "curl/8.0"
-PLACES = {
-    "192.0.2.0/24": {"country": {"iso_code": "FR"}},
-    "198.51.100.0/24": {"country": {"iso_code": "AU"}},
-}
 GEO_HEADERS = {
     "X-Forwarded-For": HOME,
     "X-Real-IP": HOME,
@@ -39,18 +36,14 @@ GEO_HEADERS = {
 
 
 @pytest.fixture
-def settings_environment(store, request, tmp_path):
-    """An application with a policy, as in `@pytest.mark.policy`, and a GeoIP file."""
-    environ = environment(store) | {"GATEHOUSE_BAD_NETWORKS": "203.0.113.0/24 # a botnet"}
-    environ["GATEHOUSE_GEOIP"] = str(write(tmp_path / "places.mmdb", PLACES))
-    if text := getattr(request, "param", ""):
-        (tmp_path / "policy.toml").write_text(text)
-        environ["GATEHOUSE_RISK_POLICY"] = str(tmp_path / "policy.toml")
-    return environ
+def settings_environment(store, tmp_path_factory):
+    return informed(store, tmp_path_factory.getbasetemp())
 
 
-def policy(text):
-    return pytest.mark.parametrize("settings_environment", [text], indirect=True, ids=[text])
+@pytest.fixture
+def app(app, request, tmp_path):
+    """An application with a policy, as in `@policy(...)`, and a GeoIP file."""
+    return ruled(app, request, tmp_path)
 
 
 @pytest.fixture
@@ -69,6 +62,16 @@ def log_in(client):
         return client.post("/auth/login", form, headers=sent, environ_overrides=sender)
 
     return log_in
+
+
+def repeat_login(app, times):
+    """Let the newest login have happened so many times more."""
+    newest = audited(app, "login.succeeded")[-1]
+    columns = {column.key: getattr(newest, column.key) for column in sa.inspect(AuditEvent).columns}
+    copies = [columns | {"id": crypto.new_id()} for _ in range(times)]
+    with app.app_context():
+        db.session.execute(sa.insert(AuditEvent), copies)
+        db.session.commit()
 
 
 def judged(app):
@@ -388,8 +391,8 @@ def test_the_history_is_one_statement_and_its_own_index(app, ada, log_in):
 @pytest.mark.stores
 def test_of_a_long_history_fifty_logins_count(app, ada, log_in):
     device = log_in().json["device_token"]
-    for _ in range(50):
-        log_in(AWAY, CURL, device)
+    log_in(AWAY, CURL, device)
+    repeat_login(app, 49)
 
     log_in(HOME, FIREFOX, device)
 

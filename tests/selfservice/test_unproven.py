@@ -12,6 +12,7 @@ from gatehouse.foundation.database import db, writing
 from models import Challenge, Credential, Device, Session, User
 from tests.client import User as Person
 from tests.letters import token_of
+from tests.people import settle
 from tests.rows import audited, rows
 from tests.selfservice.conftest import (
     ADA,
@@ -35,7 +36,7 @@ MALLORY, HIS = "mallory@example.com", "mallory chose this phrase"
 @pytest.fixture
 def mallory(app, client):
     """Somebody who has an account with all there is."""
-    person = client.sign_up(Person(MALLORY, HIS))
+    person = settle(app, Person(MALLORY, HIS))
     prove_phone(client, client.log_in(person))
     client.as_(person.tokens).post("/auth/email/change", {"email": NEW_ADDRESS})
     client.enrol_totp(person)

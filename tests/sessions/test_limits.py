@@ -119,15 +119,32 @@ def test_the_life_of_an_access_token_can_be_chosen(client, tokens, wait):
 # In number
 
 
+def open_sessions(app, number):
+    """Open sessions as logins do; return their ids."""
+    known = {str(row.id) for row in rows(app, Session)}
+    with app.app_context():
+        for _ in range(number):
+            with writing():
+                person = accounts.person(db.session.scalars(select(User)).one(), None)
+                sessions.open_session(person, ["pwd"], NOBODY)
+            db.session.commit()
+    return {str(row.id) for row in rows(app, Session)} - known
+
+
 @pytest.mark.stores
 @pytest.mark.requirement("SE-09")
 def test_the_oldest_of_fifty_sessions_makes_room(app, client, user):
-    answers = [client.log_in(user) for _ in range(51)]
+    oldest, next_oldest = client.log_in(user), client.log_in(user)
+    others = open_sessions(app, 48)
+    before = rows(app, Session, ended_at=None)
+
+    newest = client.log_in(user)
 
     living = {str(row.id) for row in rows(app, Session, ended_at=None)}
-    assert living == set(map(session_of, answers[1:]))
-    assert_over(client, answers[0])
-    assert_alive(client, answers[1], answers[50])
+    assert len(before) == len(living) == 50
+    assert living == others | {session_of(next_oldest), session_of(newest)}
+    assert_over(client, oldest)
+    assert_alive(client, next_oldest, newest)
     event = audited(app, "session.ended")[0]
     assert event.details == {"reason": "too_many_sessions"}
 

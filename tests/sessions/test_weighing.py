@@ -9,10 +9,9 @@ import pytest
 
 from models import Session
 from tests.client import PASSWORD
-from tests.conftest import environment
 from tests.defence.test_counting import statements
-from tests.geoip import write
-from tests.login.test_risk import ADA, AWAY, CURL, FIREFOX, GEO_HEADERS, HOME, PLACES, policy
+from tests.login.test_risk import ADA, AWAY, CURL, FIREFOX, GEO_HEADERS, HOME
+from tests.login.weighed import informed, policy, ruled
 from tests.rows import audited, rows
 
 OFFICE, BOTNET = "192.0.3.1", "203.0.113.7"
@@ -22,15 +21,15 @@ pytestmark = pytest.mark.requirement("AZ-07")
 
 
 @pytest.fixture
-def settings_environment(store, request, tmp_path):
+def settings_environment(store, request, tmp_path_factory):
+    environ = informed(store, tmp_path_factory.getbasetemp())
+    return environ | {name: value for name, value in chosen(request).items() if value}
+
+
+@pytest.fixture
+def app(app, request, tmp_path):
     """An application with a policy, as in `@policy(...)`, and a GeoIP file."""
-    environ = environment(store) | {"GATEHOUSE_BAD_NETWORKS": "203.0.113.0/24"}
-    environ["GATEHOUSE_GEOIP"] = str(write(tmp_path / "places.mmdb", PLACES))
-    environ |= {name: value for name, value in chosen(request).items() if value}
-    if text := getattr(request, "param", ""):
-        (tmp_path / "policy.toml").write_text(text)
-        environ["GATEHOUSE_RISK_POLICY"] = str(tmp_path / "policy.toml")
-    return environ
+    return ruled(app, request, tmp_path)
 
 
 def chosen(request):
@@ -156,7 +155,7 @@ def test_a_stolen_session_does_not_open_the_login_of_its_thief(client, ada, go_o
 @policy('guard_raised = "ask_second_factor"')
 @pytest.mark.settings(GATEHOUSE_RATE_LIMITS="off")
 def test_who_raises_the_guard_ends_no_session_that_moves(app, client, ada, go_on):
-    for number in range(60):
+    for number in range(32):
         form = {"identifier": f"person{number}@example.com", "password": "Winter 2026 is coming"}
         client.post("/auth/login", form, **sender(f"10.{number}.0.1", CURL))
 

@@ -44,6 +44,7 @@ def page() -> str:
     return OPENING + sections + FIELDS + "".join(rows)
 
 
+@cache
 def field_codes() -> dict[str, list[str]]:
     """Return the codes that stand in `errors`, each with its messages as the sources write them."""
     codes: dict[str, list[str]] = defaultdict(list)
@@ -65,12 +66,7 @@ def _spoken() -> Iterator[tuple[str, str]]:
         yield code, NUMBER.sub("{...}", sentence)
 
 
-@cache
-def _said_in(file: Path) -> list[tuple[str, str]]:
-    return [*_read(file)]
-
-
-def _read(file: Path) -> Iterator[tuple[str, str]]:
+def _said_in(file: Path) -> Iterator[tuple[str, str]]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == SPEAKER:
             code, message = node.args
