@@ -116,6 +116,7 @@ def test_nobody_is_let_in_on_what_was_known_before_the_database_went(away, clust
     gate = client.as_(tokens)
 
     cluster.halt()
+    wait_until(lambda: gate.get("/gateway/verify").status_code == 503)  # one of them knows it
     wait_until(lambda: every_worker(gate, "/gateway/verify") == {503})
 
     assert verdict(gate.get("/gateway/verify")) == (503, "service_unavailable")

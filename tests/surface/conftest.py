@@ -11,9 +11,11 @@ from sqlalchemy import Row, select
 from werkzeug.test import TestResponse
 
 from gatehouse.foundation.database import Base, db
+from tests.applications import Applications
 from tests.client import PASSWORD, Client, User
 from tests.conftest import environment
 from tests.live import LiveServer
+from tests.people import settle
 from tests.stores import SqliteStore
 
 Door = tuple[str, str]
@@ -235,6 +237,15 @@ def every_answer(app: Flask, bearer: str | None = None) -> Iterator[tuple[str, T
     for path in sorted({*paths, "/nowhere"}, key=lambda path: (path == LAST, path)):
         for method in ("OPTIONS", "GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "POST"):
             yield f"{method} {path}", ask(app, method, path, bearer)
+
+
+@pytest.fixture(scope="session")
+def answers(sqlite_store: SqliteStore) -> dict[str, list[tuple[str, TestResponse]]]:
+    """What a stranger gets of every route with every method, and what a member gets."""
+    with sqlite_store.fresh() as url, Applications().lend(environment(url)) as app:
+        user = settle(app, User("member@example.com"))
+        token = Client(app.test_client).log_in(user)["access_token"]
+        return {"stranger": [*every_answer(app)], "member": [*every_answer(app, token)]}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from gatehouse.foundation.database import db
 from models import User
 from tests.client import PASSWORD
 from tests.logged import lines
-from tests.surface.conftest import SOME_ID, ask, contents, every_answer, verdict
+from tests.surface.conftest import SOME_ID, ask, contents, verdict
 
 JSON_TYPES = ("application/json", "application/problem+json")
 SIGNED = "application/statuslist+jwt"
@@ -140,14 +140,14 @@ def test_an_error_of_ours_undoes_what_was_begun(broken, client):
 
 
 @pytest.mark.requirement("AP-01")
-def test_every_401_says_how_to_authenticate(app, client):
-    answers = [answer for _, answer in every_answer(app) if answer.status_code == 401]
-    answers.append(client.post("/auth/login", NOBODY))
-    answers.append(client.post("/auth/refresh", {"refresh_token": "x"}))
-    answers.append(client.post("/auth/invitation", {"token": "x", "password": PASSWORD}))
+def test_every_401_says_how_to_authenticate(answers, client):
+    refused = [answer for _, answer in answers["stranger"] if answer.status_code == 401]
+    refused.append(client.post("/auth/login", NOBODY))
+    refused.append(client.post("/auth/refresh", {"refresh_token": "x"}))
+    refused.append(client.post("/auth/invitation", {"token": "x", "password": PASSWORD}))
 
-    assert len(answers) > 10
-    assert all(a.headers["WWW-Authenticate"].startswith('Bearer realm="') for a in answers)
+    assert len(refused) > 10
+    assert all(a.headers["WWW-Authenticate"].startswith('Bearer realm="') for a in refused)
 
 
 # Labels
@@ -155,8 +155,8 @@ def test_every_401_says_how_to_authenticate(app, client):
 
 @pytest.mark.requirement("AP-02")
 @pytest.mark.parametrize("who", ["stranger", "member"])
-def test_every_answer_is_labelled_and_cannot_be_sniffed(app, member, who):
-    for asked, answer in every_answer(app, member if who == "member" else None):
+def test_every_answer_is_labelled_and_cannot_be_sniffed(answers, who):
+    for asked, answer in answers[who]:
         kind = answer.headers.get("Content-Type", "")
         assert answer.headers["X-Content-Type-Options"] == "nosniff", asked
         if answer.data:
@@ -176,7 +176,7 @@ def test_json_that_a_browser_opens_can_run_and_load_nothing(client):
         assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'"), path
 
 
-def test_every_answer_has_the_security_headers(broken):
+def test_every_answer_has_the_security_headers(answers, broken):
     expected = {
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
@@ -185,7 +185,7 @@ def test_every_answer_has_the_security_headers(broken):
         "X-Frame-Options": "DENY",
     }
 
-    for asked, answer in [*every_answer(broken), ("GET /broken", ask(broken, "GET", "/broken"))]:
+    for asked, answer in [*answers["stranger"], ("GET /broken", ask(broken, "GET", "/broken"))]:
         assert {name: answer.headers.get(name) for name in expected} == expected, asked
         [policy] = answer.headers.getlist("Content-Security-Policy")
         assert "frame-ancestors 'none'" in policy, asked
@@ -195,10 +195,10 @@ def test_what_is_no_page_has_the_closed_policy(client):
     assert client.get("/auth/me").headers["Content-Security-Policy"] == CLOSED
 
 
-def test_only_public_answers_may_be_kept(app, member):
+def test_only_public_answers_may_be_kept(answers):
     kept = {
         asked.partition(" ")[2]
-        for asked, answer in every_answer(app, member)
+        for asked, answer in answers["member"]
         if answer.headers["Cache-Control"] != "no-store"
     }
 
