@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask
 
+import config
 from gatehouse.accounts import identifiers
 from gatehouse.accounts import service as accounts
 from gatehouse.foundation import clock
@@ -18,7 +19,7 @@ from tests.client import User
 def settle(app: Flask, user: User, **profile: Any) -> User:
     """Give a person an account with a proven address; `profile` as in the registration form."""
     with app.app_context():
-        hashed = passwords.hash_new(user.password, NOBODY)
+        hashed = _hashed(user.password)
         with writing():
             account = accounts.create(
                 identifiers.email(user.email), {"username": user.username, **profile}
@@ -27,3 +28,16 @@ def settle(app: Flask, user: User, **profile: Any) -> User:
             passwords.store(account.id, hashed)
         db.session.commit()
     return user
+
+
+_HASHES: dict[Any, passwords.Hashed] = {}
+
+
+def _hashed(password: str) -> passwords.Hashed:
+    """Hash a password, once for all who have the same one under the same settings."""
+    chosen = config.settings()
+    peppers = tuple(chosen.password_peppers.keys.items())
+    how = (password, chosen.password_hasher, chosen.bcrypt_cost, peppers)
+    if how not in _HASHES:
+        _HASHES[how] = passwords.hash_new(password, NOBODY)
+    return _HASHES[how]

@@ -65,6 +65,10 @@ def imports(path: Path) -> list[tuple[int, str]]:
 
 FILES = sorted([*ROOT.glob("*.py"), *(ROOT / "gatehouse").rglob("*.py")])
 MODULES = {module_name(path) for path in FILES}
+ROOMS: dict[str, list[Path]] = {}
+for file in FILES:
+    ROOMS.setdefault(room(module_name(file)), []).append(file)
+in_each_room = pytest.mark.parametrize("files", ROOMS.values(), ids=ROOMS)
 
 
 def target(imported: str) -> str | None:
@@ -72,29 +76,29 @@ def target(imported: str) -> str | None:
     return next((m for m in (imported, imported.rpartition(".")[0]) if m in MODULES), None)
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_imports_only_point_downstairs(path):
-    own = module_name(path)
-    own_floor = floor(own)
-    if own == "gatehouse":
-        return
+@in_each_room
+def test_imports_only_point_downstairs(files):
+    floors = {name: floor(name) for name in map(module_name, files) if name != "gatehouse"}
 
     upstairs = [
-        f"line {line} imports {other}"
+        f"{own}, line {line}, imports {other}"
+        for path in files
+        if (own_floor := floors.get(own := module_name(path))) is not None
         for line, other in imports(path)
         if (there := floor(other)) is not None
         and (there < own_floor or (there == own_floor and room(other) != room(own)))
     ]
 
-    assert own_floor is not None, f"{own} stands on no floor"
+    assert None not in floors.values(), f"{floors} has somebody who stands on no floor"
     assert upstairs == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_nothing_is_imported_inside_a_function(path):
+@in_each_room
+def test_nothing_is_imported_inside_a_function(files):
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     late = [
-        f"line {node.lineno}"
+        f"{module_name(path)}, line {node.lineno}"
+        for path in files
         for function in ast.walk(parsed(path))
         if isinstance(function, functions)
         for node in ast.walk(function)
@@ -147,25 +151,23 @@ def test_only_one_file_calls_other_servers():
     assert callers == {"gatehouse.foundation.http", "gatehouse.cli.doctor"}  # which asks ourselves
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_every_room_says_what_lives_in_it(path):
-    if path.name != "__init__.py":
-        return
-    tree = parsed(path)
-
-    assert ast.get_docstring(tree)
-    assert len(tree.body) == 1
+@in_each_room
+def test_every_room_says_what_lives_in_it(files):
+    for tree in (parsed(path) for path in files if path.name == "__init__.py"):
+        assert ast.get_docstring(tree)
+        assert len(tree.body) == 1
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_files_and_functions_stay_small(path):
-    text = path.read_text()
+@in_each_room
+def test_files_and_functions_stay_small(files):
+    lengths = {path: path.read_text().count("\n") for path in files if path.name != "models.py"}
     long = [
-        f"{node.name} ({length} lines)"
+        f"{module_name(path)}: {node.name} ({length} lines)"
+        for path in files
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef)
         and (length := (node.end_lineno or 0) - node.lineno + 1) > 45
     ]
 
-    assert text.count("\n") <= 300 or path.name == "models.py"
+    assert {path: length for path, length in lengths.items() if length > 300} == {}
     assert long == []

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from gatehouse.foundation.database import db
 from gatehouse.passwords import blocklist
 from models import Password
-from tests.client import PASSWORD
+from tests.client import PASSWORD, User
 from tests.rows import rows
 
 LANTERNS = "seven green lanterns by the harbour, " * 7
@@ -156,9 +156,9 @@ def property_names(node):
 
 @pytest.mark.stores
 @pytest.mark.requirement("PW-11")
-def test_each_hash_has_a_salt_of_its_own_and_keeps_its_parameters(app, make_user):
-    for _ in range(2):
-        make_user(password=PASSWORD)
+def test_each_hash_has_a_salt_of_its_own_and_keeps_its_parameters(app, client):
+    for name in ("ada", "bob"):
+        client.sign_up(User(f"{name}@example.com"))
 
     one, other = rows(app, Password)
 
