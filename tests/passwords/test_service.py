@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from gatehouse.foundation.database import db
 from gatehouse.passwords import blocklist
 from models import Password
-from tests.client import PASSWORD, User
+from tests.client import User
 from tests.rows import rows
 
 LANTERNS = "seven green lanterns by the harbour, " * 7
