@@ -99,3 +99,16 @@ def test_every_test_gets_a_database_that_nobody_has_used(store, turn):
         tables = sa.inspect(connection).get_table_names()
 
     assert "alembic_version" in tables
+
+
+def test_a_connection_that_is_left_at_work_keeps_nobody_waiting(postgres_store):
+    with postgres_store.fresh() as url:
+        left = sa.create_engine(url, poolclass=sa.NullPool).connect()
+        left.execute(sa.text("LOCK TABLE users"))
+
+    with postgres_store.fresh() as another, sa.create_engine(another).connect() as connection:
+        people = connection.scalar(sa.text("SELECT count(*) FROM users"))
+
+    assert (people, another != url) == (0, True)
+    left.invalidate()
+    left.close()
