@@ -106,7 +106,10 @@ def test_a_connection_that_is_left_at_work_keeps_nobody_waiting(postgres_store):
         left = sa.create_engine(url, poolclass=sa.NullPool).connect()
         left.execute(sa.text("LOCK TABLE users"))
 
-    with postgres_store.fresh() as another, sa.create_engine(another).connect() as connection:
+    with (
+        postgres_store.fresh() as another,
+        sa.create_engine(another, poolclass=sa.NullPool).connect() as connection,
+    ):
         people = connection.scalar(sa.text("SELECT count(*) FROM users"))
 
     assert (people, another != url) == (0, True)
