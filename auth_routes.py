@@ -129,10 +129,10 @@ def accept_invitation(form: dict[str, Any]) -> None:
 @auth.refuses(CaptchaRequired, PasswordCompromised, LoginRefused, GraceOver)
 def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password; the answer may be a question for a second factor."""
-    by = form["transport"]
-    answer = login.begin("password", form, visitor(), replaced_by(by))
+    by, who = form["transport"], visitor()
+    answer = login.begin("password", form, who, replaced_by(by))
     db.session.commit()
-    return hand_over(answer, by, visitor())
+    return hand_over(answer, by, who)
 
 
 @auth.post("/login/link")

@@ -126,7 +126,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def arguments(self, schema: type[Schema] | Schema, **options: Any) -> Decorator:
         """Validate the body, or another `location`, and pass it on as the last argument."""
         options = {"error_status_code": 422, "unknown": RAISE} | options
-        decorate = super().arguments(schema, **options)
+        made = schema() if isinstance(schema, type) else schema  # once, and not for each request
+        decorate = super().arguments(made, **options)
 
         def mark(route: Route) -> Route:
             validated: Route = decorate(route)
