@@ -13,7 +13,7 @@ from gatehouse.defence.routes import my_devices as devices
 from gatehouse.defence.routes import routes as defence
 from gatehouse.delivery import routing, templates
 from gatehouse.delivery import worker as delivery
-from gatehouse.foundation import crowd, intake, limits, logs, metrics
+from gatehouse.foundation import crowd, database, intake, limits, logs, metrics
 from gatehouse.foundation.api import SCHEMES, ProblemApi
 from gatehouse.foundation.bridge import Bridge
 from gatehouse.foundation.database import READER, db, engine_options
@@ -91,6 +91,7 @@ def _connect_database(app: Flask) -> None:
         alone |= {"pool_size": max(1, settings.threads // 4), "pool_reset_on_return": None}
         app.config["SQLALCHEMY_BINDS"] = {READER: alone}
     db.init_app(app)
+    database.set_up()
     Migrate(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=True)
 
 

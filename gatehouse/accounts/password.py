@@ -1,13 +1,14 @@
 """The one way to verify the password of an account, for every door where one can be guessed."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, Uuid, bindparam, select
 
-from gatehouse.accounts import notices
-from gatehouse.accounts.service import NOBODY
+from gatehouse.accounts import identifiers, notices
+from gatehouse.accounts import service as accounts
 from gatehouse.defence import devices, guard, throttle
 from gatehouse.foundation.statements import read_one
 from gatehouse.foundation.visitor import Visitor
@@ -16,16 +17,8 @@ from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
 from models import Password
 
-_device = select(devices.known().label("id")).subquery()
-_mine = Password.user_id == bindparam("user_id")
-LOOK = select(
-    _device.c.id.label("device_id"),
-    Password.hash,
-    Password.pepper,
-    Password.changed_at,
-    Password.chosen_by,
-).select_from(_device.outerjoin(Password, _mine))
-"""One row, whoever is looked for."""
+ID = select(bindparam("user_id", type_=Uuid))
+"""Finds an id by itself."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +47,37 @@ class Verified:
     """And from all unknown devices; 0 on a known one."""
 
 
-def look(whom: UUID | str, visitor: Visitor) -> Claimed:
-    """Read what a password is verified with, by one statement outside any transaction.
+def claim(identifier: str, visitor: Visitor) -> Claimed:
+    """Find the account that an identifier means, and read what its password is verified with.
 
-    `whom` is a user's id, or the canonical form of an identifier that belongs to nobody.
+    Known or not, that is one statement, and one row, outside any transaction.
     """
-    user_id = whom if isinstance(whom, UUID) else NOBODY
-    row = read_one(LOOK, user_id=user_id, **devices.known_as(visitor))
+    search = accounts.search(identifier)
+    if search is None:
+        return look(identifiers.canonical(identifier), visitor)
+    about = {"canonical": search.canonical, **devices.known_as(visitor)}
+    row = read_one(_looking_for(search.statement), **about)
+    return _claimed(row.user_id or search.canonical, row)
+
+
+def look(whom: UUID | str, visitor: Visitor) -> Claimed:
+    """Read the same of a person, by their id, or of an identifier that is nobody's."""
+    user_id = whom if isinstance(whom, UUID) else accounts.NOBODY
+    return _claimed(whom, read_one(_looking_for(ID), user_id=user_id, **devices.known_as(visitor)))
+
+
+@cache
+def _looking_for(ids: Select[UUID]) -> Select[*tuple[Any, ...]]:
+    """Return a statement with one row, whoever is looked for by one that finds an id, or none."""
+    who = select(ids.scalar_subquery().label("user_id")).subquery()
+    device = devices.known(who.c.user_id).label("device_id")
+    of_password = (Password.hash, Password.pepper, Password.changed_at, Password.chosen_by)
+    mine = Password.user_id == who.c.user_id
+    return select(who.c.user_id, device, *of_password).select_from(who.outerjoin(Password, mine))
+
+
+def _claimed(whom: UUID | str, row: Any) -> Claimed:
+    user_id = whom if isinstance(whom, UUID) else accounts.NOBODY
     known = (row.hash, row.pepper, row.changed_at, row.chosen_by)
     stored = passwords.Hashed(*known) if row.hash else None
     return Claimed(whom, user_id, stored, row.device_id)

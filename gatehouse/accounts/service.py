@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from gatehouse.access import service as access
@@ -40,6 +40,14 @@ PROFILE = select(
     User.created_at,
     access.given_roles(User.id).label("given_roles"),
 ).where(User.id == bindparam("user_id"))
+
+
+@dataclass(frozen=True)
+class Search:
+    """A statement that finds the id of one account at most, and its value `canonical`."""
+
+    statement: Select[UUID]
+    canonical: str
 
 
 @dataclass(frozen=True)
@@ -81,23 +89,21 @@ def find(identifier: str) -> User | None:
 
     A phone number means whoever proved it, else the first account that named it.
     """
-    user_id = find_id(identifier)
+    found = search(identifier)
+    user_id = db.session.scalar(found.statement, {"canonical": found.canonical}) if found else None
     return get(user_id) if user_id else None
 
 
-def find_id(identifier: str) -> UUID | None:
-    """Find the id of the same account by one statement outside any transaction."""
+def search(identifier: str) -> Search | None:
+    """Return how to find the id of the same account, or None for what can be nobody's."""
     try:
         if "@" in identifier:
-            named, canonical = BY_EMAIL, identifiers.email(identifier).canonical
-        elif identifier.startswith("+"):
-            named, canonical = BY_PHONE, identifiers.phone(identifier)
-        else:
-            named, canonical = BY_USERNAME, identifiers.username(identifier)
+            return Search(BY_EMAIL, identifiers.email(identifier).canonical)
+        if identifier.startswith("+"):
+            return Search(BY_PHONE, identifiers.phone(identifier))
+        return Search(BY_USERNAME, identifiers.username(identifier))
     except ValueError:
         return None
-    found = read_one(named, canonical=canonical)
-    return found.id if found else None
 
 
 def by_email(canonical: str) -> User | None:

@@ -1,18 +1,23 @@
 """Recording events. The chain, the search and the exporters come with their own issue."""
 
+from functools import cache
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Insert, bindparam
 from sqlalchemy.event import listens_for
 from sqlalchemy.orm import Session, SessionTransaction
 
 from gatehouse.audit.events import Event
 from gatehouse.foundation import clock, crypto, metrics
 from gatehouse.foundation.database import db
+from gatehouse.foundation.driver import execute
 from gatehouse.foundation.visitor import Visitor
 from models import AuditEvent
 
-WRITE = AuditEvent.metadata.tables["audit_events"].insert()
+_events = AuditEvent.metadata.tables["audit_events"]
+BATCH = 100
+"""Events that one statement writes."""
 
 
 def record(
@@ -47,8 +52,19 @@ def record(
 
 @listens_for(Session, "before_commit")
 def _write(session: Session) -> None:
-    if rows := session.info.get("events"):
-        session.connection().execute(WRITE, rows if len(rows) > 1 else rows[0])
+    waiting = session.info.get("events", [])
+    for start in range(0, len(waiting), BATCH):
+        rows = waiting[start : start + BATCH]
+        named = {f"{name}_{n}": value for n, row in enumerate(rows) for name, value in row.items()}
+        execute(session.connection(), _writing(len(rows)), named)
+
+
+@cache
+def _writing(count: int) -> Insert:
+    """Return the statement that writes so many events."""
+    columns = _events.columns
+    rows = [{c: bindparam(f"{c.name}_{n}", type_=c.type) for c in columns} for n in range(count)]
+    return _events.insert().values(rows)
 
 
 @listens_for(Session, "after_commit")

@@ -6,7 +6,7 @@ strangers never makes the owner wait.
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sqlalchemy import BindParameter, ScalarSelect, bindparam, delete, select, u
 
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import UTCDateTime, db
+from gatehouse.foundation.statements import run
 from gatehouse.foundation.visitor import Visitor
 from models import Device
 
@@ -25,8 +26,11 @@ USE = (
     update(_devices)
     .where(_devices.c.user_id == bindparam("mine"), _devices.c.expires_at > bindparam("now"))
     .where(_devices.c.digest.in_(bindparam("digests", expanding=True)))
+    .values({each: bindparam(each) for each in ("digest", "user_agent")})
+    .values(last_used_at=bindparam("now"), expires_at=bindparam("until"))
     .returning(_devices.c.id)
 )
+"""Notes that a person signed in on a device once more."""
 
 
 def recognise(user_id: UUID, visitor: Visitor) -> Device | None:
@@ -44,16 +48,16 @@ def is_remembered(user_id: UUID, visitor: Visitor) -> bool:
     return until is not None and until > clock.now()
 
 
-def known() -> ScalarSelect[UUID]:
-    """Return the device on which the person has signed in, as an expression; see `known_as`."""
+def known(user_id: Any) -> ScalarSelect[UUID]:
+    """Return an expression: the device on which a person has signed in; see `known_as`."""
     digests: BindParameter[str] = bindparam("devices", expanding=True)
     now = bindparam("device_at", type_=UTCDateTime)
-    mine = select(Device.id).where(Device.user_id == bindparam("user_id"), Device.expires_at > now)
+    mine = select(Device.id).where(Device.user_id == user_id, Device.expires_at > now)
     return mine.where(Device.digest.in_(digests)).limit(1).scalar_subquery()
 
 
 def known_as(visitor: Visitor) -> dict[str, Any]:
-    """Return the values of that expression, but for `user_id`."""
+    """Return the values of that expression."""
     token = visitor.device
     digests = _digests(token) if TOKEN.fullmatch(token) else []
     return {"devices": digests, "device_at": clock.now()}
@@ -64,13 +68,13 @@ def keep(user_id: UUID, visitor: Visitor) -> str:
 
     A token of ours is kept, whoever signed in before; any other string is replaced.
     """
-    now = clock.now()
-    used = {"user_agent": visitor.user_agent, "last_used_at": now, "expires_at": now + LIFETIME}
-    if _is_used_again(user_id, visitor.device, used):
+    now, agent = clock.now(), visitor.user_agent
+    if _is_used_again(user_id, visitor, now):
         return visitor.device
     token = visitor.device if _is_ours(visitor.device) else crypto.token()
-    digest = _digests(token)[0]
-    db.session.add(Device(user_id=user_id, created_at=now, digest=digest, **used))
+    device = Device(user_id=user_id, digest=_digests(token)[0], user_agent=agent, created_at=now)
+    device.last_used_at, device.expires_at = now, now + LIFETIME
+    db.session.add(device)
     return token
 
 
@@ -118,14 +122,14 @@ def purge() -> None:
     db.session.execute(delete(Device).where(Device.expires_at < clock.now()))
 
 
-def _is_used_again(user_id: UUID, token: str, used: dict[str, Any]) -> bool:
+def _is_used_again(user_id: UUID, visitor: Visitor, now: datetime) -> bool:
     """Note that a person signed in on a device once more; tell whether they had done so before."""
-    if not TOKEN.fullmatch(token):
+    if not TOKEN.fullmatch(visitor.device):
         return False
-    digests = _digests(token)
-    mine = {"mine": user_id, "digests": digests, "now": used["last_used_at"]}
-    values = used | {"digest": digests[0]}  # of the active key
-    return db.session.connection().execute(USE, mine | values).first() is not None
+    digests = _digests(visitor.device)
+    used = {"now": now, "until": now + LIFETIME, "user_agent": visitor.user_agent}
+    used["digest"] = digests[0]  # of the active key
+    return bool(run(USE, mine=user_id, digests=digests, **used))
 
 
 def _is_ours(token: str) -> bool:

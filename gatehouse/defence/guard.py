@@ -20,6 +20,7 @@ from gatehouse.audit.service import record
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import UTCDateTime, db
 from gatehouse.foundation.logs import log
+from gatehouse.foundation.statements import read_one
 from gatehouse.foundation.visitor import Visitor
 from models import GuardTally
 
@@ -105,7 +106,7 @@ def _count(missed: Miss) -> dict[str, int]:
 
 def is_raised(site: str) -> bool:
     """Tell whether the guard is raised for a site, or for all; one look-up by a key."""
-    return bool(db.session.scalar(select(raised()), raised_for(site)))
+    return bool(read_one(_IS_RAISED, **raised_for(site)).raised)
 
 
 def raised() -> Exists:
@@ -113,6 +114,9 @@ def raised() -> Exists:
     keys: BindParameter[str] = bindparam("guards", expanding=True)
     now = bindparam("guarded_at", type_=UTCDateTime)
     return exists().where(GuardTally.key.in_(keys), GuardTally.expires_at > now)
+
+
+_IS_RAISED = select(raised().label("raised"))
 
 
 def raised_for(site: str) -> dict[str, Any]:

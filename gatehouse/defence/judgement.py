@@ -42,7 +42,8 @@ _recent = (
     .subquery()
 )
 HISTORY = select(_recent).order_by(_recent.c.at.desc())
-_told = select(devices.known().label("device_id"), guard.raised().label("raised")).subquery()
+_device = devices.known(bindparam("user_id")).label("device_id")
+_told = select(_device, guard.raised().label("raised")).subquery()
 SEEN = (
     select(_told, _recent)
     .select_from(_told.outerjoin(_recent, true()))

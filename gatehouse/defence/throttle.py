@@ -22,6 +22,7 @@ from gatehouse.audit.service import record
 from gatehouse.defence import devices
 from gatehouse.foundation import clock, crypto, metrics
 from gatehouse.foundation.database import UTCDateTime, apart, at_once, db
+from gatehouse.foundation.driver import execute
 from gatehouse.foundation.errors import Refusal
 from gatehouse.foundation.logs import log
 from gatehouse.foundation.statements import read_all
@@ -65,6 +66,7 @@ LESS = (
         failures=case((_failures > bindparam("less"), _failures - bindparam("less")), else_=0),
         waits_until=NEVER,
     )
+    .returning(_failures)
 )
 """Undoes counts; nothing waits any more, for the guess had not to wait when it was counted."""
 ONE_MORE = (
@@ -188,17 +190,17 @@ def settle(guess: Guess) -> None:
 
 def _begin_anew(guess: Guess, connection: Connection) -> None:
     if guess.device_id:
-        connection.execute(NONE, {"keys": [guess.own, guess.everybody]})
+        execute(connection, NONE, {"keys": [guess.own, guess.everybody]})
         return
-    run = connection.execute(END, {"counter": guess.own}).scalar()
+    run = execute(connection, END, {"counter": guess.own})
     if run and guess.site:
-        _take_back(connection, guess.site, run)
+        _take_back(connection, guess.site, run[0].failures)
     _take_back(connection, guess.everybody)
 
 
 def _take_back(connection: Connection, counter: str, less: int = 1) -> bool:
     """Undo counts; return whether there were any."""
-    return connection.execute(LESS, {"counter": counter, "less": less}).rowcount > 0
+    return bool(execute(connection, LESS, {"counter": counter, "less": less}))
 
 
 def failed(guess: Guess, visitor: Visitor) -> bool:
@@ -270,10 +272,10 @@ def _one_more(connection: Connection, key: str, steps: Steps) -> int:
     """
     now = clock.now()
     ends = {f"from_{least}": now + wait for least, wait in steps.items()}
-    failures = connection.execute(_counting(*steps), {"key": key, "now": now} | ends).scalar()
-    if failures is None:
+    counted = execute(connection, _counting(*steps), {"key": key, "now": now} | ends)
+    if not counted:
         raise TooManyAttempts(_seconds_left(connection, key, now))
-    return int(failures)
+    return int(counted[0][0])
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select
 
 import config
 from gatehouse.delivery import templates
@@ -18,8 +18,15 @@ from gatehouse.delivery.message import Letter, Message
 from gatehouse.foundation import clock, crypto, languages
 from gatehouse.foundation.database import db
 from gatehouse.foundation.device import device_name
+from gatehouse.foundation.statements import run
 from gatehouse.foundation.visitor import Visitor
 from models import OutboxMessage
+
+WRITTEN = select(func.count().label("count")).where(
+    OutboxMessage.recipient_lower == bindparam("recipient"),
+    OutboxMessage.created_at > bindparam("since"),
+)
+SOME_WRITTEN = WRITTEN.where(OutboxMessage.template.in_(bindparam("kinds", expanding=True)))
 
 
 def put(letter: Letter, visitor: Visitor) -> OutboxMessage:
@@ -59,11 +66,9 @@ def _rendered(letter: Letter, variables: dict[str, Any], visitor: Visitor) -> di
 
 def written_since(recipient: str, since: datetime, kinds: Collection[str] = ()) -> int:
     """Count the messages to an address in whatever case, perhaps of some kinds only."""
-    mails = select(func.count()).select_from(OutboxMessage)
-    mails = mails.where(OutboxMessage.recipient_lower == recipient.lower())
-    if kinds:
-        mails = mails.where(OutboxMessage.template.in_(kinds))
-    return db.session.scalar(mails.where(OutboxMessage.created_at > since)) or 0
+    about = {"recipient": recipient.lower(), "since": since}
+    counted = run(SOME_WRITTEN, **about, kinds=list(kinds)) if kinds else run(WRITTEN, **about)
+    return int(counted[0].count)
 
 
 def texted_since(since: datetime, beginnings: Collection[str], kinds: Collection[str]) -> int:

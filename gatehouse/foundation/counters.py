@@ -18,7 +18,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gatehouse.foundation import clock
-from gatehouse.foundation.database import reader
+from gatehouse.foundation.database import reader, writer
+from gatehouse.foundation.driver import execute
 from gatehouse.foundation.logs import log
 
 PATIENCE = 0.5
@@ -81,15 +82,15 @@ class DatabaseCounters(Counters):
         """Count a hit; return the hits of the window of `expiry` seconds after its first."""
         now = clock.now().timestamp()
         row = {"key": key, "amount": amount, "now": now, "expires_at": now + expiry}
-        with reader().execution_options(writing=True) as connection, connection.begin():
-            return int(connection.execute(self.HIT, row).scalar_one())
+        with writer() as connection:
+            return int(execute(connection, self.HIT, row)[0][0])
 
     def peek(self, key: str) -> tuple[int, float]:
         """Return the hits of the current window and the seconds that are left of it."""
         now = clock.now().timestamp()
         with reader() as connection:
-            found = connection.execute(self.PEEK, {"key": key, "now": now}).one_or_none()
-        return (found.hits, found.expires_at - now) if found else (0, 0.0)
+            found = execute(connection, self.PEEK, {"key": key, "now": now})
+        return (found[0][0], found[0][1] - now) if found else (0, 0.0)
 
     def check(self) -> bool:
         """Tell whether the store answers."""

@@ -7,7 +7,7 @@ hash, an outside socket) happens while a transaction is open: `release()` first.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, event, text
 from sqlalchemy.engine import Engine, ExceptionContext, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
+
+from gatehouse.foundation.driver import execute
 
 TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 READER = "reader"
@@ -102,11 +104,18 @@ def _set_pragmas(connection: Any, _record: object) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
 
-@event.listens_for(Engine, "begin")
+def set_up() -> None:
+    """Say how transactions of SQLite begin; PostgreSQL's driver knows.
+
+    Of PostgreSQL no engine is listened to: that would cost each connection a third of its time.
+    """
+    if db.engine.dialect.name == "sqlite":
+        event.listen(db.engine, "begin", _begin)
+
+
 def _begin(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        writing = connection.get_execution_options().get("writing")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
 @event.listens_for(Engine, "handle_error")
@@ -157,10 +166,18 @@ def reader() -> Connection:
 
 
 @contextmanager
+def writer() -> Iterator[Connection]:
+    """Lend such a connection for one statement that writes, and is committed with it."""
+    connection = reader().execution_options(writing=True)
+    with connection, nullcontext() if READER in db.engines else connection.begin():
+        yield connection
+
+
+@contextmanager
 def at_once() -> Iterator[Connection]:
-    """Lend a connection for one statement that writes and is committed with it, as `reader`."""
+    """Do the same for a thread that holds no other connection meanwhile."""
     release()
-    with reader().execution_options(writing=True) as connection, connection.begin():
+    with writer() as connection:
         yield connection
 
 
@@ -179,4 +196,4 @@ def take_turns(key: str) -> None:
     """
     if db.engine.dialect.name == "postgresql":
         db.session.flush()  # what is pending would be lost where a row is read anew after the wait
-        db.session.connection().execute(TURN, {"key": key})
+        execute(db.session.connection(), TURN, {"key": key})

@@ -1,36 +1,19 @@
 """The statements of the hottest routes, without the object mapper and in few round trips."""
 
-from collections import namedtuple
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Dialect, Insert, Select, bindparam
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Column, Insert, bindparam
 
 from gatehouse.foundation.database import Base, db, reader
+from gatehouse.foundation.driver import execute
 
 
 def read_all(statement: Any, **values: Any) -> Sequence[Any]:
-    """Return the rows of a statement that stands alone; the hottest routes read so.
-
-    On PostgreSQL the driver executes it: SQLAlchemy would take four times as long as all the rest.
-    So every value is one that the driver knows, or a list of such for an expanding parameter.
-    """
+    """Return the rows of a statement that stands alone, outside the request's transaction."""
     with reader() as connection:
-        if connection.dialect.name == "postgresql":
-            sizes = tuple((name, len(of)) for name, of in values.items() if isinstance(of, list))
-            plan = _plan(statement, connection.dialect, sizes)
-            dbapi: Any = connection.dialect.loaded_dbapi
-            try:
-                driver: Any = connection.connection.driver_connection
-                return [plan.named(row) for row in driver.execute(plan.sql, plan.filled(values))]
-            except (dbapi.errors.QueryCanceled, dbapi.errors.LockNotAvailable) as late:
-                raise OperationalError(plan.sql, None, late) from late
-            except dbapi.Error:
-                pass  # SQLAlchemy meets it once more, and tells
-        return connection.execute(statement, values).all()
+        return execute(connection, statement, values)
 
 
 def read_one(statement: Any, **values: Any) -> Any:
@@ -39,36 +22,11 @@ def read_one(statement: Any, **values: Any) -> Any:
     return found[0] if found else None
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """A statement as the driver executes it."""
-
-    sql: str
-    own: dict[str, Any]
-    """The values that are its own."""
-    lists: dict[str, list[str]]
-    """What the places of each list are called."""
-    named: Callable[[Sequence[Any]], Any]
-    """Gives names to a row."""
-
-    def filled(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Return all values, each under the name of its place."""
-        places = ((place, values[name]) for name, place in self.lists.items())
-        spread = [pair for names, of in places for pair in zip(names, of, strict=True)]
-        return self.own | values | dict(spread)
-
-
-@cache
-def _plan(
-    statement: Select[*tuple[Any, ...]], dialect: Dialect, sizes: tuple[tuple[str, int], ...]
-) -> _Plan:
-    compiled: Any = statement.compile(dialect=dialect)
-    lists = {name: [""] * size for name, size in sizes}
-    expanded = compiled.construct_expanded_state(compiled.params | lists)
-    names = list(statement.selected_columns.keys())
-    row: Any = namedtuple("Row", names)  # type: ignore[misc]
-    places = {name: list(each) for name, each in expanded.parameter_expansion.items()}
-    return _Plan(expanded.statement, compiled.params, places, row._make)
+def run(statement: Any, **values: Any) -> Sequence[Any]:
+    """Execute a statement in the current transaction, and return its rows, if any."""
+    session = db.session()
+    session.flush()  # what is pending comes before it
+    return execute(session.connection(), statement, values)
 
 
 def add_together(*rows: Base) -> Any:
@@ -87,7 +45,7 @@ def add_together(*rows: Base) -> Any:
         _name(column): getattr(row, column.key) for row in rows for column in _given(row.__table__)
     }
     if connection.dialect.name == "postgresql":
-        return connection.scalar(_together(*inserts), named)
+        return execute(connection, _together(*inserts), named)[0][0]
     return [connection.execute(each, named) for each in inserts][-1].scalar()
 
 

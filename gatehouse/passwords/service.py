@@ -23,6 +23,7 @@ from gatehouse.audit.service import record
 from gatehouse.foundation import clock, shelf
 from gatehouse.foundation.database import db
 from gatehouse.foundation.errors import ServiceBusy, ValidationFailed
+from gatehouse.foundation.statements import run
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords import breached, policy
 from gatehouse.passwords.hasher import Costs, Hasher, WrongPassword
@@ -120,10 +121,10 @@ def hold(user_id: UUID, chosen_at: datetime | None) -> bool:
     Raises:
         WrongPassword: another one was chosen, or the account is gone.
     """
-    row = db.session.execute(HELD, {"user_id": user_id}).one_or_none()
-    if row is None or row.changed_at != chosen_at:
+    held = run(HELD, user_id=user_id)
+    if not held or held[0].changed_at != chosen_at:
         raise WrongPassword
-    return row.compromised_at is not None
+    return held[0].compromised_at is not None
 
 
 def store(user_id: UUID, hashed: Hashed) -> None:

@@ -18,7 +18,7 @@ from gatehouse.audit.service import record
 from gatehouse.foundation import clock, crypto
 from gatehouse.foundation.database import db, take_turns, writing
 from gatehouse.foundation.errors import NotFound
-from gatehouse.foundation.statements import add_together
+from gatehouse.foundation.statements import add_together, run
 from gatehouse.foundation.visitor import Visitor
 from gatehouse.sessions import levels, raising, weighing
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded, SessionRefused
@@ -171,9 +171,8 @@ def purge(before: datetime) -> None:
 
 
 def _make_room(user_id: UUID, visitor: Visitor) -> None:
-    about = {"user_id": user_id, "now": clock.now(), "kept": MOST - 1}
-    for session_id in db.session.connection().scalars(TOO_MANY, about).all():
-        end(session_id, "too_many_sessions", visitor)
+    for session in run(TOO_MANY, user_id=user_id, now=clock.now(), kept=MOST - 1):
+        end(session.id, "too_many_sessions", visitor)
 
 
 def _fall_back(session: Session, person: Person, now: datetime, visitor: Visitor) -> None:

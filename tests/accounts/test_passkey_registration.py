@@ -9,12 +9,12 @@ from gatehouse.foundation.database import db
 from gatehouse.tokens import challenges
 from models import Challenge, Credential, Password, User
 from tests.client import PASSWORD
-from tests.defence.test_counting import statements
 from tests.letters import letter
 from tests.mfa.authenticator import UP, Authenticator
 from tests.mfa.newcomer import OPTIONS, Newcomer
 from tests.rows import audited, rows
 from tests.selfservice.conftest import ADA, mails, told
+from tests.statements import sent_by
 
 WAITS, VERIFIED = (202, "verification_required"), (200, "verified")
 WRONG = (401, "invalid_code")
@@ -194,9 +194,7 @@ def test_known_and_unknown_addresses_cost_the_same_statements(app, client, make_
     people = [Newcomer(client, email) for email in ("known-1@example.com", "nobod-1@example.com")]
     forms = [person.form() for person in people]
 
-    known, unknown = (
-        statements(app, partial(client.post, "/auth/register", form)) for form in forms
-    )
+    known, unknown = (sent_by(app, partial(client.post, "/auth/register", form)) for form in forms)
 
     assert sorted(known) == sorted(unknown)  # in whatever order they are written
     assert len(known) > 5

@@ -12,9 +12,9 @@ from gatehouse.foundation.visitor import Visitor
 from models import GuardTally
 from tests.client import PASSWORD
 from tests.defence.conftest import ADA, ELSEWHERE, HERE
-from tests.defence.test_counting import statements
 from tests.logged import lines
 from tests.rows import audited, rows
+from tests.statements import sent_by
 from tests.together import at_once
 
 PLENTY = 45  # accounts: more than the bits of a count need, wherever they fall
@@ -190,7 +190,7 @@ def test_known_and_unknown_accounts_are_counted_with_the_same_one_statement(
     make_user(email=ADA)
 
     known, unknown = (
-        [text for text in statements(app, partial(guess, who)) if "guard_tallies" in text]
+        [text for text in sent_by(app, partial(guess, who)) if "guard_tallies" in text]
         for who in (ADA, "nobody@example.com")
     )
 

@@ -26,6 +26,7 @@ from models import LimitCounter
 from tests.conftest import running
 from tests.live import LiveServer
 from tests.rows import rows
+from tests.statements import noted
 from tests.stores import free_port
 from tests.together import at_once
 
@@ -163,13 +164,10 @@ def test_a_hit_is_one_round_trip_to_valkey(bridged, valkey):
 
 @pytest.mark.stores
 def test_a_hit_is_one_statement_in_the_database(app):
-    statements = []
-    with app.app_context():
-        for engine in db.engines.values():
-            sa.event.listen(engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    with app.app_context(), noted(app) as sent:
         DatabaseCounters("db://").incr("somebody", 60)
 
-    written = [statement for statement in statements if not statement.startswith("BEGIN")]
+    written = [statement for statement in sent if not statement.startswith("BEGIN")]
     assert len(written) == 1
     assert written[0].startswith("INSERT INTO limit_counters")
 

@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import bindparam, event, func, select, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import bindparam, func, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
-from gatehouse.foundation.database import db, reader
-from gatehouse.foundation.statements import add_together, read_all, read_one
+from gatehouse.foundation.database import db, reader, writing
+from gatehouse.foundation.statements import add_together, read_all, read_one, run
 from models import LimitCounter, RefreshToken, Session, StatusEntry, User
 from tests.rows import rows
+from tests.statements import noted
 
 NAMED = (
     select(LimitCounter.key, LimitCounter.hits)
@@ -67,13 +68,51 @@ def test_one_that_cannot_be_added_leaves_none_of_them(app, make_user):
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
 def test_on_postgresql_adding_together_is_one_statement(app, make_user):
     make_user()
-    user_id, sent = rows(app, User)[0].id, []
-    with app.app_context():
-        event.listen(db.engine, "before_cursor_execute", lambda *about: sent.append(about[2]))
+    user_id = rows(app, User)[0].id
+    with app.app_context(), noted(app) as sent:
         add_together(*opened(user_id))
 
     assert len(sent) == 1
     assert sent[0].count("INSERT INTO") == 3
+
+
+# Statements in the current transaction
+
+
+@pytest.mark.stores
+def test_what_is_pending_comes_before_it_and_its_rows_have_names(app):
+    with app.app_context(), writing():
+        db.session.add(LimitCounter(key="there", hits=3, expires_at=0.0))
+        found = run(NAMED, named="there")
+        nothing = run(LimitCounter.__table__.delete())
+        db.session.rollback()
+
+        assert (found[0].key, found[0].hits) == ("there", 3)
+        assert list(nothing) == []
+        assert read_one(NAMED, named="there") is None
+
+
+@pytest.mark.stores
+def test_a_time_without_a_zone_is_refused_as_ever(app):
+    ended = select(Session.id).where(Session.ended_at > bindparam("then"))
+    naive = datetime.now(UTC).replace(tzinfo=None)
+
+    with app.app_context(), pytest.raises((ValueError, StatementError), match="without a zone"):
+        run(ended, then=naive)
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_connection_that_is_lost_in_a_transaction_is_told_and_replaced(app):
+    with app.app_context():
+        with writing():
+            run(NAMED, named="there")
+            end_the_others()
+            with pytest.raises(OperationalError):
+                run(NAMED, named="there")
+            db.session.rollback()
+        again = run(NAMED, named="there")
+
+    assert again == []
 
 
 # Statements that stand alone

@@ -6,9 +6,9 @@ import pytest
 
 from gatehouse.passwords import breached
 from tests.client import PASSWORD, User
-from tests.defence.test_counting import statements
 from tests.passwords.test_breached import listed, provider, sha1
 from tests.rows import audited
+from tests.statements import sent_by
 
 __all__ = ["provider"]
 ADA = "ada@example.com"
@@ -115,10 +115,10 @@ def test_only_a_right_password_is_looked_up(stolen, log_in, monkeypatch):
 def test_it_costs_no_statement(app, stolen, log_in):
     log_in()
     stolen.write_text(listed("another stolen one"))
-    before = len(statements(app, log_in))
+    before = len(sent_by(app, log_in))
     stolen.write_text(listed(PASSWORD))
 
-    assert len(statements(app, log_in)) == before
+    assert len(sent_by(app, log_in)) == before
 
 
 def test_neither_the_password_nor_its_digest_is_written_down(app, stolen, log_in, capfd, caplog):

@@ -9,7 +9,6 @@ import pytest
 from gatehouse.foundation import clock
 from models import Credential, Session
 from tests.client import PASSWORD, User
-from tests.defence.test_counting import statements
 from tests.letters import other_code, token_of
 from tests.mfa.loss import ASK, PROVE, announced, ask, keep_house, newest, prove
 from tests.rows import audited, rows
@@ -24,6 +23,7 @@ from tests.selfservice.conftest import (
     prove_phone,
     told,
 )
+from tests.statements import sent_by
 
 WRONG = (401, "invalid_code")
 
@@ -162,10 +162,10 @@ def test_guesses_here_and_of_a_forgotten_password_s_code_are_one_count_for_every
 @pytest.mark.requirement("RL-07")
 def test_nobody_costs_the_statements_of_somebody_and_the_mail_s_deletion(app, client, ada):
     asks = [partial(client.post, ASK, {"email": email}) for email in (ADA, "nob@example.com")]
-    sent, wasted = (statements(app, act) for act in asks)
+    sent, wasted = (sent_by(app, act) for act in asks)
     guesses = [_with_a_guess(act()).json_token for act in asks]
 
-    known, unknown = (statements(app, partial(prove, client, guess)) for guess in guesses)
+    known, unknown = (sent_by(app, partial(prove, client, guess)) for guess in guesses)
 
     assert sorted(known) == sorted(unknown)  # in whatever order they are written
     assert sorted(text for text in wasted if "DELETE FROM outbox" not in text) == sorted(sent)
@@ -186,7 +186,7 @@ def test_a_number_that_is_nobody_s_costs_the_statements_of_somebody_s(
     for act in asks:
         act()
 
-    sent, *others = [kinds_of(statements(app, act)) for act in asks]
+    sent, *others = [kinds_of(sent_by(app, act)) for act in asks]
 
     assert len(sent) >= 12
     assert others == [sent, sent]

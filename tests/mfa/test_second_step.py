@@ -9,9 +9,9 @@ from gatehouse.foundation import clock
 from gatehouse.foundation.database import db
 from models import Credential, Password, Session
 from tests.client import PASSWORD
-from tests.defence.test_counting import statements
 from tests.mfa import sent
 from tests.rows import audited, rows
+from tests.statements import sent_by
 
 
 def step(question, code, **more):
@@ -215,7 +215,7 @@ def test_the_password_is_locked_before_the_login_that_waits_as_by_whoever_change
     user = make_user(factors=["totp"])
     question = client.log_in(user)
 
-    sent = statements(app, partial(client.second_step, user, question))
+    sent = sent_by(app, partial(client.second_step, user, question))
 
     held = [number for number, text in enumerate(sent) if "FROM passwords" in text]
     used = [n for n, text in enumerate(sent) if text.startswith("UPDATE challenges SET used_at")]

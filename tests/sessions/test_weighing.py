@@ -9,10 +9,10 @@ import pytest
 
 from models import Session
 from tests.client import PASSWORD
-from tests.defence.test_counting import statements
 from tests.login.test_risk import ADA, AWAY, CURL, FIREFOX, GEO_HEADERS, HOME
 from tests.login.weighed import informed, policy, ruled
 from tests.rows import audited, rows
+from tests.statements import sent_by
 
 OFFICE, BOTNET = "192.0.3.1", "203.0.113.7"
 NEWER = "Firefox/141.0.1"
@@ -76,7 +76,7 @@ def told(client):
 def sent(app, act):
     """Return the statements of a request, but for those by which a worker follows the others."""
     followed = ("FROM revocations", "FROM signing_keys")
-    return [text for text in statements(app, act) if not any(name in text for name in followed)]
+    return [text for text in sent_by(app, act) if not any(name in text for name in followed)]
 
 
 def reads(sent):

@@ -6,10 +6,10 @@ import pytest
 from jwt import PyJWK
 
 from gatehouse.foundation import clock
-from gatehouse.foundation.database import db
 from gatehouse.tokens import revocation, status, watch
 from gatehouse.tokens.claims import PLACES
 from tests.client import Client, User
+from tests.statements import noted
 from tests.surface.conftest import verdict
 from tests.tokens.forgery import GATEWAY, ME, REFRESH, assert_refused, case, opened, read
 from tests.tokens.lists import LIST, OURS, bits, place, revoked
@@ -180,14 +180,10 @@ def test_a_worker_that_knows_nothing_new_publishes_nothing(client, memory):
 
 
 def test_asking_for_a_list_asks_no_database(app, client, memory, fetch):
-    with app.app_context():
-        statements = []
-        engine = db.engine
-    db.event.listen(engine, "before_cursor_execute", lambda *about: statements.append(about[2]))
+    with noted(app) as sent:
+        assert fetch().status_code == 200
 
-    assert fetch().status_code == 200
-
-    assert statements == []
+    assert sent == []
 
 
 def test_many_lists_take_little_memory(client, memory):

@@ -4,8 +4,7 @@ from typing import Any
 
 from marshmallow import Schema
 
-from gatehouse.accounts import identifiers, password
-from gatehouse.accounts import service as accounts
+from gatehouse.accounts import password
 from gatehouse.defence import robots
 from gatehouse.defence.puzzle import captcha_field
 from gatehouse.foundation.fields import Text
@@ -37,10 +36,8 @@ class PasswordMethod:
             TooManyAttempts: after too many of those; whose is never told either.
             CaptchaRequired: before that, and before anything is evaluated or counted as a guess.
         """
-        user_id = accounts.find_id(form["identifier"])
-        whom = user_id or identifiers.canonical(form["identifier"])
-        claimed = password.look(whom, visitor)
-        admission = robots.admit(whom, claimed.device_id, form.get("captcha"), visitor)
+        claimed = password.claim(form["identifier"], visitor)
+        admission = robots.admit(claimed.whom, claimed.device_id, form.get("captcha"), visitor)
         verified = password.verify(claimed, form["password"], visitor)
         robots.succeeded(admission)
         return Proof(
