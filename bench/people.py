@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 import jwt
-from sqlalchemy import Engine, event
 
 from app import create_app
 from bench.raw import Recording, current
@@ -29,6 +28,7 @@ from gatehouse.passwords import service as passwords
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens import watch
+from tests.statements import noted
 
 PASSWORD = "seven green lanterns at the harbour"
 COUNT = 1000
@@ -74,17 +74,13 @@ class People:
     def record_refresh(self) -> Recording:
         """Refresh once, and return what the service executes for that."""
         (token,) = self.refresh_tokens(1)
-        statements: list[tuple[str, dict[str, Any]]] = []
-
-        def note(_connection: object, _cursor: object, statement: str, *of: Any) -> None:
-            statements.append((statement, dict(of[0])))
-
-        with self._at_work():
-            event.listen(Engine, "before_cursor_execute", note)
+        with self._at_work(), noted(self.app) as sent:
             at = clock.now()
             child = sessions.refresh(token, HERE).refresh_token
             db.session.commit()
-            event.remove(Engine, "before_cursor_execute", note)
+        statements = [(statement, dict(values)) for statement, values in sent]
+        if not any("INTO audit_events" in statement for statement, _ in statements):
+            raise RuntimeError("what a refresh executes was not recorded whole")
         return Recording(at, current(token), current(child), statements)
 
     def time_lockout(self, count: int) -> float:

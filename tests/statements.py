@@ -15,17 +15,17 @@ from gatehouse.foundation.database import db
 
 
 @contextmanager
-def noted(app: Flask) -> Iterator[list[str]]:
-    """Lend a list of the statements that are sent meanwhile, commits left out."""
-    sent: list[str] = []
+def noted(app: Flask) -> Iterator[list[tuple[str, Any]]]:
+    """Lend a list of the statements that are sent meanwhile, with their values; without commits."""
+    sent: list[tuple[str, Any]] = []
     execute = psycopg.Connection.execute
 
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        sent.append(statement)
+    def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
+        sent.append((statement, values))
 
-    def drive(connection: Any, statement: Any, *rest: Any) -> Any:  # SQLAlchemy is not asked
-        sent.append(statement)
-        return execute(connection, statement, *rest)
+    def drive(connection: Any, statement: Any, values: Any = None, **options: Any) -> Any:
+        sent.append((statement, values))  # SQLAlchemy is not asked
+        return execute(connection, statement, values, **options)
 
     with app.app_context():
         engines = list(db.engines.values())
@@ -43,4 +43,4 @@ def sent_by(app: Flask, act: Callable[[], object]) -> list[str]:
     """Return the statements that an act sends, in order."""
     with noted(app) as sent:
         act()
-    return sent
+    return [statement for statement, _ in sent]

@@ -5,7 +5,7 @@ from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Uuid, bindparam, select
+from sqlalchemy import Select, Uuid, bindparam, func, select
 
 from gatehouse.accounts import identifiers, notices
 from gatehouse.accounts import service as accounts
@@ -57,7 +57,7 @@ def claim(identifier: str, visitor: Visitor) -> Claimed:
         return look(identifiers.canonical(identifier), visitor)
     about = {"canonical": search.canonical, **devices.known_as(visitor)}
     row = read_one(_looking_for(search.statement), **about)
-    return _claimed(row.user_id or search.canonical, row)
+    return _claimed(row.user_id if row.user_id != accounts.NOBODY else search.canonical, row)
 
 
 def look(whom: UUID | str, visitor: Visitor) -> Claimed:
@@ -68,8 +68,9 @@ def look(whom: UUID | str, visitor: Visitor) -> Claimed:
 
 @cache
 def _looking_for(ids: Select[UUID]) -> Select[*tuple[Any, ...]]:
-    """Return a statement with one row, whoever is looked for by one that finds an id, or none."""
-    who = select(ids.scalar_subquery().label("user_id")).subquery()
+    """Return a statement with one row, of whom `ids` finds or of nobody, whose rows are sought."""
+    user_id = func.coalesce(ids.scalar_subquery(), bindparam("nobody", accounts.NOBODY, Uuid))
+    who = select(user_id.label("user_id")).limit(1).subquery()  # or it is sought three times
     device = devices.known(who.c.user_id).label("device_id")
     of_password = (Password.hash, Password.pepper, Password.changed_at, Password.chosen_by)
     mine = Password.user_id == who.c.user_id

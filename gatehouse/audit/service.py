@@ -30,7 +30,7 @@ def record(
 ) -> None:
     """Add an event to the current transaction; `details` are plain values and never secrets.
 
-    All events of a transaction are written by one statement, the last before its commit.
+    The events of a transaction are written together, by its last statement before the commit.
     """
     row = {
         "id": crypto.new_id(),

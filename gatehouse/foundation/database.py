@@ -96,21 +96,20 @@ def encoding() -> str:
         return str(connection.exec_driver_sql("SHOW server_encoding").scalar_one())
 
 
-@event.listens_for(Engine, "connect")
-def _set_pragmas(connection: Any, _record: object) -> None:
-    if isinstance(connection, sqlite3.Connection):
-        connection.isolation_level = None  # we say BEGIN ourselves, below
-        for pragma in PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-
-
 def set_up() -> None:
-    """Say how transactions of SQLite begin; PostgreSQL's driver knows.
+    """Say how SQLite's connections and transactions begin; PostgreSQL's driver knows.
 
-    Of PostgreSQL no engine is listened to: that would cost each connection a third of its time.
+    No engine of PostgreSQL is listened to: that would cost each connection a third of its time.
     """
     if db.engine.dialect.name == "sqlite":
+        event.listen(db.engine, "connect", _set_pragmas)
         event.listen(db.engine, "begin", _begin)
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, below
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin(connection: Connection) -> None:

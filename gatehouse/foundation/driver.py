@@ -19,11 +19,12 @@ Values = Mapping[str, Any]
 def execute(connection: Connection, statement: Any, values: Values) -> Sequence[Any]:
     """Execute a statement in the connection's transaction, if any, and return its rows, if any.
 
-    A statement is a constant, for its plan is kept; a list is a value of an expanding parameter.
-    What comes back has the types of the driver, and names unless the statement is a text.
+    A statement is a constant, for its plan is kept, and gets all its values; a list is one of an
+    expanding parameter. Rows have the types of the driver, and names unless it is a text.
 
     Raises:
-        SQLAlchemyError: what SQLAlchemy would raise.
+        SQLAlchemyError: what SQLAlchemy would raise; but a value that cannot be converted raises
+            its own error on PostgreSQL, where SQLAlchemy would wrap it.
     """
     if connection.dialect.name != "postgresql":
         found = connection.execute(statement, values)
@@ -71,13 +72,22 @@ class _Plan:
 @cache
 def _plan(statement: Any, dialect: Dialect, sizes: tuple[tuple[str, int], ...]) -> _Plan:
     compiled: Any = statement.compile(dialect=dialect)
+    if compiled.insert_prefetch or compiled.update_prefetch:
+        raise TypeError("a default that Python computes has to be among the values")
     lists = {name: [""] * size for name, size in sizes}
     expanded = compiled.construct_expanded_state(compiled.params | lists)
     places = {name: list(each) for name, each in expanded.parameter_expansion.items()}
-    types = {name: value.type.dialect_impl(dialect) for value, name in compiled.bind_names.items()}
-    converters = {name: of.bind_processor(dialect) for name, of in types.items()}
-    converted = {name: convert for name, convert in converters.items() if convert}
-    return _Plan(expanded.statement, compiled.params, places, converted, _names(statement))
+    binds = {name: value for value, name in compiled.bind_names.items()}
+    own = {name: value.effective_value for name, value in binds.items() if not value.required}
+    converted = {}
+    for name, value in binds.items():
+        if convert := value.type.dialect_impl(dialect).bind_processor(dialect):
+            converted[name] = _for_each(convert) if value.expanding else convert
+    return _Plan(expanded.statement, own, places, converted, _names(statement))
+
+
+def _for_each(convert: Callable[[Any], Any]) -> Callable[[list[Any]], list[Any]]:
+    return lambda values: [convert(value) for value in values]
 
 
 def _names(statement: Any) -> Callable[[Sequence[Any]], Any]:

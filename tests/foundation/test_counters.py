@@ -26,7 +26,7 @@ from models import LimitCounter
 from tests.conftest import running
 from tests.live import LiveServer
 from tests.rows import rows
-from tests.statements import noted
+from tests.statements import sent_by
 from tests.stores import free_port
 from tests.together import at_once
 
@@ -164,8 +164,8 @@ def test_a_hit_is_one_round_trip_to_valkey(bridged, valkey):
 
 @pytest.mark.stores
 def test_a_hit_is_one_statement_in_the_database(app):
-    with app.app_context(), noted(app) as sent:
-        DatabaseCounters("db://").incr("somebody", 60)
+    with app.app_context():
+        sent = sent_by(app, partial(DatabaseCounters("db://").incr, "somebody", 60))
 
     written = [statement for statement in sent if not statement.startswith("BEGIN")]
     assert len(written) == 1

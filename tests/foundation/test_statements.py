@@ -1,17 +1,18 @@
 """What is executed without the object mapper reads and writes as ever, on both databases."""
 
 from datetime import UTC, datetime
+from functools import partial
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from gatehouse.foundation.database import db, reader, writing
 from gatehouse.foundation.statements import add_together, read_all, read_one, run
 from models import LimitCounter, RefreshToken, Session, StatusEntry, User
 from tests.rows import rows
-from tests.statements import noted
+from tests.statements import sent_by
 
 NAMED = (
     select(LimitCounter.key, LimitCounter.hits)
@@ -69,8 +70,8 @@ def test_one_that_cannot_be_added_leaves_none_of_them(app, make_user):
 def test_on_postgresql_adding_together_is_one_statement(app, make_user):
     make_user()
     user_id = rows(app, User)[0].id
-    with app.app_context(), noted(app) as sent:
-        add_together(*opened(user_id))
+    with app.app_context():
+        sent = sent_by(app, partial(add_together, *opened(user_id)))
 
     assert len(sent) == 1
     assert sent[0].count("INSERT INTO") == 3
@@ -102,8 +103,41 @@ def test_a_time_without_a_zone_is_refused_as_ever(app):
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_on_postgresql_the_driver_executes_it(app, monkeypatch):
+    with app.app_context():
+        run(NAMED, named="there")
+        monkeypatch.delattr("sqlalchemy.Connection.execute")
+
+        assert run(NAMED, named="there") == []
+
+
+@pytest.mark.stores
+def test_a_value_that_was_forgotten_is_not_null(app):
+    with app.app_context(), pytest.raises(StatementError, match=r"(?i)parameter.*named"):
+        run(NAMED)
+
+
+@pytest.mark.stores
+def test_each_value_of_a_list_is_converted(app):
+    ended = select(Session.id).where(Session.ended_at.in_(bindparam("times", expanding=True)))
+    naive = datetime.now(UTC).replace(tzinfo=None)
+    with app.app_context():
+        assert list(run(ended, times=[datetime.now(UTC)])) == []
+        with pytest.raises((ValueError, StatementError), match="without a zone"):
+            run(ended, times=[naive])
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_default_that_python_would_compute_is_refused(app):
+    named = update(User).values(name=bindparam("called"))  # and `updated_at`, as the model says
+    with app.app_context(), pytest.raises(TypeError, match="default"):
+        run(named, called="Ada")
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
 def test_a_connection_that_is_lost_in_a_transaction_is_told_and_replaced(app):
     with app.app_context():
+        db.engine.dispose()  # of what the others left
         with writing():
             run(NAMED, named="there")
             end_the_others()

@@ -9,7 +9,7 @@ from gatehouse.foundation import clock
 from gatehouse.tokens import revocation, status, watch
 from gatehouse.tokens.claims import PLACES
 from tests.client import Client, User
-from tests.statements import noted
+from tests.statements import sent_by
 from tests.surface.conftest import verdict
 from tests.tokens.forgery import GATEWAY, ME, REFRESH, assert_refused, case, opened, read
 from tests.tokens.lists import LIST, OURS, bits, place, revoked
@@ -180,10 +180,8 @@ def test_a_worker_that_knows_nothing_new_publishes_nothing(client, memory):
 
 
 def test_asking_for_a_list_asks_no_database(app, client, memory, fetch):
-    with noted(app) as sent:
-        assert fetch().status_code == 200
-
-    assert sent == []
+    assert sent_by(app, fetch) == []
+    assert fetch().status_code == 200
 
 
 def test_many_lists_take_little_memory(client, memory):
