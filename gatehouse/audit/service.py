@@ -52,11 +52,16 @@ def record(
 
 @listens_for(Session, "before_commit")
 def _write(session: Session) -> None:
-    waiting = session.info.get("events", [])
-    for start in range(0, len(waiting), BATCH):
-        rows = waiting[start : start + BATCH]
+    waiting = session.info.get("events")
+    if not waiting:
+        return
+    connection = session.connection()
+    # SQLite has no round trips to save, and SQLAlchemy would compose what writes many each time
+    size = BATCH if connection.dialect.name == "postgresql" else 1
+    for start in range(0, len(waiting), size):
+        rows = waiting[start : start + size]
         named = {f"{name}_{n}": value for n, row in enumerate(rows) for name, value in row.items()}
-        execute(session.connection(), _writing(len(rows)), named)
+        execute(connection, _writing(len(rows)), named)
 
 
 @cache
@@ -64,7 +69,7 @@ def _writing(count: int) -> Insert:
     """Return the statement that writes so many events."""
     columns = _events.columns
     rows = [{c: bindparam(f"{c.name}_{n}", type_=c.type) for c in columns} for n in range(count)]
-    return _events.insert().values(rows)
+    return _events.insert().values(rows if count > 1 else rows[0])
 
 
 @listens_for(Session, "after_commit")
