@@ -54,12 +54,17 @@ def piece(kind: str) -> Factor:
 
 def strong() -> list[str]:
     """Return the names of the kinds that raise a session to AAL2 and can be set up."""
-    return [name for name, one in kinds().items() if one.strong and name != RECOVERY]
+    return [name for name in counting() if kinds()[name].strong]
+
+
+def counting() -> list[str]:
+    """Return the names of the kinds whose factors make logins ask for one."""
+    return [name for name in kinds() if name != RECOVERY]
 
 
 def counts(kind: str) -> bool:
     """Tell whether having a factor of this kind makes logins ask for one."""
-    return kind != RECOVERY and kind in kinds()
+    return kind in counting()
 
 
 def adds(kind: str, amr: Sequence[str]) -> bool:
