@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from flask import Flask
@@ -25,10 +25,12 @@ from gatehouse.tokens import keys
 from gatehouse.tokens.state import TokenState
 from models import AuditEvent, SigningKey
 
+Engines = dict[str | None, sa.Engine]
+
 SHARED = 32
 """Applications that are kept; of the others, the one that was lent longest ago is given up."""
 AWAKE = 8
-"""Applications that keep their connections to PostgreSQL."""
+"""Databases to which connections are kept."""
 
 
 class Applications:
@@ -36,6 +38,7 @@ class Applications:
 
     def __init__(self) -> None:
         self._known: OrderedDict[frozenset[Any], _Application] = OrderedDict()
+        self._engines: OrderedDict[tuple[str, str], Engines] = OrderedDict()
 
     @contextmanager
     def lend(self, environ: Mapping[str, str]) -> Iterator[Flask]:
@@ -43,18 +46,25 @@ class Applications:
         wanted = frozenset(environ.items())
         found = self._known.pop(wanted, None) or _Application(environ)
         self._known[wanted] = found
-        newest_first = list(reversed(self._known.values()))
-        for application in newest_first[AWAKE:]:
-            application.disconnect()
-        if len(newest_first) > SHARED:
+        if len(self._known) > SHARED:
             self._known.popitem(last=False)
+        self._share_connections(found, environ)
         with found.lend() as app:
             yield app
 
+    def _share_connections(self, application: _Application, environ: Mapping[str, str]) -> None:
+        """Let an application use the connections of the others with its database."""
+        pool = (environ.get("DATABASE_URL", ""), environ.get("GATEHOUSE_THREADS", ""))
+        engines = self._engines.pop(pool, None) or application.engines.copy()
+        self._engines[pool] = engines
+        application.engines.update(engines)
+        if len(self._engines) > AWAKE:
+            _disconnect(self._engines.popitem(last=False)[1])
+
     def close(self) -> None:
-        """Close the connections of all of them."""
-        for application in self._known.values():
-            application.disconnect()
+        """Close the connections of all of them; they open others when they are lent again."""
+        for engines in self._engines.values():
+            _disconnect(engines)
 
 
 class _Application:
@@ -66,6 +76,8 @@ class _Application:
         self._extensions = dict(self._app.extensions)
         self._limiter = dict(vars(limits.limiter))  # one for the process: the newest one's
         self._keys: dict[Any, list[dict[str, Any]]] = {}
+        with self._app.app_context():
+            self.engines = cast("Engines", db.engines)
 
     @contextmanager
     def lend(self) -> Iterator[Flask]:
@@ -74,12 +86,6 @@ class _Application:
         with self._app.app_context():
             self._fetch_keys()
         yield self._app
-        if self._app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
-            self.disconnect()  # the next test has another file of this name
-
-    def disconnect(self) -> None:
-        """Close all connections."""
-        disconnect(self._app)
 
     def _put_back(self) -> None:
         kept = self._extensions
@@ -113,8 +119,12 @@ def disposing(app: Flask) -> Iterator[Flask]:
 def disconnect(app: Flask) -> None:
     """Close all connections of an application."""
     with app.app_context():
-        for engine in db.engines.values():
-            engine.dispose()
+        _disconnect(db.engines)
+
+
+def _disconnect(engines: Mapping[str | None, sa.Engine]) -> None:
+    for engine in engines.values():
+        engine.dispose()
 
 
 def _made(now: datetime, row: dict[str, Any]) -> dict[str, Any]:

@@ -270,9 +270,13 @@ def live(own_server: LiveServer) -> LiveServer:
 
 @pytest.fixture
 def own_server(
-    settings_environment: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
+    applications: Applications,
+    settings_environment: dict[str, str],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> Iterator[LiveServer]:
-    """Lend a server of this test alone."""
+    """Lend a server of this test alone, with nobody else in its database."""
+    applications.close()
     environ = dict(settings_environment)
     if "GATEHOUSE_PUBLIC_URL" not in chosen(request):
         del environ["GATEHOUSE_PUBLIC_URL"]
@@ -292,6 +296,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     logs = {one.log for one in lent if isinstance(one, LiveServer) and one.log.exists()}
     if report.failed:
         report.sections.extend(("server log", log.read_text()) for log in logs)
+    elif report.passed:
+        report.sections.clear()  # what nobody reads is not sent to the process that reports
     return report
 
 

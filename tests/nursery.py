@@ -17,7 +17,9 @@ from tempfile import TemporaryDirectory
 
 _ROOT = Path(__file__).parent.parent
 _NURSERY = multiprocessing.get_context("forkserver")
-_NURSERY.set_forkserver_preload(["app", "flask.cli", "granian.cli", __name__])
+_NURSERY.set_forkserver_preload(
+    ["app", "flask.cli", "granian.cli", "ua_parser_builtins.matchers", __name__]
+)
 FLASK = ("-m", "flask")
 
 

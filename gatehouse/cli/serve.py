@@ -16,9 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from gatehouse.cli.group import place, unusable
-from gatehouse.foundation import limits, metrics
+from gatehouse.foundation import device, limits, metrics
 from gatehouse.foundation.database import db, encoding, writing
 from gatehouse.mfa import grace
+from gatehouse.passwords import blocklist
 from gatehouse.tokens import keys
 
 NEXT_STEPS = """
@@ -42,7 +43,9 @@ def serve() -> None:
     metrics.share(_metrics_folder(settings.port))
     for engine in db.engines.values():
         engine.dispose()  # no connection may be shared with a worker
-    gc.freeze()  # nor may its collector touch, and so copy, what is shared
+    for part in (device, blocklist):
+        part.load()  # once for all workers, and not while somebody waits
+    gc.freeze()  # no worker's collector may touch, and so copy, what is shared
     Context().run(_become_the_server, arguments(settings))
 
 

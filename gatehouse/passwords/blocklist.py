@@ -52,6 +52,11 @@ def _extend(guesses: dict[int, int], text: str, start: int, rank: Ranking) -> No
         guesses[end] = min(guesses.get(end, FEW_GUESSES), guesses[start] * part)
 
 
+def load() -> None:
+    """Read the list now, and not when the first password is judged."""
+    _ranks()
+
+
 def _rank(text: str) -> int | None:
     """Return the place of the text among the guesses, 1 being the first, or None."""
     return _ranks().get(text)

@@ -9,12 +9,29 @@ from config import ConfigurationError, Settings
 from tests.config.conftest import PRODUCTION
 from tests.conftest import environment, key, running
 from tests.nursery import Python, run_flask
+from tests.stores import free_port
 
 FILES = {"secret_keys", "encryption_keys", "password_peppers"}
 READ = """
 from config import read_environment
 settings = read_environment()
 print(settings.secret_keys.keys, settings.encryption_keys.keys, settings.password_peppers.keys)
+"""
+
+SERVE = """
+import ua_parser
+from app import create_app
+from gatehouse.cli import serve
+from gatehouse.passwords import blocklist
+
+def tell(_options):
+    loaded = "parser" in vars(ua_parser), blocklist._ranks.cache_info().currsize
+    print("loaded", *loaded, flush=True)
+
+tell([])
+serve._become_the_server = tell
+with create_app().app_context():
+    serve.serve.callback()
 """
 
 
@@ -98,6 +115,16 @@ def test_development_may_use_what_production_refuses(develop):
 
 
 # The command
+
+
+def test_what_is_slow_to_load_is_loaded_before_the_workers_are_forked(store, tmp_path):
+    said = tmp_path / "said"
+
+    served = Python(["-c", SERVE], environment(store) | {"PORT": str(free_port())}, said)
+
+    assert served.wait(60) == 0, said.read_text()
+    told = [line for line in said.read_text().splitlines() if line.startswith("loaded")]
+    assert told == ["loaded False 0", "loaded True 1"]
 
 
 @pytest.mark.requirement("CF-02")

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Request, expect
 
-from gatehouse.foundation.database import Base
 from tests.conftest import chosen, environment
 from tests.live import LiveServer
-from tests.stores import SqliteStore
+from tests.stores import SqliteStore, empty_file
 
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
 ONE_WORKER = {"GATEHOUSE_WORKERS": "1"}
@@ -91,9 +90,7 @@ class SharedServer:
         if not hasattr(self.server, "process") or self.server.process.poll() is not None:
             self.server.start()
         with closing(sqlite3.connect(self.database.removeprefix("sqlite:///"))) as connection:
-            for table in reversed(Base.metadata.sorted_tables):
-                if table.name not in FURNITURE:
-                    connection.execute(f"DELETE FROM {table.name}")
+            empty_file(connection, but=FURNITURE)
             connection.commit()
         self.server.log.write_text("")
         return self.server

@@ -73,12 +73,6 @@ def told(client):
     return [m for m in client.mailbox(to=ADA) if m["template"] == "notice_session_moved"]
 
 
-def sent(app, act):
-    """Return the statements of a request, but for those by which a worker follows the others."""
-    followed = ("FROM revocations", "FROM signing_keys")
-    return [text for text in sent_by(app, act) if not any(name in text for name in followed)]
-
-
 def reads(sent):
     return [text for text in sent if text.startswith("SELECT")]
 
@@ -95,7 +89,7 @@ def looks(sent):
 def test_who_stays_pays_no_statement_and_who_moves_pays_one(app, ada, go_on):
     go_on()
 
-    stayed, moved, again = (sent(app, partial(go_on, where)) for where in (HOME, OFFICE, OFFICE))
+    stayed, moved, again = (sent_by(app, partial(go_on, where)) for where in (HOME, OFFICE, OFFICE))
 
     assert again == stayed
     assert len(reads(moved)) == len(reads(stayed)) + 1
@@ -126,7 +120,7 @@ def test_as_shipped_what_stands_out_is_written_down_and_nothing_happens(app, cli
 
 
 def test_an_update_of_the_browser_or_a_neighbouring_address_is_no_move(app, ada, go_on):
-    assert looks(sent(app, partial(go_on, "192.0.2.99", NEWER))) == 0
+    assert looks(sent_by(app, partial(go_on, "192.0.2.99", NEWER))) == 0
     assert audited(app, *DECISIONS) == []
 
 

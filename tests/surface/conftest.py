@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -242,7 +243,11 @@ def every_answer(app: Flask, bearer: str | None = None) -> Iterator[tuple[str, T
 @pytest.fixture(scope="session")
 def answers(sqlite_store: SqliteStore) -> dict[str, list[tuple[str, TestResponse]]]:
     """What a stranger gets of every route with every method, and what a member gets."""
-    with sqlite_store.fresh() as url, Applications().lend(environment(url)) as app:
+    with (
+        sqlite_store.fresh() as url,
+        closing(Applications()) as applications,
+        applications.lend(environment(url)) as app,
+    ):
         user = settle(app, User("member@example.com"))
         token = Client(app.test_client).log_in(user)["access_token"]
         return {"stranger": [*every_answer(app)], "member": [*every_answer(app, token)]}
