@@ -26,6 +26,7 @@ from gatehouse.tokens.state import TokenState
 from models import AuditEvent, SigningKey
 
 Engines = dict[str | None, sa.Engine]
+Rows = dict[Any, list[dict[str, Any]]]
 
 SHARED = 32
 """Applications that are kept; of the others, the one that was lent longest ago is given up."""
@@ -39,12 +40,13 @@ class Applications:
     def __init__(self) -> None:
         self._known: OrderedDict[frozenset[Any], _Application] = OrderedDict()
         self._engines: OrderedDict[tuple[str, str], Engines] = OrderedDict()
+        self._keys: dict[Any, Rows] = {}
 
     @contextmanager
     def lend(self, environ: Mapping[str, str]) -> Iterator[Flask]:
         """Lend an application with these settings that nobody seems to have used."""
         wanted = frozenset(environ.items())
-        found = self._known.pop(wanted, None) or _Application(environ)
+        found = self._known.pop(wanted, None) or _Application(environ, self._keys)
         self._known[wanted] = found
         if len(self._known) > SHARED:
             self._known.popitem(last=False)
@@ -70,12 +72,14 @@ class Applications:
 class _Application:
     """An application, and what it was like when it was made."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._app = create_app(Settings.from_environment(environ))
+    def __init__(self, environ: Mapping[str, str], known_keys: dict[Any, Rows]) -> None:
+        settings = Settings.from_environment(environ)
+        sealed = settings.signing_algorithm, *settings.encryption_keys.keys.items()
+        self._keys = known_keys.setdefault(sealed, {})
+        self._app = create_app(settings)
         self._wsgi = self._app.wsgi_app
         self._extensions = dict(self._app.extensions)
         self._limiter = dict(vars(limits.limiter))  # one for the process: the newest one's
-        self._keys: dict[Any, list[dict[str, Any]]] = {}
         with self._app.app_context():
             self.engines = cast("Engines", db.engines)
 
@@ -106,7 +110,8 @@ class _Application:
             with writing():
                 keys.ensure()
             db.session.commit()
-            self._keys = self._keys or {kind: _rows_of(kind) for kind in (SigningKey, AuditEvent)}
+        if not self._keys:
+            self._keys.update((kind, _rows_of(kind)) for kind in (SigningKey, AuditEvent))
 
 
 @contextmanager
