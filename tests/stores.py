@@ -103,7 +103,7 @@ class SqliteStore(_Store):
         self._files: dict[str, int] = {}
         migrate(self._url(self._template.name))
         with closing(sqlite3.connect(self._template)) as template:
-            self._structure = template.execute(_SQLITE_STRUCTURE).fetchall()
+            self._structure = _file_structure(template)
             found = {name: template.execute(f"SELECT * FROM {name}").fetchall() for name in TABLES}
             self._furniture = {name: rows for name, rows in found.items() if rows}
 
@@ -126,7 +126,7 @@ class SqliteStore(_Store):
             database = sqlite3.connect(self._directory / name, timeout=1, isolation_level=None)
             with closing(database):
                 database.execute("BEGIN IMMEDIATE")
-                if database.execute(_SQLITE_STRUCTURE).fetchall() != self._structure:
+                if _file_structure(database) != self._structure:
                     return False
                 empty_file(database)
                 for table, rows in self._furniture.items():
@@ -145,7 +145,11 @@ class SqliteStore(_Store):
 TABLES = [table.name for table in reversed(Base.metadata.sorted_tables)]
 """All tables; who refers to another comes before it."""
 
-_SQLITE_STRUCTURE = "SELECT name, sql FROM sqlite_schema ORDER BY name"
+
+def _file_structure(database: sqlite3.Connection) -> list[Any]:
+    """Return what all tables and indexes are made by, and which migration was the last."""
+    made = database.execute("SELECT name, sql FROM sqlite_schema ORDER BY name")
+    return [*made, *database.execute("SELECT * FROM alembic_version")]
 
 
 def empty_file(database: sqlite3.Connection, *, but: Set[str] = frozenset()) -> None:

@@ -8,10 +8,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from models import Role
+from tests.conftest import STORES
 from tests.no_network import NetworkTouched
 from tests.requirements_report import DOCUMENT, rows
 
 ROOT = Path(__file__).parent.parent
+
+
+def engine_of(url: str) -> sa.Engine:
+    """Return an engine that leaves no connection behind."""
+    return sa.create_engine(url, poolclass=sa.NullPool)
 
 
 def run_pytest(folder: Path, test: str, *options: str) -> str:
@@ -92,23 +99,73 @@ def test_a_test_may_talk_to_its_own_machine():
 @pytest.mark.stores
 @pytest.mark.parametrize("turn", ["first", "second"])
 def test_every_test_gets_a_database_that_nobody_has_used(store, turn):
-    engine = sa.create_engine(store, poolclass=sa.NullPool)
-
-    with engine.begin() as connection:
+    with engine_of(store).begin() as connection:
         connection.execute(sa.text("CREATE TABLE traces (turn TEXT)"))  # fails where one is left
         tables = sa.inspect(connection).get_table_names()
 
     assert "alembic_version" in tables
 
 
+@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE alembic_version SET version_num = 'other'",
+        "DROP TABLE alembic_version",
+        "ALTER TABLE users ADD COLUMN shoe_size INTEGER",
+        "DROP INDEX ix_sessions_user_id",
+    ],
+)
+def test_no_test_meets_a_structure_that_another_has_changed(request, kind, change):
+    store = request.getfixturevalue(f"{kind}_store")
+    with store.fresh() as url, engine_of(url).begin() as connection:
+        connection.execute(sa.text(change))
+
+    with store.fresh() as another, engine_of(another).connect() as connection:
+        version = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        inspector = sa.inspect(connection)
+        columns = {column["name"] for column in inspector.get_columns("users")}
+        indexes = {index["name"] for index in inspector.get_indexes("sessions")}
+
+    assert another != url
+    assert version != "other"
+    assert "shoe_size" not in columns
+    assert "ix_sessions_user_id" in indexes
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_what_a_test_wrote_and_took_away_is_put_right(request, kind):
+    store = request.getfixturevalue(f"{kind}_store")
+    with store.fresh() as url, engine_of(url).begin() as connection:
+        before = connection.execute(sa.select(Role.__table__)).all()
+        connection.execute(sa.delete(Role))
+        connection.execute(sa.insert(Role), [{**before[0]._mapping, "name": "queen"}])
+
+    with store.fresh() as again, engine_of(again).connect() as connection:
+        after = connection.execute(sa.select(Role.__table__)).all()
+
+    assert again == url
+    assert after == before
+
+
+def test_a_file_that_was_replaced_is_lent_to_nobody_else(sqlite_store):
+    with sqlite_store.fresh() as url:
+        file = Path(sa.make_url(url).database)
+        file.unlink()
+        file.write_bytes(b"")
+
+    with sqlite_store.fresh() as another:
+        assert another != url
+
+
 def test_a_connection_that_is_left_at_work_keeps_nobody_waiting(postgres_store):
     with postgres_store.fresh() as url:
-        left = sa.create_engine(url, poolclass=sa.NullPool).connect()
+        left = engine_of(url).connect()
         left.execute(sa.text("LOCK TABLE users"))
 
     with (
         postgres_store.fresh() as another,
-        sa.create_engine(another, poolclass=sa.NullPool).connect() as connection,
+        engine_of(another).connect() as connection,
     ):
         people = connection.scalar(sa.text("SELECT count(*) FROM users"))
 
