@@ -68,18 +68,18 @@ def hang_up(end):
 
 
 def ip(*command):
-    return subprocess.run(["ip", *command], capture_output=True, check=False).returncode == 0
+    return subprocess.run(["ip", *command], capture_output=True, check=False, text=True)
 
 
 def leave():
-    assert ip("address", "del", f"{FAR}/64", "dev", "lo")
+    assert ip("address", "del", f"{FAR}/64", "dev", "lo").returncode == 0
 
 
 def come_back():
-    """Give the server its address again, and wait until the system knows the way there."""
-    assert ip("address", "add", f"{FAR}/64", "dev", "lo", "nodad")
+    """Give the server its address again, and wait until the system knows it as its own."""
+    assert ip("address", "add", f"{FAR}/64", "dev", "lo", "nodad").returncode == 0
     deadline = time.monotonic() + 10
-    while not ip("route", "get", FAR):
+    while not ip("route", "get", FAR).stdout.startswith("local"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
