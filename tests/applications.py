@@ -3,6 +3,9 @@
 Making one compiles a hundred routes, and its first statements are compiled, too: most of what a
 short test costs. What a test can change of an application is put back before the next one gets it.
 A test that changes more, such as its routes, is marked `alters_the_application`.
+
+Applications with one database share their connections, and those with the same settings for keys
+begin with the same signing keys: two installations are not as foreign as they would be.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ SHARED = 32
 """Applications that are kept; of the others, the one that was lent longest ago is given up."""
 AWAKE = 8
 """Databases to which connections are kept."""
+_OPTIONS = ("DATABASE_URI", "ENGINE_OPTIONS", "BINDS")
 
 
 class Applications:
@@ -39,7 +43,7 @@ class Applications:
 
     def __init__(self) -> None:
         self._known: OrderedDict[frozenset[Any], _Application] = OrderedDict()
-        self._engines: OrderedDict[tuple[str, str], Engines] = OrderedDict()
+        self._engines: OrderedDict[str, Engines] = OrderedDict()
         self._keys: dict[Any, Rows] = {}
 
     @contextmanager
@@ -50,23 +54,25 @@ class Applications:
         self._known[wanted] = found
         if len(self._known) > SHARED:
             self._known.popitem(last=False)
-        self._share_connections(found, environ)
+        engines = self._share_connections(found)
         with found.lend() as app:
             yield app
+        if any(_pooled(engine).checkedout() for engine in engines.values()):
+            _dispose(engines)  # what a test left at work reaches no other
 
-    def _share_connections(self, application: _Application, environ: Mapping[str, str]) -> None:
+    def _share_connections(self, application: _Application) -> Engines:
         """Let an application use the connections of the others with its database."""
-        pool = (environ.get("DATABASE_URL", ""), environ.get("GATEHOUSE_THREADS", ""))
-        engines = self._engines.pop(pool, None) or application.engines.copy()
-        self._engines[pool] = engines
+        engines = self._engines.pop(application.pool, None) or application.engines.copy()
+        self._engines[application.pool] = engines
         application.engines.update(engines)
         if len(self._engines) > AWAKE:
-            _disconnect(self._engines.popitem(last=False)[1])
+            _dispose(self._engines.popitem(last=False)[1])
+        return engines
 
     def close(self) -> None:
         """Close the connections of all of them; they open others when they are lent again."""
         for engines in self._engines.values():
-            _disconnect(engines)
+            _dispose(engines)
 
 
 class _Application:
@@ -74,12 +80,13 @@ class _Application:
 
     def __init__(self, environ: Mapping[str, str], known_keys: dict[Any, Rows]) -> None:
         settings = Settings.from_environment(environ)
-        sealed = settings.signing_algorithm, *settings.encryption_keys.keys.items()
-        self._keys = known_keys.setdefault(sealed, {})
+        sealed_by = settings.signing_algorithm, *settings.encryption_keys.keys.items()
+        self._keys = known_keys.setdefault(sealed_by, {})
         self._app = create_app(settings)
         self._wsgi = self._app.wsgi_app
         self._extensions = dict(self._app.extensions)
         self._limiter = dict(vars(limits.limiter))  # one for the process: the newest one's
+        self.pool = str([self._app.config[f"SQLALCHEMY_{name}"] for name in _OPTIONS])
         with self._app.app_context():
             self.engines = cast("Engines", db.engines)
 
@@ -110,7 +117,7 @@ class _Application:
             with writing():
                 keys.ensure()
             db.session.commit()
-        if not self._keys:
+        if not used and not self._keys:
             self._keys.update((kind, _rows_of(kind)) for kind in (SigningKey, AuditEvent))
 
 
@@ -124,10 +131,15 @@ def disposing(app: Flask) -> Iterator[Flask]:
 def disconnect(app: Flask) -> None:
     """Close all connections of an application."""
     with app.app_context():
-        _disconnect(db.engines)
+        _dispose(db.engines)
 
 
-def _disconnect(engines: Mapping[str | None, sa.Engine]) -> None:
+def _pooled(engine: sa.Engine) -> sa.QueuePool:
+    """Return the connections of an engine."""
+    return cast("sa.QueuePool", engine.pool)
+
+
+def _dispose(engines: Mapping[str | None, sa.Engine]) -> None:
     for engine in engines.values():
         engine.dispose()
 

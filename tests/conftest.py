@@ -275,7 +275,7 @@ def own_server(
     request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> Iterator[LiveServer]:
-    """Lend a server of this test alone, with nobody else in its database."""
+    """Lend a server of this test alone; no application is connected with its database."""
     applications.close()
     environ = dict(settings_environment)
     if "GATEHOUSE_PUBLIC_URL" not in chosen(request):
@@ -296,7 +296,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     logs = {one.log for one in lent if isinstance(one, LiveServer) and one.log.exists()}
     if report.failed:
         report.sections.extend(("server log", log.read_text()) for log in logs)
-    elif report.passed:
+    elif report.passed and not set("AP") & set(item.config.option.reportchars):
         report.sections.clear()  # what nobody reads is not sent to the process that reports
     return report
 

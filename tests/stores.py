@@ -38,6 +38,9 @@ ROOM = 256 << 20
 LARGE = 256 << 10
 """Bytes of a table that is truncated instead of emptied."""
 
+TABLES = [table.name for table in reversed(Base.metadata.sorted_tables)]
+"""All tables; who refers to another comes before it."""
+
 OURS = "gatehouse-tests"
 """What the connections of this process to PostgreSQL are called, and those of no server."""
 
@@ -100,12 +103,12 @@ class SqliteStore(_Store):
         super().__init__()
         self._directory = directory
         self._template = directory / "template.db"
-        self._files: dict[str, int] = {}
+        self._marks: dict[str, tuple[int, int]] = {}
         migrate(self._url(self._template.name))
         with closing(sqlite3.connect(self._template)) as template:
             self._structure = _file_structure(template)
             found = {name: template.execute(f"SELECT * FROM {name}").fetchall() for name in TABLES}
-            self._furniture = {name: rows for name, rows in found.items() if rows}
+            self._furniture = {name: rows for name, rows in reversed(found.items()) if rows}
 
     def _url(self, name: str) -> str:
         return f"sqlite:///{self._directory / name}"
@@ -113,15 +116,17 @@ class SqliteStore(_Store):
     def _copy(self, number: int) -> str:
         name = f"{number:03}.db"
         shutil.copyfile(self._template, self._directory / name)
-        self._files[name] = self._file(name)
+        self._marks[name] = self._mark(name)
         return name
 
-    def _file(self, name: str) -> int:
-        return (self._directory / name).stat().st_ino
+    def _mark(self, name: str) -> tuple[int, int]:
+        """Return by what one sees that a file is still the same, and who may use it."""
+        found = (self._directory / name).stat()
+        return found.st_ino, found.st_mode
 
     def _clear(self, name: str) -> bool:
         try:
-            if self._file(name) != self._files[name]:
+            if self._mark(name) != self._marks[name]:
                 return False
             database = sqlite3.connect(self._directory / name, timeout=1, isolation_level=None)
             with closing(database):
@@ -129,6 +134,7 @@ class SqliteStore(_Store):
                 if _file_structure(database) != self._structure:
                     return False
                 empty_file(database)
+                database.execute("DELETE FROM sqlite_sequence")  # numbers begin anew
                 for table, rows in self._furniture.items():
                     places = ", ".join("?" * len(rows[0]))
                     database.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
@@ -142,14 +148,11 @@ class SqliteStore(_Store):
             leftover.unlink()
 
 
-TABLES = [table.name for table in reversed(Base.metadata.sorted_tables)]
-"""All tables; who refers to another comes before it."""
-
-
 def _file_structure(database: sqlite3.Connection) -> list[Any]:
     """Return what all tables and indexes are made by, and which migration was the last."""
     made = database.execute("SELECT name, sql FROM sqlite_schema ORDER BY name")
-    return [*made, *database.execute("SELECT * FROM alembic_version")]
+    versions = ("SELECT * FROM alembic_version", "PRAGMA user_version")
+    return [*made, *(row for version in versions for row in database.execute(version))]
 
 
 def empty_file(database: sqlite3.Connection, *, but: Set[str] = frozenset()) -> None:
@@ -160,7 +163,6 @@ def empty_file(database: sqlite3.Connection, *, but: Set[str] = frozenset()) -> 
     for (name,) in database.execute(known).fetchall():
         if name not in but:
             database.execute(f"DELETE FROM {name}")
-    database.execute("DELETE FROM sqlite_sequence")  # numbers begin anew
 
 
 @contextmanager

@@ -1,15 +1,19 @@
 """The promises that all other tests lean on."""
 
+import shutil
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from gatehouse.foundation.database import db
 from models import Role
-from tests.conftest import STORES
+from tests.applications import Applications
+from tests.conftest import STORES, environment
 from tests.no_network import NetworkTouched
 from tests.requirements_report import DOCUMENT, rows
 
@@ -148,11 +152,24 @@ def test_what_a_test_wrote_and_took_away_is_put_right(request, kind):
     assert after == before
 
 
+def test_a_connection_that_is_left_at_work_in_a_file_reaches_no_other_test(sqlite_store):
+    with closing(Applications()) as applications, sqlite_store.fresh() as url:
+        with applications.lend(environment(url)) as app, app.app_context():
+            left = db.engine.connect()
+            left.execute(sa.text("SELECT * FROM roles"))
+        other = environment(url) | {"GATEHOUSE_DEFAULT_LOCALE": "de"}
+        with applications.lend(other) as another, another.app_context():
+            at_work = db.engine.pool.checkedout()
+        left.close()
+
+    assert at_work == 0
+
+
 def test_a_file_that_was_replaced_is_lent_to_nobody_else(sqlite_store):
     with sqlite_store.fresh() as url:
         file = Path(sa.make_url(url).database)
-        file.unlink()
-        file.write_bytes(b"")
+        restored = Path(shutil.copyfile(file, f"{file}-copy"))
+        restored.replace(file)
 
     with sqlite_store.fresh() as another:
         assert another != url

@@ -43,8 +43,8 @@ def serve() -> None:
     metrics.share(_metrics_folder(settings.port))
     for engine in db.engines.values():
         engine.dispose()  # no connection may be shared with a worker
-    for part in (device, blocklist):
-        part.load()  # once for all workers, and not while somebody waits
+    device.load()  # once for all workers, and not while somebody waits
+    blocklist.load()
     gc.freeze()  # no worker's collector may touch, and so copy, what is shared
     Context().run(_become_the_server, arguments(settings))
 

@@ -120,7 +120,8 @@ def test_development_may_use_what_production_refuses(develop):
 def test_what_is_slow_to_load_is_loaded_before_the_workers_are_forked(store, tmp_path):
     said = tmp_path / "said"
 
-    served = Python(["-c", SERVE], environment(store) | {"PORT": str(free_port())}, said)
+    settings = environment(store) | {"PORT": str(free_port()), "TMPDIR": str(tmp_path)}
+    served = Python(["-c", SERVE], settings, said)
 
     assert served.wait(60) == 0, said.read_text()
     told = [line for line in said.read_text().splitlines() if line.startswith("loaded")]
