@@ -125,11 +125,6 @@ class _Application:
 def disposing(app: Flask) -> Iterator[Flask]:
     """Close the connections of an application afterwards."""
     yield app
-    disconnect(app)
-
-
-def disconnect(app: Flask) -> None:
-    """Close all connections of an application."""
     with app.app_context():
         _dispose(db.engines)
 
