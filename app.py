@@ -5,46 +5,48 @@ from flask_migrate import Migrate
 
 import config
 from auth_routes import auth
-from gatehouse.accounts import identifiers
-from gatehouse.cli import docs, doctor, keys, letters, passwords, risk, serve, users
+from gatehouse.account.routes import routes as selfservice
+from gatehouse.captcha.routes import routes as captcha
+from gatehouse.cli import docs, doctor, keys, passwords, risk, serve, translations, users
 from gatehouse.cli import worker as deliver
-from gatehouse.defence import judgement
-from gatehouse.defence.routes import my_devices as devices
-from gatehouse.defence.routes import routes as defence
-from gatehouse.delivery import routing, templates
-from gatehouse.delivery import worker as delivery
-from gatehouse.foundation import crowd, database, intake, limits, logs, metrics
-from gatehouse.foundation.api import SCHEMES, ProblemApi
-from gatehouse.foundation.bridge import Bridge
-from gatehouse.foundation.database import READER, db, engine_options
-from gatehouse.foundation.envelope import Envelope
-from gatehouse.foundation.json import StrictJSON
-from gatehouse.gateway.routes import document as describe_gateway
-from gatehouse.gateway.routes import gateway
+from gatehouse.core import log, metrics
+from gatehouse.database import session
+from gatehouse.database.session import READER, db, engine_options
+from gatehouse.forward_auth.routes import document as describe_gateway
+from gatehouse.forward_auth.routes import gateway
 from gatehouse.login.routes import passkeys, related
 from gatehouse.login.routes import routes as second_step
-from gatehouse.mfa import shelf as factors
+from gatehouse.messaging import routing, templates
+from gatehouse.messaging import worker as delivery
+from gatehouse.mfa import registry as factors
 from gatehouse.mfa.routes import registrations
 from gatehouse.mfa.routes import routes as mfa
-from gatehouse.operation import answers, housekeeping, outage
-from gatehouse.operation.doctor import doctor as check_up
-from gatehouse.operation.routes import operation
+from gatehouse.mfa.trusted_device_routes import my_devices as devices
+from gatehouse.operations import cleanup, error_handlers, load_shedding
+from gatehouse.operations.proxy_check import doctor as check_up
+from gatehouse.operations.routes import operation
 from gatehouse.pages.errors import errors
 from gatehouse.pages.mailbox import mailbox
 from gatehouse.pages.routes import pages
-from gatehouse.passwords import queue as hash_queue
-from gatehouse.selfservice.routes import routes as selfservice
+from gatehouse.passwords import hash_pool as hash_queue
+from gatehouse.risk import engine
 from gatehouse.sessions import csrf
 from gatehouse.sessions.routes import routes as sessions
-from gatehouse.tokens import extension, watch
+from gatehouse.tokens import flask_jwt, sync
 from gatehouse.tokens.routes import tokens
+from gatehouse.users import identifiers
+from gatehouse.web import proxy_check, rate_limits, request_validation
+from gatehouse.web.json import StrictJSON
+from gatehouse.web.middleware import Envelope
+from gatehouse.web.openapi import SCHEMES, ProblemApi
+from gatehouse.web.rsgi import Bridge
 
 DESCRIPTION = "Registers people, logs them in, and tells other services who they are."
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
     """Return the application; without settings they are read from the environment."""
-    logs.set_up()
+    log.set_up()
     app = Flask("gatehouse", root_path=str(config.ROOT), static_folder=None)
     app.extensions["gatehouse.settings"] = settings or config.read_environment()
     app.json = StrictJSON(app)
@@ -55,13 +57,13 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     with app.app_context():
         _connect_database(app)
         _check_templates(app)
-        judgement.set_up(app)
+        engine.set_up(app)
         _set_up_http(app)
-        extension.set_up(app)
+        flask_jwt.set_up(app)
         factors.check()
         _open_doors(app)
     operating = (serve.serve, deliver.worker, keys.keys, users.users, passwords.passwords)
-    for commands in (*operating, risk.risk, doctor.doctor, docs.docs, letters.letters):
+    for commands in (*operating, risk.risk, doctor.doctor, docs.docs, translations.letters):
         app.cli.add_command(commands)
     return app
 
@@ -69,8 +71,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
 def create_worker() -> Flask:
     """Return the application with the threads that a worker of the server has."""
     app = create_app()
-    watch.start(app)
-    housekeeping.start(app)
+    sync.start(app)
+    cleanup.start(app)
     delivery.start(app)
     return app
 
@@ -91,7 +93,7 @@ def _connect_database(app: Flask) -> None:
         alone |= {"pool_size": max(1, settings.threads // 4), "pool_reset_on_return": None}
         app.config["SQLALCHEMY_BINDS"] = {READER: alone}
     db.init_app(app)
-    database.set_up()
+    session.set_up()
     Migrate(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=True)
 
 
@@ -105,13 +107,13 @@ def _check_templates(app: Flask) -> None:
 
 def _set_up_http(app: Flask) -> None:
     app.wsgi_app = Envelope(app.wsgi_app, config.settings())  # type: ignore[method-assign]
-    intake.guard(app)
-    outage.guard(app)
+    request_validation.guard(app)
+    load_shedding.guard(app)
     csrf.guard(app)
-    crowd.watch(app)
+    proxy_check.watch(app)
     app.after_request(metrics.count_answer)
-    app.after_request(logs.log_answer)
-    limits.set_up(app, identifiers.destination)
+    app.after_request(log.log_answer)
+    rate_limits.set_up(app, identifiers.destination)
 
 
 def _open_doors(app: Flask) -> None:
@@ -125,11 +127,11 @@ def _open_doors(app: Flask) -> None:
     api = ProblemApi(app, info={"description": DESCRIPTION})
     for scheme, meaning in SCHEMES.items():
         api.spec.components.security_scheme(scheme, meaning)
-    own = (auth, second_step, passkeys, related, mfa, registrations, defence, devices)
+    own = (auth, second_step, passkeys, related, mfa, registrations, captcha, devices)
     for documented in (*own, sessions, selfservice, tokens, operation):
         api.register_blueprint(documented)
     api.add_chapter(describe_gateway)
-    answers.register(app)  # after smorest, whose own answers it replaces
+    error_handlers.register(app)  # after smorest, whose own answers it replaces
     for plain in (gateway, check_up, pages, errors):
         app.register_blueprint(plain)
     if config.settings().development:

@@ -7,44 +7,42 @@ from uuid import UUID
 from flask import Response, jsonify
 from marshmallow import validate
 
-from gatehouse.accounts import invitation
-from gatehouse.accounts import service as accounts
-from gatehouse.accounts.errors import InvitationFailed, RegistrationProofFailed, UsernameTaken
-from gatehouse.accounts.forms import AcceptInvitation, Profile, VerifyEmail
-from gatehouse.defence import robots
-from gatehouse.defence.robots import CaptchaRequired
-from gatehouse.defence.throttle import TooManyAttempts
-from gatehouse.delivery.idempotency import idempotent
-from gatehouse.foundation import clock
-from gatehouse.foundation.api import Blueprint
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.fields import Form, Text
-from gatehouse.foundation.limits import limited
-from gatehouse.foundation.visitor import visitor
+from gatehouse.account import email_change, invitation, passkey_sign_up, sign_up
+from gatehouse.account.forms import PasskeyOfNewcomer, Register
+from gatehouse.captcha import service as captcha
+from gatehouse.captcha.service import CaptchaRequired
+from gatehouse.core import clock
+from gatehouse.database.session import db, writing
+from gatehouse.lockout.service import TooManyAttempts
 from gatehouse.login import service as login
-from gatehouse.login.gates import AccountDisabled, EmailUnverified, PasswordCompromised
+from gatehouse.login.account_checks import AccountDisabled, EmailUnverified, PasswordCompromised
 from gatehouse.login.methods import link
 from gatehouse.login.methods.link import LinkFailed, LinkLogin, LinkRequest
 from gatehouse.login.methods.password import PasswordLogin
 from gatehouse.login.risk import LoginRefused
 from gatehouse.mfa.errors import FactorNotOffered, GraceOver
-from gatehouse.mfa.passkeys import newcomers
-from gatehouse.mfa.passkeys.errors import (
+from gatehouse.mfa.webauthn.errors import (
     AuthenticatorNotAllowed,
     MalformedCredential,
     PasskeyRefused,
 )
 from gatehouse.passwords.errors import InvalidCredentials
-from gatehouse.selfservice import email, registering
-from gatehouse.selfservice.forms import PasskeyOfNewcomer, Register
-from gatehouse.sessions import credentials, csrf, logout
+from gatehouse.sessions import csrf, logout, request_credentials
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.csrf import takes_bearer
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
 from gatehouse.sessions.guards import browser, caller, refresh_cookie, signed_in
-from gatehouse.sessions.transport import BODY, COOKIE, farewell, hand_over, replaced_by
+from gatehouse.sessions.token_response import BODY, COOKIE, farewell, hand_over, replaced_by
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.tokens.service import AccessToken
+from gatehouse.users import service as users
+from gatehouse.users.errors import InvitationFailed, RegistrationProofFailed, UsernameTaken
+from gatehouse.users.forms import AcceptInvitation, Profile, VerifyEmail
+from gatehouse.web.fields import Form, Text
+from gatehouse.web.idempotency import idempotent
+from gatehouse.web.openapi import Blueprint
+from gatehouse.web.rate_limits import limited
+from gatehouse.web.request_context import visitor
 from schemas import (
     CsrfAnswer,
     LinkAnswer,
@@ -72,8 +70,8 @@ def register(form: dict[str, Any]) -> dict[str, str]:
 
     The answer is the same whether or not the address is known; the mail is not.
     """
-    robots.require("register", form.get("captcha"), visitor())
-    registering.ask(form, visitor())
+    captcha.require("register", form.get("captcha"), visitor())
+    sign_up.ask(form, visitor())
     return {"status": "verification_required"}
 
 
@@ -85,7 +83,7 @@ def register(form: dict[str, Any]) -> dict[str, str]:
 def ask_for_passkey_of_newcomer(form: dict[str, Any]) -> dict[str, Any]:
     """Begin to register with a passkey; the options are alike for known and unknown addresses."""
     with writing():
-        asked = newcomers.ask(form["email"].address, form.get("name"))
+        asked = passkey_sign_up.ask(form["email"].address, form.get("name"))
     db.session.commit()
     return asked
 
@@ -103,9 +101,9 @@ def verify_email(form: dict[str, Any]) -> dict[str, Any]:
     """
     codes: list[str] = []
     if "token" in form:
-        email.prove_by_link(form["token"], form["password"], visitor())
+        email_change.prove_by_link(form["token"], form["password"], visitor())
     else:
-        codes = email.prove_by_code(form, visitor())
+        codes = email_change.prove_by_code(form, visitor())
     db.session.commit()
     return {"status": "verified"} | ({"recovery_codes": codes} if codes else {})
 
@@ -214,9 +212,9 @@ def log_out(form: dict[str, Any]) -> Any:
 
     A browser whose cookies are not good any more is logged out, too.
     """
-    if "refresh_token" not in form and credentials.come_by_cookie():
+    if "refresh_token" not in form and request_credentials.come_by_cookie():
         return _leave(form["scope"])
-    access = credentials.bearer_or_none()
+    access = request_credentials.bearer_or_none()
     logout.log_out(form["scope"], access, form.get("refresh_token"), visitor())
     db.session.commit()
     return None
@@ -225,7 +223,7 @@ def log_out(form: dict[str, Any]) -> Any:
 def _leave(scope: str) -> Any:
     """Log a browser out; where only its other sessions end, it keeps its cookies."""
     if scope == logout.LOCAL:
-        with suppress(*credentials.NOBODY, SessionEnded):
+        with suppress(*request_credentials.NOBODY, SessionEnded):
             logout.end_one(UUID(browser().sid), "logout", visitor())
     else:
         logout.end_many(scope, caller(), visitor())
@@ -239,8 +237,8 @@ def _leave(scope: str) -> Any:
 def read_csrf_token() -> dict[str, str]:
     """Read the CSRF token of the session that the cookies are of."""
     try:
-        return {"csrf_token": csrf.token(credentials.holder().sid)}
-    except credentials.NOBODY:
+        return {"csrf_token": csrf.token(request_credentials.holder().sid)}
+    except request_credentials.NOBODY:
         raise TokenMissing("No cookie of a session came along.") from None
 
 
@@ -249,7 +247,7 @@ def read_csrf_token() -> dict[str, str]:
 @auth.response(200, User)
 def me(caller: AccessToken) -> Response:
     """Read one's own account."""
-    told = accounts.read_profile(UUID(caller.sub))
+    told = users.read_profile(UUID(caller.sub))
     told["created_at"] = clock.rfc3339(told["created_at"])
     return jsonify(told)  # as the schema would write it, in a tenth of the time
 
@@ -261,6 +259,6 @@ def me(caller: AccessToken) -> Response:
 @auth.refuses(UsernameTaken)
 def change_me(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
     """Change name, username or locale; null empties a field."""
-    accounts.change_profile(UUID(caller.sub), form, visitor())
+    users.change_profile(UUID(caller.sub), form, visitor())
     db.session.commit()
-    return accounts.profile_of(UUID(caller.sub))
+    return users.profile_of(UUID(caller.sub))

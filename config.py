@@ -14,12 +14,13 @@ from typing import Any, cast
 from click import ClickException
 from flask import Flask, current_app
 
-from gatehouse.options.checks import CHECKS
-from gatehouse.options.hash_lists import hash_list
-from gatehouse.options.keyrings import KeyRing, key_ring
-from gatehouse.options.languages import LANGUAGES
-from gatehouse.options.mail import MailServer, channels, gateways, mail_servers, mailbox
-from gatehouse.options.readers import (
+from gatehouse.settings.checks import CHECKS
+from gatehouse.settings.hash_lists import hash_list
+from gatehouse.settings.keyrings import KeyRing, key_ring
+from gatehouse.settings.languages import LANGUAGES
+from gatehouse.settings.loader import Reader, unknown_names
+from gatehouse.settings.mail import MailServer, channels, gateways, mail_servers, mailbox
+from gatehouse.settings.parsers import (
     Destination,
     Network,
     certificates,
@@ -44,7 +45,6 @@ from gatehouse.options.readers import (
     title,
     web_address,
 )
-from gatehouse.options.reading import Reader, unknown_names
 
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent

@@ -1,7 +1,7 @@
 """The floor plan of the data: every table, its columns and its relationships, and no behaviour.
 
 Ids are UUIDv7, times are UTC. Columns marked `sealed` hold AES-GCM ciphertext (see
-`gatehouse.foundation.crypto`) whose associated data is `table.column:id`. Digests are 64
+`gatehouse.core.crypto`) whose associated data is `table.column:id`. Digests are 64
 hexadecimal characters; no table holds an unguessable value in clear.
 """
 
@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import Base, UTCDateTime
+from gatehouse.core import clock, crypto
+from gatehouse.database.session import Base, UTCDateTime
 
 DIGEST = String(64)
 ADDRESS = String(45)

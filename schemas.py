@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_dump, validate
 
-from gatehouse.foundation import clock
-from gatehouse.foundation.fields import Form, Text, WholeNumber
+from gatehouse.core import clock
+from gatehouse.web.fields import Form, Text, WholeNumber
 
 
 class Moment(fields.Field[Any]):

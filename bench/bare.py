@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, jsonify
 
-from gatehouse.foundation.bridge import Bridge
+from gatehouse.web.rsgi import Bridge
 
 THREADS = 16
 

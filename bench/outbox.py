@@ -20,11 +20,11 @@ from app import create_app
 from bench.finding import Finding
 from bench.stage import stored
 from config import Settings
-from gatehouse.delivery import outbox
-from gatehouse.delivery.message import Letter
-from gatehouse.foundation import clock
-from gatehouse.foundation.database import db, release, writing
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.core import clock
+from gatehouse.database.session import db, release, writing
+from gatehouse.messaging import outbox
+from gatehouse.messaging.message import Letter
+from gatehouse.web.request_context import NOBODY
 from models import OutboxMessage
 from tests.loopback import OK, serving
 from tests.mail_server import PASSWORD, USER, certificate, knows_us

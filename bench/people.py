@@ -16,18 +16,18 @@ import jwt
 from app import create_app
 from bench.raw import Recording, current
 from config import Settings
-from gatehouse.accounts import service as accounts
-from gatehouse.accounts.identifiers import Email
-from gatehouse.defence import throttle
-from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.visitor import NOBODY, Visitor
+from gatehouse.core import clock, crypto
+from gatehouse.database.session import db, writing
+from gatehouse.lockout import service as lockout
 from gatehouse.login import service as login
 from gatehouse.login.method import Proof
 from gatehouse.passwords import service as passwords
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import service as tokens
-from gatehouse.tokens import watch
+from gatehouse.tokens import sync
+from gatehouse.users import service as accounts
+from gatehouse.users.identifiers import Email
+from gatehouse.web.request_context import NOBODY, Visitor
 from tests.statements import noted
 
 PASSWORD = "seven green lanterns at the harbour"
@@ -93,7 +93,7 @@ class People:
     def _at_work(self) -> Iterator[None]:
         """Use the application; leave no connection open, for processes will be forked."""
         with self.app.app_context():
-            watch.read()  # now, rather than amid what is recorded
+            sync.read()  # now, rather than amid what is recorded
             yield
             db.session.rollback()
             for engine in db.engines.values():
@@ -113,7 +113,7 @@ def _settle() -> list[UUID]:
 
 def _count_once(user_id: UUID, visitor: Visitor) -> float:
     began = perf_counter()
-    throttle.succeeded(throttle.count(user_id, None, visitor))
+    lockout.succeeded(lockout.count(user_id, None, visitor))
     return 1000 * (perf_counter() - began)
 
 

@@ -15,7 +15,7 @@ import jwt
 import psycopg
 
 from bench.lanes import Work
-from gatehouse.foundation import crypto
+from gatehouse.core import crypto
 
 COST = 12
 SECRET = base64.b64encode(secrets.token_bytes(48))  # as long as a keyed prehash

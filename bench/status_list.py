@@ -9,10 +9,10 @@ from time import perf_counter
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gatehouse.foundation import clock
-from gatehouse.tokens import status
+from gatehouse.core import clock
+from gatehouse.tokens import status_list as status_lists
 from gatehouse.tokens.keys import ACTIVE, Key
-from gatehouse.tokens.state import TokenState
+from gatehouse.tokens.worker_state import TokenState
 
 NAME = "status-list"
 SESSIONS = 1_000_000
@@ -49,6 +49,6 @@ def _measure(share: float, key: Key, rounds: int) -> Size:
     times = []
     for _ in range(rounds):
         began = perf_counter()
-        made = status.make(0, URI, tokens, key)
+        made = status_lists.make(0, URI, tokens, key)
         times.append(1000 * (perf_counter() - began))
     return Size(share, len(made.token), median(times))

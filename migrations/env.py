@@ -5,7 +5,7 @@ from flask import current_app
 from sqlalchemy import Connection, text
 
 import models  # noqa: F401 - fills the metadata
-from gatehouse.foundation.database import Base, db
+from gatehouse.database.session import Base, db
 
 LOCK = 0x6761_7465  # "gate"
 

@@ -22,10 +22,11 @@ from flask import Flask
 
 from app import create_app
 from config import Settings
-from gatehouse.foundation import clock, limits
-from gatehouse.foundation.database import apart, db, writing
+from gatehouse.core import clock
+from gatehouse.database.session import apart, db, writing
 from gatehouse.tokens import keys
-from gatehouse.tokens.state import TokenState
+from gatehouse.tokens.worker_state import TokenState
+from gatehouse.web import rate_limits
 from models import AuditEvent, SigningKey
 
 Engines = dict[str | None, sa.Engine]
@@ -85,7 +86,7 @@ class _Application:
         self._app = create_app(settings)
         self._wsgi = self._app.wsgi_app
         self._extensions = dict(self._app.extensions)
-        self._limiter = dict(vars(limits.limiter))  # one for the process: the newest one's
+        self._limiter = dict(vars(rate_limits.limiter))  # one for the process: the newest one's
         self.pool = str([self._app.config[f"SQLALCHEMY_{name}"] for name in _OPTIONS])
         with self._app.app_context():
             self.engines = cast("Engines", db.engines)
@@ -104,7 +105,7 @@ class _Application:
         self._app.extensions.clear()
         self._app.extensions.update(kept | mutable | {"gatehouse.tokens": TokenState()})
         self._app.wsgi_app = self._wsgi  # type: ignore[method-assign]
-        vars(limits.limiter).update(self._limiter)
+        vars(rate_limits.limiter).update(self._limiter)
 
     def _fetch_keys(self) -> None:
         """Give an empty database the signing keys of the first time: making them takes long."""

@@ -38,7 +38,12 @@ from tests.stores import (
     valkey_server,
 )
 
-pytest_plugins = ["tests.missing_tools", "tests.no_network", "tests.requirements_report"]
+pytest_plugins = [
+    "tests.password_guessing",
+    "tests.missing_tools",
+    "tests.no_network",
+    "tests.requirements_report",
+]
 
 STORES = ("sqlite", "postgres")
 _CLUSTER = pytest.StashKey[PostgresCluster]()

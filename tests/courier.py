@@ -11,8 +11,8 @@ from datetime import timedelta
 from email.message import EmailMessage
 
 from app import create_app
-from gatehouse.delivery import queue, worker
-from gatehouse.delivery.message import DeliveryFailed, Message
+from gatehouse.messaging import outbox_queue, worker
+from gatehouse.messaging.message import DeliveryFailed, Message
 
 
 class PlainSmtp:
@@ -42,8 +42,8 @@ def _mail(message: Message) -> EmailMessage:
 
 def main(port: str, lease: str) -> None:
     """Deliver until killed."""
-    queue.LEASE = timedelta(seconds=float(lease))
-    worker.SENDING = queue.LEASE / 2
+    outbox_queue.LEASE = timedelta(seconds=float(lease))
+    worker.SENDING = outbox_queue.LEASE / 2
     worker.Courier(PlainSmtp(int(port)).send).run(create_app())
 
 

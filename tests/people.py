@@ -7,12 +7,12 @@ from typing import Any
 from flask import Flask
 
 import config
-from gatehouse.accounts import identifiers
-from gatehouse.accounts import service as accounts
-from gatehouse.foundation import clock
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.core import clock
+from gatehouse.database.session import db, writing
 from gatehouse.passwords import service as passwords
+from gatehouse.users import identifiers
+from gatehouse.users import service as users
+from gatehouse.web.request_context import NOBODY
 from tests.client import User
 
 
@@ -21,7 +21,7 @@ def settle(app: Flask, user: User, **profile: Any) -> User:
     with app.app_context():
         hashed = _hashed(user.password)
         with writing():
-            account = accounts.create(
+            account = users.create(
                 identifiers.email(user.email), {"username": user.username, **profile}
             )
             account.email_verified_at = clock.now()

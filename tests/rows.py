@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import inspect, select
 
-from gatehouse.foundation.database import db
+from gatehouse.database.session import db
 from models import AuditEvent
 
 

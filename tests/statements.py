@@ -11,8 +11,8 @@ import psycopg
 import sqlalchemy as sa
 from flask import Flask
 
-from gatehouse.foundation.database import db
-from gatehouse.tokens import watch
+from gatehouse.database.session import db
+from gatehouse.tokens import sync
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def noted(app: Flask) -> Iterator[list[tuple[str, Any]]]:
 
     with app.app_context():
         engines = list(db.engines.values())
-        tokens = watch.up_to_date()
+        tokens = sync.up_to_date()
     for engine in engines:
         sa.event.listen(engine, "before_cursor_execute", note)
     try:

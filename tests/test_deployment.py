@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from config import ConfigurationError, Settings
-from gatehouse.options.reading import name_of
+from gatehouse.settings.loader import name_of
 from tests.live import LiveServer
 from tests.stores import free_port
 

@@ -17,8 +17,8 @@ from config import Settings
 from gatehouse.audit import events
 from gatehouse.cli.docs import PAGES
 from gatehouse.cli.reference.settings import explanations
-from gatehouse.foundation.errors import catalogue, explanation
-from gatehouse.pages.policy import CSP
+from gatehouse.core.errors import catalogue, explanation
+from gatehouse.pages.security_headers import CSP
 from tests.nursery import run_flask
 from tests.pages.conftest import policy_of
 from tests.skips import skip_without

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from gatehouse.foundation.database import db
+from gatehouse.database.session import db
 from models import Role
 from tests.applications import Applications
 from tests.conftest import STORES, environment

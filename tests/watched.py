@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gatehouse.foundation.database import db
+from gatehouse.database.session import db
 from gatehouse.passwords import service
 from gatehouse.passwords.hasher import Hasher
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from gatehouse.passwords.shapes import squeezed
+from gatehouse.passwords.variants import squeezed
 
 ZXCVBN = "4.5.0"
 ROOT = Path(__file__).parents[1]

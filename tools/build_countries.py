@@ -1,4 +1,4 @@
-"""Build gatehouse/defence/data/countries.csv: the middle of each country, and how far it reaches.
+"""Build gatehouse/risk/data/countries.csv: the middle of each country, and how far it reaches.
 
 Needs `countries-10m.json` of the npm package world-atlas 2.0.2, which is Natural Earth's map
 (public domain) as TopoJSON; from the root:
@@ -17,7 +17,7 @@ from typing import Any
 
 from babel.core import get_global
 
-from gatehouse.defence.places import Spot, kilometres
+from gatehouse.risk.geoip import Spot, kilometres
 
 TARGET = Path(__file__).parents[1] / "gatehouse" / "defence" / "data" / "countries.csv"
 Vector = tuple[float, float, float]

@@ -9,10 +9,10 @@ from sqlalchemy.event import listens_for
 from sqlalchemy.orm import Session, SessionTransaction
 
 from gatehouse.audit.events import Event
-from gatehouse.foundation import clock, crypto, metrics
-from gatehouse.foundation.database import db
-from gatehouse.foundation.driver import execute
-from gatehouse.foundation.visitor import Visitor
+from gatehouse.core import clock, crypto, metrics
+from gatehouse.database.direct_sql import execute
+from gatehouse.database.session import db
+from gatehouse.web.request_context import Visitor
 from models import AuditEvent
 
 _events = AuditEvent.metadata.tables["audit_events"]

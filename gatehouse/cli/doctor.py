@@ -14,8 +14,8 @@ import click
 from flask.cli import AppGroup
 
 import config
-from gatehouse.foundation import checkup
-from gatehouse.options.readers import origin
+from gatehouse.settings.parsers import origin
+from gatehouse.web import proxy_check_token
 
 SPOOFED = "203.0.113.7"
 UNDERSCORED = "203.0.113.8"
@@ -110,8 +110,8 @@ def _send(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[int, bytes]:
     connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = connect(parts.hostname or "", parts.port, timeout=PATIENCE)
     try:
-        connection.putrequest("GET", checkup.PROXY, skip_accept_encoding=True)
-        for name, value in ((checkup.HEADER, checkup.proof()), *headers):
+        connection.putrequest("GET", proxy_check_token.PROXY, skip_accept_encoding=True)
+        for name, value in ((proxy_check_token.HEADER, proxy_check_token.proof()), *headers):
             connection.putheader(name, value)
         connection.endheaders()
         answer = connection.getresponse()

@@ -6,13 +6,14 @@ import click
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.cli.group import Group
-from gatehouse.foundation import clock, reencryption
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.cli.database_group import Group
+from gatehouse.core import clock
+from gatehouse.database import reencryption
+from gatehouse.database.session import db, writing
 from gatehouse.tokens import keys as ring
-from gatehouse.tokens import watch
-from gatehouse.tokens.state import STALE
+from gatehouse.tokens import sync
+from gatehouse.tokens.worker_state import STALE
+from gatehouse.web.request_context import NOBODY
 from models import SigningKey
 
 keys = Group("keys", help="Signing keys, and the encryption of stored secrets.")
@@ -48,7 +49,7 @@ def _rotate_when_known() -> SigningKey:
     while True:
         try:
             with writing():
-                return ring.rotate(known_for=STALE + watch.INTERVAL)
+                return ring.rotate(known_for=STALE + sync.INTERVAL)
         except ring.TooYoung as young:
             db.session.rollback()
             time.sleep(young.seconds)

@@ -2,12 +2,12 @@
 
 import click
 
-from gatehouse.accounts import service as accounts
-from gatehouse.cli.group import Group
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.cli.database_group import Group
+from gatehouse.database.session import db, writing
 from gatehouse.passwords import service
 from gatehouse.sessions import service as sessions
+from gatehouse.users import service as users
+from gatehouse.web.request_context import NOBODY
 
 passwords = Group("passwords", help="Stored password hashes.")
 
@@ -27,7 +27,7 @@ def flag(address: str) -> None:
     It opens nothing any more; the owner chooses a new one by mail.
     """
     with writing():
-        user = accounts.find(address)
+        user = users.find(address)
         if user is None:
             raise click.ClickException(f"{address} has no account.")
         service.flag(user.id, NOBODY)

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 import click
 
-from gatehouse.cli.group import Group
-from gatehouse.defence import judgement, replay
-from gatehouse.defence.replay import Outcome
-from gatehouse.defence.risk_policy import Decision
-from gatehouse.foundation import clock
+from gatehouse.cli.database_group import Group
+from gatehouse.core import clock
+from gatehouse.risk import engine, replay
+from gatehouse.risk.policy import Decision
+from gatehouse.risk.replay import Outcome
 
 risk = Group("risk", help="Adaptive login: what a policy decides.")
 SPAN = re.compile(r"([1-9]\d{0,3})([dh])")
@@ -34,11 +34,11 @@ def replay_logins(since: timedelta, policy: str) -> None:
     Nothing is changed. Both policies see the same: what was recorded, and today's GeoIP file and
     list of bad networks.
     """
-    tried = judgement.policy_of(policy, policy)
+    tried = engine.policy_of(policy, policy)
     begin = clock.now() - since
     counts: Counter[tuple[Decision, Decision]] = Counter()
     changed: list[Outcome] = []
-    for outcome in replay.replay(judgement.in_force(), tried, begin):
+    for outcome in replay.replay(engine.in_force(), tried, begin):
         counts[outcome.before, outcome.after] += 1
         if outcome.before is not outcome.after:
             changed.append(outcome)

@@ -15,12 +15,13 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
-from gatehouse.cli.group import place, unusable
-from gatehouse.foundation import device, limits, metrics
-from gatehouse.foundation.database import db, encoding, writing
-from gatehouse.mfa import grace
+from gatehouse.cli.database_group import place, unusable
+from gatehouse.core import metrics
+from gatehouse.database.session import db, encoding, writing
+from gatehouse.mfa import grace_period
 from gatehouse.passwords import blocklist
 from gatehouse.tokens import keys
+from gatehouse.web import rate_limits, user_agent
 
 NEXT_STEPS = """
 Gatehouse listens on {url}   (API reference: {url}/docs, mailbox: {url}/dev/mailbox)
@@ -43,7 +44,7 @@ def serve() -> None:
     metrics.share(_metrics_folder(settings.port))
     for engine in db.engines.values():
         engine.dispose()  # no connection may be shared with a worker
-    device.load()  # once for all workers, and not while somebody waits
+    user_agent.load()  # once for all workers, and not while somebody waits
     blocklist.load()
     gc.freeze()  # no worker's collector may touch, and so copy, what is shared
     Context().run(_become_the_server, arguments(settings))
@@ -63,7 +64,7 @@ def prepare() -> None:
         upgrade()
         with writing():
             keys.ensure()
-            grace.begin()
+            grace_period.begin()
         db.session.commit()
     except SQLAlchemyError as problem:
         raise unusable(config.settings().database_url, problem) from None
@@ -81,7 +82,7 @@ def _require_utf8() -> None:
 def _require_limits() -> None:
     """Stop when Redis was asked for and cannot be used; later losses are bridged."""
     settings = config.settings()
-    if settings.rate_limits and settings.redis_url and not limits.store_answers():
+    if settings.rate_limits and settings.redis_url and not rate_limits.store_answers():
         raise click.ClickException(
             "REDIS_URL names a server that does not answer, or does not let us in:"
             " see that it runs, and that the name and password in the URL are right."

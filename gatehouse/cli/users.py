@@ -2,13 +2,14 @@
 
 import click
 
-from gatehouse.accounts import identifiers, invitation
-from gatehouse.accounts import service as accounts
-from gatehouse.cli.group import Group
-from gatehouse.defence import throttle
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.visitor import NOBODY
-from gatehouse.mfa import grace, reset
+from gatehouse.account import invitation
+from gatehouse.cli.database_group import Group
+from gatehouse.database.session import db, writing
+from gatehouse.lockout import service as lockout
+from gatehouse.mfa import grace_period, reset
+from gatehouse.users import identifiers
+from gatehouse.users import service as accounts
+from gatehouse.web.request_context import NOBODY
 
 users = Group("users", help="Accounts of people.")
 
@@ -53,7 +54,7 @@ def renew_mfa(address: str) -> None:
     Until then the password alone is enough for that: first make sure that it is the owner who asks.
     """
     try:
-        ends_at = grace.renew(address, NOBODY)
+        ends_at = grace_period.renew(address, NOBODY)
     except LookupError as problem:
         raise click.ClickException(str(problem.args[0])) from None
     db.session.commit()
@@ -72,6 +73,6 @@ def unlock(address: str) -> None:
         user = accounts.find(address)
         if user is None:
             raise click.ClickException(f"{address} has no account.")
-        throttle.reopen(user.id, NOBODY)
+        lockout.reopen(user.id, NOBODY)
     db.session.commit()
     click.echo(f"{address} is unlocked.")

@@ -10,10 +10,10 @@ from flask.cli import ScriptInfo, with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
-from gatehouse.cli.group import unusable
-from gatehouse.delivery import queue, routing
-from gatehouse.delivery import worker as delivery
-from gatehouse.foundation.database import release
+from gatehouse.cli.database_group import unusable
+from gatehouse.database.session import release
+from gatehouse.messaging import outbox_queue, routing
+from gatehouse.messaging import worker as delivery
 
 NO_CHANNEL = "No channel carries mail, so there is nothing to do: set SMTP_URL first."
 
@@ -37,7 +37,7 @@ def worker(script: ScriptInfo) -> None:
 def _require_outbox() -> None:
     """Stop where the database cannot be used now; one that goes away later is waited for."""
     try:
-        queue.is_empty()
+        outbox_queue.is_empty()
     except SQLAlchemyError as problem:
         raise unusable(config.settings().database_url, problem) from None
     release()

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from marshmallow import Schema
 
-from gatehouse.foundation.fields import Form
-from gatehouse.foundation.visitor import Visitor
 from gatehouse.passwords.service import Hashed
-from gatehouse.sessions.transport import Transport
+from gatehouse.sessions.token_response import Transport
+from gatehouse.web.fields import Form
+from gatehouse.web.request_context import Visitor
 
 
 class LoginForm(Form):

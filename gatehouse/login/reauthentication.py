@@ -3,18 +3,18 @@
 from typing import Any
 from uuid import UUID
 
-from gatehouse.accounts import password
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.foundation.database import writing
-from gatehouse.foundation.visitor import Visitor
-from gatehouse.mfa import guesses, questions
+from gatehouse.database.session import writing
+from gatehouse.mfa import attempts, step_up_challenge
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.service import Tokens
 from gatehouse.tokens.service import AccessToken
+from gatehouse.users import password_check
+from gatehouse.web.request_context import Visitor
 
 KINDS = {"code": "totp", "credential": "passkey"}
 """What is proved by a form that names no factor."""
@@ -35,7 +35,7 @@ def prove_again(caller: AccessToken, form: dict[str, Any], visitor: Visitor) -> 
 
 def _by_password(caller: AccessToken, given: str, visitor: Visitor) -> Tokens:
     user_id = UUID(caller.sub)
-    verified = password.verify(password.look(user_id, visitor), given, visitor)
+    verified = password_check.verify(password_check.look(user_id, visitor), given, visitor)
     with writing():
         try:
             passwords.hold(user_id, verified.stored.chosen_at)
@@ -49,11 +49,11 @@ def _by_factor(caller: AccessToken, form: dict[str, Any], visitor: Visitor) -> T
     if "factor_id" not in form:
         named = [kind for proof, kind in KINDS.items() if proof in form]
         form = {"factor": named[0], **form}
-    guesses.proof_of(guesses.kind_of(user_id, form), form)
-    guess = guesses.count(user_id, visitor)
-    with guesses.evaluated(guess, visitor), writing():
-        asked = questions.take(caller)
-        proved = guesses.prove(user_id, form, asked, visitor)
+    attempts.proof_of(attempts.kind_of(user_id, form), form)
+    guess = attempts.count(user_id, visitor)
+    with attempts.evaluated(guess, visitor), writing():
+        asked = step_up_challenge.take(caller)
+        proved = attempts.prove(user_id, form, asked, visitor)
         return _noted(caller, proved.amr, visitor)
 
 

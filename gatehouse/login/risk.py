@@ -3,16 +3,17 @@
 from functools import partial
 from uuid import UUID
 
-from gatehouse.accounts import notices
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.defence import judgement, robots
-from gatehouse.defence.judgement import Judgement
-from gatehouse.defence.risk_policy import Decision
-from gatehouse.defence.robots import CaptchaRequired
-from gatehouse.foundation.errors import Refusal
-from gatehouse.foundation.visitor import Visitor
+from gatehouse.captcha import service as captcha
+from gatehouse.captcha.service import CaptchaRequired
+from gatehouse.core.errors import Refusal
 from gatehouse.login.method import Proof
+from gatehouse.risk import engine
+from gatehouse.risk.engine import Judgement
+from gatehouse.risk.policy import Decision
+from gatehouse.users import notifications
+from gatehouse.web.request_context import Visitor
 from models import User
 
 
@@ -31,12 +32,12 @@ def judge(proof: Proof, visitor: Visitor) -> Judgement:
     Raises:
         CaptchaRequired: the policy wants one that was not solved; the decision is written down.
     """
-    seen = judgement.look(proof.user_id, visitor)
+    seen = engine.look(proof.user_id, visitor)
     facts = {"failures": proof.failures, "strangers": proof.strangers, "breached": proof.breached}
-    judged = judgement.judge(seen, **facts)
+    judged = engine.judge(seen, **facts)
     if judged.asks_captcha and proof.captcha and not proof.captcha.solved:
         try:
-            robots.solve("login", proof.captcha.answer)
+            captcha.solve("login", proof.captcha.answer)
         except CaptchaRequired as refusal:
             refusal.aftermath = partial(write_down, proof.user_id, judged, visitor)
             raise
@@ -57,7 +58,7 @@ def act(user: User, judged: Judgement, visitor: Visitor, can_be_asked: bool = Fa
     write_down(user.id, judged, visitor)
     unasked = judged.asks_second_factor and not can_be_asked
     if judged.decision is Decision.NOTIFY or unasked:
-        notices.tell(user, "notice_new_device", {}, visitor)
+        notifications.tell(user, "notice_new_device", {}, visitor)
 
 
 def write_down(user_id: UUID, judged: Judgement, visitor: Visitor) -> None:

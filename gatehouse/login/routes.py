@@ -6,28 +6,28 @@ from uuid import UUID
 
 from marshmallow import Schema, fields
 
-from gatehouse.defence.throttle import TooManyAttempts
-from gatehouse.delivery.idempotency import idempotent
-from gatehouse.foundation import cookies
-from gatehouse.foundation.api import Blueprint
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.errors import NotFound
-from gatehouse.foundation.limits import limited
-from gatehouse.foundation.visitor import visitor
+from gatehouse.core.errors import NotFound
+from gatehouse.database.session import db, writing
+from gatehouse.lockout.service import TooManyAttempts
 from gatehouse.login import reauthentication
 from gatehouse.login import service as login
-from gatehouse.login.gates import AccountDisabled, EmailUnverified
+from gatehouse.login.account_checks import AccountDisabled, EmailUnverified
 from gatehouse.login.methods import passkey
-from gatehouse.mfa import enrolment, forms, pending, questions
+from gatehouse.mfa import forms, login_challenge, mandatory_enrolment, step_up_challenge
 from gatehouse.mfa.errors import FactorNotOffered, PhoneUnproven
-from gatehouse.mfa.passkeys import relying_party
-from gatehouse.mfa.passkeys.errors import MalformedCredential, PasskeyRefused
+from gatehouse.mfa.webauthn import relying_party
+from gatehouse.mfa.webauthn.errors import MalformedCredential, PasskeyRefused
+from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.guards import signed_in
-from gatehouse.sessions.transport import BODY, COOKIE, hand_over, replaced_by
-from gatehouse.tokens.challenges import InvalidCode
+from gatehouse.sessions.token_response import BODY, COOKIE, hand_over, replaced_by
 from gatehouse.tokens.service import AccessToken
+from gatehouse.web import cookies
+from gatehouse.web.idempotency import idempotent
+from gatehouse.web.openapi import Blueprint
+from gatehouse.web.rate_limits import limited
+from gatehouse.web.request_context import visitor
 from schemas import EnrolledAnswer, LoginAnswer, TokenAnswer
 
 routes = Blueprint("second_step", __name__, url_prefix="/auth", description="The second step")
@@ -65,7 +65,7 @@ class Begun(Schema):
 @routes.refuses(InvalidCode)
 def ask_for_factor(form: dict[str, Any]) -> dict[str, Any]:
     """Have a factor asked for: its message sent, or the options of a passkey."""
-    return pending.challenge(form["mfa_token"], form["factor_id"], visitor())
+    return login_challenge.challenge(form["mfa_token"], form["factor_id"], visitor())
 
 
 @routes.post("/login/mfa")
@@ -87,7 +87,7 @@ def prove_factor(form: dict[str, Any]) -> Any:
 @routes.refuses(InvalidCode, FactorNotOffered, PhoneUnproven)
 def enrol_at_login(form: dict[str, Any]) -> dict[str, Any]:
     """Begin to have the factor without which one may not sign in."""
-    enrolled = enrolment.enrol(form, visitor())
+    enrolled = mandatory_enrolment.enrol(form, visitor())
     db.session.commit()
     return enrolled
 
@@ -117,7 +117,7 @@ def confirm_at_login(form: dict[str, Any]) -> Any:
 def ask_again(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
     """Have one of my factors asked for, to prove anew who I am."""
     factor_id: UUID = form["factor_id"]
-    return questions.ask(caller, factor_id, visitor())
+    return step_up_challenge.ask(caller, factor_id, visitor())
 
 
 @routes.post("/reauthenticate")

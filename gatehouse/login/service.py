@@ -7,29 +7,37 @@ from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from gatehouse.accounts import notices
-from gatehouse.accounts import service as accounts
-from gatehouse.accounts.service import Person
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.defence import devices
-from gatehouse.defence.judgement import Judgement
-from gatehouse.foundation.database import writing
-from gatehouse.foundation.shelf import load
-from gatehouse.foundation.visitor import Visitor
-from gatehouse.login import gates, risk
+from gatehouse.core.plugins import load
+from gatehouse.database.session import writing
+from gatehouse.devices import service as devices
+from gatehouse.login import account_checks, risk
 from gatehouse.login.method import Method, Proof
-from gatehouse.mfa import enrolment, grace, guesses, mailed, pending, reset, shelf
-from gatehouse.mfa.enrolment import EnrolmentWanted
+from gatehouse.mfa import (
+    attempts,
+    email_fallback,
+    grace_period,
+    login_challenge,
+    mandatory_enrolment,
+    registry,
+    reset,
+)
 from gatehouse.mfa.errors import GraceOver
 from gatehouse.mfa.factor import CodeUsed
-from gatehouse.mfa.pending import FirstStep, Wanted
+from gatehouse.mfa.login_challenge import FirstStep, Wanted
+from gatehouse.mfa.mandatory_enrolment import EnrolmentWanted
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
-from gatehouse.sessions import levels
+from gatehouse.risk.engine import Judgement
+from gatehouse.sessions import assurance
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.transport import BODY
+from gatehouse.sessions.token_response import BODY
+from gatehouse.users import notifications
+from gatehouse.users import service as users
+from gatehouse.users.service import Person
+from gatehouse.web.request_context import Visitor
 from models import User
 
 Answer: TypeAlias = sessions.Tokens | Wanted | EnrolmentWanted
@@ -70,19 +78,19 @@ def finish(
     """
     judged = risk.judge(proof, visitor)
     with writing():
-        person, has_factor = pending.person(proof.user_id)
+        person, has_factor = login_challenge.person(proof.user_id)
         if person is None:  # deleted while the password was hashed
             raise InvalidCredentials
         user = person.user
         _accept(proof, user, visitor)
-        risk.act(user, judged, visitor, has_factor or mailed.possible(user, proof.amr))
+        risk.act(user, judged, visitor, has_factor or email_fallback.possible(user, proof.amr))
         if proof.strangers and (proof.failures or 0) >= FAILURES_TO_TELL:
-            notices.of_attempts(user.id, visitor)
+            notifications.of_attempts(user.id, visitor)
         first = _first_step(proof, transport, replaced)
-        if levels.MFA in levels.combine(proof.amr):  # two in one, such as a passkey
+        if assurance.MFA in assurance.combine(proof.amr):  # two in one, such as a passkey
             return _open(person, first, proof.amr, visitor)
         if has_factor and _asks(judged, user, visitor):
-            return pending.ask(first, visitor)
+            return login_challenge.ask(first, visitor)
         wanted = None if has_factor else _wanted(user, first, judged, visitor)
         return wanted or _open(person, first, proof.amr, visitor)
 
@@ -95,15 +103,15 @@ def _wanted(
     Raises:
         GraceOver: they must have one, this step alone is too late, and nothing can be asked.
     """
-    must_have = pending.must_have(user.id)
-    too_late = must_have and not grace.lasts(user)
-    if (judged.asks_second_factor or too_late) and mailed.possible(user, first.amr):
-        return pending.ask_by_mail(first, visitor)
+    must_have = login_challenge.must_have(user.id)
+    too_late = must_have and not grace_period.lasts(user)
+    if (judged.asks_second_factor or too_late) and email_fallback.possible(user, first.amr):
+        return login_challenge.ask_by_mail(first, visitor)
     if too_late:
         refusal = GraceOver(user_id=user.id)
         refusal.aftermath = partial(risk.write_down, user.id, judged, visitor)
         raise refusal
-    return enrolment.ask(first, visitor) if must_have else None
+    return mandatory_enrolment.ask(first, visitor) if must_have else None
 
 
 def _asks(judged: Judgement, user: User, visitor: Visitor) -> bool:
@@ -121,8 +129,8 @@ def _accept(proof: Proof, user: User, visitor: Visitor) -> None:
     if proof.spend:
         proof.spend()
     is_flagged = proof.password is not None and _hold_password(proof, proof.password)
-    gates.pass_all(user)
-    gates.pass_with_password(user, is_flagged)
+    account_checks.pass_all(user)
+    account_checks.pass_with_password(user, is_flagged)
     if proof.password and proof.fresh:
         _upgrade(user.id, proof.password, proof.fresh, visitor)
 
@@ -137,19 +145,19 @@ def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[Answer, str]:
         TooManyAttempts: after too many of those.
         AccountDisabled, EmailUnverified: a gate was shut meanwhile.
     """
-    attempt = pending.count(form, visitor)
-    with guesses.evaluated(attempt.guess, visitor, at_login=True), writing():
+    attempt = login_challenge.count(form, visitor)
+    with attempts.evaluated(attempt.guess, visitor, at_login=True), writing():
         _hold_first(attempt.first)
-        proved = pending.prove(attempt, visitor)
+        proved = login_challenge.prove(attempt, visitor)
         person = _still(attempt.first)
         user = person.user
-        gates.pass_all(user)
+        account_checks.pass_all(user)
         amr = [*attempt.first.amr, *proved.amr]
-        strong = shelf.piece(proved.credential.kind).strong
+        strong = registry.piece(proved.credential.kind).strong
         if strong and "pwd" in attempt.first.amr:
             passwords.vouch(user.id, proved.credential.kind)
-        if not strong and pending.must_have(user.id):
-            asked = enrolment.ask(replace(attempt.first, amr=amr), visitor)
+        if not strong and login_challenge.must_have(user.id):
+            asked = mandatory_enrolment.ask(replace(attempt.first, amr=amr), visitor)
             return asked, attempt.first.transport
         opened = _open(person, attempt.first, amr, visitor)
         if form["remember_device"] and opened.device_token:
@@ -168,12 +176,12 @@ def enrol(form: dict[str, Any], visitor: Visitor) -> tuple[sessions.Tokens, str,
         InvalidCode: nothing was proved, or the login does not wait any more.
         TooManyAttempts: after too many of those.
     """
-    attempt = enrolment.count(form, visitor)
-    with guesses.evaluated(attempt.guess, visitor), writing():
+    attempt = mandatory_enrolment.count(form, visitor)
+    with attempts.evaluated(attempt.guess, visitor), writing():
         _hold_first(attempt.first)
-        proved, codes = enrolment.confirm(attempt, visitor)
+        proved, codes = mandatory_enrolment.confirm(attempt, visitor)
         person = _still(attempt.first)
-        gates.pass_all(person.user)
+        account_checks.pass_all(person.user)
         opened = _open(person, attempt.first, [*attempt.first.amr, *proved], visitor)
     return opened, attempt.first.transport, codes
 
@@ -187,7 +195,7 @@ def _open(
     if first.replaced:
         sessions.end(UUID(first.replaced), "replaced_by_login", visitor)
     about = {"user_id": user_id, "session_id": opened.session_id}
-    record(events.Login.SUCCEEDED, visitor, **about, amr=levels.combine(amr))
+    record(events.Login.SUCCEEDED, visitor, **about, amr=assurance.combine(amr))
     return replace(opened, device_token=device_token)
 
 
@@ -208,7 +216,7 @@ def _still(first: FirstStep) -> Person:
     Raises:
         CodeUsed: the account is gone.
     """
-    person = accounts.get_person(UUID(first.user_id))
+    person = users.get_person(UUID(first.user_id))
     if person is None:
         raise CodeUsed
     return person

@@ -1,8 +1,8 @@
 """Why a factor is not taken, and why it is not had."""
 
 from gatehouse.audit import events
-from gatehouse.foundation.errors import Refusal
-from gatehouse.tokens.challenges import InvalidCode
+from gatehouse.core.errors import Refusal
+from gatehouse.one_time_codes.service import InvalidCode
 
 
 class FactorWrong(InvalidCode):

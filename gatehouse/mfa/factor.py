@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
-from gatehouse.foundation.fields import Form, Text
-from gatehouse.foundation.visitor import Visitor
-from gatehouse.tokens.challenges import InvalidCode
+from gatehouse.one_time_codes.service import InvalidCode
+from gatehouse.web.fields import Form, Text
+from gatehouse.web.request_context import Visitor
 from models import Credential, User
 
 Proof = dict[str, Any]

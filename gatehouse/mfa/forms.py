@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validates_schema
 
-from gatehouse.foundation.fields import Coded, Flag, Form, Text
+from gatehouse.web.fields import Coded, Flag, Form, Text
 
 
 class NewFactor(Form):

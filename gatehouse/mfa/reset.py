@@ -14,23 +14,23 @@ from uuid import UUID
 from sqlalchemy import delete, select
 
 import config
-from gatehouse.accounts import notices
-from gatehouse.accounts import service as accounts
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.defence import devices
-from gatehouse.delivery import links
-from gatehouse.foundation import clock
-from gatehouse.foundation.database import db, take_turns, writing
-from gatehouse.foundation.visitor import NOBODY, Visitor
-from gatehouse.mfa import credentials, pending, shelf
+from gatehouse.core import clock
+from gatehouse.database.session import db, take_turns, writing
+from gatehouse.devices import service as devices
+from gatehouse.messaging import links
+from gatehouse.mfa import credential_store, login_challenge, registry
 from gatehouse.mfa.errors import ResetNotWaiting
+from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.passwords import service as passwords
 from gatehouse.sessions import service as sessions
-from gatehouse.tokens import challenges
+from gatehouse.users import notifications
+from gatehouse.users import service as users
+from gatehouse.web.request_context import NOBODY, Visitor
 from models import Challenge, Credential, User
 
-PURPOSE = notices.MFA_RESET
+PURPOSE = notifications.MFA_RESET
 OVERDUE = timedelta(days=7)
 """How long after its moment a reset is still done, where the service did not run."""
 
@@ -52,17 +52,17 @@ def ask(address: str, visitor: Visitor) -> datetime:
         LookupError: with a sentence; nobody has the address, or a factor, or it is announced.
     """
     with writing():
-        user = accounts.find(address)
+        user = users.find(address)
         if user is None:
             raise LookupError(f"{address} has no account.")
-        take_turns(accounts.turn(user.id))
-        if not credentials.held(user.id):
+        take_turns(users.turn(user.id))
+        if not credential_store.held(user.id):
             raise LookupError(f"{address} has no second factor.")
-        for row in challenges.waiting(PURPOSE, str(user.id)):
-            if challenges.open_data(row).get("claim") is None:
+        for row in one_time_codes.waiting(PURPOSE, str(user.id)):
+            if one_time_codes.open_data(row).get("claim") is None:
                 when = f"{_due_at(row):%Y-%m-%d %H:%M} UTC"
                 raise LookupError(f"The second factors of {address} are reset already: {when}.")
-        challenges.forget(PURPOSE, str(user.id))
+        one_time_codes.forget(PURPOSE, str(user.id))
         return _announce(user, None, visitor)
 
 
@@ -74,17 +74,17 @@ def announce(user: User, password: datetime | None, visitor: Visitor) -> datetim
     chosen. What is announced already is not announced again. It is the account's turn, in a write
     transaction.
     """
-    for row in challenges.waiting(PURPOSE, str(user.id)):
+    for row in one_time_codes.waiting(PURPOSE, str(user.id)):
         if _objection(row, user) is None:
             return _due_at(row)
-    challenges.forget(PURPOSE, str(user.id))
+    one_time_codes.forget(PURPOSE, str(user.id))
     chosen_at = password.isoformat() if password else None
     return _announce(user, {"address": user.email_canonical, "password": chosen_at}, visitor)
 
 
 def waits(user_id: UUID) -> bool:
     """Tell whether a reset is announced: until it is done or stopped, no device is remembered."""
-    return bool(challenges.waiting(PURPOSE, str(user_id)))
+    return bool(one_time_codes.waiting(PURPOSE, str(user_id)))
 
 
 def cancel(token: str, visitor: Visitor) -> None:
@@ -93,7 +93,7 @@ def cancel(token: str, visitor: Visitor) -> None:
     Raises:
         ResetNotWaiting: the token is wrong, or the reset was done or stopped before.
     """
-    row = challenges.by_token(PURPOSE, token)
+    row = one_time_codes.by_token(PURPOSE, token)
     if row is None or row.user_id is None:
         raise ResetNotWaiting
     _stop(row.user_id, [row.id], visitor)
@@ -105,12 +105,12 @@ def cancel_own(user_id: UUID, visitor: Visitor) -> None:
     Raises:
         ResetNotWaiting: no reset waits.
     """
-    _stop(user_id, [row.id for row in challenges.waiting(PURPOSE, str(user_id))], visitor)
+    _stop(user_id, [row.id for row in one_time_codes.waiting(PURPOSE, str(user_id))], visitor)
 
 
 def describe(challenge_id: UUID) -> WaitingReset | None:
     """Return what a link would stop, if it still can."""
-    row = challenges.by_id(PURPOSE, challenge_id)
+    row = one_time_codes.by_id(PURPOSE, challenge_id)
     return WaitingReset(urlsplit(links.front()).netloc, _due_at(row)) if row else None
 
 
@@ -129,13 +129,13 @@ def finish(challenge_id: UUID, visitor: Visitor) -> bool:
     """
     try:
         with writing():
-            row = challenges.by_id(PURPOSE, challenge_id)
+            row = one_time_codes.by_id(PURPOSE, challenge_id)
             if row is None:
-                raise challenges.InvalidCode
-            take_turns(accounts.turn(row.user_id or accounts.NOBODY))
-            challenges.consume(challenge_id)
+                raise one_time_codes.InvalidCode
+            take_turns(users.turn(row.user_id or users.NOBODY))
+            one_time_codes.consume(challenge_id)
             taken = _take_all(row, visitor)
-    except challenges.InvalidCode:
+    except one_time_codes.InvalidCode:
         db.session.rollback()
         return False
     db.session.commit()
@@ -147,9 +147,9 @@ def _announce(user: User, claim: dict[str, Any] | None, visitor: Visitor) -> dat
     delay = config.settings().mfa_reset_delay
     due_at = clock.now() + delay
     data = {"user_id": str(user.id), "due_at": due_at.isoformat(), "claim": claim}
-    secrets = challenges.create(PURPOSE, str(user.id), data, delay + OVERDUE)
+    secrets = one_time_codes.create(PURPOSE, str(user.id), data, delay + OVERDUE)
     where = links.link("cancel-mfa-reset", secrets.id, secrets.token)
-    notices.tell(user, "notice_mfa_reset", {"link": where, "when": due_at}, visitor)
+    notifications.tell(user, "notice_mfa_reset", {"link": where, "when": due_at}, visitor)
     event = events.Factor.LOSS_PROVED if claim else events.Factor.RESET_ASKED
     record(event, visitor, user_id=user.id, due_at=due_at.isoformat())
     return due_at
@@ -157,7 +157,7 @@ def _announce(user: User, claim: dict[str, Any] | None, visitor: Visitor) -> dat
 
 def _objection(row: Challenge, user: User) -> str | None:
     """Return what speaks against a reset that its owner asked for; nothing does against others."""
-    claim = challenges.open_data(row).get("claim")
+    claim = one_time_codes.open_data(row).get("claim")
     if claim is None:
         return None
     if user.email_canonical != claim["address"]:
@@ -166,27 +166,29 @@ def _objection(row: Challenge, user: User) -> str | None:
     chosen_at = stored.chosen_at.isoformat() if stored and stored.chosen_at else None
     if chosen_at != claim["password"]:
         return "another password"
-    strong = (factor for factor in credentials.held(user.id) if shelf.is_strong(factor.kind))
+    strong = (
+        factor for factor in credential_store.held(user.id) if registry.is_strong(factor.kind)
+    )
     used = (at for factor in strong for at in (factor.confirmed_at, factor.last_used_at))
     return "a factor was used" if any(at and at >= row.created_at for at in used) else None
 
 
 def _take_all(row: Challenge, visitor: Visitor) -> bool:
     """Take the factors, unless something speaks against it; tell which."""
-    user = accounts.get(row.user_id) if row.user_id else None
+    user = users.get(row.user_id) if row.user_id else None
     if user is None:
         return False
     user_id = user.id
     if why := _objection(row, user):
         record(events.Factor.RESET_DROPPED, visitor, user_id=user_id, why=why)
         return False
-    kinds = sorted({row.kind for row in credentials.held(user_id)})
+    kinds = sorted({row.kind for row in credential_store.held(user_id)})
     db.session.execute(delete(Credential).where(Credential.user_id == user_id))
-    challenges.forget_of(user_id, pending.PURPOSE)
+    one_time_codes.forget_of(user_id, login_challenge.PURPOSE)
     devices.ask_again(user_id)
     sessions.end_all(user_id, "mfa_reset", visitor)
     record(events.Factor.RESET, visitor, user_id=user_id, kinds=kinds)
-    notices.tell(user, "notice_factor_removed", {"factor": ", ".join(kinds)}, visitor)
+    notifications.tell(user, "notice_factor_removed", {"factor": ", ".join(kinds)}, visitor)
     return True
 
 
@@ -196,11 +198,11 @@ def _stop(user_id: UUID, ids: list[UUID], visitor: Visitor) -> None:
     try:
         with writing():
             for challenge_id in ids:
-                challenges.consume(challenge_id)
+                one_time_codes.consume(challenge_id)
             record(events.Factor.RESET_CANCELLED, visitor, user_id=user_id)
-    except challenges.InvalidCode:
+    except one_time_codes.InvalidCode:
         raise ResetNotWaiting from None
 
 
 def _due_at(row: Challenge) -> datetime:
-    return datetime.fromisoformat(challenges.open_data(row)["due_at"])
+    return datetime.fromisoformat(one_time_codes.open_data(row)["due_at"])

@@ -5,14 +5,10 @@ from uuid import UUID
 
 from marshmallow import Schema, fields
 
-from gatehouse.defence.throttle import TooManyAttempts
-from gatehouse.foundation.api import Blueprint
-from gatehouse.foundation.database import db
-from gatehouse.foundation.errors import NotFound
-from gatehouse.foundation.fields import Form, Text
-from gatehouse.foundation.limits import limited
-from gatehouse.foundation.visitor import visitor
-from gatehouse.mfa import reset
+from gatehouse.core.errors import NotFound
+from gatehouse.database.session import db
+from gatehouse.lockout.service import TooManyAttempts
+from gatehouse.mfa import passkey_registration, reset
 from gatehouse.mfa import service as mfa
 from gatehouse.mfa.errors import (
     FactorNotOffered,
@@ -22,17 +18,20 @@ from gatehouse.mfa.errors import (
     TooManyFactors,
 )
 from gatehouse.mfa.forms import NewFactor, Proof
-from gatehouse.mfa.passkeys import registration
-from gatehouse.mfa.passkeys.errors import (
+from gatehouse.mfa.webauthn.errors import (
     AuthenticatorNotAllowed,
     MalformedCredential,
     PasskeyRefused,
 )
-from gatehouse.mfa.passkeys.forms import BrowserCredential
-from gatehouse.mfa.passkeys.options import LIFETIME
+from gatehouse.mfa.webauthn.forms import BrowserCredential
+from gatehouse.mfa.webauthn.options import LIFETIME
 from gatehouse.sessions.errors import InsufficientUserAuthentication
 from gatehouse.sessions.guards import signed_in
 from gatehouse.tokens.service import AccessToken
+from gatehouse.web.fields import Form, Text
+from gatehouse.web.openapi import Blueprint
+from gatehouse.web.rate_limits import limited
+from gatehouse.web.request_context import visitor
 from schemas import Moment
 
 routes = Blueprint("mfa", __name__, url_prefix="/auth/mfa", description="My second factors")
@@ -199,7 +198,7 @@ class PasskeyRegistration(Form):
 def ask_for_new_passkey(caller: AccessToken) -> dict[str, Any]:
     """Begin to register a passkey that signs in without anything else."""
     mfa.require_highest(caller)
-    public_key = registration.ask(caller)
+    public_key = passkey_registration.ask(caller)
     db.session.commit()
     return {"public_key": public_key, "expires_in": int(LIFETIME.total_seconds())}
 
@@ -214,6 +213,6 @@ def ask_for_new_passkey(caller: AccessToken) -> dict[str, Any]:
 def register_passkey(caller: AccessToken, form: dict[str, Any]) -> Any:
     """Register what the browser made; my other sessions end."""
     mfa.require_highest(caller)
-    registered = registration.register(caller, form["credential"], form["label"], visitor())
+    registered = passkey_registration.register(caller, form["credential"], form["label"], visitor())
     db.session.commit()
     return registered

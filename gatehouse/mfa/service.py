@@ -6,25 +6,25 @@ from typing import Any
 from uuid import UUID
 
 import config
-from gatehouse.accounts import notices
-from gatehouse.accounts import service as accounts
-from gatehouse.accounts.errors import AccountGone
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.defence import devices
-from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.errors import NotFound
-from gatehouse.foundation.visitor import Visitor
-from gatehouse.mfa import credentials, guesses, shelf
+from gatehouse.core import clock, crypto
+from gatehouse.core.errors import NotFound
+from gatehouse.database.session import db, writing
+from gatehouse.devices import service as devices
+from gatehouse.mfa import attempts, credential_store, registry
 from gatehouse.mfa.errors import FactorNotOffered, TooManyFactors
 from gatehouse.mfa.factor import Enrolment
 from gatehouse.mfa.factors import recovery_codes
 from gatehouse.passwords import service as passwords
-from gatehouse.sessions import levels, raising
+from gatehouse.sessions import assurance, step_up
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.guards import RECENT, require_recent
 from gatehouse.tokens.service import AccessToken
+from gatehouse.users import notifications
+from gatehouse.users import service as users
+from gatehouse.users.errors import AccountGone
+from gatehouse.web.request_context import Visitor
 from models import Credential, User
 
 MOST = 20
@@ -37,9 +37,9 @@ def highest_level(user_id: UUID) -> str:
 
     A person without a password, whose mailbox opens the account, cannot reach it, but by a passkey.
     """
-    kinds = {row.kind for row in credentials.held(user_id) if shelf.is_strong(row.kind)}
+    kinds = {row.kind for row in credential_store.held(user_id) if registry.is_strong(row.kind)}
     has_first = PASSKEY in kinds or passwords.of(user_id) is not None
-    return levels.AAL2 if kinds and has_first else levels.AAL1
+    return assurance.AAL2 if kinds and has_first else assurance.AAL1
 
 
 def require_highest(caller: AccessToken, max_age: timedelta = RECENT) -> None:
@@ -53,8 +53,8 @@ def require_highest(caller: AccessToken, max_age: timedelta = RECENT) -> None:
 
 def listing(user_id: UUID) -> list[dict[str, Any]]:
     """Return a person's factors (the schema `Factor`), in the order of the settings."""
-    order = list(shelf.kinds())
-    rows = [row for row in credentials.held(user_id) if row.kind in order]
+    order = list(registry.kinds())
+    rows = [row for row in credential_store.held(user_id) if row.kind in order]
     return [told(row) for row in sorted(rows, key=lambda row: order.index(row.kind))]
 
 
@@ -63,7 +63,7 @@ def told(row: Credential) -> dict[str, Any]:
     about: dict[str, Any] = {"id": str(row.id), "kind": row.kind, "label": row.label}
     about |= {"confirmed": row.confirmed_at is not None, "created_at": row.created_at}
     about |= {"last_used_at": row.last_used_at}
-    if row.kind == shelf.RECOVERY:
+    if row.kind == registry.RECOVERY:
         about["left"] = recovery_codes.left(row)
     return about
 
@@ -78,15 +78,15 @@ def enrol(user_id: UUID, form: dict[str, Any], visitor: Visitor) -> dict[str, An
         TooManyFactors: there are enough.
     """
     kind = form["kind"]
-    if kind == shelf.RECOVERY:
+    if kind == registry.RECOVERY:
         raise FactorNotOffered
     with writing():
         user = _existing(user_id)
-        held = credentials.held(user_id)
+        held = credential_store.held(user_id)
         require_room(held)
-        credentials.drop_unconfirmed(user_id, kind)
+        credential_store.drop_unconfirmed(user_id, kind)
         same = [row for row in held if row.kind == kind]
-        enrolment = shelf.piece(kind).enrol(user, same, visitor)
+        enrolment = registry.piece(kind).enrol(user, same, visitor)
         row = _write(user_id, kind, form.get("label") or kind, enrolment)
         record(events.Factor.ENROLLED, visitor, user_id=user_id, kind=kind)
     return told(row) | enrolment.shown
@@ -103,12 +103,12 @@ def confirm(caller: AccessToken, factor_id: UUID, form: dict[str, Any], visitor:
         TooManyAttempts: too many were.
     """
     user_id = UUID(caller.sub)
-    row = credentials.own(user_id, factor_id)
+    row = credential_store.own(user_id, factor_id)
     if row is None or row.confirmed_at:
         raise NotFound
-    proof = guesses.proof_of(row.kind, form)
-    guess = guesses.count(user_id, visitor)
-    with guesses.evaluated(guess, visitor), writing():
+    proof = attempts.proof_of(row.kind, form)
+    guess = attempts.count(user_id, visitor)
+    with attempts.evaluated(guess, visitor), writing():
         row, codes = confirm_row(user_id, factor_id, proof, visitor)
         return _answer(caller, row, codes, visitor)
 
@@ -130,10 +130,10 @@ def confirm_row(
         NotFound: it is not theirs, or counts already.
         InvalidCode: the proof is wrong.
     """
-    row = credentials.own(user_id, factor_id)
+    row = credential_store.own(user_id, factor_id)
     if row is None or row.confirmed_at:
         raise NotFound
-    shelf.piece(row.kind).confirm(row, proof)
+    registry.piece(row.kind).confirm(row, proof)
     return row, let_count(row, visitor)
 
 
@@ -167,17 +167,17 @@ def remove(caller: AccessToken, factor_id: UUID, visitor: Visitor) -> None:
     """
     user_id = UUID(caller.sub)
     with writing():
-        row = credentials.own(user_id, factor_id)
+        row = credential_store.own(user_id, factor_id)
         if row is None:
             raise NotFound
-        credentials.remove(row)
-        if not any(shelf.counts(other.kind) for other in credentials.held(user_id)):
-            credentials.remove_kind(user_id, shelf.RECOVERY)
+        credential_store.remove(row)
+        if not any(registry.counts(other.kind) for other in credential_store.held(user_id)):
+            credential_store.remove_kind(user_id, registry.RECOVERY)
         devices.ask_again(user_id)
         sessions.end_all(user_id, "factor_removed", visitor, keep=UUID(caller.sid))
-        session = raising.locked(UUID(caller.sid))
+        session = step_up.locked(UUID(caller.sid))
         if session:
-            raising.lower(session)
+            step_up.lower(session)
         record(events.Factor.REMOVED, visitor, user_id=user_id, kind=row.kind)
         if row.confirmed_at:
             _tell(_existing(user_id), "notice_factor_removed", row, visitor)
@@ -201,51 +201,51 @@ def replace_codes(user_id: UUID, visitor: Visitor) -> list[str]:
     """
     with writing():
         user = _existing(user_id)
-        held = credentials.held(user_id)
-        if not _offers_codes() or not any(shelf.counts(row.kind) for row in held):
+        held = credential_store.held(user_id)
+        if not _offers_codes() or not any(registry.counts(row.kind) for row in held):
             raise FactorNotOffered
         codes = _new_codes(user, visitor)
         devices.ask_again(user_id)
         record(events.Factor.CODES_REPLACED, visitor, user_id=user_id)
-        about = {"factor": shelf.RECOVERY, "link": _objection()}
-        notices.tell(user, "notice_factor_added", about, visitor)
+        about = {"factor": registry.RECOVERY, "link": _objection()}
+        notifications.tell(user, "notice_factor_added", about, visitor)
     return codes
 
 
 def _write(user_id: UUID, kind: str, label: str, enrolment: Enrolment) -> Credential:
     row = Credential(id=crypto.new_id(), user_id=user_id, kind=kind, label=label, counter=0)
     row.lookup, row.created_at = enrolment.lookup, clock.now()
-    credentials.keep(row, enrolment.data)
+    credential_store.keep(row, enrolment.data)
     db.session.add(row)
     return row
 
 
 def _new_codes(user: User, visitor: Visitor) -> list[str]:
     """Write a set of recovery codes in the place of any other, in the current transaction."""
-    credentials.remove_kind(user.id, shelf.RECOVERY)
-    enrolment = shelf.piece(shelf.RECOVERY).enrol(user, (), visitor)
-    _write(user.id, shelf.RECOVERY, "", enrolment).confirmed_at = clock.now()
+    credential_store.remove_kind(user.id, registry.RECOVERY)
+    enrolment = registry.piece(registry.RECOVERY).enrol(user, (), visitor)
+    _write(user.id, registry.RECOVERY, "", enrolment).confirmed_at = clock.now()
     codes: list[str] = enrolment.shown["recovery_codes"]
     return codes
 
 
 def _raise(session_id: UUID, row: Credential) -> None:
     """Note that the session's person has just proved a strong factor."""
-    session = raising.locked(session_id)
-    if session and shelf.is_strong(row.kind):
-        raising.prove_too(session, shelf.piece(row.kind).amr, clock.now())
+    session = step_up.locked(session_id)
+    if session and registry.is_strong(row.kind):
+        step_up.prove_too(session, registry.piece(row.kind).amr, clock.now())
 
 
 def _has_codes(user_id: UUID) -> bool:
-    return any(row.kind == shelf.RECOVERY for row in credentials.held(user_id))
+    return any(row.kind == registry.RECOVERY for row in credential_store.held(user_id))
 
 
 def _offers_codes() -> bool:
-    return shelf.RECOVERY in shelf.kinds()
+    return registry.RECOVERY in registry.kinds()
 
 
 def _existing(user_id: UUID) -> User:
-    user = accounts.get(user_id)
+    user = users.get(user_id)
     if user is None:
         raise AccountGone
     return user
@@ -253,7 +253,7 @@ def _existing(user_id: UUID) -> User:
 
 def _tell(user: User, template: str, row: Credential, visitor: Visitor) -> None:
     named = f"{row.label} ({row.kind})" if row.label != row.kind else row.kind
-    notices.tell(user, template, {"factor": named, "link": _objection()}, visitor)
+    notifications.tell(user, template, {"factor": named, "link": _objection()}, visitor)
 
 
 def _objection() -> str:

@@ -2,8 +2,8 @@
 
 from flask import Blueprint, render_template
 
-from gatehouse.foundation.errors import catalogue, explanation
-from gatehouse.pages.policy import guard
+from gatehouse.core.errors import catalogue, explanation
+from gatehouse.pages.security_headers import guard
 
 errors = Blueprint("errors", __name__)
 guard(errors)

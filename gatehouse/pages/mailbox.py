@@ -8,10 +8,10 @@ from uuid import UUID
 import segno
 from flask import Blueprint, Response, abort, jsonify, make_response, render_template, request
 
-from gatehouse.delivery import outbox
-from gatehouse.foundation import clock
-from gatehouse.foundation.database import db, writing
-from gatehouse.pages.policy import CSP, guard, nonce
+from gatehouse.core import clock
+from gatehouse.database.session import db, writing
+from gatehouse.messaging import outbox
+from gatehouse.pages.security_headers import CSP, guard, nonce
 
 MOST = 100  # messages on the page
 WITH_FRAMES = CSP.replace("default-src 'none';", "default-src 'none'; frame-src 'self';")

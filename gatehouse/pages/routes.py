@@ -7,14 +7,19 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 import config
-from gatehouse.accounts import invitation, registration
-from gatehouse.foundation.intake import takes
-from gatehouse.foundation.limits import limited
-from gatehouse.foundation.logs import log
+from gatehouse.account import (
+    email_change,
+    email_change_revert,
+    invitation,
+    password_reset,
+    registration,
+)
+from gatehouse.core.log import log
 from gatehouse.login.methods import link
 from gatehouse.mfa import reset
-from gatehouse.pages.policy import REPORTS, guard
-from gatehouse.selfservice import email, recovery, undo
+from gatehouse.pages.security_headers import REPORTS, guard
+from gatehouse.web.rate_limits import limited
+from gatehouse.web.request_validation import takes
 
 LONGEST_REPORT = 1000  # characters that the log keeps of what anybody may send
 
@@ -83,19 +88,19 @@ def accept_invitation(request_id: UUID) -> tuple[str, int]:
 @pages.get("/reset-password/<uuid:request_id>")
 def reset_password(request_id: UUID) -> tuple[str, int]:
     """Ask for a new password; a button there sets it."""
-    return _page("reset_password", recovery.describe(request_id))
+    return _page("reset_password", password_reset.describe(request_id))
 
 
 @pages.get("/confirm-email/<uuid:request_id>")
 def confirm_email(request_id: UUID) -> tuple[str, int]:
     """Ask for the password; a button there makes a new address the account's."""
-    return _page("confirm_email", email.describe(request_id))
+    return _page("confirm_email", email_change.describe(request_id))
 
 
 @pages.get("/undo-email/<uuid:request_id>")
 def undo_email(request_id: UUID) -> tuple[str, int]:
     """Say what the address was and is; a button there gives the account its old one back."""
-    return _page("undo_email", undo.describe(request_id))
+    return _page("undo_email", email_change_revert.describe(request_id))
 
 
 @pages.get("/cancel-mfa-reset/<uuid:request_id>")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 
-from gatehouse.passwords import shapes
+from gatehouse.passwords import variants
 
 FEW_GUESSES = 1_000_000  # also where zxcvbn's score 2 begins
 LONGEST_PART = 20  # code points
@@ -26,7 +26,7 @@ Ranking = Callable[[str], int | None]
 def names(password: str) -> bool:
     """Tell whether the password is on the list, or is a listed one made longer in a usual way."""
     return any(
-        is_made_of(stem, _rank) or shapes.is_pattern(stem) for stem in shapes.stems(password)
+        is_made_of(stem, _rank) or variants.is_pattern(stem) for stem in variants.stems(password)
     )
 
 

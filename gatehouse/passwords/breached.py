@@ -11,10 +11,10 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import config
-from gatehouse.foundation import metrics
-from gatehouse.foundation.database import release
-from gatehouse.foundation.http import Call, OutboundFailed, send
-from gatehouse.foundation.logs import log
+from gatehouse.core import metrics
+from gatehouse.core.log import log
+from gatehouse.database.session import release
+from gatehouse.net.http_client import Call, OutboundFailed, send
 
 SENT = 5  # digits
 SECONDS = 2.0

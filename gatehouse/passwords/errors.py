@@ -1,7 +1,7 @@
 """What a wrong password is answered with, wherever it is asked for."""
 
 from gatehouse.audit import events
-from gatehouse.foundation.errors import BEARER, Refusal
+from gatehouse.core.errors import BEARER, Refusal
 
 
 class InvalidCredentials(Refusal):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from zxcvbn_rs_py import zxcvbn
 
-from gatehouse.passwords import blocklist, shapes
-from gatehouse.passwords.sentences import SENTENCES, WARNINGS
+from gatehouse.passwords import blocklist, variants
+from gatehouse.passwords.error_messages import SENTENCES, WARNINGS
 
 PRODUCT = "gatehouse"
 MAXIMUM = 256  # code points: NIST asks for 64 at least; a longer one is refused, never cut
@@ -83,7 +83,7 @@ def _check_blocklist(password: str) -> None:
 
 
 def _check_terms(password: str, terms: frozenset[str], code: str) -> None:
-    if any(blocklist.is_made_of(stem, _ranking(terms)) for stem in shapes.stems(password)):
+    if any(blocklist.is_made_of(stem, _ranking(terms)) for stem in variants.stems(password)):
         raise PasswordRefused(code)
 
 
@@ -95,7 +95,7 @@ def _check_guesses(password: str, terms: frozenset[str]) -> None:
     if not password.isascii():
         return
     reason = ""
-    text = password if len(password) <= ESTIMATED else shapes.repeated_unit(password)
+    text = password if len(password) <= ESTIMATED else variants.repeated_unit(password)
     for end in (text[:ESTIMATED], text[-ESTIMATED:]):
         reason = _weakness(end, terms)
         if not reason:
@@ -120,5 +120,7 @@ def _ranking(terms: frozenset[str]) -> blocklist.Ranking:
 def _terms(texts: Sequence[str]) -> frozenset[str]:
     """Return the words a guesser would try because of names and addresses."""
     words = [word for text in texts for word in _WORDS.split(text)]
-    terms = {fold(text) for text in (*texts, *words) for fold in (shapes.folded, shapes.squeezed)}
+    terms = {
+        fold(text) for text in (*texts, *words) for fold in (variants.folded, variants.squeezed)
+    }
     return frozenset(term for term in terms if len(term) >= SHORTEST_TERM)

@@ -20,14 +20,14 @@ from sqlalchemy import bindparam, delete, func, select, update
 import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.foundation import clock, shelf
-from gatehouse.foundation.database import db
-from gatehouse.foundation.errors import ServiceBusy, ValidationFailed
-from gatehouse.foundation.statements import run
-from gatehouse.foundation.visitor import Visitor
+from gatehouse.core import clock, plugins
+from gatehouse.core.errors import ServiceBusy, ValidationFailed
+from gatehouse.database.session import db
+from gatehouse.database.statements import run
 from gatehouse.passwords import breached, policy
+from gatehouse.passwords.hash_pool import Result, queue
 from gatehouse.passwords.hasher import Costs, Hasher, WrongPassword
-from gatehouse.passwords.queue import Result, queue
+from gatehouse.web.request_context import Visitor
 from models import Password
 
 SHELF = "gatehouse.passwords.hashers"
@@ -226,5 +226,5 @@ def _hasher_of(stored: str) -> Hasher:
 
 @cache
 def _hashers(bcrypt_cost: int) -> dict[str, Hasher]:
-    pieces = shelf.load(SHELF, shelf.names(SHELF))
+    pieces = plugins.load(SHELF, plugins.names(SHELF))
     return {name: piece(Costs(bcrypt=bcrypt_cost)) for name, piece in pieces.items()}

@@ -14,12 +14,13 @@ from flask import Flask, current_app, request
 import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.foundation import cookies, crypto
-from gatehouse.foundation.errors import CsrfFailed, Refusal
-from gatehouse.foundation.logs import log
-from gatehouse.foundation.visitor import visitor
-from gatehouse.sessions import credentials
-from gatehouse.sessions.credentials import Holder
+from gatehouse.core import crypto
+from gatehouse.core.errors import CsrfFailed, Refusal
+from gatehouse.core.log import log
+from gatehouse.sessions import request_credentials
+from gatehouse.sessions.request_credentials import Holder
+from gatehouse.web import cookies
+from gatehouse.web.request_context import visitor
 
 SAFE = ("GET", "HEAD", "OPTIONS")  # RFC 9110 section 9.2.1; TRACE is answered nowhere
 
@@ -49,7 +50,7 @@ def takes_any_origin(route: Route) -> Route:
 
 def token(session_id: str) -> str:
     """Return the session's token."""
-    return crypto.keyed_digest(credentials.CSRF, session_id)
+    return crypto.keyed_digest(request_credentials.CSRF, session_id)
 
 
 def guard(app: Flask) -> None:
@@ -74,7 +75,7 @@ def protect(holder: Holder) -> None:
     if request.method in SAFE:
         return
     given = request.headers.get("X-CSRF-Token", "")
-    known = crypto.keyed_digests(credentials.CSRF, holder.sid)
+    known = crypto.keyed_digests(request_credentials.CSRF, holder.sid)
     if not any([crypto.equal(given, digest) for digest in known]):
         raise _witnessed(CsrfFailed("X-CSRF-Token is missing or of another session."), holder)
     if request.headers.get("Sec-Fetch-Site") == "cross-site":
@@ -86,7 +87,7 @@ def _refusal(origin: str) -> CsrfFailed:
     public_url = config.settings().public_url
     refusal = OriginRefused(f"Only pages of {public_url} or of an allowed origin may do this.")
     try:
-        return _witnessed(refusal, credentials.holder())
+        return _witnessed(refusal, request_credentials.holder())
     except Refusal:  # a stranger, who must not be able to fill the audit
         log().warning("A write of a foreign origin was refused.", origin=origin[:200])
         return refusal

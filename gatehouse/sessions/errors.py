@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from gatehouse.audit import events
-from gatehouse.foundation.errors import Refusal
+from gatehouse.core.errors import Refusal
 from gatehouse.tokens.errors import INVALID
 
 

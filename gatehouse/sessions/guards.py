@@ -6,13 +6,14 @@ from functools import wraps
 from typing import Any, TypeVar, cast, overload
 from uuid import UUID
 
-from gatehouse.foundation import clock, cookies
-from gatehouse.sessions import credentials, csrf, levels, raising
+from gatehouse.core import clock
+from gatehouse.sessions import assurance, csrf, request_credentials, step_up
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.credentials import Holder
 from gatehouse.sessions.errors import InsufficientUserAuthentication
+from gatehouse.sessions.request_credentials import Holder
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.service import AccessToken
+from gatehouse.web import cookies
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 RECENT = timedelta(minutes=10)
@@ -27,7 +28,7 @@ def signed_in(route: Route) -> Route:
         return route(caller(), *arguments, **named)
 
     known = getattr(route, "refusals", ())
-    guarded.refusals = (*known, *credentials.NOBODY)  # type: ignore[attr-defined]
+    guarded.refusals = (*known, *request_credentials.NOBODY)  # type: ignore[attr-defined]
     guarded.guarded = True  # type: ignore[attr-defined]
     return cast(Route, csrf.takes_bearer(guarded))
 
@@ -36,10 +37,10 @@ def signed_in(route: Route) -> Route:
 def recently_signed_in(route: Route) -> Route: ...
 @overload
 def recently_signed_in(
-    *, level: str = levels.AAL1, max_age: timedelta = RECENT
+    *, level: str = assurance.AAL1, max_age: timedelta = RECENT
 ) -> Callable[[Route], Route]: ...
 def recently_signed_in(
-    route: Any = None, *, level: str = levels.AAL1, max_age: timedelta = RECENT
+    route: Any = None, *, level: str = assurance.AAL1, max_age: timedelta = RECENT
 ) -> Any:
     """Let only people pass who proved who they are in the last ten minutes (ASVS V7.5.1).
 
@@ -63,7 +64,7 @@ def _recent(route: Route, level: str, max_age: timedelta) -> Route:
 
 
 def require_recent(
-    caller: AccessToken, level: str = levels.AAL1, max_age: timedelta = RECENT
+    caller: AccessToken, level: str = assurance.AAL1, max_age: timedelta = RECENT
 ) -> None:
     """Return if the caller is signed in at a level, and proved it lately enough.
 
@@ -76,8 +77,8 @@ def require_recent(
     refusal = InsufficientUserAuthentication(age, max(level, caller.acr))
     if clock.seconds() - caller.auth_time > age or caller.acr < level:
         raise refusal
-    if level == levels.AAL2:
-        raised_at = raising.raised_since(UUID(caller.sid))
+    if level == assurance.AAL2:
+        raised_at = step_up.raised_since(UUID(caller.sid))
         if raised_at is None or clock.now() - raised_at > max_age:
             raise refusal
 
@@ -90,8 +91,8 @@ def caller() -> AccessToken:
         CsrfFailed: it is a write, and perhaps not the wish of whose cookie it is.
     """
     if cookies.has_bearer():
-        return tokens.verify_access(credentials.bearer())
-    found = credentials.access_cookie()
+        return tokens.verify_access(request_credentials.bearer())
+    found = request_credentials.access_cookie()
     csrf.protect(found)
     return found
 
@@ -103,7 +104,7 @@ def browser() -> Holder:
         TokenMissing, TokenInvalid, TokenExpired, SessionEnded: nobody's, any more.
         CsrfFailed: it is a write, and perhaps not the wish of whose cookies they are.
     """
-    found = credentials.holder()
+    found = request_credentials.holder()
     sessions.require_live(UUID(found.sid))
     csrf.protect(found)
     return found
@@ -116,6 +117,6 @@ def refresh_cookie() -> str:
         TokenMissing, TokenInvalid, TokenExpired: there is none that is good.
         CsrfFailed: perhaps somebody else wished it.
     """
-    encoded = credentials.refresh_cookie()
+    encoded = request_credentials.refresh_cookie()
     csrf.protect(tokens.verify_refresh(encoded))
     return encoded

@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from gatehouse.foundation.database import writing
-from gatehouse.foundation.errors import Refusal
-from gatehouse.foundation.visitor import Visitor
+from gatehouse.core.errors import Refusal
+from gatehouse.database.session import writing
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenMissing
 from gatehouse.tokens.service import AccessToken
+from gatehouse.web.request_context import Visitor
 
 LOCAL, OTHERS, GLOBAL = "local", "others", "global"
 

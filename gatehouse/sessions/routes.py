@@ -5,15 +5,15 @@ from uuid import UUID
 
 from marshmallow import Schema, fields
 
-from gatehouse.foundation import cursor
-from gatehouse.foundation.api import Blueprint
-from gatehouse.foundation.database import db
-from gatehouse.foundation.device import device_name
-from gatehouse.foundation.errors import NotFound
-from gatehouse.foundation.visitor import visitor
+from gatehouse.core.errors import NotFound
+from gatehouse.database.session import db
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.guards import signed_in
 from gatehouse.tokens.service import AccessToken
+from gatehouse.web import pagination
+from gatehouse.web.openapi import Blueprint
+from gatehouse.web.request_context import visitor
+from gatehouse.web.user_agent import device_name
 from models import Session
 from schemas import Moment, PageQuery, page_of
 
@@ -42,10 +42,10 @@ def list_sessions(caller: AccessToken, query: dict[str, Any]) -> dict[str, Any]:
     """List my sessions that go on, newest first."""
     rows = sessions.live(UUID(caller.sub))
     if "cursor" in query:
-        after = cursor.unseal(f"sessions:{caller.sub}", query["cursor"])
+        after = pagination.unseal(f"sessions:{caller.sub}", query["cursor"])
         rows = [row for row in rows if row.id < after]
     page, rest = rows[: query["limit"]], rows[query["limit"] :]
-    following = cursor.seal(f"sessions:{caller.sub}", page[-1].id) if rest else None
+    following = pagination.seal(f"sessions:{caller.sub}", page[-1].id) if rest else None
     return {"items": [_item(row, caller) for row in page], "next_cursor": following}
 
 

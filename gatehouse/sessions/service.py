@@ -10,20 +10,21 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, select
 
 import config
-from gatehouse.access import service as access
-from gatehouse.accounts import service as accounts
-from gatehouse.accounts.service import Person
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db, take_turns, writing
-from gatehouse.foundation.errors import NotFound
-from gatehouse.foundation.statements import add_together, run
-from gatehouse.foundation.visitor import Visitor
-from gatehouse.sessions import levels, raising, weighing
+from gatehouse.authorization import roles
+from gatehouse.core import clock, crypto
+from gatehouse.core.errors import NotFound
+from gatehouse.database.session import db, take_turns, writing
+from gatehouse.database.statements import add_together, run
+from gatehouse.sessions import assurance, risk, step_up
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded, SessionRefused
-from gatehouse.tokens import revocation, status
+from gatehouse.tokens import revocation
 from gatehouse.tokens import service as tokens
+from gatehouse.tokens import status_list as status_lists
+from gatehouse.users import service as users
+from gatehouse.users.service import Person
+from gatehouse.web.request_context import Visitor
 from models import RefreshToken, Session, StatusEntry, User
 
 USED_KEPT = timedelta(minutes=5)
@@ -62,7 +63,7 @@ def open_session(person: Person, amr: Sequence[str], visitor: Visitor) -> Tokens
     now, settings = clock.now(), config.settings()
     session = Session(id=crypto.new_id(), user_id=user_id)
     session.created_at = session.last_seen_at = now
-    raising.prove(session, levels.combine(amr), now)
+    step_up.prove(session, assurance.combine(amr), now)
     session.expires_at = now + settings.session_lifetime
     session.address, session.user_agent = visitor.address, visitor.user_agent
     current = _next_token(session, now)
@@ -107,7 +108,7 @@ def prove_again(caller: tokens.AccessToken, amr: Sequence[str], visitor: Visitor
     now = clock.now()
     if person.user.disabled_at or not _alive(session, now):
         raise SessionEnded(session_id=session.id)
-    raising.prove_too(session, amr, now)
+    step_up.prove_too(session, amr, now)
     session.last_seen_at = now
     _current(session).used_at = now
     return _answer(session, _issue(session, now), person, position)
@@ -134,7 +135,7 @@ def live(user_id: UUID) -> list[Session]:
 
 def end(session_id: UUID, reason: str, visitor: Visitor) -> None:
     """End a session in the current transaction: all its tokens are dead."""
-    session = raising.locked(session_id)
+    session = step_up.locked(session_id)
     if session is None or session.ended_at:
         return
     session.ended_at, session.end_reason = clock.now(), reason
@@ -181,18 +182,18 @@ def _fall_back(session: Session, person: Person, now: datetime, visitor: Visitor
     Raises:
         SessionEnded: where the policy wants one, the session is over.
     """
-    if session.raised_at is None or raising.is_raised(session, now):
+    if session.raised_at is None or step_up.is_raised(session, now):
         return
-    if levels.is_mfa_required(person.profile["roles"]):
+    if assurance.is_mfa_required(person.profile["roles"]):
         refusal = SessionEnded(session_id=session.id)
         refusal.aftermath = partial(end, session.id, "second_factor_too_old", visitor)
         raise refusal
-    raising.lower(session)
+    step_up.lower(session)
 
 
 def _weigh(session: Session, person: Person, visitor: Visitor) -> None:
     try:
-        weighing.weigh(session, person, visitor)
+        risk.weigh(session, person, visitor)
     except SessionRefused as refusal:
         refusal.aftermath = partial(end, session.id, "risk", visitor)
         raise
@@ -208,13 +209,13 @@ def _locked(token: tokens.RefreshToken | tokens.AccessToken) -> tuple[Session, P
     Raises:
         SessionEnded: the session, or the account, is gone.
     """
-    rows = select(Session, StatusEntry.position, User, access.given_roles(User.id)).join(User)
+    rows = select(Session, StatusEntry.position, User, roles.given_roles(User.id)).join(User)
     rows = rows.outerjoin(StatusEntry, StatusEntry.session_id == Session.id)
     mine = rows.where(Session.id == UUID(token.sid), Session.user_id == UUID(token.sub))
     found = db.session.execute(mine.with_for_update(of=Session)).one_or_none()
     if found is None:
         raise SessionEnded
-    return found[0], accounts.person(found[2], found[3]), found[1]
+    return found[0], users.person(found[2], found[3]), found[1]
 
 
 def _successor(session: Session, jti: UUID, now: datetime, visitor: Visitor) -> RefreshToken:
@@ -274,7 +275,7 @@ def _answer(
     profile, now = person.profile, clock.now()
     expires_at = min(now + config.settings().access_token_lifetime, session.expires_at)
     if session.raised_at:
-        expires_at = min(expires_at, session.raised_at + levels.LONGEST)
+        expires_at = min(expires_at, session.raised_at + assurance.LONGEST)
     claims = {
         "sid": str(session.id),
         "jti": str(crypto.new_id()),
@@ -283,7 +284,7 @@ def _answer(
         "acr": session.acr,
         "roles": profile["roles"],
         "scope": "",
-        **status.claim(position),
+        **status_lists.claim(position),
     }
     refresh_token = tokens.RefreshToken(profile["id"], claims["sid"], str(current.id))
     return Tokens(

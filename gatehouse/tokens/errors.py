@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gatehouse.audit import events
-from gatehouse.foundation.errors import BEARER, Refusal
+from gatehouse.core.errors import BEARER, Refusal
 
 INVALID: Mapping[str, str] = {
     "WWW-Authenticate": 'Bearer realm="gatehouse", error="invalid_token"'  # RFC 6750 section 3.1

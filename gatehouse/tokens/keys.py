@@ -24,10 +24,10 @@ from sqlalchemy.orm import Session
 import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db, take_turns
-from gatehouse.foundation.statements import read_all
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.core import clock, crypto
+from gatehouse.database.session import db, take_turns
+from gatehouse.database.statements import read_all
+from gatehouse.web.request_context import NOBODY
 from models import SigningKey
 
 NEXT, ACTIVE, RETIRING = "next", "active", "retiring"

@@ -12,10 +12,10 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, event, select
 from sqlalchemy.orm import Session
 
-from gatehouse.foundation import clock
-from gatehouse.foundation.database import db
-from gatehouse.foundation.statements import read_all
-from gatehouse.tokens.state import TokenState, state
+from gatehouse.core import clock
+from gatehouse.database.session import db
+from gatehouse.database.statements import read_all
+from gatehouse.tokens.worker_state import TokenState, state
 from models import Revocation, StatusEntry
 
 OVERLAP = timedelta(seconds=30)

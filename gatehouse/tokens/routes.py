@@ -3,16 +3,17 @@
 from flask import Response, jsonify, request
 from marshmallow import Schema, fields
 
-from gatehouse.foundation.api import Blueprint
-from gatehouse.foundation.errors import NotFound
-from gatehouse.tokens import status, watch
+from gatehouse.core.errors import NotFound
+from gatehouse.tokens import status_list as status_lists
+from gatehouse.tokens import sync
 from gatehouse.tokens.claims import LIST_NUMBER
 from gatehouse.tokens.keys import PUBLISHED_AHEAD
+from gatehouse.web.openapi import Blueprint
 
 tokens = Blueprint("tokens", __name__, description="For everyone who verifies tokens")
 SIGNED = {
     "description": "The signed list.",
-    "content": {status.MEDIA_TYPE: {"schema": {"type": "string"}}},
+    "content": {status_lists.MEDIA_TYPE: {"schema": {"type": "string"}}},
 }
 NOT_MODIFIED = {"description": "The list is the one that `If-None-Match` names."}
 NUMBER = {"type": "string", "pattern": f"^(?:{LIST_NUMBER.pattern})$"}
@@ -32,7 +33,7 @@ class KeySet(Schema):
 @tokens.response(200, KeySet)
 def jwks() -> Response:
     """Answer the JWK Set (RFC 7517 section 5): next, active and retiring keys."""
-    ring = watch.up_to_date().keys()
+    ring = sync.up_to_date().keys()
     answer = jsonify(keys=[key.jwk for key in ring.keys.values()])
     answer.headers["Cache-Control"] = f"public, max-age={PUBLISHED_AHEAD}"
     return answer
@@ -49,9 +50,9 @@ def status_list(number: str) -> Response:
     """
     if not LIST_NUMBER.fullmatch(number):
         raise NotFound
-    found = status.published(int(number))
-    answer = Response(found.token, content_type=status.MEDIA_TYPE)
-    answer.headers["Cache-Control"] = f"public, max-age={status.TTL}"
+    found = status_lists.published(int(number))
+    answer = Response(found.token, content_type=status_lists.MEDIA_TYPE)
+    answer.headers["Cache-Control"] = f"public, max-age={status_lists.TTL}"
     answer.set_etag(found.etag)
     answer.make_conditional(request)  # RFC 9110 section 13.1.2
     return answer

@@ -12,9 +12,9 @@ from typing import Any
 
 from flask_jwt_extended import create_access_token, create_refresh_token
 
-from gatehouse.foundation import clock
-from gatehouse.foundation.errors import Refusal
-from gatehouse.tokens import decoding, watch
+from gatehouse.core import clock
+from gatehouse.core.errors import Refusal
+from gatehouse.tokens import jwt_verification, sync
 from gatehouse.tokens.errors import (
     RefreshTokenExpired,
     RefreshTokenInvalid,
@@ -22,7 +22,7 @@ from gatehouse.tokens.errors import (
     TokenInvalid,
     TokenRevoked,
 )
-from gatehouse.tokens.state import LEEWAY, remember
+from gatehouse.tokens.worker_state import LEEWAY, remember
 
 CLIENT = "gatehouse"
 
@@ -54,7 +54,7 @@ class RefreshToken:
 def sign_access(user_id: str, claims: dict[str, Any], expires_at: datetime) -> str:
     """Return an access token (RFC 9068); `claims` are those of the session and of the person."""
     own = {"client_id": CLIENT, "iat": clock.seconds(), "exp": int(expires_at.timestamp())}
-    watch.up_to_date().keys()
+    sync.up_to_date().keys()
     encoded: str = create_access_token(
         user_id, additional_claims=claims | own, additional_headers={"typ": "at+jwt"}
     )
@@ -66,11 +66,11 @@ def sign_refresh(token: RefreshToken, issued_at: datetime, expires_at: datetime)
     claims = {
         "sid": token.sid,
         "jti": token.jti,
-        "aud": decoding.refresh_audience(),
+        "aud": jwt_verification.refresh_audience(),
         "iat": int(issued_at.timestamp()),
         "exp": int(expires_at.timestamp()),
     }
-    watch.up_to_date().keys()
+    sync.up_to_date().keys()
     encoded: str = create_refresh_token(
         token.sub, additional_claims=claims, additional_headers={"typ": "rt+jwt"}
     )
@@ -85,7 +85,7 @@ def verify_access(encoded: str) -> AccessToken:
         TokenRevoked: its session was ended.
         ServiceUnavailable: that cannot be told right now.
     """
-    tokens = watch.up_to_date()
+    tokens = sync.up_to_date()
     tokens.keys()
     fingerprint = hashlib.sha256(encoded.encode("utf-8", "surrogateescape")).digest()
     verified = tokens.verified  # of these keys; a change of keys puts another one in its place
@@ -107,7 +107,7 @@ def verify_refresh(encoded: str) -> RefreshToken:
     Raises:
         RefreshTokenInvalid, RefreshTokenExpired: it is not one of ours, or no longer.
     """
-    watch.up_to_date().keys()
+    sync.up_to_date().keys()
     claims = _claims(encoded, "refresh", RefreshTokenInvalid, RefreshTokenExpired)
     return RefreshToken(claims["sub"], claims["sid"], claims["jti"])
 
@@ -131,8 +131,8 @@ def _claims(
 ) -> dict[str, Any]:
     """Return the verified claims, or raise the refusal that says why there are none."""
     try:
-        return decoding.claims_of(encoded, kind)
-    except decoding.Expired:
+        return jwt_verification.claims_of(encoded, kind)
+    except jwt_verification.Expired:
         raise expired from None
-    except decoding.Foreign:
+    except jwt_verification.Foreign:
         raise invalid from None

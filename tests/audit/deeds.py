@@ -11,22 +11,22 @@ import sqlalchemy as sa
 from flask import Flask
 
 from gatehouse.audit import events
-from gatehouse.defence.guard import MANY_OF_PASSWORD
-from gatehouse.defence.risk_policy import Decision
-from gatehouse.delivery import texting
-from gatehouse.delivery.message import Letter
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.visitor import NOBODY
-from gatehouse.operation import housekeeping
+from gatehouse.database.session import db, writing
+from gatehouse.lockout.credential_stuffing import MANY_OF_PASSWORD
+from gatehouse.messaging import sms
+from gatehouse.messaging.message import Letter
+from gatehouse.operations import cleanup
+from gatehouse.risk.policy import Decision
 from gatehouse.tokens import keys
+from gatehouse.web.request_context import NOBODY
 from models import GuardTally, OutboxMessage, User
 from tests.client import PASSWORD, Client, CookieClient
 from tests.client import User as Person
-from tests.defence.conftest import set_counters
 from tests.letters import later, letter, link_token, other_code, token_of
-from tests.mfa import sent
+from tests.mfa import otp
 from tests.mfa.authenticator import Authenticator
 from tests.mfa.conftest import Browser
+from tests.password_guessing import set_counters
 from tests.people import settle
 
 ADA, BOB, NUMBER = "ada@example.com", "bob@example.com", "+4915112345678"
@@ -102,7 +102,7 @@ def an_operator_gives_more_time(world: World) -> None:
 def factors_go_as_announced(world: World) -> None:
     lose_factors(world, days=1)
     with world.app.app_context():
-        housekeeping.purge()
+        cleanup.purge()
 
 
 def say_lost(world: World, code: str = "", whose: str = ADA) -> Person:
@@ -139,7 +139,7 @@ def a_factor_is_found_again(world: World) -> None:
         ada = say_lost(world)
         world.client.second_step(ada, world.client.log_in(ada))
     with world.app.app_context():
-        housekeeping.purge()
+        cleanup.purge()
 
 
 @deed(events.Factor.RESET_CANCELLED)
@@ -396,7 +396,7 @@ def a_mail_waits_until_its_code_has_expired(world: World) -> None:
     with world.app.app_context():
         db.session.execute(sa.update(OutboxMessage).values(good_until=datetime.now(UTC)))
         db.session.commit()
-        housekeeping.purge()
+        cleanup.purge()
 
 
 @deed(events.Registration.RESENT)
@@ -539,14 +539,14 @@ def somebody_guesses_the_code_of_an_app(world: World) -> None:
 
 @deed(events.Factor.CODE_SENT)
 def somebody_has_a_code_mailed(world: World) -> None:
-    sent.begin(world.client, world.ada(), "email")
+    otp.begin(world.client, world.ada(), "email")
 
 
 @deed(events.Factor.CODE_WITHHELD)
 def somebody_wants_more_codes_than_are_mailed(world: World) -> None:
     ada = world.ada()
     for _ in range(11):
-        sent.begin(world.client, ada, "email")
+        otp.begin(world.client, ada, "email")
 
 
 @deed(events.Factor.REMOVED)
@@ -634,7 +634,7 @@ def send_code(world: World, number: str) -> None:
     """Text a code that nobody types in."""
     variables = {"code": "314159"}
     with world.app.app_context(), writing():
-        texting.text(Letter(number, "sms_login", variables, channel="sms"), NOBODY)
+        sms.text(Letter(number, "sms_login", variables, channel="sms"), NOBODY)
         db.session.commit()
 
 

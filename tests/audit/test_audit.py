@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.foundation.database import db, release
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.database.session import db, release
+from gatehouse.web.request_context import NOBODY
 from models import AuditEvent, Challenge, OutboxMessage, Password, Session, User
 from tests.audit.deeds import ADA, DEEDS, NEW, World, make_stale
 from tests.client import PASSWORD

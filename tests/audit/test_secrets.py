@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from gatehouse.foundation import crypto
-from gatehouse.foundation.database import Base, db
+from gatehouse.core import crypto
+from gatehouse.database.session import Base, db
 from models import Challenge
 from tests.client import PASSWORD, User
 from tests.letters import letter, other_code, token_of

@@ -8,7 +8,7 @@ import time_machine
 from sqlalchemy import delete, text, update
 
 from gatehouse.cli.serve import arguments
-from gatehouse.foundation.database import db
+from gatehouse.database.session import db
 from models import AuditEvent, Challenge, GuessCounter, SigningKey, User
 from tests.client import PASSWORD
 from tests.client import User as Person

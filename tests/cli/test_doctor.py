@@ -12,7 +12,7 @@ import pytest
 import time_machine
 import trustme
 
-from gatehouse.foundation import checkup
+from gatehouse.web import proxy_check_token
 from tests.cli import forwarding
 from tests.cli.forwarding import VISITOR
 from tests.conftest import environment, key, running
@@ -206,21 +206,21 @@ def answering(text):
 # Who may ask
 
 
-def check_up(app, proof, method="GET", path=checkup.PROXY):
-    headers = {} if proof is None else {checkup.HEADER: proof}
+def check_up(app, proof, method="GET", path=proxy_check_token.PROXY):
+    headers = {} if proof is None else {proxy_check_token.HEADER: proof}
     return app.test_client().open(path, method=method, headers=headers)
 
 
 @pytest.fixture
 def proof(app):
     with app.app_context():
-        return checkup.proof()
+        return proxy_check_token.proof()
 
 
 def test_a_good_proof_opens_the_check_up_for_a_minute(app):
     with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as traveller:
         with app.app_context():
-            proof = checkup.proof()
+            proof = proxy_check_token.proof()
         statuses = [check_up(app, proof).status_code]
         traveller.shift(60)
         statuses.append(check_up(app, proof).status_code)

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from gatehouse.defence import replay
-from gatehouse.defence.judgement import in_force
+from gatehouse.risk import replay
+from gatehouse.risk.engine import in_force
 from models import AuditEvent
 from tests.client import PASSWORD
 from tests.rows import audited, rows

@@ -10,7 +10,7 @@ import pytest
 
 from config import Settings
 from gatehouse.cli.serve import arguments
-from gatehouse.options.reading import name_of
+from gatehouse.settings.loader import name_of
 from tests.config.conftest import read
 
 TESTS = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from config import Settings
-from gatehouse.options.reading import name_of
+from gatehouse.settings.loader import name_of
 from tests.config.conftest import complaints, read
 from tests.conftest import key
 

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 import trustme
 
-from gatehouse.options.mail import MailServer
+from gatehouse.settings.mail import MailServer
 from tests.config.conftest import complaints, read
 
 # Production

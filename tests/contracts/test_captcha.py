@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from gatehouse.defence.puzzle import ProviderDown, Unsolved
-from gatehouse.foundation import shelf
-from gatehouse.options.readers import destinations
+from gatehouse.captcha.provider import ProviderDown, Unsolved
+from gatehouse.core import plugins
+from gatehouse.settings.parsers import destinations
 from tests.letters import later
 
 pytestmark = pytest.mark.requirement("RL-08")
-SHELF = "gatehouse.defence.captcha"
-PIECES = shelf.names(SHELF)
+SHELF = "gatehouse.captcha.providers"
+PIECES = plugins.names(SHELF)
 PROVIDERS = [name for name in PIECES if name != "altcha"]
 NUMBERS = itertools.count()
 SECRET = "the secret of the site"
@@ -76,7 +76,7 @@ def provider(app, httpserver):
 
 
 def load(name):
-    return shelf.load(SHELF, [name])[name]
+    return plugins.load(SHELF, [name])[name]
 
 
 @pytest.fixture(params=PIECES)
@@ -378,7 +378,7 @@ def test_a_provider_that_cannot_be_reached_is_down(verifier, app):
 
 
 def test_a_provider_that_takes_too_long_is_down(provider, monkeypatch):
-    monkeypatch.setattr("gatehouse.defence.siteverify.SECONDS", 0.2)
+    monkeypatch.setattr("gatehouse.captcha.siteverify.SECONDS", 0.2)
     provider.answer = lambda _form: Response(slow(), 200)
 
     with pytest.raises(ProviderDown):

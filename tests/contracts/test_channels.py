@@ -10,16 +10,16 @@ from dataclasses import replace
 import pytest
 
 from config import Settings
-from gatehouse.delivery import sms_gateway
-from gatehouse.delivery.channels import smtp as smtp_channel
-from gatehouse.delivery.message import DeliveryFailed, Message
-from gatehouse.foundation import crypto, logs, shelf
+from gatehouse.core import crypto, log, plugins
+from gatehouse.messaging import sms_gateway
+from gatehouse.messaging.channels import smtp as smtp_channel
+from gatehouse.messaging.message import DeliveryFailed, Message
 from tests.conftest import environment
 from tests.loopback import always, http, serving
 from tests.mail_server import scripted, serving_mail
 from tests.stores import free_port
 
-SHELF = "gatehouse.delivery.channels"
+SHELF = "gatehouse.messaging.channels"
 PATIENCE = 30  # seconds: more than any channel may take
 BRIEF = 0.5
 CODE, TOKEN = "31415926", "mVnEr1GQ4zqbWzvx0aKYx8gQ3nJ4sD2hT5uL7iO9pWc"
@@ -70,9 +70,9 @@ SERVERS = {
 }
 
 
-@pytest.fixture(params=shelf.names(SHELF))
+@pytest.fixture(params=plugins.names(SHELF))
 def piece(request):
-    return request.param, shelf.load(SHELF, [request.param])[request.param]
+    return request.param, plugins.load(SHELF, [request.param])[request.param]
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def refused(channel, message):
 
 
 def test_every_channel_is_tried_here():
-    assert SERVERS.keys() == set(shelf.names(SHELF))
+    assert SERVERS.keys() == set(plugins.names(SHELF))
 
 
 def test_a_channel_says_what_it_carries_and_where_it_leads(channel_to, piece):
@@ -133,7 +133,7 @@ def test_a_message_is_taken_by_a_server_that_works(channel_to, message):
 def test_no_body_no_code_and_no_token_is_printed_logged_or_a_reason(
     channel_to, message, caplog, capfd, kind
 ):
-    logs.set_up()
+    log.set_up()
     with channel_to(kind) as channel:
         reason = refused(channel, message)
 
@@ -173,10 +173,10 @@ def test_a_message_is_handed_over_within_a_bounded_time(channel_to, message, app
 
 
 def test_the_console_names_the_recipient_and_where_to_read(capfd):
-    logs.set_up()
+    log.set_up()
     mail = Message(crypto.new_id(), "ada@example.com", "Confirm your e-mail address", BODY, "")
     settings = Settings.from_environment(environment("sqlite:///x"))
-    [console] = shelf.load(SHELF, ["console"])["console"].open(settings)
+    [console] = plugins.load(SHELF, ["console"])["console"].open(settings)
 
     console.send(mail)
 
@@ -189,7 +189,7 @@ def test_the_console_names_the_recipient_and_where_to_read(capfd):
 def test_a_port_without_a_server_is_a_temporary_failure(app):
     url = f"insecure-smtp://127.0.0.1:{free_port()}"
     settings = Settings.from_environment(environment("sqlite:///x") | {"SMTP_URL": url})
-    [channel] = shelf.load(SHELF, ["smtp"])["smtp"].open(settings)
+    [channel] = plugins.load(SHELF, ["smtp"])["smtp"].open(settings)
     mail = Message(crypto.new_id(), "ada@example.com", "Your code", BODY, "<p></p>")
 
     with pytest.raises(DeliveryFailed) as failed:

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from gatehouse.foundation import shelf
+from gatehouse.core import plugins
 from models import Credential, Session
 from tests.client import Client, User
-from tests.mfa import sent
+from tests.mfa import otp
 from tests.mfa.authenticator import Authenticator
 from tests.rows import rows
 
 SHELF = "gatehouse.mfa.factors"
 RECOVERY = "recovery_codes"
-PIECES = shelf.names(SHELF)
+PIECES = plugins.names(SHELF)
 STEP = "/auth/login/mfa"
 WRONG = {"code": "not the code"}
 
@@ -49,7 +49,7 @@ class Person:
         form = {"mfa_token": question["mfa_token"], "factor": self.kind}
         if self.kind == RECOVERY:
             return form | {"code": self.user.recovery_codes[0]}
-        asked = sent.ask(self.client, question, self.factor).json
+        asked = otp.ask(self.client, question, self.factor).json
         if self.kind == "passkey":
             return form | {"credential": self.authenticator.get(asked["public_key"])}
         return form | {"code": self._code(0)}
@@ -60,7 +60,7 @@ class Person:
         if self.kind != "passkey":
             return form | WRONG
         other = Authenticator()
-        options = sent.ask(self.client, question, self.factor).json["public_key"]
+        options = otp.ask(self.client, question, self.factor).json["public_key"]
         other.create(self._fresh_options())
         return form | {"credential": other.get(options)}
 
@@ -71,7 +71,7 @@ class Person:
     def _code(self, steps: int) -> str:
         if self.kind == "totp":
             return self.user.totp(steps)
-        return sent.code_of(self.client, self.user, self.kind)
+        return otp.code_of(self.client, self.user, self.kind)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def begin(client: Client, make_user: Callable[..., User]) -> Callable[[str], Per
 
     def make(kind: str) -> Person:
         user = make_user()
-        begun = sent.begin(client, user, "totp" if kind == RECOVERY else kind)
+        begun = otp.begin(client, user, "totp" if kind == RECOVERY else kind)
         user.secret = begun.get("secret", "")
         return Person(client, user, "totp" if kind == RECOVERY else kind, Authenticator(), begun)
 
@@ -105,7 +105,7 @@ def have(client: Client, begin: Callable[[str], Person]) -> Callable[[str], Pers
 
 @each_piece
 def test_a_piece_says_what_it_proves(kind):
-    piece = shelf.load(SHELF, [kind])[kind]
+    piece = plugins.load(SHELF, [kind])[kind]
 
     assert piece.amr
     assert all(isinstance(word, str) for word in piece.amr)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatehouse.foundation import shelf
+from gatehouse.core import plugins
 from gatehouse.passwords.hasher import Costs, WrongPassword
 
 SHELF = "gatehouse.passwords.hashers"
@@ -45,10 +45,10 @@ MALFORMED = [
 
 
 def load(name):
-    return shelf.load(SHELF, [name])[name]
+    return plugins.load(SHELF, [name])[name]
 
 
-@pytest.fixture(params=shelf.names(SHELF))
+@pytest.fixture(params=plugins.names(SHELF))
 def piece(request):
     return load(request.param)
 
@@ -136,7 +136,7 @@ def test_a_hash_that_costs_too_much_is_refused_unread(hasher, stored):
 
 def test_the_hash_of_every_other_hasher_is_foreign(piece):
     own = piece(CHEAP)
-    others = [other for name in shelf.names(SHELF) if (other := load(name)) is not piece]
+    others = [other for name in plugins.names(SHELF) if (other := load(name)) is not piece]
 
     for other in others:
         stored = other(CHEAP).hash(SECRET)

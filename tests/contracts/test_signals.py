@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatehouse.defence.places import Place, Spot
-from gatehouse.defence.signal import Attempt, Login
-from gatehouse.foundation import shelf
+from gatehouse.core import plugins
+from gatehouse.risk.geoip import Place, Spot
+from gatehouse.risk.signal import Attempt, Login
 
-SHELF = "gatehouse.defence.risk"
+SHELF = "gatehouse.risk.signals"
 NOW = datetime(2026, 11, 23, 3, 14, tzinfo=UTC)
 PARIS, SYDNEY = Place("FR", Spot(48.9, 2.4)), Place("AU", Spot(-33.9, 151.2))
 USUAL = Login(NOW - timedelta(days=100, hours=11), "192.0.2.0/24", "Firefox", PARIS)
@@ -61,9 +61,9 @@ attempts = st.builds(
 histories = st.lists(logins, max_size=50).map(tuple)
 
 
-@pytest.fixture(params=shelf.names(SHELF))
+@pytest.fixture(params=plugins.names(SHELF))
 def signal(request):
-    return shelf.load(SHELF, [request.param])[request.param]
+    return plugins.load(SHELF, [request.param])[request.param]
 
 
 def test_the_suspicious_login_tells_everything_that_can_be_told():
@@ -111,7 +111,7 @@ def test_the_same_facts_give_the_same_answer_and_stay_as_they_were(attempt, hist
     """All pieces judge the same facts: making those up is what takes long."""
     before = (repr(attempt), repr(history))
 
-    for name, signal in shelf.load(SHELF, shelf.names(SHELF)).items():
+    for name, signal in plugins.load(SHELF, plugins.names(SHELF)).items():
         first, second = signal.score(attempt, history), signal.score(attempt, history)
 
         assert first == second, name

@@ -3,8 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from gatehouse.foundation import clock
-from gatehouse.foundation.database import db, writing
+from gatehouse.core import clock
+from gatehouse.database.session import db, writing
 from models import User
 from tests.client import PASSWORD
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gatehouse.accounts import identifiers
-from gatehouse.accounts import service as accounts
-from gatehouse.foundation import clock
-from gatehouse.foundation.database import db, writing
+from gatehouse.core import clock
+from gatehouse.database.session import db, writing
+from gatehouse.users import identifiers
+from gatehouse.users import service as users
 from models import AuditEvent, OutboxMessage
 from tests.client import User
 from tests.letters import later, letter, other_code, token_of
@@ -170,7 +170,7 @@ def test_a_disabled_account_is_refused_and_the_code_stays_good(app, client, ada)
     login_token = ask(client)
     code = letter(client, ADA)["code"]
     with app.app_context(), writing():
-        user = accounts.by_email(ADA)
+        user = users.by_email(ADA)
         user.disabled_at = clock.now()
         db.session.commit()
 
@@ -183,7 +183,7 @@ def test_a_disabled_account_is_refused_and_the_code_stays_good(app, client, ada)
 def test_a_code_is_texted_to_a_proven_number_only(app, client, ada):
     unproven = ask(client, phone=PHONE)
     with app.app_context(), writing():
-        user = accounts.by_email(ADA)
+        user = users.by_email(ADA)
         user.phone, user.phone_verified_at = identifiers.phone(PHONE), clock.now()
         db.session.commit()
     login_token = ask(client, phone=PHONE)

@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 import sqlalchemy as sa
 
-from gatehouse.foundation.database import db
-from gatehouse.passwords.queue import WAITING, HashQueue
+from gatehouse.database.session import db
+from gatehouse.passwords.hash_pool import WAITING, HashQueue
 from models import Session, User
 from tests.client import PASSWORD, Client
 from tests.rows import audited, rows

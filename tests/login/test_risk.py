@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from gatehouse.foundation import crypto
-from gatehouse.foundation.database import db, writing
+from gatehouse.core import crypto
+from gatehouse.database.session import db, writing
 from gatehouse.tokens import keys
 from models import AuditEvent, Credential, Device, OutboxMessage, Session, User
 from tests.client import PASSWORD, Client
@@ -14,7 +14,7 @@ from tests.client import User as Person
 from tests.conftest import environment
 from tests.conftest import running as started
 from tests.letters import letter, other_code
-from tests.login.weighed import informed, policy, ruled
+from tests.login.risk import informed, policy, ruled
 from tests.rows import audited, rows
 
 ADA = "ada@example.com"

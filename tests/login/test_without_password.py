@@ -3,11 +3,7 @@
 import pytest
 
 from models import Credential, Password
-from tests.client import PASSWORD, User
-from tests.mfa.loss import announced, ask, keep_house, prove
-from tests.mfa.newcomer import Newcomer
-from tests.rows import audited, rows
-from tests.selfservice.conftest import (
+from tests.account.conftest import (
     ADA,
     NEW,
     NEW_ADDRESS,
@@ -18,6 +14,10 @@ from tests.selfservice.conftest import (
     told,
     undo_token,
 )
+from tests.client import PASSWORD, User
+from tests.mfa.passkey_sign_up import Newcomer
+from tests.mfa.recovery import announced, ask, keep_house, prove
+from tests.rows import audited, rows
 
 LOGIN = "/auth/login"
 

@@ -13,8 +13,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from gatehouse.foundation import clock, shelf
-from gatehouse.foundation.database import db, writing
+from gatehouse.core import clock, plugins
+from gatehouse.database.session import db, writing
 from gatehouse.tokens import keys
 from models import Session
 from models import User as Account
@@ -23,11 +23,11 @@ from tests.conftest import environment, running
 from tests.letters import letter, token_of
 from tests.mfa.authenticator import Authenticator
 from tests.mfa.conftest import Browser
-from tests.mfa.newcomer import Newcomer
+from tests.mfa.passkey_sign_up import Newcomer
 from tests.people import settle
 from tests.rows import rows
 
-FACTORS = shelf.names("gatehouse.mfa.factors")
+FACTORS = plugins.names("gatehouse.mfa.factors")
 COUNTING = [kind for kind in FACTORS if kind != "recovery_codes"]
 """Recovery codes come with the first other factor, and are none by themselves."""
 REFUSED, IN, ASKED = "refused", "authenticated", "mfa_required"
@@ -281,7 +281,7 @@ WAYS = {name: way for ways in LOGINS.values() for name, way in ways.items()} | R
 
 
 def test_every_login_method_on_the_shelf_stands_in_the_matrix():
-    assert set(shelf.names("gatehouse.login.methods")) == LOGINS.keys()
+    assert set(plugins.names("gatehouse.login.methods")) == LOGINS.keys()
 
 
 # The rule, and what happens

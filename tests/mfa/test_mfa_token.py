@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gatehouse.foundation import cookies
+from gatehouse.web import cookies
 from models import Session
 from tests.client import PASSWORD, User
 from tests.letters import link_token

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from gatehouse.foundation.database import db
+from gatehouse.database.session import db
 from models import Credential, Password
 from models import User as Account
 from tests.client import PASSWORD

@@ -2,15 +2,12 @@
 
 import pytest
 
-from gatehouse.foundation.database import db
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.database.session import db
 from gatehouse.mfa import reset
-from gatehouse.operation import housekeeping
+from gatehouse.operations import cleanup
+from gatehouse.web.request_context import NOBODY
 from models import Challenge, Credential, Session
-from tests.client import PASSWORD
-from tests.letters import letter, token_of
-from tests.rows import audited, rows
-from tests.selfservice.conftest import (
+from tests.account.conftest import (
     ADA,
     NEW,
     NEW_ADDRESS,
@@ -22,7 +19,10 @@ from tests.selfservice.conftest import (
     templates,
     undo_token,
 )
-from tests.selfservice.conftest import reset as choose_password
+from tests.account.conftest import reset as choose_password
+from tests.client import PASSWORD
+from tests.letters import letter, token_of
+from tests.rows import audited, rows
 from tests.together import at_once
 
 STOP = "/auth/mfa/reset/cancel"
@@ -42,7 +42,7 @@ def announce(app, address=ADA):
 
 def keep_house(app):
     with app.app_context():
-        housekeeping.purge()
+        cleanup.purge()
 
 
 def stop_token(client):

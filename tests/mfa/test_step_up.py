@@ -4,7 +4,7 @@ import pytest
 
 from models import Device, Session
 from tests.client import PASSWORD, User
-from tests.mfa.sent import NUMBER
+from tests.mfa.otp import NUMBER
 from tests.rows import rows
 
 

@@ -10,7 +10,7 @@ import flask_migrate
 import pytest
 from sqlalchemy import TextClause, inspect, text
 
-from gatehouse.foundation.database import db
+from gatehouse.database.session import db
 
 OUTBOX_QUEUE = (
     "DROP INDEX ix_outbox_due",

@@ -8,14 +8,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from gatehouse.defence import robots
-from gatehouse.defence.puzzle import Solved
-from gatehouse.delivery import spending
-from gatehouse.foundation import clock
-from gatehouse.foundation.counters import DatabaseCounters
-from gatehouse.foundation.database import Base, db, writing
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.captcha import service as captcha
+from gatehouse.captcha.provider import Solved
+from gatehouse.core import clock
+from gatehouse.database.session import Base, db, writing
+from gatehouse.messaging import sms_budget
 from gatehouse.tokens import keys
+from gatehouse.web.rate_limit_storage import DatabaseCounters
+from gatehouse.web.request_context import NOBODY
 from models import LimitCounter, Role, SigningKey
 from tests.client import PASSWORD, User
 from tests.conftest import environment
@@ -58,9 +58,9 @@ def fill(app, client):
     with app.app_context():
         DatabaseCounters("db://").incr("somebody", 60)
         with writing():
-            spending.charge("+4915112345678", NOBODY, is_code=True)
+            sms_budget.charge("+4915112345678", NOBODY, is_code=True)
         db.session.commit()
-        robots.spend(Solved("an answer", clock.now()))
+        captcha.spend(Solved("an answer", clock.now()))
 
 
 def downgrade(app):

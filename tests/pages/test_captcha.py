@@ -6,11 +6,11 @@ import pytest
 from altcha import Payload
 from playwright.sync_api import expect
 
+from tests.account.conftest import ADA, NEW
 from tests.client import PASSWORD, User
 from tests.conftest import environment
 from tests.letters import letter
 from tests.live import LiveServer
-from tests.selfservice.conftest import ADA, NEW
 
 pytestmark = pytest.mark.requirement("RL-08")
 ALWAYS = {

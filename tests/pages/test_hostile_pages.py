@@ -6,7 +6,7 @@ import pytest
 
 from models import OutboxMessage
 from tests.client import PASSWORD, User
-from tests.operation.conftest import wait_until
+from tests.operations.conftest import wait_until
 from tests.pages.sites import anything, site
 from tests.rows import audited, rows
 from tests.surface.conftest import contents

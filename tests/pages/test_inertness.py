@@ -5,10 +5,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.account.conftest import change_email, mails, reset, reset_mail
 from tests.client import PASSWORD, User
 from tests.letters import letter
 from tests.pages.links import ADA, invitation_link, registration_link
-from tests.selfservice.conftest import change_email, mails, reset, reset_mail
 
 pytestmark = pytest.mark.settings(GATEHOUSE_WORKERS="1")  # a browser keeps one busy
 

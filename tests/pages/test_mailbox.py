@@ -5,11 +5,11 @@ import os
 import pytest
 from playwright.sync_api import expect
 
-from gatehouse.delivery import outbox
-from gatehouse.delivery.message import Letter
-from gatehouse.foundation import clock
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.core import clock
+from gatehouse.database.session import db, writing
+from gatehouse.messaging import outbox
+from gatehouse.messaging.message import Letter
+from gatehouse.web.request_context import NOBODY
 from tests.pages.conftest import ONE_WORKER
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gatehouse.pages.mailbox import WITH_FRAMES
-from gatehouse.pages.policy import CSP
+from gatehouse.pages.security_headers import CSP
 from tests.client import PASSWORD, User
 from tests.pages.conftest import policy_of
 from tests.pages.links import ADA, invitation_link, path_of, registration_link

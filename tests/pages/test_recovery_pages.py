@@ -3,10 +3,10 @@
 import pytest
 import requests
 
+from tests.account.conftest import ADA, NEW, NEW_ADDRESS, mails
 from tests.client import PASSWORD, User
 from tests.letters import letter
 from tests.pages.conftest import policy_of
-from tests.selfservice.conftest import ADA, NEW, NEW_ADDRESS, mails
 
 pytestmark = pytest.mark.settings(GATEHOUSE_WORKERS="1")  # a browser keeps one busy
 

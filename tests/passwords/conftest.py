@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from config import Settings
-from gatehouse.foundation.database import db
+from gatehouse.database.session import db
 from tests.client import Client, User
 from tests.letters import link_token
 

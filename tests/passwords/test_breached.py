@@ -6,12 +6,12 @@ import pytest
 import sqlalchemy as sa
 from zxcvbn_rs_py import zxcvbn
 
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.errors import ValidationFailed
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.core.errors import ValidationFailed
+from gatehouse.database.session import db, writing
 from gatehouse.passwords import breached
 from gatehouse.passwords import service as passwords
-from gatehouse.passwords.sentences import WARNINGS
+from gatehouse.passwords.error_messages import WARNINGS
+from gatehouse.web.request_context import NOBODY
 from models import Password, Session
 from tests.client import PASSWORD
 from tests.config.conftest import complaints, read

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from gatehouse.foundation.database import db
+from gatehouse.database.session import db
 from gatehouse.passwords import blocklist
 from models import Password
 from tests.client import User

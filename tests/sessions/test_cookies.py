@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gatehouse.foundation import crypto
+from gatehouse.core import crypto
 from models import Session
 from tests.client import PASSWORD
 from tests.rows import rows

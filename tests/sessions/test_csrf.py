@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatehouse.options.keyrings import KeyRing
+from gatehouse.settings.keyrings import KeyRing
 from models import AuditEvent
 from tests.rows import audited, rows
 from tests.sessions.writes import (

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from gatehouse.accounts import service as accounts
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.database.session import db, writing
 from gatehouse.sessions import service as sessions
+from gatehouse.users import service as users
+from gatehouse.web.request_context import NOBODY
 from models import Session, User
 from tests.rows import audited, rows
 from tests.sessions.answers import assert_alive, assert_over, claims, refreshed, session_of
@@ -125,7 +125,7 @@ def open_sessions(app, number):
     with app.app_context():
         for _ in range(number):
             with writing():
-                person = accounts.person(db.session.scalars(select(User)).one(), None)
+                person = users.person(db.session.scalars(select(User)).one(), None)
                 sessions.open_session(person, ["pwd"], NOBODY)
             db.session.commit()
     return {str(row.id) for row in rows(app, Session)} - known
@@ -174,7 +174,7 @@ def test_a_log_in_waits_for_the_one_before_it_and_counts_it(app, client, user, m
 
     with app.app_context():
         with writing():
-            person = accounts.person(db.session.scalars(select(User)).one(), None)
+            person = users.person(db.session.scalars(select(User)).one(), None)
             sessions.open_session(person, ("pwd",), NOBODY)
             second.start()
             second.join(timeout=0.5)  # it must not get through yet

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from gatehouse.foundation import clock
-from gatehouse.foundation.database import db, writing
-from gatehouse.operation import housekeeping
+from gatehouse.core import clock
+from gatehouse.database.session import db, writing
+from gatehouse.operations import cleanup
 from models import RefreshToken, Revocation, Session, User
 from tests.rows import audited, rows
 from tests.sessions.answers import claims, refreshed
@@ -182,7 +182,7 @@ def test_a_token_whose_row_is_long_gone_is_a_theft_too(app, client, tokens, wait
     newest = refreshed(client, tokens)
     wait(minutes=6)
     with app.app_context():
-        housekeeping.purge()
+        cleanup.purge()
     assert UUID(claims(tokens)["jti"]) not in {row.id for row in rows(app, RefreshToken)}
 
     assert_refused(client.refresh(tokens), "refresh_token_reused")

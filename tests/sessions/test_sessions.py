@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from gatehouse.foundation import crypto
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.visitor import NOBODY
+from gatehouse.core import crypto
+from gatehouse.database.session import db, writing
 from gatehouse.sessions import service as sessions
+from gatehouse.web.request_context import NOBODY
 from tests.rows import audited
 from tests.sessions.answers import assert_alive, assert_over, session_of
 from tests.together import at_once

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from gatehouse.foundation import crypto
+from gatehouse.core import crypto
 from models import RefreshToken, Session
 from tests.rows import rows
 from tests.sessions.answers import session_of

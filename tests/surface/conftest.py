@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import Row, select
 from werkzeug.test import TestResponse
 
-from gatehouse.foundation.database import Base, db
+from gatehouse.database.session import Base, db
 from tests.applications import Applications
 from tests.client import PASSWORD, Client, User
 from tests.conftest import environment

@@ -6,7 +6,7 @@ import re
 import pytest
 from sqlalchemy import text, update
 
-from gatehouse.foundation.database import db
+from gatehouse.database.session import db
 from models import User
 from tests.client import PASSWORD
 from tests.logged import lines

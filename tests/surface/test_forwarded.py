@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
-from gatehouse.foundation.database import db
+from gatehouse.database.session import db
 from models import AuditEvent, GuessCounter, LimitCounter
 from tests.conftest import environment, running
 from tests.live import LiveServer

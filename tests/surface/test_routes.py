@@ -5,7 +5,7 @@ import re
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from gatehouse.foundation.errors import catalogue
+from gatehouse.core.errors import catalogue
 
 PUBLIC = {
     "/.well-known/jwks.json": "public keys",

@@ -12,14 +12,14 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from gatehouse.foundation.database import db, writing
-from gatehouse.tokens import keys, watch
-from gatehouse.tokens.state import TokenState
+from gatehouse.database.session import db, writing
+from gatehouse.tokens import keys, sync
+from gatehouse.tokens.worker_state import TokenState
 from models import SigningKey
 from tests.client import Client, User
 from tests.conftest import running
 from tests.tokens.forgery import DOORS, Attack, Forger, assert_refused, case
-from tests.tokens.lists import LIST
+from tests.tokens.status_lists import LIST
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def memory(app: Flask) -> TokenState:
     """What the worker knows; from here on it reads the database only when `refresh` says so."""
     state: TokenState = app.extensions["gatehouse.tokens"]
     with app.app_context():
-        watch.read()
+        sync.read()
     state.watched = True
     return state
 
@@ -82,7 +82,7 @@ def operate(app: Flask) -> Callable[..., str]:
         result = app.test_cli_runner().invoke(args=["keys", *arguments])
         assert result.exit_code == status, result.output
         with app.app_context():
-            watch.read()
+            sync.read()
         return result.output
 
     return run

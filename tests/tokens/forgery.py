@@ -13,7 +13,7 @@ import jwt
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from gatehouse.tokens import watch
+from gatehouse.tokens import sync
 from gatehouse.tokens.keys import Key
 from tests.client import Client
 
@@ -100,7 +100,7 @@ class Forger:
     def key(self) -> Key:
         """The active signing key."""
         with self._app.app_context():
-            return watch.up_to_date().keys().active
+            return sync.up_to_date().keys().active
 
     def like(
         self, token: str, *, header: Mapping[str, Any] = {}, claims: Mapping[str, Any] = {}

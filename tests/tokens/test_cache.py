@@ -4,14 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gatehouse.foundation.database import db, writing
-from gatehouse.tokens import decoding, keys, state, watch
+from gatehouse.database.session import db, writing
+from gatehouse.tokens import jwt_verification, keys, sync, worker_state
 from tests.tokens.forgery import assert_refused, read
 
 
 def test_a_token_is_verified_once_and_then_known(client, tokens, memory, monkeypatch):
     first = client.as_(tokens).get("/gateway/verify")
-    monkeypatch.setattr(decoding, "claims_of", None)  # whoever decodes from here on fails
+    monkeypatch.setattr(jwt_verification, "claims_of", None)  # whoever decodes from here on fails
 
     second = client.as_(tokens).get("/gateway/verify")
 
@@ -20,7 +20,7 @@ def test_a_token_is_verified_once_and_then_known(client, tokens, memory, monkeyp
 
 
 def test_the_memory_is_bounded_and_the_oldest_makes_room(client, tokens, memory, monkeypatch):
-    monkeypatch.setattr(state, "CACHE_SIZE", 3)
+    monkeypatch.setattr(worker_state, "CACHE_SIZE", 3)
     answers = [client.refresh(tokens).json for _ in range(6)]
 
     for answer in answers:
@@ -32,7 +32,7 @@ def test_the_memory_is_bounded_and_the_oldest_makes_room(client, tokens, memory,
 
 
 def test_many_threads_share_a_small_memory(client, tokens, memory, monkeypatch):
-    monkeypatch.setattr(state, "CACHE_SIZE", 2)
+    monkeypatch.setattr(worker_state, "CACHE_SIZE", 2)
     answers = [client.refresh(tokens).json for _ in range(8)]
 
     def ask(number):
@@ -84,17 +84,17 @@ def test_reading_unchanged_keys_forgets_nothing(client, tokens, memory, operate)
 def test_a_key_that_is_withdrawn_while_its_token_is_verified_leaves_no_trace(
     app, client, tokens, memory, monkeypatch
 ):
-    decode = decoding.claims_of
+    decode = jwt_verification.claims_of
 
     def decode_slowly(*arguments):
         claims = decode(*arguments)
         with writing():
             keys.revoke(read(tokens["access_token"])[0]["kid"])
         db.session.commit()
-        watch.read()
+        sync.read()
         return claims
 
-    monkeypatch.setattr(decoding, "claims_of", decode_slowly)
+    monkeypatch.setattr(jwt_verification, "claims_of", decode_slowly)
     client.as_(tokens).get("/gateway/verify")
     monkeypatch.undo()
 

@@ -10,15 +10,15 @@ import jwt
 import pytest
 from sqlalchemy import delete
 
-from gatehouse.foundation import crypto
-from gatehouse.foundation.crypto import SealBroken
-from gatehouse.foundation.database import db, writing
+from gatehouse.core import crypto
+from gatehouse.core.crypto import SealBroken
+from gatehouse.database.session import db, writing
 from gatehouse.tokens import keys
 from models import SigningKey
 from tests.client import Client
 from tests.rows import audited, rows
 from tests.tokens.forgery import opened, read
-from tests.tokens.ring import by_stage, published
+from tests.tokens.signing_keys import by_stage, published
 
 REQUIRED = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}

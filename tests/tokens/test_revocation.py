@@ -9,12 +9,13 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from gatehouse.foundation import background, clock, crypto
-from gatehouse.foundation.database import db, writing
-from gatehouse.foundation.visitor import NOBODY
-from gatehouse.operation import housekeeping
+from gatehouse.core import clock, crypto
+from gatehouse.database import background_tasks
+from gatehouse.database.session import db, writing
+from gatehouse.operations import cleanup
 from gatehouse.sessions import service as sessions
-from gatehouse.tokens import revocation, watch
+from gatehouse.tokens import revocation, sync
+from gatehouse.web.request_context import NOBODY
 from models import Revocation
 from tests.client import Client, User
 from tests.conftest import running
@@ -30,7 +31,7 @@ def session_of(tokens):
 def read_again(app):
     """Do what the watching thread does every 0.4 s."""
     with app.app_context():
-        watch.read()
+        sync.read()
 
 
 def write_revocation(app, session_id, revoked_at):
@@ -154,7 +155,7 @@ def test_an_ended_session_is_known_until_its_last_access_token_expired(
 
     time_machine.move_to(last - 1)
     with app.app_context():
-        housekeeping.purge()
+        cleanup.purge()
     read_again(app)
 
     assert_refused(client.as_(tokens).get("/auth/me"), "token_revoked")
@@ -183,7 +184,7 @@ def test_a_revocation_is_forgotten_after_the_last_access_token(
     time_machine.move_to(row.forget_at + timedelta(seconds=1))
     read_again(app)
     with app.app_context():
-        housekeeping.purge()
+        cleanup.purge()
 
     assert memory.revoked == {}
     assert rows(app, Revocation) == []
@@ -287,12 +288,12 @@ def test_a_reading_that_fails_changes_nothing_and_is_tried_again(
 ):
     before = memory.read_at
     with app.app_context():
-        monkeypatch.setattr(watch.keys, "read_ring", _break)
-        background.attempt("token watch", watch.read)
+        monkeypatch.setattr(sync.keys, "read_ring", _break)
+        background_tasks.attempt("token watch", sync.read)
         assert memory.read_at == before
 
         monkeypatch.undo()
-        background.attempt("token watch", watch.read)
+        background_tasks.attempt("token watch", sync.read)
 
     assert memory.read_at > before
     assert client.as_(tokens).get("/auth/me").status_code == 200
@@ -304,7 +305,7 @@ def test_a_database_that_is_slow_when_a_worker_starts_does_not_make_it_refuse(st
     fresh.extensions["gatehouse.tokens"].watched = True
     with fresh.app_context():
         once_too_late(db.engine)
-        watch.begin()
+        sync.begin()
 
     client = Client(fresh.test_client)
     assert client.get("/health/ready").status_code == 200
@@ -316,7 +317,7 @@ def test_a_worker_whose_database_is_away_listens_all_the_same(settings_environme
     with running(settings_environment | nowhere) as fresh:
         fresh.extensions["gatehouse.tokens"].watched = True
         with fresh.app_context():
-            watch.begin()
+            sync.begin()
 
         client = Client(fresh.test_client)
         assert client.get("/health/live").status_code == 200

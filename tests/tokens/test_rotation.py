@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from gatehouse.foundation.database import writing
+from gatehouse.database.session import writing
 from gatehouse.tokens import keys
 from models import SigningKey
 from tests.client import User
@@ -13,7 +13,7 @@ from tests.nursery import run_flask
 from tests.patience import wait_until
 from tests.rows import audited, rows
 from tests.tokens.forgery import assert_refused, read
-from tests.tokens.ring import by_stage, published
+from tests.tokens.signing_keys import by_stage, published
 
 
 @pytest.mark.stores

@@ -4,17 +4,18 @@ import itertools
 
 import pytest
 
-from gatehouse.foundation import clock
-from gatehouse.foundation.database import db
-from gatehouse.operation import housekeeping
+from gatehouse.core import clock
+from gatehouse.database.session import db
+from gatehouse.operations import cleanup
 from gatehouse.sessions import service as sessions
-from gatehouse.tokens import revocation, status, watch
+from gatehouse.tokens import revocation, sync
+from gatehouse.tokens import status_list as status_lists
 from gatehouse.tokens.claims import PLACES
 from models import Revocation, Session, StatusEntry
 from tests.client import Client
 from tests.rows import rows
 from tests.tokens.forgery import ABSENT, GATEWAY, ME, assert_refused, case, read
-from tests.tokens.lists import LIST, OURS, place, revoked
+from tests.tokens.status_lists import LIST, OURS, place, revoked
 
 # Places
 
@@ -75,7 +76,7 @@ def test_a_place_goes_with_its_session_and_is_never_given_again(app, client, mak
     last = rows(app, StatusEntry)[-1].position
 
     with app.app_context():
-        sessions.purge(clock.now() + housekeeping.KEPT)
+        sessions.purge(clock.now() + cleanup.KEPT)
         db.session.commit()
 
     assert rows(app, Session) == rows(app, StatusEntry) == []
@@ -84,7 +85,7 @@ def test_a_place_goes_with_its_session_and_is_never_given_again(app, client, mak
 
 def test_the_millionth_session_begins_the_next_list(app):
     with app.app_context():
-        claims = [status.claim(position)["status"] for position in (PLACES - 1, PLACES)]
+        claims = [status_lists.claim(position)["status"] for position in (PLACES - 1, PLACES)]
 
     assert [claim["status_list"] for claim in claims] == [
         {"idx": PLACES - 1, "uri": f"{OURS}/tokens/status/0"},
@@ -114,7 +115,7 @@ def test_another_worker_publishes_it_when_it_has_read_it(client, tokens, memory,
     client.as_(tokens).post("/auth/logout")
 
     with other.app_context():
-        watch.read()
+        sync.read()
 
     assert revoked(elsewhere.get(LIST)) == {place(tokens)["idx"]}
     assert rows(other, Revocation)[0].position == place(tokens)["idx"]
@@ -146,11 +147,11 @@ def test_a_bit_is_0_again_when_the_last_token_of_its_session_has_expired(
     row = rows(app, Revocation)[0]
     with app.app_context():
         time_machine.move_to(read(tokens["access_token"])[1]["exp"] + 5)
-        watch.read()
+        sync.read()
         assert revoked(fetch()) == {row.position}
 
         time_machine.move_to(row.forget_at.timestamp() + 1)
-        watch.read()
+        sync.read()
 
     assert memory.places == {}
     assert revoked(fetch()) == set()

@@ -5,15 +5,16 @@ import time
 import pytest
 from jwt import PyJWK
 
-from gatehouse.foundation import clock
-from gatehouse.tokens import revocation, status, watch
+from gatehouse.core import clock
+from gatehouse.tokens import revocation, sync
+from gatehouse.tokens import status_list as status_lists
 from gatehouse.tokens.claims import PLACES
 from tests.client import Client, User
 from tests.statements import sent_by
 from tests.surface.conftest import verdict
 from tests.tokens.forgery import GATEWAY, ME, REFRESH, assert_refused, case, opened, read
-from tests.tokens.lists import LIST, OURS, bits, place, revoked
-from tests.tokens.ring import published
+from tests.tokens.signing_keys import published
+from tests.tokens.status_lists import LIST, OURS, bits, place, revoked
 
 # The draft's appendix C.1: a list of 2**20 places, and the bits that are 1 in it.
 VECTOR = (
@@ -57,7 +58,7 @@ def test_the_list_is_a_signed_jwt_of_the_form_in_the_draft(client, tokens):
 def test_our_lists_unpack_to_what_the_drafts_do():
     assert bits(VECTOR) == (VECTOR_PLACES, PLACES)
 
-    ours = status.compressed(VECTOR_PLACES)
+    ours = status_lists.compressed(VECTOR_PLACES)
 
     assert bits(ours) == (VECTOR_PLACES, PLACES)
     assert len(ours) <= len(VECTOR)
@@ -66,7 +67,7 @@ def test_our_lists_unpack_to_what_the_drafts_do():
 def test_a_full_list_and_its_ends_are_packed_right():
     for places in (set(), {0}, {7}, {8}, {PLACES - 1}, {0, PLACES - 1}, set(range(PLACES))):
         with case(places=len(places)):
-            assert bits(status.compressed(places)) == (places, PLACES)
+            assert bits(status_lists.compressed(places)) == (places, PLACES)
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "RS256"])
@@ -129,7 +130,7 @@ def test_a_list_is_kept_while_nothing_changes(client, memory):
 
 
 def aged(made, seconds):
-    return status.StatusList(**vars(made) | {"made_at": made.made_at - seconds})
+    return status_lists.StatusList(**vars(made) | {"made_at": made.made_at - seconds})
 
 
 def test_a_list_is_made_again_at_half_of_its_life_so_that_it_outlives_its_ttl(client, memory):
@@ -137,7 +138,7 @@ def test_a_list_is_made_again_at_half_of_its_life_so_that_it_outlives_its_ttl(cl
     memory.lists[0] = aged(memory.lists[0], 60)
 
     assert client.get(LIST).text != first.text
-    assert status.LIFETIME / 2 > status.TTL
+    assert status_lists.LIFETIME / 2 > status_lists.TTL
 
 
 def test_sessions_that_end_together_cost_one_list(client, memory):
@@ -146,10 +147,10 @@ def test_sessions_that_end_together_cost_one_list(client, memory):
     memory.end("b", 2, clock.now() + revocation.LONGEST_TOKEN)
     assert client.get(LIST).text == first.text
 
-    memory.lists[0] = aged(memory.lists[0], status.PAUSE)
+    memory.lists[0] = aged(memory.lists[0], status_lists.PAUSE)
 
     assert revoked(client.get(LIST)) == {1, 2}
-    assert status.PAUSE + watch.INTERVAL < 1
+    assert status_lists.PAUSE + sync.INTERVAL < 1
 
 
 def test_what_is_read_twice_makes_no_list_anew(app, client, tokens, memory):
@@ -157,7 +158,7 @@ def test_what_is_read_twice_makes_no_list_anew(app, client, tokens, memory):
     edition = memory.edition
 
     with app.app_context():
-        watch.read()
+        sync.read()
 
     assert memory.edition is edition
 
@@ -185,11 +186,11 @@ def test_asking_for_a_list_asks_no_database(app, client, memory, fetch):
 
 
 def test_many_lists_take_little_memory(client, memory):
-    for number in range(status.KEPT + 3):
+    for number in range(status_lists.KEPT + 3):
         assert client.get(f"/tokens/status/{number}").status_code == 200
     client.get("/tokens/status/3")
 
-    assert [*memory.lists] == [*range(3, status.KEPT + 3)]
+    assert [*memory.lists] == [*range(3, status_lists.KEPT + 3)]
 
 
 # Caches

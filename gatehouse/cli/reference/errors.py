@@ -8,9 +8,10 @@ from functools import cache
 from pathlib import Path
 
 import config
-from gatehouse.foundation import errors, fields
-from gatehouse.foundation.errors import Refusal
-from gatehouse.passwords.sentences import SENTENCES
+from gatehouse.core import errors
+from gatehouse.core.errors import Refusal
+from gatehouse.passwords.error_messages import SENTENCES
+from gatehouse.web import fields
 
 OPENING = """# Errors
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import config
-from gatehouse.options.keyrings import MAKE_ONE, key_ring
-from gatehouse.options.reading import name_of
+from gatehouse.settings.keyrings import MAKE_ONE, key_ring
+from gatehouse.settings.loader import name_of
 
 OPENING = f"""# Settings
 

@@ -12,21 +12,21 @@ from uuid import UUID
 
 from marshmallow import Schema, ValidationError, validates_schema
 
-from gatehouse.accounts import codes, identifiers, letters
-from gatehouse.accounts import service as accounts
-from gatehouse.accounts.forms import Identifier
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.delivery import allowance, outbox, spending, texting
-from gatehouse.delivery.message import Letter
-from gatehouse.foundation import crypto
-from gatehouse.foundation.database import writing
-from gatehouse.foundation.device import device_name
-from gatehouse.foundation.fields import Coded, Form, Text
-from gatehouse.foundation.visitor import Visitor
+from gatehouse.core import crypto
+from gatehouse.database.session import writing
 from gatehouse.login.method import LoginForm, Proof
-from gatehouse.tokens import challenges
-from gatehouse.tokens.challenges import InvalidCode
+from gatehouse.messaging import outbox, recipient_limits, sms, sms_budget
+from gatehouse.messaging.message import Letter
+from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.one_time_codes.service import InvalidCode
+from gatehouse.users import code_attempts, identifiers, mail_variables
+from gatehouse.users import service as users
+from gatehouse.users.forms import Identifier
+from gatehouse.web.fields import Coded, Form, Text
+from gatehouse.web.request_context import Visitor
+from gatehouse.web.user_agent import device_name
 from models import Challenge, User
 
 PURPOSE = "login"
@@ -86,12 +86,12 @@ class LinkMethod:
         with writing():
             user = _owner(form)
             letter = _letter(form, user)
-            if user is None or not allowance.left(letter.recipient, letter.template):
+            if user is None or not recipient_limits.left(letter.recipient, letter.template):
                 about = {"user_id": user.id} if user else {}
                 record(events.Login.LINK_WITHHELD, visitor, **about)
                 outbox.waste(_filled(letter, login_token, _data(form, None, visitor)), visitor)
                 return login_token
-            put = texting.text if letter.channel == "sms" else outbox.put
+            put = sms.text if letter.channel == "sms" else outbox.put
             put(_filled(letter, login_token, _data(form, user, visitor)), visitor)
             record(events.Login.LINK_SENT, visitor, user_id=user.id, by=letter.channel)
         return login_token
@@ -107,25 +107,25 @@ class LinkMethod:
         user_id = row.user_id
         if user_id is None:
             raise LinkFailed
-        data = challenges.open_data(row)
+        data = one_time_codes.open_data(row)
         return Proof(user_id, (data["by"],), spend=partial(_spend, row, data))
 
 
 def _spend(row: Challenge, data: dict[str, Any]) -> None:
     try:
-        challenges.consume(row.id)
+        one_time_codes.consume(row.id)
     except InvalidCode:
         raise LinkFailed(user_id=row.user_id) from None
     if data["by"] == "sms":
-        spending.proved(data["named"])
+        sms_budget.proved(data["named"])
 
 
 def describe(challenge_id: UUID) -> PendingLogin | None:
     """Return when and from where a login was asked for, if its link still works."""
-    row = challenges.by_id(PURPOSE, challenge_id)
+    row = one_time_codes.by_id(PURPOSE, challenge_id)
     if row is None:
         return None
-    data = challenges.open_data(row)
+    data = one_time_codes.open_data(row)
     return PendingLogin(row.created_at, data["address"], data["device"])
 
 
@@ -135,17 +135,17 @@ def code_of(token: str) -> str:
     Raises:
         LinkFailed: the link is wrong or does not work any more.
     """
-    row = challenges.by_token(PURPOSE, token)
+    row = one_time_codes.by_token(PURPOSE, token)
     if row is None:
         raise LinkFailed
-    return str(challenges.open_data(row)["code"])
+    return str(one_time_codes.open_data(row)["code"])
 
 
 def _owner(form: dict[str, Any]) -> User | None:
     """Return who has the address, or has proved the number."""
     if "phone" in form:
-        return accounts.by_proven_phone(form["phone"])
-    return accounts.by_email(form["email"].canonical)
+        return users.by_proven_phone(form["phone"])
+    return users.by_email(form["email"].canonical)
 
 
 def _letter(form: dict[str, Any], user: User | None) -> Letter:
@@ -166,15 +166,15 @@ def _data(form: dict[str, Any], user: User | None, visitor: Visitor) -> dict[str
 def _filled(letter: Letter, login_token: str, data: dict[str, Any]) -> Letter:
     """Write the challenge; return the letter with its code and, in a mail, its link."""
     if letter.channel == "sms":
-        secrets = challenges.create_texted(PURPOSE, login_token, data)
+        secrets = one_time_codes.create_texted(PURPOSE, login_token, data)
         return replace(letter, variables={"code": secrets.code})
-    secrets = challenges.create(PURPOSE, login_token, data, LIFETIME)
-    challenges.keep_code(secrets, data)
-    return replace(letter, variables=letters.proof("login-link", secrets, LIFETIME))
+    secrets = one_time_codes.create(PURPOSE, login_token, data, LIFETIME)
+    one_time_codes.keep_code(secrets, data)
+    return replace(letter, variables=mail_variables.proof("login-link", secrets, LIFETIME))
 
 
 def _by_token(form: dict[str, Any]) -> Challenge:
-    row = challenges.by_token(PURPOSE, form["token"])
+    row = one_time_codes.by_token(PURPOSE, form["token"])
     if row is None or row.lookup not in crypto.keyed_digests(PURPOSE, form["login_token"]):
         raise LinkFailed
     return row
@@ -182,12 +182,12 @@ def _by_token(form: dict[str, Any]) -> Challenge:
 
 def _by_code(form: dict[str, Any], visitor: Visitor) -> Challenge:
     """Count the guess for the account that the login token is about, then evaluate it."""
-    asked = challenges.waiting(PURPOSE, form["login_token"])
+    asked = one_time_codes.waiting(PURPOSE, form["login_token"])
     if not asked:
         raise LinkFailed
-    whom = asked[0].user_id or challenges.open_data(asked[0])["named"]
-    with codes.counted(whom, visitor, LinkFailed):
-        return challenges.guess_code(PURPOSE, form["login_token"], form["code"])
+    whom = asked[0].user_id or one_time_codes.open_data(asked[0])["named"]
+    with code_attempts.counted(whom, visitor, LinkFailed):
+        return one_time_codes.guess_code(PURPOSE, form["login_token"], form["code"])
 
 
 piece = LinkMethod()

@@ -5,17 +5,17 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from gatehouse.foundation import crypto
-from gatehouse.foundation.database import release
-from gatehouse.foundation.fields import Text
-from gatehouse.foundation.visitor import Visitor
+from gatehouse.core import crypto
+from gatehouse.database.session import release
 from gatehouse.login.method import LoginForm, Proof
-from gatehouse.mfa import shelf
-from gatehouse.mfa.passkeys import ceremonies, keeping, options
-from gatehouse.mfa.passkeys.ceremonies import SIGN_IN, Ceremony
-from gatehouse.mfa.passkeys.errors import PasskeyRefused
-from gatehouse.mfa.passkeys.forms import BrowserCredential
-from gatehouse.mfa.passkeys.judgement import Asked, Signed, require_signed
+from gatehouse.mfa import registry
+from gatehouse.mfa.webauthn import ceremonies, options, passkey_store
+from gatehouse.mfa.webauthn.ceremonies import SIGN_IN, Ceremony
+from gatehouse.mfa.webauthn.errors import PasskeyRefused
+from gatehouse.mfa.webauthn.forms import BrowserCredential
+from gatehouse.mfa.webauthn.verification import Asked, Signed, require_signed
+from gatehouse.web.fields import Text
+from gatehouse.web.request_context import Visitor
 from models import Credential
 
 
@@ -37,7 +37,7 @@ class PasskeyMethod:
         Raises:
             FactorNotOffered: there are no passkeys here.
         """
-        shelf.piece(keeping.KIND)
+        registry.piece(passkey_store.KIND)
         login_token = crypto.token()
         challenge = ceremonies.begin(Ceremony(SIGN_IN, login_token))
         public_key = options.request(challenge, [], alone=True)
@@ -52,24 +52,24 @@ class PasskeyMethod:
             MalformedCredential, PasskeyRefused: nothing was proved.
             PasskeyCopied: perhaps somebody has a copy of it.
         """
-        shelf.piece(keeping.KIND)
+        registry.piece(passkey_store.KIND)
         answer = form["credential"]
         answered = ceremonies.find(Ceremony(SIGN_IN, form["login_token"]), answer)
-        row = keeping.find(answer["id"])
+        row = passkey_store.find(answer["id"])
         if row is None or not answer["response"].get("userHandle"):  # section 7.2 step 6
             raise PasskeyRefused(why="passkey unknown")
         release()
-        passkey = keeping.opened(row)
-        with keeping.telling_whose(row):
+        passkey = passkey_store.opened(row)
+        with passkey_store.telling_whose(row):
             signed = require_signed(answer, Asked(answered.challenge, True), passkey, row.counter)
         spend = partial(_spend, answered, row, signed)
         return Proof(row.user_id, (passkey.amr, "mfa"), spend=spend)
 
 
 def _spend(answered: ceremonies.Answered, row: Credential, signed: Signed) -> None:
-    with keeping.telling_whose(row):
+    with passkey_store.telling_whose(row):
         ceremonies.use_up(answered)
-        keeping.note(row.id, signed)
+        passkey_store.note(row.id, signed)
 
 
 piece = PasskeyMethod()

@@ -4,13 +4,13 @@ from typing import Any
 
 from marshmallow import Schema
 
-from gatehouse.accounts import password
-from gatehouse.defence import robots
-from gatehouse.defence.puzzle import captcha_field
-from gatehouse.foundation.fields import Text
-from gatehouse.foundation.visitor import Visitor
+from gatehouse.captcha import service as robots
+from gatehouse.captcha.provider import captcha_field
 from gatehouse.login.method import Captcha, LoginForm, Proof
 from gatehouse.passwords import breached
+from gatehouse.users import password_check as password
+from gatehouse.web.fields import Text
+from gatehouse.web.request_context import Visitor
 
 
 class PasswordLogin(LoginForm):

@@ -7,14 +7,14 @@ second factor of somebody, this one is not enough. Decision 27 says more.
 from collections.abc import Sequence
 from typing import Any
 
-from gatehouse.accounts import service as accounts
-from gatehouse.delivery.message import Letter
-from gatehouse.foundation.fields import Form
-from gatehouse.foundation.visitor import Visitor
-from gatehouse.mfa import credentials, messages
+from gatehouse.messaging.message import Letter
+from gatehouse.mfa import credential_store, otp
 from gatehouse.mfa.errors import FactorNotOffered, TooManyFactors
 from gatehouse.mfa.factor import CodeProof, CodeUsed, Enrolment, Factor, Proof, Proved, Question
 from gatehouse.passwords import service as passwords
+from gatehouse.users import service as users
+from gatehouse.web.fields import Form
+from gatehouse.web.request_context import Visitor
 from models import Credential, User
 
 PURPOSE = "factor_email"
@@ -46,8 +46,8 @@ class EmailCodes:
         Raises:
             InvalidCode: it is wrong.
         """
-        messages.take(PURPOSE, credentials.read(row), proof["code"])
-        credentials.keep(row, {})
+        otp.take(PURPOSE, credential_store.read(row), proof["code"])
+        credential_store.keep(row, {})
 
     def ask(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Question:
         """Send a code."""
@@ -62,15 +62,15 @@ class EmailCodes:
             InvalidCode: it is wrong.
             CodeUsed: none was sent for this, or it has expired, or the address is another now.
         """
-        to = messages.take(PURPOSE, asked, proof["code"])
-        user = accounts.get(held[0].user_id)
+        to = otp.take(PURPOSE, asked, proof["code"])
+        user = users.get(held[0].user_id)
         if user is None or user.email != to:
             raise CodeUsed
         return Proved(held[0], self.amr)
 
 
 def _send(user: User, visitor: Visitor) -> Question:
-    return messages.ask(PURPOSE, user, Letter(user.email, "factor_code", {}, user.locale), visitor)
+    return otp.ask(PURPOSE, user, Letter(user.email, "factor_code", {}, user.locale), visitor)
 
 
 piece: Factor = EmailCodes()

@@ -6,15 +6,15 @@ from typing import Any
 
 from marshmallow import fields
 
-from gatehouse.foundation.fields import Form
-from gatehouse.foundation.visitor import Visitor
-from gatehouse.mfa import credentials
+from gatehouse.mfa import credential_store
 from gatehouse.mfa.factor import Enrolment, Factor, Proof, Proved, Question
-from gatehouse.mfa.passkeys import ceremonies, keeping, options
-from gatehouse.mfa.passkeys.ceremonies import CREATE, SECOND_FACTOR, Ceremony
-from gatehouse.mfa.passkeys.errors import PasskeyRefused
-from gatehouse.mfa.passkeys.forms import BrowserCredential
-from gatehouse.mfa.passkeys.judgement import Asked, require_made, require_signed
+from gatehouse.mfa.webauthn import ceremonies, options, passkey_store
+from gatehouse.mfa.webauthn.ceremonies import CREATE, SECOND_FACTOR, Ceremony
+from gatehouse.mfa.webauthn.errors import PasskeyRefused
+from gatehouse.mfa.webauthn.forms import BrowserCredential
+from gatehouse.mfa.webauthn.verification import Asked, require_made, require_signed
+from gatehouse.web.fields import Form
+from gatehouse.web.request_context import Visitor
 from models import Credential, User
 
 
@@ -33,8 +33,8 @@ class Passkeys:
 
     def enrol(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Enrolment:
         """Ask the browser for one more; an authenticator that holds one already is left out."""
-        mine = [keeping.opened(row) for row in held]
-        owner = keeping.owner(user, mine)
+        mine = [passkey_store.opened(row) for row in held]
+        owner = passkey_store.owner(user, mine)
         challenge = ceremonies.begin(Ceremony(CREATE, str(user.id)))
         asked = {"challenge": challenge, "user_handle": owner.handle}
         return Enrolment(asked, {"public_key": options.creation(challenge, owner, mine, False)})
@@ -45,15 +45,15 @@ class Passkeys:
         Raises:
             MalformedCredential, PasskeyRefused, AuthenticatorNotAllowed: it breaks a rule.
         """
-        asked = credentials.read(row)
+        asked = credential_store.read(row)
         answer = proof["credential"]
         ceremonies.claim(Ceremony(CREATE, str(row.user_id)), answer, asked["challenge"])
         made = require_made(answer, Asked(asked["challenge"], False), asked["user_handle"])
-        keeping.complete(row, made)
+        passkey_store.complete(row, made)
 
     def ask(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Question:
         """Ask for a signature of one of the person's passkeys."""
-        mine = [keeping.opened(row) for row in held]
+        mine = [passkey_store.opened(row) for row in held]
         challenge = ceremonies.begin(Ceremony(SECOND_FACTOR, str(user.id)))
         shown = {"public_key": options.request(challenge, mine, False)}
         return Question(shown, {"challenge": challenge})
@@ -69,19 +69,19 @@ class Passkeys:
         """
         answer = proof["credential"]
         row = _named(held, answer["id"])
-        with keeping.telling_whose(row):
+        with passkey_store.telling_whose(row):
             challenge = asked.get("challenge", "")
             ceremonies.claim(Ceremony(SECOND_FACTOR, str(row.user_id)), answer, challenge)
-            passkey = keeping.opened(row)
+            passkey = passkey_store.opened(row)
             signed = require_signed(answer, Asked(challenge, False), passkey, row.counter)
             row.counter = signed.counter
-            keeping.keep(row, replace(passkey, backed_up=signed.backed_up))
+            passkey_store.keep(row, replace(passkey, backed_up=signed.backed_up))
         return Proved(row, (passkey.amr, "mfa") if signed.verified else (passkey.amr,))
 
 
 def _named(held: Sequence[Credential], credential_id: str) -> Credential:
     """Return the passkey that was named, if it is one of these (WebAuthn section 7.2 step 5)."""
-    named = keeping.lookup(credential_id)
+    named = passkey_store.lookup(credential_id)
     for row in held:
         if row.lookup == named:
             return row

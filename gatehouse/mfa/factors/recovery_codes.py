@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import config
-from gatehouse.accounts import notices
-from gatehouse.accounts import service as accounts
-from gatehouse.foundation import crypto
-from gatehouse.foundation.visitor import Visitor
-from gatehouse.mfa import credentials
+from gatehouse.core import crypto
+from gatehouse.mfa import credential_store
 from gatehouse.mfa.factor import CodeProof, CodeUsed, Enrolment, Proof, Proved, Question
-from gatehouse.tokens.challenges import InvalidCode
+from gatehouse.one_time_codes.service import InvalidCode
+from gatehouse.users import notifications
+from gatehouse.users import service as users
+from gatehouse.web.request_context import Visitor
 from models import Credential, User
 
 MANY = 10
@@ -61,12 +61,12 @@ class RecoveryCodes:
         """
         typed = _digest(proof["code"])
         for row in held:
-            codes = Codes(**credentials.read(row))
+            codes = Codes(**credential_store.read(row))
             if typed in codes.used:
                 raise CodeUsed
             if typed in codes.unused:
                 rest = [digest for digest in codes.unused if digest != typed]
-                credentials.keep(row, asdict(Codes(rest, [*codes.used, typed])))
+                credential_store.keep(row, asdict(Codes(rest, [*codes.used, typed])))
                 _tell(row, len(rest), visitor)
                 return Proved(row, self.amr)
         raise InvalidCode
@@ -74,17 +74,17 @@ class RecoveryCodes:
 
 def left(row: Credential) -> int:
     """Return how many codes of a set still work."""
-    return len(Codes(**credentials.read(row)).unused)
+    return len(Codes(**credential_store.read(row)).unused)
 
 
 def _tell(row: Credential, left: int, visitor: Visitor) -> None:
-    user = accounts.get(row.user_id)
+    user = users.get(row.user_id)
     if user is None:
         return
     about = {"left": left, "link": f"{config.settings().public_url}/forgot-password"}
-    notices.tell(user, "notice_recovery_code_used", about, visitor)
+    notifications.tell(user, "notice_recovery_code_used", about, visitor)
     if left <= FEW:
-        notices.tell(user, "notice_codes_low", about, visitor)
+        notifications.tell(user, "notice_codes_low", about, visitor)
 
 
 def _grouped(letters: str) -> str:

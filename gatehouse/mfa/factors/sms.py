@@ -6,13 +6,13 @@ NIST SP 800-63B-4 section 3.1.3.3: who chooses it is told of the risk and of wha
 from collections.abc import Sequence
 from typing import Any
 
-from gatehouse.delivery import spending
-from gatehouse.delivery.message import Letter
-from gatehouse.foundation.fields import Form
-from gatehouse.foundation.visitor import Visitor
-from gatehouse.mfa import credentials, messages, shelf
+from gatehouse.messaging import sms_budget
+from gatehouse.messaging.message import Letter
+from gatehouse.mfa import credential_store, otp, registry
 from gatehouse.mfa.errors import PhoneUnproven, TooManyFactors
 from gatehouse.mfa.factor import CodeProof, CodeUsed, Enrolment, Factor, Proof, Proved, Question
+from gatehouse.web.fields import Form
+from gatehouse.web.request_context import Visitor
 from models import Credential, User
 
 KIND = "sms"
@@ -43,7 +43,7 @@ class TextedCodes:
         if number in {_number(row) for row in held}:
             raise TooManyFactors
         asked = _send(user, number, visitor)
-        better = [kind for kind in shelf.strong() if kind != KIND]
+        better = [kind for kind in registry.strong() if kind != KIND]
         shown = {"risk": RISK, "alternatives": better}
         return Enrolment({"number": number, **(asked.kept or {})}, shown)
 
@@ -53,9 +53,9 @@ class TextedCodes:
         Raises:
             InvalidCode: it is wrong.
         """
-        number = messages.take(PURPOSE, credentials.read(row), proof["code"])
-        credentials.keep(row, {"number": number})
-        spending.proved(number)
+        number = otp.take(PURPOSE, credential_store.read(row), proof["code"])
+        credential_store.keep(row, {"number": number})
+        sms_budget.proved(number)
 
     def ask(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Question:
         """Text a code to the number of the factor."""
@@ -70,21 +70,21 @@ class TextedCodes:
             InvalidCode: it is wrong.
             CodeUsed: none was texted for this, or it has expired.
         """
-        to = messages.take(PURPOSE, asked, proof["code"])
+        to = otp.take(PURPOSE, asked, proof["code"])
         for row in held:
             if _number(row) == to:
-                spending.proved(to)
+                sms_budget.proved(to)
                 return Proved(row, self.amr)
         raise CodeUsed
 
 
 def _number(row: Credential) -> str:
-    return str(credentials.read(row)["number"])
+    return str(credential_store.read(row)["number"])
 
 
 def _send(user: User, number: str, visitor: Visitor) -> Question:
     letter = Letter(number, "sms_factor", {}, user.locale, "sms")
-    return messages.ask(PURPOSE, user, letter, visitor)
+    return otp.ask(PURPOSE, user, letter, visitor)
 
 
 piece: Factor = TextedCodes()

@@ -9,12 +9,12 @@ import segno
 from sqlalchemy import update
 
 import config
-from gatehouse.foundation import clock, crypto
-from gatehouse.foundation.database import db
-from gatehouse.foundation.visitor import Visitor
-from gatehouse.mfa import credentials
+from gatehouse.core import clock, crypto
+from gatehouse.database.session import db
+from gatehouse.mfa import credential_store
 from gatehouse.mfa.factor import CodeProof, CodeUsed, Enrolment, Proof, Proved, Question
-from gatehouse.tokens.challenges import InvalidCode
+from gatehouse.one_time_codes.service import InvalidCode
+from gatehouse.web.request_context import Visitor
 from models import Credential, User
 
 STEP = 30
@@ -80,7 +80,7 @@ def _step_of(row: Credential, code: str, none: int | None = None) -> int:
     Raises:
         InvalidCode: it is of neither, and there is no word for `none`.
     """
-    app = pyotp.HOTP(Secret(**credentials.read(row)).secret)
+    app = pyotp.HOTP(Secret(**credential_store.read(row)).secret)
     now = clock.seconds() // STEP  # our clock alone (RFC 6238 section 6)
     typed = code.replace(" ", "")
     matching = [now - back for back in DRIFT if crypto.equal(app.at(now - back), typed)]

@@ -1,0 +1,1 @@
+"""Database engine and session, transactions, locks, background jobs, encryption rotation."""

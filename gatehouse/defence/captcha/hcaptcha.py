@@ -1,5 +1,0 @@
-"""hCaptcha; its answers are bound to a host, and to no action."""
-
-from gatehouse.defence.siteverify import Siteverify
-
-piece = Siteverify("hcaptcha", "https://api.hcaptcha.com/siteverify", tells_action=False)

@@ -1,0 +1,1 @@
+"""Known and trusted devices."""

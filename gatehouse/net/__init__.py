@@ -1,0 +1,1 @@
+"""The outbound HTTP client (SSRF-guarded), deadlines and IP addresses."""

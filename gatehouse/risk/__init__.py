@@ -1,0 +1,1 @@
+"""Risk assessment of a login: signals, policy, and the decision they lead to."""

@@ -1,0 +1,1 @@
+"""HTTP layer: middleware, request validation, OpenAPI, cookies, rate limits, idempotency."""
