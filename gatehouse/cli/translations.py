@@ -16,7 +16,7 @@ from gatehouse.settings.languages import CATALOGUES
 ROOM = config.ROOT / "gatehouse"
 METHODS = [("**.py", "python"), ("**.txt", "jinja2"), ("**.html", "jinja2")]
 KEYWORDS = {"_": None, "marked": None}
-FOLDERS = ("delivery", "foundation", "pages", "passwords")
+FOLDERS = ("core", "messaging", "pages", "passwords", "web")
 
 letters = AppGroup("letters", help="What letters and pages say, in languages.")
 in_folder = click.option(

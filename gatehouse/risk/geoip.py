@@ -109,7 +109,7 @@ def kilometres(one: Spot, other: Spot) -> float:
 @cache
 def _middles() -> dict[str, Place]:
     """Read the countries, once and when they are first needed."""
-    text = (files("gatehouse.lockout") / "data" / "countries.csv").read_text()
+    text = (files("gatehouse.risk") / "data" / "countries.csv").read_text()
     return {row["country"]: _country(row) for row in csv.DictReader(text.splitlines())}
 
 

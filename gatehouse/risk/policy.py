@@ -30,7 +30,7 @@ WORDS = {decision.word: decision for decision in Decision}
 
 def shipped() -> str:
     """Return the text of the policy that is in force where the operator gives none."""
-    return (files("gatehouse.lockout") / "data" / "risk.toml").read_text()
+    return (files("gatehouse.risk") / "data" / "risk.toml").read_text()
 
 
 def parse(text: str, signals: list[str]) -> Policy:
