@@ -1,6 +1,6 @@
-# The service in a container: a virtual environment and the code, both owned by root; the service
-# runs as nobody in particular and writes to /data (SQLite, keys of development) and /tmp only, so
-# its root file system can be read-only.
+# A virtual environment and the code, both owned by root. The service runs as an unprivileged user and
+# writes only to /data (SQLite, generated development keys) and /tmp, so its root file system can be
+# read-only.
 
 FROM python:3.11-slim AS builder
 RUN python -m venv --without-pip /venv
@@ -16,11 +16,11 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
 COPY --from=builder /venv /venv
 COPY --from=builder /app /app
 WORKDIR /app
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GATEHOUSE_INSTANCE=/data
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GATEHOUSE_DATA_DIR=/data
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", \
   "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8000), timeout=4); c.request('GET', '/health/ready'); raise SystemExit(c.getresponse().status != 200)"]
-# It migrates, then becomes the server: signals of `docker stop` reach it, and it finishes what it does.
+# Migrates, then becomes the server: it receives the signal of `docker stop` and finishes open requests.
 CMD ["flask", "serve"]
