@@ -87,9 +87,10 @@ class Service:
 
     def secrets(self, recipient: str, template: str | None = None) -> dict[str, Any]:
         """Return the code and the token of the link in the newest message."""
-        told = self.mail(recipient, template)["variables"]
-        found = {"code": str(told["code"])} if "code" in told else {}
-        return found | ({"token": told["link"].partition("#")[2]} if "link" in told else {})
+        variables = self.mail(recipient, template)["variables"]
+        found = {"code": str(variables["code"])} if "code" in variables else {}
+        link = variables.get("link", "")
+        return found | ({"token": link.partition("#")[2]} if link else {})
 
     def user(self, name: str, /, **more: Any) -> dict[str, Any]:
         """Register a user and verify the e-mail address."""
@@ -278,10 +279,15 @@ class Service:
         return known | {"new_email": changed, "token": self.secrets(known["email"])["token"]}
 
     def login_link(self) -> dict[str, Any]:
-        known, again = self.user("linked"), {"Idempotency-Key": "linked-1"}
-        answer = self.send("/auth/login/link", {"email": known["email"]}, 202, headers=again)
-        about = {"login_token": answer["login_token"], "idempotency_key": again["Idempotency-Key"]}
-        return known | about | self.secrets(known["email"])
+        known = self.user("linked")
+        answer = self.send("/auth/login/link", {"email": known["email"]}, 202)
+        return known | {"login_token": answer["login_token"]} | self.secrets(known["email"])
+
+    def repeated_request(self) -> dict[str, Any]:
+        known, headers = self.user("repeated"), {"Idempotency-Key": "repeated-1"}
+        form = {"email": known["email"]}
+        answer = self.send("/auth/login/link", form, 202, headers=headers)
+        return {"form": form, "headers": headers, "answer": answer}
 
     def mfa_recovery(self) -> dict[str, Any]:
         known, _ = self._totp("recovering")
@@ -315,7 +321,7 @@ OF_0002 = ("waiting", "locked", "cookie_session")
 OF_0003 = (
     *("totp", "totp_unconfirmed", "remembered_device", "second_step", "sms", "email"),
     *("phone_code", "passkey", "passkey_only", "passkey_registration", "reset_link"),
-    *("email_change", "email_undo", "login_link", "mfa_recovery", "mfa_reset"),
+    *("email_change", "email_undo", "login_link", "repeated_request", "mfa_recovery", "mfa_reset"),
 )
 CHECKS = {
     "0.1.0": (*OF_0001, "unsent_mail"),
