@@ -350,7 +350,10 @@ def phone_code(service, known):
 
 
 def passkey(service, known):
-    """A passkey logs in: by options from before the upgrade, by new ones, as second factor."""
+    """A passkey logs in: by options from before the upgrade, by new ones, as second factor.
+
+    The next passkey of the user gets the same user handle.
+    """
     service.logs_in_with_passkey(known, known["waiting"])
     service.logs_in_with_passkey(known)
     asked = service.question(known)
@@ -358,7 +361,10 @@ def passkey(service, known):
     form = {"mfa_token": asked["mfa_token"], "factor_id": offered["id"]}
     options = service.send("/auth/login/mfa/challenge", form)["public_key"]
     form["credential"] = authenticator(known).get(options)
-    service.belongs(service.send("/auth/login/mfa", form), known)
+    tokens = service.send("/auth/login/mfa", form)
+    service.belongs(tokens, known)
+    options = service.send("/auth/passkeys/registration/options", bearer=tokens)["public_key"]
+    assert options["user"]["id"] == known["passkey"]["user_handle"]
 
 
 def passkey_only(service, known):
@@ -436,6 +442,7 @@ def unsent_mail(service, known):
             time.sleep(0.02)
         worker.terminate()
         worker.wait(15)
+    assert server.handler.received, service.output.read_text()
     [received] = server.handler.received
     assert received.recipients == [known["to"]]
     assert received.mail["Subject"] == known["subject"]
