@@ -100,7 +100,7 @@ def confirm_email(request_id: UUID) -> tuple[str, int]:
 @pages.get("/undo-email/<uuid:request_id>")
 def undo_email(request_id: UUID) -> tuple[str, int]:
     """Say what the address was and is; a button there gives the account its old one back."""
-    return _page("undo_email", email_change_revert.describe(request_id))
+    return _page("revert_email_change", email_change_revert.describe(request_id))
 
 
 @pages.get("/cancel-mfa-reset/<uuid:request_id>")
@@ -128,5 +128,5 @@ def take_report() -> tuple[str, int]:
 def _page(name: str, pending: object | None) -> tuple[str, int]:
     """Write a page about what waits; used, expired, replaced and invented links look alike."""
     if pending is None:
-        return render_template("pages/gone.html"), 404
+        return render_template("pages/link_expired.html"), 404
     return render_template(f"pages/{name}.html", pending=pending), 200

@@ -124,7 +124,7 @@ def test_scripts_are_files_and_say_the_same_to_everyone(app, answers, member):
     for asked, answer in answers["member"]:
         assert "script" not in answer.mimetype or asked.startswith("GET /assets/"), asked
 
-    for script in ("docs.js", "mailbox.js", "token_form.js", "verify_email.js"):
+    for script in ("docs.js", "mailbox.js", "link_form.js", "verify_email.js"):
         mine, anyones = (ask(app, "GET", f"/assets/{script}", who) for who in (member, None))
         assert mine.mimetype == "text/javascript"
         assert mine.data == anyones.data

@@ -1,7 +1,7 @@
 // Signing in, and what an account proves itself with.
-import { ask, askSignedIn, forget } from "./service.js";
+import { ask, askSignedIn, forget } from "./api_client.js";
 import * as passkeys from "./passkeys.js";
-import { fill, words } from "./words.js";
+import { fill, words } from "./messages.js";
 
 const KINDS = ["totp", "passkey", "recovery_codes", "sms", "email"];
 const element = (id) => document.getElementById(id);

@@ -1,6 +1,6 @@
 // Where the service asks for a CAPTCHA first, the browser solves it; nobody has to click on anything.
 import { isOurs, solve } from "./altcha.js";
-import { words } from "./words.js";
+import { words } from "./messages.js";
 
 const ACTIONS = { "/auth/login": "login", "/auth/password/forgot": "forgot" };
 const result = document.getElementById("result");

@@ -1,6 +1,6 @@
 // What the forms of the pages share: sending, and telling what came of it.
 import { sendSolved } from "./captcha.js";
-import { words } from "./words.js";
+import { words } from "./messages.js";
 
 const result = document.getElementById("result");
 const password = document.getElementById("password");

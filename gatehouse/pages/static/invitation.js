@@ -1,4 +1,4 @@
 // The page an invitation's mail leads to.
-import { send } from "./token_form.js";
+import { send } from "./link_form.js";
 
 send("/auth/invitation");

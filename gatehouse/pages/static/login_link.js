@@ -1,7 +1,7 @@
 // The page a link to sign in leads to: it shows the code, to be typed where the link was asked for.
 import "./local_times.js";
 import { exchange, finish, onSubmit, refuse } from "./form.js";
-import { words } from "./words.js";
+import { words } from "./messages.js";
 
 const form = document.getElementById("form");
 const token = window.location.hash.slice(1);

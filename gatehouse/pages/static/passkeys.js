@@ -1,5 +1,5 @@
 // Passkeys: the two questions a page asks the browser (WebAuthn Level 3).
-import { words } from "./words.js";
+import { words } from "./messages.js";
 
 /** Whether this browser can use passkeys at all. */
 export const possible = Boolean(window.PublicKeyCredential?.parseCreationOptionsFromJSON);

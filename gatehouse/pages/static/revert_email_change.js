@@ -1,5 +1,5 @@
 // The page by which an old address takes its account back.
-import { send } from "./token_form.js";
+import { send } from "./link_form.js";
 
 send("/auth/email/undo", () => {
   document.getElementById("next").hidden = false;

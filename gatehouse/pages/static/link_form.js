@@ -2,7 +2,7 @@
 // fragment. Nothing is sent before the button is pressed, so mail scanners that open links burn nothing.
 import "./local_times.js";
 import { finish, onSubmit, post, refuse } from "./form.js";
-import { words } from "./words.js";
+import { words } from "./messages.js";
 
 const form = document.getElementById("form");
 const password = document.getElementById("password");

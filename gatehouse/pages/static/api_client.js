@@ -1,6 +1,6 @@
 // Requests to the service, with the cookies of the session; no script ever sees a token.
 import { sendSolved } from "./captcha.js";
-import { words } from "./words.js";
+import { words } from "./messages.js";
 
 const STALE = ["csrf_failed", "token_missing", "token_expired", "insufficient_user_authentication"];
 let csrfToken; // of the session; other tabs may have begun another one
