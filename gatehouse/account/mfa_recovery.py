@@ -156,8 +156,8 @@ def _letter(form: dict[str, Any], user: User | None) -> Letter:
     """Return the message without its variables; it goes to the address as its owner wrote it."""
     locale = user.locale if user else None
     if "phone" in form:
-        return Letter(form["phone"], "sms_lost_factor", {}, locale, "sms")
-    return Letter(user.email if user else form["email"].address, "lost_factor", {}, locale)
+        return Letter(form["phone"], "sms_mfa_recovery", {}, locale, "sms")
+    return Letter(user.email if user else form["email"].address, "mfa_recovery", {}, locale)
 
 
 def _filled(letter: Letter, recovery_token: str, data: dict[str, Any]) -> Letter:

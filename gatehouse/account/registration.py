@@ -215,7 +215,7 @@ def _write(form: dict[str, Any], visitor: Visitor) -> None:
     data |= {"email": email.address, "address": visitor.address, "device": device}
     if known:
         one_time_codes.create("nothing", email.canonical, {}, timedelta(0))  # as much work
-        outbox.put(Letter(known.email, "address_known", {}, known.locale), visitor)
+        outbox.put(Letter(known.email, "account_exists", {}, known.locale), visitor)
         record(events.Registration.ADDRESS_KNOWN, visitor, user_id=known.id)
         return
     secrets = one_time_codes.create(PURPOSE, email.canonical, data, LIFETIME)

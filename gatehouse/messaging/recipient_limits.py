@@ -14,7 +14,7 @@ EXCEPTIONS = {"notice_lockout": 1, "notice_attempts": 1, "factor_code": 10}
 """A second factor's code is asked for by who has proved the first: they alone could use it up."""
 UNLIMITED = {"notice_mfa_reset"}
 """Its link is the owner's way to object, so it always comes; an operator or two proofs cause it."""
-TOGETHER = {"verify_email", "address_known"}
+TOGETHER = {"verify_email", "account_exists"}
 """What one request may lead to counts as one kind, or the count would tell which it was."""
 
 

@@ -19,8 +19,14 @@ from gatehouse.messaging.links import front
 from gatehouse.messaging.template_catalog import EXAMPLES, LETTERS, WORDS
 from gatehouse.settings.languages import LANGUAGES
 
-FOLDER = Path(__file__).parent / "texts"
+FOLDER = Path(__file__).parent / "templates"
 NOWHERE = marked("an unknown place")
+RENAMED = {
+    "address_known": "account_exists",
+    "lost_factor": "mfa_recovery",
+    "sms_lost_factor": "sms_mfa_recovery",
+}
+"""Old names of templates, and their names today."""
 
 
 class BadTemplate(ValueError):
@@ -66,6 +72,8 @@ def _templates_in(place: Path) -> Iterator[Path]:
 
 
 def _try(file: Path, spoken: Language, folder: str) -> None:
+    if file.stem in RENAMED:
+        raise BadTemplate(f"{file} must be renamed to {RENAMED[file.stem]}{file.suffix}.")
     if file.stem not in LETTERS:
         raise BadTemplate(f"{file} replaces no letter; there are {', '.join(sorted(LETTERS))}.")
     given = (*LETTERS[file.stem], "asked", "address", "device")

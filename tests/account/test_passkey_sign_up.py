@@ -64,7 +64,7 @@ def test_the_owner_of_a_known_address_is_told_and_gets_no_passkey(app, client, m
     answer = thief.register()
 
     assert told(answer) == WAITS
-    assert client.mailbox(to=ADA)[0]["template"] == "address_known"
+    assert client.mailbox(to=ADA)[0]["template"] == "account_exists"
     assert rows(app, Credential) == []
     assert told(thief.sign_in()) == WRONG
 

@@ -74,7 +74,7 @@ def test_the_owner_of_a_known_address_gets_another_mail_with_nothing_to_activate
     client.register(ADA, "a stranger's long choice", name="Eve")
 
     mail = client.mailbox(to=ADA)[0]
-    assert mail["template"] == "address_known"
+    assert mail["template"] == "account_exists"
     assert mail["variables"].keys() == {"asked", "address", "device"}
     assert rows(app, Challenge, purpose="register") == []
     assert [user.name for user in rows(app, User)] == [user.name for user in before] == [None]

@@ -42,7 +42,7 @@ def prove_again(client, tokens, password):
 def recover(client, tokens, password):
     """Prove with the newest code that a factor was lost; each belongs to the token it came with."""
     token = client.post("/auth/mfa/recovery", {"email": ADA}).json["recovery_token"]
-    mails = [mail for mail in client.mailbox(to=ADA) if mail["template"] == "lost_factor"]
+    mails = [mail for mail in client.mailbox(to=ADA) if mail["template"] == "mfa_recovery"]
     code = mails[0]["variables"]["code"]
     form = {"recovery_token": RECOVERIES.setdefault(code, token), "code": code}
     return client.post("/auth/mfa/recovery/verify", form | {"password": password})

@@ -27,7 +27,7 @@ class Post:
         """Write a message to each of these."""
         with self.app.app_context(), writing():
             for recipient in recipients:
-                outbox.put(Letter(recipient, "address_known", CIRCUMSTANCES, **more), NOBODY)
+                outbox.put(Letter(recipient, "account_exists", CIRCUMSTANCES, **more), NOBODY)
                 db.session.flush()
             db.session.commit()
 

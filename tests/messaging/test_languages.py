@@ -19,7 +19,7 @@ NAMES = {"Gatehouse", "passkey", "Passkey", "Address", "Code", "E-mail"}
 """What is the same word in some other language."""
 TEMPLATES = sorted(
     [
-        *(ROOM / "delivery/texts").iterdir(),
+        *(ROOM / "messaging/templates").iterdir(),
         *(f for f in (ROOM / "pages/templates").rglob("*.html") if f.stem not in ENGLISH_ONLY),
     ]
 )

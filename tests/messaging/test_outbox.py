@@ -47,7 +47,7 @@ def channel():
 def put(app, *recipients):
     with app.app_context(), writing():
         for recipient in recipients:
-            outbox.put(Letter(recipient, "address_known", CIRCUMSTANCES), NOBODY)
+            outbox.put(Letter(recipient, "account_exists", CIRCUMSTANCES), NOBODY)
         db.session.commit()
 
 
@@ -86,7 +86,7 @@ def test_a_message_is_written_with_its_reason_and_delivered_once(app, client, ch
 
 def test_a_message_whose_reason_was_undone_does_not_exist(app):
     with app.app_context(), writing():
-        outbox.put(Letter(ADA, "address_known", CIRCUMSTANCES), NOBODY)
+        outbox.put(Letter(ADA, "account_exists", CIRCUMSTANCES), NOBODY)
         db.session.flush()
         db.session.rollback()
 

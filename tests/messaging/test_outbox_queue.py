@@ -286,7 +286,7 @@ def test_giving_up_is_recorded_with_its_reason_and_without_the_address(app, post
     assert event.details == {
         "message": str(only_row(app).id),
         "channel": "email",
-        "template": "address_known",
+        "template": "account_exists",
         "attempts": 1,
         "reason": "refused",
     }

@@ -62,7 +62,7 @@ def test_every_letter_has_its_files_and_every_file_its_letter():
     }
 
     assert stems["txt"] == set(LETTERS)
-    assert stems["html"] - {"letter", "parts"} == set(MAILS)
+    assert stems["html"] - {"layout", "letter", "parts"} == set(MAILS)
 
 
 @pytest.mark.parametrize("tag", LANGUAGES)
@@ -194,6 +194,7 @@ def test_an_operators_template_goes_before_ours_and_its_language_before_the_rest
         ("login_link.html", "{% block letter %}"),
         ("de/login_link.html", "{{ code | nothing }}"),
         ("log_in_link.txt", "Sign in"),
+        ("address_known.txt", "An old name"),
     ],
 )
 def test_an_operators_template_that_does_not_render_stops_the_start(tmp_path, name, text):
@@ -208,3 +209,28 @@ def test_an_operators_template_that_does_not_render_stops_the_start(tmp_path, na
     [sentence] = str(refused.value).split("\n")
     assert sentence.startswith(f"GATEHOUSE_TEMPLATES: {file} ")
     assert sentence.endswith(".")
+
+
+def test_a_template_under_an_old_name_stops_the_start_with_its_new_name(tmp_path):
+    old = put(tmp_path, "lost_factor.html", "<p>{{ code }}</p>")
+
+    with (
+        pytest.raises(ConfigurationError) as stopped,
+        running(environment("sqlite:////nowhere") | {"GATEHOUSE_TEMPLATES": str(tmp_path)}),
+    ):
+        pass
+
+    assert str(stopped.value) == f"GATEHOUSE_TEMPLATES: {old} must be renamed to mfa_recovery.html."
+
+
+def test_a_template_that_extends_the_layout_by_its_old_names_still_renders(write, tmp_path):
+    put(
+        tmp_path,
+        "login_link.html",
+        '{% extends "letter.html" %}{% block letter %}<p>{{ code }}</p>{% endblock %}',
+    )
+
+    html = write("login_link", "en", str(tmp_path))["html"]
+
+    assert '<html lang="en" dir="ltr">' in html
+    assert "<p>12345678</p>" in html

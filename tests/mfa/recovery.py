@@ -28,7 +28,7 @@ def ask(client: Client, **whose: str) -> dict[str, Any]:
 
 def newest(client: Client, to: str) -> str:
     """Return the newest code that went to an address or number, or one that was never sent."""
-    kind = "sms_lost_factor" if to.startswith("+") else "lost_factor"
+    kind = "sms_mfa_recovery" if to.startswith("+") else "mfa_recovery"
     found = mails(client, to, kind)
     return str(found[0]["code"]) if found else "00000000"
 

@@ -248,7 +248,7 @@ def by_saying_that_a_factor_is_lost(client: Client, person: Person) -> TestRespo
     """With both proofs; who has nothing to lose gets no code."""
     asked = client.post("/auth/mfa/recovery", {"email": person.user.email}).json
     mails = [
-        mail for mail in client.mailbox(person.user.email) if mail["template"] == "lost_factor"
+        mail for mail in client.mailbox(person.user.email) if mail["template"] == "mfa_recovery"
     ]
     code = mails[0]["variables"]["code"] if mails else "00000000"
     form = {"recovery_token": asked["recovery_token"], "code": code}

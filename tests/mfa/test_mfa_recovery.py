@@ -133,7 +133,7 @@ def test_known_and_unknown_addresses_get_the_same_answers(client, ada, make_user
     }
     bodies = {answer.text.replace(answer.json["request_id"], "") for answer in guessed}
     assert (len(bodies), {told(answer) for answer in guessed}) == (1, {WRONG})
-    assert len(mails(client, ADA, "lost_factor")) == 1
+    assert len(mails(client, ADA, "mfa_recovery")) == 1
     assert client.mailbox(to="nobody@example.com") == []
 
 
@@ -256,7 +256,7 @@ def test_a_request_that_is_sent_again_sends_nothing_again(client, ada):
     answers = [client.post(ASK, {"email": ADA}, headers=headers) for _ in range(2)]
 
     assert answers[0].json == answers[1].json
-    assert len(mails(client, ADA, "lost_factor")) == 1
+    assert len(mails(client, ADA, "mfa_recovery")) == 1
     asked = {"recovery_token": answers[1].json["recovery_token"], "code": newest(client, ADA)}
     assert told(prove(client, asked)) == (200, "announced")
 
@@ -265,7 +265,7 @@ def test_three_mails_an_hour_and_then_the_answer_is_the_same(client, ada):
     answers = [client.post(ASK, {"email": ADA}) for _ in range(4)]
 
     assert {answer.status_code for answer in answers} == {202}
-    assert len(mails(client, ADA, "lost_factor")) == 3
+    assert len(mails(client, ADA, "mfa_recovery")) == 3
 
 
 @pytest.mark.stores
@@ -273,7 +273,7 @@ def test_twenty_that_ask_at_once_get_three_mails(client, ada):
     answers = client.in_parallel(20, ASK, {"email": ADA})
 
     assert {answer.status_code for answer in answers} <= {202, 503}
-    assert len(mails(client, ADA, "lost_factor")) == 3
+    assert len(mails(client, ADA, "mfa_recovery")) == 3
 
 
 @pytest.mark.parametrize("proof", [{}, {"password": PASSWORD, "recovery_code": "abcd"}])

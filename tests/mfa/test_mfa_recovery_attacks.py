@@ -185,7 +185,7 @@ def test_an_address_that_came_lately_gets_no_code(app, client, ada, wait):
     late = ask(client, email=NEW_ADDRESS)
 
     assert told(prove(client, early)) == WRONG
-    assert len(mails(client, NEW_ADDRESS, "lost_factor")) == 1
+    assert len(mails(client, NEW_ADDRESS, "mfa_recovery")) == 1
     assert told(prove(client, late)) == ANNOUNCED
 
 
@@ -196,7 +196,7 @@ def test_a_number_that_came_lately_gets_no_code(app, client, ada, wait):
     early = ask(client, phone=NUMBER)
 
     assert told(prove(client, early)) == WRONG
-    assert mails(client, NUMBER, "sms_lost_factor") == []
+    assert mails(client, NUMBER, "sms_mfa_recovery") == []
 
 
 @pytest.mark.requirement("RG-04")

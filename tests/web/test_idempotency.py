@@ -263,7 +263,7 @@ def answering(app):
 def put():
     with writing():
         variables = {"asked": "", "address": "", "device": ""}
-        outbox.put(Letter("ada@example.com", "address_known", variables), NOBODY)
+        outbox.put(Letter("ada@example.com", "account_exists", variables), NOBODY)
 
 
 def test_a_token_in_an_answer_is_repeated_and_is_not_stored_in_clear(app, answering):
