@@ -156,7 +156,7 @@ def test_devices_and_unknown_places_are_named_in_the_readers_language(write):
     unknown = write("notice_lockout", "de", device="an unknown device", address="")["text"]
 
     assert "Gerät: Firefox unter Linux." in known
-    assert "Absenderadresse: unbekannter Ort; Gerät: unbekanntes Gerät." in unknown
+    assert "Herkunft: unbekannter Ort; Gerät: unbekanntes Gerät." in unknown
 
 
 # Templates of the operator's
@@ -180,7 +180,7 @@ def test_an_operators_template_goes_before_ours_and_its_language_before_the_rest
     assert english["text"] == "12345678 until December 24, 2026, 18:30 UTC"
     assert english["html"] == "<p>12345678</p>"
     assert (german["subject"], german["html"]) == ("Hallo", english["html"])
-    assert "Type this code" in write("verify_email", "en", folder)["text"]
+    assert "Enter this code" in write("verify_email", "en", folder)["text"]
 
 
 @pytest.mark.parametrize(

@@ -212,9 +212,9 @@ def test_the_page_of_the_link_says_when(app, client, ada):
     pages = [client.get(path, headers={"Accept-Language": tag}) for tag in ("en", "de")]
 
     assert [page.status_code for page in pages] == [200, 200]
-    assert "This will be done on" in pages[0].text
+    assert "They will be removed on" in pages[0].text
     assert "Ihre zweiten Faktoren sollen entfernt werden" in pages[1].text
-    assert "Aufgehalten" in pages[1].text
+    assert "Abgebrochen" in pages[1].text
     assert client.post(STOP, {"token": stop_token(client)}).status_code == 204
     assert client.get(path).status_code == 404
 

@@ -129,7 +129,7 @@ def test_an_authenticator_app_is_scanned_confirmed_and_asked_for(tab, person):
     sign_in(tab, person)
     signed_in_as(tab, person)
     tab.press("Set up an authenticator app")
-    expect(tab.page.get_by_alt_text("The code to scan")).to_be_visible()
+    expect(tab.page.get_by_alt_text("QR code with the secret key")).to_be_visible()
     drawn = tab.page.evaluate("document.getElementById('qr').decode().then(() => true)")
     secret = tab.page.locator("#secret").inner_text()
     tab.field("The code that the app shows").fill("000000")

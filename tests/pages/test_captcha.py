@@ -21,7 +21,7 @@ ALWAYS = {
 }
 FORGOT = "/auth/password/forgot"
 BOB = "bob@example.com"
-MOMENT = "One moment: your browser does a sum that keeps robots away."
+MOMENT = "One moment: your browser is solving a CAPTCHA for you."
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_a_forgotten_password_is_replaced_though_a_captcha_is_asked_for(server, 
 
     phone.field("E-mail address").fill(ADA)
     phone.page.keyboard.press("Enter")
-    phone.page.get_by_text("If there is an account, a mail is on its way").wait_for()
+    phone.page.get_by_text("you will receive an e-mail").wait_for()
     phone.page.keyboard.type(letter(server.client, ADA)["code"])  # the field has the focus
     phone.field("New password").fill(NEW)
     phone.page.keyboard.press("Enter")

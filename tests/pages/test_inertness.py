@@ -15,8 +15,8 @@ pytestmark = pytest.mark.settings(GATEHOUSE_WORKERS="1")  # a browser keeps one 
 
 def use_registration(live, tab):
     tab.field("Password").fill(PASSWORD)
-    tab.press("Confirm this address")
-    tab.reads("Your address is verified. You can sign in now.")
+    tab.press("Confirm this e-mail address")
+    tab.reads("Your e-mail address is verified. You can sign in now.")
 
 
 def use_invitation(live, tab):
@@ -45,8 +45,8 @@ def confirmation_link(live):
 
 def use_confirmation(live, tab):
     tab.field("Password").fill(PASSWORD)
-    tab.press("Confirm this address")
-    tab.reads("Your new address is confirmed. Sign in with it from now on.")
+    tab.press("Confirm this e-mail address")
+    tab.reads("Your new e-mail address is confirmed. Sign in with it from now on.")
 
 
 def undo_link(live):
@@ -57,8 +57,8 @@ def undo_link(live):
 
 def use_undo(live, tab):
     """Take the account back; its password does not work any more, so choose it anew."""
-    tab.press("Restore the old address")
-    tab.reads("Your old address is back, and everybody is signed out.")
+    tab.press("Restore the old e-mail address")
+    tab.reads("Your old e-mail address is restored, and all devices are signed out.")
     reset(live.client, PASSWORD, token=reset_mail(live.client)["token"])
 
 
@@ -112,7 +112,7 @@ def test_a_link_to_sign_in_shows_its_code_at_a_press_and_uses_nothing_up(live, t
     link = letter(live.client, ADA)["link"]
     found = scan(link, tab)
     tab.press("Show the code")
-    tab.page.get_by_text("Type it where you asked for the link.").wait_for()
+    tab.page.get_by_text("Enter this code where you requested the link.").wait_for()
     code = tab.page.get_by_role("status").inner_text().strip()
 
     proof = {"login_token": asked["login_token"], "code": code}

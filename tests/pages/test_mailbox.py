@@ -102,7 +102,7 @@ def test_the_page_shows_what_comes_and_a_developer_copies_filters_and_empties(li
     live.client.register("bob@example.com")
     expect(articles).to_have_count(2)  # without a reload
     expect(articles.first).to_contain_text("bob@example.com")
-    tab.field("Only to").fill("ADA@")
+    tab.field("Recipient").fill("ADA@")
     expect(articles).to_have_count(1)
     tab.press("Copy code")
     variables = live.client.mailbox(to="ada@example.com")[0]["variables"]
@@ -117,7 +117,7 @@ def test_the_page_shows_what_comes_and_a_developer_copies_filters_and_empties(li
     if folder := os.environ.get("SCREENSHOTS"):
         tab.page.screenshot(path=f"{folder}/desktop.png", full_page=True)
     tab.press("Empty the mailbox")
-    expect(tab.page.get_by_text("Nothing here yet")).to_be_visible()
+    expect(tab.page.get_by_text("No messages yet")).to_be_visible()
 
     assert (copied, linked) == (variables["code"], variables["link"])
     assert live.client.mailbox() == []
@@ -145,7 +145,7 @@ def test_the_page_fits_a_phone_and_the_keyboard(live, tab):
         tab.page.screenshot(path=f"{folder}/phone.png")
 
     assert width <= 360
-    assert focused == ["", "Empty th", "Copy cod", "http://l", "The link"]
+    assert focused == ["", "Empty th", "Copy cod", "http://l", "QR code "]
     assert tab.page.locator("details").get_attribute("open") is not None
     assert tab.complaints == []
 

@@ -58,8 +58,8 @@ def test_the_secret_of_a_link_stays_out_of_log_and_history(live, tab):
 
     tab.open(link)
     tab.field("Password").fill(PASSWORD)
-    tab.press("Confirm this address")
-    tab.reads("Your address is verified.")
+    tab.press("Confirm this e-mail address")
+    tab.reads("Your e-mail address is verified.")
 
     log = live.log.read_text()
     assert tab.page.url == page
@@ -71,12 +71,12 @@ def test_a_wrong_password_is_explained_and_the_right_one_still_works(live, tab):
     tab.open(registration_link(live.client))
 
     tab.field("Password").fill("not the one I chose")
-    tab.press("Confirm this address")
+    tab.press("Confirm this e-mail address")
     tab.reads("this is not the password that was chosen when registering")
     tab.field("Password").fill(PASSWORD)
-    tab.press("Confirm this address")
+    tab.press("Confirm this e-mail address")
 
-    tab.reads("Your address is verified.")
+    tab.reads("Your e-mail address is verified.")
 
 
 def test_a_link_without_its_fragment_says_so_and_sends_nothing(live, tab):

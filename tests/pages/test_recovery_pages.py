@@ -59,7 +59,7 @@ def test_a_forgotten_password_is_replaced_on_one_page_by_keyboard(live, phone):
 
     phone.field("E-mail address").fill(ADA)
     phone.page.keyboard.press("Enter")
-    phone.page.get_by_text("If there is an account, a mail is on its way").wait_for()
+    phone.page.get_by_text("you will receive an e-mail").wait_for()
     phone.page.keyboard.type(letter(live.client, ADA)["code"])  # the field has the focus
     phone.page.keyboard.press("Tab")
     phone.page.keyboard.type(NEW)
@@ -78,12 +78,12 @@ def test_a_new_address_is_confirmed_and_taken_back_by_a_button(live, phone):
 
     phone.open(letter(live.client, NEW_ADDRESS)["link"])
     phone.field("Password").fill(PASSWORD)
-    phone.press("Confirm this address")
-    phone.reads("Your new address is confirmed.")
+    phone.press("Confirm this e-mail address")
+    phone.reads("Your new e-mail address is confirmed.")
     confirmed = mine.get("/auth/me").json["email"]
     phone.open(mails(live.client, ADA, "notice_email_changed")[0]["link"])
-    phone.press("Restore the old address")
-    phone.reads("Your old address is back")
+    phone.press("Restore the old e-mail address")
+    phone.reads("Your old e-mail address is restored")
     phone.page.get_by_role("link", name="Choose a new password").click()
     phone.field("E-mail address").wait_for()
 

@@ -1,24 +1,24 @@
-// Signing in, and what an account proves itself with.
-import { ask, askSignedIn, forget } from "./api_client.js";
+// The account page: sign-in, and management of passkeys and second factors.
+import { authenticatedRequest, forgetCsrfToken, request } from "./api_client.js";
 import * as passkeys from "./passkeys.js";
-import { fill, words } from "./messages.js";
+import { format, messages } from "./messages.js";
 
 const KINDS = ["totp", "passkey", "recovery_codes", "sms", "email"];
 const element = (id) => document.getElementById(id);
 const show = (id, visible = true) => { element(id).hidden = !visible; };
 
-let pending; // the second step: its mfa_token, and the factor that was chosen
-let enrolled; // the authenticator app that waits for its first code
+let challenge; // the MFA challenge: its mfa_token, and the chosen factor
+let newTotp; // the authenticator app that is not confirmed yet
 
-// What is shown
+// Display
 
-function open(section) {
-  if (section !== "signed-in") element("recovery-codes").replaceChildren(); // shown once, to one person
-  for (const id of ["sign-in", "second-step", "signed-in"]) show(id, id === section);
-  element("title").textContent = section === "signed-in" ? words.account : words.signIn;
+function showSection(section) {
+  if (section !== "signed-in") element("recovery-codes").replaceChildren(); // shown once, to one user
+  for (const id of ["sign-in", "second-factor", "signed-in"]) show(id, id === section);
+  element("title").textContent = section === "signed-in" ? messages.account : messages.signIn;
 }
 
-function say(lines, kind = "") {
+function showMessages(lines, kind = "") {
   const result = element("result");
   result.className = kind;
   result.replaceChildren(...lines.map((line) => {
@@ -28,180 +28,184 @@ function say(lines, kind = "") {
   }));
 }
 
-/** Makes a button; what `text` leaves out for the eye stands in `unseen`. */
-function button(text, act, unseen = "") {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.className = "quiet";
-  made.textContent = text;
-  made.ariaLabel = unseen ? `${text}: ${unseen}` : null;
-  made.addEventListener("click", () => attempt(made, act));
-  return made;
+/** Creates a button; `context` completes the text for screen readers. */
+function createButton(text, action, context = "") {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet";
+  button.textContent = text;
+  button.ariaLabel = context ? `${text}: ${context}` : null;
+  button.addEventListener("click", () => run(button, action));
+  return button;
 }
 
-/** Does something that a person asked for; tells why where it does not work. */
-async function attempt(pressed, act) {
-  pressed.disabled = true;
-  say([]);
+/** Runs the action of a button and shows its error, if it fails. */
+async function run(button, action) {
+  button.disabled = true;
+  showMessages([]);
   try {
-    await act();
+    await action();
   } catch (problem) {
-    await explain(problem);
+    showError(problem);
   } finally {
-    pressed.disabled = false;
+    button.disabled = false;
   }
 }
 
-async function explain(problem) {
+function showError(problem) {
   if (problem.code === "insufficient_user_authentication") {
-    open("sign-in");
-    return say([words.again], "bad");
+    showSection("sign-in");
+    return showMessages([messages.reauthenticate], "bad");
   }
-  return say(problem.sentences ?? [problem.message], "bad");
+  return showMessages(problem.messages ?? [problem.message], "bad");
 }
 
-function onSubmit(id, act) {
+function onSubmit(id, action) {
   element(id).addEventListener("submit", (event) => {
-    event.preventDefault(); // the pages' content policy sends no forms
-    attempt(event.submitter ?? element(id).querySelector("button"), act);
+    event.preventDefault(); // the content policy of the pages allows no form submission
+    run(event.submitter ?? element(id).querySelector("button"), action);
   });
 }
 
-// Signing in
+// Sign-in
 
 async function signInWithPassword() {
   const form = { identifier: element("identifier").value.trim(), password: element("password").value };
-  await proceed(await ask("POST", "/auth/login", { ...form, transport: "cookie" }));
+  await completeStep(await request("POST", "/auth/login", { ...form, transport: "cookie" }));
   element("password").value = "";
 }
 
 async function signInWithPasskey() {
-  const asked = await ask("POST", "/auth/passkeys/authentication/options");
-  const credential = await passkeys.sign(asked.public_key);
-  const form = { login_token: asked.login_token, credential, transport: "cookie" };
-  await proceed(await ask("POST", "/auth/passkeys/authentication/verify", form));
+  const options = await request("POST", "/auth/passkeys/authentication/options");
+  const credential = await passkeys.authenticateWithPasskey(options.public_key);
+  const form = { login_token: options.login_token, credential, transport: "cookie" };
+  await completeStep(await request("POST", "/auth/passkeys/authentication/verify", form));
 }
 
-/** Goes on after a first step: into the account, or to the second step. */
-async function proceed(answer) {
-  forget();
-  if (answer.status === "mfa_enrolment_required") {
-    throw new Error(words.wanting);
+/** Shows the account after a login response, or the choice of second factors. */
+async function completeStep(login) {
+  forgetCsrfToken();
+  if (login.status === "mfa_enrolment_required") {
+    throw new Error(messages.factorRequired);
   }
-  if (answer.status !== "mfa_required") return enter();
-  pending = { mfa_token: answer.mfa_token };
-  element("choices").replaceChildren(...answer.factors.map((factor) => button(nameOf(factor), () => choose(factor))));
+  if (login.status !== "mfa_required") return showAccount();
+  challenge = { mfa_token: login.mfa_token };
+  element("factor-choices").replaceChildren(...login.factors.map((factor) => createButton(nameOf(factor), () => choose(factor))));
   show("code-form", false);
-  open("second-step");
-  return element("choices").querySelector("button").focus();
+  showSection("second-factor");
+  return element("factor-choices").querySelector("button").focus();
 }
 
 async function choose(factor) {
-  pending.factor = factor;
-  const named = factor.id ? { factor_id: factor.id } : { factor: factor.kind };
+  challenge.factor = factor;
+  const selection = factor.id ? { factor_id: factor.id } : { factor: factor.kind };
   if (factor.kind === "passkey") {
-    const asked = await ask("POST", "/auth/login/mfa/challenge", { mfa_token: pending.mfa_token, ...named });
-    return finish({ credential: await passkeys.sign(asked.public_key) });
+    const options = await request("POST", "/auth/login/mfa/challenge", { mfa_token: challenge.mfa_token, ...selection });
+    return verify({ credential: await passkeys.authenticateWithPasskey(options.public_key) });
   }
   if (factor.kind === "sms" || factor.kind === "email") {
-    await ask("POST", "/auth/login/mfa/challenge", { mfa_token: pending.mfa_token, ...named });
+    await request("POST", "/auth/login/mfa/challenge", { mfa_token: challenge.mfa_token, ...selection });
   }
-  element("code-label").textContent = fill(words.code, { factor: nameOf(factor) });
+  element("code-label").textContent = format(messages.code, { factor: nameOf(factor) });
   show("code-form");
   return element("code").focus();
 }
 
-async function finish(proof) {
-  const { factor, mfa_token } = pending;
-  const named = factor.id ? { factor_id: factor.id } : { factor: factor.kind };
-  const form = { mfa_token, ...named, ...proof };
+async function verify(response) {
+  const { factor, mfa_token } = challenge;
+  const selection = factor.id ? { factor_id: factor.id } : { factor: factor.kind };
+  const form = { mfa_token, ...selection, ...response };
   if (element("remember").checked) form.remember_device = true;
-  await proceed(await ask("POST", "/auth/login/mfa", form));
+  await completeStep(await request("POST", "/auth/login/mfa", form));
   element("code").value = "";
 }
 
 // The account
 
-async function enter() {
-  const me = await askSignedIn("GET", "/auth/me");
-  element("who").textContent = fill(words.signedIn, me);
+async function showAccount() {
+  const user = await authenticatedRequest("GET", "/auth/me");
+  element("signed-in-as").textContent = format(messages.signedIn, user);
   show("recovery", false);
   show("totp-form", false);
-  open("signed-in");
+  showSection("signed-in");
   await listFactors();
   element("title").focus();
 }
 
 async function listFactors() {
-  const { items } = await askSignedIn("GET", "/auth/mfa/factors");
+  const { items } = await authenticatedRequest("GET", "/auth/mfa/factors");
   element("factors").replaceChildren(...items.map(factorItem));
 }
 
 function factorItem(factor) {
   const item = document.createElement("li");
-  const codes = factor.kind === "recovery_codes";
-  item.append(codes ? fill(words.codesLeft, factor) : use(factor), " ");
-  item.append(codes ? button(words.replace, replaceCodes, words.codes) : button(words.remove, () => remove(factor), nameOf(factor)));
+  const isCodes = factor.kind === "recovery_codes";
+  item.append(isCodes ? format(messages.codesLeft, factor) : describe(factor), " ");
+  item.append(
+    isCodes
+      ? createButton(messages.replace, replaceRecoveryCodes, messages.codes)
+      : createButton(messages.remove, () => remove(factor), nameOf(factor)),
+  );
   return item;
 }
 
-/** Says what a factor is called and when it was last used. */
-function use(factor) {
+/** Returns the name of a factor and when it was last used. */
+function describe(factor) {
   const when = factor.last_used_at && new Date(factor.last_used_at).toLocaleString(document.documentElement.lang);
-  return fill(when ? words.used : words.unused, { factor: nameOf(factor), when });
+  return format(when ? messages.used : messages.unused, { factor: nameOf(factor), when });
 }
 
-/** What people call a factor: its kind, and its label where they gave one. */
+/** Returns the kind of a factor, and the label that the user gave it, if any. */
 function nameOf({ kind, label }) {
-  const name = KINDS.includes(kind) ? words[kind] : kind;
+  const name = KINDS.includes(kind) ? messages[kind] : kind;
   return !label || label === kind || label === name ? name : `${name} "${label}"`;
 }
 
-async function replaceCodes() {
-  await added(await askSignedIn("POST", "/auth/mfa/recovery-codes"), words.replaced);
+async function replaceRecoveryCodes() {
+  await showChange(await authenticatedRequest("POST", "/auth/mfa/recovery-codes"), messages.replaced);
 }
 
 async function remove(factor) {
-  await askSignedIn("DELETE", `/auth/mfa/factors/${factor.id}`);
+  await authenticatedRequest("DELETE", `/auth/mfa/factors/${factor.id}`);
   await listFactors();
-  say([fill(words.removed, { factor: nameOf(factor) })], "good");
+  showMessages([format(messages.removed, { factor: nameOf(factor) })], "good");
 }
 
 async function addPasskey() {
-  const asked = await askSignedIn("POST", "/auth/passkeys/registration/options");
-  const credential = await passkeys.create(asked.public_key);
+  const options = await authenticatedRequest("POST", "/auth/passkeys/registration/options");
+  const credential = await passkeys.createPasskey(options.public_key);
   const label = element("label").value.trim();
   const form = label ? { credential, label } : { credential };
-  await added(await askSignedIn("POST", "/auth/passkeys/registration/verify", form), words.passkeyAdded);
+  await showChange(await authenticatedRequest("POST", "/auth/passkeys/registration/verify", form), messages.passkeyAdded);
   element("label").value = "";
 }
 
-async function beginTotp() {
-  enrolled = await askSignedIn("POST", "/auth/mfa/factors", { kind: "totp" });
-  element("qr").src = `data:image/svg+xml,${encodeURIComponent(picture(enrolled.qr_svg))}`;
-  element("secret").textContent = enrolled.secret;
+async function enrolTotp() {
+  newTotp = await authenticatedRequest("POST", "/auth/mfa/factors", { kind: "totp" });
+  element("qr").src = `data:image/svg+xml,${encodeURIComponent(withNamespace(newTotp.qr_svg))}`;
+  element("secret").textContent = newTotp.secret;
   show("totp-form");
   element("totp-code").focus();
 }
 
-/** Makes an image of SVG that was written to stand in HTML, where it needs no namespace. */
-function picture(svg) {
+/** Adds the XML namespace that an SVG needs as an image, but not inside HTML. */
+function withNamespace(svg) {
   return svg.includes("xmlns=") ? svg : svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"');
 }
 
 async function confirmTotp() {
   const form = { code: element("totp-code").value.trim() };
-  const answer = await askSignedIn("POST", `/auth/mfa/factors/${enrolled.id}/confirm`, form);
+  const response = await authenticatedRequest("POST", `/auth/mfa/factors/${newTotp.id}/confirm`, form);
   for (const id of ["secret", "totp-code"]) element(id).replaceChildren();
   element("totp-code").value = "";
   element("qr").removeAttribute("src");
   show("totp-form", false);
-  await added(answer, words.totpAdded);
+  await showChange(response, messages.totpAdded);
 }
 
-/** Tells that a factor is there; the first one brings recovery codes, which are shown once. */
-async function added(answer, sentence) {
-  const codes = answer.recovery_codes ?? [];
+/** Shows the changed factors, and the new recovery codes, if any; these are shown once. */
+async function showChange(response, message) {
+  const codes = response.recovery_codes ?? [];
   element("recovery-codes").replaceChildren(...codes.map((code) => {
     const item = document.createElement("li");
     item.textContent = code;
@@ -209,35 +213,35 @@ async function added(answer, sentence) {
   }));
   show("recovery", codes.length > 0);
   await listFactors();
-  say([sentence], "good");
+  showMessages([message], "good");
   if (codes.length) element("recovery").focus();
 }
 
 async function signOut() {
-  await askSignedIn("POST", "/auth/logout");
-  forget();
-  open("sign-in");
-  say([words.signedOut], "good");
+  await authenticatedRequest("POST", "/auth/logout");
+  forgetCsrfToken();
+  showSection("sign-in");
+  showMessages([messages.signedOut], "good");
 }
 
-// Buttons, and the beginning
+// Event handlers and start
 
 onSubmit("password-form", signInWithPassword);
-onSubmit("code-form", () => finish({ code: element("code").value.trim() }));
+onSubmit("code-form", () => verify({ code: element("code").value.trim() }));
 onSubmit("passkey-form", addPasskey);
 onSubmit("totp-form", confirmTotp);
-for (const [id, act] of [["use-passkey", signInWithPasskey], ["add-totp", beginTotp], ["sign-out", signOut]]) {
-  element(id).addEventListener("click", () => attempt(element(id), act));
+for (const [id, action] of [["use-passkey", signInWithPasskey], ["add-totp", enrolTotp], ["sign-out", signOut]]) {
+  element(id).addEventListener("click", () => run(element(id), action));
 }
-element("start-over").addEventListener("click", () => open("sign-in"));
+element("start-over").addEventListener("click", () => showSection("sign-in"));
 element("show").addEventListener("change", (event) => {
   element("password").type = event.target.checked ? "text" : "password";
 });
-show("use-passkey", passkeys.possible);
+show("use-passkey", passkeys.isSupported);
 
 try {
-  await enter();
+  await showAccount();
 } catch (problem) {
-  open("sign-in");
-  if (!problem.code?.startsWith("token_")) await explain(problem);
+  showSection("sign-in");
+  if (!problem.code?.startsWith("token_")) showError(problem);
 }

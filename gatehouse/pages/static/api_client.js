@@ -1,37 +1,37 @@
 // Requests to the service, with the cookies of the session; no script ever sees a token.
-import { sendSolved } from "./captcha.js";
-import { words } from "./messages.js";
+import { sendWithCaptcha } from "./captcha.js";
+import { messages } from "./messages.js";
 
-const STALE = ["csrf_failed", "token_missing", "token_expired", "insufficient_user_authentication"];
-let csrfToken; // of the session; other tabs may have begun another one
+const RENEWABLE = ["csrf_failed", "token_missing", "token_expired", "insufficient_user_authentication"];
+let csrfToken; // of the session; another tab may have started a new session
 
-/** What the service said when it refused: the problem document of RFC 9457. */
-export class Refused extends Error {
+/** An error response of the service: a problem document (RFC 9457). */
+export class ApiError extends Error {
   constructor(problem) {
-    super(problem.detail ?? words.failed);
+    super(problem.detail ?? messages.failed);
     this.code = problem.code;
     const fields = Object.values(problem.errors ?? {}).flat().map((error) => error.message);
-    this.sentences = fields.length ? fields : [this.message];
+    this.messages = fields.length ? fields : [this.message];
   }
 }
 
-/** Sends a request that needs no session, such as a login; answers what came back. */
-export async function ask(method, path, body) {
-  const response = await sendSolved(path, body, (form) => send(method, path, form));
+/** Sends a request that needs no session, such as a login; returns the response body. */
+export async function request(method, path, body) {
+  const response = await sendWithCaptcha(path, body, (form) => send(method, path, form));
   return read(response);
 }
 
-/** Sends a request of somebody who is signed in; what expired meanwhile is renewed once. */
-export async function askSignedIn(method, path, body) {
+/** Sends a request with the session; renews an expired session or CSRF token once. */
+export async function authenticatedRequest(method, path, body) {
   if (method !== "GET") csrfToken ??= await readCsrfToken();
   const response = await send(method, path, body);
   const code = response.ok ? "" : (await response.clone().json()).code;
-  if (!STALE.includes(code) || !(await renew())) return read(response);
+  if (!RENEWABLE.includes(code) || !(await renew())) return read(response);
   return read(await send(method, path, body));
 }
 
-/** Forgets the CSRF token: the session has ended, or another one begins. */
-export function forget() {
+/** Forgets the CSRF token, after a session has ended or before another one starts. */
+export function forgetCsrfToken() {
   csrfToken = undefined;
 }
 
@@ -53,13 +53,13 @@ async function send(method, path, body) {
   try {
     return await fetch(path, { method, headers, credentials: "same-origin", body: body && JSON.stringify(body) });
   } catch {
-    throw new Refused({ detail: words.unreachable });
+    throw new ApiError({ detail: messages.unreachable });
   }
 }
 
 async function read(response) {
   const text = await response.text();
-  const answer = text ? JSON.parse(text) : {};
-  if (!response.ok) throw new Refused(answer);
-  return answer;
+  const body = text ? JSON.parse(text) : {};
+  if (!response.ok) throw new ApiError(body);
+  return body;
 }

@@ -1,4 +1,4 @@
-// The page by which an owner keeps the second factors that an operator is about to take.
-import { send } from "./link_form.js";
+// Cancels the pending removal of all second factors.
+import { submitTo } from "./link_form.js";
 
-send("/auth/mfa/reset/cancel");
+submitTo("/auth/mfa/reset/cancel");

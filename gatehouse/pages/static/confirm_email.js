@@ -1,4 +1,4 @@
-// The page that the mail to a new address leads to.
-import { send } from "./link_form.js";
+// Confirms a new e-mail address.
+import { submitTo } from "./link_form.js";
 
-send("/auth/email/verify");
+submitTo("/auth/email/verify");

@@ -1,10 +1,10 @@
-// Shows the service's own OpenAPI document; Swagger UI's dark colours follow the system's.
+// Shows the OpenAPI document of the service in Swagger UI, dark where the system is dark.
 "use strict";
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
-const paint = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", paint);
-paint();
+const applyColorScheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", applyColorScheme);
+applyColorScheme();
 
 SwaggerUIBundle({
   url: "/openapi.json",

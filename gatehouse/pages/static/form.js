@@ -1,71 +1,70 @@
-// What the forms of the pages share: sending, and telling what came of it.
-import { sendSolved } from "./captcha.js";
-import { words } from "./messages.js";
+// Shared by the forms of the pages: sending a form and showing the result.
+import { sendWithCaptcha } from "./captcha.js";
+import { messages } from "./messages.js";
 
 const result = document.getElementById("result");
 const password = document.getElementById("password");
 
-/** Calls `act` at each press of the form's button, which waits meanwhile. */
-export function onSubmit(form, act) {
+/** Calls `action` at each submission of the form; its button is disabled meanwhile. */
+export function onSubmit(form, action) {
   const button = form.querySelector("button");
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     button.disabled = true;
-    await act();
+    await action();
     button.disabled = false;
   });
 }
 
-/** Answers the sentences to show: none when it worked. */
+/** Posts a form; returns the error messages to show, none on success. */
 export async function post(endpoint, body) {
-  return (await exchange(endpoint, body))[0];
+  return (await postForm(endpoint, body))[0];
 }
 
-/** Answers the sentences to show, and what the service answered when it worked. */
-export async function exchange(endpoint, body) {
+/** Posts a form; returns the error messages to show and, on success, the response body. */
+export async function postForm(endpoint, body) {
   try {
-    const response = await sendSolved(endpoint, body, (form) => fetch(endpoint, {
+    const response = await sendWithCaptcha(endpoint, body, (form) => fetch(endpoint, {
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/json" },
       credentials: "same-origin",
       body: JSON.stringify(form),
     }));
-    const answer = response.status === 204 ? null : await response.json();
-    return response.ok ? [[], answer] : [sentences(answer), null];
+    const content = response.status === 204 ? null : await response.json();
+    return response.ok ? [[], content] : [errorMessages(content), null];
   } catch {
-    return [[words.unreachable], null];
+    return [[messages.unreachable], null];
   }
 }
 
-/** What a problem+json says, field by field where it does. */
-function sentences(problem) {
-  const fields = Object.values(problem.errors ?? {}).flat().map((error) => error.message);
-  const told = fields.filter(Boolean);
-  return told.length ? told : [problem.detail ?? words.failed];
+/** Returns the messages of a problem document: those of its fields, else its detail. */
+function errorMessages(problem) {
+  const fields = Object.values(problem.errors ?? {}).flat().map((error) => error.message).filter(Boolean);
+  return fields.length ? fields : [problem.detail ?? messages.failed];
 }
 
-/** Says what was wrong, and leads back to the field. */
-export function refuse(problems, field) {
+/** Shows error messages and moves the focus to the field. */
+export function showErrors(errors, field) {
   result.className = "bad";
-  say(problems);
+  showMessages(errors);
   field?.focus();
 }
 
-/** Ends a form with a sentence: the page's own, unless there is a better one. */
-export function finish(form, success = words.done) {
+/** Hides the form and shows a success message, by default the page's own. */
+export function showSuccess(form, message = messages.done) {
   form.hidden = true;
   if (password) password.value = "";
   result.className = "good";
-  say([success]);
+  showMessages([message]);
   result.focus();
 }
 
-/** Says nothing any more. */
-export function clear() {
-  say([]);
+/** Removes all messages. */
+export function clearMessages() {
+  showMessages([]);
 }
 
-function say(lines) {
+function showMessages(lines) {
   result.replaceChildren(...lines.map((line) => {
     const paragraph = document.createElement("p");
     paragraph.textContent = line;

@@ -1,4 +1,4 @@
-// The page an invitation's mail leads to.
-import { send } from "./link_form.js";
+// Accepts an invitation.
+import { submitTo } from "./link_form.js";
 
-send("/auth/invitation");
+submitTo("/auth/invitation");

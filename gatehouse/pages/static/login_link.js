@@ -1,19 +1,19 @@
-// The page a link to sign in leads to: it shows the code, to be typed where the link was asked for.
+// Shows the code of a login link that was opened in another browser than the one that requested it.
 import "./local_times.js";
-import { exchange, finish, onSubmit, refuse } from "./form.js";
-import { words } from "./messages.js";
+import { onSubmit, postForm, showErrors, showSuccess } from "./form.js";
+import { messages } from "./messages.js";
 
 const form = document.getElementById("form");
 const token = window.location.hash.slice(1);
 
 if (!token) {
-  refuse([words.incomplete]);
+  showErrors([messages.incomplete]);
   form.querySelector("button").disabled = true;
 }
 
 onSubmit(form, async () => {
-  const [problems, answer] = await exchange("/auth/login/link/code", { token });
-  if (problems.length) return refuse(problems);
-  finish(form, answer.code);
+  const [errors, response] = await postForm("/auth/login/link/code", { token });
+  if (errors.length) return showErrors(errors);
+  showSuccess(form, response.code);
   document.getElementById("next").hidden = false;
 });

@@ -1,11 +1,11 @@
-// The developer mailbox: new messages appear, a code is copied, a recipient chosen, the box emptied.
-import { localise } from "./local_times.js";
+// The developer mailbox: shows new messages, copies codes, filters by recipient and deletes all messages.
+import { localizeTimes } from "./local_times.js";
 
-const EVERY = 1500; // milliseconds
+const POLL_INTERVAL = 1500; // milliseconds
 const result = document.getElementById("result");
-const field = document.getElementById("to");
+const recipient = document.getElementById("to");
 const messages = document.getElementById("messages");
-const asked = field.value;
+const initialRecipient = recipient.value;
 
 async function copy(button) {
   try {
@@ -13,56 +13,56 @@ async function copy(button) {
     result.textContent = `Copied ${button.dataset.copy}.`;
   } catch {
     window.getSelection().selectAllChildren(button.previousElementSibling);
-    result.textContent = "The browser keeps its clipboard closed here; the code is selected instead.";
+    result.textContent = "The browser does not allow access to the clipboard here; the code is selected instead.";
   }
 }
 
-async function empty() {
+async function deleteAll() {
   const response = await fetch("/dev/mailbox", { method: "DELETE" });
   if (response.ok) messages.replaceChildren();
   result.textContent = response.ok ? "The mailbox is empty." : "The mailbox could not be emptied.";
   filter();
 }
 
-/** Shows the messages to whom is typed, or to whoever contains it. */
+/** Shows the messages whose recipient contains the text of the search field. */
 function filter() {
-  const wanted = field.value.trim().toLowerCase();
-  for (const article of messages.children) article.hidden = !article.dataset.to.includes(wanted);
-  document.getElementById("nothing").hidden = messages.querySelector("article:not([hidden])") !== null;
+  const text = recipient.value.trim().toLowerCase();
+  for (const article of messages.children) article.hidden = !article.dataset.to.includes(text);
+  document.getElementById("empty-notice").hidden = messages.querySelector("article:not([hidden])") !== null;
 }
 
-/** Puts what is new on top and takes away what is gone; what stays is not touched, nor its focus. */
-function merge(fresh) {
-  const ids = new Set([...fresh].map((article) => article.id));
+/** Adds new messages on top and removes deleted ones; the others keep their state and their focus. */
+function merge(articles) {
+  const ids = new Set([...articles].map((article) => article.id));
   for (const old of [...messages.children]) if (!ids.has(old.id)) old.remove();
-  const news = [...fresh].filter((article) => !document.getElementById(article.id));
-  for (const article of news.reverse()) messages.prepend(document.adoptNode(article));
-  if (news.length) localise(messages);
+  const added = [...articles].filter((article) => !document.getElementById(article.id));
+  for (const article of added.reverse()) messages.prepend(document.adoptNode(article));
+  if (added.length) localizeTimes(messages);
   filter();
 }
 
-async function look() {
+async function poll() {
   if (document.hidden) return;
   try {
-    const query = field.value === asked ? window.location.search : "";
-    const answer = await fetch(`/dev/mailbox${query}`, { headers: { Accept: "text/html" } });
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (answer.ok) merge(page.querySelectorAll("#messages > article"));
+    const query = recipient.value === initialRecipient ? window.location.search : "";
+    const response = await fetch(`/dev/mailbox${query}`, { headers: { Accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (response.ok) merge(page.querySelectorAll("#messages > article"));
   } catch {
-    result.textContent = "The service does not answer; this page goes on asking.";
+    result.textContent = "The service does not respond; this page keeps trying.";
   }
 }
 
-async function watch() {
-  await look();
-  window.setTimeout(watch, EVERY);
+async function pollRepeatedly() {
+  await poll();
+  window.setTimeout(pollRepeatedly, POLL_INTERVAL);
 }
 
 messages.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
 });
-document.getElementById("empty").addEventListener("click", empty);
-document.addEventListener("visibilitychange", look);
-field.addEventListener("input", filter);
-watch();
+document.getElementById("empty").addEventListener("click", deleteAll);
+document.addEventListener("visibilitychange", poll);
+recipient.addEventListener("input", filter);
+pollRepeatedly();

@@ -1,8 +1,8 @@
-// What a page says, in the reader's language.
+// The messages of a page, in the user's language.
 
-export const words = document.getElementById("result").dataset;
+export const messages = document.getElementById("result").dataset;
 
-/** Fills the `{name}`s of a sentence in. */
-export function fill(sentence, values) {
-  return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+/** Replaces each `{name}` in a message by its value. */
+export function format(message, values) {
+  return message.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }

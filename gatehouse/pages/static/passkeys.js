@@ -1,28 +1,28 @@
-// Passkeys: the two questions a page asks the browser (WebAuthn Level 3).
-import { words } from "./messages.js";
+// Creating a passkey and authenticating with one (WebAuthn Level 3).
+import { messages } from "./messages.js";
 
-/** Whether this browser can use passkeys at all. */
-export const possible = Boolean(window.PublicKeyCredential?.parseCreationOptionsFromJSON);
+/** Whether this browser supports passkeys. */
+export const isSupported = Boolean(window.PublicKeyCredential?.parseCreationOptionsFromJSON);
 
-/** Lets the browser make a passkey; `options` as the service gave them. */
-export async function create(options) {
+/** Creates a passkey; `options` as returned by the service. */
+export async function createPasskey(options) {
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options);
-  return (await answered(navigator.credentials.create({ publicKey }))).toJSON();
+  return (await explained(navigator.credentials.create({ publicKey }))).toJSON();
 }
 
-/** Lets a passkey sign; `options` as the service gave them. */
-export async function sign(options) {
+/** Authenticates with a passkey; `options` as returned by the service. */
+export async function authenticateWithPasskey(options) {
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
-  return (await answered(navigator.credentials.get({ publicKey }))).toJSON();
+  return (await explained(navigator.credentials.get({ publicKey }))).toJSON();
 }
 
-/** Says in a sentence why a passkey did not answer; browsers tell little, on purpose. */
-async function answered(question) {
+/** Turns the browser's error into a message; browsers give few details, on purpose. */
+async function explained(ceremony) {
   try {
-    return await question;
+    return await ceremony;
   } catch (problem) {
-    if (problem.name === "InvalidStateError") throw new Error(words.known);
-    if (problem.name === "SecurityError") throw new Error(words.misplaced);
-    throw new Error(words.silent);
+    if (problem.name === "InvalidStateError") throw new Error(messages.passkeyExists);
+    if (problem.name === "SecurityError") throw new Error(messages.wrongOrigin);
+    throw new Error(messages.noPasskey);
   }
 }

@@ -1,4 +1,4 @@
-// The page a reset's mail leads to.
-import { send } from "./link_form.js";
+// Sets a new password with the link of a password reset.
+import { submitTo } from "./link_form.js";
 
-send("/auth/password/reset");
+submitTo("/auth/password/reset");

@@ -1,6 +1,6 @@
-// The page by which an old address takes its account back.
-import { send } from "./link_form.js";
+// Reverts a change of the e-mail address.
+import { submitTo } from "./link_form.js";
 
-send("/auth/email/undo", () => {
+submitTo("/auth/email/undo", () => {
   document.getElementById("next").hidden = false;
 });

@@ -1,4 +1,4 @@
-// The page a registration's mail leads to.
-import { send } from "./link_form.js";
+// Verifies the e-mail address of a registration.
+import { submitTo } from "./link_form.js";
 
-send("/auth/email/verify");
+submitTo("/auth/email/verify");
