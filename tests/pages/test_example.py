@@ -76,7 +76,7 @@ def sign_in(page):
 
 @pytest.mark.requirement("SE-01")
 def test_the_example_signs_in_writes_and_signs_out_and_no_script_sees_a_token(app, context, front):
-    page = open_page(context, front, "Nobody is signed in.")
+    page = open_page(context, front, "You are not signed in.")
 
     sign_in(page)
     page.get_by_label("Name").fill("Ada")
@@ -88,7 +88,7 @@ def test_the_example_signs_in_writes_and_signs_out_and_no_script_sees_a_token(ap
     seen = page.evaluate("document.cookie + JSON.stringify(localStorage)")
     tokens = {c["name"]: c["value"] for c in context.cookies() if c["name"] != "__Host-csrf"}
     press(page, "Sign out")
-    reads(page, "Nobody is signed in.")
+    reads(page, "You are not signed in.")
 
     assert tokens.keys() == {"__Host-access", "__Secure-refresh", "__Host-device"}
     assert not [name for name, value in tokens.items() if value in seen]
@@ -97,26 +97,26 @@ def test_the_example_signs_in_writes_and_signs_out_and_no_script_sees_a_token(ap
 
 
 def test_three_tabs_refresh_at_once_and_nobody_is_logged_out(app, context, front):
-    first = open_page(context, front, "Nobody is signed in.")
+    first = open_page(context, front, "You are not signed in.")
     sign_in(first)
     tabs = [first, *(open_page(context, front, "Signed in as") for _ in range(2))]
 
     for _ in range(2):
         context.clear_cookies(name="__Host-access")  # as when it has expired
         for tab in tabs:
-            tab.evaluate("document.getElementById('look').click()")
+            tab.evaluate("document.getElementById('show-user').click()")
         for tab in tabs:
             reads(tab, f"Signed in as {ADA}.")
 
     press(first, "Sign out")
     for tab in tabs:
-        reads(tab, "Nobody is signed in.")
+        reads(tab, "You are not signed in.")
     assert len(rows(app, Session)) == 1
     assert audited(app, "session.reused") == []
 
 
 def test_tabs_without_a_lock_refresh_at_once_and_nobody_is_logged_out(app, context, front, live):
-    first = open_page(context, front, "Nobody is signed in.")
+    first = open_page(context, front, "You are not signed in.")
     sign_in(first)
     tabs = [first, *(open_page(context, front, "Signed in as") for _ in range(2))]
     start = """url => { window.result = (async () => {
@@ -140,7 +140,7 @@ def test_tabs_without_a_lock_refresh_at_once_and_nobody_is_logged_out(app, conte
 @pytest.mark.settings(GATEHOUSE_ACCESS_TOKEN_LIFETIME="30")
 def test_the_example_renews_the_session_before_the_access_cookie_expires(context, front):
     context.clock.install()
-    page = open_page(context, front, "Nobody is signed in.")
+    page = open_page(context, front, "You are not signed in.")
     sign_in(page)
 
     with page.expect_response(lambda answer: "/auth/refresh" in answer.url) as renewed:
@@ -159,15 +159,15 @@ def test_the_example_registers_and_signs_in_where_a_captcha_is_always_asked_for(
     page.on("console", lambda message: said.append(message.text))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(front)
-    reads(page, "Nobody is signed in.")
+    reads(page, "You are not signed in.")
 
     page.get_by_label("E-mail").fill(BOB)
     page.get_by_label("Password").fill(PASSWORD)
-    press(page, "Make an account")
-    reads(page, "If this address is new here, a code is on its way to it.")
-    page.get_by_label("Code from the mail").fill(letter(live.client, BOB)["code"])
+    press(page, "Create an account")
+    reads(page, "you will receive a code.")
+    page.get_by_label("Verification code").fill(letter(live.client, BOB)["code"])
     press(page, "Confirm")
-    reads(page, "Your address is confirmed.")
+    reads(page, "Your e-mail address is verified.")
     press(page, "Sign in")
     reads(page, f"Signed in as {BOB}.")
 
@@ -183,7 +183,7 @@ def test_the_examples_solver_is_the_one_of_our_own_pages():
 
 
 def test_the_example_tells_what_went_wrong(context, front, live):
-    page = open_page(context, front, "Nobody is signed in.")
+    page = open_page(context, front, "You are not signed in.")
 
     page.get_by_label("E-mail").fill(ADA)
     page.get_by_label("Password").fill("a wrong password 42")

@@ -1,16 +1,16 @@
-// A page that signs people in with cookies. No script ever sees a token: the browser keeps them.
-import { isOurs, solve } from "./altcha.js";
+// Signs users in with cookies. No script ever sees a token: the browser keeps them.
+import { isOurs as isAltcha, solve } from "./altcha.js";
 
 const SERVICE = document.querySelector('meta[name="gatehouse"]').content;
-const UNTIL = "signed-in-until"; // shared by all tabs: when the access cookie expires, no secret
+const EXPIRY_KEY = "session-expires-at"; // in localStorage, shared by all tabs: expiry of the access cookie, no secret
 const element = (id) => document.getElementById(id);
 
-let csrfToken; // of the session; another one after another sign-in, perhaps in another tab
+let csrfToken; // of the session; changes with every sign-in, perhaps in another tab
 let timer;
 
 // Requests
 
-/** Sends one request, with the cookies and, where it changes something, the CSRF token if we know it. */
+/** Sends a request with the cookies and, for a write, the CSRF token if it is known. */
 async function send(method, path, body) {
   const headers = { Accept: "application/json" };
   if (body) headers["Content-Type"] = "application/json";
@@ -29,8 +29,8 @@ async function readCsrfToken() {
   return response.ok ? (await response.json()).csrf_token : undefined;
 }
 
-/** Sends a request of somebody who is signed in; what expired or changed meanwhile is renewed once. */
-async function ask(method, path, body) {
+/** Sends a request with the session; renews an expired session or CSRF token once. */
+async function authenticatedRequest(method, path, body) {
   if (method !== "GET") csrfToken ??= await readCsrfToken();
   const response = await send(method, path, body);
   if (response.status === 403 && (await response.clone().json()).code === "csrf_failed") {
@@ -41,35 +41,35 @@ async function ask(method, path, body) {
   return response;
 }
 
-/** Sends a form that robots like, too: where a CAPTCHA is asked for, once more with its answer. */
+/** Posts a form; if a CAPTCHA is required, solves it and posts the form again with the answer. */
 async function post(path, action, form) {
   const response = await send("POST", path, form);
   if (response.status !== 403 || (await response.clone().json()).code !== "captcha_required") return response;
-  const asked = await send("GET", `/auth/captcha?action=${action}`);
-  const challenge = asked.ok ? await asked.json() : {};
-  return isOurs(challenge) ? send("POST", path, { ...form, captcha: await solve(challenge) }) : response;
+  const challengeResponse = await send("GET", `/auth/captcha?action=${action}`);
+  const challenge = challengeResponse.ok ? await challengeResponse.json() : {};
+  return isAltcha(challenge) ? send("POST", path, { ...form, captcha: await solve(challenge) }) : response;
 }
 
-// An account
+// Registration
 
 async function register(email, password) {
   const response = await post("/auth/register", "register", { email, password });
-  if (!response.ok) return say(reasons(await response.json()));
-  element("proof").hidden = false;
-  return say("If this address is new here, a code is on its way to it.");
+  if (!response.ok) return showStatus(errorMessage(await response.json()));
+  element("verification").hidden = false;
+  return showStatus("If this e-mail address has no account yet, you will receive a code.");
 }
 
-/** The password comes along: without it a code counts only where one registered (same network). */
-async function confirm(email, code, password) {
+/** Verifies the e-mail address. The password is optional only in the network where the user registered. */
+async function verifyEmail(email, code, password) {
   const form = { email, code, ...(password && { password }) };
   const response = await send("POST", "/auth/email/verify", form);
-  if (!response.ok) return say(reasons(await response.json()));
-  element("proof").hidden = true;
-  return say("Your address is confirmed. You can sign in now.");
+  if (!response.ok) return showStatus(errorMessage(await response.json()));
+  element("verification").hidden = true;
+  return showStatus("Your e-mail address is verified. You can sign in now.");
 }
 
-/** Answers what is wrong with each field, or with the whole. */
-function reasons(problem) {
+/** Returns the messages of a problem document: those of its fields, else its detail. */
+function errorMessage(problem) {
   const fields = Object.values(problem.errors ?? {}).flat();
   return fields.map((error) => error.message).join(" ") || problem.detail;
 }
@@ -79,95 +79,94 @@ function reasons(problem) {
 async function signIn(identifier, password) {
   const form = { identifier, password, transport: "cookie" };
   const response = await post("/auth/login", "login", form);
-  const answer = await response.json();
-  if (!response.ok) return say(answer.detail);
-  keep(answer);
-  return show(answer.user);
+  const login = await response.json();
+  if (!response.ok) return showStatus(login.detail);
+  rememberSession(login);
+  return showSignedIn(login.user);
 }
 
 /**
- * Exchanges the refresh cookie; answers whether somebody is signed in.
+ * Exchanges the refresh cookie; returns whether the user is signed in.
  *
- * Several tabs may do this at once: the service gives a token that was just used its successor once
- * more. The lock only saves the others their request.
+ * Several tabs may do this at the same time: a refresh token that was just used gets the same successor again.
+ * The lock only saves the other tabs their request.
  */
 async function renew() {
-  const seen = localStorage.getItem(UNTIL);
+  const before = localStorage.getItem(EXPIRY_KEY);
   return navigator.locks.request("gatehouse-renew", async () => {
-    const now = localStorage.getItem(UNTIL);
-    if (now !== seen) return now !== null; // another tab has been here while we waited
-    csrfToken = await readCsrfToken(); // ours may be of a session that has ended
+    const now = localStorage.getItem(EXPIRY_KEY);
+    if (now !== before) return now !== null; // another tab renewed the session or signed out in the meantime
+    csrfToken = await readCsrfToken(); // the known one may belong to a session that has ended
     const response = csrfToken && (await send("POST", "/auth/refresh"));
-    if (response?.ok) keep(await response.json());
-    if (!response || response.status === 401) leave();
+    if (response?.ok) rememberSession(await response.json());
+    if (!response || response.status === 401) forgetSession();
     return Boolean(response?.ok);
   });
 }
 
 async function signOut() {
-  const response = await ask("POST", "/auth/logout");
-  if (response.ok || response.status === 401) leave();
-  else say("Signing out did not work. Please try again.");
+  const response = await authenticatedRequest("POST", "/auth/logout");
+  if (response.ok || response.status === 401) forgetSession();
+  else showStatus("You could not be signed out. Please try again.");
 }
 
-/** Remembers what an answer says about the session, and renews it before it expires. */
-function keep(answer) {
-  csrfToken = answer.csrf_token;
-  localStorage.setItem(UNTIL, Date.now() + answer.expires_in * 1000);
-  schedule();
+/** Stores the CSRF token and the expiry of a new session, and renews it before it expires. */
+function rememberSession(session) {
+  csrfToken = session.csrf_token;
+  localStorage.setItem(EXPIRY_KEY, Date.now() + session.expires_in * 1000);
+  scheduleRenewal();
 }
 
-function schedule() {
+function scheduleRenewal() {
   clearTimeout(timer);
-  const left = Number(localStorage.getItem(UNTIL)) - Date.now();
+  const left = Number(localStorage.getItem(EXPIRY_KEY)) - Date.now();
   if (left > 0) timer = setTimeout(renew, left * 0.9);
 }
 
-/** Forgets the session. */
-function leave() {
+function forgetSession() {
   csrfToken = undefined;
   clearTimeout(timer);
-  localStorage.removeItem(UNTIL);
+  localStorage.removeItem(EXPIRY_KEY);
   showSignedOut();
 }
 
-// What is seen
+// Display
 
-function show(user) {
-  for (const id of ["sign-in", "proof"]) element(id).hidden = true;
-  element("inside").hidden = false;
+function showSignedIn(user) {
+  for (const id of ["sign-in", "verification"]) element(id).hidden = true;
+  element("signed-in").hidden = false;
   element("name").value = user.name ?? "";
-  say(`Signed in as ${user.email}.`);
+  showStatus(`Signed in as ${user.email}.`);
 }
 
 function showSignedOut() {
   element("sign-in").hidden = false;
-  element("inside").hidden = true;
-  say("Nobody is signed in.");
+  element("signed-in").hidden = true;
+  showStatus("You are not signed in.");
 }
 
-function say(sentence) {
-  element("status").textContent = sentence;
+function showStatus(message) {
+  element("status").textContent = message;
 }
 
-async function look() {
-  const response = await ask("GET", "/auth/me");
-  if (response.ok) show(await response.json());
-  else if (response.status === 401) leave();
-  else say("The service does not answer as it should. Please try again.");
+async function showUser() {
+  const response = await authenticatedRequest("GET", "/auth/me");
+  if (response.ok) showSignedIn(await response.json());
+  else if (response.status === 401) forgetSession();
+  else showStatus("Something went wrong. Please try again.");
 }
 
-async function save() {
-  const response = await ask("PATCH", "/auth/me", { name: element("name").value || null });
-  say(response.ok ? "Saved." : (await response.json()).detail);
+async function saveName() {
+  const response = await authenticatedRequest("PATCH", "/auth/me", { name: element("name").value || null });
+  showStatus(response.ok ? "Saved." : (await response.json()).detail);
 }
 
-/** Lets a button do something, and says so where the service cannot be reached. */
-function on(target, event, act) {
-  target.addEventListener(event, async (happened) => {
-    happened.preventDefault();
-    say("…");
-    await act().catch(() => say("The service cannot be reached. Please try again."));
+/** Runs an action on an event; shows a message if the service cannot be reached. */
+function on(target, type, action) {
+  target.addEventListener(type, async (event) => {
+    event.preventDefault();
+    showStatus("…");
+    await action().catch(() => showStatus("The service cannot be reached. Please try again."));
   });
 }
 
@@ -176,24 +175,24 @@ on(element("sign-in"), "submit", async () => {
   element("password").value = "";
 });
 on(element("register"), "click", () => register(element("identifier").value, element("password").value));
-on(element("proof"), "submit", () =>
-  confirm(element("identifier").value, element("code").value.trim(), element("password").value),
+on(element("verification"), "submit", () =>
+  verifyEmail(element("identifier").value, element("code").value.trim(), element("password").value),
 );
-on(element("save"), "click", save);
-on(element("look"), "click", look);
+on(element("save"), "click", saveName);
+on(element("show-user"), "click", showUser);
 on(element("renew"), "click", async () => {
-  if (await renew()) await look();
+  if (await renew()) await showUser();
 });
 on(element("sign-out"), "click", signOut);
 
-// Another tab signed in, renewed or signed out.
+// Another tab signed in, renewed the session or signed out.
 window.addEventListener("storage", ({ key, newValue }) => {
-  if (key !== UNTIL) return;
+  if (key !== EXPIRY_KEY) return;
   csrfToken = undefined;
-  schedule();
+  scheduleRenewal();
   if (newValue === null) showSignedOut();
-  else if (element("inside").hidden) look();
+  else if (element("signed-in").hidden) showUser();
 });
 
-schedule();
-look().catch(() => say("The service cannot be reached."));
+scheduleRenewal();
+showUser().catch(() => showStatus("The service cannot be reached."));
