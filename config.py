@@ -176,7 +176,7 @@ class Settings:
     default_locale: str = option(one_of(*LANGUAGES), "en")
     """The language of letters and pages for people whose own is not told, or is none of these."""
     templates: str = option(folder)
-    """A folder of templates that replace ours of the same name; see `templates-and-languages.md`."""
+    """A folder of templates that replace ours of the same name (`templates-and-languages.md`)."""
     frontend_url: str = option(web_address)
     """Where your front end has the pages that letters lead to; without it, ours are used."""
     dev_fixed_codes: Mapping[str, str] = option(pairs)
