@@ -3,7 +3,6 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # cached bytecode makes every start faster
-.DEFAULT_GOAL := help
 .PHONY: help run serve test coverage lint collect format requirements bench docs lock system-test-tools clean
 
 help: ## list the targets
@@ -20,12 +19,11 @@ test: .venv/test ## lint, then all tests on SQLite, PostgreSQL and Valkey
 	@echo "Running all tests in 3 processes (some tests wait for a server or a timer) ..."
 	@$(BIN)/python -m pytest -n 3 --dist=worksteal $(ARGS)
 
-coverage: ## run all tests and list lines and branches that no test reaches
+coverage: ## run all tests and list lines and branches that they do not reach
 	@$(MAKE) test ARGS="--cov --cov-report=term:skip-covered"
 
-lint: .venv/test ## ruff, mypy --strict, and whether the generated pages are current
-	@echo "Checking style, types and generated pages ..."
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: .venv/test ## check style, types, banned words and that the generated pages are current
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python tools/check_words.py && $(BIN)/mypy
 	@GATEHOUSE_ENV=development $(BIN)/flask docs check
 
 collect: .venv/test # imports all tests while mypy uses one core
@@ -34,7 +32,7 @@ collect: .venv/test # imports all tests while mypy uses one core
 format: .venv/test ## format, and fix what ruff can fix
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-requirements: .venv/test ## list which rows of docs/security-requirements.md tests verify, and which not
+requirements: .venv/test ## list the rows of docs/security-requirements.md that tests verify, and the others
 	@$(BIN)/python -m pytest --collect-only -q --requirements
 
 bench: .venv/test ## measure performance as ratios, on PostgreSQL
@@ -44,8 +42,7 @@ docs: .venv/run ## regenerate the generated pages
 	@GATEHOUSE_ENV=development $(BIN)/flask docs build
 
 lock: .venv/test ## requirements*.in -> requirements*.txt, with hashes (needs uv on the PATH)
-	uv pip compile -q requirements.in --universal --python-version 3.11 --generate-hashes -o requirements.txt
-	uv pip compile -q requirements-dev.in --universal --python-version 3.11 --generate-hashes -o requirements-dev.txt
+	for f in requirements requirements-dev; do uv pip compile -q $$f.in --universal --python-version 3.11 --generate-hashes -o $$f.txt || exit 1; done
 
 system-test-tools: ## install Debian packages that tests and bench use: a browser, wrk, iproute2
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell wrk iproute2
@@ -57,7 +54,6 @@ clean: ## delete the virtual environment and all caches; instance/ is kept
 	@echo "Installing the service's dependencies into .venv ..."
 	@$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.txt && touch $@
-
 .venv/test: .venv/run requirements-dev.txt
 	@echo "Installing the tests' dependencies into .venv ..."
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt && touch $@

@@ -1,34 +1,33 @@
-"""create_app(): settings, database, blueprints, error answers, commands; wiring, nothing else."""
+"""Create the Flask application: settings, database, blueprints, error handlers and commands."""
 
 from flask import Flask
 from flask_migrate import Migrate
 
 import config
 from auth_routes import auth
-from gatehouse.account.routes import routes as selfservice
+from gatehouse.account.routes import routes as account
 from gatehouse.captcha.routes import routes as captcha
 from gatehouse.cli import docs, doctor, keys, passwords, risk, serve, translations, users
-from gatehouse.cli import worker as deliver
+from gatehouse.cli import worker as worker_command
 from gatehouse.core import log, metrics
 from gatehouse.database import session
-from gatehouse.database.session import READER, db, engine_options
-from gatehouse.forward_auth.routes import document as describe_gateway
-from gatehouse.forward_auth.routes import gateway
-from gatehouse.login.routes import passkeys, related
-from gatehouse.login.routes import routes as second_step
-from gatehouse.messaging import routing, templates
-from gatehouse.messaging import worker as delivery
-from gatehouse.mfa import registry as factors
+from gatehouse.database.session import AUTOCOMMIT_BIND, db, engine_options
+from gatehouse.forward_auth.routes import document_forward_auth, forward_auth
+from gatehouse.login.routes import passkey_login_routes, related_origin_routes
+from gatehouse.login.routes import routes as login
+from gatehouse.messaging import routing, template_rendering
+from gatehouse.messaging import worker as delivery_worker
+from gatehouse.mfa import registry as factor_registry
 from gatehouse.mfa.routes import registrations
 from gatehouse.mfa.routes import routes as mfa
-from gatehouse.mfa.trusted_device_routes import my_devices as devices
+from gatehouse.mfa.trusted_device_routes import trusted_device_routes
 from gatehouse.operations import cleanup, error_handlers, load_shedding
-from gatehouse.operations.proxy_check import doctor as check_up
-from gatehouse.operations.routes import operation
+from gatehouse.operations.proxy_check import proxy_check as proxy_check_routes
+from gatehouse.operations.routes import operations
 from gatehouse.pages.errors import errors
 from gatehouse.pages.mailbox import mailbox
 from gatehouse.pages.routes import pages
-from gatehouse.passwords import hash_pool as hash_queue
+from gatehouse.passwords import hash_pool
 from gatehouse.risk import engine
 from gatehouse.sessions import csrf
 from gatehouse.sessions.routes import routes as sessions
@@ -37,22 +36,22 @@ from gatehouse.tokens.routes import tokens
 from gatehouse.users import identifiers
 from gatehouse.web import proxy_check, rate_limits, request_validation
 from gatehouse.web.json import StrictJSON
-from gatehouse.web.middleware import Envelope
-from gatehouse.web.openapi import SCHEMES, ProblemApi
-from gatehouse.web.rsgi import Bridge
+from gatehouse.web.middleware import HeadersMiddleware
+from gatehouse.web.openapi import SECURITY_SCHEMES, ProblemApi
+from gatehouse.web.rsgi import RsgiAdapter
 
-DESCRIPTION = "Registers people, logs them in, and tells other services who they are."
+DESCRIPTION = "Registers users, logs them in, and issues tokens that other services verify."
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
-    """Return the application; without settings they are read from the environment."""
-    log.set_up()
+    """Return the application, with the given settings or those of the environment."""
+    log.configure_logging()
     app = Flask("gatehouse", root_path=str(config.ROOT), static_folder=None)
     app.extensions["gatehouse.settings"] = settings or config.read_environment()
     app.json = StrictJSON(app)
     app.url_map.merge_slashes = False  # a redirect would take its host from the request
     app.ensure_sync = lambda func: func  # type: ignore[method-assign] # no view is async
-    hash_queue.set_up(app)
+    hash_pool.set_up(app)
     routing.set_up(app)
     with app.app_context():
         _connect_database(app)
@@ -60,27 +59,28 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         engine.set_up(app)
         _set_up_http(app)
         flask_jwt.set_up(app)
-        factors.check()
-        _open_doors(app)
-    operating = (serve.serve, deliver.worker, keys.keys, users.users, passwords.passwords)
-    for commands in (*operating, risk.risk, doctor.doctor, docs.docs, translations.letters):
-        app.cli.add_command(commands)
+        factor_registry.validate_settings()
+        _register_blueprints(app)
+    commands = (serve.serve, worker_command.run_worker, keys.keys, users.users, passwords.passwords)
+    tools = (risk.risk, doctor.doctor, docs.docs, translations.translations)
+    for command in (*commands, *tools):
+        app.cli.add_command(command)
     return app
 
 
 def create_worker() -> Flask:
-    """Return the application with the threads that a worker of the server has."""
+    """Return the application with the background threads of a server worker."""
     app = create_app()
-    sync.start(app)
-    cleanup.start(app)
-    delivery.start(app)
+    sync.start_sync(app)
+    cleanup.start_cleanup(app)
+    delivery_worker.start_worker(app)
     return app
 
 
-def create_bridge() -> Bridge:
-    """Return a worker as granian runs it."""
+def create_rsgi_app() -> RsgiAdapter:
+    """Return a server worker, as granian runs it."""
     app = create_worker()
-    return Bridge(app, config.settings_of(app).threads)
+    return RsgiAdapter(app, config.settings_of(app).threads)
 
 
 def _connect_database(app: Flask) -> None:
@@ -89,34 +89,34 @@ def _connect_database(app: Flask) -> None:
     options = engine_options(settings.database_url, settings.threads)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     if settings.database_url.startswith("postgresql"):
-        alone = options | {"url": settings.database_url, "isolation_level": "AUTOCOMMIT"}
-        alone |= {"pool_size": max(1, settings.threads // 4), "pool_reset_on_return": None}
-        app.config["SQLALCHEMY_BINDS"] = {READER: alone}
+        autocommit = options | {"url": settings.database_url, "isolation_level": "AUTOCOMMIT"}
+        autocommit |= {"pool_size": max(1, settings.threads // 4), "pool_reset_on_return": None}
+        app.config["SQLALCHEMY_BINDS"] = {AUTOCOMMIT_BIND: autocommit}
     db.init_app(app)
-    session.set_up()
+    session.configure_sqlite()
     Migrate(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=True)
 
 
 def _check_templates(app: Flask) -> None:
-    """Refuse an operator's template that would fail when a letter is to be written."""
+    """Stop the start at a template of the operator's that cannot be rendered."""
     try:
-        templates.check(config.settings_of(app).templates)
-    except templates.BadTemplate as problem:
+        template_rendering.check_templates(config.settings_of(app).templates)
+    except template_rendering.BadTemplate as problem:
         raise config.ConfigurationError(f"GATEHOUSE_TEMPLATES: {problem}") from None
 
 
 def _set_up_http(app: Flask) -> None:
-    app.wsgi_app = Envelope(app.wsgi_app, config.settings())  # type: ignore[method-assign]
-    request_validation.guard(app)
-    load_shedding.guard(app)
-    csrf.guard(app)
-    proxy_check.watch(app)
-    app.after_request(metrics.count_answer)
-    app.after_request(log.log_answer)
-    rate_limits.set_up(app, identifiers.destination)
+    app.wsgi_app = HeadersMiddleware(app.wsgi_app, config.settings())  # type: ignore[method-assign]
+    request_validation.register(app)
+    load_shedding.register_load_shedding(app)
+    csrf.register_origin_check(app)
+    proxy_check.register_monitor(app)
+    app.after_request(metrics.count_response)
+    app.after_request(log.log_response)
+    rate_limits.set_up(app, identifiers.get_recipient)
 
 
-def _open_doors(app: Flask) -> None:
+def _register_blueprints(app: Flask) -> None:
     app.config.update(
         API_TITLE="Gatehouse",
         API_VERSION=config.VERSION,
@@ -125,14 +125,15 @@ def _open_doors(app: Flask) -> None:
         OPENAPI_JSON_PATH="openapi.json",
     )
     api = ProblemApi(app, info={"description": DESCRIPTION})
-    for scheme, meaning in SCHEMES.items():
-        api.spec.components.security_scheme(scheme, meaning)
-    own = (auth, second_step, passkeys, related, mfa, registrations, captcha, devices)
-    for documented in (*own, sessions, selfservice, tokens, operation):
-        api.register_blueprint(documented)
-    api.add_chapter(describe_gateway)
-    error_handlers.register(app)  # after smorest, whose own answers it replaces
-    for plain in (gateway, check_up, pages, errors):
-        app.register_blueprint(plain)
+    for name, scheme in SECURITY_SCHEMES.items():
+        api.spec.components.security_scheme(name, scheme)
+    first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
+    documented = (*first, captcha, trusted_device_routes, sessions, account, tokens, operations)
+    for blueprint in documented:
+        api.register_blueprint(blueprint)
+    api.add_section(document_forward_auth)
+    error_handlers.register_error_handlers(app)  # after smorest, whose error handlers it replaces
+    for undocumented in (forward_auth, proxy_check_routes, pages, errors):
+        app.register_blueprint(undocumented)
     if config.settings().development:
         app.register_blueprint(mailbox)

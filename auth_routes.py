@@ -1,4 +1,4 @@
-"""The front desk: register, prove, log in, refresh, log out, me. Parse, call, answer."""
+"""Routes for sign-up, login, tokens and the user's own profile; services do the work."""
 
 from contextlib import suppress
 from typing import Any
@@ -8,257 +8,277 @@ from flask import Response, jsonify
 from marshmallow import validate
 
 from gatehouse.account import email_change, invitation, passkey_sign_up, sign_up
-from gatehouse.account.forms import PasskeyOfNewcomer, Register
+from gatehouse.account.forms import PasskeySignUpOptionsRequest, RegistrationRequest
 from gatehouse.captcha import service as captcha
 from gatehouse.captcha.service import CaptchaRequired
 from gatehouse.core import clock
-from gatehouse.database.session import db, writing
-from gatehouse.lockout.service import TooManyAttempts
+from gatehouse.database.session import db, write_transaction
+from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.login import service as login
 from gatehouse.login.account_checks import AccountDisabled, EmailUnverified, PasswordCompromised
 from gatehouse.login.methods import link
-from gatehouse.login.methods.link import LinkFailed, LinkLogin, LinkRequest
+from gatehouse.login.methods.link import LinkFailed, LinkLogin, LoginLinkRequest
 from gatehouse.login.methods.password import PasswordLogin
-from gatehouse.login.risk import LoginRefused
-from gatehouse.mfa.errors import FactorNotOffered, GraceOver
+from gatehouse.login.risk import LoginRejected
+from gatehouse.mfa.errors import FactorUnavailable, MfaEnrolmentOverdue
 from gatehouse.mfa.webauthn.errors import (
     AuthenticatorNotAllowed,
     MalformedCredential,
-    PasskeyRefused,
+    PasskeyRejected,
 )
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions import csrf, logout, request_credentials
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.csrf import takes_bearer
+from gatehouse.sessions.csrf import accepts_bearer
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
-from gatehouse.sessions.guards import browser, caller, refresh_cookie, signed_in
-from gatehouse.sessions.token_response import BODY, COOKIE, farewell, hand_over, replaced_by
+from gatehouse.sessions.guards import (
+    current_browser_session,
+    current_token,
+    refresh_cookie,
+    signed_in,
+)
+from gatehouse.sessions.token_response import (
+    BODY,
+    COOKIE,
+    clear_cookies_headers,
+    session_to_replace,
+    token_response,
+)
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import service as users
-from gatehouse.users.errors import InvitationFailed, RegistrationProofFailed, UsernameTaken
-from gatehouse.users.forms import AcceptInvitation, Profile, VerifyEmail
-from gatehouse.web.fields import Form, Text
+from gatehouse.users.errors import EmailVerificationFailed, InvitationFailed, UsernameTaken
+from gatehouse.users.forms import AcceptInvitation, ProfileUpdate, VerifyEmail
+from gatehouse.web.fields import Form, String
 from gatehouse.web.idempotency import idempotent
 from gatehouse.web.openapi import Blueprint
-from gatehouse.web.rate_limits import limited
-from gatehouse.web.request_context import visitor
+from gatehouse.web.rate_limits import rate_limit
+from gatehouse.web.request_context import request_context
 from schemas import (
-    CsrfAnswer,
-    LinkAnswer,
-    LinkCode,
-    LoginAnswer,
+    CsrfTokenResponse,
+    LoginLinkCode,
+    LoginLinkResponse,
+    LoginResponse,
     PasskeyOptions,
     Status,
-    TokenAnswer,
+    TokenResponse,
     User,
-    Verified,
+    VerificationResponse,
 )
 
-auth = Blueprint("auth", __name__, url_prefix="/auth", description="The front desk")
+auth = Blueprint("auth", __name__, url_prefix="/auth", description="Sign-up, login and tokens")
 
 
 @auth.post("/register")
-@limited("register")
-@auth.arguments(Register)
+@rate_limit("register")
+@auth.arguments(RegistrationRequest)
 @idempotent()
 @auth.response(202, Status)
-@auth.refuses(UsernameTaken, CaptchaRequired)
-@auth.refuses(PasskeyRefused, MalformedCredential, AuthenticatorNotAllowed, FactorNotOffered)
-def register(form: dict[str, Any]) -> dict[str, str]:
-    """Ask for an account, with a `password` or a `passkey`.
+@auth.errors(UsernameTaken, CaptchaRequired)
+@auth.errors(PasskeyRejected, MalformedCredential, AuthenticatorNotAllowed, FactorUnavailable)
+def register_user(form: dict[str, Any]) -> dict[str, str]:
+    """Sign up with a `password` or a `passkey`.
 
-    The answer is the same whether or not the address is known; the mail is not.
+    The response is the same whether or not the e-mail address has an account; the e-mail differs.
     """
-    captcha.require("register", form.get("captcha"), visitor())
-    sign_up.ask(form, visitor())
+    captcha.check_request("register", form.get("captcha"), request_context())
+    sign_up.request_account(form, request_context())
     return {"status": "verification_required"}
 
 
 @auth.post("/register/options")
-@limited("passkey")
-@auth.arguments(PasskeyOfNewcomer)
+@rate_limit("passkey")
+@auth.arguments(PasskeySignUpOptionsRequest)
 @auth.response(200, PasskeyOptions)
-@auth.refuses(FactorNotOffered)
-def ask_for_passkey_of_newcomer(form: dict[str, Any]) -> dict[str, Any]:
-    """Begin to register with a passkey; the options are alike for known and unknown addresses."""
-    with writing():
-        asked = passkey_sign_up.ask(form["email"].address, form.get("name"))
+@auth.errors(FactorUnavailable)
+def passkey_signup_options(form: dict[str, Any]) -> dict[str, Any]:
+    """Start to sign up with a passkey.
+
+    The options are alike for known and unknown e-mail addresses.
+    """
+    with write_transaction():
+        passkey_options = passkey_sign_up.create_options(form["email"].as_written, form.get("name"))
     db.session.commit()
-    return asked
+    return passkey_options
 
 
 @auth.post("/email/verify")
-@limited("verify")
+@rate_limit("verify")
 @auth.arguments(VerifyEmail)
-@auth.response(200, Verified)
-@auth.refuses(RegistrationProofFailed, InvalidCredentials, UsernameTaken, TooManyAttempts)
+@auth.response(200, VerificationResponse)
+@auth.errors(EmailVerificationFailed, InvalidCredentials, UsernameTaken, TooManyAttempts)
 def verify_email(form: dict[str, Any]) -> dict[str, Any]:
-    """Prove an address: `email` and `code`, or the link's `token` and the `password`.
+    """Verify an e-mail address with `email` and `code`, or the link's `token` and the `password`.
 
-    The code counts in the network where it was asked for, elsewhere with the `password`. The
-    address is that of a registration, or one that somebody who has an account wants to have.
+    In another network than the one that requested it, the code needs the `password`, too. The
+    e-mail address is that of a sign-up, or the new one of an account.
     """
     codes: list[str] = []
     if "token" in form:
-        email_change.prove_by_link(form["token"], form["password"], visitor())
+        email_change.verify_by_link(form["token"], form["password"], request_context())
     else:
-        codes = email_change.prove_by_code(form, visitor())
+        codes = email_change.verify_by_code(form, request_context())
     db.session.commit()
     return {"status": "verified"} | ({"recovery_codes": codes} if codes else {})
 
 
 @auth.post("/invitation")
-@limited("invitation")
+@rate_limit("invitation")
 @auth.arguments(AcceptInvitation)
 @auth.response(204)
-@auth.refuses(InvitationFailed)
+@auth.errors(InvitationFailed)
 def accept_invitation(form: dict[str, Any]) -> None:
-    """Accept an invitation with a password."""
-    invitation.accept(form["token"], form["password"], visitor())
+    """Accept an invitation, and choose the password of the new account."""
+    invitation.accept(form["token"], form["password"], request_context())
     db.session.commit()
 
 
 @auth.post("/login")
-@limited("login")
+@rate_limit("login")
 @auth.arguments(PasswordLogin)
-@auth.response(200, LoginAnswer)
-@auth.refuses(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
-@auth.refuses(CaptchaRequired, PasswordCompromised, LoginRefused, GraceOver)
+@auth.response(200, LoginResponse)
+@auth.errors(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
+@auth.errors(CaptchaRequired, PasswordCompromised, LoginRejected, MfaEnrolmentOverdue)
 def log_in(form: dict[str, Any]) -> Any:
-    """Log in with a password; the answer may be a question for a second factor."""
-    by, who = form["transport"], visitor()
-    answer = login.begin("password", form, who, replaced_by(by))
+    """Log in with a password; the response may ask for a second factor."""
+    transport, context = form["transport"], request_context()
+    result = login.authenticate("password", form, context, session_to_replace(transport))
     db.session.commit()
-    return hand_over(answer, by, who)
+    return token_response(result, transport, context)
 
 
 @auth.post("/login/link")
-@limited("link")
-@auth.arguments(LinkRequest)
+@rate_limit("link")
+@auth.arguments(LoginLinkRequest)
 @idempotent("login_token")
-@auth.response(202, LinkAnswer)
-def ask_for_link(form: dict[str, Any]) -> dict[str, str]:
-    """Ask for a link and a code by mail, or a code by SMS; known or not, the answer is the same."""
-    login_token = link.piece.ask(form, visitor())
+@auth.response(202, LoginLinkResponse)
+def request_login_link(form: dict[str, Any]) -> dict[str, str]:
+    """Request a link and a code by e-mail, or a code by SMS.
+
+    The response is the same for unknown e-mail addresses and numbers.
+    """
+    login_token = link.plugin.send_link(form, request_context())
     return {"status": "sent", "login_token": login_token}
 
 
 @auth.post("/login/link/verify")
-@limited("login")
+@rate_limit("login")
 @auth.arguments(LinkLogin)
-@auth.response(200, LoginAnswer)
-@auth.refuses(LinkFailed, TooManyAttempts, AccountDisabled, EmailUnverified, LoginRefused)
-@auth.refuses(GraceOver)
+@auth.response(200, LoginResponse)
+@auth.errors(LinkFailed, TooManyAttempts, AccountDisabled, EmailUnverified, LoginRejected)
+@auth.errors(MfaEnrolmentOverdue)
 def log_in_with_link(form: dict[str, Any]) -> Any:
-    """Log in with the link or the code, where it was asked for."""
-    by = form["transport"]
-    answer = login.begin("link", form, visitor(), replaced_by(by))
+    """Log in with the link or the code, in the browser or app that requested it."""
+    transport, context = form["transport"], request_context()
+    result = login.authenticate("link", form, context, session_to_replace(transport))
     db.session.commit()
-    return hand_over(answer, by, visitor())
+    return token_response(result, transport, context)
 
 
-class LinkToken(Form):
-    """A link that was opened elsewhere than where it was asked for."""
+class LoginLinkToken(Form):
+    """The token of a login link that was opened in another browser than the requesting one."""
 
-    token = Text(200, required=True, metadata={"description": "from the link"})
+    token = String(200, required=True, metadata={"description": "from the link"})
 
 
 @auth.post("/login/link/code")
-@limited("login")
-@auth.arguments(LinkToken)
-@auth.response(200, LinkCode)
-@auth.refuses(LinkFailed)
-def show_code_of_link(form: dict[str, Any]) -> dict[str, str]:
-    """Read the code that belongs to a link, to type it where it was asked for."""
-    return {"code": link.code_of(form["token"])}
+@rate_limit("login")
+@auth.arguments(LoginLinkToken)
+@auth.response(200, LoginLinkCode)
+@auth.errors(LinkFailed)
+def get_login_link_code(form: dict[str, Any]) -> dict[str, str]:
+    """Read the code that belongs to a link, to type it in the browser that requested it."""
+    return {"code": link.get_code(form["token"])}
 
 
-class Refresh(Form):
+class RefreshRequest(Form):
     """A refresh token; a browser sends its cookie instead."""
 
-    refresh_token = Text(4096)
+    refresh_token = String(4096)
 
 
 @auth.post("/refresh")
-@limited("refresh")
-@auth.arguments(Refresh, required=False)
-@auth.response(200, TokenAnswer)
-@auth.refuses(TokenMissing, TokenInvalid, TokenExpired, SessionEnded, RefreshTokenReused)
-def refresh(form: dict[str, Any]) -> Any:
-    """Exchange a refresh token for its child, which travels as the token came."""
-    by = BODY if "refresh_token" in form else COOKIE
-    encoded = form["refresh_token"] if by == BODY else refresh_cookie()
-    answer = sessions.refresh(encoded, visitor())
+@rate_limit("refresh")
+@auth.arguments(RefreshRequest, required=False)
+@auth.response(200, TokenResponse)
+@auth.errors(TokenMissing, TokenInvalid, TokenExpired, SessionEnded, RefreshTokenReused)
+def refresh_tokens(form: dict[str, Any]) -> Any:
+    """Exchange a refresh token for new tokens.
+
+    They are returned the way the refresh token was sent: in the body or in cookies.
+    """
+    transport, context = BODY if "refresh_token" in form else COOKIE, request_context()
+    encoded = form["refresh_token"] if transport == BODY else refresh_cookie()
+    tokens = sessions.refresh(encoded, context)
     db.session.commit()
-    return hand_over(answer, by, visitor())
+    return token_response(tokens, transport, context)
 
 
-class Logout(Form):
-    """What to end: this session, the person's others, or all of them."""
+class LogoutRequest(Form):
+    """Which sessions to end: this one (`local`), the user's others, or all (`global`)."""
 
-    scope = Text(8, load_default="local", validate=validate.OneOf(("local", "others", "global")))
-    refresh_token = Text(4096)
+    scope = String(8, load_default="local", validate=validate.OneOf(("local", "others", "global")))
+    refresh_token = String(4096)
 
 
 @auth.post("/logout")
-@limited("logout")
-@auth.arguments(Logout, required=False)
+@rate_limit("logout")
+@auth.arguments(LogoutRequest, required=False)
 @auth.response(204)
-@auth.refuses(TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
-@takes_bearer
+@auth.errors(TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
+@accepts_bearer
 def log_out(form: dict[str, Any]) -> Any:
-    """End the session of the access token, else of the refresh token, or others with it.
+    """End the session of the access token, or else of the refresh token; `scope` can add others.
 
-    A browser whose cookies are not good any more is logged out, too.
+    A browser whose cookies have expired or are invalid is logged out, too.
     """
-    if "refresh_token" not in form and request_credentials.come_by_cookie():
-        return _leave(form["scope"])
-    access = request_credentials.bearer_or_none()
-    logout.log_out(form["scope"], access, form.get("refresh_token"), visitor())
+    if "refresh_token" not in form and request_credentials.has_our_cookies():
+        return _log_browser_out(form["scope"])
+    access = request_credentials.bearer_token_or_none()
+    logout.log_out(form["scope"], access, form.get("refresh_token"), request_context())
     db.session.commit()
     return None
 
 
-def _leave(scope: str) -> Any:
-    """Log a browser out; where only its other sessions end, it keeps its cookies."""
+def _log_browser_out(scope: str) -> Any:
+    """Log out a session in cookies; scope `others` keeps that session and its cookies."""
     if scope == logout.LOCAL:
-        with suppress(*request_credentials.NOBODY, SessionEnded):
-            logout.end_one(UUID(browser().sid), "logout", visitor())
+        with suppress(*request_credentials.NOT_AUTHENTICATED, SessionEnded):
+            logout.end_one_session(UUID(current_browser_session().sid), "logout", request_context())
     else:
-        logout.end_many(scope, caller(), visitor())
+        logout.end_many_sessions(scope, current_token(), request_context())
     db.session.commit()
-    return None if scope == logout.OTHERS else (None, farewell())
+    return None if scope == logout.OTHERS else (None, clear_cookies_headers())
 
 
 @auth.get("/csrf")
-@auth.response(200, CsrfAnswer)
-@auth.refuses(TokenMissing)
+@auth.response(200, CsrfTokenResponse)
+@auth.errors(TokenMissing)
 def read_csrf_token() -> dict[str, str]:
-    """Read the CSRF token of the session that the cookies are of."""
+    """Read the CSRF token that belongs to the session cookies."""
     try:
-        return {"csrf_token": csrf.token(request_credentials.holder().sid)}
-    except request_credentials.NOBODY:
-        raise TokenMissing("No cookie of a session came along.") from None
+        return {"csrf_token": csrf.token(request_credentials.session_from_cookies().sid)}
+    except request_credentials.NOT_AUTHENTICATED:
+        raise TokenMissing("The request has no valid session cookie.") from None
 
 
 @auth.get("/me")
 @signed_in
 @auth.response(200, User)
-def me(caller: AccessToken) -> Response:
-    """Read one's own account."""
-    told = users.read_profile(UUID(caller.sub))
-    told["created_at"] = clock.rfc3339(told["created_at"])
-    return jsonify(told)  # as the schema would write it, in a tenth of the time
+def read_me(caller: AccessToken) -> Response:
+    """Read the profile of the signed-in user."""
+    profile = users.fetch_profile(UUID(caller.sub))
+    profile["created_at"] = clock.format_rfc3339(profile["created_at"])
+    return jsonify(profile)  # as the schema would serialize it, in a tenth of the time
 
 
 @auth.patch("/me")
 @signed_in
-@auth.arguments(Profile)
+@auth.arguments(ProfileUpdate)
 @auth.response(200, User)
-@auth.refuses(UsernameTaken)
-def change_me(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
-    """Change name, username or locale; null empties a field."""
-    users.change_profile(UUID(caller.sub), form, visitor())
+@auth.errors(UsernameTaken)
+def update_me(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
+    """Change name, username or locale; null clears a field."""
+    users.update_profile(UUID(caller.sub), form, request_context())
     db.session.commit()
-    return users.profile_of(UUID(caller.sub))
+    return users.get_profile(UUID(caller.sub))

@@ -1,6 +1,6 @@
-"""Settings: every option with its type, a sentence and a safe default; refuses an unsafe start.
+"""Settings: each with its type, default and description; an unsafe combination stops the start.
 
-The environment is read once, here. `docs/settings.md` is generated from the options below.
+Only this module reads the environment, once. `docs/settings.md` is generated from `Settings`.
 """
 
 import os
@@ -18,32 +18,38 @@ from gatehouse.settings.checks import CHECKS
 from gatehouse.settings.hash_lists import hash_list
 from gatehouse.settings.keyrings import KeyRing, key_ring
 from gatehouse.settings.languages import LANGUAGES
-from gatehouse.settings.loader import Reader, unknown_names
-from gatehouse.settings.mail import MailServer, channels, gateways, mail_servers, mailbox
+from gatehouse.settings.loader import SettingsLoader, unknown_settings
+from gatehouse.settings.mail import (
+    SmtpServer,
+    channel_names,
+    gateway_names,
+    mail_sender,
+    smtp_servers,
+)
 from gatehouse.settings.parsers import (
-    Destination,
-    Network,
-    certificates,
+    EgressDestination,
+    IpNetwork,
+    aaguids,
+    boolean,
+    choice,
     database_url,
-    destinations,
-    domain,
-    file,
-    folder,
-    models,
-    names,
-    networks,
-    number,
-    one_of,
+    display_name,
+    domain_name,
+    duration,
+    egress_destinations,
+    file_path,
+    folder_path,
+    http_url,
+    integer,
+    ip_networks,
+    mapping,
+    name_list,
     origin,
-    origins,
-    page_origins,
-    pairs,
+    origin_list,
+    pem_certificates,
     redis_url,
-    seconds,
-    switch,
-    text,
-    title,
-    web_address,
+    string,
+    webauthn_origins,
 )
 
 VERSION = "0.1.0"
@@ -51,190 +57,196 @@ ROOT = Path(__file__).parent
 
 
 class ConfigurationError(ClickException):
-    """The environment does not describe a safe service; the message says what to change.
+    """A setting is missing, invalid or unsafe; the message says what to change.
 
-    Commands show the message alone, without a trace.
+    Commands print the message alone, without a traceback.
     """
 
 
-def option(read: Callable[[str], Any], default: str = "") -> Any:
-    """Describe one setting: how its text is read, and the text it has when nobody gives one."""
+def setting(read: Callable[[str], Any], default: str = "") -> Any:
+    """Declare a setting: the function that parses its text, and the text that it has by default."""
     return field(metadata={"read": read, "default": default}, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything the operator can choose, read once at the start."""
+    """All settings of the service; immutable after the start."""
 
-    env: str = option(one_of("production", "development"), "production")
-    """What the service is for; `development` opens the mailbox and listens on 127.0.0.1 only."""
-    instance: str = option(text, "instance")
-    """The folder of the SQLite file, and of the keys that development makes for itself."""
-    host: str = option(text)
-    """The address to listen on: 127.0.0.1 in development, 0.0.0.0 in production."""
-    port: int = option(number(1, 65535), "8000")
-    """The port to listen on."""
-    workers: int = option(number(1, 64), "2")
-    """Worker processes; one for each core is a good start."""
-    threads: int = option(number(2, 128), "32")
-    """Threads in each worker; up to 24 of them wait for a password to be hashed, in a flood."""
-    public_url: str = option(origin)
-    """Where people reach the service: issuer of its tokens, start of its links.
-    In development `http://localhost:$PORT`; production has no default and wants https."""
-    service_name: str = option(title)
-    """What people call your service: in letters, pages, authenticator apps and passkeys, and no
-    password. By default the public URL's host; `Gatehouse` in development."""
-    audience: str = option(text)
-    """The `aud` of access tokens; by default the public URL."""
-    allowed_origins: tuple[str, ...] = option(origins)
-    """Origins of the front ends whose scripts may read answers (CORS) and send writes."""
-    trusted_hops: int = option(number(0, 8), "0")
-    """How many proxies of yours append to `X-Forwarded-For` before a request arrives."""
-    database_url: str = option(database_url)
-    """The database; by default a SQLite file in the instance folder."""
-    redis_url: str = option(redis_url)
-    """Redis or Valkey for the counters of the route limits; without it the database keeps them."""
-    secret_keys: KeyRing = option(key_ring)
-    """Keys of the digests of codes, addresses and limits."""
-    encryption_keys: KeyRing = option(key_ring)
-    """AES-GCM keys of the secrets that are kept in the database."""
-    password_peppers: KeyRing = option(key_ring)
-    """Keys of the step before the password hash: a stolen database alone verifies nothing."""
-    password_hasher: str = option(one_of("bcrypt", "argon2"), "bcrypt")
-    """How new passwords are hashed; the other kind is still verified, and upgraded at login."""
-    bcrypt_cost: int = option(number(4, 16), "12")
-    """The bcrypt cost; below 12 in development only."""
-    breached_passwords: str = option(hash_list)
-    """Stolen passwords that nobody may choose; see `passwords.md`."""
-    breached_lookup: str = option(web_address)
-    """Where they are asked for by the first five digits of their hash; off unless given.
-    `https://api.pwnedpasswords.com/range` is one."""
-    signing_algorithm: str = option(one_of("ES256", "EdDSA", "RS256"), "ES256")
-    """The algorithm of new signing keys."""
-    access_token_lifetime: timedelta = option(seconds(30, 900), "600")
-    """How long an access token lives."""
-    session_idle: timedelta = option(seconds(60, 1_209_600), "1209600")
-    """A session that is not refreshed for so long ends (14 days)."""
-    session_lifetime: timedelta = option(seconds(60, 2_592_000), "2592000")
-    """A session ends after so long whatever happens (30 days)."""
-    refresh_grace: timedelta = option(seconds(0, 60), "10")
-    """For so long after its use, a refresh token yields the session's current one once more."""
-    factors: tuple[str, ...] = option(names, "totp,passkey,recovery_codes,sms,email")
-    """The kinds of second factors that exist here, in the order in which they are offered."""
-    mfa: str = option(one_of("optional", "required_for_roles", "required"), "optional")
-    """Who must have a second factor. Who must and has none sets one up when signing in."""
-    mfa_grace: timedelta = option(seconds(0, 31_536_000), "1209600")
-    """For so long after the policy first wants it of somebody, their first step alone lets them set
-    one up (14 days); then a code by mail as well, or an operator. 0 is no grace."""
-    mfa_roles: tuple[str, ...] = option(names, "admin")
-    """With `GATEHOUSE_MFA=required_for_roles`: the roles that need a second factor."""
-    mfa_reset_delay: timedelta = option(seconds(0, 2_592_000), "86400")
-    """So long after a reset was announced the factors go (a day); the owner can stop it."""
-    rate_limits: bool = option(switch, "on")
-    """`off` silences the limits of the routes, for measurements; never the lockout."""
-    smtp_url: tuple[MailServer, ...] = option(mail_servers)
-    """The servers that take our mail. `insecure-smtp://localhost:1025`, without TLS and password,
-    is for development only and reaches no other machine."""
-    mail_from: Address | str = option(mailbox)
-    """The sender of mails; production needs it wherever it needs `SMTP_URL`."""
-    mail_channels: tuple[str, ...] = option(channels)
-    """The channels of mails: `smtp` where there is `SMTP_URL`, else `console` in development."""
-    sms_channels: tuple[str, ...] = option(channels)
-    """The channels of texts: `sms_http` where there is a gateway, else `console` in development."""
-    sms_gateway: tuple[str, ...] = option(gateways)
-    """The gateways that take our texts: `twilio`, `vonage`, `messagebird`, or TOML files that
-    describe others. With several, the next three hold a value for each, in the same order."""
-    sms_account: str = option(text)
-    """Who we are to the SMS gateway: the account SID of Twilio, the API key of Vonage."""
-    sms_secret: str = option(text)
-    """What proves it: the auth token, API secret or access key."""
-    sms_from: str = option(text)
-    """The sender of texts: a number of yours in E.164, or a name where the country allows it."""
-    sms_prefix_budget: int = option(number(1, 1_000_000), "200")
-    """Texts in an hour to numbers that begin alike, such as +49 151; the rest is not sent."""
-    captcha: str = option(one_of("altcha", "hcaptcha", "turnstile", "recaptcha"), "altcha")
-    """The kind of CAPTCHA; ALTCHA is a proof of work that asks nobody outside."""
-    captcha_site_key: str = option(text)
-    """The public key that hCaptcha, Turnstile or reCAPTCHA gave you."""
-    captcha_secret: str = option(text)
-    """The secret that belongs to it."""
-    captcha_verify_url: str = option(web_address)
-    """Another address of the provider's `siteverify`, where its usual one cannot be reached."""
-    captcha_cost: int = option(number(1, 50_000), "5000")
-    """How dear ALTCHA's proof of work is: rounds of PBKDF2 in each of 200 to 700 tries."""
-    captcha_register: str = option(one_of("off", "after_failures", "always"))
-    """When registering asks for a CAPTCHA: `after_failures` in production, `off` in development."""
-    captcha_forgot: str = option(one_of("off", "after_failures", "always"))
-    """When asking for a new password does; the defaults are the same."""
-    captcha_login: str = option(one_of("off", "after_failures", "always"))
-    """When logging in does; the defaults are the same."""
-    outbound_allowed: tuple[Destination, ...] = option(destinations)
-    """Where the service may call though it is not public, or a host is not reached by https."""
-    outbound_ca: str = option(certificates)
-    """Authorities to trust besides the public ones when the service calls another by https, or
-    hands mail over."""
-    default_locale: str = option(one_of(*LANGUAGES), "en")
-    """The language of letters and pages for people whose own is not told, or is none of these."""
-    templates: str = option(folder)
-    """A folder of templates that replace ours of the same name (`templates-and-languages.md`)."""
-    frontend_url: str = option(web_address)
-    """Where your front end has the pages that letters lead to; without it, ours are used."""
-    dev_fixed_codes: Mapping[str, str] = option(pairs)
-    """Development only: the codes of test users, so that no test has to read the mailbox."""
-    passkey_rp_id: str = option(domain)
-    """The domain that passkeys belong to, for ever: the public URL's host, or a parent of it."""
-    passkey_origins: tuple[str, ...] = option(page_origins)
-    """Where passkeys are used besides the public URL: other sites, subdomains and apps of yours."""
-    passkey_top_origins: tuple[str, ...] = option(page_origins)
-    """Sites that may hold a page which uses passkeys in a frame; none by default."""
-    passkey_roots: str = option(certificates)
-    """Authorities of the authenticators that are allowed; by default all are, and none is asked
-    what it is."""
-    passkey_models: tuple[str, ...] = option(models)
-    """With `GATEHOUSE_PASSKEY_ROOTS`: the only models of authenticators that are allowed."""
-    risk_policy: str = option(file)
-    """The file that says what unusual logins lead to; by default the owner is told of a new device.
-    `docs/adaptive-login.md` shows one."""
-    geoip: str = option(file)
-    """A GeoIP file (MaxMind DB) that tells countries; without one nothing depends on them."""
-    bad_networks: tuple[Network, ...] = option(networks)
-    """Networks whose logins the signal `known_bad_network` finds."""
-    metrics_token: str = option(text)
-    """The bearer token of `/metrics`. Without one, production hides it and development opens it."""
-    unsafe_allow_unverified_email: bool = option(switch, "false")
-    """Development only: a registration is an account at once, before its address is proved."""
-    insecure_development_on_network: bool = option(switch, "false")
-    """Development only: listen on another address than 127.0.0.1."""
+    env: str = setting(choice("production", "development"), "production")
+    """`development` opens the developer mailbox and listens on 127.0.0.1 only."""
+    data_dir: str = setting(string, "instance")
+    """Folder of the SQLite database and of the keys that development generates."""
+    host: str = setting(string)
+    """IP address to listen on: 127.0.0.1 in development, 0.0.0.0 in production."""
+    port: int = setting(integer(1, 65535), "8000")
+    """Port to listen on."""
+    workers: int = setting(integer(1, 64), "2")
+    """Worker processes; one per CPU core is a good start."""
+    threads: int = setting(integer(2, 128), "32")
+    """Threads per worker; in a flood of logins up to 24 of them wait for a password hash."""
+    public_url: str = setting(origin)
+    """Origin at which users reach the service: issuer of its tokens and base of its links.
+    `http://localhost:$PORT` in development; required in production, with https."""
+    service_name: str = setting(display_name)
+    """Name that users see in mails, pages, authenticator apps and passkeys; not accepted as a
+    password. By default the host of the public URL; `Gatehouse` in development."""
+    audience: str = setting(string)
+    """`aud` claim of access tokens; by default the public URL."""
+    allowed_origins: tuple[str, ...] = setting(origin_list)
+    """Origins of front ends whose scripts may read responses (CORS) and send writes."""
+    trusted_hops: int = setting(integer(0, 8), "0")
+    """Number of your own proxies that append to `X-Forwarded-For` before a request arrives."""
+    database_url: str = setting(database_url)
+    """Database; by default a SQLite file in `GATEHOUSE_DATA_DIR`."""
+    redis_url: str = setting(redis_url)
+    """Redis or Valkey for the counters of the rate limits; without it the database stores them."""
+    secret_keys: KeyRing = setting(key_ring)
+    """Keys for digests of codes, e-mail and IP addresses, and rate limit counters."""
+    encryption_keys: KeyRing = setting(key_ring)
+    """AES-GCM keys for secrets stored in the database."""
+    password_peppers: KeyRing = setting(key_ring)
+    """Keys mixed into passwords before hashing: a stolen database alone verifies no password."""
+    password_hasher: str = setting(choice("bcrypt", "argon2"), "bcrypt")
+    """Hash of new passwords; hashes of the other kind are still verified, and upgraded at login."""
+    bcrypt_cost: int = setting(integer(4, 16), "12")
+    """Cost of bcrypt; below 12 in development only."""
+    breached_passwords: str = setting(hash_list)
+    """Breached passwords, which are rejected as new passwords; see `passwords.md`."""
+    pwned_passwords_url: str = setting(http_url)
+    """Service to query for breached passwords by the first five digits of their SHA-1, such as
+    `https://api.pwnedpasswords.com/range`; off by default."""
+    signing_algorithm: str = setting(choice("ES256", "EdDSA", "RS256"), "ES256")
+    """Algorithm of new signing keys."""
+    access_token_lifetime: timedelta = setting(duration(30, 900), "600")
+    """Lifetime of an access token."""
+    session_idle_timeout: timedelta = setting(duration(60, 1_209_600), "1209600")
+    """A session ends when it is not refreshed for this long (14 days)."""
+    session_lifetime: timedelta = setting(duration(60, 2_592_000), "2592000")
+    """Absolute lifetime of a session (30 days)."""
+    refresh_reuse_interval: timedelta = setting(duration(0, 60), "10")
+    """For this long after its use, a refresh token still returns the session's current one."""
+    factors: tuple[str, ...] = setting(name_list, "totp,passkey,recovery_codes,sms,email")
+    """Kinds of second factors that users can enrol, in the order in which they are offered."""
+    mfa: str = setting(choice("optional", "required_for_roles", "required"), "optional")
+    """Who must have a second factor; a user who must and has none enrols one at login."""
+    mfa_grace_period: timedelta = setting(duration(0, 31_536_000), "1209600")
+    """For this long after `GATEHOUSE_MFA` first applies to a user, the first factor is enough to
+    enrol a second one (14 days, 0 for never); later it takes a code by e-mail, or an operator."""
+    mfa_roles: tuple[str, ...] = setting(name_list, "admin")
+    """Roles that need a second factor, with `GATEHOUSE_MFA=required_for_roles`."""
+    mfa_reset_delay: timedelta = setting(duration(0, 2_592_000), "86400")
+    """Time between the announcement of an MFA reset and the removal of the factors (one day); the
+    user can cancel it until then."""
+    rate_limits: bool = setting(boolean, "on")
+    """`off` disables the rate limits of the routes, for measurements; never the lockout."""
+    smtp_url: tuple[SmtpServer, ...] = setting(smtp_servers)
+    """Mail servers to send by. `insecure-smtp://localhost:1025`, without TLS and password, is for
+    development only and connects to this machine only."""
+    mail_from: Address | str = setting(mail_sender)
+    """Sender of mails; required in production when `SMTP_URL` is set."""
+    mail_channels: tuple[str, ...] = setting(channel_names)
+    """Channels for mail: `smtp` when `SMTP_URL` is set, else `console` in development."""
+    sms_channels: tuple[str, ...] = setting(channel_names)
+    """Channels for SMS: `sms_http` when a gateway is set, else `console` in development."""
+    sms_gateway: tuple[str, ...] = setting(gateway_names)
+    """SMS gateways: `twilio`, `vonage`, `messagebird`, or TOML files that describe others. With
+    several, the next three settings contain a value for each, in the same order."""
+    sms_account: str = setting(string)
+    """Account at the SMS gateway: the account SID of Twilio, the API key of Vonage."""
+    sms_secret: str = setting(string)
+    """Secret of that account: the auth token, API secret or access key."""
+    sms_from: str = setting(string)
+    """Sender of SMS: a phone number of yours in E.164, or a name where the country allows it."""
+    sms_prefix_budget: int = setting(integer(1, 1_000_000), "200")
+    """SMS per hour to phone numbers with the same prefix, such as +49 151; more are not sent."""
+    captcha: str = setting(choice("altcha", "hcaptcha", "turnstile", "recaptcha"), "altcha")
+    """CAPTCHA provider; ALTCHA is a proof of work that calls no other service."""
+    captcha_site_key: str = setting(string)
+    """Site key from hCaptcha, Turnstile or reCAPTCHA."""
+    captcha_secret: str = setting(string)
+    """Secret key that belongs to it."""
+    captcha_verify_url: str = setting(http_url)
+    """Another URL of the provider's `siteverify`, when its usual one cannot be reached."""
+    captcha_cost: int = setting(integer(1, 50_000), "5000")
+    """Cost of ALTCHA's proof of work: rounds of PBKDF2 in each of 200 to 700 attempts."""
+    captcha_register: str = setting(choice("off", "after_failures", "always"))
+    """When registration needs a CAPTCHA: `after_failures` in production, `off` in development."""
+    captcha_password_reset: str = setting(choice("off", "after_failures", "always"))
+    """When a password reset needs one; same defaults."""
+    captcha_login: str = setting(choice("off", "after_failures", "always"))
+    """When login needs one; same defaults."""
+    egress_allowlist: tuple[EgressDestination, ...] = setting(egress_destinations)
+    """Hosts and networks that the service may call though they are not public, or without https."""
+    ca_bundle: str = setting(pem_certificates)
+    """Certificate authorities to trust besides the public ones, for https and mail servers."""
+    default_locale: str = setting(choice(*LANGUAGES), "en")
+    """Language of mails and pages for users whose own language is unknown or not available."""
+    templates: str = setting(folder_path)
+    """Folder of your own message templates, which replace those of the same name; see
+    `templates-and-languages.md`."""
+    frontend_url: str = setting(http_url)
+    """Base URL of your front end's pages for the links in mails; without it, ours are used."""
+    dev_fixed_codes: Mapping[str, str] = setting(mapping)
+    """Development only: fixed codes of test users, so that tests need not read the mailbox."""
+    passkey_rp_id: str = setting(domain_name)
+    """Domain that passkeys are bound to for ever: the host of the public URL, or a parent of it."""
+    passkey_origins: tuple[str, ...] = setting(webauthn_origins)
+    """Other origins at which passkeys are used: sites, subdomains and apps of yours."""
+    passkey_top_origins: tuple[str, ...] = setting(webauthn_origins)
+    """Sites that may embed a page that uses passkeys in a frame; none by default."""
+    passkey_attestation_roots: str = setting(pem_certificates)
+    """Certificate authorities of the authenticators that are allowed; by default all are, and no
+    attestation is requested."""
+    passkey_allowed_aaguids: tuple[str, ...] = setting(aaguids)
+    """The only authenticator models that are allowed; needs
+    `GATEHOUSE_PASSKEY_ATTESTATION_ROOTS`."""
+    risk_policy: str = setting(file_path)
+    """Policy file for unusual logins, see `adaptive-login.md`; by default the user is notified of a
+    login from a new device."""
+    geoip: str = setting(file_path)
+    """GeoIP database (MaxMind DB) with countries; without one, countries are not considered."""
+    bad_networks: tuple[IpNetwork, ...] = setting(ip_networks)
+    """Networks that the signal `known_bad_network` matches."""
+    metrics_token: str = setting(string)
+    """Bearer token of `/metrics`. Without one, production answers 404 and development is open."""
+    unsafe_allow_unverified_email: bool = setting(boolean, "false")
+    """Development only: users can log in before their e-mail address is verified."""
+    insecure_development_on_network: bool = setting(boolean, "false")
+    """Development only: allows to listen on another IP address than 127.0.0.1."""
 
     @property
     def development(self) -> bool:
-        """Whether the developer's conveniences exist."""
+        """Whether this is a development environment."""
         return self.env == "development"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read every option, or raise ConfigurationError with one sentence for each mistake."""
-        reader = Reader(environ)
-        settings = cls(**{f.name: reader.option(f.name, **f.metadata) for f in fields(cls)})
-        unsafe = [sentence for check in CHECKS if (sentence := check(settings))]
-        problems = reader.problems + unknown_names(environ, (f.name for f in fields(cls))) + unsafe
+        """Parse all settings.
+
+        Raises:
+            ConfigurationError: with one sentence for each mistake.
+        """
+        loader = SettingsLoader(environ)
+        settings = cls(**{f.name: loader.load_setting(f.name, **f.metadata) for f in fields(cls)})
+        problems = loader.problems + unknown_settings(environ, (f.name for f in fields(cls)))
+        problems += [sentence for check in CHECKS if (sentence := check(settings))]
         if problems:
             raise ConfigurationError("\n".join(dict.fromkeys(problems)))
         return settings
 
 
 def read_environment() -> Settings:
-    """Return the settings of this process."""
+    """Parse the settings of this process."""
     return Settings.from_environment(os.environ)
 
 
 def metrics_folder() -> str:
-    """Return the folder of the workers' counts, which `flask serve` has named, or nothing."""
+    """Return the folder for the workers' metrics, as set by `flask serve`, or an empty string."""
     return os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
 
 
-def name_metrics_folder(folder: Path) -> None:
-    """Name that folder, for this process and for those that it starts."""
+def set_metrics_folder(folder: Path) -> None:
+    """Set that folder for this process and its child processes."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 

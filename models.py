@@ -1,8 +1,8 @@
-"""The floor plan of the data: every table, its columns and its relationships, and no behaviour.
+"""Database models: every table and its columns; no behaviour.
 
-Ids are UUIDv7, times are UTC. Columns marked `sealed` hold AES-GCM ciphertext (see
-`gatehouse.core.crypto`) whose associated data is `table.column:id`. Digests are 64
-hexadecimal characters; no table holds an unguessable value in clear.
+Ids are UUIDv7, times are UTC. Columns made by `_encrypted` hold AES-GCM ciphertext (see
+`gatehouse.core.crypto`) whose associated data is `label:id`. Digests are 64 hexadecimal
+characters; no table holds a secret in clear.
 """
 
 from datetime import datetime
@@ -24,15 +24,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gatehouse.core import clock, crypto
+from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.database.session import Base, UTCDateTime
 
 DIGEST = String(64)
-ADDRESS = String(45)
-LOGINS = text("name = 'login.succeeded'")
-"""Where a person signed in lately: found by an index, among thousands of refreshes."""
-WAITING = text("sent_at IS NULL AND given_up_at IS NULL")
-COUNTED = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up in INTEGER only
+IP_ADDRESS = String(45)
+SUCCESSFUL_LOGINS = text("name = 'login.succeeded'")
+"""The condition of the partial index that finds a user's recent logins among other events."""
+UNSENT = text("sent_at IS NULL AND abandoned_at IS NULL")
+AUTOINCREMENT = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up in INTEGER only
 
 
 def _id() -> Mapped[UUID]:
@@ -43,8 +43,8 @@ def _created() -> Mapped[datetime]:
     return mapped_column(UTCDateTime, default=clock.now)
 
 
-def _sealed() -> Mapped[bytes]:
-    return mapped_column(LargeBinary, info={"sealed": True})
+def _encrypted(label: str) -> Mapped[bytes]:
+    return mapped_column(LargeBinary, info={"associated_data": label})
 
 
 def _user() -> Mapped[UUID]:
@@ -52,7 +52,7 @@ def _user() -> Mapped[UUID]:
 
 
 class User(Base):
-    """A person with an account. Whoever has not proved an address has none (see Challenge)."""
+    """A user account, created when its e-mail address is verified (before: see OneTimeCode)."""
 
     __tablename__ = "users"
     __table_args__ = (
@@ -68,25 +68,25 @@ class User(Base):
 
     id: Mapped[UUID] = _id()
     email: Mapped[str] = mapped_column(String(254))
-    """As the person wrote it; mail goes to this string."""
+    """As the user wrote it; e-mails are sent to this string."""
     email_canonical: Mapped[str] = mapped_column(String(254), unique=True)
     email_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     username: Mapped[str | None] = mapped_column(String(32))
     username_canonical: Mapped[str | None] = mapped_column(String(32), unique=True)
     phone: Mapped[str | None] = mapped_column(String(16))
-    """E.164; unique among the proven ones."""
+    """E.164; unique among verified numbers."""
     phone_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     name: Mapped[str | None] = mapped_column(String(200))
     locale: Mapped[str | None] = mapped_column(String(35))
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    mfa_renewed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When an operator let the grace to set up a second factor begin anew."""
+    mfa_grace_extended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When an operator restarted the grace period for enrolling a second factor."""
     created_at: Mapped[datetime] = _created()
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, onupdate=clock.now)
 
 
 class Password(Base):
-    """The password of an account: the hash with its parameters, and the pepper's name."""
+    """The password of a user: its hash with parameters, and the name of the pepper key."""
 
     __tablename__ = "passwords"
 
@@ -97,18 +97,18 @@ class Password(Base):
     pepper: Mapped[str] = mapped_column(String(16))
     changed_at: Mapped[datetime] = _created()
     compromised_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When it was found among stolen ones; it opens nothing before it is changed."""
-    chosen_by: Mapped[str | None] = mapped_column(String(8))
-    """`email` or `sms`: the message it was chosen with, until a strong factor is proved beside it.
+    """When it was found in a breach; logins with it fail until it is changed."""
+    set_via: Mapped[str | None] = mapped_column(String(8))
+    """`email` or `sms` if the password was set by a message and no strong factor confirmed it yet.
 
-    Till then whoever reads the message may know it, and it proves no more than the message does.
+    Until then it counts for no more than access to that mailbox or phone.
     """
 
 
 class Credential(Base):
-    """What somebody proves themselves with besides a password: a TOTP secret, a passkey, a code.
+    """An authenticator besides the password: a TOTP secret, a passkey, recovery codes.
 
-    One table serves every kind, so a new kind needs no migration.
+    One table holds every kind, so a new kind needs no migration.
     """
 
     __tablename__ = "credentials"
@@ -118,30 +118,30 @@ class Credential(Base):
     user_id: Mapped[UUID] = _user()
     kind: Mapped[str] = mapped_column(String(32))
     lookup: Mapped[str | None] = mapped_column(DIGEST)
-    """Digest by which it is found before it is known whose it is."""
+    """Digest that finds the credential when the user is not known yet, as with a passkey."""
     label: Mapped[str] = mapped_column(String(64))
-    data: Mapped[bytes] = _sealed()
+    data: Mapped[bytes] = _encrypted(crypto_labels.CREDENTIAL_DATA)
     counter: Mapped[int] = mapped_column(BigInteger, default=0)
-    """Only grows: the last TOTP step that was accepted, the signatures of a passkey."""
+    """Only increases: the last accepted TOTP time step, or the signature count of a passkey."""
     created_at: Mapped[datetime] = _created()
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """It counts from here."""
+    """When its enrolment was completed; it cannot be used before."""
     last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class Role(Base):
-    """A named set of what people may do; `user` and `admin` are built in."""
+    """A role that users can have; `user` and `admin` are built in."""
 
     __tablename__ = "roles"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     description: Mapped[str] = mapped_column(String(200))
-    mfa_wanted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When the policy first wanted a second factor of the people who have it."""
+    mfa_required_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the policy first required a second factor for this role."""
 
 
 class UserRole(Base):
-    """A role that a person was given. Everyone has `user` without a row."""
+    """A role that was assigned to a user. All users have `user` without a row."""
 
     __tablename__ = "user_roles"
 
@@ -154,24 +154,26 @@ class UserRole(Base):
     created_at: Mapped[datetime] = _created()
 
 
-class Challenge(Base):
-    """Something that waits to be proved once: a registration, an invitation.
+class OneTimeCode(Base):
+    """A one-time code and link, of a registration or an invitation for example.
 
-    It is bound to its purpose and consumed by one conditional UPDATE, so it works once.
+    It is bound to its purpose, and consumed by one conditional UPDATE.
     """
 
-    __tablename__ = "challenges"
-    __table_args__ = (Index("ix_challenges_purpose_lookup", "purpose", "lookup"),)
+    __tablename__ = "one_time_codes"
+    __table_args__ = (
+        Index("ix_one_time_codes_purpose_subject_digest", "purpose", "subject_digest"),
+    )
 
     id: Mapped[UUID] = _id()
     purpose: Mapped[str] = mapped_column(String(32))
-    lookup: Mapped[str] = mapped_column(DIGEST)
-    """Keyed digest of what the challenge is about, such as the canonical address."""
+    subject_digest: Mapped[str] = mapped_column(DIGEST)
+    """Keyed digest of its subject, such as the canonical e-mail address."""
     user_id: Mapped[UUID | None] = mapped_column(Uuid, index=True)
-    """Whose it is, where that is known; no foreign key, for decoys are nobody's."""
+    """Its user, if known; no foreign key, because decoys have no user."""
     token_digest: Mapped[str] = mapped_column(DIGEST, unique=True)
     code_digest: Mapped[str | None] = mapped_column(DIGEST)
-    data: Mapped[bytes] = _sealed()
+    data: Mapped[bytes] = _encrypted(crypto_labels.CODE_DATA)
     attempts: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = _created()
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
@@ -179,7 +181,7 @@ class Challenge(Base):
 
 
 class Session(Base):
-    """A person signed in on one device, from login until logout, theft, or a limit."""
+    """A session of a user on one device, from login until it is ended or reaches a limit."""
 
     __tablename__ = "sessions"
 
@@ -189,23 +191,23 @@ class Session(Base):
     authenticated_at: Mapped[datetime] = _created()
     last_seen_at: Mapped[datetime] = _created()
     idle_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    """When it ends if nobody refreshes it; the `exp` of its current refresh token."""
+    """When it ends unless it is refreshed; the `exp` of its current refresh token."""
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
-    """When it ends whatever happens."""
+    """When it ends at the latest."""
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     end_reason: Mapped[str | None] = mapped_column(String(32))
     amr: Mapped[list[str]] = mapped_column(JSON)
     acr: Mapped[str] = mapped_column(String(8))
-    raised_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When a second factor was last proved in it; a session at AAL1 has none."""
-    address: Mapped[str] = mapped_column(ADDRESS)
+    aal2_authenticated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When a second factor was last authenticated; None at AAL1."""
+    ip_address: Mapped[str] = mapped_column(IP_ADDRESS)
     user_agent: Mapped[str] = mapped_column(String(400))
 
 
 class RefreshToken(Base):
-    """A refresh token of a session, by its `jti`: the current one, and those used within the grace.
+    """A refresh token of a session, by its `jti`: the current one, and recently used ones.
 
-    Older rows may be deleted: a token whose row is gone, of a session that lives, was used before.
+    Older rows may be deleted: without a row, a token of an active session counts as used.
     """
 
     __tablename__ = "refresh_tokens"
@@ -219,33 +221,33 @@ class RefreshToken(Base):
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
-class StatusEntry(Base):
-    """The place of a session in the published status lists; places are given once, in order."""
+class TokenStatusEntry(Base):
+    """The index of a session in the token status lists; indexes are ascending and never reused."""
 
-    __tablename__ = "status_entries"
+    __tablename__ = "token_status_entries"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
-    position: Mapped[int] = mapped_column(COUNTED, primary_key=True, autoincrement=True)
+    status_index: Mapped[int] = mapped_column(AUTOINCREMENT, primary_key=True, autoincrement=True)
     session_id: Mapped[UUID] = mapped_column(
         Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), unique=True
     )
 
 
 class Revocation(Base):
-    """A session whose access tokens are dead before their time; read by every worker."""
+    """An ended session whose access tokens are rejected before they expire; read by all workers."""
 
     __tablename__ = "revocations"
 
     session_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    position: Mapped[int | None] = mapped_column(BigInteger)
-    """The session's place in the status lists; a session from before they existed has none."""
+    status_index: Mapped[int | None] = mapped_column(BigInteger)
+    """The session's status list index; None for sessions that are older than the lists."""
     revoked_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, index=True)
-    forget_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
-    """When the session's last access token has expired."""
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    """When the session's last access token will have expired."""
 
 
 class SigningKey(Base):
-    """A key that signs tokens: next, then active, then retiring, then gone."""
+    """A key that signs tokens: next, then active, then retired, then expired."""
 
     __tablename__ = "signing_keys"
 
@@ -253,7 +255,7 @@ class SigningKey(Base):
     kid: Mapped[str] = mapped_column(String(64), unique=True)
     """The JWK thumbprint (RFC 7638)."""
     algorithm: Mapped[str] = mapped_column(String(8))
-    private: Mapped[bytes] = _sealed()
+    private: Mapped[bytes] = _encrypted(crypto_labels.SIGNING_KEY)
     """PKCS#8 PEM."""
     created_at: Mapped[datetime] = _created()
     activated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -262,16 +264,21 @@ class SigningKey(Base):
 
 
 class OutboxMessage(Base):
-    """A message that somebody shall get, written in the transaction of its reason."""
+    """A message to be sent, written in the transaction that causes it."""
 
     __tablename__ = "outbox"
     __table_args__ = (
-        Index("ix_outbox_due", "due_at", sqlite_where=WAITING, postgresql_where=WAITING),
+        Index(
+            "ix_outbox_next_attempt_at",
+            "next_attempt_at",
+            sqlite_where=UNSENT,
+            postgresql_where=UNSENT,
+        ),
         Index(
             "ix_outbox_ahead",
             *("recipient_lower", "channel", "created_at"),
-            sqlite_where=WAITING,
-            postgresql_where=WAITING,
+            sqlite_where=UNSENT,
+            postgresql_where=UNSENT,
         ),
     )
 
@@ -279,21 +286,21 @@ class OutboxMessage(Base):
     channel: Mapped[str] = mapped_column(String(8))
     recipient: Mapped[str] = mapped_column(String(254))
     recipient_lower: Mapped[str] = mapped_column(String(254), index=True)
-    """By which messages to one address are counted."""
+    """In lower case, for the limits per recipient."""
     template: Mapped[str] = mapped_column(String(64))
-    payload: Mapped[bytes] = _sealed()
+    payload: Mapped[bytes] = _encrypted(crypto_labels.OUTBOX_PAYLOAD)
     created_at: Mapped[datetime] = _created()
-    due_at: Mapped[datetime] = _created()
+    next_attempt_at: Mapped[datetime] = _created()
     leased_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
-    good_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When its code or link expires: later nobody is sent it any more."""
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When its code or link expires; it is not sent after that."""
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    given_up_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    abandoned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class IdempotencyKey(Base):
-    """What was answered to a request that carried `Idempotency-Key`; kept for a day.
+    """The response to a request with an `Idempotency-Key` header; kept for a day.
 
     Its key is the keyed digest of the header's value, the route and the caller.
     """
@@ -302,24 +309,28 @@ class IdempotencyKey(Base):
 
     key: Mapped[str] = mapped_column(DIGEST, primary_key=True)
     body_digest: Mapped[str] = mapped_column(DIGEST)
-    """Keyed, and bound to the header's value, which is kept nowhere: a body can hold a password."""
+    """Keyed with the header's value, which is not stored: a body can contain a password."""
     status: Mapped[int | None]
-    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    """`told`, without any token, and `sealed`: the tokens of the answer, encrypted one by one."""
+    response: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Two stored keys: the body without its tokens, and its tokens, each one encrypted."""
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
 class AuditEvent(Base):
-    """Something that happened, in the transaction that made it happen; rows are only added.
+    """An audit event, written in the transaction that it describes; rows are only added.
 
-    People and sessions are named by id without a foreign key: the event outlives them.
+    Users and sessions are referenced by id without a foreign key: the event outlives them.
     """
 
     __tablename__ = "audit_events"
     __table_args__ = (
         Index("ix_audit_events_user_id_at", "user_id", "at"),
         Index(
-            "ix_audit_events_logins", "user_id", "at", sqlite_where=LOGINS, postgresql_where=LOGINS
+            "ix_audit_events_logins",
+            "user_id",
+            "at",
+            sqlite_where=SUCCESSFUL_LOGINS,
+            postgresql_where=SUCCESSFUL_LOGINS,
         ),
     )
 
@@ -330,15 +341,15 @@ class AuditEvent(Base):
     user_id: Mapped[UUID | None] = mapped_column(Uuid)
     session_id: Mapped[UUID | None] = mapped_column(Uuid)
     request_id: Mapped[str] = mapped_column(String(64), index=True)
-    address: Mapped[str] = mapped_column(ADDRESS)
+    ip_address: Mapped[str] = mapped_column(IP_ADDRESS)
     user_agent: Mapped[str] = mapped_column(String(400))
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class Device(Base):
-    """A device on which a person completed a login: it holds the token of this digest.
+    """A device on which a user completed a login, by the digest of its token.
 
-    People who share a device share its token; each has a row.
+    Users who share a device share its token; each of them has a row.
     """
 
     __tablename__ = "devices"
@@ -352,41 +363,41 @@ class Device(Base):
     last_used_at: Mapped[datetime] = _created()
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
     remembered_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """Until then nobody is asked for a second factor on it."""
+    """Until then logins on it need no second factor."""
 
 
-class GuessCounter(Base):
-    """Consecutive wrong passwords for one account: of a device, a network, an IPv6 site, or all.
+class FailedAttemptCounter(Base):
+    """Consecutive wrong passwords for one account: from one device, one IP prefix, or in total.
 
-    Its key is a keyed digest, the same for accounts that exist and for those that do not.
+    Its key is a keyed digest, computed in the same way for accounts that do not exist.
     """
 
-    __tablename__ = "guess_counters"
+    __tablename__ = "failed_attempts"
 
     key: Mapped[str] = mapped_column(DIGEST, primary_key=True)
     failures: Mapped[int]
-    waits_until: Mapped[datetime] = mapped_column(UTCDateTime)
-    """Before this moment no password is evaluated for the key."""
-    counted_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    blocked_until: Mapped[datetime] = mapped_column(UTCDateTime)
+    """Until then no password is evaluated for the key."""
+    last_attempt_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
-class GuardTally(Base):
-    """Which accounts had a wrong password lately, by site or password, and from where.
+class CredentialStuffingCounter(Base):
+    """Accounts with a recent wrong password, counted by IP prefix and by password.
 
-    Its key is a keyed digest with a salt that changes with the window. A row that is there because
-    the guard is raised has the digest of the site, or of all of them.
+    Its key is a keyed digest with a salt that changes with the time window. A row that marks an
+    active alarm has the digest of the IP prefix, or of all of them.
     """
 
-    __tablename__ = "guard_tallies"
+    __tablename__ = "credential_stuffing_counters"
 
     key: Mapped[str] = mapped_column(DIGEST, primary_key=True)
-    seen: Mapped[int] = mapped_column(BigInteger)
-    """A bit for each account or site, of 62; several of them may share one."""
+    bitmap: Mapped[int] = mapped_column(BigInteger)
+    """One of 62 bits for each account or IP prefix; several may share a bit."""
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
 class LimitCounter(Base):
-    """A counter of the route limits, where no Redis keeps them; its key is a digest."""
+    """A counter of the rate limits of routes, if no Redis is configured; its key is a digest."""
 
     __tablename__ = "limit_counters"
 
@@ -395,22 +406,22 @@ class LimitCounter(Base):
     expires_at: Mapped[float] = mapped_column(index=True)
 
 
-class Spent(Base):
-    """Something that works once, and was used: the solution of a CAPTCHA. Its key is a digest."""
+class UsedCaptchaAnswer(Base):
+    """A CAPTCHA answer that was used and must not work again. Its key is a digest."""
 
-    __tablename__ = "spent"
+    __tablename__ = "used_captcha_answers"
 
     key: Mapped[str] = mapped_column(DIGEST, primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
 class SmsPrefix(Base):
-    """How many codes were texted to numbers of a prefix, and how many of them were typed in."""
+    """How many codes were sent by SMS to a number prefix, and how many of them were entered."""
 
     __tablename__ = "sms_prefixes"
 
     prefix: Mapped[str] = mapped_column(String(8), primary_key=True)
     sent: Mapped[int] = mapped_column(default=0)
-    proved: Mapped[int] = mapped_column(default=0)
+    converted: Mapped[int] = mapped_column(default=0)
     counted_since: Mapped[datetime] = _created()
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)

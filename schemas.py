@@ -1,18 +1,18 @@
-"""Shapes that more than one room speaks. They validate, they write, and they are the document."""
+"""Schemas shared by several packages: they validate, serialize, and describe the OpenAPI."""
 
 from typing import Any
 
 from marshmallow import Schema, fields, post_dump, validate
 
 from gatehouse.core import clock
-from gatehouse.web.fields import Form, Text, WholeNumber
+from gatehouse.web.fields import Form, QueryInteger, String
 
 
-class Moment(fields.Field[Any]):
+class Timestamp(fields.Field[Any]):
     """A time, written as RFC 3339 in UTC with `Z`."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else clock.rfc3339(value)
+        return None if value is None else clock.format_rfc3339(value)
 
 
 class Problem(Schema):
@@ -30,19 +30,19 @@ class Problem(Schema):
 
 
 class Status(Schema):
-    """What has become of a request."""
+    """The outcome of a request."""
 
     status = fields.String(required=True)
 
 
-class Verified(Status):
-    """An address is proved; an account that begins with a passkey brings recovery codes."""
+class VerificationResponse(Status):
+    """The e-mail address is verified; a sign-up with a passkey also returns recovery codes."""
 
     recovery_codes = fields.List(fields.String(), metadata={"description": "shown once"})
 
 
 class PasskeyOptions(Schema):
-    """What to hand to `navigator.credentials.create()`, and what to send back with its answer."""
+    """Options for `navigator.credentials.create()`, and the token to return with its result."""
 
     registration_token = fields.String(required=True)
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
@@ -52,7 +52,7 @@ class PasskeyOptions(Schema):
 
 
 class User(Schema):
-    """What a person is told about their account."""
+    """The profile of a user."""
 
     id = fields.String(required=True, metadata={"format": "uuid"})
     email = fields.String(required=True)
@@ -63,81 +63,83 @@ class User(Schema):
     name = fields.String(required=True, allow_none=True)
     locale = fields.String(required=True, allow_none=True)
     roles = fields.List(fields.String(), required=True)
-    created_at = Moment(required=True, metadata={"type": "string", "format": "date-time"})
+    created_at = Timestamp(required=True, metadata={"type": "string", "format": "date-time"})
 
 
-class TokenAnswer(Schema):
-    """Somebody is signed in; where the tokens are in cookies, none stands here."""
+class TokenResponse(Schema):
+    """The user is signed in. In cookie mode the body contains no tokens."""
 
     status = fields.Constant("authenticated", required=True, metadata={"type": "string"})
     access_token = fields.String()
     token_type = fields.String(metadata={"enum": ["Bearer"]})
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
     refresh_token = fields.String()
-    device_token = fields.String(metadata={"description": "of a login; see `X-Device-Token`"})
-    csrf_token = fields.String(metadata={"description": "with cookies only; see `X-CSRF-Token`"})
+    device_token = fields.String(metadata={"description": "after a login; see `X-Device-Token`"})
+    csrf_token = fields.String(metadata={"description": "in cookie mode only; see `X-CSRF-Token`"})
     user = fields.Nested(User, required=True)
 
     @post_dump
-    def leave_out_the_missing(self, data: dict[str, Any], **_options: Any) -> dict[str, Any]:
-        """A refresh brings no device token, and cookies leave no token here."""
+    def drop_missing_values(self, data: dict[str, Any], **_options: Any) -> dict[str, Any]:
+        """Drop tokens that a response does not contain: no device token after a refresh."""
         return {name: value for name, value in data.items() if value is not None}
 
 
-class FactorOffer(Schema):
-    """A factor that can be proved in the second step of a login."""
+class EligibleFactor(Schema):
+    """A factor that can be used as the second step of a login."""
 
     id = fields.String(metadata={"format": "uuid"})
     kind = fields.String(required=True, metadata={"example": "totp"})
     label = fields.String()
 
 
-class LoginAnswer(TokenAnswer):
-    """Somebody is signed in, or is asked for a second factor, or has to set one up first."""
+class LoginResponse(TokenResponse):
+    """The user is signed in, or needs a second factor, or has to enrol one first."""
 
-    status = fields.String(  # type: ignore[assignment] # one of three, where there was one
+    status = fields.String(  # type: ignore[assignment] # one of three values instead of one
         dump_default="authenticated",
         metadata={"enum": ["authenticated", "mfa_required", "mfa_enrolment_required"]},
     )
     user = fields.Nested(User)
-    mfa_token = fields.String(metadata={"description": "of the next step, and of nothing else"})
-    factors = fields.List(fields.Nested(FactorOffer), metadata={"description": "to be proved"})
-    kinds = fields.List(fields.String(), metadata={"description": "that can be set up"})
+    mfa_token = fields.String(metadata={"description": "for the next step only"})
+    factors = fields.List(
+        fields.Nested(EligibleFactor), metadata={"description": "one of these is required"}
+    )
+    kinds = fields.List(fields.String(), metadata={"description": "that can be enrolled"})
 
 
-class EnrolledAnswer(TokenAnswer):
-    """Somebody has set up a factor while signing in, and is signed in."""
+class EnrolmentResponse(TokenResponse):
+    """The user has enrolled a factor during login and is signed in."""
 
     recovery_codes = fields.List(fields.String(), required=True)
 
 
-class LinkAnswer(Status):
-    """A link was asked for; it works together with this token alone."""
+class LoginLinkResponse(Status):
+    """A login link was requested; it works only together with this token."""
 
     login_token = fields.String(required=True)
 
 
-class LinkCode(Schema):
-    """The code that belongs to a link."""
+class LoginLinkCode(Schema):
+    """The code of a login link."""
 
     code = fields.String(required=True)
 
 
-class CsrfAnswer(Schema):
-    """What a write with cookies has to carry in `X-CSRF-Token`; stable for the session."""
+class CsrfTokenResponse(Schema):
+    """The value for `X-CSRF-Token` in writes by cookie; it stays the same for a session."""
 
     csrf_token = fields.String(required=True)
 
 
 class PageQuery(Form):
-    """Which part of a list."""
+    """Selects a page of a list."""
 
-    limit = WholeNumber(load_default=50, validate=validate.Range(1, 100))
-    cursor = Text(200, metadata={"description": "`next_cursor` of the part before"})
+    limit = QueryInteger(load_default=50, validate=validate.Range(1, 100))
+    cursor = String(200, metadata={"description": "`next_cursor` of the previous page"})
 
 
-def page_of(items: type[Schema]) -> type[Schema]:
-    """Return the schema of a part of a list."""
+def page_schema(items: type[Schema]) -> type[Schema]:
+    """Return the schema of one page of these items."""
     shape: dict[str, fields.Field[Any]] = {
         "items": fields.List(fields.Nested(items), required=True),
         "next_cursor": fields.String(required=True, allow_none=True),

@@ -1,1 +1,1 @@
-"""Measurements of the running service against what it is made of; nothing imports this."""
+"""Benchmarks: measure the running service relative to the libraries that it is built on."""

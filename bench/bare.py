@@ -1,19 +1,19 @@
-"""The least that Flask can do: the measure of the service's own routes."""
+"""A Flask application with one trivial route, to which the service's routes are compared."""
 
 from flask import Flask, Response, jsonify
 
-from gatehouse.web.rsgi import Bridge
+from gatehouse.web.rsgi import RsgiAdapter
 
 THREADS = 16
 
 
-def create_bridge() -> Bridge:
-    """Return the application as the server of the service runs it."""
-    return Bridge(create_app(), THREADS)
+def create_rsgi_app() -> RsgiAdapter:
+    """Return the application as granian runs it."""
+    return RsgiAdapter(create_app(), THREADS)
 
 
 def create_app() -> Flask:
-    """Return an application with one route that answers a little JSON."""
+    """Return an application with one route that returns a short JSON document."""
     app = Flask("bare")
 
     @app.get("/bare")

@@ -1,4 +1,4 @@
-"""What is compared with what: a measurement of the service, and one of what it is made of."""
+"""Comparisons: a measurement of the service, and one of a library that it is built on."""
 
 import math
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 
 from bench import raw
-from bench.lanes import CORES, Measurement, measure
+from bench.environment import BARE_PATH, BenchEnvironment
 from bench.load import BEARER, CONNECTIONS, LOGIN, REFRESH, Load, send
-from bench.people import People
-from bench.stage import BARE, Stage
+from bench.users import Users
+from bench.workers import CORES, Measurement, measure
 
-LOGINS_AT_ONCE = 8 * CORES  # enough that a hash always waits at every worker
+CONCURRENT_LOGINS = 8 * CORES  # enough that every worker always has a password to hash
 SESSIONS = 8 * CONNECTIONS
-LOGIN_TURNS = 3  # there are few in a second, so a round is long, and the machine drifts in it
+LOGIN_REPETITIONS = 3  # logins are slow, so rounds are long and the machine's speed drifts
 WARM_UP = 1  # seconds
 LOG_IN = "POST /auth/login"
 
@@ -22,7 +22,7 @@ Measure = Callable[[], Measurement]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One line of the report; the ratio of the two rates shall not fall below the bar."""
+    """One line of the report; the ratio of the two rates must not fall below the bar."""
 
     name: str
     subject: str
@@ -30,13 +30,13 @@ class Comparison:
     bar: float
     measure_subject: Measure
     measure_reference: Measure
-    turns: int = 1
-    """How often a round measures each side."""
+    repetitions: int = 1
+    """How often each side is measured per round."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """The medians of all rounds; the ratio is the median of the rounds' ratios."""
+    """Medians over all rounds; `ratio` is the median of the ratios of the rounds."""
 
     name: str
     subject: str
@@ -49,9 +49,11 @@ class Result:
 
 
 def run(comparison: Comparison, rounds: int) -> Result:
-    """Measure both sides, and return what the report tells of them."""
-    sides, turns = (comparison.measure_reference, comparison.measure_subject), comparison.turns
-    pairs = [_one_round(in_turn(*sides, turns)) for _ in range(rounds)]
+    """Measure both sides of a comparison for a number of rounds."""
+    sides = (comparison.measure_reference, comparison.measure_subject)
+    pairs = [
+        _summarize_round(measure_alternately(*sides, comparison.repetitions)) for _ in range(rounds)
+    ]
     ratios = [subject.rate / reference.rate for reference, subject in pairs]
     return Result(
         name=comparison.name,
@@ -60,30 +62,32 @@ def run(comparison: Comparison, rounds: int) -> Result:
         bar=comparison.bar,
         ratio=median(ratios),
         ratios=ratios,
-        service=middle([subject for _, subject in pairs]),
-        raw=middle([reference for reference, _ in pairs]),
+        service=median_measurement([subject for _, subject in pairs]),
+        raw=median_measurement([reference for reference, _ in pairs]),
     )
 
 
-def in_turn(
+def measure_alternately(
     reference: Measure, subject: Measure, rounds: int
 ) -> list[tuple[Measurement, Measurement]]:
-    """Measure both sides in turn, so that a noisy moment troubles both."""
+    """Measure both sides alternately, so that a noisy moment affects both."""
     return [(reference(), subject()) for _ in range(rounds)]
 
 
-def _one_round(turns: list[tuple[Measurement, Measurement]]) -> tuple[Measurement, Measurement]:
-    """Return both sides of a round: what was done in all its turns, of equal length."""
-    references, subjects = (list(side) for side in zip(*turns, strict=True))
-    return _whole(references), _whole(subjects)
+def _summarize_round(
+    pairs: list[tuple[Measurement, Measurement]],
+) -> tuple[Measurement, Measurement]:
+    """Return reference and subject of a round: the mean rates of its repetitions."""
+    references, subjects = (list(side) for side in zip(*pairs, strict=True))
+    return _mean_rate(references), _mean_rate(subjects)
 
 
-def _whole(parts: list[Measurement]) -> Measurement:
-    return replace(middle(parts), rate=fmean(part.rate for part in parts))
+def _mean_rate(parts: list[Measurement]) -> Measurement:
+    return replace(median_measurement(parts), rate=fmean(part.rate for part in parts))
 
 
-def middle(measured: list[Measurement]) -> Measurement:
-    """Return the medians."""
+def median_measurement(measured: list[Measurement]) -> Measurement:
+    """Return the medians of rate, p50 and p99."""
     return Measurement(
         rate=median(one.rate for one in measured),
         p50=median(one.p50 for one in measured),
@@ -92,81 +96,90 @@ def middle(measured: list[Measurement]) -> Measurement:
 
 
 class Bench:
-    """The measurements, on one stage, with one group of people."""
+    """The measurements of the service and of its references, in one environment."""
 
-    def __init__(self, stage: Stage, people: People, seconds: int) -> None:
-        self.stage, self.people, self.seconds = stage, people, seconds
+    def __init__(self, environment: BenchEnvironment, users: Users, seconds: int) -> None:
+        self.environment, self.users, self.seconds = environment, users, seconds
         self.bare_rate = 0.0
 
     def comparisons(self) -> list[Comparison]:
-        """Return what is compared, in the order of the report."""
+        """Return all comparisons, in the order of the report."""
         verify, me, bare = "GET /gateway/verify", "GET /auth/me", "a bare Flask route"
-        known, new = (self.login, self.bcrypt), (self.log_in_new, self.bcrypt)
+        known, new = (self.login, self.bcrypt), (self.login_new_device, self.bcrypt)
         return [
-            Comparison("login", LOG_IN, "bcrypt", 0.95, *known, turns=LOGIN_TURNS),
-            Comparison("login-new", LOG_IN, "bcrypt", 0.9, *new, turns=LOGIN_TURNS),
+            Comparison("login", LOG_IN, "bcrypt", 0.95, *known, repetitions=LOGIN_REPETITIONS),
+            Comparison("login-new", LOG_IN, "bcrypt", 0.9, *new, repetitions=LOGIN_REPETITIONS),
             Comparison("verify-warm", verify, bare, 0.7, self.verify_warm, self.bare),
             Comparison("verify-cold", verify, bare, 0.4, self.verify_cold, self.bare),
             Comparison("me", me, bare, 0.15, self.me, self.bare),
-            Comparison("refresh", "POST /auth/refresh", "psycopg", 0.12, self.refresh, self.rows),
+            Comparison(
+                "refresh",
+                "POST /auth/refresh",
+                "psycopg",
+                0.12,
+                self.refresh,
+                self.refresh_with_psycopg,
+            ),
         ]
 
     def login(self) -> Measurement:
-        """Log in with the right password, each person in turn, on a device of theirs."""
-        return self._log_in(self.people.logins())
+        """Log in with the password, each user in turn, from a known device."""
+        return self._log_in(self.users.logins())
 
-    def log_in_new(self) -> Measurement:
-        """Do the same from devices that nobody has seen: most owners are told by mail."""
-        return self._log_in(self.people.new_logins())
+    def login_new_device(self) -> Measurement:
+        """Log in from unknown devices, of which most users are notified by mail."""
+        return self._log_in(self.users.logins_from_new_devices())
 
     def bcrypt(self) -> Measurement:
-        """Verify passwords on all cores, without any service."""
-        return measure(raw.bcrypt_lane, CORES, self.seconds)
+        """Verify passwords on all cores, without a service."""
+        return measure(raw.bcrypt_worker, CORES, self.seconds)
 
     def bare(self) -> Measurement:
-        """Ask the bare route, with the same headers as the service's."""
-        found = self._ask(self.stage.bare, BARE)
+        """Request the bare route, with the same headers as the service's routes."""
+        found = self._get(self.environment.bare_port, BARE_PATH)
         self.bare_rate = found.rate
         return found
 
     def verify_warm(self) -> Measurement:
-        """Ask whether requests may pass, with a thousand tokens that the workers have seen."""
-        return self._ask(self.stage.service, "/gateway/verify")
+        """Verify requests with a thousand access tokens that the workers have cached."""
+        return self._get(self.environment.service_port, "/gateway/verify")
 
     def verify_cold(self) -> Measurement:
-        """Ask the same with tokens that nobody has seen; no route is faster than the bare one."""
+        """Verify requests with access tokens that no worker has cached, each used once."""
         count = math.ceil(self.bare_rate * self.seconds) + CONNECTIONS
-        tokens = self.people.access_tokens(count)
-        found = send(Load(self.stage.service, "/gateway/verify", BEARER, tokens), self.seconds)
+        tokens = self.users.access_tokens(count)
+        found = send(
+            Load(self.environment.service_port, "/gateway/verify", BEARER, tokens), self.seconds
+        )
         if found.rate * self.seconds > count:
-            raise RuntimeError(f"{count} tokens were too few: some were seen twice")
+            raise RuntimeError(f"{count} tokens were too few: some were used twice")
         return found
 
     def me(self) -> Measurement:
-        """Read a thousand profiles, each by its owner."""
-        return self._ask(self.stage.service, "/auth/me")
+        """Read the profiles of a thousand users, each with its own access token."""
+        return self._get(self.environment.service_port, "/auth/me")
 
     def refresh(self) -> Measurement:
-        """Exchange refresh tokens for their children, of a few sessions on each connection."""
-        return self.refresh_at(self.stage.service)
+        """Exchange refresh tokens, of several sessions per connection."""
+        return self.refresh_at(self.environment.service_port)
 
     def refresh_at(self, port: int) -> Measurement:
-        """Do the same at another service."""
-        tokens = self.people.refresh_tokens(SESSIONS)
+        """Exchange refresh tokens at the service on a port."""
+        tokens = self.users.refresh_tokens(SESSIONS)
         return send(Load(port, "/auth/refresh", REFRESH, tokens), self.seconds)
 
-    def rows(self) -> Measurement:
-        """Do to the same rows, with the same statements, what a refresh does."""
-        tokens = [raw.current(token) for token in self.people.refresh_tokens(SESSIONS)]
-        recording = self.people.record_refresh()
-        rows = raw.Rows(self.stage.dsn, recording, tokens, CONNECTIONS)
-        return measure(rows.lane, CONNECTIONS, self.seconds)
+    def refresh_with_psycopg(self) -> Measurement:
+        """Execute the SQL statements of refreshes on the same tables, without the service."""
+        tokens = [raw.decode_refresh_token(token) for token in self.users.refresh_tokens(SESSIONS)]
+        recording = self.users.record_refresh()
+        rows = raw.PsycopgRefreshes(self.environment.dsn, recording, tokens, CONNECTIONS)
+        return measure(rows.start_worker, CONNECTIONS, self.seconds)
 
     def _log_in(self, logins: list[str]) -> Measurement:
-        load = Load(self.stage.service, "/auth/login", LOGIN, logins)
-        return send(load, self.seconds, LOGINS_AT_ONCE)
+        load = Load(self.environment.service_port, "/auth/login", LOGIN, logins)
+        return send(load, self.seconds, CONCURRENT_LOGINS)
 
-    def _ask(self, port: int, path: str) -> Measurement:
-        load = Load(port, path, BEARER, self.people.access_tokens())
+    def _get(self, port: int, path: str) -> Measurement:
+        load = Load(port, path, BEARER, self.users.access_tokens())
         send(load, WARM_UP)
         return send(load, self.seconds)

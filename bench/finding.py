@@ -1,32 +1,32 @@
-"""A number that is no ratio of two rates, and what it shall stay under or over."""
+"""A measured value that is not a ratio of two rates, with its threshold."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report's second table."""
+    """One row of the report's second table."""
 
     name: str
-    """Of the measurement that found it."""
+    """Name of the measurement."""
     subject: str
     value: float
     unit: str
-    most: float | None = None
-    """The value shall be below this."""
-    least: float | None = None
-    """The value shall be above this."""
-    about: str = ""
-    """How it was found."""
+    maximum: float | None = None
+    """The value must be below this."""
+    minimum: float | None = None
+    """The value must be above this."""
+    details: str = ""
+    """How it was measured."""
 
     @property
-    def met(self) -> bool:
-        """Whether the value is on the right side of its bar; without a bar it is."""
-        low = self.least is None or self.value > self.least
-        return low and (self.most is None or self.value < self.most)
+    def passed(self) -> bool:
+        """Whether the value meets its threshold, if it has one."""
+        low = self.minimum is None or self.value > self.minimum
+        return low and (self.maximum is None or self.value < self.maximum)
 
     @property
-    def bar(self) -> str:
-        """The bar in words, or nothing."""
-        over = f"over {self.least:g}" if self.least is not None else ""
-        return f"under {self.most:.4g}" if self.most is not None else over
+    def threshold(self) -> str:
+        """The threshold in words, or an empty string."""
+        over = f"over {self.minimum:g}" if self.minimum is not None else ""
+        return f"under {self.maximum:.4g}" if self.maximum is not None else over

@@ -1,4 +1,4 @@
-"""What a gateway notices of those who begin to send bodies and never end."""
+"""Throughput of the gateway's route while many clients never finish sending a body."""
 
 import socket
 import threading
@@ -6,57 +6,57 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from statistics import median
 
-from bench.comparisons import Bench, in_turn
+from bench.comparisons import Bench, measure_alternately
 from bench.finding import Finding
-from bench.lanes import Measurement
+from bench.workers import Measurement
 
 NAME = "half-sent"
 BODIES = 200
-LIFE = 8.0
-"""Seconds until they are given up for new ones; the service would after ten."""
+CONNECTION_LIFETIME = 8.0
+"""Seconds until connections are replaced; the service closes them after ten."""
 HEAD = "POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-HALF = f'{HEAD}Content-Length: 1000\r\n\r\n{{"identifier": '.encode()
+HALF_SENT_REQUEST = f'{HEAD}Content-Length: 1000\r\n\r\n{{"identifier": '.encode()
 SUBJECT = f"GET /gateway/verify beside {BODIES} half-sent bodies: rate, to a bare Flask route"
-BAR = 0.7
-"""That of the same comparison without them."""
+MIN_RATIO = 0.7
+"""Threshold of the same comparison without half-sent bodies."""
 
 
 def study(bench: Bench, rounds: int) -> list[Finding]:
-    """Compare the gateway's route with a bare one, in turn, while the bodies are open."""
+    """Compare the gateway's route, while the bodies are open, with the bare route, alternately."""
 
     def beside() -> Measurement:
-        with _open(bench.stage.service):
+        with _open_bodies(bench.environment.service_port):
             return bench.verify_warm()
 
-    pairs = in_turn(bench.bare, beside, rounds)
+    pairs = measure_alternately(bench.bare, beside, rounds)
     ratios = [verified.rate / bare.rate for bare, verified in pairs]
     slowest = max(verified.p99 for _, verified in pairs)
     about = f"rounds {min(ratios):.2f} to {max(ratios):.2f}; p99 {slowest:.1f} ms at most"
-    return [Finding(NAME, SUBJECT, median(ratios), "times", least=BAR, about=about)]
+    return [Finding(NAME, SUBJECT, median(ratios), "times", minimum=MIN_RATIO, details=about)]
 
 
 @contextmanager
-def _open(port: int) -> Iterator[None]:
-    """Keep that many bodies open meanwhile."""
-    over, begun = threading.Event(), threading.Event()
-    keeper = threading.Thread(target=_keep, args=(port, begun, over))
+def _open_bodies(port: int) -> Iterator[None]:
+    """Keep half-sent bodies open during the context."""
+    stop, started = threading.Event(), threading.Event()
+    keeper = threading.Thread(target=_keep_open, args=(port, started, stop))
     keeper.start()
     try:
-        if not begun.wait(LIFE):
-            raise RuntimeError(f"{BODIES} bodies could not be begun")
+        if not started.wait(CONNECTION_LIFETIME):
+            raise RuntimeError(f"{BODIES} bodies could not be started")
         yield
         if not keeper.is_alive():
             raise RuntimeError("the bodies were not kept open, so nothing was measured")
     finally:
-        over.set()
+        stop.set()
         keeper.join()
 
 
-def _keep(port: int, begun: threading.Event, over: threading.Event) -> None:
-    while not over.is_set():
+def _keep_open(port: int, started: threading.Event, stop: threading.Event) -> None:
+    while not stop.is_set():
         with ExitStack() as bodies:
             for _ in range(BODIES):
                 body = bodies.enter_context(socket.create_connection(("127.0.0.1", port)))
-                body.sendall(HALF)
-            begun.set()
-            over.wait(LIFE)
+                body.sendall(HALF_SENT_REQUEST)
+            started.set()
+            stop.wait(CONNECTION_LIFETIME)

@@ -1,6 +1,6 @@
--- The requests that wrk sends: another token each time, the same bytes to whoever is measured.
--- Arguments: the kind of request (bearer or refresh), a file with one token on each line, how many
--- threads share it, and the milliseconds that a connection rests between two requests, on average.
+-- Requests of wrk: each with another token, and otherwise the same bytes for every server.
+-- Arguments: the kind of request (bearer or refresh), a file with one token per line, the number of
+-- threads that share it, and the average pause of a connection between requests, in milliseconds.
 
 local threads = 0
 
@@ -9,13 +9,13 @@ function setup(thread)
   threads = threads + 1
 end
 
-local function lines_of_mine(path, sharing)
-  local mine, line_number = {}, 0
+local function read_own_lines(path, sharing)
+  local own, line_number = {}, 0
   for line in io.lines(path) do
-    if line_number % sharing == number then mine[#mine + 1] = line end
+    if line_number % sharing == number then own[#own + 1] = line end
     line_number = line_number + 1
   end
-  return mine
+  return own
 end
 
 local function send_bearers(tokens)
@@ -29,8 +29,8 @@ local function send_bearers(tokens)
   end
 end
 
--- As a proxy would: from another address, so that no limit is reached, of the network where all
--- sessions began: one that goes on from elsewhere would be weighed.
+-- Another client IP address for each request, so that no limit is reached, but in the network where
+-- all sessions began: the risk of a session that moves would be assessed again.
 local function forwarded_for()
   return string.format("10.0.0.%d", math.random(1, 254))
 end
@@ -47,27 +47,27 @@ local function exchange_refresh_tokens(tokens)
   end
   response = function(status, _, body)
     local child = body:match('"refresh_token":%s*"([^"]+)"')
-    if not child then error("a refresh was answered " .. status .. ": " .. body) end
+    if not child then error("a refresh returned " .. status .. ": " .. body) end
     last = last + 1
     tokens[last] = child
   end
 end
 
--- Rests of random lengths, so that connections which rest for whole milliseconds do not march.
-local function pace(rest)
-  delay = function() return math.floor(2 * rest * math.random() + 0.5) end
+-- Random pauses, so that connections which pause for whole milliseconds do not synchronize.
+local function set_pause(average)
+  delay = function() return math.floor(2 * average * math.random() + 0.5) end
 end
 
 function init(arguments)
   math.randomseed(os.time() + number)
-  local tokens = lines_of_mine(arguments[2], tonumber(arguments[3]))
+  local tokens = read_own_lines(arguments[2], tonumber(arguments[3]))
   if arguments[1] == "refresh" then
     exchange_refresh_tokens(tokens)
   else
     send_bearers(tokens)
   end
-  local rest = tonumber(arguments[4])
-  if rest > 0 then pace(rest) end
+  local average = tonumber(arguments[4])
+  if average > 0 then set_pause(average) end
 end
 
 function done(summary, latency, _)

@@ -1,7 +1,7 @@
-"""The load: requests over kept-alive connections, by wrk where it is installed, else by Python.
+"""Load generation: requests over persistent connections, by wrk if installed, else by Python.
 
-A Python client takes more of the cores that it shares with the server, from fast routes most of
-all; that flatters ratios, so the report names the client.
+A Python client takes more CPU time from the server, most of all at fast routes. That makes ratios
+look better, so the report names the client.
 """
 
 import json
@@ -17,7 +17,7 @@ from http.client import HTTPConnection
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from bench.lanes import CORES, Measurement, Work, measure
+from bench.workers import CORES, Measurement, Task, measure
 
 CONNECTIONS = 16
 BEARER, REFRESH, LOGIN = "bearer", "refresh", "login"
@@ -26,56 +26,56 @@ SCRIPT = Path(__file__).parent / "load.lua"
 
 @dataclass(frozen=True)
 class Load:
-    """What is sent, and where: a kind of request, and what makes each one another one.
+    """Requests of one kind to one URL; `secrets` has what differs between them.
 
     For BEARER these are access tokens, used in turn; for REFRESH refresh tokens, each of which is
-    exchanged for the next one; for LOGIN the JSON bodies, each behind the token of the device that
-    it is sent from, or nothing. Every POST comes from another address, as told by the one proxy
-    that the stage trusts, so that no limit is reached; refresh tokens stay in their network.
+    exchanged for the next one; for LOGIN JSON bodies, each after the device token that is sent with
+    it, or nothing. Every POST has another client IP address, in X-Forwarded-For of the one trusted
+    proxy, so that no limit is reached; those of refreshes are in one network.
     """
 
     port: int
     path: str
     kind: str
     secrets: Sequence[str]
-    rest: float = 0.0
+    delay: float = 0.0
     """Milliseconds between two requests of a connection, on average; wrk only."""
 
     @property
     def url(self) -> str:
-        """The address that is asked."""
+        """URL of the requests."""
         return f"http://127.0.0.1:{self.port}{self.path}"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back."""
+class HttpResponse:
+    """Status, headers and content of a response."""
 
     status: int
     headers: Sequence[tuple[str, str]]
     content: bytes
 
     def header(self, name: str) -> str:
-        """Return the value of a header that is there."""
+        """Return the value of a header, which must be present."""
         return next(value for each, value in self.headers if each.lower() == name.lower())
 
 
 def client_for(load: Load) -> str:
-    """Name the program that sends a load. There are so few logins that Python costs nothing."""
+    """Return the name of the program that sends a load; for the few logins always Python."""
     return "wrk" if load.kind != LOGIN and shutil.which("wrk") else "Python"
 
 
 def send(load: Load, seconds: float, connections: int = CONNECTIONS) -> Measurement:
-    """Send a load for some seconds; every answer must be a good one."""
+    """Send a load for some seconds; raise if any response has an unexpected status."""
     if client_for(load) == "wrk":
         return _send_by_wrk(load, seconds, connections)
-    return measure(partial(http_lane, load, connections), connections, seconds)
+    return measure(partial(http_worker, load, connections), connections, seconds)
 
 
-def http_lane(load: Load, connections: int, lane: int) -> Work:
-    """Return what a lane repeats: a request with the next of its secrets, on its own connection."""
-    caller, mine = Caller(load.port, load.path), deque(load.secrets[lane::connections])
-    return partial(_TURNS[load.kind], caller, mine)
+def http_worker(load: Load, connections: int, worker: int) -> Task:
+    """Return the task of a worker: a request with its next secret, on its own connection."""
+    caller, secrets = HttpClient(load.port, load.path), deque(load.secrets[worker::connections])
+    return partial(_REQUESTS[load.kind], caller, secrets)
 
 
 def _send_by_wrk(load: Load, seconds: float, connections: int) -> Measurement:
@@ -85,72 +85,72 @@ def _send_by_wrk(load: Load, seconds: float, connections: int) -> Measurement:
         file.flush()
         options = [f"-t{threads}", f"-c{connections}", f"-d{seconds:.0f}s", "-s", str(SCRIPT)]
         command = ["wrk", *options, load.url, "--", load.kind, file.name]
-        command += [str(threads), f"{load.rest:.3f}"]
+        command += [str(threads), f"{load.delay:.3f}"]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = json.loads(output.partition("measured ")[2] or "null")
     if found is None or found["failed"] or "error" in output.partition("measured ")[0].lower():
-        raise RuntimeError(f"{load.path} was not always answered well:\n{output}")
+        raise RuntimeError(f"{load.path}: some responses were errors:\n{output}")
     return Measurement(found["requests"] / found["seconds"], found["p50"], found["p99"])
 
 
-class Caller:
-    """A client with one connection."""
+class HttpClient:
+    """An HTTP client with one connection, for one path."""
 
     def __init__(self, port: int, path: str) -> None:
         self.path = path
         self.connection = HTTPConnection("127.0.0.1", port, timeout=30)
 
-    def get(self, token: str) -> Answer:
-        """Ask with an access token."""
+    def get(self, token: str) -> HttpResponse:
+        """GET with an access token."""
         self.connection.request("GET", self.path, headers={"Authorization": f"Bearer {token}"})
-        return self._answer()
+        return self._read_response()
 
-    def post(self, body: str, address: str = "") -> Answer:
-        """Send JSON from an address, else from any; a device's token may stand before the JSON."""
+    def post(self, body: str, ip_address: str = "") -> HttpResponse:
+        """POST JSON, after a device token if any, from an IP address, by default a random one."""
         device, brace, rest = body.partition("{")
-        forwarded = {"X-Forwarded-For": address or _somewhere()}
+        forwarded = {"X-Forwarded-For": ip_address or _random_ip_address()}
         headers = {"Content-Type": "application/json", **forwarded}
         headers |= {"X-Device-Token": device} if device else {}
         self.connection.request("POST", self.path, (brace + rest).encode(), headers)
-        return self._answer()
+        return self._read_response()
 
-    def require(self, status: int, answer: Answer) -> bytes:
-        """Return the content of an answer that must have a status."""
-        if answer.status != status:
+    def require(self, status: int, response: HttpResponse) -> bytes:
+        """Return the content of a response; raise if it has another status."""
+        if response.status != status:
             raise RuntimeError(
-                f"{self.path} was answered {answer.status}: {answer.content[:300]!r}"
+                f"{self.path} returned {response.status}: {response.content[:300]!r}"
             )
-        return answer.content
+        return response.content
 
-    def _answer(self) -> Answer:
-        answer = self.connection.getresponse()
-        content = answer.read()
-        return Answer(answer.status, answer.getheaders(), content)
+    def _read_response(self) -> HttpResponse:
+        response = self.connection.getresponse()
+        content = response.read()
+        return HttpResponse(response.status, response.getheaders(), content)
 
 
-def _somewhere() -> str:
+def _random_ip_address() -> str:
     return str(IPv4Address("10.0.0.0") + random.randrange(2**24))
 
 
-def _show_token(caller: Caller, tokens: deque[str]) -> None:
+def _send_access_token(caller: HttpClient, tokens: deque[str]) -> None:
     caller.require(200, caller.get(tokens[0]))
     tokens.rotate(-1)
 
 
-def _log_in(caller: Caller, bodies: deque[str]) -> None:
+def _log_in(caller: HttpClient, bodies: deque[str]) -> None:
     caller.require(200, caller.post(bodies[0]))
     bodies.rotate(-1)
 
 
-def _exchange(caller: Caller, tokens: deque[str]) -> None:
-    address = f"10.0.0.{random.randint(1, 254)}"  # where the sessions began, or it were a move
-    sent = caller.post(json.dumps({"refresh_token": tokens.popleft()}), address)
-    answer = caller.require(200, sent)
-    tokens.append(json.loads(answer)["refresh_token"])
+def _refresh(caller: HttpClient, tokens: deque[str]) -> None:
+    ip_address = f"10.0.0.{random.randint(1, 254)}"  # in the network where the sessions began
+    body = json.dumps({"refresh_token": tokens.popleft()})
+    content = caller.require(200, caller.post(body, ip_address))
+    tokens.append(json.loads(content)["refresh_token"])
 
 
-_TURNS: dict[str, Callable[[Caller, deque[str]], None]] = {
-    BEARER: _show_token,
-    REFRESH: _exchange,
+_REQUESTS: dict[str, Callable[[HttpClient, deque[str]], None]] = {
+    BEARER: _send_access_token,
+    REFRESH: _refresh,
     LOGIN: _log_in,
 }

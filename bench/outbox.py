@@ -1,7 +1,7 @@
-"""Whether every message arrives, and how fast, though workers die and the mail server is down.
+"""Outbox: rate, and lost or duplicate messages, with killed workers and a mail server outage.
 
-As it is shipped: `flask worker`, mails by SMTP with STARTTLS, a certificate of a private authority
-that is verified, and a password; texts by a gateway's HTTPS.
+Runs `flask worker` as shipped: mail by SMTP with STARTTLS, a verified certificate of a private
+authority, and a password; SMS by a gateway over HTTPS.
 """
 
 import time
@@ -17,36 +17,36 @@ from flask_migrate import upgrade
 from sqlalchemy import func, select
 
 from app import create_app
+from bench.environment import create_database
 from bench.finding import Finding
-from bench.stage import stored
 from config import Settings
 from gatehouse.core import clock
-from gatehouse.database.session import db, release, writing
+from gatehouse.database.session import db, end_transaction, write_transaction
 from gatehouse.messaging import outbox
-from gatehouse.messaging.message import Letter
-from gatehouse.web.request_context import NOBODY
+from gatehouse.messaging.message import MessageRequest
+from gatehouse.web.request_context import NO_REQUEST
 from models import OutboxMessage
-from tests.loopback import OK, serving
-from tests.mail_server import PASSWORD, USER, certificate, knows_us
-from tests.nursery import FLASK
-from tests.post_office import Arrivals, MailServer, Workers
+from tests.child_processes import FLASK
+from tests.loopback_server import OK, loopback_server
+from tests.mail_server import PASSWORD, USER, check_credentials, create_tls_context
+from tests.smtp_fixtures import Arrivals, MailServer, Workers
 
 NAME = "outbox"
 COUNT = 10_000
-TEXT_EACH = 5
-"""Every fifth message is a text."""
-AT_ONCE = 500
-"""Messages that are written in one transaction."""
-TIMED = (1_000, 4_000)
-"""Between these arrivals nothing happens, and the pace is taken."""
+SMS_EVERY = 5
+"""Every fifth message is an SMS."""
+BATCH_SIZE = 500
+"""Messages per transaction when they are queued."""
+TIMED_RANGE = (1_000, 4_000)
+"""The delivery rate is measured between these arrivals, where nothing fails."""
 KILLED_AT = (5_000, 6_000)
-DOWN_AT, DOWN = 7_000, 5.0
-"""The mail server is down for so many seconds after that arrival."""
-PATIENCE = 900.0
+OUTAGE_AT, OUTAGE_SECONDS = 7_000, 5.0
+"""The mail server is stopped for some seconds after this arrival."""
+TIMEOUT = 900.0
 WORKERS = 2
 WORKER = [*FLASK, "worker"]
-MOST_TWICE = len(KILLED_AT) + WORKERS
-"""One for each kill, and one for each worker whose mail server went away with a mail in hand."""
+MAX_DUPLICATES = len(KILLED_AT) + WORKERS
+"""One per kill, and one per worker that was sending a mail when the mail server stopped."""
 GATEWAY = """
 url = "https://localhost:{port}/texts/{{id}}?to={{digits}}&text={{text}}"
 
@@ -56,8 +56,8 @@ status = [200]
 
 
 @dataclass(frozen=True)
-class Office:
-    """Where messages go, and the settings by which they get there."""
+class MessageSink:
+    """Servers that receive the messages, and the settings to send to them."""
 
     arrivals: Arrivals
     mail: MailServer
@@ -65,68 +65,71 @@ class Office:
 
 
 def study(folder: Path, postgres_url: str | None) -> tuple[list[Finding], str]:
-    """Queue, deliver, kill, count; return also the version of PostgreSQL."""
-    with stored(folder, postgres_url) as (environment, version), _office(folder) as office:
-        _queue(environment)
-        with _delivering({**environment, **office.settings}, office) as workers:
-            rate, took = _disturb(office, workers)
-        unmarked = _unmarked(environment)
-    return _findings(office.arrivals, unmarked, rate, took), version
+    """Queue and deliver messages with failures; return findings and the version of PostgreSQL."""
+    with (
+        create_database(folder, postgres_url) as (environment, version),
+        _message_sink(folder) as sink,
+    ):
+        _enqueue_messages(environment)
+        with _running_workers({**environment, **sink.settings}, sink) as workers:
+            rate, took = _inject_failures(sink, workers)
+        unmarked = _count_not_marked_sent(environment)
+    return _findings(sink.arrivals, unmarked, rate, took), version
 
 
 @contextmanager
-def _office(folder: Path) -> Iterator[Office]:
-    """Lend a mail server and a gateway that take whatever comes over TLS, and note its id."""
+def _message_sink(folder: Path) -> Iterator[MessageSink]:
+    """Run a mail server and an SMS gateway, with TLS, that record the ids of messages."""
     authority, arrivals = trustme.CA(), Arrivals()
-    trusted, described = folder / "authority.pem", folder / "gateway.toml"
-    authority.cert_pem.write_to_path(str(trusted))
-    shown = certificate(authority)
+    ca_file, gateway_file = folder / "authority.pem", folder / "gateway.toml"
+    authority.cert_pem.write_to_path(str(ca_file))
+    tls_context = create_tls_context(authority)
 
-    def take_text(head: str) -> list[bytes]:
-        arrivals.note(head.partition("/texts/")[2].partition("?")[0])
+    def accept_sms(head: str) -> list[bytes]:
+        arrivals.add(head.partition("/texts/")[2].partition("?")[0])
         return [OK]
 
-    tls = {"tls_context": shown, "require_starttls": True}
-    mail = MailServer(arrivals, **tls, authenticator=knows_us, auth_required=True)
-    with serving(take_text, tls=shown) as gateway:
-        described.write_text(GATEWAY.format(port=gateway.port))
+    tls = {"tls_context": tls_context, "require_starttls": True}
+    mail = MailServer(arrivals, **tls, authenticator=check_credentials, auth_required=True)
+    with loopback_server(accept_sms, tls=tls_context) as gateway:
+        gateway_file.write_text(GATEWAY.format(port=gateway.port))
         mail.start()
-        yield Office(arrivals, mail, _settings(mail.port, trusted, described))
+        yield MessageSink(arrivals, mail, _settings(mail.port, ca_file, gateway_file))
         mail.stop()
 
 
-def _settings(port: int, trusted: Path, described: Path) -> dict[str, str]:
+def _settings(port: int, ca_file: Path, gateway_file: Path) -> dict[str, str]:
     return {
         "SMTP_URL": f"smtp://{USER}:{quote(PASSWORD, safe='')}@localhost:{port}",
         "GATEHOUSE_MAIL_FROM": "Gatehouse <no-reply@example.com>",
-        "GATEHOUSE_SMS_GATEWAY": str(described),
-        "GATEHOUSE_OUTBOUND_ALLOWED": "localhost",
-        "GATEHOUSE_OUTBOUND_CA_FILE": str(trusted),
+        "GATEHOUSE_SMS_GATEWAY": str(gateway_file),
+        "GATEHOUSE_EGRESS_ALLOWLIST": "localhost",
+        "GATEHOUSE_CA_BUNDLE_FILE": str(ca_file),
     }
 
 
-def _queue(environment: Mapping[str, str]) -> None:
+def _enqueue_messages(environment: Mapping[str, str]) -> None:
     app = create_app(Settings.from_environment(environment))
     with app.app_context():
         upgrade()
-        for first in range(0, COUNT, AT_ONCE):
-            with writing():
-                for number in range(first, first + AT_ONCE):
-                    outbox.put(_letter(number), NOBODY)
+        for first in range(0, COUNT, BATCH_SIZE):
+            with write_transaction():
+                for number in range(first, first + BATCH_SIZE):
+                    outbox.put(_message(number), NO_REQUEST)
             db.session.commit()
         db.engine.dispose()
 
 
-def _letter(number: int) -> Letter:
-    if number % TEXT_EACH == 0:
-        return Letter(f"+4915{number:09}", "sms_login", {"code": "12345678"}, channel="sms")
+def _message(number: int) -> MessageRequest:
+    if number % SMS_EVERY == 0:
+        return MessageRequest(f"+4915{number:09}", "sms_login", {"code": "12345678"}, channel="sms")
     tomorrow = clock.now() + timedelta(days=1)
     variables = {"code": "12345678", "link": "https://auth.example.com/x", "expires": tomorrow}
-    return Letter(f"person{number}@example.com", "verify_email", variables)
+    return MessageRequest(f"person{number}@example.com", "verify_email", variables)
 
 
 @contextmanager
-def _delivering(environment: Mapping[str, str], office: Office) -> Iterator[Workers]:
+def _running_workers(environment: Mapping[str, str], sink: MessageSink) -> Iterator[Workers]:
     workers = Workers(environment, lambda: WORKER)
     workers.start(WORKERS)
     try:
@@ -135,65 +138,74 @@ def _delivering(environment: Mapping[str, str], office: Office) -> Iterator[Work
         workers.end()
 
 
-def _disturb(office: Office, workers: Workers) -> tuple[float, float]:
-    """Let the bad day happen; return messages a second on a good one, and seconds in all."""
-    arrivals = office.arrivals
-    arrivals.wait_for(1, PATIENCE)
+def _inject_failures(sink: MessageSink, workers: Workers) -> tuple[float, float]:
+    """Kill workers, stop the mail server; return the undisturbed rate and the seconds in all."""
+    arrivals = sink.arrivals
+    arrivals.wait_for(1, TIMEOUT)
     began = time.perf_counter()
-    pace = _pace(arrivals)
+    rate = _delivery_rate(arrivals)
     for arrived in KILLED_AT:
-        arrivals.wait_for(arrived, PATIENCE)
+        arrivals.wait_for(arrived, TIMEOUT)
         workers.kill_one()
-    arrivals.wait_for(DOWN_AT, PATIENCE)
-    office.mail.stop()
-    time.sleep(DOWN)
-    office.mail.start()
-    arrivals.wait_for(COUNT, PATIENCE)
+    arrivals.wait_for(OUTAGE_AT, TIMEOUT)
+    sink.mail.stop()
+    time.sleep(OUTAGE_SECONDS)
+    sink.mail.start()
+    arrivals.wait_for(COUNT, TIMEOUT)
     took = time.perf_counter() - began
-    time.sleep(2)  # for the last notes of the workers
-    return pace, took
+    time.sleep(2)  # until the workers have marked the last messages
+    return rate, took
 
 
-def _pace(arrivals: Arrivals) -> float:
-    first, last = TIMED
-    arrivals.wait_for(first, PATIENCE)
+def _delivery_rate(arrivals: Arrivals) -> float:
+    first, last = TIMED_RANGE
+    arrivals.wait_for(first, TIMEOUT)
     began = time.perf_counter()
-    arrivals.wait_for(last, PATIENCE)
+    arrivals.wait_for(last, TIMEOUT)
     return (last - first) / (time.perf_counter() - began)
 
 
-def _unmarked(environment: Mapping[str, str]) -> int:
-    """Return how many messages are not marked as sent."""
+def _count_not_marked_sent(environment: Mapping[str, str]) -> int:
+    """Return the number of messages that are not marked as sent."""
     app = create_app(Settings.from_environment(environment))
     with app.app_context():
-        left = select(func.count()).where(OutboxMessage.sent_at.is_(None))
-        count = db.session.scalar(left) or 0
-        release()
+        statement = select(func.count()).where(OutboxMessage.sent_at.is_(None))
+        count = db.session.scalar(statement) or 0
+        end_transaction()
         db.engine.dispose()
     return count
 
 
 def _findings(arrivals: Arrivals, unmarked: int, rate: float, took: float) -> list[Finding]:
     lost = COUNT - len(arrivals.accepted)
-    kills = f"{len(KILLED_AT)} kills of a worker, and {DOWN:g} s without a mail server"
-    twice = f"most: one for each kill, and one in the hands of each of {WORKERS} workers"
+    kills = f"{len(KILLED_AT)} kills of a worker, and {OUTAGE_SECONDS:g} s without a mail server"
+    duplicates = f"at most one per kill, and one per worker ({WORKERS}) at the outage"
     return [
         Finding(
             NAME,
-            f"of {COUNT:,} messages lost, {COUNT // TEXT_EACH:,} of them texts",
+            f"of {COUNT:,} messages lost, {COUNT // SMS_EVERY:,} of them SMS",
             lost,
             "",
-            most=1,
-            about=kills,
+            maximum=1,
+            details=kills,
         ),
-        Finding(NAME, "arrived twice", arrivals.duplicates, "", most=MOST_TWICE + 1, about=twice),
-        Finding(NAME, "arrived and not marked as sent", unmarked, "", most=1),
+        Finding(
+            NAME,
+            "arrived twice",
+            arrivals.duplicates,
+            "",
+            maximum=MAX_DUPLICATES + 1,
+            details=duplicates,
+        ),
+        Finding(NAME, "arrived and not marked as sent", unmarked, "", maximum=1),
         Finding(
             NAME,
             "delivered a second",
             rate,
             "",
-            about=f"{WORKERS} times `flask worker`, undisturbed",
+            details=f"{WORKERS} times `flask worker`, undisturbed",
         ),
-        Finding(NAME, "until the last one arrived", took, "s", about="a lease is 120 s of it"),
+        Finding(
+            NAME, "until the last one arrived", took, "s", details="including a lease of 120 s"
+        ),
     ]

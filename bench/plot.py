@@ -1,4 +1,4 @@
-"""The plot of a run, as SVG."""
+"""Plot of the results, as SVG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,30 +20,30 @@ BAR = """<text x="{end}" y="{base}" text-anchor="end" fill="#1f2933">{name}</tex
 <path d="M{mark:.0f} {mark_top}v32" stroke="#1f2933" stroke-width="2"/>
 <text x="{after:.0f}" y="{base}" fill="#1f2933">{text}</text>"""
 LEGEND = '<text x="{left}" y="{base}" fill="#52606d">{text}</text>'
-FASTER = "1 is the speed of what the service is made of; more is better, the line is the bar"
-LESS = "less is better, the line is the most that there may be"
-LIMIT = 0.5
-"""Where on the scale the line of a finding is drawn, whatever its unit."""
+HIGHER_IS_BETTER = "1 is the speed of the reference; more is better, the line is the bar"
+LOWER_IS_BETTER = "less is better, the line is the maximum"
+THRESHOLD_POSITION = 0.5
+"""Position of the threshold line of every finding on the scale."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """One bar of the plot: its length and its line are parts of the scale."""
+class PlotBar:
+    """One bar of the plot; length and threshold are fractions of the scale."""
 
     name: str
     length: float
-    mark: float
+    threshold: float
     text: str
-    met: bool
+    passed: bool
 
 
 def draw(results: Sequence[Result], findings: Sequence[Finding]) -> str:
-    """Return an SVG: each ratio and what it shall reach, each cost and what it shall not."""
-    ratios = [_ratio(result) for result in results]
-    costs = [_part(finding, finding.most) for finding in findings if finding.most]
+    """Return an SVG with the ratios and their minimum, and the costs and their maximum."""
+    ratios = [_ratio_bar(result) for result in results]
+    costs = [_cost_bar(finding, finding.maximum) for finding in findings if finding.maximum]
     rows, bottom = [], 12
-    for lines, legend in ((ratios, FASTER), (costs, LESS)):
-        rows += [_bar(line, bottom + ROW * number) for number, line in enumerate(lines)]
+    for lines, legend in ((ratios, HIGHER_IS_BETTER), (costs, LOWER_IS_BETTER)):
+        rows += [_render_bar(line, bottom + ROW * number) for number, line in enumerate(lines)]
         bottom += ROW * len(lines) + 16
         rows += [LEGEND.format(left=LEFT, base=bottom, text=legend)] if lines else []
         bottom += 28 if lines else 0
@@ -51,20 +51,20 @@ def draw(results: Sequence[Result], findings: Sequence[Finding]) -> str:
     return PAGE.format(width=WIDTH, height=bottom, label=escape(label), rows="\n".join(rows))
 
 
-def _ratio(result: Result) -> Line:
+def _ratio_bar(result: Result) -> PlotBar:
     name, met = f"{result.name} / {result.reference}", result.ratio >= result.bar
-    return Line(name, result.ratio, result.bar, f"{result.ratio:.2f}", met)
+    return PlotBar(name, result.ratio, result.bar, f"{result.ratio:.2f}", met)
 
 
-def _part(finding: Finding, most: float) -> Line:
-    """Return what a finding uses of what it may; what is far beyond is cut off."""
-    length = min(1.0, LIMIT * finding.value / most)
-    text = f"{finding.value:.2f} {finding.unit}".strip() + f", {finding.bar}"
-    return Line(finding.subject, length, LIMIT, text, finding.met)
+def _cost_bar(finding: Finding, maximum: float) -> PlotBar:
+    """Return a bar for a value relative to its maximum; longer bars are cut off."""
+    length = min(1.0, THRESHOLD_POSITION * finding.value / maximum)
+    text = f"{finding.value:.2f} {finding.unit}".strip() + f", {finding.threshold}"
+    return PlotBar(finding.subject, length, THRESHOLD_POSITION, text, finding.passed)
 
 
-def _bar(line: Line, top: int) -> str:
-    length, mark = max(0.0, line.length) * SCALE, line.mark * SCALE
+def _render_bar(line: PlotBar, top: int) -> str:
+    length, mark = max(0.0, line.length) * SCALE, line.threshold * SCALE
     return BAR.format(
         name=escape(line.name),
         end=LEFT - 10,
@@ -72,7 +72,7 @@ def _bar(line: Line, top: int) -> str:
         top=top,
         base=top + 16,
         length=length,
-        colour="#2f855a" if line.met else "#c05621",
+        colour="#2f855a" if line.passed else "#c05621",
         mark=LEFT + mark,
         mark_top=top - 5,
         after=LEFT + max(length, mark) + 10,

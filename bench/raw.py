@@ -1,4 +1,4 @@
-"""The work below the service: a bcrypt verification, and the rows of a refresh by plain psycopg."""
+"""References without the service: a bcrypt verification, and a refresh's SQL by plain psycopg."""
 
 import base64
 import secrets
@@ -14,7 +14,7 @@ import bcrypt
 import jwt
 import psycopg
 
-from bench.lanes import Work
+from bench.workers import Task
 from gatehouse.core import crypto
 
 COST = 12
@@ -22,8 +22,8 @@ SECRET = base64.b64encode(secrets.token_bytes(48))  # as long as a keyed prehash
 
 
 @dataclass(frozen=True)
-class Current:
-    """The refresh token of a session: whose, which session, and its own id."""
+class RefreshToken:
+    """Claims of a refresh token: user id, session id and token id."""
 
     sub: UUID
     sid: UUID
@@ -32,46 +32,46 @@ class Current:
 
 @dataclass(frozen=True)
 class Recording:
-    """What the service executed to exchange one token for another, and when."""
+    """SQL that the service executed to exchange a refresh token, and when."""
 
-    at: datetime
-    before: Current
-    after: Current
+    recorded_at: datetime
+    before: RefreshToken
+    after: RefreshToken
     statements: Sequence[tuple[str, dict[str, Any]]]
 
 
-def current(refresh_token: str) -> Current:
-    """Read a refresh token, believing it."""
+def decode_refresh_token(refresh_token: str) -> RefreshToken:
+    """Decode a refresh token without verifying it."""
     claims = jwt.decode(refresh_token, options={"verify_signature": False})
-    return Current(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]))
+    return RefreshToken(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]))
 
 
-def bcrypt_lane(_lane: int) -> Work:
-    """Return one verification at the cost of the service."""
+def bcrypt_worker(_worker: int) -> Task:
+    """Return a task: one verification at the bcrypt cost of the service."""
     stored = bcrypt.hashpw(SECRET, bcrypt.gensalt(COST))
     return partial(bcrypt.checkpw, SECRET, stored)
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Refreshes without the service: its statements again, for other sessions."""
+class PsycopgRefreshes:
+    """Refreshes without the service: replays its statements for other sessions."""
 
     dsn: str
     recording: Recording
-    tokens: Sequence[Current]
-    lanes: int
+    tokens: Sequence[RefreshToken]
+    workers: int
 
-    def lane(self, lane: int) -> Work:
-        """Return one refresh of the lane's next session, on a connection of its own."""
+    def start_worker(self, worker: int) -> Task:
+        """Return a task: a refresh of the worker's next session, on its own connection."""
         connection = psycopg.connect(self.dsn)
-        tokens = deque(self.tokens[lane :: self.lanes])
+        tokens = deque(self.tokens[worker :: self.workers])
         return partial(self._refresh, connection, tokens)
 
-    def _refresh(self, connection: psycopg.Connection[Any], tokens: deque[Current]) -> None:
-        """Write and read in one transaction what the recorded refresh did."""
+    def _refresh(self, connection: psycopg.Connection[Any], tokens: deque[RefreshToken]) -> None:
+        """Execute the recorded statements in one transaction, with replaced values."""
         token = tokens.popleft()
-        child = Current(token.sub, token.sid, crypto.new_id())
-        values = _Values(self.recording, token, child)
+        child = RefreshToken(token.sub, token.sid, crypto.new_id())
+        values = _ReplayedValues(self.recording, token, child)
         with connection.transaction(), connection.cursor() as cursor:
             for statement, recorded in self.recording.statements:
                 cursor.execute(statement, {name: values[one] for name, one in recorded.items()})
@@ -80,17 +80,17 @@ class Rows:
         tokens.append(child)
 
 
-class _Values:
-    """What stands in this refresh for a value of the recorded one: other ids, later times."""
+class _ReplayedValues:
+    """Maps values of the recorded refresh to those of this one: other ids, later times."""
 
-    def __init__(self, recording: Recording, token: Current, child: Current) -> None:
-        self.later = datetime.now(UTC) - recording.at
+    def __init__(self, recording: Recording, token: RefreshToken, child: RefreshToken) -> None:
+        self.time_offset = datetime.now(UTC) - recording.recorded_at
         self.ids = dict(zip(vars(recording.before).values(), vars(token).values(), strict=True))
         self.ids[recording.after.jti] = child.jti
 
     def __getitem__(self, recorded: Any) -> Any:
         if isinstance(recorded, datetime):
-            return recorded + self.later
+            return recorded + self.time_offset
         if isinstance(recorded, UUID):
-            return self.ids.get(recorded) or crypto.new_id()  # of the audit's row
+            return self.ids.get(recorded) or crypto.new_id()  # of the audit event
         return recorded

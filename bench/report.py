@@ -1,4 +1,4 @@
-"""The report of a run: a table on the screen, build/bench.json and docs/performance.md."""
+"""Report of a run: printed, and written to build/bench.json and docs/performance.md."""
 
 import json
 import os
@@ -12,53 +12,58 @@ from typing import Any
 from bench import plot, status_list
 from bench.comparisons import Result
 from bench.finding import Finding
-from bench.lanes import CORES, Measurement
 from bench.markdown import table
+from bench.workers import CORES, Measurement
 from config import ROOT
 
 JSON_FILE = ROOT / "build" / "bench.json"
 PAGE = ROOT / "docs" / "performance.md"
 PLOT = ROOT / "docs" / "performance.svg"
-BEGIN, END = (
+BEGIN_MARKER, END_MARKER = (
     "<!-- numbers: written by `python -m bench --write-docs` -->",
     "<!-- end of numbers -->",
 )
-TIMES = ("a second", "p50", "p99")
-HEAD = ("measured", "ratio", "of rounds", "bar", "", *TIMES, "against", *TIMES)
-BEGIN_OUTBOX, END_OUTBOX = (
+TIME_COLUMNS = ("a second", "p50", "p99")
+HEAD = ("measured", "ratio", "of rounds", "bar", "", *TIME_COLUMNS, "against", *TIME_COLUMNS)
+BEGIN_OUTBOX_MARKER, END_OUTBOX_MARKER = (
     "<!-- outbox: written by `python -m bench outbox --write-docs` -->",
     "<!-- end of outbox -->",
 )
-FOUND_HEAD = ("measured", "found", "bar", "", "how")
+FINDING_HEAD = ("measured", "found", "bar", "", "how")
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run has found; whatever was not measured is empty."""
+    """Results of a run; empty for what was not measured."""
 
-    about: dict[str, Any]
+    conditions: dict[str, Any]
     results: Sequence[Result] = ()
     findings: Sequence[Finding] = ()
-    sizes: Sequence[status_list.Size] = ()
+    sizes: Sequence[status_list.ListSize] = ()
     outbox: Sequence[Finding] = ()
-    """Of the outbox, which has a table of its own in the docs."""
+    """Findings of the outbox, which have their own table in the docs."""
 
     @property
-    def is_good(self) -> bool:
-        """Whether no bar was missed."""
+    def passed(self) -> bool:
+        """Whether every threshold was met."""
         ratios = all(result.ratio >= result.bar for result in self.results)
-        return ratios and all(finding.met for finding in (*self.findings, *self.outbox))
+        return ratios and all(finding.passed for finding in (*self.findings, *self.outbox))
 
     def __str__(self) -> str:
-        """Return it as Markdown; times in milliseconds."""
-        rows = [_row(result) for result in self.results]
+        """Return the report in Markdown; times are in milliseconds."""
+        rows = [_result_row(result) for result in self.results]
         sizes = table(status_list.HEAD, status_list.rows(self.sizes))
-        parts = (table(HEAD, rows), _listed(self.findings), sizes, sentence(self.about))
-        return "\n\n".join(filter(None, (*parts, _listed(self.outbox))))
+        parts = (
+            table(HEAD, rows),
+            _finding_table(self.findings),
+            sizes,
+            describe_conditions(self.conditions),
+        )
+        return "\n\n".join(filter(None, (*parts, _finding_table(self.outbox))))
 
 
 def conditions(postgres: str = "") -> dict[str, Any]:
-    """Return what the numbers depend on, before the load starts."""
+    """Return the conditions of the measurement, before the load starts."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": CORES,
@@ -69,8 +74,8 @@ def conditions(postgres: str = "") -> dict[str, Any]:
     }
 
 
-def sentence(about: dict[str, Any]) -> str:
-    """Say what the numbers depend on."""
+def describe_conditions(about: dict[str, Any]) -> str:
+    """Return the conditions of a measurement as a sentence."""
     database = f" PostgreSQL {about['postgresql']}, durable;" if about["postgresql"] else ""
     return (
         f"{about['cores']} cores, shared by service, database and client;"
@@ -86,26 +91,28 @@ def save(report: Report) -> None:
 
 
 def write_docs(report: Report) -> None:
-    """Put the numbers between their marks in docs/performance.md, and draw the plot."""
+    """Write the numbers between their markers in docs/performance.md, and the plot."""
     if report.results or report.findings or report.sizes:
-        _put(BEGIN, str(replace(report, outbox=())), END)
+        _replace_section(BEGIN_MARKER, str(replace(report, outbox=())), END_MARKER)
         PLOT.write_text(plot.draw(report.results, report.findings))
     if report.outbox:
-        about = sentence(report.about | {"client": "the workers"})
-        _put(BEGIN_OUTBOX, f"{_listed(report.outbox)}\n\n{about}", END_OUTBOX)
+        about = describe_conditions(report.conditions | {"client": "the workers"})
+        _replace_section(
+            BEGIN_OUTBOX_MARKER, f"{_finding_table(report.outbox)}\n\n{about}", END_OUTBOX_MARKER
+        )
 
 
-def _put(begin: str, text: str, end: str) -> None:
+def _replace_section(begin: str, text: str, end: str) -> None:
     before, _, rest = PAGE.read_text().partition(begin)
     _, _, after = rest.partition(end)
     PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
-def _listed(findings: Sequence[Finding]) -> str:
-    return table(FOUND_HEAD, [_found(finding) for finding in findings])
+def _finding_table(findings: Sequence[Finding]) -> str:
+    return table(FINDING_HEAD, [_finding_row(finding) for finding in findings])
 
 
-def _row(result: Result) -> tuple[str, ...]:
+def _result_row(result: Result) -> tuple[str, ...]:
     met = "met" if result.ratio >= result.bar else "missed"
     return (
         result.subject + f" ({result.name.partition('-')[2]})" * ("-" in result.name),
@@ -119,10 +126,16 @@ def _row(result: Result) -> tuple[str, ...]:
     )
 
 
-def _found(finding: Finding) -> tuple[str, ...]:
-    met = "met" if finding.met else "missed"
+def _finding_row(finding: Finding) -> tuple[str, ...]:
+    met = "met" if finding.passed else "missed"
     value = f"**{finding.value:,.2f}** {finding.unit}".strip()
-    return finding.subject, value, finding.bar, met if finding.bar else "", finding.about
+    return (
+        finding.subject,
+        value,
+        finding.threshold,
+        met if finding.threshold else "",
+        finding.details,
+    )
 
 
 def _numbers(measured: Measurement) -> tuple[str, str, str]:

@@ -1,1 +1,1 @@
-"""The rooms of the service; each folder is one capability, and files import downstairs only."""
+"""Gatehouse: one package per capability; packages import only from lower layers."""

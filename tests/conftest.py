@@ -1,4 +1,7 @@
-"""Fixtures that read like sentences: a store, an app on it, a client of that, a person."""
+"""Shared fixtures: stores, applications, clients, users, servers, and a browser.
+
+docs/testing.md explains how they work together.
+"""
 
 from __future__ import annotations
 
@@ -23,24 +26,17 @@ from playwright.sync_api import Browser, sync_playwright
 
 from app import create_app
 from config import Settings
-from tests.applications import Applications, disposing
+from gatehouse.database.session import db
+from tests.application_pool import ApplicationPool, dispose_engines
 from tests.client import Client, CookieClient, User
-from tests.live import ColdServer, LiveServer
-from tests.people import settle
-from tests.skips import skip_without
-from tests.stores import (
-    NO_POSTGRES,
-    PostgresCluster,
-    PostgresStore,
-    SqliteStore,
-    postgres_is_installed,
-    quick_folder,
-    valkey_server,
-)
+from tests.live_server import ColdServer, LiveServer, running_server
+from tests.missing_tools import pytest_terminal_summary, skip_without  # noqa: F401 - a hook
+from tests.servers import NO_POSTGRES, PostgresCluster, postgres_is_installed, valkey_server
+from tests.stores import PostgresStore, SqliteStore, memory_folder
+from tests.user_accounts import create_user
 
 pytest_plugins = [
-    "tests.password_guessing",
-    "tests.missing_tools",
+    "tests.login_attempts",
     "tests.no_network",
     "tests.requirements_report",
 ]
@@ -48,7 +44,7 @@ pytest_plugins = [
 STORES = ("sqlite", "postgres")
 _CLUSTER = pytest.StashKey[PostgresCluster]()
 _BROWSER_OPTIONS = [
-    "--no-sandbox",  # Chromium refuses its sandbox to root
+    "--no-sandbox",  # Chromium does not start its sandbox as root
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -59,21 +55,21 @@ _BROWSER_OPTIONS = [
 ]
 
 
-# One PostgreSQL for the whole run: the process that distributes the tests owns it.
+# One PostgreSQL for the whole run, owned by the xdist controller process
 
 
 def postgres_url(config: pytest.Config) -> str | None:
-    """Return where PostgreSQL is, starting it if need be, or None where there is none."""
-    given = os.environ.get("TEST_POSTGRES_URL") or worker_input(config).get("postgres_url")
-    if given or not postgres_is_installed():
-        return given
+    """Return the URL of PostgreSQL, starting it if needed, or None if it is not installed."""
+    url = os.environ.get("TEST_POSTGRES_URL") or worker_input(config).get("postgres_url")
+    if url or not postgres_is_installed():
+        return url
     if _CLUSTER not in config.stash:
         config.stash[_CLUSTER] = PostgresCluster()
     return config.stash[_CLUSTER].url
 
 
 def worker_input(config: pytest.Config) -> dict[str, Any]:
-    """Return what pytest-xdist told this worker; nothing without workers."""
+    """Return what the xdist controller passed to this worker; empty without workers."""
     return getattr(config, "workerinput", {})
 
 
@@ -83,7 +79,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not worker_input(config):  # a terminated run cleans up as an interrupted one does
+    if not worker_input(config):  # clean up after SIGTERM as after SIGINT
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
@@ -93,12 +89,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let those that want a browser come first: one worker gets them, and starts it once."""
+    """Run the tests with a browser first: one worker gets them, and starts it once."""
     items.sort(key=lambda item: "browser" not in getattr(item, "fixturenames", ()))
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector come seldom, and pass over what stays: modules and tests."""
+    """Collect garbage less often, and exempt what stays: modules and tests."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000)
@@ -114,7 +110,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def store(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Lend the URL of a migrated database that nobody has used."""
+    """The URL of a migrated, unused database; on PostgreSQL too with `@pytest.mark.stores`."""
     kind = getattr(request, "param", "sqlite")
     with request.getfixturevalue(f"{kind}_store").fresh() as url:
         yield url
@@ -122,7 +118,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sqlite_store() -> Iterator[SqliteStore]:
-    with quick_folder() as folder:
+    with memory_folder() as folder:
         yield SqliteStore(folder, migrate)
 
 
@@ -137,7 +133,7 @@ def postgres_store(pytestconfig: pytest.Config) -> Iterator[PostgresStore]:
 
 
 def migrate(url: str) -> None:
-    """Bring an empty database to the newest migration."""
+    """Run all migrations on an empty database."""
     with running(environment(url)) as app, app.app_context():
         flask_migrate.upgrade()
 
@@ -146,7 +142,7 @@ def migrate(url: str) -> None:
 
 
 def environment(database_url: str) -> dict[str, str]:
-    """Return the settings of a development server with a database."""
+    """Return the settings of a development server that uses this database."""
     return {
         "GATEHOUSE_ENV": "development",
         "GATEHOUSE_PUBLIC_URL": "http://localhost:8000",
@@ -160,13 +156,13 @@ def environment(database_url: str) -> dict[str, str]:
 
 
 def key(number: int) -> str:
-    """Return a key ring of one fixed key; different numbers give different keys."""
+    """Return the setting of a key ring with one fixed key, which differs for each number."""
     material = bytes(range(32 * number, 32 * number + 32))
     return f"test:{base64.b64encode(material).decode()}"
 
 
-def chosen(request: pytest.FixtureRequest) -> dict[str, str | None]:
-    """Return what `@pytest.mark.settings` asks for; the mark nearest to the test wins."""
+def marked_settings(request: pytest.FixtureRequest) -> dict[str, str | None]:
+    """Return the settings of `@pytest.mark.settings`; the mark nearest to the test wins."""
     marks = reversed(list(request.node.iter_markers("settings")))
     return {name: value for mark in marks for name, value in mark.kwargs.items()}
 
@@ -174,35 +170,39 @@ def chosen(request: pytest.FixtureRequest) -> dict[str, str | None]:
 @pytest.fixture
 def settings_environment(request: pytest.FixtureRequest, store: str) -> dict[str, str]:
     """The environment of the test's application; a mark removes an entry by setting None."""
-    wanted = environment(store) | chosen(request)
-    return {name: value for name, value in wanted.items() if value is not None}
+    merged = environment(store) | marked_settings(request)
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 @contextmanager
 def running(environ: Mapping[str, str]) -> Iterator[Flask]:
-    """Lend an application, and close its connections afterwards."""
-    with disposing(create_app(Settings.from_environment(environ))) as app:
-        yield app
+    """Yield a new application and close its connections afterwards."""
+    app = create_app(Settings.from_environment(environ))
+    yield app
+    with app.app_context():
+        dispose_engines(db.engines)
 
 
 @pytest.fixture(scope="session")
-def applications() -> Iterator[Applications]:
-    with closing(Applications()) as applications:
-        yield applications
+def application_pool() -> Iterator[ApplicationPool]:
+    with closing(ApplicationPool()) as pool:
+        yield pool
 
 
 @pytest.fixture
 def app(
-    request: pytest.FixtureRequest, applications: Applications, settings_environment: dict[str, str]
+    request: pytest.FixtureRequest,
+    application_pool: ApplicationPool,
+    settings_environment: dict[str, str],
 ) -> Iterator[Flask]:
-    """Lend an application whose database is as a starting server leaves it."""
+    """An application from the pool; its database has only what a starting server writes."""
     alters = request.node.get_closest_marker("alters_the_application")
-    lender = closing(Applications()) if alters else nullcontext(applications)
-    with lender as lending, lending.lend(settings_environment) as app:
+    context = closing(ApplicationPool()) if alters else nullcontext(application_pool)
+    with context as pool, pool.acquire(settings_environment) as app:
         yield app
 
 
-# People and their clients
+# Clients and users
 
 
 @pytest.fixture
@@ -226,18 +226,18 @@ def either_client(request: pytest.FixtureRequest, app: Flask) -> Client:
 
 @pytest.fixture
 def make_user(app: Flask, client: Client) -> Callable[..., User]:
-    """Make people with proven addresses: make_user(email=..., password=..., username=...).
+    """Create users with verified e-mail addresses: make_user(email=..., password=..., name=...).
 
-    make_user(factors=["totp"]) has an authenticator app and recovery codes, too. Nobody was mailed
-    and nothing was recorded on the way; `client.sign_up` registers a person as people do.
+    make_user(factors=["totp"]) also enrols TOTP and recovery codes. The user itself is created
+    without requests, messages and audit events; `client.sign_up` registers one over HTTP.
     """
     numbers = itertools.count(1)
 
     def make(**more: Any) -> User:
         email = more.pop("email", f"person{next(numbers)}@example.com")
-        known = {name: more.pop(name) for name in ("password", "username") if name in more}
+        fields = {name: more.pop(name) for name in ("password", "username") if name in more}
         factors = more.pop("factors", [])
-        user = settle(app, User(email, **known), **more)
+        user = create_user(app, User(email, **fields), **more)
         if "totp" in factors:
             client.log_in(user)
             client.enrol_totp(user)
@@ -248,7 +248,7 @@ def make_user(app: Flask, client: Client) -> Callable[..., User]:
 
 @pytest.fixture
 def wait(time_machine: Any) -> Callable[..., None]:
-    """Let time pass: wait(seconds=5), wait(days=1)."""
+    """Move the clock forward: wait(seconds=5), wait(days=1). It takes no time."""
     time_machine.move_to(datetime.now(UTC))
 
     def shift(**delta: float) -> None:
@@ -264,45 +264,41 @@ def wait(time_machine: Any) -> Callable[..., None]:
 def either_live_client(request: pytest.FixtureRequest, live: LiveServer) -> Client:
     """A client of a running server: in body mode, then in cookie mode."""
     kind: type[Client] = request.param
-    return kind(live.new_door)
+    return kind(live.new_connection)
 
 
 @pytest.fixture
 def live(own_server: LiveServer) -> LiveServer:
-    """Lend a running server: two workers, on the address it thinks it has."""
+    """A running server with two workers; GATEHOUSE_PUBLIC_URL is its real URL."""
     return own_server
 
 
 @pytest.fixture
 def own_server(
-    applications: Applications,
+    application_pool: ApplicationPool,
     settings_environment: dict[str, str],
     request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> Iterator[LiveServer]:
-    """Lend a server of this test alone; no application is connected with its database."""
-    applications.close()
+    """A server of this test alone; no pooled application is connected to its database."""
+    application_pool.close()
     environ = dict(settings_environment)
-    if "GATEHOUSE_PUBLIC_URL" not in chosen(request):
+    if "GATEHOUSE_PUBLIC_URL" not in marked_settings(request):
         del environ["GATEHOUSE_PUBLIC_URL"]
-    kind = ColdServer if request.node.get_closest_marker("cold_start") else LiveServer
-    server = kind(environ, tmp_path / "server.log")
-    try:
-        server.start()
+    server_class = ColdServer if request.node.get_closest_marker("cold_start") else LiveServer
+    with running_server(server_class(environ, tmp_path / "server.log")) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
-    lent = getattr(item, "funcargs", {}).values()
-    logs = {one.log for one in lent if isinstance(one, LiveServer) and one.log.exists()}
+    servers = [one for one in getattr(item, "funcargs", {}).values() if isinstance(one, LiveServer)]
+    logs = {server.log for server in servers if server.log.exists()}
     if report.failed:
         report.sections.extend(("server log", log.read_text()) for log in logs)
     elif report.passed and not set("AP") & set(item.config.option.reportchars):
-        report.sections.clear()  # what nobody reads is not sent to the process that reports
+        report.sections.clear()  # not shown, so not sent to the controller
     return report
 
 
@@ -314,7 +310,7 @@ def valkey_process() -> Iterator[str]:
 
 @pytest.fixture
 def valkey(valkey_process: str) -> str:
-    """Lend the URL of an empty Valkey."""
+    """The URL of an empty Valkey."""
     with redis.Redis.from_url(valkey_process) as connection:
         connection.flushall()
     return valkey_process
@@ -322,7 +318,7 @@ def valkey(valkey_process: str) -> str:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Lend a Chromium that knows no host but this one."""
+    """A Chromium that resolves no host but this machine."""
     chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if chromium is None:
         skip_without("chromium", "apt-get install chromium-headless-shell")

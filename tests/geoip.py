@@ -1,4 +1,4 @@
-"""Writes small GeoIP files: the MaxMind DB format, version 2.0, with 24-bit records."""
+"""Write small GeoIP files: the MaxMind DB format, version 2.0, with 24-bit records."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
 
-MARK = b"\xab\xcd\xefMaxMind.com"
+METADATA_MARKER = b"\xab\xcd\xefMaxMind.com"
 Node = list[Any]
-"""Two of: a node, a record, nothing."""
+"""Two sides, each of them a node, a record, or None."""
 
 
-class Long(int):
-    """A number of 32 bits, where others have 16."""
+class Uint32(int):
+    """A number that is written with 32 bits instead of 16."""
 
 
-class Longest(int):
-    """A number of 64 bits."""
+class Uint64(int):
+    """A number that is written with 64 bits."""
 
 
-def write(path: Path, records: dict[str, Any]) -> Path:
-    """Write a file that knows these networks."""
+def write_geoip_file(path: Path, records: dict[str, Any]) -> Path:
+    """Write a file with these records by network."""
     root: Node = [None, None]
     for network, record in records.items():
         _insert(root, network, record)
-    nodes = _all(root)
-    number = {id(node): place for place, node in enumerate(nodes)}
+    nodes = _list_nodes(root)
+    numbers = {id(node): number for number, node in enumerate(nodes)}
     data, tree = b"", b""
     for node in nodes:
         for side in node:
@@ -34,18 +34,26 @@ def write(path: Path, records: dict[str, Any]) -> Path:
                 tree += (len(nodes) + 16 + len(data)).to_bytes(3, "big")
                 data += _encode(side)
             else:
-                tree += (number[id(side)] if side else len(nodes)).to_bytes(3, "big")
-    about: dict[str, Any] = {"binary_format_major_version": 2, "binary_format_minor_version": 0}
-    about |= {"record_size": 24, "ip_version": 6, "database_type": "Test", "languages": []}
-    about |= {"description": {}, "node_count": Long(len(nodes)), "build_epoch": Longest(1)}
-    path.write_bytes(tree + bytes(16) + data + MARK + _encode(about))
+                tree += (numbers[id(side)] if side else len(nodes)).to_bytes(3, "big")
+    metadata = {
+        "binary_format_major_version": 2,
+        "binary_format_minor_version": 0,
+        "record_size": 24,
+        "ip_version": 6,
+        "database_type": "Test",
+        "languages": [],
+        "description": {},
+        "node_count": Uint32(len(nodes)),
+        "build_epoch": Uint64(1),
+    }
+    path.write_bytes(tree + bytes(16) + data + METADATA_MARKER + _encode(metadata))
     return path
 
 
 def _insert(root: Node, text: str, record: Any) -> None:
     network = ip_network(text)
-    is_four = isinstance(network, IPv4Network)
-    bits = f"{int(network.network_address):0128b}"[: network.prefixlen + (96 if is_four else 0)]
+    is_ipv4 = isinstance(network, IPv4Network)
+    bits = f"{int(network.network_address):0128b}"[: network.prefixlen + (96 if is_ipv4 else 0)]
     node = root
     for bit in bits[:-1]:
         if node[int(bit)] is None:
@@ -54,16 +62,16 @@ def _insert(root: Node, text: str, record: Any) -> None:
     node[int(bits[-1])] = record
 
 
-def _all(root: Node) -> list[Node]:
-    found = [root]
-    for node in found:
-        found += [side for side in node if isinstance(side, list)]
-    return found
+def _list_nodes(root: Node) -> list[Node]:
+    nodes = [root]
+    for node in nodes:
+        nodes += [side for side in node if isinstance(side, list)]
+    return nodes
 
 
 def _encode(value: Any) -> bytes:
     if isinstance(value, dict):
-        pairs = b"".join(_encode(key) + _encode(one) for key, one in value.items())
+        pairs = b"".join(_encode(key) + _encode(item) for key, item in value.items())
         return bytes([7 << 5 | len(value)]) + pairs
     if isinstance(value, float):
         return bytes([3 << 5 | 8]) + struct.pack(">d", value)
@@ -77,8 +85,8 @@ def _encode(value: Any) -> bytes:
 
 
 def _encode_number(value: int) -> bytes:
-    if isinstance(value, Longest):
+    if isinstance(value, Uint64):
         return bytes([8, 2]) + value.to_bytes(8, "big")
-    if isinstance(value, Long):
+    if isinstance(value, Uint32):
         return bytes([6 << 5 | 4]) + value.to_bytes(4, "big")
     return bytes([5 << 5 | 2]) + value.to_bytes(2, "big")

@@ -1,12 +1,18 @@
-"""What was not tested because this machine lacks a tool is told by name when the run ends."""
+"""Skip a test for which this machine lacks a tool; a plugin lists these tests after the run."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import NoReturn
 
 import pytest
 
-from tests.skips import MISSING
+MISSING = "missing tool: "
+
+
+def skip_without(tool: str, remedy: str) -> NoReturn:
+    """Skip the running test; `remedy` says how to get the tool."""
+    pytest.skip(f"{MISSING}{tool} ({remedy})")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,7 +1,7 @@
-"""Which rows of docs/security-requirements.md are proved by which number of tests.
+"""Report how many tests verify each row of docs/security-requirements.md.
 
-`pytest --collect-only -q --requirements` prints the report. A marker that names a row the document
-does not have is a collection error, so neither can drift from the other.
+`pytest --collect-only -q --requirements` prints the report. A marker that names an unknown row is a
+collection error, so tests and document cannot diverge.
 """
 
 from __future__ import annotations
@@ -16,39 +16,38 @@ import pytest
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "security-requirements.md"
 _ROW = re.compile(r"^\| ([A-Z]{2}-\d{2}) \|", re.MULTILINE)
-_PROOFS = pytest.StashKey[Counter[str]]()
+_TEST_COUNTS = pytest.StashKey[Counter[str]]()
 
 
-def rows(document: str) -> list[str]:
+def requirement_ids(document: str) -> list[str]:
     """Return the ids of the requirements in a document, in its order."""
     return _ROW.findall(document)
 
 
 @cache
-def documented() -> frozenset[str]:
+def documented_ids() -> frozenset[str]:
     """Return the ids in the document of this repository."""
-    return frozenset(rows(DOCUMENT.read_text(encoding="utf-8")))
+    return frozenset(requirement_ids(DOCUMENT.read_text(encoding="utf-8")))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--requirements",
         action="store_true",
-        help="print how many of the collected tests prove each security requirement",
+        help="print how many of the collected tests verify each security requirement",
     )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    for row in _claimed(metafunc.definition):
-        if row not in documented():
-            raise pytest.UsageError(
-                f"{metafunc.definition.nodeid} proves {row}, which is no row of {DOCUMENT.name}"
-            )
+    for row in _marked_ids(metafunc.definition):
+        if row not in documented_ids():
+            test = metafunc.definition.nodeid
+            raise pytest.UsageError(f"{test} verifies {row}, which is no row of {DOCUMENT.name}")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    claims = {(_without_parameters(item), row) for item in session.items for row in _claimed(item)}
-    session.config.stash[_PROOFS] = Counter(row for _, row in claims)
+    tests = {(_function_id(item), row) for item in session.items for row in _marked_ids(item)}
+    session.config.stash[_TEST_COUNTS] = Counter(row for _, row in tests)
 
 
 def pytest_terminal_summary(
@@ -56,26 +55,22 @@ def pytest_terminal_summary(
 ) -> None:
     if not config.getoption("requirements"):
         return
-    proofs = config.stash[_PROOFS]
-    known = rows(DOCUMENT.read_text(encoding="utf-8"))
-    unproven = [row for row in known if not proofs[row]]
+    counts = config.stash[_TEST_COUNTS]
+    ids = requirement_ids(DOCUMENT.read_text(encoding="utf-8"))
+    unverified = [row for row in ids if not counts[row]]
 
     terminalreporter.section("security requirements")
-    for row in known:
-        if proofs[row]:
-            terminalreporter.write_line(f"{row}  {proofs[row]} {_tests(proofs[row])}")
-    terminalreporter.write_line(f"proven: {len(known) - len(unproven)} of {len(known)}")
-    terminalreporter.write_line("not proven by any test:")
-    terminalreporter.write_line(textwrap.fill(" ".join(unproven), width=100))
+    for row in ids:
+        if counts[row]:
+            terminalreporter.write_line(f"{row}  {counts[row]} test{'s'[: counts[row] > 1]}")
+    terminalreporter.write_line(f"verified: {len(ids) - len(unverified)} of {len(ids)}")
+    terminalreporter.write_line("not verified by any test:")
+    terminalreporter.write_line(textwrap.fill(" ".join(unverified), width=100))
 
 
-def _claimed(item: pytest.Item) -> list[str]:
+def _marked_ids(item: pytest.Item) -> list[str]:
     return [row for marker in item.iter_markers("requirement") for row in marker.args]
 
 
-def _without_parameters(item: pytest.Item) -> str:
+def _function_id(item: pytest.Item) -> str:
     return item.nodeid.partition("[")[0]
-
-
-def _tests(number: int) -> str:
-    return "test" if number == 1 else "tests"

@@ -1,4 +1,4 @@
-"""What is in the database of a test's application."""
+"""Read the database of a test's application."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models import AuditEvent
 
 
 def rows(app: Flask, table: type[Any], **where: Any) -> list[Any]:
-    """Return the rows of a table, oldest first, whose columns have these values."""
+    """Return the rows of a table whose columns have these values, oldest first."""
     with app.app_context():
         oldest_first = inspect(table).primary_key
         return list(db.session.scalars(select(table).filter_by(**where).order_by(*oldest_first)))
@@ -21,4 +21,4 @@ def rows(app: Flask, table: type[Any], **where: Any) -> list[Any]:
 def audited(app: Flask, *names: str) -> list[AuditEvent]:
     """Return the audit events of these names, oldest first."""
     found = [event for event in rows(app, AuditEvent) if event.name in names]
-    return sorted(found, key=lambda event: event.at)  # ids are in order by the millisecond only
+    return sorted(found, key=lambda event: event.at)  # ids are ordered only to the millisecond

@@ -1,4 +1,4 @@
-"""What an act sends to the database, whoever executes it there: SQLAlchemy or the driver."""
+"""Record the SQL statements that SQLAlchemy or the driver sends to the database."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from gatehouse.tokens import sync
 
 
 @contextmanager
-def noted(app: Flask) -> Iterator[list[tuple[str, Any]]]:
-    """Lend a list of the statements that are sent meanwhile, with their values; without commits.
+def record_statements(app: Flask) -> Iterator[list[tuple[str, Any]]]:
+    """Yield a list that receives the statements and their values, without commits.
 
-    What a server's thread reads every 0.4 s is read before: no act meets it by chance.
+    The periodic token sync (every 0.4 s) is done before, so that it never falls into the block.
     """
-    sent: list[tuple[str, Any]] = []
+    recorded: list[tuple[str, Any]] = []
     execute = psycopg.Connection.execute
 
-    def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
-        sent.append((statement, values))
+    def on_execute(_conn: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
+        recorded.append((statement, values))
 
-    def drive(connection: Any, statement: Any, values: Any = None, **options: Any) -> Any:
-        sent.append((statement, values))  # SQLAlchemy is not asked
+    def driver_execute(connection: Any, statement: Any, values: Any = None, **options: Any) -> Any:
+        recorded.append((statement, values))  # bypasses SQLAlchemy
         return execute(connection, statement, values, **options)
 
     with app.app_context():
         engines = list(db.engines.values())
-        tokens = sync.up_to_date()
+        tokens = sync.current_state()
     for engine in engines:
-        sa.event.listen(engine, "before_cursor_execute", note)
+        sa.event.listen(engine, "before_cursor_execute", on_execute)
     try:
         with (
-            patch.object(psycopg.Connection, "execute", drive),
-            patch.object(tokens, "watched", new=True),
+            patch.object(psycopg.Connection, "execute", driver_execute),
+            patch.object(tokens, "synced_in_background", new=True),
         ):
-            yield sent
+            yield recorded
     finally:
         for engine in engines:
-            sa.event.remove(engine, "before_cursor_execute", note)
+            sa.event.remove(engine, "before_cursor_execute", on_execute)
 
 
-def sent_by(app: Flask, act: Callable[[], object]) -> list[str]:
-    """Return the statements that an act sends, in order."""
-    with noted(app) as sent:
-        act()
-    return [statement for statement, _ in sent]
+def statements_of(app: Flask, function: Callable[[], object]) -> list[str]:
+    """Call a function and return the statements that it sends, in order."""
+    with record_statements(app) as recorded:
+        function()
+    return [statement for statement, _ in recorded]

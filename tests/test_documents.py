@@ -1,4 +1,4 @@
-"""The documents say what the code does: generated pages, the README's tour, and every link."""
+"""Documents: generated pages, the README's tour, the Postman collection, and every link."""
 
 import json
 import os
@@ -16,12 +16,12 @@ import pytest
 from config import Settings
 from gatehouse.audit import events
 from gatehouse.cli.docs import PAGES
-from gatehouse.cli.reference.settings import explanations
-from gatehouse.core.errors import catalogue, explanation
+from gatehouse.cli.reference.settings import field_docstrings
+from gatehouse.core.errors import all_errors, default_detail
 from gatehouse.pages.security_headers import CSP
-from tests.nursery import run_flask
+from tests.child_processes import run_flask
+from tests.missing_tools import skip_without
 from tests.pages.conftest import policy_of
-from tests.skips import skip_without
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -48,9 +48,9 @@ def flask(app, *arguments):
 # Generated pages
 
 
-def test_every_generated_page_is_current(tmp_path):
+def test_generated_pages_are_current(tmp_path):
     environment = {"PATH": os.environ["PATH"], "GATEHOUSE_ENV": "development"}
-    environment["GATEHOUSE_INSTANCE"] = str(tmp_path)
+    environment["GATEHOUSE_DATA_DIR"] = str(tmp_path)
 
     check = run_flask("docs", "check", environment=environment)
 
@@ -58,11 +58,11 @@ def test_every_generated_page_is_current(tmp_path):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_that_is_not_current_is_named_and_fails_the_check(app, tmp_path, name):
+def test_docs_check_names_a_page_that_is_not_current(app, tmp_path, name):
     flask(app, "build", "--folder", str(tmp_path))
     before = flask(app, "check", "--folder", str(tmp_path))
     with (tmp_path / name).open("a") as page:
-        page.write("\nsomebody wrote here\n")
+        page.write("\nan edit by hand\n")
 
     after = flask(app, "check", "--folder", str(tmp_path))
 
@@ -71,48 +71,54 @@ def test_a_page_that_is_not_current_is_named_and_fails_the_check(app, tmp_path, 
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_that_is_missing_fails_the_check(app, tmp_path, name):
+def test_docs_check_fails_when_a_page_is_missing(app, tmp_path, name):
     flask(app, "build", "--folder", str(tmp_path))
     (tmp_path / name).unlink()
 
     assert flask(app, "check", "--folder", str(tmp_path)).exit_code == 1
 
 
-@pytest.mark.parametrize("option", fields(Settings), ids=lambda option: option.name)
-def test_every_setting_has_a_sentence_and_a_type(option):
-    assert is_sentence(dict(explanations())[option.name])
-    assert option.metadata["read"].__doc__
+def test_settings_have_a_sentence_and_a_type():
+    descriptions = dict(field_docstrings())
+
+    for field in fields(Settings):
+        assert is_sentence(descriptions[field.name]), field.name
+        assert field.metadata["read"].__doc__, field.name
 
 
-@pytest.mark.parametrize("kind", catalogue(), ids=lambda kind: kind.code)
-def test_every_error_has_a_sentence_and_a_code_of_its_own(kind):
-    assert is_sentence(explanation(kind))
-    assert [other for other in catalogue() if other.code == kind.code] == [kind]
+def test_errors_have_a_sentence_and_a_unique_code():
+    codes = [error_class.code for error_class in all_errors()]
+
+    assert len(codes) == len(set(codes))
+    for error_class in all_errors():
+        assert is_sentence(default_detail(error_class)), error_class.code
 
 
-@pytest.mark.parametrize("event", [*events.every()], ids=lambda event: event.name)
-def test_every_event_has_a_sentence_and_a_name_of_its_own(event):
-    assert is_sentence(event.sentence)
-    assert [other for other in events.every() if other.name == event.name] == [event]
+def test_events_have_a_sentence_and_a_unique_name():
+    names = [event.name for event in events.all_events()]
+
+    assert len(names) == len(set(names))
+    for event in events.all_events():
+        assert is_sentence(event.description), event.name
 
 
 # The page of errors
 
 
-def test_the_type_of_a_problem_leads_to_the_page_that_explains_it(client):
+def test_errors_page_is_linked_by_the_type_of_a_problem(client):
     problem = client.get("/nowhere").json
 
-    where = urlsplit(problem["type"])
-    page = client.get(where.path)
+    url = urlsplit(problem["type"])
+    page = client.get(url.path)
 
     assert page.status_code == 200
-    assert f'id="{where.fragment}"' in page.text
+    assert f'id="{url.fragment}"' in page.text
 
 
-def test_the_page_of_errors_explains_every_code_under_the_strict_policy(client):
+def test_errors_page_explains_every_code_under_the_strict_policy(client):
     page = client.get("/errors")
 
-    assert re.findall(r'<article[^>]* id="(\w+)"', page.text) == [k.code for k in catalogue()]
+    assert re.findall(r'<article[^>]* id="(\w+)"', page.text) == [k.code for k in all_errors()]
     assert policy_of(page) == CSP
     assert not INLINE.search(page.text)
 
@@ -121,7 +127,7 @@ def test_the_page_of_errors_explains_every_code_under_the_strict_policy(client):
 
 
 def send(app, item, variables):
-    """Sends a request as Postman would, its variables filled in."""
+    """Send a request as Postman does, with its variables filled in."""
     request = item["request"]
     filled = re.sub(r"{{(\w+)}}", lambda name: variables[name[1]], json.dumps(request))
     request = json.loads(filled)
@@ -133,7 +139,7 @@ def send(app, item, variables):
     return app.test_client().open(url, method=request["method"], headers=headers, data=data)
 
 
-def test_the_collection_leads_from_nobody_to_somebody_who_signs_out(app, browser):
+def test_postman_collection_leads_from_registration_to_logout(app, browser):
     collection = json.loads((ROOT / "docs/postman.json").read_text())
     variables = {entry["key"]: entry["value"] for entry in collection["variable"]}
     items = {item["request"]["url"]["raw"]: item for item in collection["item"][0]["item"]}
@@ -153,7 +159,7 @@ def test_the_collection_leads_from_nobody_to_somebody_who_signs_out(app, browser
     assert statuses == [202, 200, 200, 200, 200, 200, 204, 401]
 
 
-def test_the_collection_has_every_operation_of_the_openapi_document(app):
+def test_postman_collection_has_every_operation_of_the_openapi_document(app):
     document = app.test_client().get("/openapi.json").json
     collection = json.loads((ROOT / "docs/postman.json").read_text())
 
@@ -172,26 +178,28 @@ def test_the_collection_has_every_operation_of_the_openapi_document(app):
 # Written documents
 
 
-@pytest.mark.parametrize("document", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_leads_to_something(document):
-    links = [link for link in LINK.findall(document.read_text()) if ":" not in link]
+def test_links_of_documents_lead_to_existing_files():
+    for document in WRITTEN:
+        links = [link for link in LINK.findall(document.read_text()) if ":" not in link]
 
-    assert [link for link in links if not (document.parent / link).exists()] == []
+        missing = [link for link in links if not (document.parent / link).exists()]
+        assert missing == [], document.relative_to(ROOT)
 
 
-@pytest.mark.parametrize("document", sorted(ROOT.glob("docs/decisions/*.md")), ids=lambda p: p.stem)
-def test_a_decision_fits_on_a_page_and_says_what_it_costs(document):
-    text = document.read_text()
+def test_decisions_are_under_60_lines_and_have_three_sections():
+    for document in sorted(ROOT.glob("docs/decisions/*.md")):
+        text = document.read_text()
+        sections = re.findall(r"^## (.+)$", text, re.M)
 
-    assert text.count("\n") < 60
-    assert re.findall(r"^## (.+)$", text, re.M) == ["Context", "Decision", "Consequences"]
+        assert text.count("\n") < 60, document.stem
+        assert sections == ["Context", "Decision", "Consequences"], document.stem
 
 
 # The tour
 
 
 def tour():
-    """Returns the README's tour: what to paste, and the kind and text of what it shows, if any."""
+    """Return the README's tour: each command, with the kind and text of its output, if any."""
     text = (ROOT / "README.md").read_text().partition("\n## A tour")[2].partition("\n## ")[0]
     blocks = re.findall(r"^```(\w+)\n(.*?)^```", text, re.M | re.S)
     pairs = pairwise([*blocks, ("sh", "")])
@@ -199,7 +207,7 @@ def tour():
 
 
 def resembles(shown, real):
-    """Tells whether an answer has the members of the one shown; text with digits may differ."""
+    """Return whether a response has the members of the one shown; text with digits may differ."""
     if isinstance(shown, dict):
         return shown.keys() == real.keys() and all(resembles(shown[k], real[k]) for k in shown)
     if isinstance(shown, list):
@@ -208,7 +216,7 @@ def resembles(shown, real):
     return type(shown) is type(real) if varies else shown == real
 
 
-def test_the_tour_of_the_readme_goes_as_it_says(live):
+def test_readme_tour_produces_the_output_that_it_shows(live):
     if shutil.which("curl") is None:
         skip_without("curl", "apt-get install curl")
     script = "".join(f"{block}printf '\\0'\n" for block, _ in tour())

@@ -1,4 +1,4 @@
-"""The promises that all other tests lean on."""
+"""The guarantees of the test harness, on which all other tests rely."""
 
 import shutil
 import socket
@@ -12,21 +12,21 @@ import sqlalchemy as sa
 
 from gatehouse.database.session import db
 from models import Role
-from tests.applications import Applications
+from tests.application_pool import ApplicationPool
 from tests.conftest import STORES, environment
-from tests.no_network import NetworkTouched
-from tests.requirements_report import DOCUMENT, rows
+from tests.no_network import NetworkAccessBlocked
+from tests.requirements_report import DOCUMENT, requirement_ids
 
 ROOT = Path(__file__).parent.parent
 
 
-def engine_of(url: str) -> sa.Engine:
-    """Return an engine that leaves no connection behind."""
+def create_engine(url: str) -> sa.Engine:
+    """Return an engine that keeps no connection open."""
     return sa.create_engine(url, poolclass=sa.NullPool)
 
 
 def run_pytest(folder: Path, test: str, *options: str) -> str:
-    """Run pytest on one file, with our plugins and no others, and return what it prints."""
+    """Run pytest on one test, with our plugins only, and return its output."""
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = requirement(row)\n")
     (folder / "test_it.py").write_text(f"import pytest\n{test}\n")
     plugins = [f"-ptests.{name}" for name in ("requirements_report", "missing_tools")]
@@ -41,70 +41,68 @@ def run_pytest(folder: Path, test: str, *options: str) -> str:
     return completed.stdout + completed.stderr
 
 
-def test_a_requirement_that_the_document_does_not_have_stops_the_collection(tmp_path):
+def test_requirement_marker_with_an_unknown_row_is_a_collection_error(tmp_path):
     output = run_pytest(tmp_path, "@pytest.mark.requirement('PW-99')\ndef test_it(): pass")
 
-    assert "proves PW-99, which is no row of security-requirements.md" in output
+    assert "verifies PW-99, which is no row of security-requirements.md" in output
     assert "1 error" in output
 
 
-def test_the_report_counts_a_test_once_however_often_it_runs(tmp_path):
+def test_requirements_report_counts_a_parametrized_test_once(tmp_path):
     marks = "@pytest.mark.requirement('PW-03')\n@pytest.mark.parametrize('n', [1, 2])\n"
 
     output = run_pytest(
         tmp_path, f"{marks}def test_it(n): pass", "--collect-only", "--requirements"
     )
 
-    known = rows(DOCUMENT.read_text(encoding="utf-8"))
+    known = requirement_ids(DOCUMENT.read_text(encoding="utf-8"))
     assert "PW-03  1 test\n" in output
-    assert f"proven: 1 of {len(known)}" in output
-    assert "not proven by any test:\nPW-01 PW-02 PW-04" in output
+    assert f"verified: 1 of {len(known)}" in output
+    assert "not verified by any test:\nPW-01 PW-02 PW-04" in output
 
 
-def test_every_row_of_the_requirements_has_an_id_of_its_own():
-    known = rows(DOCUMENT.read_text(encoding="utf-8"))
+def test_requirement_ids_are_unique():
+    known = requirement_ids(DOCUMENT.read_text(encoding="utf-8"))
 
     assert len(known) == len(set(known)) > 0
 
 
-def test_what_a_missing_tool_left_untested_is_told_by_name(tmp_path):
+def test_missing_tool_report_names_the_skipped_tests(tmp_path):
     test = (
-        "from tests.skips import skip_without\n"
-        "def test_the_moon(): skip_without('a rocket', 'build one')"
+        "from tests.missing_tools import skip_without\n"
+        "def test_browser(): skip_without('chromium', 'install it')"
     )
 
     output = run_pytest(tmp_path, test)
 
-    assert "NOT TESTED without a rocket (build one)" in output
-    assert "test_it.py::test_the_moon" in output
+    assert "NOT TESTED without chromium (install it)" in output
+    assert "test_it.py::test_browser" in output
 
 
-@pytest.mark.parametrize(
-    ("family", "host"), [(socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")]
-)
-def test_no_test_leaves_this_machine(family, host):
-    with socket.socket(family) as connection, pytest.raises(NetworkTouched, match=host):
-        connection.connect((host, 80))
+def test_network_connections_to_other_machines_are_blocked():
+    for family, host in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with socket.socket(family) as connection, pytest.raises(NetworkAccessBlocked, match=host):
+            connection.connect((host, 80))
 
 
-def test_no_test_asks_a_name_server():
-    with pytest.raises(NetworkTouched, match="example"):
+def test_network_name_lookups_are_blocked():
+    with pytest.raises(NetworkAccessBlocked, match="example"):
         socket.getaddrinfo("example.com", 443)
 
 
-def test_a_test_may_talk_to_its_own_machine():
+def test_network_connections_to_this_machine_are_allowed():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-        with socket.create_connection(("localhost", port), timeout=1) as connection:
+        with socket.create_connection(("localhost", port), timeout=10) as connection:
             assert connection.getpeername()[1] == port
 
 
 @pytest.mark.stores
-@pytest.mark.parametrize("turn", ["first", "second"])
-def test_every_test_gets_a_database_that_nobody_has_used(store, turn):
-    with engine_of(store).begin() as connection:
-        connection.execute(sa.text("CREATE TABLE traces (turn TEXT)"))  # fails where one is left
+@pytest.mark.parametrize("run", ["first", "second"])
+def test_store_is_unused_for_every_test(store, run):
+    with create_engine(store).begin() as connection:
+        connection.execute(sa.text("CREATE TABLE traces (run TEXT)"))  # fails if it exists
         tables = sa.inspect(connection).get_table_names()
 
     assert "alembic_version" in tables
@@ -120,12 +118,12 @@ def test_every_test_gets_a_database_that_nobody_has_used(store, turn):
         "DROP INDEX ix_sessions_user_id",
     ],
 )
-def test_no_test_meets_a_structure_that_another_has_changed(request, kind, change):
+def test_store_with_a_changed_schema_is_not_reused(request, kind, change):
     store = request.getfixturevalue(f"{kind}_store")
-    with store.fresh() as url, engine_of(url).begin() as connection:
+    with store.fresh() as url, create_engine(url).begin() as connection:
         connection.execute(sa.text(change))
 
-    with store.fresh() as another, engine_of(another).connect() as connection:
+    with store.fresh() as another, create_engine(another).connect() as connection:
         version = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
         inspector = sa.inspect(connection)
         columns = {column["name"] for column in inspector.get_columns("users")}
@@ -138,34 +136,34 @@ def test_no_test_meets_a_structure_that_another_has_changed(request, kind, chang
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_what_a_test_wrote_and_took_away_is_put_right(request, kind):
+def test_store_rows_are_restored_before_reuse(request, kind):
     store = request.getfixturevalue(f"{kind}_store")
-    with store.fresh() as url, engine_of(url).begin() as connection:
+    with store.fresh() as url, create_engine(url).begin() as connection:
         before = connection.execute(sa.select(Role.__table__)).all()
         connection.execute(sa.delete(Role))
-        connection.execute(sa.insert(Role), [{**before[0]._mapping, "name": "queen"}])
+        connection.execute(sa.insert(Role), [{**before[0]._mapping, "name": "other"}])
 
-    with store.fresh() as again, engine_of(again).connect() as connection:
+    with store.fresh() as again, create_engine(again).connect() as connection:
         after = connection.execute(sa.select(Role.__table__)).all()
 
     assert again == url
     assert after == before
 
 
-def test_a_connection_that_is_left_at_work_in_a_file_reaches_no_other_test(sqlite_store):
-    with closing(Applications()) as applications, sqlite_store.fresh() as url:
-        with applications.lend(environment(url)) as app, app.app_context():
+def test_store_connection_left_in_use_is_not_passed_to_another_test(sqlite_store):
+    with closing(ApplicationPool()) as applications, sqlite_store.fresh() as url:
+        with applications.acquire(environment(url)) as app, app.app_context():
             left = db.engine.connect()
             left.execute(sa.text("SELECT * FROM roles"))
         other = environment(url) | {"GATEHOUSE_DEFAULT_LOCALE": "de"}
-        with applications.lend(other) as another, another.app_context():
-            at_work = db.engine.pool.checkedout()
+        with applications.acquire(other) as another, another.app_context():
+            in_use = db.engine.pool.checkedout()
         left.close()
 
-    assert at_work == 0
+    assert in_use == 0
 
 
-def test_a_file_that_was_replaced_is_lent_to_nobody_else(sqlite_store):
+def test_store_file_that_was_replaced_is_not_reused(sqlite_store):
     with sqlite_store.fresh() as url:
         file = Path(sa.make_url(url).database)
         restored = Path(shutil.copyfile(file, f"{file}-copy"))
@@ -175,17 +173,17 @@ def test_a_file_that_was_replaced_is_lent_to_nobody_else(sqlite_store):
         assert another != url
 
 
-def test_a_connection_that_is_left_at_work_keeps_nobody_waiting(postgres_store):
+def test_store_with_a_lock_left_behind_blocks_no_other_test(postgres_store):
     with postgres_store.fresh() as url:
-        left = engine_of(url).connect()
+        left = create_engine(url).connect()
         left.execute(sa.text("LOCK TABLE users"))
 
     with (
         postgres_store.fresh() as another,
-        engine_of(another).connect() as connection,
+        create_engine(another).connect() as connection,
     ):
-        people = connection.scalar(sa.text("SELECT count(*) FROM users"))
+        users = connection.scalar(sa.text("SELECT count(*) FROM users"))
 
-    assert (people, another != url) == (0, True)
+    assert (users, another != url) == (0, True)
     left.invalidate()
     left.close()

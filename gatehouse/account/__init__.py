@@ -1,1 +1,1 @@
-"""What people change themselves where sessions and factors are touched too; imports sessions."""
+"""Account self-service: sign-up, e-mail and phone changes, password reset and MFA recovery."""

@@ -1,8 +1,8 @@
-"""Taking an account back from the old address, for 72 hours after it got another one.
+"""Revert an e-mail change from the previous address, for 72 hours.
 
-Whoever changed the address may have stolen the account: they know its password, and may have
-added a number or a passkey. So everything that came with or after the change goes; but where a
-strong factor had to be proved to add another, factors stay: a mailbox alone removes none.
+An attacker may have made the change: one who knows the password, and has perhaps added a phone
+number or a passkey. So the revert removes everything added since the change. Factors stay if the
+account had a strong one before: adding more required it, and a mailbox alone must not remove any.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 
 from gatehouse.account import registration
-from gatehouse.account.access_revocation import put_everybody_out
-from gatehouse.account.errors import UndoFailed
+from gatehouse.account.access_revocation import revoke_all_access
+from gatehouse.account.errors import EmailRevertFailed
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock
-from gatehouse.database.session import db, take_turns, writing
+from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.messaging import links
-from gatehouse.messaging.message import Letter
+from gatehouse.messaging.message import MessageRequest
 from gatehouse.mfa import service as mfa
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.passwords import service as passwords
@@ -29,103 +29,104 @@ from gatehouse.sessions import assurance
 from gatehouse.users import notifications
 from gatehouse.users import service as users
 from gatehouse.users.identifiers import Email
-from gatehouse.web.request_context import Visitor
-from models import Challenge, Credential, User
+from gatehouse.web.request_context import RequestContext
+from models import Credential, OneTimeCode, User
 
-PURPOSE = notifications.UNDO
+PURPOSE = notifications.EMAIL_CHANGE_REVERT
 LIFETIME = timedelta(hours=72)
+TEMPLATE = "notice_email_changed"
 
 
 @dataclass(frozen=True)
-class PendingUndo:
-    """What the page of the link tells about the change it would undo."""
+class PendingRevert:
+    """A change of the e-mail address that can be reverted, as the page of the link shows it."""
 
-    old: str
-    new: str
-    asked_at: datetime
+    old_email: str
+    new_email: str
+    changed_at: datetime
 
 
-def offer(user: User, old: str, visitor: Visitor) -> None:
-    """Tell every address of an account that it has a new one; the old one can take it back."""
-    data: dict[str, Any] = {"user_id": str(user.id), "old": old, "new": user.email}
-    data["keeps_factors"] = mfa.highest_level(user.id) == assurance.AAL2
-    told_before = notifications.addresses(user)
+def create_revert_link(user: User, old_email: str, context: RequestContext) -> None:
+    """Notify all addresses of an e-mail change; only the previous one gets the revert link."""
+    data: dict[str, Any] = {"user_id": str(user.id), "old": old_email, "new": user.email}
+    data["keeps_factors"] = mfa.max_assurance_level(user.id) == assurance.AAL2
+    recipients = notifications.list_notified_emails(user)
     secrets = one_time_codes.create(PURPOSE, str(user.id), data, LIFETIME)
-    expires = clock.now() + LIFETIME
-    where = links.link("undo-email", secrets.id, secrets.token)
-    shown = {"new_address": user.email, "expires": expires}
-    mine = Letter("", "notice_email_changed", shown | {"link": where}, user.locale)
-    notifications.tell_at(old, mine, visitor)
-    elsewhere = shown | {"link": links.address("forgot-password")}
-    for address in told_before:
-        if address != old:
-            others = Letter("", "notice_email_changed", elsewhere, user.locale)
-            notifications.tell_at(address, others, visitor)
-    notifications.text(user, notifications.TEXTED["notice_email_changed"], visitor)
+    variables = {"new_address": user.email, "expires": clock.now() + LIFETIME}
+    revert_url = links.one_time_link("undo-email", secrets.id, secrets.token)
+    with_link = MessageRequest("", TEMPLATE, variables | {"link": revert_url}, user.locale)
+    notifications.notify_recipient(old_email, with_link, context)
+    reset_url = links.page_url("forgot-password")
+    without_link = MessageRequest("", TEMPLATE, variables | {"link": reset_url}, user.locale)
+    for recipient in recipients:
+        if recipient != old_email:
+            notifications.notify_recipient(recipient, without_link, context)
+    notifications.notify_by_sms(user, notifications.SMS_SUMMARIES[TEMPLATE], context)
 
 
-def take_back(token: str, visitor: Visitor) -> None:
-    """Give an account its old address back.
+def revert_email_change(token: str, context: RequestContext) -> None:
+    """Restore the previous e-mail address of an account.
 
-    Everybody is put out; the password opens nothing any more, so a new one is chosen by mail; a
-    number, factors and passkeys that came since the change are gone.
+    All access is revoked and the password deleted: the owner sets a new one by password reset. A
+    phone number, factors and passkeys that were added since the change are removed.
 
     Raises:
-        UndoFailed: the token is wrong, has expired, was used before, or the old address has an
-            account of its own meanwhile.
+        EmailRevertFailed: the token is wrong, has expired or was used before, or the previous
+            address has an account of its own.
     """
-    row = one_time_codes.by_token(PURPOSE, token)
+    row = one_time_codes.find_by_token(PURPOSE, token)
     if row is None:
-        raise UndoFailed
+        raise EmailRevertFailed
     try:
-        with writing():
-            _restore(row, visitor)
+        with write_transaction():
+            _restore_email(row, context)
     except (IntegrityError, one_time_codes.InvalidCode):
-        raise UndoFailed(user_id=row.user_id) from None
+        raise EmailRevertFailed(user_id=row.user_id) from None
 
 
-def describe(challenge_id: UUID) -> PendingUndo | None:
-    """Return what a link would undo, if it still can."""
-    row = one_time_codes.by_id(PURPOSE, challenge_id)
+def find_pending(code_id: UUID) -> PendingRevert | None:
+    """Return the change that a link reverts, if the link still works."""
+    row = one_time_codes.find_by_id(PURPOSE, code_id)
     if row is None:
         return None
-    data = one_time_codes.open_data(row)
-    return PendingUndo(data["old"], data["new"], row.created_at)
+    data = one_time_codes.decrypt_data(row)
+    return PendingRevert(data["old"], data["new"], row.created_at)
 
 
-def _restore(row: Challenge, visitor: Visitor) -> None:
-    data = one_time_codes.open_data(row)
+def _restore_email(row: OneTimeCode, context: RequestContext) -> None:
+    data = one_time_codes.decrypt_data(row)
     old = Email(data["old"], data["old"].lower())
     user_id = UUID(data["user_id"])
-    take_turns(users.turn(user_id))
-    take_turns(registration.turn(old.canonical))
+    advisory_lock(users.lock_key(user_id))
+    advisory_lock(registration.lock_key(old.canonical))
     one_time_codes.consume(row.id)
-    user = users.get(user_id)
+    user = users.get_user(user_id)
     if user is None:
         raise one_time_codes.InvalidCode
-    thiefs = user.email
-    users.take_address(user, old)
-    one_time_codes.forget(registration.PURPOSE, old.canonical)
-    passwords.discard(user_id)
-    _drop_what_came_since(user, row)
-    put_everybody_out(user_id, "email_undone", visitor)
-    notifications.tell(user, "notice_password_reset", {}, visitor)
-    shown = {"link": links.address("forgot-password")}
-    notifications.tell_at(thiefs, Letter("", "notice_password_reset", shown, user.locale), visitor)
-    record(events.Address.EMAIL_UNDONE, visitor, user_id=user_id)
+    attacker_email = user.email
+    users.set_verified_email(user, old)
+    one_time_codes.delete_for_subject(registration.PURPOSE, old.canonical)
+    passwords.delete_password_hash(user_id)
+    _remove_later_additions(user, row)
+    revoke_all_access(user_id, "email_undone", context)
+    notifications.notify(user, "notice_password_reset", {}, context)
+    variables = {"link": links.page_url("forgot-password")}
+    notification = MessageRequest("", "notice_password_reset", variables, user.locale)
+    notifications.notify_recipient(attacker_email, notification, context)
+    record(events.Identifier.EMAIL_CHANGE_REVERTED, context, user_id=user_id)
 
 
-def _drop_what_came_since(user: User, row: Challenge) -> None:
-    """Remove undos of later changes, a number and factors: a thief's ways back in.
+def _remove_later_additions(user: User, row: OneTimeCode) -> None:
+    """Remove later revert links, and a phone number and factors that were added since the change.
 
-    Where a factor had to be proved to add another one, they are no thief's: a mailbox takes none.
+    An attacker could use them to get back in. Factors stay if adding them required a strong one.
     """
-    for later in one_time_codes.waiting(PURPOSE, str(user.id)):
-        if later.id > row.id:  # ids are in the order of time
+    for later in one_time_codes.list_pending(PURPOSE, str(user.id)):
+        if later.id > row.id:  # ids are ordered by time
             one_time_codes.consume(later.id)
     if user.phone_verified_at and user.phone_verified_at >= row.created_at:
         user.phone = user.phone_verified_at = None
-    if one_time_codes.open_data(row).get("keeps_factors"):
+    if one_time_codes.decrypt_data(row).get("keeps_factors"):
         return
     added = (Credential.user_id == user.id) & (Credential.created_at >= row.created_at)
     db.session.execute(delete(Credential).where(added))

@@ -1,49 +1,50 @@
-"""Why a password or an address is not changed, and why a lost factor is not reset."""
+"""Errors of password reset, e-mail and phone changes, and MFA recovery."""
 
 from gatehouse.audit import events
-from gatehouse.core.errors import Refusal
+from gatehouse.core.errors import ApiError
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.passwords.errors import InvalidCredentials
 
 
-class RecoveryFailed(InvalidCode):
-    """The code or the link is wrong, has expired, or was used before."""
+class PasswordResetFailed(InvalidCode):
+    """The code or link is wrong, has expired, or was used before."""
 
-    event = events.Recovery.FAILED
-
-
-class UndoFailed(InvalidCode):
-    """The link is wrong, has expired, was used before, or the address has an account again."""
-
-    event = events.Address.EMAIL_UNDO_FAILED
-    next = "Ask the people who run this service."
+    event = events.PasswordReset.FAILED
 
 
-class PhoneProofFailed(InvalidCode):
+class EmailRevertFailed(InvalidCode):
+    """The link is wrong, has expired or was used before, or the address has a new account."""
+
+    event = events.Identifier.EMAIL_REVERT_FAILED
+    next = "Contact the operator of this service."
+
+
+class PhoneVerificationFailed(InvalidCode):
     """The code is wrong, has expired, or was used before."""
 
-    event = events.Address.PHONE_PROOF_FAILED
+    event = events.Identifier.PHONE_VERIFICATION_FAILED
 
 
-class LossUnproved(InvalidCode):
-    """The code is wrong, has expired, was used before, or was asked for elsewhere."""
+class MfaRecoveryFailed(InvalidCode):
+    """The code is wrong, has expired, was used before, or was requested elsewhere."""
 
-    event = events.Factor.LOSS_UNPROVED
-
-
-class LossPasswordWrong(InvalidCredentials):
-    """The code is right, but this is not the password of the account."""
-
-    event = events.Factor.LOSS_UNPROVED
+    event = events.Factor.MFA_RECOVERY_FAILED
 
 
-class ProofsNotIndependent(Refusal):
-    """Both are right, but this password was chosen with a message, or is known to others.
+class MfaRecoveryPasswordWrong(InvalidCredentials):
+    """The code is correct, but the password is wrong."""
 
-    So it proves no more than the code does, until a second factor is proved beside it.
+    event = events.Factor.MFA_RECOVERY_FAILED
+
+
+class ProofsNotIndependent(ApiError):
+    """Code and password are correct, but this password does not count for MFA recovery.
+
+    It was set with a link or code only, or is known from a data breach. It counts again once it
+    was used together with a second factor.
     """
 
     status = 403
     code = "proofs_not_independent"
-    event = events.Factor.LOSS_UNPROVED
-    next = "Send a recovery code instead, or ask the people who run this service."
+    event = events.Factor.MFA_RECOVERY_FAILED
+    next = "Send a recovery code instead, or contact the operator of this service."

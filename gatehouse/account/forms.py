@@ -1,4 +1,4 @@
-"""The forms of this room: what recovers an account and changes its addresses."""
+"""Request schemas for sign-up, e-mail and phone changes, password reset and MFA recovery."""
 
 from typing import Any
 
@@ -7,146 +7,152 @@ from marshmallow import ValidationError, fields, validates_schema
 from gatehouse.captcha.provider import captcha_field
 from gatehouse.mfa.webauthn.forms import BrowserCredential
 from gatehouse.users import forms, identifiers
-from gatehouse.users.forms import Identifier, email_field, new_password
-from gatehouse.web.fields import Coded, Form, Text
+from gatehouse.users.forms import Identifier, email_field, new_password_field
+from gatehouse.web.fields import CodedMessage, Form, String
 
-A_PHONE = {"example": "+4915112345678"}
-WAYS = ({"token"}, {"email", "code"}, {"phone", "code"})
-
-
-def _code() -> Text:
-    return Text(32, metadata={"description": "from the message"})
+PHONE_METADATA = {"example": "+4915112345678"}
+PASSWORD_RESET_FIELDS = ({"token"}, {"email", "code"}, {"phone", "code"})
 
 
-def _token() -> Text:
-    return Text(200, metadata={"description": "from the link"})
+def _code_field() -> String:
+    return String(32, metadata={"description": "from the message"})
 
 
-def _email() -> Identifier:
-    return Identifier(identifiers.email, 254, metadata={"format": "email"})
+def _token_field() -> String:
+    return String(200, metadata={"description": "from the link"})
 
 
-def _phone(**options: Any) -> Identifier:
-    return Identifier(identifiers.phone, 32, metadata=A_PHONE, **options)
+def _email_field() -> Identifier:
+    return Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
 
 
-class PasskeyOfNewcomer(Form):
-    """Whom a passkey is made for, as authenticators show it."""
+def _phone_field(**options: Any) -> Identifier:
+    return Identifier(identifiers.parse_phone, 32, metadata=PHONE_METADATA, **options)
+
+
+class PasskeySignUpOptionsRequest(Form):
+    """The user of a new passkey, as authenticators display them."""
 
     email = email_field()
-    name = Text(200)
+    name = String(200)
 
 
 class NewPasskey(Form):
-    """What the browser made, the token that its options came with, and what its owner calls it."""
+    """The credential that the browser created, the token of its options, and a label."""
 
-    registration_token = Text(64, required=True, metadata={"description": "of the options"})
+    registration_token = String(64, required=True, metadata={"description": "of the options"})
     credential = fields.Nested(BrowserCredential, required=True)
-    label = Text(64, load_default="passkey", metadata={"example": "My phone"})
+    label = String(64, load_default="passkey", metadata={"example": "My phone"})
 
 
-class Register(forms.Register):
-    """Somebody asks for an account, with a `password` or with a `passkey`."""
+class RegistrationRequest(forms.RegistrationFields):
+    """A sign-up with a `password` or a `passkey`."""
 
-    password = new_password(required=False)
+    password = new_password_field(required=False)
     passkey = fields.Nested(NewPasskey)
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
-    def one_at_least(self, _form: dict[str, Any], sent: Any, **_: Any) -> None:
-        """Ask for one of the two, also where other fields are wrong."""
+    def require_credential(self, _form: dict[str, Any], sent: Any, **_: Any) -> None:
+        """Require one of the two, even if other fields are invalid."""
         if isinstance(sent, dict) and not {"password", "passkey"} & sent.keys():
             raise ValidationError("Missing data for required field.", "password")
 
     @validates_schema
-    def one_at_most(self, form: dict[str, Any], **_: Any) -> None:
-        """Take no account with both."""
+    def reject_two_credentials(self, form: dict[str, Any], **_: Any) -> None:
+        """Reject a sign-up with both."""
         if {"password", "passkey"} <= form.keys():
-            raise ValidationError(Coded("one_way", "Send password or passkey."), "passkey")
+            raise ValidationError(
+                CodedMessage("invalid_combination", "Send password or passkey."), "passkey"
+            )
 
 
 class PasswordChange(Form):
-    """The password that one has, and the one to have."""
+    """The current password and the new one."""
 
-    current_password = Text(1024, required=True, one_line=False, load_only=True)
-    password = new_password()
+    current_password = String(1024, required=True, one_line=False, load_only=True)
+    password = new_password_field()
 
 
-class Forgot(Form):
-    """Whose password was forgotten: by `email`, or by `phone` where that was proved."""
+class PasswordResetRequest(Form):
+    """The user who forgot the password: by `email`, or by a verified `phone` number."""
 
-    email = _email()
-    phone = _phone()
+    email = _email_field()
+    phone = _phone_field()
     captcha = captcha_field()
 
     @validates_schema
-    def one_way(self, form: dict[str, Any], **_: Any) -> None:
-        """Ask for one of the two."""
+    def require_one_identifier(self, form: dict[str, Any], **_: Any) -> None:
+        """Require exactly one of the two."""
         if len(form.keys() & {"email", "phone"}) != 1:
-            raise ValidationError(Coded("one_way", "Send email or phone."))
+            raise ValidationError(CodedMessage("invalid_combination", "Send email or phone."))
 
 
-class Reset(Form):
+class PasswordReset(Form):
     """A new password, with `token`, or with `code` and the `email` or `phone` it was sent to."""
 
-    email = _email()
-    phone = _phone()
-    code = _code()
-    token = _token()
-    password = new_password()
+    email = _email_field()
+    phone = _phone_field()
+    code = _code_field()
+    token = _token_field()
+    password = new_password_field()
 
     @validates_schema
-    def one_way(self, form: dict[str, Any], **_: Any) -> None:
-        """Ask for one of the three ways, whole."""
-        if form.keys() - {"password"} not in WAYS:
-            sentence = "Send token, or email and code, or phone and code."
-            raise ValidationError(Coded("one_way", sentence))
+    def require_known_combination(self, form: dict[str, Any], **_: Any) -> None:
+        """Require exactly the fields of one way."""
+        if form.keys() - {"password"} not in PASSWORD_RESET_FIELDS:
+            message = "Send token, or email and code, or phone and code."
+            raise ValidationError(CodedMessage("invalid_combination", message))
 
 
-class Resend(Form):
-    """Which registration's mail shall come again."""
+class VerificationResendRequest(Form):
+    """The pending sign-up whose e-mail is to be sent again."""
 
     email = email_field()
 
 
 class EmailChange(Form):
-    """The address to have."""
+    """The new e-mail address."""
 
     email = email_field()
 
 
-class EmailUndo(Form):
-    """The link by which an old address takes its account back."""
+class EmailChangeRevert(Form):
+    """The token of the link that the previous e-mail address received."""
 
-    token = Text(200, required=True, metadata={"description": "from the link"})
-
-
-class Phone(Form):
-    """The number to have."""
-
-    phone = _phone(required=True)
+    token = String(200, required=True, metadata={"description": "from the link"})
 
 
-class PhoneProof(Form):
-    """The number, and the code that was texted to it."""
+class PhoneChange(Form):
+    """The new phone number."""
 
-    phone = _phone(required=True)
-    code = Text(32, required=True, metadata={"description": "from the message"})
-
-
-class LostFactor(Forgot):
-    """Whose second factor was lost: by `email`, or by `phone` where that was proved."""
+    phone = _phone_field(required=True)
 
 
-class LossProof(Form):
-    """The code that was sent, for who asked for it, and a proof that is independent of it."""
+class PhoneVerification(Form):
+    """The new phone number, and the code that was sent to it by SMS."""
 
-    recovery_token = Text(64, required=True, metadata={"description": "of the answer to asking"})
-    code = Text(32, required=True, metadata={"description": "from the message"})
-    password = Text(1024, one_line=False, load_only=True, metadata={"format": "password"})
-    recovery_code = Text(64, load_only=True, metadata={"description": "of the saved ones"})
+    phone = _phone_field(required=True)
+    code = String(32, required=True, metadata={"description": "from the message"})
+
+
+class MfaRecoveryRequest(PasswordResetRequest):
+    """The user who lost a second factor: by `email`, or by a verified `phone` number."""
+
+
+class MfaRecoveryProof(Form):
+    """The code that was sent, its token, and an independent second credential."""
+
+    recovery_token = String(
+        64, required=True, metadata={"description": "from the response to the request"}
+    )
+    code = String(32, required=True, metadata={"description": "from the message"})
+    password = String(1024, one_line=False, load_only=True, metadata={"format": "password"})
+    recovery_code = String(64, load_only=True, metadata={"description": "one of the saved codes"})
 
     @validates_schema
-    def two_proofs(self, form: dict[str, Any], **_: Any) -> None:
-        """Ask for one beside the code."""
+    def require_password_or_recovery_code(self, form: dict[str, Any], **_: Any) -> None:
+        """Require exactly one of them with the code."""
         if len(form.keys() & {"password", "recovery_code"}) != 1:
-            raise ValidationError(Coded("one_way", "Send password or recovery_code."))
+            raise ValidationError(
+                CodedMessage("invalid_combination", "Send password or recovery_code.")
+            )

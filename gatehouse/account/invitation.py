@@ -1,4 +1,4 @@
-"""An operator lets somebody in: an address, a role, and a link that works once."""
+"""Invitations: an operator invites an e-mail address with a role and a link that works once."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,90 +10,96 @@ from gatehouse.account import registration
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.authorization import roles
-from gatehouse.core import clock, i18n
-from gatehouse.database.session import release, take_turns, writing
+from gatehouse.core import clock, crypto_labels, i18n
+from gatehouse.database.session import advisory_lock, end_transaction, write_transaction
 from gatehouse.messaging import outbox
-from gatehouse.messaging.links import link
-from gatehouse.messaging.message import Letter
+from gatehouse.messaging.links import one_time_link
+from gatehouse.messaging.message import MessageRequest
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.passwords import service as passwords
 from gatehouse.users import service as users
 from gatehouse.users.errors import InvitationFailed
 from gatehouse.users.identifiers import Email
-from gatehouse.web.request_context import Visitor
-from models import Challenge
+from gatehouse.web.request_context import RequestContext
+from models import OneTimeCode
 
-PURPOSE = "invite"
+PURPOSE = crypto_labels.INVITATION
 LIFETIME = timedelta(days=3)
 
 
 @dataclass(frozen=True)
 class PendingInvitation:
-    """What the page of the link tells about the invitation."""
+    """A pending invitation, as the page of its link shows it."""
 
     email: str
-    asked_at: datetime
+    invited_at: datetime
 
 
-def send(email: Email, role: str, visitor: Visitor) -> str:
-    """Write an invitation and its mail; return the link. A newer one voids the older ones.
+def send_invitation(email: Email, role: str, context: RequestContext) -> str:
+    """Store an invitation and send its e-mail; return the link. It voids older invitations.
 
     Raises:
-        LookupError: the address has an account, or there is no such role.
+        LookupError: the e-mail address has an account, or the role does not exist.
     """
-    with writing():
-        if users.by_email(email.canonical):
-            raise LookupError(f"{email.address} has an account already.")
-        if not roles.exists(role):
-            raise LookupError(f"There is no role {role!r}; there are {', '.join(roles.names())}.")
-        one_time_codes.forget(PURPOSE, email.canonical)
-        data = {"email": email.address, "role": role}
+    with write_transaction():
+        if users.find_by_email(email.canonical):
+            raise LookupError(f"{email.as_written} has an account already.")
+        if not roles.role_exists(role):
+            raise LookupError(
+                f"There is no role {role!r}; there are {', '.join(roles.list_role_names())}."
+            )
+        one_time_codes.delete_for_subject(PURPOSE, email.canonical)
+        data = {"email": email.as_written, "role": role}
         secrets = one_time_codes.create(PURPOSE, email.canonical, data, LIFETIME)
-        where = link("accept-invitation", secrets.id, secrets.token)
-        expires = clock.now() + LIFETIME
-        variables = {"link": where, "role": role, "expires": expires}
-        outbox.put(Letter(email.address, "invitation", variables), visitor)
-        record(events.Invitation.SENT, visitor, role=role)
-    return where
+        url = one_time_link("accept-invitation", secrets.id, secrets.token)
+        variables = {"link": url, "role": role, "expires": clock.now() + LIFETIME}
+        outbox.put(MessageRequest(email.as_written, "invitation", variables), context)
+        record(events.Invitation.SENT, context, role=role)
+    return url
 
 
-def describe(challenge_id: UUID) -> PendingInvitation | None:
-    """Return whom an invitation is for, if it can still be accepted."""
-    row = one_time_codes.by_id(PURPOSE, challenge_id)
+def find_pending(code_id: UUID) -> PendingInvitation | None:
+    """Return an invitation, if it can still be accepted."""
+    row = one_time_codes.find_by_id(PURPOSE, code_id)
     return (
-        PendingInvitation(one_time_codes.open_data(row)["email"], row.created_at) if row else None
+        PendingInvitation(one_time_codes.decrypt_data(row)["email"], row.created_at)
+        if row
+        else None
     )
 
 
-def accept(token: str, password: str, visitor: Visitor) -> None:
-    """Make the account of an invitation, with this password.
+def accept(token: str, password: str, context: RequestContext) -> None:
+    """Create the account of an invitation, with this password.
 
     Raises:
         InvitationFailed: the token is wrong, has expired, or was used before.
-        ValidationFailed: the password is not good enough; the invitation stays good.
+        ValidationFailed: the password breaks the password policy; the invitation stays valid.
     """
-    row = one_time_codes.by_token(PURPOSE, token)
+    row = one_time_codes.find_by_token(PURPOSE, token)
     if row is None:
         raise InvitationFailed
-    release()
-    say = i18n.choose(None, visitor.languages).say
-    passwords.require_good(password, [one_time_codes.open_data(row)["email"]], say=say)
-    hashed = passwords.hash_new(password, visitor)
+    end_transaction()
+    translate = i18n.choose_language(None, context.accept_language).gettext
+    personal = [one_time_codes.decrypt_data(row)["email"]]
+    passwords.require_acceptable_password(password, personal, translate=translate)
+    password_hash = passwords.hash_password(password, context)
     try:
-        with writing():
-            _make_account(row, hashed, visitor)
+        with write_transaction():
+            _create_user(row, password_hash, context)
     except (IntegrityError, one_time_codes.InvalidCode):
         raise InvitationFailed from None
 
 
-def _make_account(row: Challenge, hashed: passwords.Hashed, visitor: Visitor) -> None:
-    data = one_time_codes.open_data(row)
+def _create_user(
+    row: OneTimeCode, password_hash: passwords.PasswordHash, context: RequestContext
+) -> None:
+    data = one_time_codes.decrypt_data(row)
     email = Email(data["email"], data["email"].lower())
-    take_turns(registration.turn(email.canonical))
+    advisory_lock(registration.lock_key(email.canonical))
     one_time_codes.consume(row.id)
-    one_time_codes.forget(registration.PURPOSE, email.canonical)
-    user = users.create(email, {})
+    one_time_codes.delete_for_subject(registration.PURPOSE, email.canonical)
+    user = users.create_user(email, {})
     user.email_verified_at = clock.now()
-    passwords.store(user.id, hashed)
-    roles.grant(user.id, data["role"])
-    record(events.Invitation.ACCEPTED, visitor, user_id=user.id, role=data["role"])
+    passwords.store_password_hash(user.id, password_hash)
+    roles.assign_role(user.id, data["role"])
+    record(events.Invitation.ACCEPTED, context, user_id=user.id, role=data["role"])

@@ -1,82 +1,98 @@
-"""Passkeys of people who have no account yet: made while registering, instead of a password.
+"""Sign-up with a passkey instead of a password.
 
-Nothing here asks whether an address is known. The user handle is new for each ceremony: one that
-an address determined would let the authenticator of somebody who has an account replace the passkey
-of that account by one that leads nowhere.
+Nothing here depends on whether the e-mail address has an account. The user handle is random for
+each ceremony: if it were derived from the e-mail address, the authenticator of a user who has an
+account would replace that account's passkey with one that never works.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from gatehouse.core import clock, crypto
-from gatehouse.database.session import db, release
+from gatehouse.database.session import db, end_transaction
 from gatehouse.mfa import registry, service
 from gatehouse.mfa.webauthn import ceremonies, options, passkey_store
-from gatehouse.mfa.webauthn.ceremonies import SIGN_UP, Answered, Ceremony
-from gatehouse.mfa.webauthn.errors import PasskeyRefused
-from gatehouse.mfa.webauthn.options import Owner
-from gatehouse.mfa.webauthn.passkey import read
-from gatehouse.mfa.webauthn.verification import Asked, Made, require_made
-from gatehouse.web.request_context import Visitor
+from gatehouse.mfa.webauthn.ceremonies import SIGN_UP, AnsweredChallenge, Ceremony
+from gatehouse.mfa.webauthn.errors import PasskeyRejected
+from gatehouse.mfa.webauthn.options import UserEntity
+from gatehouse.mfa.webauthn.passkey import from_json
+from gatehouse.mfa.webauthn.verification import (
+    ExpectedResponse,
+    VerifiedPasskey,
+    verify_registration,
+)
+from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
 
 @dataclass(frozen=True)
-class NewPasskey:
-    """A passkey that was judged, and belongs to nobody yet."""
+class VerifiedSignUpPasskey:
+    """A verified passkey whose account does not exist yet."""
 
-    answered: Answered
-    kept: dict[str, Any]
-    """JSON for the registration that it is part of; `keep` makes a credential of it."""
+    challenge: AnsweredChallenge
+    registration_data: dict[str, Any]
+    """JSON for the pending registration; `attach_passkey` creates a credential from it."""
 
 
-def ask(address: str, name: str | None) -> dict[str, Any]:
-    """Return the options for a passkey, and the token that the answer works together with.
+def create_options(email: str, name: str | None) -> dict[str, Any]:
+    """Return the options for a new passkey, and the `registration_token` to send with it.
 
-    Writes the challenge, in the current transaction.
+    Stores the challenge, in the current transaction.
 
     Raises:
-        FactorNotOffered: there are no passkeys here.
+        FactorUnavailable: passkeys are not enabled.
     """
-    registry.piece(passkey_store.KIND)
-    registration_token, handle = crypto.token(), crypto.token()
-    challenge = ceremonies.begin(Ceremony(SIGN_UP, registration_token), {"user_handle": handle})
-    public_key = options.creation(
-        challenge, Owner(handle, address, name or address), [], alone=True
+    registry.get_factor(passkey_store.KIND)
+    registration_token, handle = crypto.random_token(), crypto.random_token()
+    challenge = ceremonies.create_challenge(
+        Ceremony(SIGN_UP, registration_token), {"user_handle": handle}
+    )
+    public_key = options.creation_options(
+        challenge, UserEntity(handle, email, name or email), [], user_verification_required=True
     )
     expires_in = int(options.LIFETIME.total_seconds())
-    told = {"registration_token": registration_token, "expires_in": expires_in}
-    return told | {"public_key": public_key}
+    token = {"registration_token": registration_token, "expires_in": expires_in}
+    return token | {"public_key": public_key}
 
 
-def judge(form: dict[str, Any]) -> NewPasskey:
-    """Return the passkey that answers what was asked together with this token; it signs in alone.
+def verify_passkey(form: dict[str, Any]) -> VerifiedSignUpPasskey:
+    """Verify the new passkey of a sign-up form; it must verify the user, as it signs in alone.
 
     Raises:
-        FactorNotOffered: there are no passkeys here.
-        MalformedCredential, PasskeyRefused: it breaks a rule.
-        AuthenticatorNotAllowed: it is not one that the operator allows.
+        FactorUnavailable: passkeys are not enabled.
+        MalformedCredential, PasskeyRejected: the credential is malformed, or not valid.
+        AuthenticatorNotAllowed: the operator does not allow this authenticator model.
     """
-    registry.piece(passkey_store.KIND)
-    answer = form["credential"]
-    answered = ceremonies.find(Ceremony(SIGN_UP, form["registration_token"]), answer)
-    release()
-    asked = Asked(answered.challenge, alone=True)
-    made = require_made(answer, asked, answered.data["user_handle"])
-    if passkey_store.find(made.passkey.credential_id):  # WebAuthn section 7.1 step 26
-        raise PasskeyRefused(why="credential id known")
-    kept = {"label": form["label"], "counter": made.counter, "passkey": made.passkey.written()}
-    return NewPasskey(answered, kept)
+    registry.get_factor(passkey_store.KIND)
+    credential = form["credential"]
+    challenge = ceremonies.find_challenge(Ceremony(SIGN_UP, form["registration_token"]), credential)
+    end_transaction()
+    expected = ExpectedResponse(challenge.challenge, user_verification_required=True)
+    verified = verify_registration(credential, expected, challenge.data["user_handle"])
+    # WebAuthn section 7.1 step 26
+    if passkey_store.find_by_credential_id(verified.passkey.credential_id):
+        raise PasskeyRejected(reason="credential id known")
+    data = {"label": form["label"], "counter": verified.counter}
+    return VerifiedSignUpPasskey(challenge, data | {"passkey": verified.passkey.to_json()})
 
 
-def keep(user: User, kept: dict[str, Any], visitor: Visitor) -> list[str]:
-    """Give an account, which is new, the passkey of its registration; return its recovery codes.
+def attach_passkey(
+    user: User, registration_data: dict[str, Any], context: RequestContext
+) -> list[str]:
+    """Add the passkey of a registration to its new account; return the recovery codes.
 
     Raises:
-        PasskeyRefused: somebody has it meanwhile.
+        PasskeyRejected: the passkey was enrolled elsewhere in the meantime.
     """
     row = Credential(id=crypto.new_id(), user_id=user.id, kind=passkey_store.KIND)
-    row.label, row.created_at = kept["label"], clock.now()
+    row.label, row.created_at = registration_data["label"], clock.now()
     db.session.add(row)
-    passkey_store.complete(row, Made(read(kept["passkey"]), kept["counter"], verified=True))
-    return service.let_count(row, visitor)
+    passkey_store.save_registration(
+        row,
+        VerifiedPasskey(
+            from_json(registration_data["passkey"]),
+            registration_data["counter"],
+            user_verified=True,
+        ),
+    )
+    return service.activate(row, context)

@@ -1,4 +1,4 @@
-"""Changing one's password."""
+"""Change of the password by a signed-in user."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import i18n
-from gatehouse.database.session import take_turns, writing
+from gatehouse.database.session import advisory_lock, write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.passwords import service as passwords
@@ -15,7 +15,7 @@ from gatehouse.sessions import service as sessions
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import notifications, password_check
 from gatehouse.users import service as users
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 
 
 class CurrentPasswordWrong(InvalidCredentials):
@@ -24,32 +24,32 @@ class CurrentPasswordWrong(InvalidCredentials):
     event = events.Account.PASSWORD_CHANGE_FAILED
 
 
-def change(caller: AccessToken, current: str, new: str, visitor: Visitor) -> None:
+def change_password(caller: AccessToken, current: str, new: str, context: RequestContext) -> None:
     """Replace the caller's password and end their other sessions.
 
     Raises:
-        CurrentPasswordWrong: it was changed, or is another one.
-        TooManyAttempts: after too many of those, here or at another door.
-        ValidationFailed: the new password is not good enough.
+        CurrentPasswordWrong: the current password is wrong, or changed in the meantime.
+        TooManyAttempts: too many attempts on this account failed, here or elsewhere.
+        ValidationFailed: the new password breaks the password policy.
     """
     user_id = UUID(caller.sub)
-    user = users.get(user_id)
+    user = users.get_user(user_id)
     personal = [user.email, user.username, user.name] if user else []
-    claimed = password_check.look(user_id, visitor)
-    stored = password_check.verify(claimed, current, visitor, CurrentPasswordWrong).stored
-    say = i18n.choose(user.locale if user else None, visitor.languages).say
-    passwords.require_good(new, personal, say=say)
-    fresh = passwords.hash_new(new, visitor)
-    with writing():
-        take_turns(users.turn(user_id))
-        if not passwords.replace(user_id, stored, fresh):
-            raise CurrentPasswordWrong(user_id=user_id)  # changed while we were hashing
-        passwords.store(user_id, replace(fresh, chosen_by=stored.chosen_by))  # notes when
-        one_time_codes.forget_of(
-            user_id, but=notifications.KEPT
-        )  # begun with the old one, perhaps by others
-        sessions.end_all(user_id, "password_changed", visitor, keep=UUID(caller.sid))
-        devices.ask_again(user_id)
-        if user := users.get(user_id):
-            notifications.tell(user, "notice_password_changed", {}, visitor)
-        record(events.Account.PASSWORD_CHANGED, visitor, user_id=user_id)
+    target = password_check.find_by_id(user_id, context)
+    stored = password_check.verify_password(target, current, context, CurrentPasswordWrong).stored
+    translate = i18n.choose_language(user.locale if user else None, context.accept_language).gettext
+    passwords.require_acceptable_password(new, personal, translate=translate)
+    password_hash = passwords.hash_password(new, context)
+    with write_transaction():
+        advisory_lock(users.lock_key(user_id))
+        if not passwords.replace_hash(user_id, stored, password_hash):
+            raise CurrentPasswordWrong(user_id=user_id)  # changed during the hashing
+        # sets the time of the change, too
+        passwords.store_password_hash(user_id, replace(password_hash, set_via=stored.set_via))
+        # codes requested with the old password, perhaps by an attacker
+        one_time_codes.delete_for_user(user_id, except_purposes=notifications.SURVIVING_PURPOSES)
+        sessions.end_all_sessions(user_id, "password_changed", context, keep=UUID(caller.sid))
+        devices.forget_trust(user_id)
+        if user := users.get_user(user_id):
+            notifications.notify(user, "notice_password_changed", {}, context)
+        record(events.Account.PASSWORD_CHANGED, context, user_id=user_id)

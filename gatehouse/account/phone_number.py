@@ -1,111 +1,118 @@
-"""A phone number of an account: proved by a code that is texted there, or taken away."""
+"""The phone number of an account: verified with a code by SMS, or removed."""
 
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
 from gatehouse.account import password_reset
-from gatehouse.account.errors import PhoneProofFailed
+from gatehouse.account.errors import PhoneVerificationFailed
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.core import clock
-from gatehouse.database.session import db, take_turns, writing
+from gatehouse.core import clock, crypto_labels
+from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.messaging import recipient_limits, sms, sms_budget
-from gatehouse.messaging.message import Letter
+from gatehouse.messaging.message import MessageRequest
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import code_attempts, notifications
 from gatehouse.users import service as users
-from gatehouse.users.errors import AccountGone
-from gatehouse.web.request_context import Visitor
-from models import Challenge, User
+from gatehouse.users.errors import AccountDeleted
+from gatehouse.web.request_context import RequestContext
+from models import OneTimeCode, User
 
-PURPOSE = "phone"
+PURPOSE = crypto_labels.PHONE_VERIFICATION
 TEMPLATE = "sms_phone"
-CHANGED = "the phone number of your account was changed"
+CHANGE_SUMMARY = "the phone number of your account was changed"
 
 
-def ask(caller: AccessToken, number: str, visitor: Visitor) -> None:
-    """Text a code to a number; a number that somebody else has proved gets none.
+def send_code(caller: AccessToken, number: str, context: RequestContext) -> None:
+    """Send a code to a phone number by SMS, unless another user has verified the number.
 
-    A newer code voids the older ones, unless the number got enough of them this hour.
+    A new code voids older ones, unless the number's hourly limit is reached.
 
     Raises:
-        AccountGone: the account was deleted while its tokens lived.
+        AccountDeleted: the account was deleted, but its tokens have not expired.
     """
-    with writing():
-        user = _user(caller)
-        holder = users.by_proven_phone(number)
-        free = holder is None or holder.id == user.id
-        left = recipient_limits.left(number, TEMPLATE)
-        if left or not free:
-            one_time_codes.forget_of(user.id, PURPOSE)
+    with write_transaction():
+        user = _lock_user(caller)
+        existing = users.find_by_verified_phone(number)
+        is_free = existing is None or existing.id == user.id
+        has_quota = recipient_limits.has_quota(number, TEMPLATE)
+        if has_quota or not is_free:
+            one_time_codes.delete_for_user(user.id, PURPOSE)
         data = {"user_id": str(user.id), "phone": number}
-        secrets = one_time_codes.create_texted(PURPOSE, str(user.id), data)
-        letter = Letter(number, TEMPLATE, {"code": secrets.code}, user.locale, "sms")
-        (sms.text if free and left else sms.waste)(letter, visitor)
-        event = events.Address.PHONE_ASKED if free else events.Address.PHONE_TAKEN
-        record(event, visitor, user_id=user.id)
+        secrets = one_time_codes.create_short_code(PURPOSE, str(user.id), data)
+        message = MessageRequest(number, TEMPLATE, {"code": secrets.code}, user.locale, "sms")
+        (sms.send if is_free and has_quota else sms.send_decoy)(message, context)
+        event = (
+            events.Identifier.PHONE_VERIFICATION_REQUESTED
+            if is_free
+            else events.Identifier.PHONE_TAKEN
+        )
+        record(event, context, user_id=user.id)
 
 
-def prove(caller: AccessToken, number: str, code: str, visitor: Visitor) -> None:
-    """Make a number the account's with the code that was texted to it.
+def verify_phone(caller: AccessToken, number: str, code: str, context: RequestContext) -> None:
+    """Set the caller's phone number with the code that was sent to it by SMS.
 
     Raises:
-        PhoneProofFailed: the code is wrong, has expired, was used, or is another number's.
+        PhoneVerificationFailed: the code is wrong, has expired, was used before, or was sent to
+            another number; or another user verified the number in the meantime.
         TooManyAttempts: too many codes were wrong; this one was not evaluated.
     """
     user_id = UUID(caller.sub)
-    with code_attempts.counted(user_id, visitor, PhoneProofFailed):
-        row = one_time_codes.guess_code(PURPOSE, str(user_id), code)
-        if one_time_codes.open_data(row)["phone"] != number:
+    with code_attempts.counted_attempt(user_id, context, PhoneVerificationFailed):
+        row = one_time_codes.verify_code(PURPOSE, str(user_id), code)
+        if one_time_codes.decrypt_data(row)["phone"] != number:
             raise one_time_codes.InvalidCode
     try:
-        with writing():
-            _change(row, caller, number, visitor)
+        with write_transaction():
+            _change_phone(row, caller, number, context)
     except (IntegrityError, one_time_codes.InvalidCode):
-        raise PhoneProofFailed(user_id=user_id) from None
+        raise PhoneVerificationFailed(user_id=user_id) from None
 
 
-def remove(caller: AccessToken, visitor: Visitor) -> None:
-    """Take the number away from the account.
+def remove_phone(caller: AccessToken, context: RequestContext) -> None:
+    """Remove the caller's phone number.
 
     Raises:
-        AccountGone: the account was deleted while its tokens lived.
+        AccountDeleted: the account was deleted, but its tokens have not expired.
     """
-    with writing():
-        user = _user(caller)
-        _set(user, None, visitor)
-        record(events.Address.PHONE_REMOVED, visitor, user_id=user.id)
+    with write_transaction():
+        user = _lock_user(caller)
+        _set_phone(user, None, context)
+        record(events.Identifier.PHONE_REMOVED, context, user_id=user.id)
 
 
-def _user(caller: AccessToken) -> User:
-    """Return the account, whose addresses nobody else changes until the transaction ends."""
+def _lock_user(caller: AccessToken) -> User:
+    """Lock the caller's account until the transaction ends, and return the user."""
     user_id = UUID(caller.sub)
-    take_turns(users.turn(user_id))
-    user = users.get(user_id)
+    advisory_lock(users.lock_key(user_id))
+    user = users.get_user(user_id)
     if user is None:
-        raise AccountGone
+        raise AccountDeleted
     return user
 
 
-def _change(row: Challenge, caller: AccessToken, number: str, visitor: Visitor) -> None:
-    user = _user(caller)
+def _change_phone(
+    row: OneTimeCode, caller: AccessToken, number: str, context: RequestContext
+) -> None:
+    user = _lock_user(caller)
     one_time_codes.consume(row.id)
-    sms_budget.proved(number)
-    _set(user, number, visitor)
-    record(events.Address.PHONE_PROVED, visitor, user_id=user.id)
+    sms_budget.record_conversion(number)
+    _set_phone(user, number, context)
+    record(events.Identifier.PHONE_VERIFIED, context, user_id=user.id)
 
 
-def _set(user: User, number: str | None, visitor: Visitor) -> None:
-    """Change the number; the old one is told if it was proved, and what was texted there is void.
+def _set_phone(user: User, number: str | None, context: RequestContext) -> None:
+    """Set the number, notify the old one if it was verified, and void the codes sent to it.
 
     Raises:
-        IntegrityError: somebody else has proved it.
+        IntegrityError: another user has verified the number.
     """
     if number != user.phone:
-        notifications.text(user, CHANGED, visitor)
+        notifications.notify_by_sms(user, CHANGE_SUMMARY, context)
     user.phone, user.phone_verified_at = number, clock.now() if number else None
     db.session.flush()
-    one_time_codes.forget_of(user.id, PURPOSE, password_reset.PURPOSE)
-    notifications.tell(user, "notice_phone_changed", {"number": number or "-"}, visitor)
+    one_time_codes.delete_for_user(user.id, PURPOSE, password_reset.PURPOSE)
+    notifications.notify(user, "notice_phone_changed", {"number": number or "-"}, context)

@@ -1,9 +1,9 @@
-"""From asking for an account to having one.
+"""Registration: from a pending registration to an account with a verified e-mail address.
 
-An unproven registration is no account but a challenge: it holds the address, the profile, and the
-hash of the password or a passkey. Its code, typed where one registered, or its code or link with
-the password, activates exactly that row; so nobody can prepare an account for somebody else. Known
-and unknown addresses get the same answer after the same work.
+A pending registration is a one-time code, not an account: its data has the e-mail address, the
+profile, and the password hash or passkey. It is activated by its code from the same network, or by
+its code or link with the password; so an attacker cannot prepare an account for another person.
+Known and unknown e-mail addresses get the same response after the same work.
 """
 
 from collections.abc import Callable
@@ -17,274 +17,271 @@ from sqlalchemy.exc import IntegrityError
 import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.core import clock, crypto, i18n
-from gatehouse.database.session import db, release, take_turns, writing
+from gatehouse.core import clock, crypto, crypto_labels
+from gatehouse.database.session import advisory_lock, db, end_transaction, write_transaction
 from gatehouse.messaging import outbox, recipient_limits
-from gatehouse.messaging.message import Letter
+from gatehouse.messaging.message import MessageRequest
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.users import mail_variables
 from gatehouse.users import service as users
 from gatehouse.users.errors import (
-    CodeTypedElsewhere,
+    CodeRequestedElsewhere,
+    EmailVerificationFailed,
     RegistrationPasswordWrong,
-    RegistrationProofFailed,
 )
 from gatehouse.users.identifiers import Email
-from gatehouse.web.request_context import Visitor, site_of
+from gatehouse.web.request_context import RequestContext, ip_prefix_of
 from gatehouse.web.user_agent import device_name
-from models import Challenge, User
+from models import OneTimeCode, User
 
-PURPOSE = "register"
-LIFETIME = timedelta(hours=24)  # NIST SP 800-63B-4 section 4.2.1.2: at most 24 hours by mail
+PURPOSE = crypto_labels.REGISTRATION
+LIFETIME = timedelta(hours=24)  # NIST SP 800-63B-4 section 4.2.1.2: at most 24 hours by e-mail
 TEMPLATE = "verify_email"
-PROFILE = ("username", "phone", "name", "locale")
-PROOFS = ("hash", "pepper", "passkey", "holder")
-"""What somebody registers with: a password, or a passkey and the digest of who holds its token."""
-Claim = Callable[[User, Visitor], None]
-"""Marks an account as its owner's who has proved the address, and takes all from it that was set
-before; a room above does it, which knows sessions and factors."""
+PROFILE_FIELDS = ("username", "phone", "name", "locale")
+CREDENTIAL_FIELDS = ("hash", "pepper", "passkey", "holder")
+"""The stored credential: a password hash, or a passkey and the digest of its registration token."""
+TakeOwnership = Callable[[User, RequestContext], None]
+"""Removes what was set in an account before its owner verified it; a parameter, because this module
+imports no sessions and factors."""
 
 
 @dataclass(frozen=True)
 class PendingRegistration:
-    """What the page of the link tells about the registration it would activate."""
+    """A pending registration, as the page of its link shows it."""
 
     email: str
-    asked_at: datetime
-    address: str
+    requested_at: datetime
+    ip_address: str
     device: str
 
 
-def ask(form: dict[str, Any], visitor: Visitor) -> None:
-    """Ask for an account: `form` has `email` (Email), `password` and perhaps the profile's fields.
+def create_pending_registration(form: dict[str, Any], context: RequestContext) -> None:
+    """Store a pending registration until its e-mail address is verified.
+
+    `form` has `hash` and `pepper` of the password; or a `passkey` (JSON) and, as `holder`, the
+    digest of its registration token, without which the code does not work.
+    """
+    with write_transaction():
+        advisory_lock(lock_key(form["email"].canonical))
+        _store_registration(form, context)
+
+
+def require_registration_token(row: OneTimeCode, registration_token: str | None) -> None:
+    """Require the registration token of a sign-up with a passkey, and none of other codes.
 
     Raises:
-        ValidationFailed: the password is not good enough.
-        UsernameTaken: usernames are public.
+        InvalidCode: the token is missing, wrong, or not expected.
     """
-    email: Email = form["email"]
-    personal = [email.address, *(form.get(field) for field in PROFILE)]
-    say = i18n.choose(form.get("locale"), visitor.languages).say
-    passwords.require_good(form["password"], personal, say=say)
-    users.require_free(form.get("username"))
-    release()
-    hashed = passwords.hash_new(form["password"], visitor)
-    wait(form | {"hash": hashed.hash, "pepper": hashed.pepper}, visitor)
-
-
-def wait(form: dict[str, Any], visitor: Visitor) -> None:
-    """Let a registration wait for its proof, in a write transaction.
-
-    `form` has `hash` and `pepper` in place of a `password`; or a `passkey`, which is a JSON object
-    for whoever activates the registration, and `holder`: then its code works for that holder alone.
-    """
-    with writing():
-        take_turns(turn(form["email"].canonical))
-        _write(form, visitor)
-
-
-def require_holder(row: Challenge, registration_token: str | None) -> None:
-    """Return if what waits is of whoever sends this token; without one, of nobody in particular.
-
-    Raises:
-        InvalidCode: it is somebody else's.
-    """
-    holder = crypto.digest(registration_token) if registration_token else None
-    if one_time_codes.open_data(row).get("holder") != holder:
+    token_digest = crypto.digest(registration_token) if registration_token else None
+    if one_time_codes.decrypt_data(row).get("holder") != token_digest:
         raise one_time_codes.InvalidCode
 
 
-def require_asker(row: Challenge, password: str | None, visitor: Visitor) -> None:
-    """Return if whoever typed the code of a registration is who registered.
+def require_same_applicant(row: OneTimeCode, password: str | None, context: RequestContext) -> None:
+    """Require that the client that sends the code is the one that registered.
 
-    Else the owner of an address would activate what a stranger prepared, by typing the code of the
-    stranger's mail.
+    Otherwise the owner of an e-mail address could activate an account that an attacker prepared,
+    by entering the code of the attacker's registration.
 
     Raises:
-        CodeTypedElsewhere: it came without the password, and from elsewhere.
-        RegistrationPasswordWrong: it is not this registration's password.
+        CodeRequestedElsewhere: the password is missing, and the code is from another network.
+        RegistrationPasswordWrong: the password is not the one of this registration.
     """
-    data = one_time_codes.open_data(row)
-    if "holder" in data:  # a passkey's, and `require_holder` has seen that it is theirs
+    data = one_time_codes.decrypt_data(row)
+    if "holder" in data:  # `require_registration_token` has checked it
         return
     if password is None:
-        require_place(row, visitor)
+        require_same_ip_prefix(row, context)
     else:
-        _require_password(row, password, visitor)
+        _require_password(row, password, context)
 
 
-def require_place(row: Challenge, visitor: Visitor) -> None:
-    """Return if the visitor is where this challenge was asked for; a right code is no guess.
+def require_same_ip_prefix(row: OneTimeCode, context: RequestContext) -> None:
+    """Require the network that requested the code; a correct code is not counted as an attempt.
 
     Raises:
-        CodeTypedElsewhere: they are not.
+        CodeRequestedElsewhere: the client is in another network (IPv4 /24, IPv6 /56).
     """
-    if site_of(one_time_codes.open_data(row).get("address", "")) != visitor.site:
-        one_time_codes.give_back(row.id)
-        raise CodeTypedElsewhere(user_id=row.user_id)
+    if ip_prefix_of(one_time_codes.decrypt_data(row).get("address", "")) != context.ip_prefix:
+        one_time_codes.refund_attempt(row.id)
+        raise CodeRequestedElsewhere(user_id=row.user_id)
 
 
-def turn(canonical: str) -> str:
-    """Return the key of `take_turns` for whatever makes or activates registrations of an address.
+def lock_key(canonical: str) -> str:
+    """Return the `advisory_lock` key for the registrations of an e-mail address.
 
-    Two that delete each other's rows would otherwise wait for each other for ever.
+    Two transactions that delete each other's rows could otherwise deadlock.
     """
     return f"registration:{canonical}"
 
 
-def describe(challenge_id: UUID) -> PendingRegistration | None:
-    """Return when and from where a registration was asked, if it still can be proved."""
-    row = one_time_codes.by_id(PURPOSE, challenge_id)
+def find_pending(code_id: UUID) -> PendingRegistration | None:
+    """Return the pending registration of a link, if the link still works."""
+    row = one_time_codes.find_by_id(PURPOSE, code_id)
     if row is None:
         return None
-    data = one_time_codes.open_data(row)
+    data = one_time_codes.decrypt_data(row)
     return PendingRegistration(data["email"], row.created_at, data["address"], data["device"])
 
 
-def prove_by_link(token: str, password: str, visitor: Visitor, claim: Claim) -> None:
-    """Activate the registration of this link; only who asked for it knows the password.
+def verify_by_link(
+    token: str, password: str, context: RequestContext, take_ownership: TakeOwnership
+) -> None:
+    """Activate the registration of a link, with the password that was chosen at sign-up.
 
     Raises:
-        RegistrationProofFailed: the link is wrong or stale.
-        RegistrationPasswordWrong: the link is right, the password is not.
-        UsernameTaken: somebody took the username meanwhile.
+        EmailVerificationFailed: the link is wrong, has expired or was used before.
+        RegistrationPasswordWrong: the link is valid, but the password is wrong.
+        UsernameTaken: another user took the username in the meantime.
     """
     try:
-        row = one_time_codes.guess_with_token(PURPOSE, token)
+        row = one_time_codes.attempt_with_token(PURPOSE, token)
     except one_time_codes.InvalidCode:
-        raise RegistrationProofFailed from None
-    _require_password(row, password, visitor)
-    activate(row, visitor, claim)
+        raise EmailVerificationFailed from None
+    _require_password(row, password, context)
+    activate(row, context, take_ownership)
 
 
-def _require_password(row: Challenge, password: str, visitor: Visitor) -> None:
-    data = one_time_codes.open_data(row)
+def _require_password(row: OneTimeCode, password: str, context: RequestContext) -> None:
+    data = one_time_codes.decrypt_data(row)
     if "hash" not in data:
-        raise RegistrationProofFailed
-    release()
+        raise EmailVerificationFailed
+    end_transaction()
+    stored = passwords.PasswordHash(data["hash"], data["pepper"])
     try:
-        with one_time_codes.given_back(row.id, WrongPassword):
-            passwords.verify(passwords.Hashed(data["hash"], data["pepper"]), password, visitor)
+        with one_time_codes.refund_on_error(row.id, WrongPassword):
+            passwords.verify_password(stored, password, context)
     except WrongPassword:
         raise RegistrationPasswordWrong from None
 
 
-def resend(email: Email, visitor: Visitor) -> None:
-    """Mail a registration's code and link once more, both new; the old ones are void.
+def resend(email: Email, context: RequestContext) -> None:
+    """Send a new code and link for a pending registration; the previous ones are void.
 
-    Of several that wait it is the one that was asked for from where the visitor is, else the
-    newest. What waits for nothing costs the same work, and no mail.
+    If several are pending, the one from the client's IP address is chosen, else the newest. If none
+    is, the same work is done, and nothing is sent.
     """
-    with writing():
-        take_turns(turn(email.canonical))
-        row = _meant(email, visitor)
-        if row and recipient_limits.left(email.canonical, TEMPLATE):
-            _send_anew(row, visitor)
+    with write_transaction():
+        advisory_lock(lock_key(email.canonical))
+        row = _select_registration(email, context)
+        if row and recipient_limits.has_quota(email.canonical, TEMPLATE):
+            _resend_mail(row, context)
             return
-        record(events.Registration.MAIL_WITHHELD if row else events.Registration.IDLE, visitor)
-        secrets = one_time_codes.create("nothing", email.canonical, {}, timedelta(0))
-        outbox.waste(Letter(email.address, TEMPLATE, _shown({}, secrets, LIFETIME)), visitor)
+        group = events.Registration
+        record(group.MAIL_SUPPRESSED if row else group.NOTHING_PENDING, context)
+        variables = _build_variables({}, _create_decoy(email), LIFETIME)
+        outbox.enqueue_decoy(MessageRequest(email.as_written, TEMPLATE, variables), context)
 
 
-def _meant(email: Email, visitor: Visitor) -> Challenge | None:
-    rows = one_time_codes.waiting(PURPOSE, email.canonical)
-    mine = [row for row in rows if one_time_codes.open_data(row)["address"] == visitor.address]
-    return next(iter([*mine, *rows]), None)
+def _select_registration(email: Email, context: RequestContext) -> OneTimeCode | None:
+    rows = one_time_codes.list_pending(PURPOSE, email.canonical)
+    for row in rows:
+        if one_time_codes.decrypt_data(row)["address"] == context.ip_address:
+            return row
+    return rows[0] if rows else None
 
 
-def _send_anew(row: Challenge, visitor: Visitor) -> None:
-    """Write the mail that was written, with new secrets; it tells who registered, not who asks."""
-    data = one_time_codes.open_data(row)
-    variables = _shown(data, one_time_codes.renew(row), row.expires_at - clock.now())
+def _resend_mail(row: OneTimeCode, context: RequestContext) -> None:
+    """Send the e-mail again with new secrets; it names the device that registered."""
+    data = one_time_codes.decrypt_data(row)
+    variables = _build_variables(data, one_time_codes.renew(row), row.expires_at - clock.now())
     variables |= {"address": data["address"], "device": data["device"]}
-    outbox.put(Letter(data["email"], TEMPLATE, variables, data.get("locale")), visitor)
-    record(events.Registration.RESENT, visitor)
+    outbox.put(MessageRequest(data["email"], TEMPLATE, variables, data.get("locale")), context)
+    record(events.Registration.RESENT, context)
 
 
-def _write(form: dict[str, Any], visitor: Visitor) -> None:
-    """Write the challenge and its mail, or the mail that says there is an account."""
+def _store_registration(form: dict[str, Any], context: RequestContext) -> None:
+    """Store the registration and send its e-mail, or an e-mail that the account exists."""
     email: Email = form["email"]
-    known = users.by_email(email.canonical)
-    if not recipient_limits.left(email.canonical, TEMPLATE):
-        record(events.Registration.MAIL_WITHHELD, visitor)
+    existing = users.find_by_email(email.canonical)
+    if not recipient_limits.has_quota(email.canonical, TEMPLATE):
+        record(events.Registration.MAIL_SUPPRESSED, context)
         return
-    data = {key: form[key] for key in (*PROFILE, *PROOFS) if key in form}
-    device = device_name(visitor.user_agent)
-    data |= {"email": email.address, "address": visitor.address, "device": device}
-    if known:
-        one_time_codes.create("nothing", email.canonical, {}, timedelta(0))  # as much work
-        outbox.put(Letter(known.email, "account_exists", {}, known.locale), visitor)
-        record(events.Registration.ADDRESS_KNOWN, visitor, user_id=known.id)
+    data = {key: form[key] for key in (*PROFILE_FIELDS, *CREDENTIAL_FIELDS) if key in form}
+    device = device_name(context.user_agent)
+    data |= {"email": email.as_written, "address": context.ip_address, "device": device}
+    if existing:
+        _create_decoy(email)
+        outbox.put(MessageRequest(existing.email, "account_exists", {}, existing.locale), context)
+        record(events.Registration.EMAIL_TAKEN, context, user_id=existing.id)
         return
     secrets = one_time_codes.create(PURPOSE, email.canonical, data, LIFETIME)
-    shown = _shown(data, secrets, LIFETIME)
-    outbox.put(Letter(email.address, TEMPLATE, shown, form.get("locale")), visitor)
-    record(events.Registration.REQUESTED, visitor)
+    variables = _build_variables(data, secrets, LIFETIME)
+    outbox.put(MessageRequest(email.as_written, TEMPLATE, variables, form.get("locale")), context)
+    record(events.Registration.REQUESTED, context)
     if config.settings().unsafe_allow_unverified_email and "hash" in data:
-        _make_account(data)
+        _create_user(data)
 
 
-def _shown(
+def _create_decoy(email: Email) -> one_time_codes.Secrets:
+    """Store an expired code, so that a known e-mail address takes as long as an unknown one."""
+    return one_time_codes.create(crypto_labels.DECOY, email.canonical, {}, timedelta(0))
+
+
+def _build_variables(
     data: dict[str, Any], secrets: one_time_codes.Secrets, lifetime: timedelta
 ) -> dict[str, Any]:
-    """Return what the mail says: the link wants a password, so with a passkey there is none."""
-    shown = mail_variables.proof("verify-email", secrets, lifetime)
-    return shown | {"link": ""} if "passkey" in data else shown
+    """Return the template variables; the link needs a password, so it is empty with a passkey."""
+    variables = mail_variables.build_code_variables("verify-email", secrets, lifetime)
+    return variables | {"link": ""} if "passkey" in data else variables
 
 
-def activate(row: Challenge, visitor: Visitor, claim: Claim) -> User:
-    """Make the account of a registration whose code or link and password were right; return it.
+def activate(row: OneTimeCode, context: RequestContext, take_ownership: TakeOwnership) -> User:
+    """Create the account of a registration whose code, or link and password, were correct.
 
-    An account whose address nobody had proved, as an import writes it, becomes theirs.
+    An existing account whose e-mail address was never verified, as after an import, is taken over.
 
     Raises:
-        RegistrationProofFailed: somebody was quicker.
-        UsernameTaken: somebody took the username meanwhile.
+        EmailVerificationFailed: the registration was already used, or the address has an account.
+        UsernameTaken: another user took the username in the meantime.
     """
-    data = one_time_codes.open_data(row)
+    data = one_time_codes.decrypt_data(row)
     canonical = data["email"].lower()
     try:
-        with writing():
-            take_turns(turn(canonical))
-            one_time_codes.hold(PURPOSE, canonical)
+        with write_transaction():
+            advisory_lock(lock_key(canonical))
+            one_time_codes.lock_for_subject(PURPOSE, canonical)
             one_time_codes.consume(row.id)
-            one_time_codes.forget(PURPOSE, canonical)
-            user = _claimed(canonical, data, claim, visitor) or _make_account(data)
+            one_time_codes.delete_for_subject(PURPOSE, canonical)
+            existing = _take_over_unverified(canonical, data, take_ownership, context)
+            user = existing or _create_user(data)
             user.email_verified_at = clock.now()
-            record(events.Registration.VERIFIED, visitor, user_id=user.id)
+            record(events.Registration.VERIFIED, context, user_id=user.id)
     except (IntegrityError, one_time_codes.InvalidCode):
-        raise RegistrationProofFailed from None
+        raise EmailVerificationFailed from None
     return user
 
 
-def _claimed(canonical: str, data: dict[str, Any], claim: Claim, visitor: Visitor) -> User | None:
-    """Return the account with this address that nobody had proved, if there is one; now it is.
+def _take_over_unverified(
+    canonical: str, data: dict[str, Any], take_ownership: TakeOwnership, context: RequestContext
+) -> User | None:
+    """Take over the account whose e-mail address was never verified, if there is one.
 
-    An import wrote it while the registration waited, or GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL.
+    It comes from an import, or from GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL.
     """
-    user = users.by_email(canonical)
+    user = users.find_by_email(canonical)
     if user is None:
         return None
     if user.email_verified_at:
-        raise RegistrationProofFailed
-    claim(user, visitor)
-    _equip(user, data)
+        raise EmailVerificationFailed
+    take_ownership(user, context)
+    _set_password(user, data)
     return user
 
 
-def _make_account(data: dict[str, Any]) -> User:
+def _create_user(data: dict[str, Any]) -> User:
     email = Email(data["email"], data["email"].lower())
-    user = users.create(email, data)
-    _equip(user, data)
+    user = users.create_user(email, data)
+    _set_password(user, data)
     db.session.flush()
     return user
 
 
-def _equip(user: User, data: dict[str, Any]) -> None:
-    """Give an account the password of its registration; without one it has none."""
+def _set_password(user: User, data: dict[str, Any]) -> None:
+    """Set the password of the registration, or delete the account's password if it has none."""
     if "hash" in data:
-        passwords.store(user.id, passwords.Hashed(data["hash"], data["pepper"]))
+        passwords.store_password_hash(user.id, passwords.PasswordHash(data["hash"], data["pepper"]))
     else:
-        passwords.discard(user.id)
+        passwords.delete_password_hash(user.id)

@@ -1,4 +1,4 @@
-"""The door of the room: my password, my addresses, and the way back to my account."""
+"""Routes for passwords, e-mail and phone changes, password reset and MFA recovery."""
 
 from typing import Any
 
@@ -15,189 +15,197 @@ from gatehouse.account import (
     registration,
 )
 from gatehouse.account.errors import (
-    LossPasswordWrong,
-    LossUnproved,
-    PhoneProofFailed,
+    EmailRevertFailed,
+    MfaRecoveryFailed,
+    MfaRecoveryPasswordWrong,
+    PasswordResetFailed,
+    PhoneVerificationFailed,
     ProofsNotIndependent,
-    RecoveryFailed,
-    UndoFailed,
 )
 from gatehouse.account.password_change import CurrentPasswordWrong
 from gatehouse.captcha import service as captcha
 from gatehouse.captcha.service import CaptchaRequired
 from gatehouse.database.session import db
-from gatehouse.lockout.service import TooManyAttempts
+from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.mfa import service as mfa
-from gatehouse.mfa.errors import FactorNotOffered, FactorWrong
+from gatehouse.mfa.errors import FactorUnavailable, FactorVerificationFailed
 from gatehouse.sessions.guards import recently_signed_in, signed_in
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web.idempotency import idempotent
 from gatehouse.web.openapi import Blueprint
-from gatehouse.web.rate_limits import limited
-from gatehouse.web.request_context import visitor
-from schemas import Moment, Status
+from gatehouse.web.rate_limits import rate_limit
+from gatehouse.web.request_context import request_context
+from schemas import Status, Timestamp
 
-routes = Blueprint("selfservice", __name__, url_prefix="/auth", description="My account")
+routes = Blueprint("account", __name__, url_prefix="/auth", description="My account")
 SENT = {"status": "sent"}
-"""Whether or not anything was."""
+"""The response body even if no message was sent, so that it reveals nothing."""
 
 
 @routes.post("/password/change")
-@limited("login")
+@rate_limit("login")
 @signed_in
 @routes.arguments(forms.PasswordChange)
 @routes.response(204)
-@routes.refuses(CurrentPasswordWrong, TooManyAttempts)
+@routes.errors(CurrentPasswordWrong, TooManyAttempts)
 def change_password(caller: AccessToken, form: dict[str, Any]) -> None:
     """Change my password; my other sessions end."""
-    password_change.change(caller, form["current_password"], form["password"], visitor())
+    password_change.change_password(
+        caller, form["current_password"], form["password"], request_context()
+    )
     db.session.commit()
 
 
 @routes.post("/password/forgot")
-@limited("forgot")
-@routes.arguments(forms.Forgot)
+@rate_limit("forgot")
+@routes.arguments(forms.PasswordResetRequest)
 @idempotent()
 @routes.response(202, Status)
-@routes.refuses(CaptchaRequired)
-def forget_password(form: dict[str, Any]) -> dict[str, str]:
-    """Ask for a code to choose a new password with, by `email`, or by `phone` if it was proved.
+@routes.errors(CaptchaRequired)
+def request_password_reset(form: dict[str, Any]) -> dict[str, str]:
+    """Request a password reset by `email`, or by a verified `phone` number.
 
-    The answer is the same whether or not there is an account.
+    The response is the same whether or not there is an account.
     """
-    captcha.require("forgot", form.get("captcha"), visitor())
-    password_reset.ask(form, visitor())
+    captcha.check_request("forgot", form.get("captcha"), request_context())
+    password_reset.request_reset(form, request_context())
     return SENT
 
 
 @routes.post("/password/reset")
-@limited("reset")
-@routes.arguments(forms.Reset)
+@rate_limit("reset")
+@routes.arguments(forms.PasswordReset)
 @routes.response(204)
-@routes.refuses(RecoveryFailed, TooManyAttempts)
+@routes.errors(PasswordResetFailed, TooManyAttempts)
 def reset_password(form: dict[str, Any]) -> None:
-    """Choose a new password, with `token`, or with `code` and where it was sent to.
+    """Set a new password with the `token`, or with the `code` and the e-mail address or number.
 
-    Every session ends, nobody is signed in, and second factors stay.
+    All sessions end, no new session is opened, and second factors stay.
     """
-    password_reset.reset(form, visitor())
+    password_reset.reset_password(form, request_context())
     db.session.commit()
 
 
 @routes.post("/email/resend")
-@limited("resend")
-@routes.arguments(forms.Resend)
+@rate_limit("resend")
+@routes.arguments(forms.VerificationResendRequest)
 @idempotent()
 @routes.response(202, Status)
-def resend_email(form: dict[str, Any]) -> dict[str, str]:
-    """Ask for a registration's mail once more; the code before it is void."""
-    registration.resend(form["email"], visitor())
+def resend_verification_email(form: dict[str, Any]) -> dict[str, str]:
+    """Send the e-mail of a pending sign-up again; its previous code and link are void."""
+    registration.resend(form["email"], request_context())
     return SENT
 
 
 @routes.post("/email/change")
-@limited("change")
+@rate_limit("change")
 @recently_signed_in
 @routes.arguments(forms.EmailChange)
 @routes.response(202, Status)
 def change_email(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
-    """Ask for another e-mail address; it is mine once I prove it at /auth/email/verify.
+    """Change my e-mail address; the change applies once I verify it at /auth/email/verify.
 
-    The old address is told, and can undo the change for 72 hours.
+    The old address is notified, and can revert the change for 72 hours.
     """
-    mfa.require_highest(caller)
-    email_change.ask(caller, form["email"], visitor())
+    mfa.require_max_assurance_level(caller)
+    email_change.request_email_change(caller, form["email"], request_context())
     db.session.commit()
     return SENT
 
 
 @routes.post("/email/undo")
-@limited("verify")
-@routes.arguments(forms.EmailUndo)
+@rate_limit("verify")
+@routes.arguments(forms.EmailChangeRevert)
 @routes.response(204)
-@routes.refuses(UndoFailed)
-def undo_email_change(form: dict[str, Any]) -> None:
-    """Take my account back with the link that my old address got.
+@routes.errors(EmailRevertFailed)
+def revert_email_change(form: dict[str, Any]) -> None:
+    """Revert a change of my e-mail address with the link that was sent to the old address.
 
-    Every session ends and the password opens nothing any more: then I choose a new one.
+    All sessions end, and the password is deleted: I set a new one by password reset.
     """
-    email_change_revert.take_back(form["token"], visitor())
+    email_change_revert.revert_email_change(form["token"], request_context())
     db.session.commit()
 
 
 @routes.post("/phone")
-@limited("change")
+@rate_limit("change")
 @recently_signed_in
-@routes.arguments(forms.Phone)
+@routes.arguments(forms.PhoneChange)
 @routes.response(202, Status)
 def change_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
-    """Ask for a code by SMS, to prove a number."""
-    mfa.require_highest(caller)
-    phone_number.ask(caller, form["phone"], visitor())
+    """Send a code by SMS to verify my new phone number."""
+    mfa.require_max_assurance_level(caller)
+    phone_number.send_code(caller, form["phone"], request_context())
     db.session.commit()
     return SENT
 
 
 @routes.post("/phone/verify")
-@limited("verify")
+@rate_limit("verify")
 @recently_signed_in
-@routes.arguments(forms.PhoneProof)
+@routes.arguments(forms.PhoneVerification)
 @routes.response(200, Status)
-@routes.refuses(PhoneProofFailed, TooManyAttempts)
+@routes.errors(PhoneVerificationFailed, TooManyAttempts)
 def verify_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
-    """Prove a number with the code that was texted to it; my old number is told."""
-    mfa.require_highest(caller)
-    phone_number.prove(caller, form["phone"], form["code"], visitor())
+    """Verify my new phone number with the code; my old number is notified."""
+    mfa.require_max_assurance_level(caller)
+    phone_number.verify_phone(caller, form["phone"], form["code"], request_context())
     db.session.commit()
     return {"status": "verified"}
 
 
 @routes.delete("/phone")
-@limited("change")
+@rate_limit("change")
 @recently_signed_in
 @routes.response(204)
 def remove_phone(caller: AccessToken) -> None:
-    """Take my number away."""
-    mfa.require_highest(caller)
-    phone_number.remove(caller, visitor())
+    """Remove my phone number."""
+    mfa.require_max_assurance_level(caller)
+    phone_number.remove_phone(caller, request_context())
     db.session.commit()
 
 
-class RecoveryAsked(Status):
-    """A code was asked for; it works together with this token alone."""
+class MfaRecoveryResponse(Status):
+    """The token that the requested code works with."""
 
     recovery_token = fields.String(required=True)
 
 
-class ResetAnnounced(Status):
-    """All second factors go, unless the owner stops that."""
+class MfaResetScheduled(Status):
+    """When all second factors will be reset, unless the user cancels that."""
 
-    due_at = Moment(required=True, metadata={"type": "string", "format": "date-time"})
+    due_at = Timestamp(required=True, metadata={"type": "string", "format": "date-time"})
 
 
 @routes.post("/mfa/recovery")
-@limited("forgot")
-@routes.arguments(forms.LostFactor)
+@rate_limit("forgot")
+@routes.arguments(forms.MfaRecoveryRequest)
 @idempotent("recovery_token")
-@routes.response(202, RecoveryAsked)
-@routes.refuses(CaptchaRequired)
-def ask_for_recovery(form: dict[str, Any]) -> dict[str, str]:
-    """Ask for a code because a second factor was lost; known or not, the answer is the same."""
-    captcha.require("forgot", form.get("captcha"), visitor())
-    return SENT | {"recovery_token": mfa_recovery.ask(form, visitor())}
+@routes.response(202, MfaRecoveryResponse)
+@routes.errors(CaptchaRequired)
+def request_mfa_recovery(form: dict[str, Any]) -> dict[str, str]:
+    """Request a code to recover from a lost second factor.
+
+    The response is the same whether or not there is an account.
+    """
+    captcha.check_request("forgot", form.get("captcha"), request_context())
+    return SENT | {"recovery_token": mfa_recovery.send_code(form, request_context())}
 
 
 @routes.post("/mfa/recovery/verify")
-@limited("login")
-@routes.arguments(forms.LossProof)
-@routes.response(200, ResetAnnounced)
-@routes.refuses(LossUnproved, LossPasswordWrong, FactorWrong, FactorNotOffered)
-@routes.refuses(ProofsNotIndependent, TooManyAttempts)
-def prove_loss(form: dict[str, Any]) -> dict[str, Any]:
-    """Have all my second factors reset, with that code and my password or a recovery code.
+@rate_limit("login")
+@routes.arguments(forms.MfaRecoveryProof)
+@routes.response(200, MfaResetScheduled)
+@routes.errors(
+    MfaRecoveryFailed, MfaRecoveryPasswordWrong, FactorVerificationFailed, FactorUnavailable
+)
+@routes.errors(ProofsNotIndependent, TooManyAttempts)
+def confirm_mfa_recovery(form: dict[str, Any]) -> dict[str, Any]:
+    """Schedule the reset of all my second factors, with the code and my password or recovery code.
 
-    Every address of the account is told, and can stop it until then. Nobody is signed in.
+    All addresses of the account are notified, and each can cancel it until then. No session is
+    opened.
     """
-    due_at = mfa_recovery.prove(form, visitor())
+    due_at = mfa_recovery.confirm_recovery(form, request_context())
     db.session.commit()
     return {"status": "announced", "due_at": due_at}

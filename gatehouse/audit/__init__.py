@@ -1,1 +1,1 @@
-"""What happened, recorded in the transaction that made it happen; imports models and below."""
+"""Audit events, recorded in the transaction of what they report; imports web and below."""

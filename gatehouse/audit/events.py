@@ -1,4 +1,4 @@
-"""The catalogue of events: every name that can stand in the audit log, and what it means."""
+"""Catalogue of audit events: every event name, its outcome and its meaning."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,269 +6,273 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Event:
-    """A kind of event: its stable name, `success` or `failure`, and one sentence."""
+    """A type of event: its stable name, `success` or `failure`, and a one-sentence description."""
 
     name: str
     outcome: str
-    sentence: str
+    description: str
 
 
-def _success(name: str, sentence: str) -> Event:
-    return Event(name, "success", sentence)
+def _success(name: str, description: str) -> Event:
+    return Event(name, "success", description)
 
 
-def _failure(name: str, sentence: str) -> Event:
-    return Event(name, "failure", sentence)
+def _failure(name: str, description: str) -> Event:
+    return Event(name, "failure", description)
 
 
 class Registration:
-    """From asking for an account to having one."""
+    """Sign-up with e-mail verification."""
 
-    REQUESTED = _success("registration.requested", "Somebody asked for an account.")
-    ADDRESS_KNOWN = _failure(
-        "registration.address_known", "Somebody asked for an account at an address that has one."
+    REQUESTED = _success("registration.requested", "A registration was requested.")
+    EMAIL_TAKEN = _failure(
+        "registration.email_taken", "A registration was requested for a registered e-mail address."
     )
-    MAIL_WITHHELD = _failure(
-        "registration.mail_withheld", "An address got no more mail: three went there this hour."
+    MAIL_SUPPRESSED = _failure(
+        "registration.mail_suppressed",
+        "No verification mail was sent: the address had three within an hour.",
     )
-    VERIFIED = _success("registration.verified", "An address was proved; the account exists now.")
-    RESENT = _success("registration.resent", "A registration got its mail once more.")
-    IDLE = _failure(
-        "registration.idle", "Somebody asked for a mail again where nothing waits to be proved."
+    VERIFIED = _success("registration.verified", "The e-mail was verified, the account created.")
+    RESENT = _success("registration.resent", "The verification mail was sent again.")
+    NOTHING_PENDING = _failure(
+        "registration.nothing_pending",
+        "A verification mail was requested again, but no registration is pending.",
     )
-    PROOF_FAILED = _failure("registration.proof_failed", "A wrong or stale code or link was given.")
+    VERIFICATION_FAILED = _failure(
+        "registration.verification_failed", "The verification code or link was wrong or expired."
+    )
 
 
 class Invitation:
-    """An administrator lets somebody in."""
+    """Invitations by an administrator."""
 
-    SENT = _success("invitation.sent", "Somebody was invited, perhaps with a role.")
-    ACCEPTED = _success("invitation.accepted", "An invitation was accepted with a password.")
-    FAILED = _failure("invitation.failed", "A wrong or stale invitation was presented.")
+    SENT = _success("invitation.sent", "A user was invited, optionally with a role.")
+    ACCEPTED = _success("invitation.accepted", "An invitation was accepted and a password set.")
+    FAILED = _failure("invitation.failed", "The invitation link was wrong or expired.")
 
 
 class Login:
-    """Somebody proves who they are."""
+    """Logins and the lockout."""
 
-    SUCCEEDED = _success("login.succeeded", "A person signed in; a session was opened.")
+    SUCCEEDED = _success("login.succeeded", "A user logged in; a session was created.")
     FAILED = _failure("login.failed", "The identifier or the password was wrong.")
-    REFUSED = _failure("login.refused", "The password was right, but the account may not sign in.")
+    REFUSED = _failure("login.refused", "The password was right, but the account may not log in.")
     THROTTLED = _failure(
-        "login.throttled", "After wrong passwords in a row a device or a network has to wait."
+        "login.throttled", "A device or network must wait after repeated failed attempts."
     )
-    CLOSED = _failure(
-        "login.closed", "After 100 wrong passwords strangers' devices may no longer try passwords."
+    ACCOUNT_LOCKED = _failure(
+        "account.locked", "The account was locked for unknown devices after 100 failed attempts."
     )
-    LINK_SENT = _success("login.link_sent", "A person asked for a link or a code to sign in with.")
-    LINK_WITHHELD = _failure(
-        "login.link_withheld", "Nobody has the address, or it got enough messages this hour."
+    LINK_SENT = _success("login.link_sent", "A login link or code was sent.")
+    LINK_SUPPRESSED = _failure(
+        "login.link_suppressed",
+        "No login link or code was sent: the recipient is unknown or reached the hourly limit.",
     )
     DEVICE_FORGOTTEN = _failure(
-        "login.device_forgotten", "After 100 wrong passwords a known device is a stranger's again."
+        "login.device_forgotten", "A known device became unknown after 100 failed attempts."
     )
-    REOPENED = _success(
-        "login.reopened", "The counters of wrong passwords of an account were cleared."
+    ACCOUNT_UNLOCKED = _success(
+        "account.unlocked", "The failed attempts of an account were reset, and any lock removed."
     )
 
 
 class Passkey:
-    """Answers of passkeys that were not accepted."""
+    """Rejected passkey responses."""
 
-    REFUSED = _failure(
-        "passkey.refused", "A passkey did not answer what was asked; details say why."
-    )
-    COUNTER_FELL = _failure(
-        "passkey.counter_fell",
-        "A passkey was refused: it has counted no further, so perhaps somebody has a copy of it.",
+    REFUSED = _failure("passkey.refused", "A passkey response was invalid; see details.reason.")
+    CLONE_SUSPECTED = _failure(
+        "passkey.clone_suspected",
+        "A passkey was rejected: its signature counter did not increase, so it may be cloned.",
     )
 
 
 class Risk:
-    """What stood out about a login, and what was decided."""
+    """Risk assessment of logins."""
 
-    JUDGED = _success(
-        "risk.judged", "A login was weighed; the details say what stood out and was decided."
+    ASSESSED = _success(
+        "risk.assessed", "The risk of a login was assessed; see details.findings and .decision."
     )
-    REFUSED = _failure("risk.refused", "A right login was refused, because the policy says so.")
-    GUARD_RAISED = _failure(
-        "risk.guard_raised", "Passwords are being tried on many accounts: credential stuffing."
+    REFUSED = _failure("risk.refused", "A valid login was rejected by the risk policy.")
+    CREDENTIAL_STUFFING_DETECTED = _failure(
+        "risk.credential_stuffing_detected",
+        "Credential stuffing: passwords are being tried on many accounts.",
     )
 
 
 class Session:
-    """What becomes of a session."""
+    """Sessions and their refresh tokens."""
 
-    REFRESHED = _success("session.refreshed", "A refresh token was exchanged for its child.")
-    REPEATED = _success("session.repeated", "A used refresh token came again within the grace.")
-    REUSED = _failure("session.reused", "A used refresh token came again too late: theft.")
-    CSRF_FAILED = _failure(
-        "session.csrf_failed", "A write with a session's cookies was perhaps not its owner's wish."
+    REFRESHED = _success("session.refreshed", "A refresh token was rotated.")
+    REFRESH_REPLAYED = _success(
+        "session.refresh_replayed", "A used refresh token was sent within the reuse interval."
     )
-    ENDED = _success("session.ended", "A session was ended; the details say why.")
-    MOVED = _success(
-        "session.moved", "A session went on from elsewhere; the details say what stood out."
+    REFRESH_REUSED = _failure(
+        "session.refresh_reused",
+        "A used refresh token was sent after the reuse interval; the session was ended as stolen.",
     )
-    LOWERED = _success(
-        "session.lowered",
-        "A session that went on from elsewhere fell back to AAL1, because the policy says so.",
+    CSRF_FAILED = _failure("session.csrf_failed", "A write with cookies failed CSRF protection.")
+    ENDED = _success("session.ended", "A session ended; see details.reason.")
+    LOCATION_CHANGED = _success(
+        "session.location_changed",
+        "A session continued from another network, country or browser; see details.findings.",
     )
-    REFUSED = _failure(
-        "session.refused",
-        "A session ended when it was to go on from elsewhere, because the policy says so.",
+    DOWNGRADED = _success(
+        "session.downgraded", "The risk policy downgraded a session to AAL1 after such a change."
     )
+    REFUSED = _failure("session.refused", "The risk policy ended a session after such a change.")
 
 
 class Token:
-    """Tokens that are refused."""
+    """Rejected tokens."""
 
-    REFUSED = _failure("token.refused", "A refresh token was refused.")
+    REFUSED = _failure("token.refused", "A refresh token was rejected; see details.code.")
 
 
 class Account:
     """Changes of an account."""
 
-    CLAIMED = _success(
-        "account.claimed",
-        "An address that nobody had proved was proved: what others had set in the account is gone.",
+    OWNERSHIP_VERIFIED = _success(
+        "account.ownership_verified",
+        "An unverified e-mail address was verified; data set before by others was removed.",
     )
-    PROFILE_CHANGED = _success("account.profile_changed", "A person changed their profile.")
-    PASSWORD_CHANGED = _success("account.password_changed", "A person changed their password.")
+    PROFILE_CHANGED = _success("account.profile_changed", "A user changed their profile.")
+    PASSWORD_CHANGED = _success("account.password_changed", "A user changed their password.")
     PASSWORD_CHANGE_FAILED = _failure(
         "account.password_change_failed", "The current password was wrong."
     )
-    PASSWORD_FLAGGED = _success(
-        "account.password_flagged", "A password was flagged as known to others; it opens nothing."
+    PASSWORD_COMPROMISED = _success(
+        "account.password_compromised", "A password was marked as compromised; it is rejected now."
     )
     PASSWORD_UPGRADED = _success(
-        "account.password_upgraded", "A password was hashed anew, with today's cost and pepper."
+        "account.password_upgraded", "A password was rehashed with the current cost and pepper."
     )
 
 
 class Delivery:
-    """What becomes of messages; their recipients are not named here."""
+    """Message delivery; recipients are not recorded."""
 
-    GIVEN_UP = _failure(
-        "delivery.given_up", "A message was not delivered, and will not be tried again."
-    )
+    ABANDONED = _failure("delivery.abandoned", "A message was not delivered; no more retries.")
 
 
-class Text:
-    """What is texted, and what that may cost."""
+class Sms:
+    """SMS budgets."""
 
-    WITHHELD = _failure(
-        "text.withheld", "A text was not sent: a budget is spent, or its prefix is paused."
+    SUPPRESSED = _failure(
+        "sms.suppressed", "An SMS was not sent: a budget is used up, or its prefix is paused."
     )
     PREFIX_PAUSED = _failure(
-        "text.prefix_paused",
-        "Too few of the codes that were texted to numbers of a prefix came back: it is paused.",
+        "sms.prefix_paused",
+        "A number prefix was paused: too few of the codes sent to it were entered.",
     )
 
 
-class Recovery:
-    """A password was forgotten."""
+class PasswordReset:
+    """Password reset."""
 
-    REQUESTED = _success("recovery.requested", "A code to choose a new password was sent.")
-    UNKNOWN = _failure(
-        "recovery.unknown", "Nobody has proved the address or number that a reset was asked for."
+    REQUESTED = _success("password_reset.requested", "A password reset code was sent.")
+    UNKNOWN_ACCOUNT = _failure(
+        "password_reset.unknown_account",
+        "A password reset was requested for an unknown or unverified address or number.",
     )
-    WITHHELD = _failure(
-        "recovery.withheld", "An address or number got no more codes: three went there this hour."
+    SUPPRESSED = _failure(
+        "password_reset.suppressed",
+        "No reset code was sent: the address or number had three within an hour.",
     )
-    COMPLETED = _success("recovery.completed", "A person chose a new password with a code or link.")
-    FAILED = _failure("recovery.failed", "A wrong or stale code or link of a reset was given.")
+    COMPLETED = _success("password_reset.completed", "A password was reset with a code or link.")
+    FAILED = _failure("password_reset.failed", "The reset code or link was wrong or expired.")
 
 
-class Address:
-    """An account gets another address or number."""
+class Identifier:
+    """Changes of e-mail addresses and phone numbers."""
 
-    EMAIL_ASKED = _success("email.change_asked", "A person asked for another e-mail address.")
-    EMAIL_TAKEN = _failure("email.taken", "A person asked for an e-mail address that is not free.")
-    EMAIL_WITHHELD = _failure(
-        "email.change_withheld", "A new address got no more mail: three went there this hour."
+    EMAIL_CHANGE_REQUESTED = _success(
+        "email.change_requested", "A user requested a change of e-mail address."
     )
-    EMAIL_CHANGED = _success(
-        "email.changed", "A new e-mail address was proved; it is the account's."
+    EMAIL_TAKEN = _failure("email.taken", "A user requested an e-mail address that is taken.")
+    EMAIL_CHANGE_SUPPRESSED = _failure(
+        "email.change_suppressed", "No mail was sent: the new address had three within an hour."
     )
-    EMAIL_UNDONE = _success("email.undone", "An old address took its account back.")
-    EMAIL_UNDO_FAILED = _failure("email.undo_failed", "A wrong or stale link of an undo was given.")
-    PHONE_ASKED = _success("phone.asked", "A person asked for a code by text message.")
-    PHONE_TAKEN = _failure("phone.taken", "A person asked for a number that somebody else proved.")
-    PHONE_PROVED = _success("phone.proved", "A phone number was proved; it is the account's.")
-    PHONE_PROOF_FAILED = _failure("phone.proof_failed", "A wrong or stale texted code was given.")
-    PHONE_REMOVED = _success("phone.removed", "A person took their phone number away.")
-
-
-class Notice:
-    """What owners are told."""
-
-    WITHHELD = _failure(
-        "notice.withheld", "An address got no more notices of a kind: it had enough this hour."
+    EMAIL_CHANGED = _success("email.changed", "A new e-mail address was verified and replaced it.")
+    EMAIL_CHANGE_REVERTED = _success(
+        "email.change_reverted", "A change of e-mail address was reverted from the old address."
     )
+    EMAIL_REVERT_FAILED = _failure("email.revert_failed", "The revert link was wrong or expired.")
+    PHONE_VERIFICATION_REQUESTED = _success(
+        "phone.verification_requested", "A user requested an SMS code to verify a phone number."
+    )
+    PHONE_TAKEN = _failure("phone.taken", "A user requested a phone number that is taken.")
+    PHONE_VERIFIED = _success("phone.verified", "A phone number was verified and set.")
+    PHONE_VERIFICATION_FAILED = _failure(
+        "phone.verification_failed", "The SMS code was wrong or expired."
+    )
+    PHONE_REMOVED = _success("phone.removed", "A user removed their phone number.")
+
+
+class Notification:
+    """Notifications of account owners."""
+
+    SUPPRESSED = _failure("notification.suppressed", "A notification exceeded its hourly limit.")
 
 
 class Factor:
-    """Second factors: what becomes of them, and what they prove."""
+    """Second factors, trusted devices, and MFA recovery."""
 
-    ENROLLED = _success("factor.enrolled", "A person began to set a factor up; it does not count.")
-    CONFIRMED = _success("factor.confirmed", "A person has a new factor; it counts from here.")
-    REMOVED = _success("factor.removed", "A person removed a factor.")
-    CODES_REPLACED = _success("factor.codes_replaced", "A person got new recovery codes.")
-    ASKED = _success("factor.asked", "After the first step of a login a second factor was wanted.")
-    CODE_SENT = _success("factor.code_sent", "A code was mailed or texted, to prove a factor.")
-    CODE_WITHHELD = _failure(
-        "factor.code_withheld", "A code was asked for more often than is sent in an hour."
+    ENROLMENT_STARTED = _success("factor.enrolment_started", "A user began to enrol a factor.")
+    CONFIRMED = _success("factor.confirmed", "A factor was confirmed and is active.")
+    REMOVED = _success("factor.removed", "A user removed a factor.")
+    RECOVERY_CODES_REPLACED = _success(
+        "factor.recovery_codes_replaced", "A user generated new recovery codes."
     )
-    FAILED = _failure("factor.failed", "A wrong or stale proof of a second factor was given.")
-    STEPPED_UP = _success("factor.stepped_up", "A person proved anew who they are, in a session.")
-    DEVICE_REMEMBERED = _success(
-        "factor.device_remembered", "On a device no second factor is asked for thirty days."
+    REQUIRED = _success("factor.required", "A login required a second factor.")
+    CODE_SENT = _success("factor.code_sent", "A factor's code was sent by e-mail or SMS.")
+    CODE_SUPPRESSED = _failure(
+        "factor.code_suppressed", "A code was not sent: its hourly limit was reached."
     )
-    GRACE_RENEWED = _success(
-        "factor.grace_renewed",
-        "An operator lets somebody set up a second factor with the first step alone, for a while.",
+    FAILED = _failure("factor.failed", "The response to a second factor was wrong or expired.")
+    STEPPED_UP = _success("factor.stepped_up", "A user authenticated again within a session.")
+    DEVICE_TRUSTED = _success("factor.device_trusted", "A device needs no factor for 30 days.")
+    GRACE_EXTENDED = _success(
+        "factor.grace_extended", "An operator extended a user's grace period for MFA enrolment."
     )
-    RESET_ASKED = _success(
-        "factor.reset_asked", "An operator announced that an account loses its second factors."
+    RESET_SCHEDULED = _success(
+        "factor.reset_scheduled", "An operator scheduled the removal of all factors of a user."
     )
-    LOSS_CODE_SENT = _success(
-        "factor.loss_code_sent", "Somebody who says they lost a factor was sent a code."
+    MFA_RECOVERY_CODE_SENT = _success(
+        "mfa_recovery.code_sent", "A code was sent to a user who reported a lost factor."
     )
-    LOSS_CODE_WITHHELD = _failure(
-        "factor.loss_code_withheld",
-        "A factor was said to be lost where no code is sent: nobody, none, too new or too often.",
+    MFA_RECOVERY_CODE_SUPPRESSED = _failure(
+        "mfa_recovery.code_suppressed",
+        "No code was sent: unknown user, no factors, address or number too new, or hourly limit.",
     )
-    LOSS_UNPROVED = _failure(
-        "factor.loss_unproved", "What was to prove the loss of a factor was wrong, or not enough."
+    MFA_RECOVERY_FAILED = _failure(
+        "mfa_recovery.failed", "The authentication for MFA recovery was wrong or not sufficient."
     )
-    LOSS_PROVED = _success(
-        "factor.loss_proved", "With two proofs a person announced that their second factors go."
+    MFA_RECOVERY_CONFIRMED = _success(
+        "mfa_recovery.confirmed", "A user scheduled the removal of all their factors."
     )
-    RESET_DROPPED = _failure(
-        "factor.reset_dropped",
-        "Factors stay that a person said were lost: one was used, or the account was changed.",
+    RESET_ABORTED = _failure(
+        "factor.reset_aborted", "A scheduled removal of factors was aborted; see details.reason."
     )
-    RESET = _success("factor.reset", "An account lost its second factors, as was announced.")
+    RESET = _success("factor.reset", "All factors of a user were removed as scheduled.")
     RESET_CANCELLED = _success(
-        "factor.reset_cancelled", "The owner stopped the reset of their second factors."
+        "factor.reset_cancelled", "A user cancelled the scheduled removal of their factors."
     )
     RESET_CANCEL_FAILED = _failure(
-        "factor.reset_cancel_failed", "A wrong or stale link to stop a reset was given."
+        "factor.reset_cancel_failed", "The link to cancel a removal was wrong or expired."
     )
-    DEVICE_FORGOTTEN = _success(
-        "factor.device_forgotten", "A person wants to be asked for the second factor again."
-    )
+    DEVICE_TRUST_REVOKED = _success("factor.device_trust_revoked", "A user revoked device trust.")
 
 
-class Key:
-    """What the operator does with keys."""
+class SigningKey:
+    """Operators' work on keys."""
 
-    CREATED = _success("key.created", "A signing key was made; it is published and not yet used.")
-    ACTIVATED = _success("key.activated", "A signing key signs from now on.")
-    REVOKED = _success("key.revoked", "A signing key was withdrawn; its tokens are dead.")
-    REENCRYPTED = _success("key.reencrypted", "Stored secrets were encrypted with the active key.")
+    CREATED = _success("key.created", "A signing key was created and published; not yet in use.")
+    ACTIVATED = _success("key.activated", "A signing key became active.")
+    REVOKED = _success("key.revoked", "A signing key was revoked; its tokens are invalid.")
+    REENCRYPTED = _success("secrets.reencrypted", "Stored secrets were re-encrypted.")
 
 
-CATALOGUE = (
+GROUPS = (
     Registration,
     Invitation,
     Login,
@@ -278,16 +282,16 @@ CATALOGUE = (
     Token,
     Account,
     Factor,
-    Recovery,
-    Address,
-    Notice,
+    PasswordReset,
+    Identifier,
+    Notification,
     Delivery,
-    Text,
-    Key,
+    Sms,
+    SigningKey,
 )
 
 
-def every() -> Iterator[Event]:
-    """Yield all kinds of events, in the catalogue's order."""
-    for group in CATALOGUE:
+def all_events() -> Iterator[Event]:
+    """Yield all events in the order of the catalogue."""
+    for group in GROUPS:
         yield from (value for value in vars(group).values() if isinstance(value, Event))

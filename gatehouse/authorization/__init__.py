@@ -1,1 +1,1 @@
-"""Roles and permissions: what people may do; imports audit and below."""
+"""Roles and permissions of users; imports the database and below."""

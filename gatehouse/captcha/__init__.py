@@ -1,1 +1,1 @@
-"""CAPTCHA: when one is required, and the providers that issue and verify it."""
+"""CAPTCHA: when one is required, and its providers; imports lockout and below."""

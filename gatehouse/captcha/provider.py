@@ -1,50 +1,48 @@
-"""The contract of a CAPTCHA: something that a person's browser solves and a robot pays for."""
+"""The contract of CAPTCHA providers: a challenge that is cheap for one user, costly for bots."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from gatehouse.web.fields import Text
+from gatehouse.web.fields import String
 
-LONGEST = 8192  # characters of an answer; those of reCAPTCHA Enterprise are the longest
-
-
-class Unsolved(Exception):
-    """The answer is wrong, stale, or was given for something else."""
+MAX_ANSWER_LENGTH = 8192  # characters of an answer; those of reCAPTCHA Enterprise are the longest
 
 
-class ProviderDown(Exception):
-    """Nobody can tell whether the answer is right: the provider, or its set-up, is out of order."""
+class CaptchaFailed(Exception):
+    """The answer is wrong, has expired, or was given for something else."""
+
+
+class ProviderUnavailable(Exception):
+    """The answer cannot be verified: the provider or its configuration does not work."""
 
 
 @dataclass(frozen=True)
-class Solved:
-    """A right answer: what it is known by, however it was written down, and how long it is good."""
+class VerifiedAnswer:
+    """A right answer: an id that does not depend on its encoding, and its expiry."""
 
-    identity: str
+    answer_id: str
     expires_at: datetime
 
 
-class Puzzle(Protocol):
-    """A kind of CAPTCHA."""
+class CaptchaProvider(Protocol):
+    """A CAPTCHA provider."""
 
     def challenge(self, action: str) -> dict[str, Any]:
-        """Return what a front end needs to have one solved, as JSON."""
+        """Return what a front end needs to show a CAPTCHA, as JSON."""
         ...
 
-    def verify(self, answer: str, action: str) -> Solved:
-        """Return what is known of a right answer; no transaction is open meanwhile.
-
-        That it is used once is the caller's part.
+    def verify(self, answer: str, action: str) -> VerifiedAnswer:
+        """Verify an answer, while no transaction is open; the caller rejects a used one.
 
         Raises:
-            Unsolved: it is no right answer, or not for this action and this service.
-            ProviderDown: nobody can tell. No answer, whatever is in it, may lead to this.
+            CaptchaFailed: the answer is wrong, or not for this action and this service.
+            ProviderUnavailable: it cannot be verified. No content of an answer may cause this.
         """
         ...
 
 
-def captcha_field() -> Text:
-    """Return the optional field of a form that holds an answer."""
-    about = {"description": "the answer to `GET /auth/captcha`, when it was asked for"}
-    return Text(LONGEST, shortest=0, load_only=True, metadata=about)
+def captcha_field() -> String:
+    """Return the optional form field for an answer."""
+    metadata = {"description": "the answer to `GET /auth/captcha`, if one is required"}
+    return String(MAX_ANSWER_LENGTH, min_length=0, load_only=True, metadata=metadata)

@@ -5,33 +5,33 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from gatehouse.captcha import service as captcha
-from gatehouse.web.fields import Form, Text
+from gatehouse.web.fields import Form, String
 from gatehouse.web.openapi import Blueprint
-from gatehouse.web.rate_limits import limited
+from gatehouse.web.rate_limits import rate_limit
 
 routes = Blueprint("captcha", __name__, url_prefix="/auth", description="CAPTCHA challenges")
 
 
 class CaptchaQuery(Form):
-    """What the answer will be sent along with."""
+    """The request that the answer will be sent with."""
 
-    action = Text(16, load_default="register", validate=validate.OneOf(captcha.ACTIONS))
+    action = String(16, load_default="register", validate=validate.OneOf(captcha.ACTIONS))
 
 
 class Captcha(Schema):
-    """A challenge as the ALTCHA widget reads it, or what the widget of another provider needs."""
+    """A challenge for the ALTCHA widget, or the parameters of another provider's widget."""
 
-    parameters = fields.Dict(metadata={"description": "ALTCHA: the work to do"})
-    signature = fields.String(metadata={"description": "ALTCHA: ours, of the parameters"})
+    parameters = fields.Dict(metadata={"description": "ALTCHA: the proof of work to compute"})
+    signature = fields.String(metadata={"description": "ALTCHA: signature of the parameters"})
     provider = fields.String(metadata={"enum": ["hcaptcha", "turnstile", "recaptcha"]})
     site_key = fields.String()
-    action = fields.String(metadata={"description": "to hand to the widget, where it takes one"})
+    action = fields.String(metadata={"description": "for widgets that take an action"})
 
 
 @routes.get("/captcha")
-@limited("captcha")
+@rate_limit("captcha")
 @routes.arguments(CaptchaQuery, location="query")
 @routes.response(200, Captcha)
 def read_captcha(query: dict[str, Any]) -> dict[str, Any]:
-    """Get a CAPTCHA to solve; its answer is good for one request of this action."""
-    return captcha.challenge(query["action"])
+    """Get a CAPTCHA to solve; its answer is valid for one request of this action."""
+    return captcha.create_challenge(query["action"])

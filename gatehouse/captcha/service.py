@@ -1,9 +1,9 @@
-"""When a CAPTCHA is asked for, and that an answer is good for one request.
+"""CAPTCHA policy: which requests need a CAPTCHA, and that each answer is used once.
 
-`after_failures` asks those who look like a robot: at registering and recovering a network that sent
-many requests within an hour; at a login a network that was wrong about this account, or about many
-accounts, and everybody whom a raised guard is about. A known device is never asked. All counts are
-of what somebody sent, never of what there is, and are committed before the request goes on.
+`after_failures` requires one of suspicious requests: for registration and password reset, many
+requests of a network within an hour; for login, wrong passwords of a network for this account or
+for many accounts, or an active credential-stuffing alarm. Known devices never need one. Counters
+depend only on what clients sent, never on which accounts exist, and are committed first.
 """
 
 from dataclasses import dataclass
@@ -13,35 +13,40 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, text
 
 import config
-from gatehouse.captcha.provider import ProviderDown, Puzzle, Solved, Unsolved
-from gatehouse.core import clock, crypto, metrics, plugins
-from gatehouse.core.errors import Refusal, ServiceUnavailable
-from gatehouse.database.session import UTCDateTime, apart, db, release
+from gatehouse.captcha.provider import (
+    CaptchaFailed,
+    CaptchaProvider,
+    ProviderUnavailable,
+    VerifiedAnswer,
+)
+from gatehouse.core import clock, crypto, crypto_labels, metrics, plugins
+from gatehouse.core.errors import ApiError, ServiceUnavailable
+from gatehouse.database.session import UTCDateTime, autonomous_transaction, db, end_transaction
 from gatehouse.lockout import credential_stuffing
 from gatehouse.lockout import service as lockout
 from gatehouse.web.rate_limit_storage import DatabaseCounters
-from gatehouse.web.request_context import Visitor
-from models import Spent
+from gatehouse.web.request_context import RequestContext
+from models import UsedCaptchaAnswer
 
-SHELF = "gatehouse.captcha.providers"
+PACKAGE = "gatehouse.captcha.providers"
 ACTIONS = ("register", "forgot", "login")
 OFF, AFTER_FAILURES, ALWAYS = "off", "after_failures", "always"
 WINDOW = 3600  # seconds
-REQUESTS = 10
-"""So many registrations, or recoveries, of a network pass in the window unasked."""
-FAILURES = 3
-"""After so many wrong passwords in a row a network is asked, at this account; an IPv6 site after
-four times as many. Elsewhere here a network is an IPv6 site."""
-ACCOUNTS = 50
-"""After wrong passwords for so many accounts in the window a network is asked, at every account."""
-SPEND = text(
-    "INSERT INTO spent (key, expires_at) VALUES (:key, :expires_at)"
+REQUESTS_THRESHOLD = 10
+"""Registrations, or password resets, of a network within the window that need no CAPTCHA."""
+FAILURES_THRESHOLD = 3
+"""Wrong passwords in a row for one account from which a network needs a CAPTCHA; an IPv6 prefix
+from four times as many. Elsewhere in this module a network is an IPv6 prefix."""
+ACCOUNTS_THRESHOLD = 50
+"""Accounts with wrong passwords within the window from which a network needs one for any login."""
+INSERT_USED_ANSWER = text(
+    "INSERT INTO used_captcha_answers (key, expires_at) VALUES (:key, :expires_at)"
     " ON CONFLICT (key) DO NOTHING RETURNING key"
 ).bindparams(bindparam("expires_at", type_=UTCDateTime))
 
 
-class CaptchaRequired(Refusal):
-    """A CAPTCHA has to be solved first: send its answer along as `captcha`."""
+class CaptchaRequired(ApiError):
+    """Solve a CAPTCHA first, and send its answer as `captcha`."""
 
     status = 403
     code = "captcha_required"
@@ -52,147 +57,164 @@ class CaptchaRequired(Refusal):
 
     @property
     def members(self) -> dict[str, Any]:
-        """Where the CAPTCHA is."""
-        where = f"GET /auth/captcha?action={self.action}"
-        return {"next": f"Have the answer of {where} solved, and send the request again with it."}
+        """Name the endpoint of the CAPTCHA."""
+        endpoint = f"GET /auth/captcha?action={self.action}"
+        return {"next": f"Get a CAPTCHA from {endpoint}, and repeat the request with its answer."}
 
 
 class CaptchaWrong(CaptchaRequired):
-    """This answer is wrong, has expired, was used before or was meant for another action."""
+    """This answer is wrong, has expired, was used before, or belongs to another action."""
 
 
 class CaptchaUnavailable(ServiceUnavailable):
-    """Nobody can tell at the moment whether the CAPTCHA was solved; nothing was changed."""
+    """The CAPTCHA cannot be verified at the moment; nothing was changed."""
 
 
 @dataclass(frozen=True)
-class Admission:
-    """A login that goes on to the password, and where it was counted in advance."""
+class CaptchaCheck:
+    """The result of the CAPTCHA check of a login that may go on to the password."""
 
-    counted: str = ""
+    counter_key: str = ""
+    """The counter in which the login was counted in advance; empty if it was not."""
     solved: bool = False
-    """Whether a CAPTCHA was asked for, and its answer spent."""
+    """Whether a CAPTCHA was required, and its answer consumed."""
 
 
-def challenge(action: str) -> dict[str, Any]:
-    """Return what a front end needs to have a CAPTCHA solved."""
-    return _puzzle().challenge(action)
+def create_challenge(action: str) -> dict[str, Any]:
+    """Return what a front end needs to show a CAPTCHA."""
+    return _provider().challenge(action)
 
 
-def require(action: str, answer: str | None, visitor: Visitor) -> None:
-    """Return if this request, to `register` or `forgot`, needs no CAPTCHA or brought a good answer.
+def check_request(action: str, answer: str | None, context: RequestContext) -> None:
+    """Check the CAPTCHA of a request to `register` or `forgot`, if it needs one.
 
     Raises:
-        CaptchaRequired: it needs one.
-        CaptchaUnavailable: it always does, and nobody can tell whether this one is good.
+        CaptchaRequired, CaptchaWrong: it needs one, and has no valid answer.
+        CaptchaUnavailable: the policy is `always`, and the answer cannot be verified.
     """
     policy = _policy(action)
     if policy == OFF:
         return
-    if policy == ALWAYS or _count(_counter(action, visitor)) > REQUESTS:
-        solve(action, answer)
+    if policy == ALWAYS or _increment(_counter_key(action, context)) > REQUESTS_THRESHOLD:
+        verify_answer(action, answer)
 
 
-def admit(
-    whom: UUID | str, device_id: UUID | None, answer: str | None, visitor: Visitor
-) -> Admission:
-    """Return if this login needs no CAPTCHA or brought a good answer.
+def check_login(
+    subject: UUID | str, device_id: UUID | None, answer: str | None, context: RequestContext
+) -> CaptchaCheck:
+    """Check the CAPTCHA of a login, if it needs one.
 
-    `whom` is a user's id, or the canonical form of an identifier that belongs to nobody;
-    `device_id` is the device on which that user has signed in before. Where the lockout makes the
-    login wait it goes on: a CAPTCHA opens no lock, so nobody is asked for one.
+    `subject` is a user's id, or the canonical form of an unknown identifier; `device_id` is the
+    device on which that user has signed in before. A login that the lockout blocks needs none, as
+    a CAPTCHA would not unblock it.
 
     Raises:
-        CaptchaRequired, CaptchaUnavailable: as with `require`.
+        CaptchaRequired, CaptchaWrong, CaptchaUnavailable: as with `check_request`.
     """
     policy = _policy("login")
     if policy == ALWAYS:
-        solve("login", answer)
-        return Admission(solved=True)
+        verify_answer("login", answer)
+        return CaptchaCheck(solved=True)
     if policy != AFTER_FAILURES or device_id:
-        return Admission()
-    standing, counter = lockout.standing(whom, visitor), _counter("login", visitor)
-    if standing.waits:
-        return Admission()
-    guessed = standing.failures >= FAILURES or _counters().get(counter) >= ACCOUNTS
-    asked = guessed or credential_stuffing.is_raised(visitor.site)
-    if asked:
-        solve("login", answer)
-    return Admission(solved=asked) if standing.failures else _counted(counter, asked)
+        return CaptchaCheck()
+    state, counter = lockout.get_state(subject, context), _counter_key("login", context)
+    if state.is_blocked:
+        return CaptchaCheck()
+    required = (
+        state.failures >= FAILURES_THRESHOLD
+        or _counter_storage().get(counter) >= ACCOUNTS_THRESHOLD
+        or credential_stuffing.is_active(context.ip_prefix)
+    )
+    if required:
+        verify_answer("login", answer)
+    return CaptchaCheck(solved=required) if state.failures else _count_in_advance(counter, required)
 
 
-def succeeded(admission: Admission) -> None:
-    """Take the count of a login back whose password was right."""
-    if admission.counted:
-        release()
-        _counters().incr(admission.counted, WINDOW, -1)
+def release_count(check: CaptchaCheck) -> None:
+    """Take back the advance count of a login after its password was right."""
+    if check.counter_key:
+        end_transaction()
+        _counter_storage().incr(check.counter_key, WINDOW, -1)
 
 
-def purge() -> None:
-    """Forget the answers that have expired, an hour late for the sake of other clocks."""
-    db.session.execute(delete(Spent).where(Spent.expires_at < clock.now() - clock.HOUR))
+def purge_used_answers() -> None:
+    """Delete used answers an hour after they expired, to tolerate clock differences."""
+    db.session.execute(
+        delete(UsedCaptchaAnswer).where(UsedCaptchaAnswer.expires_at < clock.now() - clock.HOUR)
+    )
 
 
-def solve(action: str, answer: str | None) -> None:
-    """Return if the answer is good, and spend it; no transaction is open.
+def verify_answer(action: str, answer: str | None) -> None:
+    """Verify an answer and consume it, outside any transaction.
 
     Raises:
-        CaptchaRequired, CaptchaUnavailable: as with `require`.
+        CaptchaRequired: there is no answer.
+        CaptchaWrong: it is wrong, has expired, or was used before.
+        CaptchaUnavailable: the policy is `always`, and the answer cannot be verified.
     """
     if not answer:
         metrics.CAPTCHAS.labels(action, "asked").inc()
         raise CaptchaRequired(action)
-    release()
+    end_transaction()
     try:
-        spend(_puzzle().verify(answer, action))
-    except Unsolved:
+        consume_answer(_provider().verify(answer, action))
+    except CaptchaFailed:
         metrics.CAPTCHAS.labels(action, "wrong").inc()
         raise CaptchaWrong(action) from None
-    except ProviderDown:
+    except ProviderUnavailable:
         metrics.CAPTCHAS.labels(action, "unanswered").inc()
         if _policy(action) == ALWAYS:
             raise CaptchaUnavailable from None
-        return  # the limits and the lockout hold without it
+        return  # rate limits and lockout still apply
     metrics.CAPTCHAS.labels(action, "solved").inc()
 
 
-def spend(solved: Solved) -> None:
-    """Use an answer up, and commit that.
+def consume_answer(answer: VerifiedAnswer) -> None:
+    """Mark an answer as used, and commit.
 
     Raises:
-        Unsolved: it was used before.
+        CaptchaFailed: it was used before.
     """
-    row = {"key": crypto.digest(f"captcha:{solved.identity}"), "expires_at": solved.expires_at}
-    with apart() as connection:
-        if connection.execute(SPEND, row).first() is None:
-            raise Unsolved
+    row = {
+        "key": crypto.digest(f"{crypto_labels.CAPTCHA_ANSWER_PREFIX}{answer.answer_id}"),
+        "expires_at": answer.expires_at,
+    }
+    with autonomous_transaction() as connection:
+        if connection.execute(INSERT_USED_ANSWER, row).first() is None:
+            raise CaptchaFailed
 
 
 def _policy(action: str) -> str:
-    policy: str = getattr(config.settings(), f"captcha_{action}")
-    return policy
+    settings = config.settings()
+    policies = {
+        "register": settings.captcha_register,
+        "forgot": settings.captcha_password_reset,
+        "login": settings.captcha_login,
+    }
+    return policies[action]
 
 
-def _puzzle() -> Puzzle:
+def _provider() -> CaptchaProvider:
     name = config.settings().captcha
-    puzzle: Puzzle = plugins.load(SHELF, [name])[name]
-    return puzzle
+    provider: CaptchaProvider = plugins.load(PACKAGE, [name])[name]
+    return provider
 
 
-def _counter(action: str, visitor: Visitor) -> str:
-    return f"robots:{action}:{crypto.keyed_digest('robots', visitor.site)[:32]}"
+def _counter_key(action: str, context: RequestContext) -> str:
+    digest = crypto.keyed_digest(crypto_labels.CAPTCHA_FAILURES, context.ip_prefix)
+    return f"{crypto_labels.CAPTCHA_FAILURES}:{action}:{digest[:32]}"
 
 
-def _counted(counter: str, solved: bool) -> Admission:
-    """Count an account that this network begins to guess at, until its password proves right."""
-    _count(counter)
-    return Admission(counter, solved)
+def _count_in_advance(counter_key: str, solved: bool) -> CaptchaCheck:
+    """Count an account that this network attempts first now, until its password is right."""
+    _increment(counter_key)
+    return CaptchaCheck(counter_key, solved)
 
 
-def _count(counter: str) -> int:
-    release()
-    return _counters().incr(counter, WINDOW)
+def _increment(counter_key: str) -> int:
+    end_transaction()
+    return _counter_storage().incr(counter_key, WINDOW)
 
 
-def _counters() -> DatabaseCounters:
+def _counter_storage() -> DatabaseCounters:
     return DatabaseCounters("db://")

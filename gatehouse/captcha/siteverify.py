@@ -1,7 +1,7 @@
-"""The one client of hCaptcha, Turnstile and reCAPTCHA: they share the shape of `siteverify`.
+"""Client of the `siteverify` API that hCaptcha, Turnstile and reCAPTCHA share.
 
-A form with our secret and the visitor's token is posted; JSON says whether the token is good, and
-on which host and for what it was made. The visitor's address is not sent.
+It posts a form with the secret and the client's token, and receives JSON: whether the token is
+valid, its host and its action. The client's IP address is not sent.
 """
 
 import json
@@ -11,93 +11,95 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import config
-from gatehouse.captcha.provider import ProviderDown, Solved, Unsolved
+from gatehouse.captcha.provider import CaptchaFailed, ProviderUnavailable, VerifiedAnswer
 from gatehouse.core import clock
-from gatehouse.core.log import log
-from gatehouse.net.http_client import Answer, Call, OutboundFailed, send
+from gatehouse.core.log import logger
+from gatehouse.net.http_client import HttpRequest, HttpResponse, OutboundRequestFailed, send_request
 
-SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
 LIFETIME = timedelta(days=1)
-"""Far longer than any provider honours a token."""
-LOWEST_SCORE = 0.5  # of 0 (a robot) to 1 (a person), where a provider tells one
-OURS = {"missing-input-secret", "invalid-input-secret", "internal-error"}
-"""The error codes that no token of a visitor leads to; one of another site key would lead to
-`sitekey-secret-mismatch`."""
-Verdict = dict[str, Any]
+"""Far longer than any provider accepts a token."""
+MIN_SCORE = 0.5  # from 0 (bot) to 1 (human), for providers that return a score
+CONFIGURATION_ERRORS = {"missing-input-secret", "invalid-input-secret", "internal-error"}
+"""Error codes that no token can cause; one of another site key causes `sitekey-secret-mismatch`."""
+SiteverifyResponse = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Siteverify:
-    """A provider that judges answers for us."""
+class SiteverifyProvider:
+    """A provider that verifies answers over HTTP."""
 
     name: str
     url: str
-    tells_action: bool
-    """Whether it binds a token to an action, and says to which."""
+    returns_action: bool
+    """Whether it binds a token to an action, and returns that action."""
 
     def challenge(self, action: str) -> dict[str, Any]:
-        """Return what the provider's own widget wants to know."""
+        """Return the parameters of the provider's own widget."""
         return {"provider": self.name, "site_key": config.settings().captcha_site_key} | (
-            {"action": action} if self.tells_action else {}
+            {"action": action} if self.returns_action else {}
         )
 
-    def verify(self, answer: str, action: str) -> Solved:
-        """Ask the provider; a token is known by itself.
+    def verify(self, answer: str, action: str) -> VerifiedAnswer:
+        """Send the token to the provider; the token itself is the answer's id.
 
         Raises:
-            Unsolved: the provider says so, or the token was made elsewhere or for something else.
-            ProviderDown: it did not say anything, or cannot with the secret that it was sent.
+            CaptchaFailed: it is invalid, or was issued for another host or another action.
+            ProviderUnavailable: there was no usable response, or our secret was rejected.
         """
-        verdict = self._ask(answer)
-        if verdict.get("success") is not True:
-            self._refuse(verdict)
-        if verdict.get("hostname") not in _hosts() or not self._is_for(action, verdict):
-            raise Unsolved
-        return Solved(answer, clock.now() + LIFETIME)
+        result = self._request_verification(answer)
+        if result.get("success") is not True:
+            self._raise_failure(result)
+        if result.get("hostname") not in _allowed_hostnames() or not self._matches_action(
+            action, result
+        ):
+            raise CaptchaFailed
+        return VerifiedAnswer(answer, clock.now() + LIFETIME)
 
-    def _ask(self, answer: str) -> Verdict:
+    def _request_verification(self, answer: str) -> SiteverifyResponse:
         settings = config.settings()
         form = urlencode({"secret": settings.captcha_secret, "response": answer}).encode()
-        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
         url = settings.captcha_verify_url or self.url
+        request = HttpRequest("POST", url, headers, form, TIMEOUT_SECONDS, max_bytes=65_536)
         try:
-            return self._read(send(Call("POST", url, kind, form, SECONDS, most=65_536)))
-        except OutboundFailed as failed:
-            raise self._down(str(failed)) from None
+            return self._parse_response(send_request(request))
+        except OutboundRequestFailed as error:
+            raise self._log_unavailable(str(error)) from None
 
-    def _read(self, answer: Answer) -> Verdict:
-        """Return the verdict; a 4xx without one is about the token, for the rest is ours."""
+    def _parse_response(self, response: HttpResponse) -> SiteverifyResponse:
+        """Return the result; a 4xx without one is due to the token, all that clients control."""
         try:
-            verdict = json.loads(answer.body)
+            result = json.loads(response.body)
         except (ValueError, RecursionError):
-            verdict = None
-        if isinstance(verdict, dict) and "success" in verdict and answer.status < 500:
-            return verdict
-        if 400 <= answer.status < 500 and answer.status != 429:
-            raise Unsolved
-        raise self._down(f"It answered {answer.status} without a verdict.")
+            result = None
+        if isinstance(result, dict) and "success" in result and response.status < 500:
+            return result
+        if 400 <= response.status < 500 and response.status != 429:
+            raise CaptchaFailed
+        raise self._log_unavailable(f"It answered {response.status} without a result.")
 
-    def _refuse(self, verdict: Verdict) -> None:
-        told = verdict.get("error-codes")
-        codes = {str(code) for code in told} if isinstance(told, list) else set()
-        if codes & OURS:
-            raise self._down(f"It said {', '.join(sorted(codes & OURS))}.")
-        raise Unsolved
+    def _raise_failure(self, result: SiteverifyResponse) -> None:
+        listed = result.get("error-codes")
+        codes = {str(code) for code in listed} if isinstance(listed, list) else set()
+        if errors := sorted(codes & CONFIGURATION_ERRORS):
+            raise self._log_unavailable(f"It returned {', '.join(errors)}.")
+        raise CaptchaFailed
 
-    def _is_for(self, action: str, verdict: Verdict) -> bool:
-        """Tell whether the token is for this action, and of a person as far as a score tells."""
-        score = verdict.get("score", 1)
-        if not isinstance(score, int | float) or score < LOWEST_SCORE:
+    def _matches_action(self, action: str, result: SiteverifyResponse) -> bool:
+        """Return whether the token is for this action, and its score, if any, is high enough."""
+        score = result.get("score", 1)
+        if not isinstance(score, int | float) or score < MIN_SCORE:
             return False
-        told: object = verdict.get("action")
-        return told == action or (told is None and not self.tells_action)
+        returned: object = result.get("action")
+        return returned == action or (returned is None and not self.returns_action)
 
-    def _down(self, reason: str) -> ProviderDown:
-        log().error("The CAPTCHA provider cannot be used.", provider=self.name, reason=reason)
-        return ProviderDown(reason)
+    def _log_unavailable(self, reason: str) -> ProviderUnavailable:
+        logger().error("The CAPTCHA provider cannot be used.", provider=self.name, reason=reason)
+        return ProviderUnavailable(reason)
 
 
-def _hosts() -> list[str | None]:
-    """Return the hosts of the front ends: a token that was made elsewhere is somebody else's."""
+def _allowed_hostnames() -> list[str | None]:
+    """Return the hosts of our front ends; tokens issued for other hosts are rejected."""
     settings = config.settings()
     return [urlsplit(one).hostname for one in (settings.public_url, *settings.allowed_origins)]

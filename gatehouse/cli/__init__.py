@@ -1,1 +1,1 @@
-"""Commands of the operator: `flask ...`, calling the same services as the routes."""
+"""Operator commands (`flask ...`); they call the same services as the routes."""

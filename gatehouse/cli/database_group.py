@@ -1,4 +1,4 @@
-"""What commands share: a database that cannot be used is told in a sentence, without a trace."""
+"""Command group that reports an unusable database in one sentence, without a traceback."""
 
 from typing import Any
 
@@ -8,26 +8,26 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 
-class Group(AppGroup):
+class DatabaseGroup(AppGroup):
     """Commands that need the database."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command, or say why the database kept it from running."""
+        """Run a command; report a database error in one sentence."""
         try:
             return super().invoke(ctx)
         except (OperationalError, ProgrammingError) as problem:
             app = ctx.ensure_object(ScriptInfo).load_app()
-            raise unusable(app.config["SQLALCHEMY_DATABASE_URI"], problem) from None
+            raise database_error(app.config["SQLALCHEMY_DATABASE_URI"], problem) from None
 
 
-def unusable(url: str, problem: SQLAlchemyError) -> click.ClickException:
-    """Return the sentence about the database behind a URL; it never shows the password."""
+def database_error(url: str, problem: SQLAlchemyError) -> click.ClickException:
+    """Return the error that describes an unusable database; it never shows the password."""
     return click.ClickException(
-        f"The database at {place(url)} cannot be used ({type(problem).__name__}):"
-        " check DATABASE_URL, that it runs, and that `flask db upgrade` has been there."
+        f"The database at {safe_url(url)} cannot be used ({type(problem).__name__}):"
+        " check DATABASE_URL, that the database runs, and that `flask db upgrade` was run."
     )
 
 
-def place(url: str) -> str:
-    """Return what may be shown of a URL: its password and its options are left out."""
+def safe_url(url: str) -> str:
+    """Return a database URL without its password and its options."""
     return make_url(url).set(query={}).render_as_string(hide_password=True)

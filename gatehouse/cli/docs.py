@@ -1,4 +1,4 @@
-"""`flask docs`: the pages of `docs/` that are generated, and whether they are current."""
+"""`flask docs`: build the generated pages of `docs/`, and check that they are current."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,40 +10,40 @@ import config
 from gatehouse.cli.reference import errors, events, postman, settings
 
 PAGES: dict[str, Callable[[], str]] = {
-    "settings.md": settings.page,
-    "errors.md": errors.page,
-    "events.md": events.page,
-    "postman.json": postman.page,
+    "settings.md": settings.render_page,
+    "errors.md": errors.render_page,
+    "events.md": events.render_page,
+    "postman.json": postman.render_page,
 }
 
 docs = AppGroup("docs", help="The generated pages of docs/.")
-in_folder = click.option(
+folder_option = click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=config.ROOT / "docs",
-    help="Where the pages are, docs/ by default.",
+    help="Folder of the pages, docs/ by default.",
 )
 
 
 @docs.command("build")
-@in_folder
-def build(folder: Path) -> None:
-    """Write the generated pages anew."""
+@folder_option
+def build_pages(folder: Path) -> None:
+    """Write the generated pages."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
         (folder / name).write_text(page(), encoding="utf-8")
-        click.echo(f"{folder / name} is written.")
+        click.echo(f"Wrote {folder / name}.")
 
 
 @docs.command("check")
-@in_folder
-def check(folder: Path) -> None:
-    """Name the generated pages that are not what the code says; fail if there are any."""
-    stale = [name for name, page in PAGES.items() if _kept(folder / name) != page()]
+@folder_option
+def check_pages(folder: Path) -> None:
+    """List the generated pages that differ from the code; fail if there are any."""
+    stale = [name for name, page in PAGES.items() if _read_existing(folder / name) != page()]
     if stale:
         raise click.ClickException(f"Not current: {', '.join(stale)}. Run: flask docs build")
     click.echo("The generated pages are current.")
 
 
-def _kept(file: Path) -> str:
+def _read_existing(file: Path) -> str:
     return file.read_text(encoding="utf-8") if file.exists() else ""

@@ -1,9 +1,9 @@
-"""`flask doctor`: finds out from outside what cannot be seen from inside."""
+"""`flask doctor`: check the running service from outside."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import (  # noqa: TID251 - sends what no library would: a header twice
+from http.client import (  # noqa: TID251 - other clients do not send a header twice
     HTTPConnection,
     HTTPException,
     HTTPSConnection,
@@ -19,16 +19,16 @@ from gatehouse.web import proxy_check_token
 
 SPOOFED = "203.0.113.7"
 UNDERSCORED = "203.0.113.8"
-"""Made-up addresses that are nobody's (RFC 5737)."""
-PATIENCE = 10  # seconds
-LONGEST = 65_536  # bytes of an answer
+"""Invented IP addresses, from a range for documentation (RFC 5737)."""
+TIMEOUT = 10  # seconds
+MAX_RESPONSE_BYTES = 65_536
 
-doctor = AppGroup("doctor", help="Check-ups of the running service.")
+doctor = AppGroup("doctor", help="Check the running service.")
 
 
 @dataclass(frozen=True)
-class Report:
-    """How the service derived the address of one request."""
+class ProxyReport:
+    """How the service derived the client IP address of one request."""
 
     peer: str
     forwarded_for: str
@@ -37,98 +37,99 @@ class Report:
 
     @property
     def entries(self) -> list[str]:
-        """The addresses of X-Forwarded-For, the client's first."""
+        """Entries of X-Forwarded-For, the client's first."""
         return [entry.strip() for entry in self.forwarded_for.split(",") if entry.strip()]
 
 
 @doctor.command("proxy")
 @click.argument("url", required=False)
-def proxy(url: str | None) -> None:
-    """Show how the running service derives a visitor's address, and try to fool it.
+def check_proxy(url: str | None) -> None:
+    """Show how the running service derives a client's IP address, and try to spoof it.
 
-    URL is how visitors reach it: the public URL, unless another is given.
+    URL is the origin at which clients reach the service; by default the public URL.
     """
-    place = _place(url or config.settings().public_url)
-    honest = ask(place)
-    spoofed = ask(place, ("X-Forwarded-For", SPOOFED), ("X_Forwarded_For", UNDERSCORED))
-    _show(place, honest, spoofed)
+    origin_url = _parse_origin(url or config.settings().public_url)
+    honest = fetch_report(origin_url)
+    spoofed_headers = (("X-Forwarded-For", SPOOFED), ("X_Forwarded_For", UNDERSCORED))
+    spoofed = fetch_report(origin_url, *spoofed_headers)
+    _print_reports(origin_url, honest, spoofed)
     if problems := list(diagnose(honest, spoofed)):
         raise click.ClickException("\n".join(problems))
-    click.echo("Neither made-up address got through; visitors are told apart as they should be.")
+    click.echo("Neither invented IP address got through: clients are identified correctly.")
 
 
-def ask(url: str, *headers: tuple[str, str]) -> Report:
-    """Ask the service about a request with these headers, exactly as they are written here."""
+def fetch_report(url: str, *headers: tuple[str, str]) -> ProxyReport:
+    """Send a request with these headers, in this order; return the service's report."""
     try:
-        status, body = _send(url, headers)
+        status, body = _send_request(url, headers)
         if status == 200:
-            return Report(**json.loads(body))
+            return ProxyReport(**json.loads(body))
     except (OSError, HTTPException, TypeError, ValueError) as problem:
         reason = str(problem) or type(problem).__name__
-        raise click.ClickException(f"{url} does not answer as Gatehouse does: {reason}") from None
+        raise click.ClickException(f"{url} does not respond like Gatehouse: {reason}") from None
     raise click.ClickException(
-        f"{url} answered {status}: it is another service, runs with other GATEHOUSE_SECRET_KEYS"
-        " than this command, or its clock differs by more than a minute."
+        f"{url} responded with {status}: it is another service, runs with other"
+        " GATEHOUSE_SECRET_KEYS than this command, or its clock differs by more than a minute."
     )
 
 
-def diagnose(honest: Report, spoofed: Report) -> Iterator[str]:
-    """Say what is wrong, one sentence and its remedy each."""
+def diagnose(honest: ProxyReport, spoofed: ProxyReport) -> Iterator[str]:
+    """Yield each problem and its remedy."""
     found, trusted = len(honest.entries), honest.hops
     if found > trusted:
         yield (
             f"Proxies wrote {found} entries of X-Forwarded-For, but GATEHOUSE_TRUSTED_HOPS is"
-            f" {trusted}: all visitors share the address {honest.address}. Set it to {found}."
+            f" {trusted}: all clients share the IP address {honest.address}. Set it to {found}."
         )
     if found < trusted:
         yield (
-            f"GATEHOUSE_TRUSTED_HOPS is {trusted}, but on this way proxies wrote {found} entries of"
-            " X-Forwarded-For: visitors can choose their address. Let your proxy append to it, let"
-            f" nobody come past it, or set GATEHOUSE_TRUSTED_HOPS to {found}."
+            f"GATEHOUSE_TRUSTED_HOPS is {trusted}, but proxies on this path wrote {found} entries"
+            " of X-Forwarded-For: clients can choose their IP address. Let your proxy append to it,"
+            f" block requests that bypass it, or set GATEHOUSE_TRUSTED_HOPS to {found}."
         )
     if found == trusted and spoofed.address == SPOOFED:
         yield (
-            "X-Forwarded-For of a visitor got through: your proxy keeps what visitors write. Let"
-            " it append the address it sees, or overwrite the header with it."
+            "X-Forwarded-For of a client got through: your proxy keeps what clients send. Let it"
+            " append the IP address it sees, or overwrite the header with it."
         )
     if spoofed.address == UNDERSCORED:
         yield (
-            "X_Forwarded_For, with underscores, got through: your proxy passes such names. Let it"
-            " drop them (nginx: underscores_in_headers off, its default)."
+            "X_Forwarded_For, with underscores, got through: your proxy forwards such headers. Let"
+            " it drop them (nginx: underscores_in_headers off, its default)."
         )
 
 
-def _place(url: str) -> str:
+def _parse_origin(url: str) -> str:
     try:
         return origin(url)
     except ValueError as problem:
         raise click.ClickException(f"URL {problem}.") from None
 
 
-def _send(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[int, bytes]:
+def _send_request(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[int, bytes]:
     parts = urlsplit(url)
     connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=PATIENCE)
+    connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT)
     try:
-        connection.putrequest("GET", proxy_check_token.PROXY, skip_accept_encoding=True)
-        for name, value in ((proxy_check_token.HEADER, proxy_check_token.proof()), *headers):
+        connection.putrequest("GET", proxy_check_token.PROXY_CHECK_PATH, skip_accept_encoding=True)
+        for name, value in ((proxy_check_token.TOKEN_HEADER, proxy_check_token.sign()), *headers):
             connection.putheader(name, value)
         connection.endheaders()
-        answer = connection.getresponse()
-        return answer.status, answer.read(LONGEST)
+        response = connection.getresponse()
+        return response.status, response.read(MAX_RESPONSE_BYTES)
     finally:
         connection.close()
 
 
-def _show(url: str, honest: Report, spoofed: Report) -> None:
-    click.echo(f"{url}, asked as any visitor, and with made-up addresses:\n")
+def _print_reports(url: str, honest: ProxyReport, spoofed: ProxyReport) -> None:
+    click.echo(f"{url}, requested normally, and with invented IP addresses:\n")
     rows = (
-        ("came from", honest.peer, spoofed.peer),
+        ("connection from", honest.peer, spoofed.peer),
         ("X-Forwarded-For", honest.forwarded_for or "-", spoofed.forwarded_for or "-"),
         ("trusted hops", str(honest.hops), str(spoofed.hops)),
-        ("visitor's address", honest.address or "-", spoofed.address or "-"),
+        ("client's IP address", honest.address or "-", spoofed.address or "-"),
     )
     width = max(len(first) for _, first, _ in rows)
     for name, first, second in rows:
-        click.echo(f"  {name:<18} {first:<{width}}  {second}")
+        click.echo(f"  {name:<20} {first:<{width}}  {second}")
     click.echo()

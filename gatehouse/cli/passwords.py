@@ -1,36 +1,37 @@
-"""`flask passwords`: what is known about stored passwords."""
+"""`flask passwords`: inspect password hashes, and mark passwords as compromised."""
 
 import click
 
-from gatehouse.cli.database_group import Group
-from gatehouse.database.session import db, writing
+from gatehouse.cli.database_group import DatabaseGroup
+from gatehouse.database.session import db, write_transaction
 from gatehouse.passwords import service
 from gatehouse.sessions import service as sessions
 from gatehouse.users import service as users
-from gatehouse.web.request_context import NOBODY
+from gatehouse.web.request_context import NO_REQUEST
 
-passwords = Group("passwords", help="Stored password hashes.")
+passwords = DatabaseGroup("passwords", help="Stored password hashes.")
 
 
 @passwords.command("status")
-def status() -> None:
-    """Count the hashes of each pepper; one that has none can leave GATEHOUSE_PASSWORD_PEPPERS."""
-    for pepper, count in sorted(service.per_pepper().items()):
+def show_status() -> None:
+    """Count hashes per pepper; one without can be removed from GATEHOUSE_PASSWORD_PEPPERS."""
+    for pepper, count in sorted(service.count_by_pepper().items()):
         click.echo(f"{pepper:<16} {count}")
 
 
 @passwords.command("flag")
-@click.argument("address")
-def flag(address: str) -> None:
-    """Say that others know the password of the account with ADDRESS, and end its sessions.
+@click.argument("identifier")
+def flag_password(identifier: str) -> None:
+    """Mark the password of a user as compromised, and end the user's sessions.
 
-    It opens nothing any more; the owner chooses a new one by mail.
+    IDENTIFIER is an e-mail address, username or phone number. The password is no longer accepted;
+    the user sets a new one by password reset.
     """
-    with writing():
-        user = users.find(address)
+    with write_transaction():
+        user = users.find_user(identifier)
         if user is None:
-            raise click.ClickException(f"{address} has no account.")
-        service.flag(user.id, NOBODY)
-        sessions.end_all(user.id, "password_compromised", NOBODY)
+            raise click.ClickException(f"{identifier} has no account.")
+        service.mark_compromised(user.id, NO_REQUEST)
+        sessions.end_all_sessions(user.id, "password_compromised", NO_REQUEST)
     db.session.commit()
-    click.echo(f"The password of {address} opens nothing any more.")
+    click.echo(f"The password of {identifier} is no longer accepted.")

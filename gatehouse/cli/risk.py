@@ -1,4 +1,4 @@
-"""`flask risk`: what another policy of adaptive login would have done."""
+"""`flask risk`: try another risk policy on recorded logins."""
 
 import re
 from collections import Counter
@@ -6,19 +6,19 @@ from datetime import datetime, timedelta
 
 import click
 
-from gatehouse.cli.database_group import Group
+from gatehouse.cli.database_group import DatabaseGroup
 from gatehouse.core import clock
 from gatehouse.risk import engine, replay
 from gatehouse.risk.policy import Decision
 from gatehouse.risk.replay import Outcome
 
-risk = Group("risk", help="Adaptive login: what a policy decides.")
-SPAN = re.compile(r"([1-9]\d{0,3})([dh])")
+risk = DatabaseGroup("risk", help="Adaptive login: try a risk policy.")
+DURATION = re.compile(r"([1-9]\d{0,3})([dh])")
 
 
-def _span(_context: click.Context, _option: click.Parameter, value: str) -> timedelta:
-    """Read a span such as 30d or 12h."""
-    found = SPAN.fullmatch(value)
+def _parse_duration(_context: click.Context, _option: click.Parameter, value: str) -> timedelta:
+    """Parse a duration such as 30d or 12h."""
+    found = DURATION.fullmatch(value)
     if not found:
         raise click.BadParameter("must be days or hours, such as 30d or 12h")
     number = int(found[1])
@@ -26,19 +26,21 @@ def _span(_context: click.Context, _option: click.Parameter, value: str) -> time
 
 
 @risk.command("replay")
-@click.option("--since", default="30d", show_default=True, callback=_span, help="How far back.")
-@click.option("--policy", required=True, help="The policy to try, a TOML file.")
+@click.option(
+    "--since", default="30d", show_default=True, callback=_parse_duration, help="How far back."
+)
+@click.option("--policy", required=True, help="The risk policy to try, a TOML file.")
 def replay_logins(since: timedelta, policy: str) -> None:
-    """Show what another policy would have done with the recorded logins.
+    """Show what another risk policy would have decided about the recorded logins.
 
-    Nothing is changed. Both policies see the same: what was recorded, and today's GeoIP file and
-    list of bad networks.
+    Changes nothing. Both policies are evaluated on the recorded data, with the current GeoIP
+    database and bad networks.
     """
-    tried = engine.policy_of(policy, policy)
+    new_policy = engine.read_policy(policy, policy)
     begin = clock.now() - since
     counts: Counter[tuple[Decision, Decision]] = Counter()
     changed: list[Outcome] = []
-    for outcome in replay.replay(engine.in_force(), tried, begin):
+    for outcome in replay.replay_logins(engine.current_engine(), new_policy, begin):
         counts[outcome.before, outcome.after] += 1
         if outcome.before is not outcome.after:
             changed.append(outcome)
@@ -52,16 +54,16 @@ def _show_counts(counts: Counter[tuple[Decision, Decision]], begin: datetime) ->
     for decision in Decision:
         before = sum(count for (one, _), count in counts.items() if one is decision)
         after = sum(count for (_, other), count in counts.items() if other is decision)
-        click.echo(f"{decision.word:<18} {before:>9} {after:>9}")
+        click.echo(f"{decision.policy_name:<18} {before:>9} {after:>9}")
 
 
 def _show_changes(changed: list[Outcome]) -> None:
     if not changed:
-        click.echo("\nNothing would have been decided otherwise.")
+        click.echo("\nEvery decision would have been the same.")
         return
-    click.echo(f"\nDecided otherwise: {len(changed)}.")
+    click.echo(f"\nDecided differently: {len(changed)}.")
     for outcome in changed:
-        change = f"{outcome.before.word} -> {outcome.after.word}"
+        change = f"{outcome.before.policy_name} -> {outcome.after.policy_name}"
         click.echo(f"\n{outcome.at:%Y-%m-%d %H:%M} UTC  {outcome.user_id}  {change}")
         for name, sentence in outcome.reasons.items():
             click.echo(f"  {name}: {sentence}")

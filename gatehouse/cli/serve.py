@@ -1,6 +1,6 @@
-"""`flask serve`: migrate, make missing signing keys, then become the server.
+"""`flask serve`: migrate, create missing signing keys, then run the server in this process.
 
-The workers are forked from this process and share what it has imported: each starts in a moment.
+Workers are forked from this process and share what it has imported, so each starts quickly.
 """
 
 import gc
@@ -15,9 +15,9 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
-from gatehouse.cli.database_group import place, unusable
+from gatehouse.cli.database_group import database_error, safe_url
 from gatehouse.core import metrics
-from gatehouse.database.session import db, encoding, writing
+from gatehouse.database.session import db, server_encoding, write_transaction
 from gatehouse.mfa import grace_period
 from gatehouse.passwords import blocklist
 from gatehouse.tokens import keys
@@ -34,71 +34,74 @@ Try it:
 
 @click.command("serve")
 def serve() -> None:
-    """Bring the database up to date, then serve until SIGTERM."""
+    """Migrate the database, then serve until SIGTERM."""
     settings = config.settings()
-    os.umask(0o077)  # the database file, like its folder, is nobody else's
-    prepare()
-    _require_limits()
+    os.umask(0o077)  # only the owner can read the database file and its folder
+    prepare_database()
+    _require_rate_limit_store()
     if settings.development:
         click.echo(NEXT_STEPS.format(url=settings.public_url))
-    metrics.share(_metrics_folder(settings.port))
+    metrics.enable_multiprocess(_metrics_folder(settings.port))
     for engine in db.engines.values():
-        engine.dispose()  # no connection may be shared with a worker
-    user_agent.load()  # once for all workers, and not while somebody waits
-    blocklist.load()
-    gc.freeze()  # no worker's collector may touch, and so copy, what is shared
-    Context().run(_become_the_server, arguments(settings))
+        engine.dispose()  # workers must not share connections
+    user_agent.load_parser()  # once for all workers, and not during a request
+    blocklist.load_blocklist()
+    gc.freeze()  # or the workers' garbage collection would copy shared memory
+    Context().run(_run_server, granian_arguments(settings))
 
 
-def _become_the_server(options: list[str]) -> None:
-    """Run granian, outside of the context of this command's application."""
+def _run_server(options: list[str]) -> None:
+    """Run granian, outside of the application context of this command."""
     from granian.cli import cli as granian  # noqa: PLC0415 - slow, and no other command needs it
 
     granian.main(options, prog_name="granian")
 
 
-def prepare() -> None:
-    """Migrate, make missing keys, note the policy; many replicas may do it at once."""
+def prepare_database() -> None:
+    """Migrate, create missing keys, record the start of the MFA policy.
+
+    Any number of replicas may run this at the same time.
+    """
     try:
         _require_utf8()
         upgrade()
-        with writing():
-            keys.ensure()
-            grace_period.begin()
+        with write_transaction():
+            keys.ensure_keys()
+            grace_period.note_policy_start()
         db.session.commit()
     except SQLAlchemyError as problem:
-        raise unusable(config.settings().database_url, problem) from None
+        raise database_error(config.settings().database_url, problem) from None
 
 
 def _require_utf8() -> None:
-    """Stop at a database that cannot store every name."""
-    if (found := encoding()) != "UTF8":
+    """Stop if the database cannot store all of Unicode."""
+    if (found := server_encoding()) != "UTF8":
         raise click.ClickException(
-            f"The database at {place(config.settings().database_url)} stores text as {found}:"
-            " create it anew, with ENCODING 'UTF8' TEMPLATE template0."
+            f"The database at {safe_url(config.settings().database_url)} stores text as {found}:"
+            " create it again, with ENCODING 'UTF8' TEMPLATE template0."
         )
 
 
-def _require_limits() -> None:
-    """Stop when Redis was asked for and cannot be used; later losses are bridged."""
+def _require_rate_limit_store() -> None:
+    """Stop if `REDIS_URL` cannot be used; a later outage falls back to the database."""
     settings = config.settings()
-    if settings.rate_limits and settings.redis_url and not rate_limits.store_answers():
+    if settings.rate_limits and settings.redis_url and not rate_limits.is_storage_reachable():
         raise click.ClickException(
-            "REDIS_URL names a server that does not answer, or does not let us in:"
-            " see that it runs, and that the name and password in the URL are right."
+            "REDIS_URL: the server does not respond, or rejects the login. Check that it runs,"
+            " and that the user name and password in the URL are correct."
         )
 
 
 def _metrics_folder(port: int) -> Path:
-    """Make the folder of the workers' counts anew; what the last server on this port left goes."""
+    """Create an empty folder for the workers' metrics, in place of that of the last server."""
     folder = Path(tempfile.gettempdir()) / f"gatehouse-metrics-{port}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     return folder
 
 
-def arguments(settings: config.Settings) -> list[str]:
-    """Return the options of granian; a worker that does not stop in 10 s is killed."""
+def granian_arguments(settings: config.Settings) -> list[str]:
+    """Return the command line options of granian; a worker that does not stop in 10 s is killed."""
     options = {
         "interface": "rsgi",
         "host": settings.host,
@@ -111,5 +114,5 @@ def arguments(settings: config.Settings) -> list[str]:
         "workers-kill-timeout": 10,
         "log-level": "error",
     }
-    pairs = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    return [*pairs, "--factory", "--no-ws", "--respawn-failed-workers", "app:create_bridge"]
+    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return [*arguments, "--factory", "--no-ws", "--respawn-failed-workers", "app:create_rsgi_app"]

@@ -1,4 +1,4 @@
-"""`flask letters`: the catalogues of the languages that letters and pages are written in."""
+"""`flask translations`: message catalogues (`.po`) of mails, SMS, pages and error messages."""
 
 from pathlib import Path
 
@@ -11,71 +11,73 @@ from flask.cli import AppGroup
 
 import config
 from gatehouse.core import clock
-from gatehouse.settings.languages import CATALOGUES
+from gatehouse.settings.languages import TRANSLATIONS_FOLDER
 
-ROOM = config.ROOT / "gatehouse"
+PACKAGE_DIR = config.ROOT / "gatehouse"
 METHODS = [("**.py", "python"), ("**.txt", "jinja2"), ("**.html", "jinja2")]
-KEYWORDS = {"_": None, "marked": None}
+KEYWORDS = {"_": None, "gettext_noop": None}
 FOLDERS = ("core", "messaging", "pages", "passwords", "web")
 
-letters = AppGroup("letters", help="What letters and pages say, in languages.")
-in_folder = click.option(
+translations = AppGroup(
+    "translations", help="Message catalogues of mails, SMS, pages and error messages."
+)
+folder_option = click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    default=CATALOGUES,
-    help="Where the catalogues are, gatehouse/translations by default.",
+    default=TRANSLATIONS_FOLDER,
+    help="Folder of the catalogues, gatehouse/translations by default.",
 )
 
 
-@letters.command("update")
+@translations.command("update")
 @click.argument("language", required=False)
-@in_folder
-def update(language: str | None, folder: Path) -> None:
-    """Bring every catalogue up to the texts there are; LANGUAGE, such as `it`, begins a new one.
+@folder_option
+def update_catalogues(language: str | None, folder: Path) -> None:
+    """Update every catalogue with the messages in the source; LANGUAGE, such as `it`, adds one.
 
-    What is new has an empty translation afterwards; what nobody says any more is gone.
+    New messages get an empty translation; messages that are no longer used are removed.
     """
-    said = source()
+    messages = extract_messages()
     tags = [language] if language else sorted(file.stem for file in folder.glob("*.po"))
     for tag in tags:
         file = folder / f"{tag}.po"
-        missing = _write(file, said, _locale(tag))
-        click.echo(f"{file} has {len(said)} texts, {missing} without a translation.")
+        missing = _write_catalogue(file, messages, _parse_locale(tag))
+        click.echo(f"{file}: {len(messages)} messages, {missing} without a translation.")
 
 
-def source() -> Catalog:
-    """Return what templates, pages and code say, in English."""
+def extract_messages() -> Catalog:
+    """Return the English messages of templates, pages and code."""
     catalogue = Catalog()
     for folder in FOLDERS:
-        found = extract_from_dir(ROOM / folder, METHODS, keywords=KEYWORDS)
-        for file, _, text, _, _ in sorted(found):
-            catalogue.add(text, locations=[(f"{folder}/{Path(file).as_posix()}", 1)])
+        found = extract_from_dir(PACKAGE_DIR / folder, METHODS, keywords=KEYWORDS)
+        for file, _, message, _, _ in sorted(found):
+            catalogue.add(message, locations=[(f"{folder}/{Path(file).as_posix()}", 1)])
     return catalogue
 
 
-def _locale(tag: str) -> Locale:
+def _parse_locale(tag: str) -> Locale:
     try:
         return Locale.parse(tag, sep="-")
     except (ValueError, UnknownLocaleError):
-        raise click.ClickException(f"{tag} is no language tag; one is it, or pt-BR.") from None
+        raise click.ClickException(f"{tag} is not a language tag, such as it or pt-BR.") from None
 
 
-def _read(file: Path, locale: Locale) -> Catalog:
+def _read_catalogue(file: Path, locale: Locale) -> Catalog:
     if not file.exists():
         return Catalog(locale, creation_date=clock.now())
-    with file.open("rb") as kept:
-        return read_po(kept, locale=locale)
+    with file.open("rb") as stream:
+        return read_po(stream, locale=locale)
 
 
-def _write(file: Path, said: Catalog, locale: Locale) -> int:
-    """Write a catalogue anew, and return how many of its texts have no translation."""
-    known = _read(file, locale)
-    fresh = Catalog(locale, project="Gatehouse", version="1", header_comment="#", fuzzy=False)
-    fresh.creation_date = known.creation_date
-    for message in said:
+def _write_catalogue(file: Path, source: Catalog, locale: Locale) -> int:
+    """Rewrite a catalogue, and return how many of its messages have no translation."""
+    existing = _read_catalogue(file, locale)
+    updated = Catalog(locale, project="Gatehouse", version="1", header_comment="#", fuzzy=False)
+    updated.creation_date = existing.creation_date
+    for message in source:
         if message.id:
-            kept = known.get(message.id)
-            fresh.add(message.id, kept.string if kept else "", locations=message.locations)
-    with file.open("wb") as written:
-        write_po(written, fresh, omit_header=False, include_lineno=False, sort_output=False)
-    return sum(1 for message in fresh if message.id and not message.string)
+            old = existing.get(message.id)
+            updated.add(message.id, old.string if old else "", locations=message.locations)
+    with file.open("wb") as stream:
+        write_po(stream, updated, omit_header=False, include_lineno=False, sort_output=False)
+    return sum(1 for message in updated if message.id and not message.string)

@@ -1,78 +1,81 @@
-"""`flask users`: letting people in, and in again."""
+"""`flask users`: invite users, reset their MFA and unlock their accounts."""
 
 import click
 
 from gatehouse.account import invitation
-from gatehouse.cli.database_group import Group
-from gatehouse.database.session import db, writing
+from gatehouse.cli.database_group import DatabaseGroup
+from gatehouse.database.session import db, write_transaction
 from gatehouse.lockout import service as lockout
 from gatehouse.mfa import grace_period, reset
 from gatehouse.users import identifiers
-from gatehouse.users import service as accounts
-from gatehouse.web.request_context import NOBODY
+from gatehouse.users import service as user_service
+from gatehouse.web.request_context import NO_REQUEST
 
-users = Group("users", help="Accounts of people.")
+users = DatabaseGroup("users", help="User accounts.")
 
 
 @users.command("invite")
-@click.argument("address")
-@click.option("--role", default="user", show_default=True, help="The role that comes with it.")
-def invite(address: str, role: str) -> None:
-    """Mail an invitation to ADDRESS, and print its link."""
+@click.argument("email")
+@click.option("--role", default="user", show_default=True, help="Role of the invited user.")
+def invite_user(email: str, role: str) -> None:
+    """Send an invitation to EMAIL, and print its link."""
     try:
-        link = invitation.send(identifiers.email(address), role, NOBODY)
+        link = invitation.send_invitation(identifiers.parse_email(email), role, NO_REQUEST)
     except (LookupError, ValueError) as problem:
         raise click.ClickException(str(problem)) from None
     db.session.commit()
-    click.echo(f"{address} is invited. The link works once, for three days:\n\n  {link}\n")
+    click.echo(f"{email} is invited. The link works once, for three days:\n\n  {link}\n")
 
 
 @users.command("reset-mfa")
-@click.argument("address")
-def reset_mfa(address: str) -> None:
-    """Take all second factors of the account with ADDRESS, once its owner had time to object.
+@click.argument("identifier")
+def reset_mfa(identifier: str) -> None:
+    """Schedule the removal of all second factors of a user, who can cancel it until then.
 
-    The owner is told at every address and number. First make sure that it is the owner who asks.
+    IDENTIFIER is an e-mail address, username or phone number. The user is notified at every e-mail
+    address and phone number. Verify first that the request comes from the user.
     """
     try:
-        due_at = reset.ask(address, NOBODY)
+        due_at = reset.schedule_by_operator(identifier, NO_REQUEST)
     except LookupError as problem:
         raise click.ClickException(str(problem.args[0])) from None
     db.session.commit()
-    reset.finish_due()
+    reset.execute_due()
     click.echo(
-        f"{address} is told. The second factors go on {due_at:%Y-%m-%d %H:%M} UTC, or in the ten"
-        " minutes after it, unless the owner stops that."
+        f"{identifier} is notified. The second factors are removed on {due_at:%Y-%m-%d %H:%M} UTC,"
+        " or up to ten minutes later, unless the user cancels the reset."
     )
 
 
-@users.command("renew-mfa")
-@click.argument("address")
-def renew_mfa(address: str) -> None:
-    """Let the account with ADDRESS set up the second factor that it must have once more.
+@users.command("extend-mfa-grace")
+@click.argument("identifier")
+def extend_mfa_grace(identifier: str) -> None:
+    """Restart the grace period in which a user can enrol the required second factor.
 
-    Until then the password alone is enough for that: first make sure that it is the owner who asks.
+    IDENTIFIER is an e-mail address, username or phone number. During the grace period the password
+    alone is enough to enrol one: verify first that the request comes from the user.
     """
     try:
-        ends_at = grace_period.renew(address, NOBODY)
+        ends_at = grace_period.extend(identifier, NO_REQUEST)
     except LookupError as problem:
         raise click.ClickException(str(problem.args[0])) from None
     db.session.commit()
-    click.echo(f"{address} may set up a second factor until {ends_at:%Y-%m-%d %H:%M} UTC.")
+    click.echo(f"{identifier} can enrol a second factor until {ends_at:%Y-%m-%d %H:%M} UTC.")
 
 
 @users.command("unlock")
-@click.argument("address")
-def unlock(address: str) -> None:
-    """Clear the counters of wrong passwords of the account with ADDRESS.
+@click.argument("identifier")
+def unlock_account(identifier: str) -> None:
+    """Reset the counters of wrong passwords of a user.
 
-    Devices that are not known may try passwords again, and known devices need not wait. A network
-    from which somebody guessed goes on waiting: an hour at most.
+    IDENTIFIER is an e-mail address, username or phone number. Known and unknown devices can try
+    passwords again immediately. Networks with many wrong passwords stay blocked, for an hour at
+    most.
     """
-    with writing():
-        user = accounts.find(address)
+    with write_transaction():
+        user = user_service.find_user(identifier)
         if user is None:
-            raise click.ClickException(f"{address} has no account.")
-        lockout.reopen(user.id, NOBODY)
+            raise click.ClickException(f"{identifier} has no account.")
+        lockout.unlock(user.id, NO_REQUEST)
     db.session.commit()
-    click.echo(f"{address} is unlocked.")
+    click.echo(f"{identifier} is unlocked.")

@@ -1,4 +1,4 @@
-"""`flask worker`: deliver what waits in the outbox; as many of them as you like."""
+"""`flask worker`: deliver the messages of the outbox; any number of workers may run."""
 
 import signal
 import threading
@@ -10,44 +10,44 @@ from flask.cli import ScriptInfo, with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
-from gatehouse.cli.database_group import unusable
-from gatehouse.database.session import release
+from gatehouse.cli.database_group import database_error
+from gatehouse.database.session import end_transaction
 from gatehouse.messaging import outbox_queue, routing
 from gatehouse.messaging import worker as delivery
 
-NO_CHANNEL = "No channel carries mail, so there is nothing to do: set SMTP_URL first."
+NO_CHANNEL = "No channel can send mail, so there is nothing to do: set SMTP_URL first."
 
 
 @click.command("worker")
 @click.pass_obj
 @with_appcontext
-def worker(script: ScriptInfo) -> None:
-    """Deliver mail and texts until SIGTERM, which waits for the message in hand."""
+def run_worker(script: ScriptInfo) -> None:
+    """Deliver mail and SMS until SIGTERM; the current message is finished first."""
     app = script.load_app()
-    courier = delivery.courier(app)
-    if courier is None:
+    worker = delivery.create_worker(app)
+    if worker is None:
         raise click.ClickException(NO_CHANNEL)
-    routing.warn(app)
+    routing.warn_of_missing_channels(app)
     _require_outbox()
-    click.echo("Delivering what waits in the outbox, until SIGTERM.")
-    _leave_when_told(courier, app)
-    courier.run(app)
+    click.echo("Delivering the messages of the outbox until SIGTERM.")
+    _shut_down_on_signal(worker, app)
+    worker.run_until_stopped(app)
 
 
 def _require_outbox() -> None:
-    """Stop where the database cannot be used now; one that goes away later is waited for."""
+    """Stop if the database cannot be used now; a later outage is waited out."""
     try:
         outbox_queue.is_empty()
     except SQLAlchemyError as problem:
-        raise unusable(config.settings().database_url, problem) from None
-    release()
+        raise database_error(config.settings().database_url, problem) from None
+    end_transaction()
 
 
-def _leave_when_told(courier: delivery.Courier, app: Flask) -> None:
-    """Have SIGTERM and Ctrl-C tell the worker to leave.
+def _shut_down_on_signal(worker: delivery.DeliveryWorker, app: Flask) -> None:
+    """Shut the worker down at SIGTERM and Ctrl-C.
 
-    In a thread: the signal may arrive while this one holds one of the worker's locks.
+    In a new thread: the signal may arrive while the main thread has one of the worker's locks.
     """
-    leaving = partial(threading.Thread, target=courier.leave, args=(app,))
+    shutdown_thread = partial(threading.Thread, target=worker.shut_down, args=(app,))
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: leaving().start())
+        signal.signal(number, lambda *_: shutdown_thread().start())

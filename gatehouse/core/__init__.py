@@ -1,1 +1,1 @@
-"""What every room stands on: clock, crypto, database, errors, JSON; knows no user and no path."""
+"""Shared foundation: clock, cryptography, errors, i18n, logging, metrics, plugin loading."""

@@ -1,6 +1,6 @@
-"""Refusals: errors that a person caused, each a class with everything a client needs.
+"""API errors: a class for each error code, with everything that a client needs.
 
-They become `application/problem+json` (RFC 9457) in one place, `operation.answers`.
+`operations.error_handlers` turns them into `application/problem+json` (RFC 9457).
 `docs/errors.md` is generated from the classes: the docstring's first paragraph is the `detail`.
 """
 
@@ -9,63 +9,65 @@ from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-BEARER = {"WWW-Authenticate": 'Bearer realm="gatehouse"'}
+BEARER_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="gatehouse"'}
 
 
-class Refusal(Exception):
-    """The request is refused."""
+class ApiError(Exception):
+    """The request was rejected."""
 
     status: ClassVar[int] = 400
     code: ClassVar[str]
     next: ClassVar[str | None] = None
     """What the client can do now."""
     event: ClassVar[Any] = None
-    """The audit event (of `gatehouse.audit.events`) that is recorded after the rollback."""
+    """The audit event (from `gatehouse.audit.events`) to record after the rollback."""
     headers: Mapping[str, str] = {}
-    aftermath: Callable[[], object] | None = None
-    """A service call that is run, and committed, after the rollback."""
+    on_rollback: Callable[[], object] | None = None
+    """Called after the rollback, in a new transaction that is committed."""
 
-    def __init__(self, detail: str | None = None, **about: Any) -> None:
-        super().__init__(detail or explanation(type(self)))
-        self.about = about
-        """What the audit event shall say, such as the user's id; never shown to the client."""
+    def __init__(self, detail: str | None = None, **event_data: Any) -> None:
+        super().__init__(detail or default_detail(type(self)))
+        self.event_data = event_data
+        """Data of the audit event, such as the user's id; never sent to the client."""
 
     @property
     def members(self) -> dict[str, Any]:
-        """Members that this refusal adds to its problem document."""
+        """Additional members of the problem document."""
         return {"next": self.next} if self.next else {}
 
 
-def explanation(kind: type[Refusal]) -> str:
-    """Return the first paragraph of a refusal's docstring in one line."""
-    return " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+def default_detail(error_type: type[ApiError]) -> str:
+    """Return the first paragraph of an error's docstring in one line."""
+    return " ".join((inspect.getdoc(error_type) or "").split("\n\n")[0].split())
 
 
-def catalogue() -> list[type[Refusal]]:
-    """Return every refusal that has a code of its own, sorted by code."""
-    return sorted({k for k in _below(Refusal) if "code" in vars(k)}, key=lambda kind: kind.code)
+def all_errors() -> list[type[ApiError]]:
+    """Return every error class that defines a code, sorted by code."""
+    return sorted(
+        {cls for cls in _all_subclasses(ApiError) if "code" in vars(cls)}, key=lambda cls: cls.code
+    )
 
 
-def _below(kind: type[Refusal]) -> Iterator[type[Refusal]]:
-    for child in kind.__subclasses__():
+def _all_subclasses(error_type: type[ApiError]) -> Iterator[type[ApiError]]:
+    for child in error_type.__subclasses__():
         yield child
-        yield from _below(child)
+        yield from _all_subclasses(child)
 
 
-def problem(refusal: Refusal, public_url: str, request_id: str) -> dict[str, Any]:
-    """Return the problem document of a refusal (RFC 9457 section 3.1)."""
+def problem_document(error: ApiError, public_url: str, request_id: str) -> dict[str, Any]:
+    """Return the problem document of an error (RFC 9457 section 3.1)."""
     return {
-        "type": f"{public_url}/errors#{refusal.code}",
-        "title": HTTPStatus(refusal.status).phrase,
-        "status": refusal.status,
-        "detail": str(refusal),
-        "code": refusal.code,
+        "type": f"{public_url}/errors#{error.code}",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": str(error),
+        "code": error.code,
         "request_id": request_id,
-    } | refusal.members
+    } | error.members
 
 
-class ValidationFailed(Refusal):
-    """Some fields of the request are missing, unknown or not as they must be; see `errors`."""
+class ValidationFailed(ApiError):
+    """Some fields of the request are missing, unknown or invalid; see `errors`."""
 
     status = 422
     code = "validation_failed"
@@ -76,48 +78,48 @@ class ValidationFailed(Refusal):
 
     @property
     def members(self) -> dict[str, Any]:
-        """The fields and what is wrong with each: `{field: [{code, message}]}`."""
+        """The errors of each field: `{field: [{code, message}]}`."""
         return {"errors": self.errors}
 
 
-class MalformedJSON(Refusal):
-    """The body is not JSON: broken, not UTF-8, nested too deep, or a key stands in it twice."""
+class MalformedJSON(ApiError):
+    """The body is not valid JSON: broken, not UTF-8, nested too deep, or with a duplicate key."""
 
     code = "malformed_json"
 
 
-class MalformedRequest(Refusal):
-    """The request is ambiguous: a header or a parameter that must be single stands in it twice."""
+class MalformedRequest(ApiError):
+    """The request is ambiguous: a header or parameter that may occur only once was sent twice."""
 
     code = "malformed_request"
 
 
-class CsrfFailed(Refusal):
-    """The request may have been sent by a page of somebody else, so nothing was changed."""
+class CsrfFailed(ApiError):
+    """The request may have been sent by another site, so nothing was changed."""
 
     status = 403
     code = "csrf_failed"
     next = (
-        "Send the answer of GET /auth/csrf in X-CSRF-Token, from a page under the public URL "
+        "Send the token from GET /auth/csrf in X-CSRF-Token, from a page under the public URL "
         "or of an origin in GATEHOUSE_ALLOWED_ORIGINS."
     )
 
 
-class UnsupportedMediaType(Refusal):
+class UnsupportedMediaType(ApiError):
     """The body must be sent as `application/json`."""
 
     status = 415
     code = "unsupported_media_type"
 
 
-class PayloadTooLarge(Refusal):
+class PayloadTooLarge(ApiError):
     """The body is larger than 64 KiB."""
 
     status = 413
     code = "payload_too_large"
 
 
-class RequestTimeout(Refusal):
+class RequestTimeout(ApiError):
     """The body did not arrive within ten seconds."""
 
     status = 408
@@ -126,22 +128,22 @@ class RequestTimeout(Refusal):
     headers = {"Connection": "close"}  # RFC 9110 section 15.5.9
 
 
-class NotFound(Refusal):
-    """There is nothing here, or nothing that is yours."""
+class NotFound(ApiError):
+    """This does not exist, or you have no access to it."""
 
     status = 404
     code = "not_found"
 
 
-class MethodNotAllowed(Refusal):
-    """This address does not answer that method; `Allow` names those it does."""
+class MethodNotAllowed(ApiError):
+    """This URL does not support the method; `Allow` lists the methods that it supports."""
 
     status = 405
     code = "method_not_allowed"
 
 
-class RateLimited(Refusal):
-    """There were too many requests; wait as long as `Retry-After` says."""
+class RateLimited(ApiError):
+    """There were too many requests; wait for the seconds in `Retry-After`."""
 
     status = 429
     code = "rate_limited"
@@ -159,11 +161,11 @@ class RateLimited(Refusal):
 
     @property
     def members(self) -> dict[str, Any]:
-        """The seconds to wait."""
+        """`retry_after`: the seconds to wait."""
         return super().members | {"retry_after": self.retry_after}
 
 
-class ServiceUnavailable(Refusal):
+class ServiceUnavailable(ApiError):
     """The service cannot answer right now; nothing was changed."""
 
     status = 503
@@ -172,21 +174,21 @@ class ServiceUnavailable(Refusal):
     headers = {"Retry-After": "1"}
 
 
-class ServiceBusy(Refusal):
-    """Too many passwords are being checked right now; yours was not looked at."""
+class ServiceBusy(ApiError):
+    """Too many passwords are being checked right now; yours was not checked."""
 
     status = 503
     code = "service_busy"
-    next = "Send the request again when `Retry-After` has passed."
+    next = "Wait for the seconds in `Retry-After`, then send the request again."
     headers = {"Retry-After": "5"}
 
     @property
     def members(self) -> dict[str, Any]:
-        """The seconds to wait."""
+        """`retry_after`: the seconds to wait."""
         return super().members | {"retry_after": int(self.headers["Retry-After"])}
 
 
-class InternalError(Refusal):
+class InternalError(ApiError):
     """Something went wrong on our side; quote the `request_id` when you report it."""
 
     status = 500

@@ -1,7 +1,6 @@
-"""What people read: which language, and the words, moments and devices in it.
+"""Internationalization: choose a language; translate texts, times and device names.
 
-Catalogues are gettext's `.po` files; they are read at their first use, so nobody has to compile
-them.
+Catalogues are gettext `.po` files; they are compiled at their first use, not in the build.
 """
 
 from dataclasses import dataclass
@@ -18,49 +17,49 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 import config
-from gatehouse.settings.languages import CATALOGUES, LANGUAGES, SOURCE
+from gatehouse.settings.languages import LANGUAGES, SOURCE_LANGUAGE, TRANSLATIONS_FOLDER
 
-MOST = 20  # languages of a header that are looked at
-KNOWN = {tag.lower(): tag for tag in LANGUAGES}
+MAX_ACCEPTED_LANGUAGES = 20  # of an Accept-Language header; the rest is ignored
+SUPPORTED_TAGS = {tag.lower(): tag for tag in LANGUAGES}
 
 
-def marked(text: str) -> str:
-    """Return a text as it is; the catalogues have it, and it is translated where it is shown."""
+def gettext_noop(text: str) -> str:
+    """Mark a text for extraction and return it unchanged; it is translated where it is shown."""
     return text
 
 
-UNKNOWN_DEVICE = marked("an unknown device")
-ON_A_SYSTEM = marked("%(program)s on %(system)s")
+UNKNOWN_DEVICE = gettext_noop("an unknown device")
+PROGRAM_ON_SYSTEM = gettext_noop("%(program)s on %(system)s")
 
 
 @dataclass(frozen=True)
 class Language:
-    """A language with its catalogue; `tag` is a language tag (RFC 5646), such as `de`."""
+    """A language and its catalogue; `tag` is a language tag (RFC 5646), such as `de`."""
 
     tag: str
-    words: NullTranslations
+    translations: NullTranslations
 
     @property
-    def direction(self) -> str:
-        """Return where its lines begin, as HTML's `dir`: `ltr` or `rtl`."""
+    def text_direction(self) -> str:
+        """The text direction as HTML's `dir`: `ltr` or `rtl`."""
         return str(self._locale.text_direction)
 
-    def say(self, text: str) -> str:
-        """Return a text in this language; one that the catalogue lacks, in English."""
-        return self.words.gettext(text)
+    def gettext(self, text: str) -> str:
+        """Translate a text; without a translation, return it in English."""
+        return self.translations.gettext(text)
 
-    def moment(self, when: datetime) -> str:
-        """Return a moment to the minute, in UTC, such as `23 novembre 2026, 21:57 UTC`."""
-        utc = when.astimezone(UTC)
+    def format_datetime(self, moment: datetime) -> str:
+        """Format a time to the minute, in UTC, such as `23 novembre 2026, 21:57 UTC`."""
+        utc = moment.astimezone(UTC)
         pattern = str(self._locale.datetime_formats["medium"])
         return pattern.format(f"{utc:%H:%M} UTC", format_date(utc, "long", self._locale))
 
-    def device(self, name: str) -> str:
-        """Return what `device_name` says, in this language."""
+    def format_device(self, name: str) -> str:
+        """Translate the result of `user_agent.device_name`."""
         program, _, system = name.rpartition(" on ")
         if not program:
-            return self.say(name)
-        return self.say(ON_A_SYSTEM) % {"program": program, "system": system}
+            return self.gettext(name)
+        return self.gettext(PROGRAM_ON_SYSTEM) % {"program": program, "system": system}
 
     @property
     def _locale(self) -> Locale:
@@ -68,11 +67,11 @@ class Language:
 
 
 @lru_cache
-def language(tag: str) -> Language:
-    """Return one of the languages; its catalogue is read once."""
-    if tag == SOURCE:
+def load_language(tag: str) -> Language:
+    """Load a language; its catalogue is read once per process."""
+    if tag == SOURCE_LANGUAGE:
         return Language(tag, NullTranslations())
-    with (CATALOGUES / f"{tag}.po").open("rb") as file:
+    with (TRANSLATIONS_FOLDER / f"{tag}.po").open("rb") as file:
         catalogue = read_po(file, locale=tag)
     compiled = BytesIO()
     write_mo(compiled, catalogue)
@@ -80,26 +79,26 @@ def language(tag: str) -> Language:
     return Language(tag, GNUTranslations(compiled))
 
 
-def choose(locale: str | None, accepted: str = "") -> Language:
-    """Return the language for a person: their own, else one they accept, else the default.
+def choose_language(locale: str | None, accept_language: str = "") -> Language:
+    """Return the user's language, else the first supported accepted one, else the default.
 
-    `accepted` is an `Accept-Language` (RFC 9110 section 12.5.4); of each range, the language that
-    it names or begins with is looked up (RFC 4647 section 3.4).
+    `accept_language` is an `Accept-Language` value (RFC 9110 section 12.5.4); each of its ranges is
+    matched by lookup (RFC 4647 section 3.4).
     """
-    wanted = [*([locale] if locale else []), *_accepted(accepted)]
-    found = (tag for one in wanted if (tag := _looked_up(one.lower())))
-    return language(next(found, config.settings().default_locale))
+    ranges = [*([locale] if locale else []), *_accepted_tags(accept_language)]
+    tags = (tag for each in ranges if (tag := _lookup(each.lower())))
+    return load_language(next(tags, config.settings().default_locale))
 
 
-def _looked_up(wanted: str) -> str:
-    """Return the language that a range names when it is shortened from its end, or nothing."""
-    while wanted:
-        if wanted in KNOWN:
-            return KNOWN[wanted]
-        wanted = wanted.rpartition("-")[0]
+def _lookup(language_range: str) -> str:
+    """Return the tag that matches a range, shortened from its end as necessary, or ""."""
+    while language_range:
+        if language_range in SUPPORTED_TAGS:
+            return SUPPORTED_TAGS[language_range]
+        language_range = language_range.rpartition("-")[0]
     return ""
 
 
-def _accepted(header: str) -> list[str]:
+def _accepted_tags(header: str) -> list[str]:
     ranges = parse_accept_header(header, LanguageAccept)
-    return [tag for tag, quality in ranges if quality > 0 and tag != "*"][:MOST]
+    return [tag for tag, quality in ranges if quality > 0 and tag != "*"][:MAX_ACCEPTED_LANGUAGES]

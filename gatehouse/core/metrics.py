@@ -1,7 +1,7 @@
-"""Prometheus metrics, right under several workers: each writes its own file, one answer sums them.
+"""Prometheus metrics; with several workers, each writes its own file and one response sums them.
 
-`flask serve` names the folder of those files (PROMETHEUS_MULTIPROC_DIR) before it forks the
-workers; without it the process counts for itself.
+`flask serve` sets the folder of the files (PROMETHEUS_MULTIPROC_DIR) before it forks the workers;
+without it the metrics are those of this process.
 """
 
 import os
@@ -24,110 +24,118 @@ from prometheus_client.multiprocess import MultiProcessCollector
 import config
 from gatehouse.core import clock
 
-METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
-"""The others, which anybody may invent, are counted as one."""
+COUNTED_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
+"""Other methods, which clients can invent, are counted as `other`."""
 REQUESTS = Histogram(
     "gatehouse_request_seconds",
-    "How long answers took, by route and status; its count is the number of answers.",
+    "Duration of responses by method, route and status; its count is the number of responses.",
     ["method", "route", "status"],
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 EVENTS = Counter("gatehouse_events_total", "Audit events by name.", ["event"])
 HASH_SECONDS = Histogram(
     "gatehouse_password_hash_seconds",
-    "How long password hashes took.",
+    "Duration of password hashes.",
     buckets=(0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5),
 )
 HASHES_WAITING = Gauge(
     "gatehouse_password_hashes_waiting",
-    "Requests that wait for a password to be hashed, in all workers.",
+    "Requests waiting for a password hash, in all workers.",
     multiprocess_mode="livesum",
 )
-GUESSES_REFUSED = Counter(
-    "gatehouse_guesses_refused_total",
-    "Passwords that were not evaluated, because a counter of the lockout waits.",
+PASSWORD_ATTEMPTS_THROTTLED = Counter(
+    "gatehouse_password_attempts_throttled_total",
+    "Password attempts rejected by the lockout, without a check of the password.",
 )
-TEXTS_WITHHELD = Counter(
-    "gatehouse_texts_withheld_total",
-    "Texts that were not sent, by the budget that was spent: number, network, prefix or paused.",
+SMS_SUPPRESSED = Counter(
+    "gatehouse_sms_suppressed_total",
+    "SMS not sent, by exhausted budget: number, network, prefix or paused.",
     ["budget"],
 )
 CAPTCHAS = Counter(
     "gatehouse_captchas_total",
-    "CAPTCHAs: asked, solved, wrong, or unanswered by their provider.",
+    "CAPTCHAs by action and outcome: asked, solved, wrong, or unanswered by their provider.",
     ["action", "outcome"],
 )
-BREACHES_UNASKED = Counter(
-    "gatehouse_breaches_unasked_total",
-    "Passwords that were not compared with stolen ones, as the file or the look-up failed.",
+BREACH_CHECKS_SKIPPED = Counter(
+    "gatehouse_breach_checks_skipped_total",
+    "Breach checks skipped because the local list or the remote lookup failed.",
     ["source"],
 )
-REVOCATIONS_READ = Gauge(
-    "gatehouse_revocations_read_timestamp_seconds",
-    "When the slowest worker last read keys and revocations; it falls behind when a watch hangs.",
+REVOCATIONS_REFRESHED = Gauge(
+    "gatehouse_revocations_refreshed_timestamp_seconds",
+    "When the slowest worker last read keys and revocations; old if a worker's sync hangs.",
     multiprocess_mode="livemin",
 )
 
 MESSAGES = Counter(
     "gatehouse_messages_total",
-    "Attempts to deliver a message, by channel and outcome: sent, failed or given_up.",
+    "Delivery attempts of messages, by channel and outcome: sent, failed or abandoned.",
     ["channel", "outcome"],
 )
 MESSAGES_WAITING = Gauge(
     "gatehouse_messages_waiting",
-    "Messages in the outbox that were neither sent nor given up.",
+    "Messages in the outbox that were neither sent nor abandoned.",
     multiprocess_mode="livemostrecent",
 )
-MESSAGES_OLDEST = Gauge(
+OLDEST_MESSAGE_AGE = Gauge(
     "gatehouse_messages_oldest_seconds",
-    "How long the oldest of the waiting messages waits: rising when nothing carries them away.",
+    "Age of the oldest waiting message; it rises when no worker delivers.",
     multiprocess_mode="livemostrecent",
 )
-MESSAGES_GIVEN_UP = Gauge(
-    "gatehouse_messages_given_up",
-    "Messages that were given up in the last seven days.",
+MESSAGES_ABANDONED = Gauge(
+    "gatehouse_messages_abandoned",
+    "Messages abandoned in the last seven days.",
     multiprocess_mode="livemostrecent",
 )
-ALL = (
-    *(REQUESTS, EVENTS, HASH_SECONDS, HASHES_WAITING, GUESSES_REFUSED, TEXTS_WITHHELD, CAPTCHAS),
-    *(BREACHES_UNASKED, REVOCATIONS_READ, MESSAGES, MESSAGES_WAITING, MESSAGES_OLDEST),
-    MESSAGES_GIVEN_UP,
+ALL_METRICS = (
+    *(
+        REQUESTS,
+        EVENTS,
+        HASH_SECONDS,
+        HASHES_WAITING,
+        PASSWORD_ATTEMPTS_THROTTLED,
+        SMS_SUPPRESSED,
+        CAPTCHAS,
+    ),
+    *(BREACH_CHECKS_SKIPPED, REVOCATIONS_REFRESHED, MESSAGES, MESSAGES_WAITING, OLDEST_MESSAGE_AGE),
+    MESSAGES_ABANDONED,
 )
 
 
-def share(folder: Path) -> None:
-    """Begin anew, in files of this folder: so do all processes that are forked from this one.
+def enable_multiprocess(folder: Path) -> None:
+    """Restart all metrics in files of this folder, for this process and its forks.
 
-    The library would choose between memory and files when it is imported, which is too early.
+    The library chooses between memory and files when it is imported, which is too early.
     """
-    for metric in ALL:
+    for metric in ALL_METRICS:
         metric.clear()
-    config.name_metrics_folder(folder)
+    config.set_metrics_folder(folder)
     values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
-    for metric in ALL:
+    for metric in ALL_METRICS:
         if not metric._labelnames:
-            metric._metric_init()  # nothing public begins one anew
+            metric._metric_init()  # there is no public method
 
 
 @cache
-def _of(method: str, route: str, status: int) -> Histogram:
-    """Return the histogram of one kind of answer; looking it up costs more than using it."""
+def _request_histogram(method: str, route: str, status: int) -> Histogram:
+    """Return the histogram of one label set; cached, as the lookup costs more than its use."""
     return REQUESTS.labels(method, route, str(status))
 
 
-def count_answer(response: Response) -> Response:
-    """Count and time an answer by its route, never by its address."""
+def count_response(response: Response) -> Response:
+    """Record the duration of a response by its route, never by its URL."""
     route = request.url_rule.rule if request.url_rule else "none"
-    method = request.method if request.method in METHODS else "other"
-    took = clock.monotonic() - request.environ["gatehouse.started"]
-    _of(method, route, response.status_code).observe(took)
+    method = request.method if request.method in COUNTED_METHODS else "other"
+    seconds = clock.monotonic() - request.environ["gatehouse.started"]
+    _request_histogram(method, route, response.status_code).observe(seconds)
     return response
 
 
-def _keep_living_workers() -> None:
-    """Drop the gauges of workers that were respawned, and of their master, which sets none.
+def _remove_files_of_dead_workers() -> None:
+    """Delete the gauge files of dead workers and of the master process; keep all counters.
 
-    It has them because it imports this for its workers. All counts stay in the sums.
+    The master has files because it imports this module, but it sets no gauge.
     """
     master = str(os.getppid())
     for file in Path(config.metrics_folder()).glob("gauge_live*_*.db"):
@@ -137,11 +145,11 @@ def _keep_living_workers() -> None:
             file.unlink(missing_ok=True)
 
 
-def exposition() -> Response:
+def render_exposition() -> Response:
     """Return the metrics of all workers in the Prometheus text format."""
     registry: CollectorRegistry = REGISTRY
     if values.ValueClass.__name__ == "MmapedValue":
-        _keep_living_workers()
+        _remove_files_of_dead_workers()
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

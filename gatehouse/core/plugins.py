@@ -1,4 +1,4 @@
-"""Loads the pieces that stand on a shelf: one file is one piece, and its name is the file's."""
+"""Plugin loading: each module of a plugin package defines one `plugin`, named after its file."""
 
 from collections.abc import Iterable
 from importlib import import_module
@@ -7,22 +7,24 @@ from typing import Any
 
 
 def load(package: str, names: Iterable[str]) -> dict[str, Any]:
-    """Import the named pieces of a shelf and return their `piece` by name, in the order given.
+    """Import the named modules of a package; return each one's `plugin` by name, in this order.
 
     Raises:
-        LookupError: a name that is not on the shelf.
+        LookupError: the package has no plugin of that name.
     """
-    return {name: import_module(f"{package}.{_known(package, name)}").piece for name in names}
+    return {
+        name: import_module(f"{package}.{_require_known(package, name)}").plugin for name in names
+    }
 
 
-def names(package: str) -> list[str]:
-    """Return the names of all pieces on a shelf, sorted."""
+def list_names(package: str) -> list[str]:
+    """Return the sorted names of all plugins in a package."""
     return sorted(m.name for m in iter_modules(import_module(package).__path__))
 
 
-def _known(package: str, name: str) -> str:
-    available = names(package)
+def _require_known(package: str, name: str) -> str:
+    available = list_names(package)
     if name not in available:
-        shelf = package.removeprefix("gatehouse.").replace(".", "/")
-        raise LookupError(f"{shelf} has no {name!r}; it has {', '.join(available)}")
+        folder = package.removeprefix("gatehouse.").replace(".", "/")
+        raise LookupError(f"{folder} has no {name!r}; it has {', '.join(available)}")
     return name

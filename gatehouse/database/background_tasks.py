@@ -1,49 +1,49 @@
-"""Work that a worker of the server repeats in the background."""
+"""Periodic background tasks and shutdown hooks of a server worker."""
 
 import threading
 from collections.abc import Callable
 
 from flask import Flask
 
-from gatehouse.core.log import log
+from gatehouse.core.log import logger
 from gatehouse.database.session import db
 
-ENDINGS = "gatehouse.endings"
+SHUTDOWN_HOOKS = "gatehouse.shutdown_hooks"
 
 
-def every(seconds: float, app: Flask, name: str, act: Callable[[], object]) -> None:
-    """Repeat something in a thread of its own, that many seconds after it ended the last time."""
-    thread = threading.Thread(target=_repeat, args=(seconds, app, name, act), name=name)
+def run_periodically(seconds: float, app: Flask, name: str, task: Callable[[], object]) -> None:
+    """Run a task in its own thread, again and again, `seconds` after its last run ended."""
+    thread = threading.Thread(target=_repeat, args=(seconds, app, name, task), name=name)
     thread.daemon = True
     thread.start()
 
 
-def at_end(app: Flask, act: Callable[[], object]) -> None:
-    """Have something done when the server ends, after its last answer and before its threads go."""
-    app.extensions.setdefault(ENDINGS, []).append(act)
+def on_shutdown(app: Flask, hook: Callable[[], object]) -> None:
+    """Register a hook that runs when the server stops, after its last response."""
+    app.extensions.setdefault(SHUTDOWN_HOOKS, []).append(hook)
 
 
-def end(app: Flask) -> None:
-    """Do what is to be done at the end, in the order in which it was asked for."""
-    for act in app.extensions.get(ENDINGS, []):
-        act()
+def shut_down(app: Flask) -> None:
+    """Run the shutdown hooks in the order of their registration."""
+    for hook in app.extensions.get(SHUTDOWN_HOOKS, []):
+        hook()
 
 
-def attempt(name: str, act: Callable[[], object]) -> object:
-    """Do it, and return what it returned.
+def log_exceptions(name: str, task: Callable[[], object]) -> object:
+    """Run a task and return its result; on an exception, log it and return None.
 
-    Whatever goes wrong is told in the log and tried again, for a thread must not end.
+    The thread of the task must go on, so that the next run can succeed.
     """
     try:
-        return act()
-    except Exception as problem:
-        db.session.remove()  # unlike a rollback, it cannot fail on a connection that is gone
-        log().warning("Background work failed.", work=name, reason=type(problem).__name__)
+        return task()
+    except Exception as error:
+        db.session.remove()  # unlike a rollback, it cannot fail on a lost connection
+        logger().warning("A background task failed.", task=name, reason=type(error).__name__)
         return None
 
 
-def _repeat(seconds: float, app: Flask, name: str, act: Callable[[], object]) -> None:
+def _repeat(seconds: float, app: Flask, name: str, task: Callable[[], object]) -> None:
     pause = threading.Event()
     while not pause.wait(seconds):
         with app.app_context():
-            attempt(name, act)
+            log_exceptions(name, task)

@@ -1,39 +1,40 @@
-"""Encrypts stored secrets with the active key, table by table; safe to stop and repeat."""
+"""Re-encrypt stored secrets with the active key, column by column; safe to stop and repeat."""
 
 from typing import Any
 
 from sqlalchemy import Column, Table, select, update
 
 import config
-from gatehouse.core import crypto
-from gatehouse.database.session import Base, db, writing
+from gatehouse.core import crypto, crypto_labels
+from gatehouse.database.session import Base, db, write_transaction
 
-BATCH = 200
+BATCH_SIZE = 200
 
 
 def reencrypt_all() -> int:
-    """Return how many values were sealed anew; each batch is a transaction."""
-    sealed = [(t, c) for t in Base.metadata.sorted_tables for c in t.columns if "sealed" in c.info]
-    return sum(_reencrypt(table, column) for table, column in sealed)
+    """Re-encrypt all values, one transaction per batch; return how many were changed."""
+    columns = (column for table in Base.metadata.sorted_tables for column in table.columns)
+    encrypted = (column for column in columns if "associated_data" in column.info)
+    return sum(_reencrypt_column(column.table, column) for column in encrypted)
 
 
-def _reencrypt(table: Table, column: Column[Any]) -> int:
+def _reencrypt_column(table: Table, column: Column[Any]) -> int:
     active, changed = config.settings().encryption_keys.active, 0
     ids = db.session.scalars(select(table.c.id).order_by(table.c.id)).all()
-    for start in range(0, len(ids), BATCH):
-        with writing():
-            stale = select(table.c.id, column).where(table.c.id.in_(ids[start : start + BATCH]))
-            for row_id, value in db.session.execute(stale.with_for_update()).all():
-                if crypto.sealed_with(value) != active:
-                    changed += _reseal(column, row_id, value)
+    for start in range(0, len(ids), BATCH_SIZE):
+        with write_transaction():
+            batch = table.c.id.in_(ids[start : start + BATCH_SIZE])
+            rows = select(table.c.id, column).where(batch).with_for_update()
+            for row_id, value in db.session.execute(rows).all():
+                if crypto.key_id_of(value) != active:
+                    changed += _reencrypt_value(column, row_id, value)
         db.session.commit()
     return changed
 
 
-def _reseal(column: Column[Any], row_id: Any, value: bytes) -> int:
+def _reencrypt_value(column: Column[Any], row_id: Any, value: bytes) -> int:
     table = column.table
-    place = f"{table.name}.{column.name}:{row_id}"
-    fresh = crypto.seal(crypto.unseal(value, place), place)
-    rows = update(table).where(table.c.id == row_id)
-    db.session.execute(rows.values({column: fresh}))
+    associated_data = crypto_labels.column_data(column.info["associated_data"], row_id)
+    encrypted = crypto.encrypt(crypto.decrypt(value, associated_data), associated_data)
+    db.session.execute(update(table).where(table.c.id == row_id).values({column: encrypted}))
     return 1

@@ -1,8 +1,8 @@
-"""The database: engine, session, types, and how a transaction begins.
+"""Database engines, session, column types and transactions.
 
-Reading is the default and takes no lock. Writing begins with `writing()`: BEGIN IMMEDIATE on
-SQLite, so that two writers queue instead of failing half-way. Nothing that takes long (a password
-hash, an outside socket) happens while a transaction is open: `release()` first.
+A session reads by default and takes no lock. Write within `write_transaction()`: BEGIN IMMEDIATE on
+SQLite, so that concurrent writers queue instead of failing half-way. Never keep a transaction open
+during slow work (a password hash, a network request): call `end_transaction()` first.
 """
 
 import sqlite3
@@ -17,21 +17,21 @@ from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, e
 from sqlalchemy.engine import Engine, ExceptionContext, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from gatehouse.database.direct_sql import execute
+from gatehouse.database.direct_sql import execute_direct
 
-TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
-READER = "reader"
-"""The name of the engine whose connections commit by themselves."""
+TAKE_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+AUTOCOMMIT_BIND = "reader"
+"""Bind key of the engine with autocommit connections."""
 PRAGMAS = (
     "journal_mode=WAL",  # readers never wait for the writer
     "foreign_keys=ON",
     "busy_timeout=5000",
-    "synchronous=FULL",  # a commit that was answered survives a power cut
+    "synchronous=FULL",  # a confirmed commit survives a power failure
 )
 
 
 class Base(DeclarativeBase):
-    """The root of all tables; constraints have names, so that migrations can change them."""
+    """Base class of all models; constraints are named, so that migrations can change them."""
 
     metadata = MetaData(
         naming_convention={
@@ -48,81 +48,82 @@ db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": Fal
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """An aware moment; kept in UTC, and UTC when it comes back (SQLite forgets the zone)."""
+    """A timezone-aware datetime, stored and returned in UTC (SQLite stores no time zone)."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times, and convert the others to UTC."""
+        """Convert to UTC; raise ValueError for a naive datetime."""
         if value is not None and value.tzinfo is None:
-            raise ValueError("a time without a zone cannot be stored")
+            raise ValueError("a datetime without a time zone cannot be stored")
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Say that what comes back is UTC."""
+        """Return the stored value as a UTC datetime."""
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
 
 
 def engine_options(url: str, threads: int) -> dict[str, Any]:
-    """Return the options of an engine that waits for a bounded time: seconds, then it fails.
+    """Return SQLAlchemy engine options; every wait ends with an error after seconds.
 
-    Each thread can have a connection, and the background four; half of them are kept.
+    The pool has a connection for each request thread (half of them permanent) and four for
+    background tasks.
     """
     options: dict[str, Any] = {"pool_size": threads // 2, "pool_timeout": 1}
-    options["pool_use_lifo"] = True  # who served last has its statements prepared, and is warm
+    options["pool_use_lifo"] = True  # the connection used last has its statements prepared
     options["max_overflow"] = threads - threads // 2 + 4
-    options["hide_parameters"] = True  # a trace in the log shows the statement, never its values
+    options["hide_parameters"] = True  # logged errors contain the statement, never its values
     if make_url(url).get_backend_name() == "postgresql":
         limits = {"statement_timeout": 5000, "lock_timeout": 4000, "timezone": "UTC"}
         limits["idle_in_transaction_session_timeout"] = 10_000
-        chosen = " ".join(f"-c {name}={value}" for name, value in limits.items())
-        options["pool_recycle"] = 300  # seconds: what is old may have been closed while it waited
+        parameters = " ".join(f"-c {name}={value}" for name, value in limits.items())
+        options["pool_recycle"] = 300  # seconds: a firewall may have closed older connections
         options["connect_args"] = {
             "connect_timeout": 2,
-            "tcp_user_timeout": 1500,  # milliseconds: a server that vanished says no word
-            "keepalives_idle": 60,  # nor does a firewall that forgets who is silent for long
+            "tcp_user_timeout": 1500,  # milliseconds: a vanished server sends no RST
+            "keepalives_idle": 60,  # seconds: firewalls drop idle connections silently
             "client_encoding": "utf8",
-            "options": chosen,
+            "options": parameters,
         }
     return options
 
 
-def encoding() -> str:
-    """Return how the database stores text; SQLite's is always UTF-8."""
+def server_encoding() -> str:
+    """Return the encoding of the database; SQLite's is always UTF-8."""
     if db.engine.dialect.name == "sqlite":
         return "UTF8"
     with db.engine.connect() as connection:
         return str(connection.exec_driver_sql("SHOW server_encoding").scalar_one())
 
 
-def set_up() -> None:
-    """Say how SQLite's connections and transactions begin; PostgreSQL's driver knows.
+def configure_sqlite() -> None:
+    """Register how SQLite connections and transactions begin.
 
-    No engine of PostgreSQL is listened to: that would cost each connection a third of its time.
+    PostgreSQL needs no listener, which would cost each connection a third of its time.
     """
     if db.engine.dialect.name == "sqlite":
         event.listen(db.engine, "connect", _set_pragmas)
-        event.listen(db.engine, "begin", _begin)
+        event.listen(db.engine, "begin", _begin_transaction)
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, below
+    connection.isolation_level = None  # `_begin_transaction` sends BEGIN
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin(connection: Connection) -> None:
+def _begin_transaction(connection: Connection) -> None:
     writing = connection.get_execution_options().get("writing")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
 @event.listens_for(Engine, "handle_error")
-def _start_anew(context: ExceptionContext) -> None:
-    """Give up the waiting connections of the other engine, too, when one turns out to be broken.
+def _dispose_other_engines(context: ExceptionContext) -> None:
+    """When a connection is broken, dispose of the pooled connections of all other engines, too.
 
-    SQLAlchemy gives up those of the same engine; each of the others would fail a request, long
-    after the server is back.
+    SQLAlchemy disposes of those of the same engine only; each of the others would fail a request
+    later, when the database is available again.
     """
     if context.is_disconnect and has_app_context():
         for engine in db.engines.values():
@@ -130,19 +131,16 @@ def _start_anew(context: ExceptionContext) -> None:
                 engine.dispose()
 
 
-def release() -> None:
-    """Give the connection back and let go of all rows; what was read stays readable."""
+def end_transaction() -> None:
+    """Return the connection to the pool and detach all rows; loaded attributes stay readable."""
     db.session.close()
 
 
 @contextmanager
-def writing() -> Iterator[None]:
-    """Open the request's one write transaction; the route commits it.
-
-    Inside another `writing()` it joins that one.
-    """
+def write_transaction() -> Iterator[None]:
+    """Begin the request's write transaction, or join the current one; the route commits it."""
     if not db.session.info.get("writing"):
-        release()
+        end_transaction()
         db.session.connection(execution_options={"writing": True})
         db.session.info["writing"] = True
     yield
@@ -150,49 +148,49 @@ def writing() -> Iterator[None]:
 
 
 @event.listens_for(Session, "after_transaction_end")
-def _no_longer_writing(session: Session, transaction: Any) -> None:
+def _clear_writing_flag(session: Session, transaction: Any) -> None:
     if transaction.parent is None:
         session.info.pop("writing", None)
 
 
-def reader() -> Connection:
-    """Lend a connection for a statement that stands alone, outside the request's transaction.
+def autocommit_connection() -> Connection:
+    """Return a connection for a single statement outside the request's transaction.
 
-    On PostgreSQL it commits by itself: BEGIN and ROLLBACK would be round trips, each as long as the
-    query. SQLite has none to save.
+    On PostgreSQL it is in autocommit mode: BEGIN and ROLLBACK would be two more round trips, each
+    as long as the query. On SQLite there are no round trips to save.
     """
-    return db.engines.get(READER, db.engine).connect()
+    return db.engines.get(AUTOCOMMIT_BIND, db.engine).connect()
 
 
 @contextmanager
-def writer() -> Iterator[Connection]:
-    """Lend such a connection for one statement that writes, and is committed with it."""
-    connection = reader().execution_options(writing=True)
-    with connection, nullcontext() if READER in db.engines else connection.begin():
+def autocommit_write_connection() -> Iterator[Connection]:
+    """Yield a connection for a single write statement, committed immediately."""
+    connection = autocommit_connection().execution_options(writing=True)
+    with connection, nullcontext() if AUTOCOMMIT_BIND in db.engines else connection.begin():
         yield connection
 
 
 @contextmanager
-def at_once() -> Iterator[Connection]:
-    """Do the same for a thread that holds no other connection meanwhile."""
-    release()
-    with writer() as connection:
+def autocommit_write() -> Iterator[Connection]:
+    """Like `autocommit_write_connection`, but end the session's transaction first."""
+    end_transaction()
+    with autocommit_write_connection() as connection:
         yield connection
 
 
 @contextmanager
-def apart() -> Iterator[Connection]:
-    """A transaction of its own, committed at the end: for counts that must survive a rollback."""
-    release()
+def autonomous_transaction() -> Iterator[Connection]:
+    """Yield a connection in its own transaction, for counts that must survive a rollback."""
+    end_transaction()
     with db.engine.connect().execution_options(writing=True) as connection, connection.begin():
         yield connection
 
 
-def take_turns(key: str) -> None:
-    """Let one transaction at a time go on for this key, until it ends.
+def advisory_lock(key: str) -> None:
+    """Take a transaction-level advisory lock for this key.
 
-    On SQLite the write transaction is already alone.
+    On SQLite the write transaction already excludes all others.
     """
     if db.engine.dialect.name == "postgresql":
-        db.session.flush()  # what is pending would be lost where a row is read anew after the wait
-        execute(db.session.connection(), TURN, {"key": key})
+        db.session.flush()  # pending changes would be lost where a row is refreshed after the wait
+        execute_direct(db.session.connection(), TAKE_ADVISORY_LOCK, {"key": key})

@@ -1,1 +1,1 @@
-"""Tells gateways whether a request may pass and whose it is; imports sessions and below."""
+"""Forward authentication: gateways ask for every request whether its access token is valid."""

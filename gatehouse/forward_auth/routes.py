@@ -1,49 +1,49 @@
-"""The question a gateway asks on every request. A plain view: it is the hottest path."""
+"""Forward authentication for gateways. A plain Flask view, because it is the hottest path."""
 
 from apispec import APISpec
 from flask import Blueprint, Response
 from werkzeug.routing import Rule
 
 from gatehouse.core.errors import MalformedRequest, ServiceUnavailable
-from gatehouse.sessions.csrf import takes_any_origin
-from gatehouse.sessions.request_credentials import bearer
+from gatehouse.sessions.csrf import accepts_any_origin
+from gatehouse.sessions.request_credentials import bearer_token
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
-from gatehouse.web.openapi import documentation
-from gatehouse.web.request_validation import at_once
+from gatehouse.web.openapi import error_response
+from gatehouse.web.request_validation import non_blocking
 
-gateway = Blueprint("gateway", __name__)
+forward_auth = Blueprint("forward_auth", __name__)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-IDENTITY = ("X-Auth-User", "X-Auth-Session", "X-Auth-Roles", "X-Auth-Scope")
+IDENTITY_HEADERS = ("X-Auth-User", "X-Auth-Session", "X-Auth-Roles", "X-Auth-Scope")
 
 
-@gateway.route("/gateway/verify", methods=METHODS, provide_automatic_options=False)
-@at_once
-@takes_any_origin
-def verify() -> Response:
-    """Answer 200 with the identity headers of the bearer token, or 401."""
-    token = tokens.verify_access(bearer())
+@forward_auth.route("/gateway/verify", methods=METHODS, provide_automatic_options=False)
+@non_blocking
+@accepts_any_origin
+def verify_request() -> Response:
+    """Return 200 with the identity headers of a valid access token, or 401."""
+    token = tokens.verify_access(bearer_token())
     identity = zip(
-        IDENTITY, (token.sub, token.sid, " ".join(token.roles), token.scope), strict=True
+        IDENTITY_HEADERS, (token.sub, token.sid, " ".join(token.roles), token.scope), strict=True
     )
     return Response(status=200, headers=list(identity), mimetype="text/plain")
 
 
-def document(spec: APISpec) -> None:
-    """Describe the view in the OpenAPI document."""
-    kinds = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
-    texts = {name: {"schema": {"type": "string"}} for name in IDENTITY}
+def document_forward_auth(spec: APISpec) -> None:
+    """Add the view to the OpenAPI document."""
+    token_errors = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
+    headers = {name: {"schema": {"type": "string"}} for name in IDENTITY_HEADERS}
     operation = {
-        "operationId": "verify",
-        "summary": "May this request pass, and whose is it?",
-        "tags": ["gateway"],
+        "operationId": "verify_request",
+        "summary": "Verify the access token of a request",
+        "tags": ["forward_auth"],
         "security": [{"bearer": []}],
         "responses": {
-            "200": {"description": "It may.", "headers": texts},
-            "400": documentation((MalformedRequest,)),
-            "401": documentation(kinds),
-            "503": documentation((ServiceUnavailable,)),
+            "200": {"description": "The token is valid.", "headers": headers},
+            "400": error_response((MalformedRequest,)),
+            "401": error_response(token_errors),
+            "503": error_response((ServiceUnavailable,)),
         },
     }
-    spec.tag({"name": "gateway", "description": "For gateways; any method is answered"})
+    spec.tag({"name": "forward_auth", "description": "For gateways; accepts every HTTP method"})
     spec.path(rule=Rule("/gateway/verify"), operations={"get": operation})

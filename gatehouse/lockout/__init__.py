@@ -1,1 +1,1 @@
-"""What keeps guessers out and owners in; imports tokens, delivery and below, never passwords."""
+"""Lockout: limits on failed passwords, codes and factors; imports devices and below."""

@@ -1,11 +1,11 @@
-"""The guard of the service: raised while somebody tries passwords on many accounts.
+"""Credential-stuffing detection: an alarm while passwords are tried on many accounts.
 
-Wrong passwords are counted once more, by the accounts they were tried on: from one site, and
-with one password from anywhere, which is counted by its sites as well: one of them alone raises
-the guard for nobody but itself. A count is 62 bits, each of some accounts or sites, so that a
-row says how many they are and never which. A password is one of 16,384 drawers, chosen by a keyed
-digest with a salt that changes every quarter of an hour: too few to guess it by, enough to notice
-the same one.
+Failed passwords are counted by account in windows of 15 minutes: per IP prefix, and per password
+from anywhere. Per password the IP prefixes are counted too, so that one prefix alone can only
+activate the alarm for itself. A counter is a bitmap of 62 bits, and each bit stands for several
+accounts or prefixes: it yields an estimate of how many there were, never which. A password is
+counted in one of 16,384 buckets, by a keyed digest salted with the window: too few buckets to
+recover the password from, enough to recognise the same one.
 """
 
 from dataclasses import dataclass
@@ -17,133 +17,145 @@ from sqlalchemy import BindParameter, Exists, bindparam, delete, exists, select,
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.core import clock, crypto
-from gatehouse.core.log import log
+from gatehouse.core import clock, crypto, crypto_labels
+from gatehouse.core.log import logger
 from gatehouse.database.session import UTCDateTime, db
-from gatehouse.database.statements import read_one
-from gatehouse.web.request_context import Visitor
-from models import GuardTally
+from gatehouse.database.statements import fetch_one
+from gatehouse.web.request_context import RequestContext
+from models import CredentialStuffingCounter
 
 WINDOW = 900  # seconds
-RAISED = timedelta(hours=1)
+ALARM_LIFETIME = timedelta(hours=1)
 BITS = 62
-DRAWERS = 16_384
-MANY_OF_SITE = 21  # bits: about 25 accounts, and never fewer than 21
-MANY_OF_PASSWORD = 14  # bits: about 16 accounts
-MANY_SITES = 8  # bits: about 9 sites, which one sender does not have
+PASSWORD_BUCKETS = 16_384
+ACCOUNTS_PER_PREFIX_THRESHOLD = 21  # bits: about 25 accounts, at least 21
+ACCOUNTS_PER_PASSWORD_THRESHOLD = 14  # bits: about 16 accounts
+PREFIXES_PER_PASSWORD_THRESHOLD = 8  # bits: about 9 prefixes, more than one attacker has
 EVERYWHERE = "everywhere"
-"""No site has this name: the guard is raised for all."""
-ONE_MORE = text(
-    "INSERT INTO guard_tallies (key, seen, expires_at)"
+"""In place of an IP prefix: the alarm for all of them."""
+ADD_BITS = text(
+    "INSERT INTO credential_stuffing_counters (key, bitmap, expires_at)"
     " VALUES (:key0, :bit0, :ends), (:key1, :bit1, :ends), (:key2, :bit2, :ends)"
-    " ON CONFLICT (key) DO UPDATE SET seen = guard_tallies.seen | excluded.seen"
-    " RETURNING key, seen"
+    " ON CONFLICT (key) DO UPDATE"
+    " SET bitmap = credential_stuffing_counters.bitmap | excluded.bitmap RETURNING key, bitmap"
 ).bindparams(bindparam("ends", type_=UTCDateTime))
-RAISE = text(
-    "INSERT INTO guard_tallies (key, seen, expires_at) VALUES (:key, 0, :until)"
+ACTIVATE_ALARM = text(
+    "INSERT INTO credential_stuffing_counters (key, bitmap, expires_at) VALUES (:key, 0, :until)"
     " ON CONFLICT (key) DO UPDATE SET expires_at = :until"
-    " WHERE guard_tallies.expires_at <= :now RETURNING key"
+    " WHERE credential_stuffing_counters.expires_at <= :now RETURNING key"
 ).bindparams(bindparam("now", type_=UTCDateTime), bindparam("until", type_=UTCDateTime))
 
 
 @dataclass(frozen=True)
-class Miss:
-    """A wrong password as it is counted: nothing of it can be read from here."""
+class FailedAttempt:
+    """Counter keys and bits of a failed password; neither it nor the account can be recovered."""
 
-    site_key: str
-    """Of the accounts that this site tried."""
+    prefix_key: str
+    """Counter of the accounts tried from this IP prefix."""
     password_key: str
-    """Of the accounts that this password was tried on."""
-    senders_key: str
-    """Of the sites that tried it."""
-    account: int
-    """The bit of the account, or of the identifier that belongs to nobody."""
-    sender: int
-    """The bit of the site."""
+    """Counter of the accounts this password was tried on."""
+    password_prefixes_key: str
+    """Counter of the IP prefixes this password was tried from."""
+    account_bit: int
+    """The bit of the account, or of the unknown identifier."""
+    prefix_bit: int
+    """The bit of the IP prefix."""
     window: int
+    """Unix time in units of WINDOW."""
 
 
-def miss(whom: UUID | str, password: str, visitor: Visitor) -> Miss:
-    """Return what is counted of a wrong password; known and unknown accounts alike."""
-    window = clock.seconds() // WINDOW
-    drawer = _share(f"{window}\0password\0{password}", DRAWERS)
-    return Miss(
-        crypto.keyed_digest("guard", f"{window}\0network\0{visitor.site}"),
-        crypto.keyed_digest("guard", f"{window}\0drawer\0{drawer}"),
-        crypto.keyed_digest("guard", f"{window}\0senders\0{drawer}"),
-        1 << _share(f"{window}\0account\0{whom}", BITS),
-        1 << _share(f"{window}\0sender\0{visitor.site}", BITS),
+def fingerprint(subject: UUID | str, password: str, context: RequestContext) -> FailedAttempt:
+    """Return the counter keys of a failed password, alike for known and unknown accounts.
+
+    `subject` is a user's id, or the canonical form of an unknown identifier.
+    """
+    window = clock.unix_time() // WINDOW
+    bucket = _bucket(f"{window}\0password\0{password}", PASSWORD_BUCKETS)
+    return FailedAttempt(
+        crypto.keyed_digest(
+            crypto_labels.CREDENTIAL_STUFFING, f"{window}\0network\0{context.ip_prefix}"
+        ),
+        crypto.keyed_digest(crypto_labels.CREDENTIAL_STUFFING, f"{window}\0drawer\0{bucket}"),
+        crypto.keyed_digest(crypto_labels.CREDENTIAL_STUFFING, f"{window}\0senders\0{bucket}"),
+        1 << _bucket(f"{window}\0account\0{subject}", BITS),
+        1 << _bucket(f"{window}\0sender\0{context.ip_prefix}", BITS),
         window,
     )
 
 
-def note(missed: Miss, visitor: Visitor) -> None:
-    """Count a wrong password in the current transaction, and raise the guard if it is time."""
-    seen = _count(missed)
-    if seen[missed.site_key] >= MANY_OF_SITE:
-        _raise(visitor.site, visitor, accounts=seen[missed.site_key])
-    if seen[missed.password_key] >= MANY_OF_PASSWORD:
-        spread = seen[missed.senders_key] >= MANY_SITES
-        where = EVERYWHERE if spread else visitor.site
-        _raise(where, visitor, accounts=seen[missed.password_key])
+def record_failed_attempt(attempt: FailedAttempt, context: RequestContext) -> None:
+    """Count a failed password in the current transaction; activate the alarm at a threshold."""
+    counts = _add_bits(attempt)
+    if counts[attempt.prefix_key] >= ACCOUNTS_PER_PREFIX_THRESHOLD:
+        _activate_alarm(context.ip_prefix, context, accounts=counts[attempt.prefix_key])
+    if counts[attempt.password_key] >= ACCOUNTS_PER_PASSWORD_THRESHOLD:
+        spread = counts[attempt.password_prefixes_key] >= PREFIXES_PER_PASSWORD_THRESHOLD
+        scope = EVERYWHERE if spread else context.ip_prefix
+        _activate_alarm(scope, context, accounts=counts[attempt.password_key])
 
 
-def _count(missed: Miss) -> dict[str, int]:
-    """Return how many bits each of its keys has now.
+def _add_bits(attempt: FailedAttempt) -> dict[str, int]:
+    """Set the attempt's bits; return the number of set bits of each counter, by key.
 
-    One statement; its rows are in order, so that two of them cannot hold each other up.
+    One statement, with its rows sorted by key so that concurrent ones cannot deadlock.
     """
     bits = {
-        missed.site_key: missed.account,
-        missed.password_key: missed.account,
-        missed.senders_key: missed.sender,
+        attempt.prefix_key: attempt.account_bit,
+        attempt.password_key: attempt.account_bit,
+        attempt.password_prefixes_key: attempt.prefix_bit,
     }
-    values: dict[str, Any] = {"ends": datetime.fromtimestamp((missed.window + 1) * WINDOW, UTC)}
+    values: dict[str, Any] = {"ends": datetime.fromtimestamp((attempt.window + 1) * WINDOW, UTC)}
     for number, key in enumerate(sorted(bits)):
         values |= {f"key{number}": key, f"bit{number}": bits[key]}
-    return {row.key: row.seen.bit_count() for row in db.session.execute(ONE_MORE, values)}
+    return {row.key: row.bitmap.bit_count() for row in db.session.execute(ADD_BITS, values)}
 
 
-def is_raised(site: str) -> bool:
-    """Tell whether the guard is raised for a site, or for all; one look-up by a key."""
-    return bool(read_one(_IS_RAISED, **raised_for(site)).raised)
+def is_active(ip_prefix: str) -> bool:
+    """Return whether the alarm is active for an IP prefix or for all; one query by primary key."""
+    return bool(fetch_one(SELECT_IS_ACTIVE, **is_active_params(ip_prefix)).credential_stuffing)
 
 
-def raised() -> Exists:
-    """Return the same as an expression, for who asks for more at once; see `raised_for`."""
-    keys: BindParameter[str] = bindparam("guards", expanding=True)
-    now = bindparam("guarded_at", type_=UTCDateTime)
-    return exists().where(GuardTally.key.in_(keys), GuardTally.expires_at > now)
+def is_active_clause() -> Exists:
+    """Return `is_active` as an SQL expression, to embed in a larger query.
+
+    Its parameters come from `is_active_params`.
+    """
+    keys: BindParameter[str] = bindparam("alarm_keys", expanding=True)
+    now = bindparam("alarm_at", type_=UTCDateTime)
+    return exists().where(
+        CredentialStuffingCounter.key.in_(keys), CredentialStuffingCounter.expires_at > now
+    )
 
 
-_IS_RAISED = select(raised().label("raised"))
+SELECT_IS_ACTIVE = select(is_active_clause().label("credential_stuffing"))
 
 
-def raised_for(site: str) -> dict[str, Any]:
-    """Return the values of that expression."""
-    return {"guards": [_guard(site), _guard(EVERYWHERE)], "guarded_at": clock.now()}
+def is_active_params(ip_prefix: str) -> dict[str, Any]:
+    """Return the parameters of `is_active_clause`."""
+    return {"alarm_keys": [_alarm_key(ip_prefix), _alarm_key(EVERYWHERE)], "alarm_at": clock.now()}
 
 
-def purge() -> None:
-    """Delete the counts whose window is over, and the guards that were raised."""
-    db.session.execute(delete(GuardTally).where(GuardTally.expires_at < clock.now()))
+def purge_expired_counters() -> None:
+    """Delete the counters whose window is over, and the alarms that have ended."""
+    db.session.execute(
+        delete(CredentialStuffingCounter).where(CredentialStuffingCounter.expires_at < clock.now())
+    )
 
 
-def _raise(site: str, visitor: Visitor, accounts: int) -> None:
-    """Raise the guard; where it is raised already nobody is told again."""
+def _activate_alarm(ip_prefix: str, context: RequestContext, accounts: int) -> None:
+    """Activate the alarm; record and log it unless it is active already."""
     now = clock.now()
-    values = {"key": _guard(site), "now": now, "until": now + RAISED}
-    if db.session.execute(RAISE, values).scalar() is None:
+    values = {"key": _alarm_key(ip_prefix), "now": now, "until": now + ALARM_LIFETIME}
+    if db.session.execute(ACTIVATE_ALARM, values).scalar() is None:
         return
-    record(events.Risk.GUARD_RAISED, visitor, network=site, accounts=accounts)
-    about = "Passwords are being tried on many accounts: the guard is raised."
-    log().warning(about, network=site, accounts=accounts)
+    record(events.Risk.CREDENTIAL_STUFFING_DETECTED, context, network=ip_prefix, accounts=accounts)
+    logger().warning("Credential stuffing detected.", network=ip_prefix, accounts=accounts)
 
 
-def _guard(site: str) -> str:
-    return crypto.keyed_digest("guard", f"raised\0{site}")
+def _alarm_key(ip_prefix: str) -> str:
+    return crypto.keyed_digest(crypto_labels.CREDENTIAL_STUFFING, f"raised\0{ip_prefix}")
 
 
-def _share(value: str, shares: int) -> int:
-    """Return one of so many shares, by a keyed digest."""
-    return int(crypto.keyed_digest("guard", value)[:12], 16) % shares
+def _bucket(value: str, buckets: int) -> int:
+    """Return the number of a bucket, below `buckets`, by a keyed digest of the value."""
+    return int(crypto.keyed_digest(crypto_labels.CREDENTIAL_STUFFING, value)[:12], 16) % buckets

@@ -1,1 +1,1 @@
-"""The one login funnel: methods prove, gates refuse, sessions are opened here and nowhere else."""
+"""Login: methods, account checks, risk and second factors. Only this package opens sessions."""

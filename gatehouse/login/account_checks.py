@@ -1,53 +1,57 @@
-"""What can still refuse somebody who has proved who they are: only now is state told."""
+"""Account checks after authentication.
+
+Account state is disclosed only here, to an authenticated user.
+"""
 
 import config
 from gatehouse.audit import events
-from gatehouse.core.errors import Refusal
+from gatehouse.core.errors import ApiError
 from models import User
 
 
-class AccountDisabled(Refusal):
-    """The account is disabled."""
+class AccountDisabled(ApiError):
+    """This account is disabled."""
 
     status = 403
     code = "account_disabled"
     event = events.Login.REFUSED
-    next = "Ask the people who run this service."
+    next = "Contact the operator of this service."
 
 
-class EmailUnverified(Refusal):
-    """The address of the account is not proved yet."""
+class EmailUnverified(ApiError):
+    """The e-mail address of this account is not verified yet."""
 
     status = 403
     code = "email_unverified"
     event = events.Login.REFUSED
-    next = "Open the mail that was sent when you registered, or choose a new password by mail."
+    next = "Open the e-mail that was sent when you signed up, or reset your password by e-mail."
 
 
-class PasswordCompromised(Refusal):
-    """This password is right, but others know it, so it has to be changed."""
+class PasswordCompromised(ApiError):
+    """The password is correct, but it is known from a data breach and must be changed."""
 
     status = 403
     code = "password_change_required"
     event = events.Login.REFUSED
-    next = "Choose a new password: ask for one by mail at POST /auth/password/forgot."
+    next = "Reset your password: request an e-mail at POST /auth/password/forgot."
 
 
-def pass_with_password(user: User, is_flagged: bool) -> None:
-    """Return if nothing stands against the password that was right; its age never does.
+def require_uncompromised_password(user: User, is_compromised: bool) -> None:
+    """Require that the verified password is not flagged as compromised; its age does not matter.
 
     Raises:
-        PasswordCompromised: it was flagged (NIST SP 800-63B-4 section 3.1.1.2 (6)).
+        PasswordCompromised: it is flagged (NIST SP 800-63B-4 section 3.1.1.2 (6)).
     """
-    if is_flagged:
+    if is_compromised:
         raise PasswordCompromised(user_id=user.id)
 
 
-def pass_all(user: User) -> None:
-    """Return if nothing stands against signing in.
+def require_active_account(user: User) -> None:
+    """Require that the account may sign in.
 
     Raises:
-        AccountDisabled, EmailUnverified: something does.
+        AccountDisabled: an operator disabled the account.
+        EmailUnverified: its e-mail address is not verified, and the settings require that.
     """
     if user.disabled_at:
         raise AccountDisabled(user_id=user.id)

@@ -7,57 +7,57 @@ from uuid import UUID
 
 from marshmallow import Schema
 
-from gatehouse.passwords.service import Hashed
-from gatehouse.sessions.token_response import Transport
+from gatehouse.passwords.service import PasswordHash
+from gatehouse.sessions.token_response import TokenTransport
 from gatehouse.web.fields import Form
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 
 
 class LoginForm(Form):
-    """What every way to sign in asks: whether the tokens come in the body or in cookies."""
+    """The field of every login form: whether tokens are returned in the body or in cookies."""
 
-    transport = Transport()
+    transport = TokenTransport()
 
 
 @dataclass(frozen=True)
-class Captcha:
-    """An answer to a CAPTCHA that came along, perhaps spent on the way."""
+class CaptchaAnswer:
+    """The CAPTCHA answer of a login form; `solved` if it was already verified and consumed."""
 
     answer: str | None
     solved: bool
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What a method established: whose account, and how (RFC 8176 values)."""
+class AuthenticationResult:
+    """The authenticated user, and how they authenticated (`amr`: RFC 8176 values)."""
 
     user_id: UUID
     amr: tuple[str, ...]
-    password: Hashed | None = None
-    """The stored password that was verified, where one was."""
-    fresh: Hashed | None = None
-    """The same password hashed anew, where the stored hash is stale."""
-    failures: int | None = None
-    """Wrong passwords in a row from the device or the network before it, where they are counted."""
-    strangers: int | None = None
-    """And from all unknown devices; 0 on a known one."""
+    password_hash: PasswordHash | None = None
+    """The stored password hash that was verified, if the method uses a password."""
+    rehashed: PasswordHash | None = None
+    """A new hash of the same password, if the stored one has outdated parameters."""
+    failures_here: int | None = None
+    """Consecutive wrong passwords just before, from the same device or network, if counted."""
+    failures_from_unknown_devices: int | None = None
+    """The same from all unknown devices together; 0 on a known device."""
     breached: bool | None = None
-    """Whether the password stands in a list of stolen ones, where somebody looked."""
-    captcha: Captcha | None = None
-    """What was answered to a CAPTCHA, where the way takes one."""
-    spend: Callable[[], object] | None = None
-    """Uses up what works once, in the transaction that signs in."""
+    """Whether the password is in the local list of breached passwords; None if not checked."""
+    captcha: CaptchaAnswer | None = None
+    """The CAPTCHA answer, if the method accepts one."""
+    consume: Callable[[], object] | None = None
+    """Consumes the one-time credential, in the transaction that opens the session."""
 
 
-class Method(Protocol):
-    """A way to prove who one is."""
+class LoginMethod(Protocol):
+    """A way to authenticate, such as a password, a passkey or a link."""
 
     schema: type[Schema]
 
-    def prove(self, form: dict[str, Any], visitor: Visitor) -> Proof:
-        """Return whose account it is, and take the same time for unknown ones.
+    def authenticate(self, form: dict[str, Any], context: RequestContext) -> AuthenticationResult:
+        """Authenticate the user of a login form; takes as long for unknown users.
 
         Raises:
-            Refusal: nothing was proved.
+            ApiError: the user is not authenticated.
         """
         ...

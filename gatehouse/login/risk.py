@@ -1,4 +1,4 @@
-"""Adaptive login: what the judgement of a login leads to (see `defence.judgement`)."""
+"""Adaptive login: assess the risk of a login (see `risk.engine`) and apply the decision."""
 
 from functools import partial
 from uuid import UUID
@@ -7,60 +7,68 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.captcha import service as captcha
 from gatehouse.captcha.service import CaptchaRequired
-from gatehouse.core.errors import Refusal
-from gatehouse.login.method import Proof
+from gatehouse.core.errors import ApiError
+from gatehouse.login.method import AuthenticationResult
 from gatehouse.risk import engine
-from gatehouse.risk.engine import Judgement
+from gatehouse.risk.engine import RiskAssessment
 from gatehouse.risk.policy import Decision
 from gatehouse.users import notifications
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import User
 
 
-class LoginRefused(Refusal):
-    """You proved who you are, but this sign-in is too unusual to be let in."""
+class LoginRejected(ApiError):
+    """Your credentials are correct, but this sign-in looks too unusual, so it was blocked."""
 
     status = 403
     code = "login_refused"
     event = events.Risk.REFUSED
-    next = "Sign in as you usually do, or ask the people who run this service."
+    next = (
+        "Sign in from a device and place you usually use, or contact the operator of this service."
+    )
 
 
-def judge(proof: Proof, visitor: Visitor) -> Judgement:
-    """Weigh the login of somebody who has proved who they are; no transaction is open.
+def assess_risk(result: AuthenticationResult, context: RequestContext) -> RiskAssessment:
+    """Assess the risk of an authenticated user's login; no transaction may be open.
 
     Raises:
-        CaptchaRequired: the policy wants one that was not solved; the decision is written down.
+        CaptchaRequired: the policy requires one that was not solved; the assessment is recorded.
     """
-    seen = engine.look(proof.user_id, visitor)
-    facts = {"failures": proof.failures, "strangers": proof.strangers, "breached": proof.breached}
-    judged = engine.judge(seen, **facts)
-    if judged.asks_captcha and proof.captcha and not proof.captcha.solved:
+    risk_context = engine.gather_context(result.user_id, context)
+    facts = {
+        "failures_here": result.failures_here,
+        "failures_from_unknown_devices": result.failures_from_unknown_devices,
+        "breached": result.breached,
+    }
+    assessment = engine.assess_login(risk_context, **facts)
+    if assessment.requires_captcha and result.captcha and not result.captcha.solved:
         try:
-            captcha.solve("login", proof.captcha.answer)
-        except CaptchaRequired as refusal:
-            refusal.aftermath = partial(write_down, proof.user_id, judged, visitor)
+            captcha.verify_answer("login", result.captcha.answer)
+        except CaptchaRequired as error:
+            error.on_rollback = partial(record_assessment, result.user_id, assessment, context)
             raise
-    return judged
+    return assessment
 
 
-def act(user: User, judged: Judgement, visitor: Visitor, can_be_asked: bool = False) -> None:
-    """Do what was decided, in the current transaction: refuse, write down why, tell the owner.
+def apply_decision(
+    user: User, assessment: RiskAssessment, context: RequestContext, can_be_challenged: bool = False
+) -> None:
+    """Apply the decision, in the current transaction: reject the login, or record it and notify.
 
-    The owner hears of it also where a second factor is wanted from somebody who has none, nor a
-    mailbox to prove instead: refusing them would lock people out.
+    The user is also notified if the policy requires a second factor, but the user has none and
+    no e-mail fallback is available: rejecting the login would lock legitimate users out.
 
     Raises:
-        LoginRefused: the policy says so.
+        LoginRejected: the policy rejects the login.
     """
-    if judged.decision is Decision.REFUSE:
-        raise LoginRefused(user_id=user.id, **judged.details)
-    write_down(user.id, judged, visitor)
-    unasked = judged.asks_second_factor and not can_be_asked
-    if judged.decision is Decision.NOTIFY or unasked:
-        notifications.tell(user, "notice_new_device", {}, visitor)
+    if assessment.decision is Decision.REFUSE:
+        raise LoginRejected(user_id=user.id, **assessment.audit_details)
+    record_assessment(user.id, assessment, context)
+    unchallenged = assessment.requires_second_factor and not can_be_challenged
+    if assessment.decision is Decision.NOTIFY or unchallenged:
+        notifications.notify(user, "notice_new_device", {}, context)
 
 
-def write_down(user_id: UUID, judged: Judgement, visitor: Visitor) -> None:
-    """Record what was decided about a login that is not refused by it, and why."""
-    record(events.Risk.JUDGED, visitor, user_id=user_id, **judged.details)
+def record_assessment(user_id: UUID, assessment: RiskAssessment, context: RequestContext) -> None:
+    """Record the assessment of a login that it does not reject."""
+    record(events.Risk.ASSESSED, context, user_id=user_id, **assessment.audit_details)

@@ -1,4 +1,4 @@
-"""The door of the room: the second step of a login, proving anew who one is, and passkeys."""
+"""Routes for second factors at login, reauthentication and passkey login."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,43 +7,47 @@ from uuid import UUID
 from marshmallow import Schema, fields
 
 from gatehouse.core.errors import NotFound
-from gatehouse.database.session import db, writing
-from gatehouse.lockout.service import TooManyAttempts
+from gatehouse.database.session import db, write_transaction
+from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.login import reauthentication
 from gatehouse.login import service as login
 from gatehouse.login.account_checks import AccountDisabled, EmailUnverified
 from gatehouse.login.methods import passkey
 from gatehouse.mfa import forms, login_challenge, mandatory_enrolment, step_up_challenge
-from gatehouse.mfa.errors import FactorNotOffered, PhoneUnproven
+from gatehouse.mfa.errors import FactorUnavailable, PhoneUnverified
 from gatehouse.mfa.webauthn import relying_party
-from gatehouse.mfa.webauthn.errors import MalformedCredential, PasskeyRefused
+from gatehouse.mfa.webauthn.errors import MalformedCredential, PasskeyRejected
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.guards import signed_in
-from gatehouse.sessions.token_response import BODY, COOKIE, hand_over, replaced_by
+from gatehouse.sessions.token_response import BODY, COOKIE, session_to_replace, token_response
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web import cookies
 from gatehouse.web.idempotency import idempotent
 from gatehouse.web.openapi import Blueprint
-from gatehouse.web.rate_limits import limited
-from gatehouse.web.request_context import visitor
-from schemas import EnrolledAnswer, LoginAnswer, TokenAnswer
+from gatehouse.web.rate_limits import rate_limit
+from gatehouse.web.request_context import request_context
+from schemas import EnrolmentResponse, LoginResponse, TokenResponse
 
-routes = Blueprint("second_step", __name__, url_prefix="/auth", description="The second step")
-passkeys = Blueprint("passkeys", __name__, url_prefix="/auth/passkeys", description="Passkeys")
-related = Blueprint("related_origins", __name__, description="Passkeys")
+routes = Blueprint(
+    "second_factor", __name__, url_prefix="/auth", description="The second factor of a login"
+)
+passkey_login_routes = Blueprint(
+    "passkeys", __name__, url_prefix="/auth/passkeys", description="Passkeys"
+)
+related_origin_routes = Blueprint("related_origins", __name__, description="Passkeys")
 
 
-class Asked(Schema):
-    """A factor was asked for."""
+class ChallengeResponse(Schema):
+    """A factor's challenge: a code was sent, or these are the options of a passkey."""
 
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
     public_key = fields.Dict(metadata={"description": "passkey, for `navigator.credentials`"})
 
 
-class Begun(Schema):
-    """A factor that has to be confirmed, with what is needed to set it up."""
+class PendingFactor(Schema):
+    """A factor that is not confirmed yet, with the data needed to set it up."""
 
     id = fields.String(required=True, metadata={"format": "uuid"})
     kind = fields.String(required=True)
@@ -58,83 +62,83 @@ class Begun(Schema):
 
 
 @routes.post("/login/mfa/challenge")
-@limited("factor")
-@routes.arguments(forms.Challenge)
+@rate_limit("factor")
+@routes.arguments(forms.LoginChallengeRequest)
 @idempotent()
-@routes.response(200, Asked)
-@routes.refuses(InvalidCode)
-def ask_for_factor(form: dict[str, Any]) -> dict[str, Any]:
-    """Have a factor asked for: its message sent, or the options of a passkey."""
-    return login_challenge.challenge(form["mfa_token"], form["factor_id"], visitor())
+@routes.response(200, ChallengeResponse)
+@routes.errors(InvalidCode)
+def create_login_challenge(form: dict[str, Any]) -> dict[str, Any]:
+    """Send the code of a second factor, or read the options of a passkey."""
+    return login_challenge.send_challenge(form["mfa_token"], form["factor_id"], request_context())
 
 
 @routes.post("/login/mfa")
-@limited("factor")
-@routes.arguments(forms.SecondStep)
-@routes.response(200, LoginAnswer)
-@routes.refuses(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, FactorNotOffered)
-def prove_factor(form: dict[str, Any]) -> Any:
-    """Finish a login with a second factor."""
-    tokens, by = login.second_step(form, visitor())
+@rate_limit("factor")
+@routes.arguments(forms.SecondFactorLogin)
+@routes.response(200, LoginResponse)
+@routes.errors(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, FactorUnavailable)
+def verify_second_factor(form: dict[str, Any]) -> Any:
+    """Complete a login with a second factor."""
+    result, transport = login.complete_second_factor(form, request_context())
     db.session.commit()
-    return hand_over(tokens, by, visitor())
+    return token_response(result, transport, request_context())
 
 
 @routes.post("/login/mfa/enrolment")
-@limited("factor")
+@rate_limit("factor")
 @routes.arguments(forms.EnrolmentAtLogin)
-@routes.response(201, Begun)
-@routes.refuses(InvalidCode, FactorNotOffered, PhoneUnproven)
-def enrol_at_login(form: dict[str, Any]) -> dict[str, Any]:
-    """Begin to have the factor without which one may not sign in."""
-    enrolled = mandatory_enrolment.enrol(form, visitor())
+@routes.response(201, PendingFactor)
+@routes.errors(InvalidCode, FactorUnavailable, PhoneUnverified)
+def enrol_factor_at_login(form: dict[str, Any]) -> dict[str, Any]:
+    """Start to enrol the second factor that is required to sign in."""
+    enrolled = mandatory_enrolment.enrol_factor(form, request_context())
     db.session.commit()
     return enrolled
 
 
 @routes.post("/login/mfa/enrolment/confirm")
-@limited("factor")
+@rate_limit("factor")
 @routes.arguments(forms.ConfirmationAtLogin)
-@routes.response(200, EnrolledAnswer)
-@routes.refuses(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, NotFound)
-def confirm_at_login(form: dict[str, Any]) -> Any:
-    """Confirm that factor, and finish the login."""
-    tokens, by, codes = login.enrol(form, visitor())
+@routes.response(200, EnrolmentResponse)
+@routes.errors(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, NotFound)
+def confirm_factor_at_login(form: dict[str, Any]) -> Any:
+    """Confirm the factor, and complete the login."""
+    tokens, transport, codes = login.complete_enrolment(form, request_context())
     db.session.commit()
-    handed = hand_over(tokens, by, visitor())
-    body, headers = handed if isinstance(handed, tuple) else (handed, [])
-    told = body if isinstance(body, dict) else asdict(body)
-    return told | {"recovery_codes": codes}, headers
+    response = token_response(tokens, transport, request_context())
+    body, headers = response if isinstance(response, tuple) else (response, [])
+    content = body if isinstance(body, dict) else asdict(body)
+    return content | {"recovery_codes": codes}, headers
 
 
 @routes.post("/reauthenticate/challenge")
-@limited("factor")
+@rate_limit("factor")
 @signed_in
-@routes.arguments(forms.Question)
+@routes.arguments(forms.ChallengeRequest)
 @idempotent()
-@routes.response(200, Asked)
-@routes.refuses(NotFound)
-def ask_again(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
-    """Have one of my factors asked for, to prove anew who I am."""
+@routes.response(200, ChallengeResponse)
+@routes.errors(NotFound)
+def create_reauthentication_challenge(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
+    """Send the code of one of my factors, or read passkey options, to authenticate again."""
     factor_id: UUID = form["factor_id"]
-    return step_up_challenge.ask(caller, factor_id, visitor())
+    return step_up_challenge.start(caller, factor_id, request_context())
 
 
 @routes.post("/reauthenticate")
-@limited("login")
+@rate_limit("login")
 @signed_in
 @routes.arguments(forms.Reauthentication)
-@routes.response(200, TokenAnswer)
-@routes.refuses(InvalidCredentials, InvalidCode, TooManyAttempts, SessionEnded)
+@routes.response(200, TokenResponse)
+@routes.errors(InvalidCredentials, InvalidCode, TooManyAttempts, SessionEnded)
 def reauthenticate(caller: AccessToken, form: dict[str, Any]) -> Any:
-    """Prove anew who I am, with the password or a factor; the session goes on."""
-    tokens = reauthentication.prove_again(caller, form, visitor())
+    """Authenticate again in my session, with the password or a factor."""
+    tokens = reauthentication.reauthenticate(caller, form, request_context())
     db.session.commit()
-    return hand_over(tokens, BODY if cookies.has_bearer() else COOKIE, visitor())
+    return token_response(tokens, BODY if cookies.has_bearer() else COOKIE, request_context())
 
 
-class PasskeyRequest(Schema):
-    """What to hand to `navigator.credentials.get()`, and what to send back with its answer."""
+class PasskeyRequestOptions(Schema):
+    """The options for `navigator.credentials.get()`, and the token to send with its result."""
 
     login_token = fields.String(required=True)
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
@@ -143,43 +147,43 @@ class PasskeyRequest(Schema):
     )
 
 
-@passkeys.post("/authentication/options")
-@limited("passkey")
-@passkeys.response(200, PasskeyRequest)
-@passkeys.refuses(FactorNotOffered)
-def ask_for_passkey() -> dict[str, Any]:
-    """Begin to sign in with a passkey; nobody is named, so the options are alike for everybody."""
-    with writing():
-        asked = passkey.piece.ask()
+@passkey_login_routes.post("/authentication/options")
+@rate_limit("passkey")
+@passkey_login_routes.response(200, PasskeyRequestOptions)
+@passkey_login_routes.errors(FactorUnavailable)
+def passkey_login_options() -> dict[str, Any]:
+    """Start to sign in with a passkey; the options name no user."""
+    with write_transaction():
+        passkey_options = passkey.plugin.create_options()
     db.session.commit()
-    return asked
+    return passkey_options
 
 
-@passkeys.post("/authentication/verify")
-@limited("passkey")
-@passkeys.arguments(passkey.PasskeyLogin)
-@passkeys.response(200, LoginAnswer)
-@passkeys.refuses(PasskeyRefused, MalformedCredential, FactorNotOffered)
-@passkeys.refuses(AccountDisabled, EmailUnverified)
+@passkey_login_routes.post("/authentication/verify")
+@rate_limit("passkey")
+@passkey_login_routes.arguments(passkey.PasskeyLogin)
+@passkey_login_routes.response(200, LoginResponse)
+@passkey_login_routes.errors(PasskeyRejected, MalformedCredential, FactorUnavailable)
+@passkey_login_routes.errors(AccountDisabled, EmailUnverified)
 def log_in_with_passkey(form: dict[str, Any]) -> Any:
-    """Sign in with what the passkey answered."""
-    by = form["transport"]
-    tokens = login.begin("passkey", form, visitor(), replaced_by(by))
+    """Sign in with the response of a passkey."""
+    transport, context = form["transport"], request_context()
+    result = login.authenticate("passkey", form, context, session_to_replace(transport))
     db.session.commit()
-    return hand_over(tokens, by, visitor())
+    return token_response(result, transport, context)
 
 
 class RelatedOrigins(Schema):
-    """Sites outside the domain of our passkeys that may use them."""
+    """Origins outside the passkeys' domain that may use them."""
 
     origins = fields.List(fields.String(), required=True)
 
 
-@related.get("/.well-known/webauthn")
-@related.response(200, RelatedOrigins)
-@related.refuses(NotFound)
-def related_origins() -> dict[str, list[str]]:
-    """Tell browsers where else the passkeys of this domain are used (WebAuthn section 5.11)."""
+@related_origin_routes.get("/.well-known/webauthn")
+@related_origin_routes.response(200, RelatedOrigins)
+@related_origin_routes.errors(NotFound)
+def list_related_origins() -> dict[str, list[str]]:
+    """List other origins that may use the passkeys of this domain (WebAuthn section 5.11)."""
     origins = relying_party.related_origins()
     if not origins:
         raise NotFound

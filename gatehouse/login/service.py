@@ -1,4 +1,4 @@
-"""The funnel: every first factor ends in `finish`, the only place where a session is opened."""
+"""Login: every method ends in `complete_first_factor`; sessions are opened only in this module."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,10 +10,10 @@ from uuid import UUID
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core.plugins import load
-from gatehouse.database.session import writing
+from gatehouse.database.session import write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.login import account_checks, risk
-from gatehouse.login.method import Method, Proof
+from gatehouse.login.method import AuthenticationResult, LoginMethod
 from gatehouse.mfa import (
     attempts,
     email_fallback,
@@ -23,232 +23,270 @@ from gatehouse.mfa import (
     registry,
     reset,
 )
-from gatehouse.mfa.errors import GraceOver
+from gatehouse.mfa.errors import MfaEnrolmentOverdue
 from gatehouse.mfa.factor import CodeUsed
-from gatehouse.mfa.login_challenge import FirstStep, Wanted
-from gatehouse.mfa.mandatory_enrolment import EnrolmentWanted
+from gatehouse.mfa.login_challenge import FirstFactorResult, MfaRequired
+from gatehouse.mfa.mandatory_enrolment import EnrolmentRequired
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
-from gatehouse.risk.engine import Judgement
+from gatehouse.risk.engine import RiskAssessment
 from gatehouse.sessions import assurance
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.token_response import BODY
 from gatehouse.users import notifications
 from gatehouse.users import service as users
-from gatehouse.users.service import Person
-from gatehouse.web.request_context import Visitor
+from gatehouse.users.service import UserWithProfile
+from gatehouse.web.request_context import RequestContext
 from models import User
 
-Answer: TypeAlias = sessions.Tokens | Wanted | EnrolmentWanted
-"""What the first step of a login leads to."""
-METHODS: dict[str, Method] = load("gatehouse.login.methods", ["password", "passkey", "link"])
+LoginResult: TypeAlias = sessions.TokenPair | MfaRequired | EnrolmentRequired
+"""The result of a login step: tokens, or what the client must do next."""
+METHODS: dict[str, LoginMethod] = load("gatehouse.login.methods", ["password", "passkey", "link"])
 
-FAILURES_TO_TELL = 3
-"""Wrong passwords in a row, from where none of the owner's devices is, before the right one."""
-
-
-def begin(
-    method: str, form: dict[str, Any], visitor: Visitor, replaced: UUID | None = None
-) -> Answer:
-    """Prove by a method, pass the gates, and sign in, or be asked for a second factor.
-
-    `replaced` is the session that the browser was in before; it ends.
-
-    Raises:
-        InvalidCredentials: nothing was proved.
-        TooManyAttempts: after too many of those.
-        AccountDisabled, EmailUnverified, PasswordCompromised: a gate stayed shut.
-        CaptchaRequired, LoginRefused, GraceOver: the policy stops a login of this kind.
-    """
-    return finish(METHODS[method].prove(form, visitor), visitor, replaced, form["transport"])
+FAILURES_TO_NOTIFY = 3
+"""Consecutive wrong passwords from the same unknown device or network, before the correct one."""
 
 
-def finish(
-    proof: Proof, visitor: Visitor, replaced: UUID | None = None, transport: str = BODY
-) -> Answer:
-    """Sign in somebody who has proved who they are, in one write transaction.
+def authenticate(
+    method: str,
+    form: dict[str, Any],
+    context: RequestContext,
+    replaced_session_id: UUID | None = None,
+) -> LoginResult:
+    """Authenticate with one login method, check the account, and return tokens or an MFA challenge.
 
-    Whoever has a second factor is asked for it, but on a device that is remembered.
+    `replaced_session_id` is the browser's previous session; it is ended.
 
     Raises:
-        InvalidCredentials: the account or its password is another one by now.
-        AccountDisabled, EmailUnverified, PasswordCompromised, LoginRefused: as with `begin`.
-        GraceOver: a factor is wanted, and it is too late to set one up with this step alone.
+        InvalidCredentials, InvalidCode: the credentials are wrong.
+        TooManyAttempts: too many attempts failed; this one was not evaluated.
+        AccountDisabled, EmailUnverified, PasswordCompromised: an account check failed.
+        CaptchaRequired, LoginRejected, MfaEnrolmentOverdue: the policy stops this login.
     """
-    judged = risk.judge(proof, visitor)
-    with writing():
-        person, has_factor = login_challenge.person(proof.user_id)
-        if person is None:  # deleted while the password was hashed
-            raise InvalidCredentials
-        user = person.user
-        _accept(proof, user, visitor)
-        risk.act(user, judged, visitor, has_factor or email_fallback.possible(user, proof.amr))
-        if proof.strangers and (proof.failures or 0) >= FAILURES_TO_TELL:
-            notifications.of_attempts(user.id, visitor)
-        first = _first_step(proof, transport, replaced)
-        if assurance.MFA in assurance.combine(proof.amr):  # two in one, such as a passkey
-            return _open(person, first, proof.amr, visitor)
-        if has_factor and _asks(judged, user, visitor):
-            return login_challenge.ask(first, visitor)
-        wanted = None if has_factor else _wanted(user, first, judged, visitor)
-        return wanted or _open(person, first, proof.amr, visitor)
-
-
-def _wanted(
-    user: User, first: FirstStep, judged: Judgement, visitor: Visitor
-) -> Wanted | EnrolmentWanted | None:
-    """Return what is asked of somebody who has no factor: a code by mail, to set one up, nothing.
-
-    Raises:
-        GraceOver: they must have one, this step alone is too late, and nothing can be asked.
-    """
-    must_have = login_challenge.must_have(user.id)
-    too_late = must_have and not grace_period.lasts(user)
-    if (judged.asks_second_factor or too_late) and email_fallback.possible(user, first.amr):
-        return login_challenge.ask_by_mail(first, visitor)
-    if too_late:
-        refusal = GraceOver(user_id=user.id)
-        refusal.aftermath = partial(risk.write_down, user.id, judged, visitor)
-        raise refusal
-    return mandatory_enrolment.ask(first, visitor) if must_have else None
-
-
-def _asks(judged: Judgement, user: User, visitor: Visitor) -> bool:
-    """Tell whether a second factor is asked, on a remembered device as well while a reset waits.
-
-    Who proves it keeps it: so a thief's reset is stopped by an owner who just goes on signing in.
-    """
-    if judged.asks_second_factor or not devices.is_remembered(user.id, visitor):
-        return True
-    return reset.waits(user.id)
-
-
-def _accept(proof: Proof, user: User, visitor: Visitor) -> None:
-    """Use up what was proved with, and pass the gates."""
-    if proof.spend:
-        proof.spend()
-    is_flagged = proof.password is not None and _hold_password(proof, proof.password)
-    account_checks.pass_all(user)
-    account_checks.pass_with_password(user, is_flagged)
-    if proof.password and proof.fresh:
-        _upgrade(user.id, proof.password, proof.fresh, visitor)
-
-
-def second_step(form: dict[str, Any], visitor: Visitor) -> tuple[Answer, str]:
-    """Prove a second factor, and sign in; return how the tokens shall travel, too.
-
-    Where the policy wants a strong factor and this one is weak, a strong one is set up first.
-
-    Raises:
-        InvalidCode: nothing was proved, or the login does not wait any more.
-        TooManyAttempts: after too many of those.
-        AccountDisabled, EmailUnverified: a gate was shut meanwhile.
-    """
-    attempt = login_challenge.count(form, visitor)
-    with attempts.evaluated(attempt.guess, visitor, at_login=True), writing():
-        _hold_first(attempt.first)
-        proved = login_challenge.prove(attempt, visitor)
-        person = _still(attempt.first)
-        user = person.user
-        account_checks.pass_all(user)
-        amr = [*attempt.first.amr, *proved.amr]
-        strong = registry.piece(proved.credential.kind).strong
-        if strong and "pwd" in attempt.first.amr:
-            passwords.vouch(user.id, proved.credential.kind)
-        if not strong and login_challenge.must_have(user.id):
-            asked = mandatory_enrolment.ask(replace(attempt.first, amr=amr), visitor)
-            return asked, attempt.first.transport
-        opened = _open(person, attempt.first, amr, visitor)
-        if form["remember_device"] and opened.device_token:
-            devices.remember(user.id, opened.device_token)
-            record(events.Factor.DEVICE_REMEMBERED, visitor, user_id=user.id)
-    return opened, attempt.first.transport
-
-
-def enrol(form: dict[str, Any], visitor: Visitor) -> tuple[sessions.Tokens, str, list[str]]:
-    """Confirm the factor without which the policy lets nobody in, and sign in.
-
-    Returns:
-        The tokens, how they shall travel, and the recovery codes.
-
-    Raises:
-        InvalidCode: nothing was proved, or the login does not wait any more.
-        TooManyAttempts: after too many of those.
-    """
-    attempt = mandatory_enrolment.count(form, visitor)
-    with attempts.evaluated(attempt.guess, visitor), writing():
-        _hold_first(attempt.first)
-        proved, codes = mandatory_enrolment.confirm(attempt, visitor)
-        person = _still(attempt.first)
-        account_checks.pass_all(person.user)
-        opened = _open(person, attempt.first, [*attempt.first.amr, *proved], visitor)
-    return opened, attempt.first.transport, codes
-
-
-def _open(
-    person: Person, first: FirstStep, amr: Sequence[str], visitor: Visitor
-) -> sessions.Tokens:
-    user_id = person.user.id
-    device_token = devices.keep(user_id, visitor)
-    opened = sessions.open_session(person, amr, visitor)
-    if first.replaced:
-        sessions.end(UUID(first.replaced), "replaced_by_login", visitor)
-    about = {"user_id": user_id, "session_id": opened.session_id}
-    record(events.Login.SUCCEEDED, visitor, **about, amr=assurance.combine(amr))
-    return replace(opened, device_token=device_token)
-
-
-def _first_step(proof: Proof, transport: str, replaced: UUID | None) -> FirstStep:
-    chosen_at = proof.password.chosen_at if proof.password else None
-    return FirstStep(
-        user_id=str(proof.user_id),
-        amr=list(proof.amr),
-        transport=transport,
-        replaced=str(replaced) if replaced else None,
-        password=chosen_at.isoformat() if chosen_at else None,
+    return complete_first_factor(
+        METHODS[method].authenticate(form, context), context, replaced_session_id, form["transport"]
     )
 
 
-def _still(first: FirstStep) -> Person:
-    """Return whose login it is.
+def complete_first_factor(
+    result: AuthenticationResult,
+    context: RequestContext,
+    replaced_session_id: UUID | None = None,
+    transport: str = BODY,
+) -> LoginResult:
+    """Sign in an authenticated user, in one write transaction, or return the required next step.
+
+    Users with a second factor must use it, unless the device is trusted.
 
     Raises:
-        CodeUsed: the account is gone.
+        InvalidCredentials: the account was deleted, or its password changed, in the meantime.
+        AccountDisabled, EmailUnverified, PasswordCompromised, LoginRejected: see `authenticate`.
+        MfaEnrolmentOverdue: a factor is required, and the grace period for enrolling has ended.
     """
-    person = users.get_person(UUID(first.user_id))
+    assessment = risk.assess_risk(result, context)
+    with write_transaction():
+        person, has_factor = login_challenge.load_user(result.user_id)
+        if person is None:  # deleted while the password was hashed
+            raise InvalidCredentials
+        user = person.user
+        _apply_result(result, user, context)
+        risk.apply_decision(
+            user, assessment, context, has_factor or email_fallback.is_available(user, result.amr)
+        )
+        if (
+            result.failures_from_unknown_devices
+            and (result.failures_here or 0) >= FAILURES_TO_NOTIFY
+        ):
+            notifications.notify_failed_attempts(user.id, context)
+        first_factor = _first_factor_result(result, transport, replaced_session_id)
+        if assurance.MFA in assurance.merge_amr(result.amr):  # two in one, such as a passkey
+            return _open_session(person, first_factor, result.amr, context)
+        if has_factor and _second_factor_required(assessment, user, context):
+            return login_challenge.start(first_factor, context)
+        next_step = (
+            None if has_factor else _required_next_step(user, first_factor, assessment, context)
+        )
+        return next_step or _open_session(person, first_factor, result.amr, context)
+
+
+def _required_next_step(
+    user: User, first_factor: FirstFactorResult, assessment: RiskAssessment, context: RequestContext
+) -> MfaRequired | EnrolmentRequired | None:
+    """Return the next step for a user without a factor: e-mail OTP, enrolment, or None.
+
+    Raises:
+        MfaEnrolmentOverdue: a factor is required, the grace period has ended, and no e-mail OTP
+            is available instead.
+    """
+    is_required = login_challenge.is_mfa_required(user.id)
+    is_overdue = is_required and not grace_period.is_open(user)
+    if (assessment.requires_second_factor or is_overdue) and email_fallback.is_available(
+        user, first_factor.amr
+    ):
+        return login_challenge.start_with_email(first_factor, context)
+    if is_overdue:
+        error = MfaEnrolmentOverdue(user_id=user.id)
+        error.on_rollback = partial(risk.record_assessment, user.id, assessment, context)
+        raise error
+    return mandatory_enrolment.start(first_factor, context) if is_required else None
+
+
+def _second_factor_required(
+    assessment: RiskAssessment, user: User, context: RequestContext
+) -> bool:
+    """Return whether a user with a second factor must use it now.
+
+    While an MFA reset is pending, it is required on trusted devices, too. Verifying it cancels the
+    reset, so an owner who signs in as usual stops an attacker's reset.
+    """
+    if assessment.requires_second_factor or not devices.is_trusted(user.id, context):
+        return True
+    return reset.is_pending(user.id)
+
+
+def _apply_result(result: AuthenticationResult, user: User, context: RequestContext) -> None:
+    """Consume the one-time credential, check the account, and store a new password hash."""
+    if result.consume:
+        result.consume()
+    is_flagged = result.password_hash is not None and _lock_verified_password(
+        result, result.password_hash
+    )
+    account_checks.require_active_account(user)
+    account_checks.require_uncompromised_password(user, is_flagged)
+    if result.password_hash and result.rehashed:
+        _replace_stale_hash(user.id, result.password_hash, result.rehashed, context)
+
+
+def complete_second_factor(
+    form: dict[str, Any], context: RequestContext
+) -> tuple[LoginResult, str]:
+    """Verify a second factor and sign in; return the result and the token transport.
+
+    If the policy requires a strong factor and this one is weak, enrolment of a strong one is next.
+
+    Raises:
+        InvalidCode: the response is wrong, or the login is no longer pending.
+        TooManyAttempts: too many attempts failed; this one was not evaluated.
+        AccountDisabled, EmailUnverified: an account check failed.
+    """
+    attempt = login_challenge.count_attempt(form, context)
+    with attempts.attempt(attempt.counted_attempt, context, at_login=True), write_transaction():
+        _lock_password(attempt.first_factor)
+        verified = login_challenge.verify_second_factor(attempt, context)
+        person = _require_account(attempt.first_factor)
+        user = person.user
+        account_checks.require_active_account(user)
+        amr = [*attempt.first_factor.amr, *verified.amr]
+        strong = registry.get_factor(verified.credential.kind).strong
+        if strong and "pwd" in attempt.first_factor.amr:
+            passwords.mark_confirmed_by_factor(user.id, verified.credential.kind)
+        if not strong and login_challenge.is_mfa_required(user.id):
+            enrolment = mandatory_enrolment.start(replace(attempt.first_factor, amr=amr), context)
+            return enrolment, attempt.first_factor.transport
+        tokens = _open_session(person, attempt.first_factor, amr, context)
+        if form["remember_device"] and tokens.device_token:
+            devices.trust_device(user.id, tokens.device_token)
+            record(events.Factor.DEVICE_TRUSTED, context, user_id=user.id)
+    return tokens, attempt.first_factor.transport
+
+
+def complete_enrolment(
+    form: dict[str, Any], context: RequestContext
+) -> tuple[sessions.TokenPair, str, list[str]]:
+    """Confirm the second factor that the policy requires, and sign in.
+
+    Returns:
+        The tokens, their transport, and the recovery codes.
+
+    Raises:
+        InvalidCode: the response is wrong, or the login is no longer pending.
+        TooManyAttempts: too many attempts failed; this one was not evaluated.
+    """
+    attempt = mandatory_enrolment.count_attempt(form, context)
+    with attempts.attempt(attempt.counted_attempt, context), write_transaction():
+        _lock_password(attempt.first_factor)
+        factor_amr, codes = mandatory_enrolment.confirm_factor(attempt, context)
+        person = _require_account(attempt.first_factor)
+        account_checks.require_active_account(person.user)
+        amr = [*attempt.first_factor.amr, *factor_amr]
+        tokens = _open_session(person, attempt.first_factor, amr, context)
+    return tokens, attempt.first_factor.transport, codes
+
+
+def _open_session(
+    person: UserWithProfile,
+    first_factor: FirstFactorResult,
+    amr: Sequence[str],
+    context: RequestContext,
+) -> sessions.TokenPair:
+    user_id = person.user.id
+    device_token = devices.register_login(user_id, context)
+    tokens = sessions.open_session(person, amr, context)
+    if first_factor.replaced_session_id:
+        sessions.end_session(UUID(first_factor.replaced_session_id), "replaced_by_login", context)
+    about = {"user_id": user_id, "session_id": tokens.session_id}
+    record(events.Login.SUCCEEDED, context, **about, amr=assurance.merge_amr(amr))
+    return replace(tokens, device_token=device_token)
+
+
+def _first_factor_result(
+    result: AuthenticationResult, transport: str, replaced_session_id: UUID | None
+) -> FirstFactorResult:
+    password_set_at = result.password_hash.changed_at if result.password_hash else None
+    return FirstFactorResult(
+        user_id=str(result.user_id),
+        amr=list(result.amr),
+        transport=transport,
+        replaced_session_id=str(replaced_session_id) if replaced_session_id else None,
+        password_set_at=password_set_at.isoformat() if password_set_at else None,
+    )
+
+
+def _require_account(first_factor: FirstFactorResult) -> UserWithProfile:
+    """Return the user of a pending login.
+
+    Raises:
+        CodeUsed: the account was deleted.
+    """
+    person = users.get_user_with_profile(UUID(first_factor.user_id))
     if person is None:
         raise CodeUsed
     return person
 
 
-def _hold_first(first: FirstStep) -> None:
-    """Let no login end with another password than it began with.
+def _lock_password(first_factor: FirstFactorResult) -> None:
+    """Lock the password of a pending login, and require that it has not changed since.
 
-    The password is locked before what waits for its second step, as by whoever changes it: else
-    each could wait for the other for ever.
+    A password change locks in the same order, the password before the pending login; otherwise
+    the two could deadlock.
 
     Raises:
-        CodeUsed: it is another one, or the account is gone.
+        CodeUsed: the password changed, or the account was deleted.
     """
-    if not first.password:
+    if not first_factor.password_set_at:
         return
     try:
-        passwords.hold(UUID(first.user_id), datetime.fromisoformat(first.password))
+        passwords.lock_and_check_unchanged(
+            UUID(first_factor.user_id), datetime.fromisoformat(first_factor.password_set_at)
+        )
     except WrongPassword:
         raise CodeUsed from None
 
 
-def _hold_password(proof: Proof, verified: passwords.Hashed) -> bool:
-    """Let no session begin with a password that was changed while it was verified."""
+def _lock_verified_password(result: AuthenticationResult, verified: passwords.PasswordHash) -> bool:
+    """Lock the password, require that it did not change while it was verified; return its flag."""
     try:
-        return passwords.hold(proof.user_id, verified.chosen_at)
+        return passwords.lock_and_check_unchanged(result.user_id, verified.changed_at)
     except WrongPassword:
-        raise InvalidCredentials(user_id=proof.user_id) from None
+        raise InvalidCredentials(user_id=result.user_id) from None
 
 
-def _upgrade(
-    user_id: UUID, stale: passwords.Hashed, fresh: passwords.Hashed, visitor: Visitor
+def _replace_stale_hash(
+    user_id: UUID,
+    stale: passwords.PasswordHash,
+    rehashed: passwords.PasswordHash,
+    context: RequestContext,
 ) -> None:
-    if passwords.replace(user_id, stale, fresh):
-        record(events.Account.PASSWORD_UPGRADED, visitor, user_id=user_id)
+    if passwords.replace_hash(user_id, stale, rehashed):
+        record(events.Account.PASSWORD_UPGRADED, context, user_id=user_id)

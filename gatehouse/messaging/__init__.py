@@ -1,1 +1,1 @@
-"""Messages to people: an outbox row in the caller's transaction, channels that carry it away."""
+"""E-mail and SMS: messages are outbox rows of the caller's transaction; a worker delivers them."""

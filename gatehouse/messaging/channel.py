@@ -1,4 +1,4 @@
-"""The contract of a delivery channel, and of the file that describes one."""
+"""The contracts of delivery channels and of the plugins that create them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,32 +8,32 @@ from gatehouse.messaging.message import Message
 
 
 class Channel(Protocol):
-    """Carries messages away; many threads use it at once."""
+    """Delivers messages; it must be thread-safe."""
 
     @property
     def name(self) -> str:
-        """Where it leads, for logs, such as `smtp mail.example.com`; tells no secret."""
+        """The destination, for logs, such as `smtp mail.example.com`; without secrets."""
         ...
 
     def send(self, message: Message) -> None:
-        """Hand the message over, within a bounded time; its body never reaches a log.
+        """Deliver the message, within a bounded time; never log its body.
 
         Raises:
-            DeliveryFailed: it was not handed over, or nobody can tell.
+            DeliveryFailed: it was not delivered, or the outcome is unknown.
         """
         ...
 
 
-class Kind(Protocol):
-    """A `piece` on the shelf of channels: makes the channels that the settings ask for."""
+class ChannelFactory(Protocol):
+    """The `plugin` of a file in `channels/`: creates the channels that the settings name."""
 
-    carries: tuple[str, ...]
-    """Of `email` and `sms`, what it is made for."""
+    message_types: tuple[str, ...]
+    """`email`, `sms` or both."""
 
-    def open(self, settings: config.Settings) -> Sequence[Channel]:
-        """Return the channels in the order in which they are tried; nothing is connected yet.
+    def create(self, settings: config.Settings) -> Sequence[Channel]:
+        """Return the channels in the order in which they are tried; make no connection yet.
 
         Raises:
-            ValueError: a sentence that says what is wrong with the settings.
+            ValueError: the settings are wrong; the message is a sentence for the operator.
         """
         ...

@@ -1,25 +1,25 @@
-"""The links of letters: they start with what the settings say, never with what a request said."""
+"""Links in messages: they start with a configured URL, never with a host of the request."""
 
 from uuid import UUID
 
 import config
 
 
-def link(page: str, challenge_id: UUID, token: str) -> str:
-    """Return the link to a page; its secret is the fragment, which reaches no server and no log.
+def one_time_link(page: str, code_id: UUID, token: str) -> str:
+    """Return the link to a page; its token is the fragment, which no server and no log receives.
 
-    A front end gets the token alone: it is all that our API asks for.
+    A link to the operator's front end has no code id: the API needs the token only.
     """
-    own = config.settings().frontend_url
-    return f"{address(page)}#{token}" if own else f"{address(page)}/{challenge_id}#{token}"
+    frontend_url = config.settings().frontend_url
+    return f"{page_url(page)}#{token}" if frontend_url else f"{page_url(page)}/{code_id}#{token}"
 
 
-def address(page: str) -> str:
-    """Return the address of a page that needs no secret."""
-    return f"{front()}/{page}"
+def page_url(page: str) -> str:
+    """Return the URL of a page, without a token."""
+    return f"{base_url()}/{page}"
 
 
-def front() -> str:
-    """Return where people use the service: at your front end, else at our own pages."""
+def base_url() -> str:
+    """Return the URL of the front end if there is one, else that of the hosted pages."""
     settings = config.settings()
     return settings.frontend_url or settings.public_url

@@ -1,4 +1,4 @@
-"""A letter to write, the message it becomes, and why that may not arrive."""
+"""Messages: the request to send one, the rendered message, and the error of a failed delivery."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +7,9 @@ from uuid import UUID
 
 
 class DeliveryFailed(Exception):
-    """A channel could not hand a message over; it will be tried again, unless that is in vain.
+    """A channel could not deliver a message; it is retried unless the failure is permanent.
 
-    `permanent`: this recipient will never get it, by whatever channel. `retry_after`: the seconds
-    to wait at least, where somebody told them. The reason stands in logs, so it tells no secret.
+    The reason is logged, so it must not contain secrets.
     """
 
     def __init__(
@@ -18,39 +17,39 @@ class DeliveryFailed(Exception):
     ) -> None:
         super().__init__(reason)
         self.permanent = permanent
-        """Whether another attempt would fare no better, as a 5xx of SMTP says (RFC 5321 4.2.1)."""
+        """Whether no channel can ever deliver it, such as after SMTP 5xx (RFC 5321 4.2.1)."""
         self.retry_after = retry_after
-        """The seconds after which the other side wants to be asked again, where it said so."""
+        """Seconds to wait before the next attempt, if the server or gateway named them."""
 
 
 @dataclass(frozen=True)
-class Letter:
-    """What somebody shall read: the template, and the plain text of its variables."""
+class MessageRequest:
+    """A message to send: recipient, template and the variables of the template (plain text)."""
 
     recipient: str
     """An e-mail address, or a phone number in E.164."""
     template: str
     variables: dict[str, Any]
-    """Moments as aware datetimes: they are written as the reader's language writes them."""
+    """Datetimes are timezone-aware; they are formatted in the recipient's language."""
     locale: str | None = None
-    """The language of the person; without one, that of the visitor who asked for the letter."""
+    """The recipient's language; by default the one of the request (Accept-Language)."""
     channel: str = "email"
-    """Or `sms`."""
-    good_until: datetime | None = None
-    """When its code or link expires: after that it is not sent any more."""
+    """`email` or `sms`."""
+    expires_at: datetime | None = None
+    """When its code or link expires; it is not sent after that."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """A rendered message; `id` stays the same over all attempts."""
+    """A rendered message; `id` is the same in all attempts."""
 
     id: UUID
     recipient: str
     subject: str
     text: str
     html: str
-    """Empty in a text."""
+    """Empty for an SMS."""
     channel: str = "email"
-    """Or `sms`: what kind of message it is, whatever carries it."""
+    """`email` or `sms`: the type of message, not the plugin that delivers it."""
     message_id: str = ""
-    """`<id@host of the public URL>`, the same at every attempt (RFC 5322 section 3.6.4)."""
+    """`<id@host of the public URL>`, the same in all attempts (RFC 5322 section 3.6.4)."""

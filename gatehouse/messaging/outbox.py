@@ -1,6 +1,7 @@
-"""The outbox: messages are rows, written in the transaction of their reason.
+"""The outbox: messages are rows, written in the transaction that causes them.
 
-Payloads are sealed, for they hold codes and links. How rows are taken and settled is in `queue`.
+Payloads are encrypted, since they contain codes and links. `outbox_queue` leases the rows to
+workers.
 """
 
 import json
@@ -13,129 +14,144 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select
 
 import config
-from gatehouse.core import clock, crypto, i18n
+from gatehouse.core import clock, crypto, crypto_labels, i18n
 from gatehouse.database.session import db
-from gatehouse.database.statements import run
-from gatehouse.messaging import templates
-from gatehouse.messaging.message import Letter, Message
-from gatehouse.web.request_context import Visitor
+from gatehouse.database.statements import execute_in_session
+from gatehouse.messaging import template_rendering
+from gatehouse.messaging.message import Message, MessageRequest
+from gatehouse.web.request_context import RequestContext
 from gatehouse.web.user_agent import device_name
 from models import OutboxMessage
 
-WRITTEN = select(func.count().label("count")).where(
+COUNT_SINCE = select(func.count().label("count")).where(
     OutboxMessage.recipient_lower == bindparam("recipient"),
     OutboxMessage.created_at > bindparam("since"),
 )
-SOME_WRITTEN = WRITTEN.where(OutboxMessage.template.in_(bindparam("kinds", expanding=True)))
+COUNT_SINCE_BY_TEMPLATE = COUNT_SINCE.where(
+    OutboxMessage.template.in_(bindparam("template_names", expanding=True))
+)
 
 
-def put(letter: Letter, visitor: Visitor) -> OutboxMessage:
+def put(message: MessageRequest, context: RequestContext) -> OutboxMessage:
     """Write a message to the outbox, in the current transaction.
 
-    Every template can also say when, from where and with what the visitor asked for it.
+    All templates also get the variables of `describe_request`.
     """
-    row = OutboxMessage(id=crypto.new_id(), channel=letter.channel, template=letter.template)
-    row.recipient, row.recipient_lower = letter.recipient, letter.recipient.lower()
-    row.created_at = row.due_at = clock.now()
-    variables = circumstances(visitor) | letter.variables
-    row.good_until = letter.good_until or variables.get("expires")
-    rendered = _rendered(letter, variables, visitor)
-    payload = json.dumps(rendered | {"variables": variables}, default=clock.rfc3339).encode()
-    row.payload = crypto.seal(payload, _place(row.id))
+    row = OutboxMessage(id=crypto.new_id(), channel=message.channel, template=message.template)
+    row.recipient, row.recipient_lower = message.recipient, message.recipient.lower()
+    row.created_at = row.next_attempt_at = clock.now()
+    variables = describe_request(context) | message.variables
+    row.expires_at = message.expires_at or variables.get("expires")
+    rendered = _render(message, variables, context)
+    payload = json.dumps(rendered | {"variables": variables}, default=clock.format_rfc3339).encode()
+    row.payload = crypto.encrypt(payload, _associated_data(row.id))
     db.session.add(row)
     return row
 
 
-def waste(letter: Letter, visitor: Visitor) -> None:
-    """Do the work of `put` for nobody, so that its time does not tell who has an account."""
-    row = put(letter, visitor)
+def enqueue_decoy(message: MessageRequest, context: RequestContext) -> None:
+    """Do the work of `put` without a message, so that timing does not reveal whether to send one.
+
+    Used for recipients without an account.
+    """
+    row = put(message, context)
     db.session.flush()
     db.session.delete(row)
 
 
-def circumstances(visitor: Visitor) -> dict[str, Any]:
-    """Return when and from where somebody asked: `asked`, `address` and `device`."""
-    device = device_name(visitor.user_agent)
-    return {"asked": clock.now(), "address": visitor.address, "device": device}
+def describe_request(context: RequestContext) -> dict[str, Any]:
+    """Return the time, client IP address and device of a request: `asked`, `address`, `device`."""
+    device = device_name(context.user_agent)
+    return {"asked": clock.now(), "address": context.ip_address, "device": device}
 
 
-def _rendered(letter: Letter, variables: dict[str, Any], visitor: Visitor) -> dict[str, str]:
-    spoken = i18n.choose(letter.locale, visitor.languages)
-    return templates.render(letter.template, variables, spoken, config.settings().templates)
+def _render(
+    message: MessageRequest, variables: dict[str, Any], context: RequestContext
+) -> dict[str, str]:
+    locale = i18n.choose_language(message.locale, context.accept_language)
+    return template_rendering.render(
+        message.template, variables, locale, config.settings().templates
+    )
 
 
-def written_since(recipient: str, since: datetime, kinds: Collection[str] = ()) -> int:
-    """Count the messages to an address in whatever case, perhaps of some kinds only."""
-    about = {"recipient": recipient.lower(), "since": since}
-    counted = run(SOME_WRITTEN, **about, kinds=list(kinds)) if kinds else run(WRITTEN, **about)
-    return int(counted[0].count)
+def count_messages_since(
+    recipient: str, since: datetime, template_names: Collection[str] = ()
+) -> int:
+    """Count the messages to a recipient (in any case), optionally of some templates only."""
+    parameters: dict[str, Any] = {"recipient": recipient.lower(), "since": since}
+    if template_names:
+        parameters["template_names"] = list(template_names)
+    query = COUNT_SINCE_BY_TEMPLATE if template_names else COUNT_SINCE
+    return int(execute_in_session(query, **parameters)[0].count)
 
 
-def texted_since(since: datetime, beginnings: Collection[str], kinds: Collection[str]) -> int:
-    """Count the texts of some kinds to numbers with one of these beginnings."""
-    alike = or_(*(OutboxMessage.recipient_lower.like(f"{text}%") for text in beginnings))
-    texts = select(func.count()).select_from(OutboxMessage).where(alike)
-    texts = texts.where(OutboxMessage.template.in_(kinds), OutboxMessage.created_at > since)
-    return db.session.scalar(texts) or 0
+def sms_sent_since(
+    since: datetime, prefixes: Collection[str], template_names: Collection[str]
+) -> int:
+    """Count the SMS of some templates to numbers with one of these prefixes."""
+    has_prefix = or_(*(OutboxMessage.recipient_lower.like(f"{text}%") for text in prefixes))
+    sent = select(func.count()).select_from(OutboxMessage).where(has_prefix)
+    sent = sent.where(OutboxMessage.template.in_(template_names), OutboxMessage.created_at > since)
+    return db.session.scalar(sent) or 0
 
 
-def read(to: str | None = None, most: int | None = None) -> list[dict[str, Any]]:
-    """Return what was written, newest first, for the developer's mailbox."""
+def list_messages(recipient: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+    """Return the messages, newest first, for the developer mailbox."""
     rows = select(OutboxMessage).order_by(OutboxMessage.created_at.desc(), OutboxMessage.id.desc())
-    if to is not None:
-        rows = rows.where(OutboxMessage.recipient_lower == to.lower())
-    return [_shown(row) for row in db.session.scalars(rows.limit(most))]
+    if recipient is not None:
+        rows = rows.where(OutboxMessage.recipient_lower == recipient.lower())
+    return [_serialize(row) for row in db.session.scalars(rows.limit(limit))]
 
 
-def one(message_id: UUID) -> dict[str, Any] | None:
-    """Return one message for the developer's mailbox."""
+def get_message(message_id: UUID) -> dict[str, Any] | None:
+    """Return one message for the developer mailbox."""
     row = db.session.get(OutboxMessage, message_id)
-    return _shown(row) if row else None
+    return _serialize(row) if row else None
 
 
-def opened(row: OutboxMessage) -> Message:
+def load_message(row: OutboxMessage) -> Message:
     """Return the message of a row.
 
     Raises:
-        SealBroken: the payload was changed or moved, or its key is gone.
-        ValueError: the payload holds no message.
+        DecryptionFailed: the payload was changed or moved to another row, or its key is gone.
+        ValueError: the payload contains no message.
     """
-    payload = _open(row)
+    payload = _decrypt_payload(row)
     parts = (row.recipient, payload["subject"], payload["text"], payload["html"])
     return Message(row.id, *parts, channel=row.channel, message_id=f"<{row.id}@{_host()}>")
 
 
-def waits() -> ColumnElement[bool]:
-    """The condition that a message was neither sent nor given up."""
-    return and_(OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None))
+def is_pending() -> ColumnElement[bool]:
+    """Return the SQL condition that a message was neither sent nor abandoned."""
+    return and_(OutboxMessage.sent_at.is_(None), OutboxMessage.abandoned_at.is_(None))
 
 
-def purge(before: datetime) -> None:
-    """Delete the messages that were written before a moment, unless they still wait."""
-    done = or_(OutboxMessage.sent_at.is_not(None), OutboxMessage.given_up_at.is_not(None))
+def purge_messages(before: datetime) -> None:
+    """Delete the messages created before a time, except pending ones."""
+    done = or_(OutboxMessage.sent_at.is_not(None), OutboxMessage.abandoned_at.is_not(None))
     db.session.execute(delete(OutboxMessage).where(OutboxMessage.created_at < before, done))
 
 
-def clear() -> None:
-    """Forget all messages."""
+def delete_all_messages() -> None:
+    """Delete all messages."""
     db.session.execute(delete(OutboxMessage))
 
 
-def _place(message_id: UUID) -> str:
-    return f"outbox.payload:{message_id}"
+def _associated_data(message_id: UUID) -> str:
+    return crypto_labels.column_data(crypto_labels.OUTBOX_PAYLOAD, message_id)
 
 
-def _open(row: OutboxMessage) -> dict[str, Any]:
-    payload: dict[str, Any] = json.loads(crypto.unseal(row.payload, _place(row.id)))
+def _decrypt_payload(row: OutboxMessage) -> dict[str, Any]:
+    payload: dict[str, Any] = json.loads(crypto.decrypt(row.payload, _associated_data(row.id)))
     return payload
 
 
 def _host() -> str:
-    """Return the host of the public URL as a mail's header has it (RFC 5322 section 3.6.4)."""
+    """Return the host of the public URL, as used in Message-ID (RFC 5322 section 3.6.4)."""
     host = urlsplit(config.settings().public_url).hostname or "localhost"
     return f"[IPv6:{host}]" if ":" in host else host
 
 
-def _shown(row: OutboxMessage) -> dict[str, Any]:
-    about = {"id": row.id, "channel": row.channel, "to": row.recipient, "template": row.template}
-    return about | _open(row) | {"created_at": row.created_at}
+def _serialize(row: OutboxMessage) -> dict[str, Any]:
+    fields = {"id": row.id, "channel": row.channel, "to": row.recipient, "template": row.template}
+    return fields | _decrypt_payload(row) | {"created_at": row.created_at}

@@ -1,4 +1,4 @@
-"""Which way a message leaves: the channels of its kind, in the order that the operator gave."""
+"""Message routing: the configured channels of a message type are tried in order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,33 +8,33 @@ from flask import Flask, current_app
 
 import config
 from gatehouse.core import clock, plugins
-from gatehouse.core.log import log
-from gatehouse.messaging.channel import Channel, Kind
+from gatehouse.core.log import logger
+from gatehouse.messaging.channel import Channel, ChannelFactory
 from gatehouse.messaging.message import DeliveryFailed, Message
 
-SHELF = "gatehouse.messaging.channels"
-NAMES = {"email": "mails", "sms": "texts"}
-PATIENCE = 30.0
-"""Seconds after which no other channel is begun: the message is tried again in its turn."""
+PACKAGE = "gatehouse.messaging.channels"
+MESSAGE_TYPE_NAMES = {"email": "e-mail", "sms": "SMS"}
+FAILOVER_TIMEOUT = 30.0
+"""Seconds after which no further channel is tried; the message is retried later."""
 
 
 @dataclass(frozen=True)
-class Routes:
-    """A channel that is made of others: each is tried when those before it have failed."""
+class MessageRouter:
+    """Composite channel with failover: tries the channels of a message type in order."""
 
-    by_kind: Mapping[str, Sequence[Channel]]
+    channels_by_type: Mapping[str, Sequence[Channel]]
     name: str = "routes"
 
     def send(self, message: Message) -> None:
-        """Hand a message over by the first channel that takes it.
+        """Deliver a message by the first channel that accepts it.
 
         Raises:
-            DeliveryFailed: no channel took it; or one knows that this recipient never gets it.
+            DeliveryFailed: no channel accepted it, or one failed permanently.
         """
         failures: list[DeliveryFailed] = []
-        begun = clock.monotonic()
-        for channel in self.by_kind[message.channel]:
-            if clock.monotonic() - begun > PATIENCE:
+        started = clock.monotonic()
+        for channel in self.channels_by_type[message.channel]:
+            if clock.monotonic() - started > FAILOVER_TIMEOUT:
                 break
             try:
                 return channel.send(message)
@@ -42,72 +42,81 @@ class Routes:
                 if failure.permanent:
                     raise
                 failures.append(failure)
-                _tell(channel, message, failure)
-        raise _all_of(failures, message)
+                _log_failure(channel, message, failure)
+        raise _combine_failures(failures, message)
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """Which of `email` and `sms` nothing carries."""
-        return tuple(kind for kind, channels in self.by_kind.items() if not channels)
+    def types_without_channel(self) -> tuple[str, ...]:
+        """The message types (`email`, `sms`) without a channel."""
+        return tuple(name for name, channels in self.channels_by_type.items() if not channels)
 
 
 def set_up(app: Flask) -> None:
-    """Choose the channels, and say loudly which kind of messages nothing carries.
+    """Create the configured channels and the router of an application.
 
     Raises:
-        ConfigurationError: with a sentence; a channel or a gateway is not known, or not complete.
+        ConfigurationError: a channel or gateway is unknown or incompletely configured.
     """
     settings = config.settings_of(app)
-    chosen = {"email": settings.mail_channels, "sms": settings.sms_channels}
+    configured = {"email": settings.mail_channels, "sms": settings.sms_channels}
     try:
-        ways = {kind: tuple(open_all(kind, names, settings)) for kind, names in chosen.items()}
-    except (LookupError, ValueError) as problem:
-        raise config.ConfigurationError(str(problem.args[0])) from None
-    app.extensions["gatehouse.routes"] = Routes(ways)
+        channels = {
+            message_type: tuple(create_channels(message_type, names, settings))
+            for message_type, names in configured.items()
+        }
+    except (LookupError, ValueError) as error:
+        raise config.ConfigurationError(str(error.args[0])) from None
+    app.extensions["gatehouse.router"] = MessageRouter(channels)
 
 
-def open_all(kind: str, names: Sequence[str], settings: config.Settings) -> Iterator[Channel]:
-    """Yield the channels of `email` or `sms` that settings ask for, in their order.
-
-    Raises:
-        LookupError, ValueError: a sentence about what is not known, or not complete.
-    """
-    for name, piece in plugins.load(SHELF, names).items():
-        described: Kind = piece
-        if kind not in described.carries:
-            raise ValueError(f"The channel {name} carries no {NAMES[kind]}.")
-        yield from described.open(settings)
-
-
-def routes(app: Flask) -> Routes:
-    """Return the routes of an application."""
-    return cast(Routes, app.extensions["gatehouse.routes"])
-
-
-def warn(app: Flask) -> None:
-    """Say loudly which messages nothing carries: they wait in the outbox."""
-    for kind in routes(app).missing:
-        log().error(f"Nothing carries {NAMES[kind]}: they wait in the outbox.", kind=kind)
-
-
-def carry(message: Message) -> None:
-    """Hand a message over, in an application's context.
+def create_channels(
+    message_type: str, names: Sequence[str], settings: config.Settings
+) -> Iterator[Channel]:
+    """Create the named channels for `email` or `sms`, in order.
 
     Raises:
-        DeliveryFailed: nobody took it.
+        LookupError, ValueError: one is unknown or incompletely configured; a sentence says which.
     """
-    routes(current_app).send(message)
+    for name, plugin in plugins.load(PACKAGE, names).items():
+        factory: ChannelFactory = plugin
+        if message_type not in factory.message_types:
+            type_name = MESSAGE_TYPE_NAMES[message_type]
+            raise ValueError(f"The channel {name} does not deliver {type_name}.")
+        yield from factory.create(settings)
 
 
-def _tell(channel: Channel, message: Message, failure: DeliveryFailed) -> None:
-    about = {"channel": channel.name, "message": str(message.id), "reason": str(failure)}
-    log().warning("A channel did not take a message.", **about)
+def get_router(app: Flask) -> MessageRouter:
+    """Return the router of an application."""
+    return cast(MessageRouter, app.extensions["gatehouse.router"])
 
 
-def _all_of(failures: Sequence[DeliveryFailed], message: Message) -> DeliveryFailed:
-    """Return one failure for all of them; it waits as long as the shortest wait that was told."""
+def warn_of_missing_channels(app: Flask) -> None:
+    """Log an error for each message type without a channel: its messages stay in the outbox."""
+    for message_type in get_router(app).types_without_channel:
+        logger().error(
+            f"No channel delivers {MESSAGE_TYPE_NAMES[message_type]}; it stays in the outbox.",
+            kind=message_type,
+        )
+
+
+def send_message(message: Message) -> None:
+    """Deliver a message; needs an application context.
+
+    Raises:
+        DeliveryFailed: no channel accepted it.
+    """
+    get_router(current_app).send(message)
+
+
+def _log_failure(channel: Channel, message: Message, failure: DeliveryFailed) -> None:
+    fields = {"channel": channel.name, "message": str(message.id), "reason": str(failure)}
+    logger().warning("A channel did not accept a message.", **fields)
+
+
+def _combine_failures(failures: Sequence[DeliveryFailed], message: Message) -> DeliveryFailed:
+    """Combine failures; `retry_after` is their minimum if all of them have one."""
     if not failures:
-        return DeliveryFailed(f"Nothing carries {NAMES[message.channel]}.")
+        return DeliveryFailed(f"No channel delivers {MESSAGE_TYPE_NAMES[message.channel]}.")
     waits = [failure.retry_after for failure in failures if failure.retry_after is not None]
     wait = min(waits) if len(waits) == len(failures) else None
     return DeliveryFailed(" ".join(map(str, failures)), retry_after=wait)

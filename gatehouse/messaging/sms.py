@@ -1,38 +1,40 @@
-"""The one door for texts: whoever wants one sent asks here, never the outbox itself."""
+"""Sending SMS within the budgets; other packages use this module, never the outbox directly."""
 
 from collections.abc import Callable
 
 from gatehouse.messaging import outbox, sms_budget
-from gatehouse.messaging.message import Letter
-from gatehouse.web.request_context import Visitor
+from gatehouse.messaging.message import MessageRequest
+from gatehouse.web.request_context import RequestContext
 
 
-def text(letter: Letter, visitor: Visitor) -> bool:
-    """Write a text to the outbox, in the current `writing()`; tell whether the budgets allowed it.
+def send(message: MessageRequest, context: RequestContext) -> bool:
+    """Write an SMS to the outbox if the budgets allow it; return whether they did.
 
-    Commit in either case: what was counted, and that it was withheld, must stay. Answer the same in
-    either case, too. A letter whose variables hold a `code` is expected to be answered: say
-    `spending.proved(number)` when the code was typed in.
+    Call it in a write transaction and commit in either case: counts and audit events must stay.
+    The response must not depend on the result. After a message with a `code` variable, call
+    `sms_budget.record_conversion` when the code was entered.
     """
-    if not _is_paid(letter, visitor, sms_budget.charge):
+    if not _is_within_budget(message, context, sms_budget.charge):
         return False
-    outbox.put(letter, visitor)
+    outbox.put(message, context)
     return True
 
 
-def waste(letter: Letter, visitor: Visitor) -> None:
-    """Do the work of `text` and send nothing, so that its time does not tell whose number it is.
+def send_decoy(message: MessageRequest, context: RequestContext) -> None:
+    """Do the work of `send` without a message, so that timing does not reveal a known number.
 
-    The budgets pay for it, too: one that is spent would tell as well.
+    The budgets are charged, too: otherwise an exhausted budget would reveal it.
     """
-    if _is_paid(letter, visitor, sms_budget.pretend):
-        outbox.waste(letter, visitor)
+    if _is_within_budget(message, context, sms_budget.simulate_charge):
+        outbox.enqueue_decoy(message, context)
 
 
-def _is_paid(letter: Letter, visitor: Visitor, pay: Callable[..., None]) -> bool:
+def _is_within_budget(
+    message: MessageRequest, context: RequestContext, charge: Callable[..., None]
+) -> bool:
     try:
-        pay(letter.recipient, visitor, is_code="code" in letter.variables)
-    except sms_budget.Overspent as refusal:
-        sms_budget.withheld(letter.recipient, visitor, refusal.budget)
+        charge(message.recipient, context, is_code="code" in message.variables)
+    except sms_budget.BudgetExceeded as error:
+        sms_budget.record_suppressed(message.recipient, context, error.budget)
         return False
     return True

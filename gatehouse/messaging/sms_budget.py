@@ -1,12 +1,12 @@
-"""What texts may cost: budgets, and prefixes whose codes do not come back.
+"""SMS budgets against toll fraud ("SMS pumping"), and pauses of prefixes with few conversions.
 
-Whoever runs a range of numbers earns from each text that is sent there ("SMS pumping"). So texts
-are counted by number, by network of the asker, and by prefix: the country's calling code and three
-digits more. Where too few codes are typed in, nobody reads them: the prefix is paused for a while.
-A code that can still be typed in says nothing yet, so a burst of honest people pauses nothing.
-All counts are written in the transaction that writes the text. Each of their rows is held until it
-ends, so texts that are asked for at the same moment are counted one after the other. The route
-limits are another matter, and may be off.
+The operator of a number range earns from each SMS sent to it. So SMS are counted by number, by the
+client's IP prefix, and by number prefix: the country calling code and three more digits. A code
+that is entered is a conversion; a prefix with too few of them is paused. Codes that can still be
+entered do not count yet, so a burst of real users pauses nothing.
+All counts are written in the transaction that writes the SMS. It locks their rows until it ends,
+so concurrent requests are counted one after the other. Route rate limits are independent of this
+and may be switched off.
 """
 
 from dataclasses import dataclass
@@ -20,44 +20,46 @@ from sqlalchemy.orm.attributes import flag_modified
 import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.core import clock, crypto, metrics
-from gatehouse.core.log import log
-from gatehouse.database.session import db, take_turns
+from gatehouse.core import clock, crypto, crypto_labels, metrics
+from gatehouse.core.log import logger
+from gatehouse.database.session import advisory_lock, db
 from gatehouse.messaging import outbox
-from gatehouse.messaging.template_catalog import LETTERS
+from gatehouse.messaging.template_catalog import TEMPLATES
 from gatehouse.web.rate_limit_storage import DatabaseCounters
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import SmsPrefix
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How many texts are sent in a window, which begins with the first of them."""
+    """The most SMS in a window; the window begins with the first SMS."""
 
     name: str
-    most: int
-    seconds: int
+    limit: int
+    window_seconds: int
 
 
 HOUR, DAY = 3600, 86_400
-OF_NETWORK = (Budget("network", 30, HOUR), Budget("network", 100, DAY))
-OF_NUMBER = (Budget("number", 5, HOUR), Budget("number", 10, DAY))
-DIGITS = 3
-"""Of the national number, behind the calling code."""
-ENOUGH = 30
-"""Codes to a prefix before their ratio says anything."""
-LEAST_PROVED = 0.2
-"""Of the codes to a prefix; people who want to sign in type in more than half of theirs."""
-PATIENCE = timedelta(minutes=10)
-"""A texted code lives no longer; a younger one is not yet counted against its prefix."""
-CODES = {name for name, told in LETTERS.items() if name.startswith("sms_") and "code" in told}
-"""The letters that wait for an answer."""
-COUNTED_FOR = timedelta(days=1)
+NETWORK_BUDGETS = (Budget("network", 30, HOUR), Budget("network", 100, DAY))
+NUMBER_BUDGETS = (Budget("number", 5, HOUR), Budget("number", 10, DAY))
+PREFIX_DIGITS = 3
+"""Digits of the national number, after the calling code."""
+MIN_SAMPLE = 30
+"""Codes sent to a prefix before its conversion rate is assessed."""
+MIN_CONVERSION_RATE = 0.2
+"""Of the codes sent to a prefix; real users enter more than half of theirs."""
+CODE_LIFETIME = timedelta(minutes=10)
+"""The lifetime of a code by SMS; younger codes do not count against their prefix yet."""
+CODE_TEMPLATES = {
+    name for name, variables in TEMPLATES.items() if name.startswith("sms_") and "code" in variables
+}
+"""The SMS templates with a code."""
+COUNTING_WINDOW = timedelta(days=1)
 PAUSE = timedelta(hours=1)
 
 
-class Overspent(Exception):
-    """This text is not sent; `budget` says what is spent. Whoever asked for it is not told."""
+class BudgetExceeded(Exception):
+    """The SMS must not be sent; `budget` names the exhausted budget. The client never learns."""
 
     def __init__(self, budget: str) -> None:
         super().__init__(budget)
@@ -65,132 +67,136 @@ class Overspent(Exception):
 
 
 def prefix_of(number: str) -> str:
-    """Return the calling code and the next digits of an E.164 number: `49151` of +4915112345678."""
-    return "".join(_parts_of(number))
+    """Return calling code and next digits of an E.164 number, such as 49151 of +4915112345678."""
+    return "".join(_split_number(number))
 
 
-def charge(number: str, visitor: Visitor, is_code: bool) -> None:
-    """Count a text to a number, in the current write transaction; a code waits to be proved.
+def charge(number: str, context: RequestContext, is_code: bool) -> None:
+    """Count an SMS to a number, in the current write transaction; a code awaits its conversion.
 
     Raises:
-        Overspent: it may not be sent; what was counted until then stays counted.
+        BudgetExceeded: it must not be sent; the counts made so far stay.
     """
-    row = _pay(number, visitor)
+    row = _charge_budgets(number, context)
     if is_code:
-        _require_answers(row, number, visitor)
+        _require_conversions(row, number, context)
         row.sent += 1
 
 
-def pretend(number: str, visitor: Visitor, is_code: bool) -> None:
-    """Do the same for a text that nobody gets; its code is not waited for.
+def simulate_charge(number: str, context: RequestContext, is_code: bool) -> None:
+    """Charge the budgets for a decoy SMS, which awaits no conversion.
 
     Raises:
-        Overspent: it would not have been sent.
+        BudgetExceeded: a real SMS would not have been sent.
     """
-    row = _pay(number, visitor)
+    row = _charge_budgets(number, context)
     if is_code:
-        _require_answers(row, number, visitor)
-        flag_modified(row, "sent")  # written all the same
+        _require_conversions(row, number, context)
+        flag_modified(row, "sent")  # so that the row is written as by `charge`
 
 
-def _pay(number: str, visitor: Visitor) -> SmsPrefix:
-    """Count a text in all budgets; return the counts of its prefix.
+def _charge_budgets(number: str, context: RequestContext) -> SmsPrefix:
+    """Count an SMS in all budgets; return the locked row of its prefix.
 
     Raises:
-        Overspent: there were enough already.
+        BudgetExceeded: one budget is exhausted, or the prefix is paused.
     """
     prefix = prefix_of(number)
-    row = _row(prefix)
+    row = _lock_prefix(prefix)
     if row.paused_until and row.paused_until > clock.now():
-        raise Overspent("paused")
-    if visitor.site:  # the operator at the command line has none
-        _spend(OF_NETWORK, visitor.site)
-    _spend(OF_NUMBER, number)
-    _spend((Budget("prefix", config.settings().sms_prefix_budget, HOUR),), prefix)
+        raise BudgetExceeded("paused")
+    if context.ip_prefix:  # CLI commands have none
+        _increment(NETWORK_BUDGETS, context.ip_prefix)
+    _increment(NUMBER_BUDGETS, number)
+    _increment((Budget("prefix", config.settings().sms_prefix_budget, HOUR),), prefix)
     return row
 
 
-def proved(number: str) -> None:
-    """Note that a code that was texted to a number was typed in, in the current transaction."""
-    counted = update(SmsPrefix).where(SmsPrefix.prefix == prefix_of(number))
-    counted = counted.where(SmsPrefix.proved < SmsPrefix.sent)
-    db.session.execute(counted.values(proved=SmsPrefix.proved + 1))
+def record_conversion(number: str) -> None:
+    """Count a code that was sent to a number and entered, in the current transaction."""
+    conversion = update(SmsPrefix).where(SmsPrefix.prefix == prefix_of(number))
+    conversion = conversion.where(SmsPrefix.converted < SmsPrefix.sent)
+    db.session.execute(conversion.values(converted=SmsPrefix.converted + 1))
 
 
-def purge() -> None:
-    """Forget the prefixes that nobody has texted to for days."""
-    rested = clock.now() - 2 * COUNTED_FOR
-    over = (SmsPrefix.counted_since < rested) & (
-        SmsPrefix.paused_until.is_(None) | (SmsPrefix.paused_until < rested)
+def purge_prefixes() -> None:
+    """Delete the counts of prefixes without SMS for two days."""
+    limit = clock.now() - 2 * COUNTING_WINDOW
+    stale = (SmsPrefix.counted_since < limit) & (
+        SmsPrefix.paused_until.is_(None) | (SmsPrefix.paused_until < limit)
     )
-    db.session.execute(delete(SmsPrefix).where(over))
+    db.session.execute(delete(SmsPrefix).where(stale))
 
 
-def _parts_of(number: str) -> tuple[str, str]:
-    """Return the calling code, and the next digits without the zero that Italian numbers have."""
+def _split_number(number: str) -> tuple[str, str]:
+    """Return calling code and next digits, without the leading zero of Italian numbers."""
     parsed = phonenumbers.parse(number)
-    return str(parsed.country_code), str(parsed.national_number)[:DIGITS]
+    return str(parsed.country_code), str(parsed.national_number)[:PREFIX_DIGITS]
 
 
-def _row(prefix: str) -> SmsPrefix:
-    """Return the counts of a prefix, held until the transaction ends; a new day begins anew."""
-    take_turns(f"texts {prefix}")
+def _lock_prefix(prefix: str) -> SmsPrefix:
+    """Lock and return the counts of a prefix; reset them after COUNTING_WINDOW."""
+    advisory_lock(f"texts {prefix}")
     row = db.session.get(SmsPrefix, prefix, populate_existing=True)
     if row is None:
-        row = SmsPrefix(prefix=prefix, sent=0, proved=0, counted_since=clock.now())
+        row = SmsPrefix(prefix=prefix, sent=0, converted=0, counted_since=clock.now())
         db.session.add(row)
-    elif row.counted_since < clock.now() - COUNTED_FOR:
-        _begin_anew(row)
+    elif row.counted_since < clock.now() - COUNTING_WINDOW:
+        _reset_counts(row)
     return row
 
 
-def _spend(budgets: tuple[Budget, ...], whose: str) -> None:
-    """Count a text in all windows of a kind.
+def _increment(budgets: tuple[Budget, ...], subject: str) -> None:
+    """Count an SMS of a subject (number, IP prefix or number prefix) in budgets.
 
     Raises:
-        Overspent: there were enough already.
+        BudgetExceeded: a budget is exhausted.
     """
     for budget in budgets:
-        key = crypto.keyed_digest(f"texts {budget.name} {budget.seconds}", whose)
+        key = crypto.keyed_digest(
+            f"{crypto_labels.SMS_BUDGET_PREFIX}{budget.name} {budget.window_seconds}", subject
+        )
         now = clock.now().timestamp()
-        row = {"key": key, "amount": 1, "now": now, "expires_at": now + budget.seconds}
-        if db.session.execute(DatabaseCounters.HIT, row).scalar_one() > budget.most:
-            raise Overspent(budget.name)
+        row = {"key": key, "amount": 1, "now": now, "expires_at": now + budget.window_seconds}
+        if db.session.execute(DatabaseCounters.INCREMENT_COUNTER, row).scalar_one() > budget.limit:
+            raise BudgetExceeded(budget.name)
 
 
-def _require_answers(row: SmsPrefix, number: str, visitor: Visitor) -> None:
-    """Return if enough codes came back in time; else pause the prefix.
+def _require_conversions(row: SmsPrefix, number: str, context: RequestContext) -> None:
+    """Return if enough codes of a prefix were entered; else pause the prefix.
 
     Raises:
-        Overspent: it is paused.
+        BudgetExceeded: the prefix is now paused.
     """
-    if _is_answered(row.sent, row.proved) or _is_answered(ripe := _ripe(row, number), row.proved):
+    if _has_enough_conversions(row.sent, row.converted) or _has_enough_conversions(
+        expired := _count_expired(row, number), row.converted
+    ):
         return
-    about: dict[str, Any] = {"prefix": row.prefix, "sent": ripe, "proved": row.proved}
+    details: dict[str, Any] = {"prefix": row.prefix, "sent": expired, "converted": row.converted}
     row.paused_until = clock.now() + PAUSE
-    _begin_anew(row)
-    record(events.Text.PREFIX_PAUSED, visitor, **about)
-    log().error("Too few texted codes come back: no text is sent to this prefix for now.", **about)
-    raise Overspent("paused")
+    _reset_counts(row)
+    record(events.Sms.PREFIX_PAUSED, context, **details)
+    logger().error("SMS to this prefix are paused: too few codes are entered.", **details)
+    raise BudgetExceeded("paused")
 
 
-def _is_answered(sent: int, proved: int) -> bool:
-    """Tell whether so many codes are too few to judge by, or enough of them came back."""
-    return sent < ENOUGH or proved >= LEAST_PROVED * sent
+def _has_enough_conversions(sent: int, converted: int) -> bool:
+    """Return whether the conversion rate is high enough, or the sample too small to assess."""
+    return sent < MIN_SAMPLE or converted >= MIN_CONVERSION_RATE * sent
 
 
-def _ripe(row: SmsPrefix, number: str) -> int:
-    """Return how many of the codes to a number's prefix are older than the patience with them."""
-    calling, digits = _parts_of(number)
-    alike = (f"+{calling}{digits}", f"+{calling}0{digits}")
-    return row.sent - outbox.texted_since(clock.now() - PATIENCE, alike, CODES)
+def _count_expired(row: SmsPrefix, number: str) -> int:
+    """Count the codes sent to the prefix of a number that have expired."""
+    calling, digits = _split_number(number)
+    prefixes = (f"+{calling}{digits}", f"+{calling}0{digits}")
+    return row.sent - outbox.sms_sent_since(clock.now() - CODE_LIFETIME, prefixes, CODE_TEMPLATES)
 
 
-def _begin_anew(row: SmsPrefix) -> None:
-    row.sent, row.proved, row.counted_since = 0, 0, clock.now()
+def _reset_counts(row: SmsPrefix) -> None:
+    row.sent, row.converted, row.counted_since = 0, 0, clock.now()
 
 
-def withheld(number: str, visitor: Visitor, budget: str) -> None:
-    """Record that a text was not sent, in the current transaction; the number is not told."""
-    record(events.Text.WITHHELD, visitor, budget=budget, prefix=prefix_of(number))
-    metrics.TEXTS_WITHHELD.labels(budget).inc()
+def record_suppressed(number: str, context: RequestContext, budget: str) -> None:
+    """Record that an SMS was not sent, without its number, in the current transaction."""
+    record(events.Sms.SUPPRESSED, context, budget=budget, prefix=prefix_of(number))
+    metrics.SMS_SUPPRESSED.labels(budget).inc()

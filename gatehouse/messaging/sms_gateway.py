@@ -1,7 +1,8 @@
-"""SMS gateways as descriptions: a TOML file says how to ask, and what the answers mean.
+"""SMS gateways described by TOML files: the HTTP request, and the rules for its response.
 
-The structure of a request is the file's; values are put into it afterwards, one by one, so no text
-becomes a parameter, a header or another placeholder. docs/mail-and-sms.md describes the format.
+The file defines the structure of the request; values are substituted afterwards, each on its own,
+so that no value can become a parameter, a header or a placeholder. docs/mail-and-sms.md describes
+the format.
 """
 
 import json
@@ -15,193 +16,205 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from gatehouse.messaging.message import Message
-from gatehouse.net.http_client import Answer, Call
+from gatehouse.net.http_client import HttpRequest, HttpResponse
 
-FOLDER = Path(__file__).parent / "gateways"
+FOLDER = Path(__file__).parent / "sms_gateways"
 KEYS = {"url", "method", "error", "headers", "basic", "form", "json", "accepted", "refused"}
 PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
-OF_MESSAGES = {"to", "digits", "text", "id"}
-CODE = re.compile(r"[\w.-]{1,32}", re.ASCII)
-SECONDS, MOST = 10.0, 65_536
+MESSAGE_PLACEHOLDERS = {"to", "digits", "text", "id"}
+ERROR_CODE = re.compile(r"[\w.-]{1,32}", re.ASCII)
+TIMEOUT_SECONDS, MAX_RESPONSE_BYTES = 10.0, 65_536
 Values = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Who asks the gateway, as the settings say it."""
+class Credentials:
+    """Account, secret and sender for a gateway, from the settings."""
 
     account: str = ""
     secret: str = field(default="", repr=False)
     sender: str = ""
 
     @property
-    def values(self) -> dict[str, str]:
-        """What stands in a template for them."""
+    def placeholder_values(self) -> dict[str, str]:
+        """The values by placeholder name."""
         return {"account": self.account, "secret": self.secret, "from": self.sender}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Recognises an answer: one of these statuses, and each field has one of its values.
+    """Matches a response with one of the statuses whose fields each have one of their values.
 
-    A field without values has only to be there.
+    A field without values only has to exist.
     """
 
     status: tuple[int, ...]
     fields: Mapping[str, tuple[str, ...]]
 
-    def fits(self, status: int, body: Any) -> bool:
-        """Tell whether an answer is of this kind."""
+    def matches(self, status: int, body: Any) -> bool:
+        """Return whether a response with this status and JSON body matches."""
         return status in self.status and all(
-            (found := look_up(body, path)) is not None and (not values or found in values)
+            (found := json_path(body, path)) is not None and (not values or found in values)
             for path, values in self.fields.items()
         )
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """A gateway that is described completely, and who asks it."""
+    """A gateway with its checked description and credentials."""
 
     name: str
     description: Mapping[str, Any]
-    caller: Caller
+    credentials: Credentials
     accepted: tuple[Rule, ...]
     refused: tuple[Rule, ...]
 
-    def call(self, message: Message) -> Call:
-        """Return the request that sends a text."""
-        number = message.recipient
-        values = self.caller.values | {"to": number, "digits": number.lstrip("+")}
+    def build_request(self, message: Message) -> HttpRequest:
+        """Return the HTTP request that sends an SMS."""
+        number, template = message.recipient, self.description
+        values = self.credentials.placeholder_values | {"to": number, "digits": number.lstrip("+")}
         values |= {"text": message.text.strip(), "id": str(message.id)}
-        about = self.description
-        url = filled(about["url"], {k: quote(v, safe="") for k, v in values.items()})
-        kind, body = _body(about, values)
-        headers = {**filled(about.get("headers", {}), values), **kind, **_basic(about, values)}
-        return Call(about.get("method", "POST"), url, headers, body, SECONDS, MOST)
+        url = substitute(template["url"], {k: quote(v, safe="") for k, v in values.items()})
+        content_type, body = _encode_body(template, values)
+        headers = {
+            **substitute(template.get("headers", {}), values),
+            **content_type,
+            **_basic_auth_header(template, values),
+        }
+        method = template.get("method", "POST")
+        return HttpRequest(method, url, headers, body, TIMEOUT_SECONDS, MAX_RESPONSE_BYTES)
 
-    def error(self, answer: Answer) -> str:
-        """Return the status of an answer, and its error code where it is one."""
-        code = look_up(read_json(answer), self.description.get("error", "")) or ""
-        return f"{answer.status} ({code})" if CODE.fullmatch(code) else str(answer.status)
+    def describe_error(self, response: HttpResponse) -> str:
+        """Return the status of a response, with the gateway's error code if it has one."""
+        code = json_path(parse_json(response), self.description.get("error", "")) or ""
+        return f"{response.status} ({code})" if ERROR_CODE.fullmatch(code) else str(response.status)
 
 
-def load(name: str, caller: Caller) -> Gateway:
-    """Read a preset by its name, or a description of one's own by its path.
+def load_gateway(name: str, credentials: Credentials) -> Gateway:
+    """Load a preset by name, or an operator's description by the path of its .toml file.
 
     Raises:
-        ValueError: a sentence that says what is missing or unknown.
+        ValueError: it is unknown, unreadable or incomplete; a sentence says what is wrong.
     """
     file = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
-    if file.parent == FOLDER and name not in presets():
-        raise ValueError(f"There is no SMS gateway {name!r}; there are {', '.join(presets())}.")
+    if file.parent == FOLDER and name not in list_presets():
+        raise ValueError(
+            f"There is no SMS gateway {name!r}; there are {', '.join(list_presets())}."
+        )
     try:
         description = tomllib.loads(file.read_text(encoding="utf-8"))
-        accepted, refused = (_rules(description.get(k, [])) for k in ("accepted", "refused"))
-        gateway = Gateway(file.stem, description, caller, accepted, refused)
+        accepted, refused = (_parse_rules(description.get(k, [])) for k in ("accepted", "refused"))
+        gateway = Gateway(file.stem, description, credentials, accepted, refused)
         _check(gateway)
     except (OSError, UnicodeDecodeError):
-        raise ValueError(f"The SMS gateway {name} is no readable file.") from None
-    except (ValueError, TypeError, AttributeError, KeyError) as problem:
-        raise ValueError(f"The SMS gateway {name} is not described right: {problem}.") from None
+        raise ValueError(f"The file of the SMS gateway {name} cannot be read.") from None
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"The file of the SMS gateway {name} is wrong: {error}.") from None
     return gateway
 
 
-def presets() -> list[str]:
-    """Return the names of the gateways that are described already."""
+def list_presets() -> list[str]:
+    """Return the names of the gateways that Gatehouse ships, sorted."""
     return sorted(file.stem for file in FOLDER.glob("*.toml"))
 
 
-def filled(template: Any, values: Values) -> Any:
-    """Return a template with its placeholders replaced, once each; keys stay as they are."""
+def substitute(template: Any, values: Values) -> Any:
+    """Replace the placeholders in the strings of a template in one pass; keys are not changed."""
     if isinstance(template, str):
         return PLACEHOLDER.sub(lambda found: values[found[1]], template)
     if isinstance(template, dict):
-        return {key: filled(inner, values) for key, inner in template.items()}
-    return [filled(inner, values) for inner in template] if isinstance(template, list) else template
+        return {key: substitute(inner, values) for key, inner in template.items()}
+    return (
+        [substitute(inner, values) for inner in template]
+        if isinstance(template, list)
+        else template
+    )
 
 
-def read_json(answer: Answer) -> Any:
-    """Return what an answer says, or None where it is no JSON."""
+def parse_json(response: HttpResponse) -> Any:
+    """Return the JSON body of a response, or None if it is not JSON."""
     try:
-        return json.loads(answer.body)
+        return json.loads(response.body)
     except (ValueError, RecursionError):
         return None
 
 
-def look_up(body: Any, path: str) -> str | None:
-    """Return the text at a path such as `messages.0.status`, or None where there is nothing."""
+def json_path(body: Any, path: str) -> str | None:
+    """Return the value at a path such as `messages.0.status` as a string, or None."""
     for step in path.split("."):
         if isinstance(body, list) and step.isdecimal() and int(step) < len(body):
             body = body[int(step)]
         else:
             body = body.get(step) if isinstance(body, dict) else None
-    return None if body is None else _as_text(body)
+    return None if body is None else _as_string(body)
 
 
-def _as_text(value: Any) -> str:
+def _as_string(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _body(about: Mapping[str, Any], values: Values) -> tuple[dict[str, str], bytes | None]:
-    if "form" in about:
-        form = urlencode(filled(about["form"], values)).encode()
+def _encode_body(
+    description: Mapping[str, Any], values: Values
+) -> tuple[dict[str, str], bytes | None]:
+    if "form" in description:
+        form = urlencode(substitute(description["form"], values)).encode()
         return {"Content-Type": "application/x-www-form-urlencoded"}, form
-    if "json" in about:
+    if "json" in description:
         return {"Content-Type": "application/json"}, json.dumps(
-            filled(about["json"], values)
+            substitute(description["json"], values)
         ).encode()
     return {}, None
 
 
-def _basic(about: Mapping[str, Any], values: Values) -> dict[str, str]:
-    """Return the header of HTTP Basic (RFC 7617)."""
-    if "basic" not in about:
+def _basic_auth_header(description: Mapping[str, Any], values: Values) -> dict[str, str]:
+    """Return the Authorization header of HTTP Basic (RFC 7617), if the gateway uses it."""
+    if "basic" not in description:
         return {}
-    pair = filled(about["basic"], values)
+    pair = substitute(description["basic"], values)
     joined = f"{pair['user']}:{pair['password']}".encode()
     return {"Authorization": f"Basic {b64encode(joined).decode()}"}
 
 
-def _rules(tables: list[dict[str, Any]]) -> tuple[Rule, ...]:
-    return tuple(_rule(**table) for table in tables)
+def _parse_rules(tables: list[dict[str, Any]]) -> tuple[Rule, ...]:
+    return tuple(_parse_rule(**table) for table in tables)
 
 
-def _rule(status: list[int], fields: Mapping[str, list[Any]] | None = None) -> Rule:
-    chosen = {path: tuple(map(_as_text, values)) for path, values in (fields or {}).items()}
-    return Rule(tuple(status), chosen)
+def _parse_rule(status: list[int], fields: Mapping[str, list[Any]] | None = None) -> Rule:
+    expected = {path: tuple(map(_as_string, values)) for path, values in (fields or {}).items()}
+    return Rule(tuple(status), expected)
 
 
 CHECKS: list[tuple[str, Callable[[Mapping[str, Any], set[str]], bool]]] = [
-    ("it needs a url that starts with https://", lambda about, _: _is_url(about.get("url", ""))),
-    ("it has both a form and a json", lambda about, _: not {"form", "json"} <= about.keys()),
-    ("basic needs a user and a password", lambda about, _: _is_pair(about.get("basic"))),
-    ("{text} appears nowhere", lambda _, used: "text" in used),
-    ("neither {to} nor {digits} appears", lambda _, used: bool({"to", "digits"} & used)),
+    ("url must start with https://", lambda file, _: _is_url(file.get("url", ""))),
+    ("form and json exclude each other", lambda file, _: not {"form", "json"} <= file.keys()),
+    ("basic needs a user and a password", lambda file, _: _is_pair(file.get("basic"))),
+    ("{text} is not used", lambda _, used: "text" in used),
+    ("neither {to} nor {digits} is used", lambda _, used: bool({"to", "digits"} & used)),
     (
-        "{text} cannot stand in a header",
-        lambda about, _: "text" not in set(_placeholders(about.get("headers", {}))),
+        "{text} is not allowed in a header",
+        lambda file, _: "text" not in set(_placeholders(file.get("headers", {}))),
     ),
-    ("it says of no answer that it is accepted", lambda about, _: bool(about.get("accepted"))),
+    ("a rule [[accepted]] is missing", lambda file, _: bool(file.get("accepted"))),
 ]
 
 
 def _check(gateway: Gateway) -> None:
-    """Find out now what would fail with the first text.
+    """Check a description at the start, so that no error waits for the first SMS.
 
     Raises:
-        ValueError: the rest of a sentence.
+        ValueError: a check failed; the message is the end of a sentence.
     """
-    about, caller = gateway.description, gateway.caller.values
-    if unknown := about.keys() - KEYS:
+    file, credentials = gateway.description, gateway.credentials.placeholder_values
+    if unknown := file.keys() - KEYS:
         raise ValueError(f"{sorted(unknown)[0]} is none of {', '.join(sorted(KEYS))}")
-    used = set(_placeholders({key: about[key] for key in about if key not in ("error",)}))
-    if unknown := used - caller.keys() - OF_MESSAGES:
-        raise ValueError(f"nothing is known that could stand for {{{sorted(unknown)[0]}}}")
-    for sentence, is_right in CHECKS:
-        if not is_right(about, used):
+    used = set(_placeholders({key: file[key] for key in file if key not in ("error",)}))
+    if unknown := used - credentials.keys() - MESSAGE_PLACEHOLDERS:
+        raise ValueError(f"{{{sorted(unknown)[0]}}} is not a known placeholder")
+    for sentence, is_valid in CHECKS:
+        if not is_valid(file, used):
             raise ValueError(sentence)
-    for name in sorted(used & caller.keys()):
-        if not caller[name] or not caller[name].isprintable():
+    for name in sorted(used & credentials.keys()):
+        if not credentials[name] or not credentials[name].isprintable():
             raise ValueError(f"it needs GATEHOUSE_SMS_{name.upper()}")
 
 

@@ -1,4 +1,4 @@
-"""A connection to a mail server: encrypted and logged in before it is used, and never for ever."""
+"""SMTP connection: encrypted and authenticated before use, with a deadline for every step."""
 
 import re
 import smtplib
@@ -8,113 +8,115 @@ from dataclasses import dataclass
 
 from gatehouse.messaging.message import DeliveryFailed
 from gatehouse.messaging.mime import Mail
-from gatehouse.net.deadline import Deadline, connected, resolved
-from gatehouse.settings.mail import MailServer
+from gatehouse.net.deadline import Deadline, connect, resolve_host
+from gatehouse.settings.mail import SmtpServer
 
-ENHANCED = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}")
-"""RFC 3463: the status that says more than three digits, such as 5.1.1."""
-OURS = (530, 534, 535, 538)
-"""RFC 4954 section 6: we have to log in, or differently; that is nobody's fault but ours."""
+ENHANCED_STATUS_CODE = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}")
+"""RFC 3463, such as 5.1.1."""
+AUTHENTICATION_ERRORS = (530, 534, 535, 538)
+"""RFC 4954 section 6: our login is missing or wrong, so they do not concern the recipient."""
 Reply = tuple[int, bytes]
 
 
 @dataclass(frozen=True)
-class Line:
-    """A server, whom to trust there, what we call ourselves, and seconds to wait there."""
+class ConnectionParameters:
+    """Server, TLS trust, our own host name, and timeouts in seconds."""
 
-    server: MailServer
-    trust: ssl.SSLContext
-    own_name: str
-    connecting: float
-    answering: float
+    server: SmtpServer
+    tls_context: ssl.SSLContext
+    local_hostname: str
+    connect_timeout: float
+    command_timeout: float
 
 
 class Connection(smtplib.SMTP):
-    """A connection that is ready to take mails.
+    """An authenticated connection that delivers e-mails.
 
-    What fails is an OSError (of TLS, ssl.SSLError), an SMTPException, or DeliveryFailed.
+    Its methods raise OSError (for TLS ssl.SSLError), SMTPException, or DeliveryFailed.
     """
 
-    def __init__(self, line: Line, deadline: Deadline) -> None:
-        super().__init__(local_hostname=line.own_name, timeout=line.answering)
-        self.line, self.deadline = line, deadline
-        self._host = line.server.host  # what STARTTLS compares the certificate with
+    def __init__(self, parameters: ConnectionParameters, deadline: Deadline) -> None:
+        super().__init__(
+            local_hostname=parameters.local_hostname, timeout=parameters.command_timeout
+        )
+        self.parameters, self.deadline = parameters, deadline
+        self._host = parameters.server.host  # STARTTLS verifies the certificate against it
         try:
-            self._make_ready()
+            self._handshake()
         except BaseException:
             self.close()
             raise
 
-    def hand_over(self, mail: Mail) -> None:
-        """Hand over one mail."""
+    def deliver(self, mail: Mail) -> None:
+        """Deliver one e-mail."""
         options = ["SMTPUTF8"] if mail.is_international else []
         if options and not self.has_extn("smtputf8"):
-            reason = f"{self._host} takes no address beyond ASCII."
+            reason = f"{self._host} does not support non-ASCII addresses (SMTPUTF8)."
             raise DeliveryFailed(reason, permanent=True)
-        self._expect("the sender", self.mail(mail.sender, options))
-        self._expect("the recipient", self.rcpt(mail.recipient), is_about_recipient=True)
+        self._require_success("the sender", self.mail(mail.sender, options))
+        self._require_success("the recipient", self.rcpt(mail.recipient), is_about_recipient=True)
         try:
             reply = self.data(mail.content)
-        except smtplib.SMTPDataError as refused:
-            reply = (refused.smtp_code, _bytes(refused.smtp_error))
-        self._expect("the message", reply, is_about_recipient=True)
+        except smtplib.SMTPDataError as error:
+            reply = (error.smtp_code, _bytes(error.smtp_error))
+        self._require_success("the message", reply, is_about_recipient=True)
 
-    def wake(self, deadline: Deadline) -> bool:
-        """Tell whether the server still answers; it forgets whatever was left over."""
+    def ping(self, deadline: Deadline) -> bool:
+        """Reset the connection (RSET); return whether the server still responds."""
         self.deadline = deadline
         try:
             if self.sock:
-                deadline.watch(self.sock)
+                deadline.close_on_expiry(self.sock)
             return self.rset()[0] == 250
         except OSError:  # which SMTPException is
             return False
 
-    def _make_ready(self) -> None:
-        self._expect("our call", self.connect(self._host, self.line.server.port))
+    def _handshake(self) -> None:
+        self._require_success("CONNECT", self.connect(self._host, self.parameters.server.port))
         self.ehlo_or_helo_if_needed()
-        if self.line.server.scheme == "smtp":
+        if self.parameters.server.scheme == "smtp":
             self._encrypt()
-        if self.line.server.user:
-            self._log_in()
+        if self.parameters.server.user:
+            self._authenticate()
 
     def _encrypt(self) -> None:
-        if not self.has_extn("starttls"):  # RFC 8314 section 3: somebody may have taken it away
+        if not self.has_extn("starttls"):  # RFC 8314 section 3: it may have been stripped
             raise ssl.SSLError(f"{self._host} offers no STARTTLS")
-        self._expect("STARTTLS", self.starttls(context=self.line.trust))
+        self._require_success("STARTTLS", self.starttls(context=self.parameters.tls_context))
         self.ehlo_or_helo_if_needed()
 
-    def _log_in(self) -> None:
-        server = self.line.server
+    def _authenticate(self) -> None:
+        server = self.parameters.server
         try:
             self.login(server.user, server.password)
-        except smtplib.SMTPAuthenticationError as refused:
-            self._expect("our password", (refused.smtp_code, _bytes(refused.smtp_error)))
+        except smtplib.SMTPAuthenticationError as error:
+            self._require_success("our password", (error.smtp_code, _bytes(error.smtp_error)))
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        """Connect, and have the connection shut when the time is over."""
-        soon = Deadline(min(self.line.connecting, self.deadline.left))
-        connection = connected(resolved(host, port, soon), soon)
+        """Connect within the connect timeout; the socket is closed when the deadline expires."""
+        connect_deadline = Deadline(min(self.parameters.connect_timeout, self.deadline.remaining))
+        connection = connect(resolve_host(host, port, connect_deadline), connect_deadline)
         connection.settimeout(timeout)
-        self.deadline.watch(connection)
-        if self.line.server.scheme != "smtps":
+        self.deadline.close_on_expiry(connection)
+        if self.parameters.server.scheme != "smtps":
             return connection
-        return self.line.trust.wrap_socket(connection, server_hostname=host)
+        return self.parameters.tls_context.wrap_socket(connection, server_hostname=host)
 
-    def _expect(self, about: str, reply: Reply, is_about_recipient: bool = False) -> None:
-        """Go on if the server agreed.
+    def _require_success(self, step: str, reply: Reply, is_about_recipient: bool = False) -> None:
+        """Return if the reply is a success (2xx).
 
-        The text of a refusal is not told: it may quote the message. Its codes say enough.
+        The error has only the codes of the reply: its text may quote the message.
         """
-        if self.deadline.is_over:  # then the reply may be the half of one
+        if self.deadline.has_passed:  # the reply may be incomplete
             raise TimeoutError
-        code, said = reply
+        code, text = reply
         if 200 <= code < 300:
             return
-        found = ENHANCED.match(said)
+        found = ENHANCED_STATUS_CODE.match(text)
         status = f"{code} {found.group().decode()}" if found else str(code)
-        permanent = is_about_recipient and code >= 500 and code not in OURS
-        raise DeliveryFailed(f"{self._host} said {status} to {about}.", permanent=permanent)
+        permanent = is_about_recipient and code >= 500 and code not in AUTHENTICATION_ERRORS
+        raise DeliveryFailed(f"{self._host} replied {status} to {step}.", permanent=permanent)
 
 
-def _bytes(said: bytes | str) -> bytes:
-    return said if isinstance(said, bytes) else said.encode()
+def _bytes(text: bytes | str) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()

@@ -1,11 +1,11 @@
-"""Every letter there is, with its variables and an example of each."""
+"""All message templates with their variables, and an example of each variable."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from gatehouse.core.i18n import marked
+from gatehouse.core.i18n import gettext_noop
 
-LETTERS: dict[str, tuple[str, ...]] = {
+TEMPLATES: dict[str, tuple[str, ...]] = {
     "verify_email": ("code", "link", "expires"),
     "account_exists": (),
     "invitation": ("link", "role", "expires"),
@@ -35,12 +35,12 @@ LETTERS: dict[str, tuple[str, ...]] = {
     "notice_attempts": ("link",),
     "notice_mfa_reset": ("link", "when"),
 }
-"""The variables that senders give; every letter has those of ALWAYS besides."""
+"""Template name to its own variables; all templates also have COMMON_VARIABLES."""
 
-ALWAYS: tuple[str, ...] = ("asked", "address", "device", "site", "host", "service")
-ALWAYS += ("language", "direction", "subject")
-"""When, from where and with what it was asked for; where people use the service, and what they call
-it; how it is read. The subject is known to the HTML part alone."""
+COMMON_VARIABLES: tuple[str, ...] = ("asked", "address", "device", "site", "host", "service")
+COMMON_VARIABLES += ("language", "direction", "subject")
+"""Time, IP address and device of the request; host with port, host and name of the service;
+language tag and text direction. `subject` exists in the HTML part only."""
 
 EXAMPLES: dict[str, Any] = {
     "code": "12345678",
@@ -58,17 +58,17 @@ EXAMPLES: dict[str, Any] = {
     "device": "Firefox on Linux",
 }
 
-WORDS = {
-    "totp": marked("authenticator app"),
-    "sms": marked("codes by text message"),
-    "email": marked("codes by e-mail"),
-    "passkey": marked("passkey"),
-    "recovery_codes": marked("recovery codes"),
-    "your password was reset": marked("your password was reset"),
-    "your e-mail address was changed": marked("your e-mail address was changed"),
-    "your second factor is being reset": marked("your second factor is being reset"),
-    "the phone number of your account was changed": marked(
+TRANSLATABLE = {
+    "totp": gettext_noop("authenticator app"),
+    "sms": gettext_noop("codes by text message"),
+    "email": gettext_noop("codes by e-mail"),
+    "passkey": gettext_noop("passkey"),
+    "recovery_codes": gettext_noop("recovery codes"),
+    "your password was reset": gettext_noop("your password was reset"),
+    "your e-mail address was changed": gettext_noop("your e-mail address was changed"),
+    "your second factor is being reset": gettext_noop("your second factor is being reset"),
+    "the phone number of your account was changed": gettext_noop(
         "the phone number of your account was changed"
     ),
 }
-"""What `factor` and `what` can be, in words that the catalogues have."""
+"""The values of `factor` and `what`, with their translatable texts."""

@@ -1,8 +1,7 @@
-"""Carries messages from the outbox to a channel: `flask worker`, or a thread of the server.
+"""Deliver messages from the outbox: `flask worker`, or a thread of the server.
 
-A message is taken with a lease and marked when it was handed over; a worker that dies in between
-lets another one try again, so a message arrives at least once. Any number of workers share the
-queue.
+A worker leases a message and marks it after delivery. If it dies in between, another worker tries
+again after the lease, so delivery is at least once. Any number of workers share the queue.
 """
 
 import threading
@@ -17,212 +16,220 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from gatehouse.core import clock
-from gatehouse.core.log import log
-from gatehouse.database.background_tasks import at_end, attempt, every
-from gatehouse.database.session import db, release, writing
+from gatehouse.core.log import logger
+from gatehouse.database.background_tasks import log_exceptions, on_shutdown, run_periodically
+from gatehouse.database.session import db, end_transaction, write_transaction
 from gatehouse.messaging import outbox, outbox_queue, routing
 from gatehouse.messaging.message import DeliveryFailed, Message
-from gatehouse.messaging.outbox_queue import Claim
+from gatehouse.messaging.outbox_queue import Lease
 
-Carry = Callable[[Message], None]
-"""Hands a message to whatever carries it, or raises DeliveryFailed."""
+SendMessage = Callable[[Message], None]
+"""Delivers a message, or raises DeliveryFailed."""
 
-INTERVAL = 0.3
-"""Seconds between two looks into an empty queue."""
-MEASURED_EVERY = 15.0
+POLL_INTERVAL = 0.3
+"""Seconds between two polls of an empty queue."""
+METRICS_INTERVAL = 15.0
 BATCH = 20
-SENDING = timedelta(seconds=60)
-"""More than all channels together may take for one message: no lease ends while one is sent."""
-STREAK = 3
-"""So many failures in a row are the channel's fault, not the message's."""
-LONGEST_REST = 30.0
-LEAVING = 8.0
-"""Seconds that all of it has when a server ends, which is killed after ten."""
-RETRIES = (0.1, 1.0, 5.0)
-"""Seconds between the attempts to note what has become of a message."""
+MAX_SEND_TIME = timedelta(seconds=60)
+"""More than all channels together need for one message, so that no lease ends during delivery."""
+FAILURE_THRESHOLD = 3
+"""Consecutive failures after which the channel is paused."""
+MAX_PAUSE = 30.0
+"""Seconds."""
+SHUTDOWN_TIMEOUT = 8.0
+"""Seconds for the shutdown; the server is killed after ten."""
+WRITE_RETRY_DELAYS = (0.1, 1.0, 5.0)
+"""Seconds between attempts to record the outcome of a delivery."""
 
 
-def start(app: Flask) -> None:
-    """Deliver in a thread of this process what the operator's channels carry."""
-    every(MEASURED_EVERY, app, "outbox", outbox_queue.measure)
-    routing.warn(app)
-    if found := courier(app):
-        thread = threading.Thread(target=found.run, args=(app,), name="delivery", daemon=True)
+def start_worker(app: Flask) -> None:
+    """Start a delivery thread in this process, if any channel is configured."""
+    run_periodically(METRICS_INTERVAL, app, "outbox", outbox_queue.update_metrics)
+    routing.warn_of_missing_channels(app)
+    if worker := create_worker(app):
+        thread = threading.Thread(
+            target=worker.run_until_stopped, args=(app,), name="delivery", daemon=True
+        )
         thread.start()
-        at_end(app, lambda: stop(found, app, thread))
+        on_shutdown(app, lambda: stop_worker(worker, app, thread))
 
 
-def stop(courier: "Courier", app: Flask, thread: threading.Thread) -> None:
-    """Return when it has left, or when its time is over: the database may be away or hang.
+def stop_worker(worker: "DeliveryWorker", app: Flask, thread: threading.Thread) -> None:
+    """Stop a worker; return when it has stopped or after SHUTDOWN_TIMEOUT.
 
-    What it has not given back by then is free when the lease runs out.
+    The database may be unreachable: leases that were not released then expire by themselves.
     """
-    ends = clock.monotonic() + LEAVING
-    leaving = threading.Thread(target=courier.leave, args=(app,), name="leaving", daemon=True)
-    leaving.start()
-    for waited_for in (thread, leaving):
-        waited_for.join(max(0.0, ends - clock.monotonic()))
+    deadline = clock.monotonic() + SHUTDOWN_TIMEOUT
+    release = threading.Thread(
+        target=worker.shut_down, args=(app,), name="delivery-shutdown", daemon=True
+    )
+    release.start()
+    for pending in (thread, release):
+        pending.join(max(0.0, deadline - clock.monotonic()))
 
 
 @dataclass
-class Line:
-    """How a channel has done: failures in a row, and until when it is left alone."""
+class ChannelHealth:
+    """Circuit breaker of a channel: consecutive failures, and a pause after too many."""
 
     failures: int = 0
-    rests_until: float = 0.0
-    """By the monotonic clock."""
+    paused_until: float = 0.0
+    """Monotonic time, in seconds."""
 
     @property
-    def rests(self) -> bool:
-        """Whether it is left alone now."""
-        return self.rests_until > clock.monotonic()
+    def is_paused(self) -> bool:
+        """Whether the channel is paused now."""
+        return self.paused_until > clock.monotonic()
 
-    def fail(self) -> None:
-        """Count a failure; from the third on the channel rests, each time twice as long."""
+    def record_failure(self) -> None:
+        """Count a failure; from FAILURE_THRESHOLD on, pause the channel, longer each time."""
         self.failures += 1
-        if self.failures >= STREAK:
-            pause = min(2.0 ** min(self.failures - STREAK, 30), LONGEST_REST)
-            self.rests_until = clock.monotonic() + pause
+        if self.failures >= FAILURE_THRESHOLD:
+            pause = min(2.0 ** min(self.failures - FAILURE_THRESHOLD, 30), MAX_PAUSE)
+            self.paused_until = clock.monotonic() + pause
 
 
 @dataclass
-class Courier:
-    """One worker: takes what is due in small batches, and leaves a broken channel alone."""
+class DeliveryWorker:
+    """A worker that delivers due messages in small batches and pauses failing channels."""
 
-    carry: Carry
-    stop: threading.Event = field(default_factory=threading.Event)
-    """Set, it finishes the message in hand and takes no other."""
-    without: tuple[str, ...] = ()
-    """The channels of messages that nothing carries here; perhaps another worker can."""
-    lines: dict[str, Line] = field(default_factory=dict)
-    """By the channel of the messages."""
-    untried: deque[Claim] = field(default_factory=deque)
-    """What it has taken and not begun."""
+    send_message: SendMessage
+    stop_requested: threading.Event = field(default_factory=threading.Event)
+    """When set, the worker finishes the current message and starts no other."""
+    excluded_channels: tuple[str, ...] = ()
+    """Message types without a channel here; another worker may have one."""
+    health_by_channel: dict[str, ChannelHealth] = field(default_factory=dict)
+    """By message type (`email`, `sms`)."""
+    untried_leases: deque[Lease] = field(default_factory=deque)
+    """Leased messages whose delivery has not begun."""
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held to take one of them in hand, or to give them back."""
+    """Guards `untried_leases`."""
 
-    def run(self, app: Flask) -> None:
-        """Deliver until told to stop; a database that is away is waited for."""
-        while not self.stop.is_set():
+    def run_until_stopped(self, app: Flask) -> None:
+        """Deliver messages until `stop_requested` is set; errors are logged and retried."""
+        while not self.stop_requested.is_set():
             with app.app_context():
-                delivered = attempt("delivery", self.deliver_due)
+                delivered = log_exceptions("delivery", self.deliver_due)
             if not delivered:
-                self.stop.wait(INTERVAL)
+                self.stop_requested.wait(POLL_INTERVAL)
 
     def deliver_due(self) -> int:
-        """Deliver a batch of the messages that are due, and return how many were tried."""
-        closed = [channel for channel, line in self.lines.items() if line.rests]
-        closed += self.without
-        if outbox_queue.is_empty(without=closed):
-            release()
+        """Deliver a batch of due messages; return how many were tried."""
+        excluded = [name for name, health in self.health_by_channel.items() if health.is_paused]
+        excluded += self.excluded_channels
+        if outbox_queue.is_empty(excluded_channels=excluded):
+            end_transaction()
             return 0
-        with writing():
-            claims = outbox_queue.claim(BATCH, without=closed)
+        with write_transaction():
+            leases = outbox_queue.lease_messages(BATCH, excluded_channels=excluded)
         db.session.commit()
-        release()
-        return self._deliver_all(claims)
+        end_transaction()
+        return self._deliver_all(leases)
 
-    def leave(self, app: Flask) -> None:
-        """Take no other message in hand; what was not tried is anybody's now. From any thread."""
-        self.stop.set()
+    def shut_down(self, app: Flask) -> None:
+        """Start no other message and release those not yet tried; callable from any thread."""
+        self.stop_requested.set()
         with app.app_context():
-            attempt("delivery", self._give_back)
+            log_exceptions("delivery", self._release_untried)
 
-    def _deliver_all(self, claims: Sequence[Claim]) -> int:
-        self.untried.extend(claims)
+    def _deliver_all(self, leases: Sequence[Lease]) -> int:
+        self.untried_leases.extend(leases)
         tried = 0
-        while claim := self._take():
-            self._deliver(claim)
+        while lease := self._next_lease():
+            self._deliver(lease)
             tried += 1
-        self._give_back()
+        self._release_untried()
         return tried
 
-    def _take(self) -> Claim | None:
-        """Take the next message in hand, unless it is better left to others."""
-        with self.lock:
-            claim = self.untried[0] if self.untried else None
-            if claim is None or self.stop.is_set():
-                return None
-            if self._line(claim).rests or not claim.lasts(SENDING):
-                return None
-            return self.untried.popleft()
+    def _next_lease(self) -> Lease | None:
+        """Return the next message to deliver.
 
-    def _give_back(self) -> None:
+        Returns None if none is left, the worker stops, the channel is paused or the lease is short.
+        """
         with self.lock:
-            rest = list(self.untried)
-            self.untried.clear()
-        if rest:
-            _note(lambda: outbox_queue.give_back(rest))
+            lease = self.untried_leases[0] if self.untried_leases else None
+            if lease is None or self.stop_requested.is_set():
+                return None
+            if self._health_of(lease).is_paused or not lease.is_valid_for(MAX_SEND_TIME):
+                return None
+            return self.untried_leases.popleft()
 
-    def _deliver(self, claim: Claim) -> None:
-        if reason := claim.overdue:
-            _note(lambda: outbox_queue.give_up(claim, reason))
+    def _release_untried(self) -> None:
+        with self.lock:
+            untried = list(self.untried_leases)
+            self.untried_leases.clear()
+        if untried:
+            _record_outcome(lambda: outbox_queue.release_leases(untried))
+
+    def _deliver(self, lease: Lease) -> None:
+        if reason := lease.abandon_reason:
+            _record_outcome(lambda: outbox_queue.abandon_message(lease, reason))
             return
         try:
-            self._hand_over(claim)
-        except DeliveryFailed as problem:
-            failure = problem
-            _tell(claim, failure)
-            _note(lambda: outbox_queue.mark_failed(claim, failure))
+            self._send(lease)
+        except DeliveryFailed as error:
+            failure = error
+            _log_failure(lease, failure)
+            _record_outcome(lambda: outbox_queue.mark_failed(lease, failure))
         else:
-            _note(lambda: outbox_queue.mark_sent(claim))
+            _record_outcome(lambda: outbox_queue.mark_sent(lease))
 
-    def _hand_over(self, claim: Claim) -> None:
-        """Give the message to its channel, and remember how that one does.
+    def _send(self, lease: Lease) -> None:
+        """Deliver the message and update the health of its channel.
 
         Raises:
-            DeliveryFailed: it was not handed over, whatever the reason.
+            DeliveryFailed: it was not delivered, for whatever reason.
         """
-        message, line = _opened(claim), self._line(claim)
+        message, health = _load_message(lease), self._health_of(lease)
         try:
-            self.carry(message)
-        except DeliveryFailed as problem:
-            if not problem.permanent and problem.retry_after is None:
-                line.fail()
+            self.send_message(message)
+        except DeliveryFailed as error:
+            if not error.permanent and error.retry_after is None:
+                health.record_failure()
             raise
-        except Exception as problem:
-            line.fail()
-            raise DeliveryFailed(f"{type(problem).__name__} in its channel") from None
-        line.failures = 0
+        except Exception as error:
+            health.record_failure()
+            raise DeliveryFailed(f"{type(error).__name__} in its channel") from None
+        health.failures = 0
 
-    def _line(self, claim: Claim) -> Line:
-        return self.lines.setdefault(claim.row.channel, Line())
+    def _health_of(self, lease: Lease) -> ChannelHealth:
+        return self.health_by_channel.setdefault(lease.row.channel, ChannelHealth())
 
 
-def courier(app: Flask) -> Courier | None:
-    """Return a worker for what the operator's channels carry, or None where there are none."""
-    routes = routing.routes(app)
-    if len(routes.missing) == len(routes.by_kind):
+def create_worker(app: Flask) -> DeliveryWorker | None:
+    """Return a worker for the configured channels, or None if there are none."""
+    router = routing.get_router(app)
+    if len(router.types_without_channel) == len(router.channels_by_type):
         return None
-    return Courier(routes.send, without=routes.missing)
+    return DeliveryWorker(router.send, excluded_channels=router.types_without_channel)
 
 
-def _opened(claim: Claim) -> Message:
+def _load_message(lease: Lease) -> Message:
     try:
-        return outbox.opened(claim.row)
-    except Exception as problem:  # its key may come back
-        raise DeliveryFailed(f"it does not open: {type(problem).__name__}") from None
+        return outbox.load_message(lease.row)
+    except Exception as error:  # temporary: a missing key may be configured again
+        raise DeliveryFailed(f"it cannot be decrypted: {type(error).__name__}") from None
 
 
-def _tell(claim: Claim, problem: DeliveryFailed) -> None:
-    about = {"message": str(claim.row.id), "attempt": claim.row.attempts}
-    log().warning("A message was not handed over.", **about, reason=str(problem))
+def _log_failure(lease: Lease, error: DeliveryFailed) -> None:
+    fields = {"message": str(lease.row.id), "attempt": lease.row.attempts}
+    logger().warning("A message was not delivered.", **fields, reason=str(error))
 
 
-def _note(settle: Callable[[], object]) -> None:
-    """Write down what has become of a message; without that, somebody gets it once more."""
-    for pause in RETRIES:
+def _record_outcome(update: Callable[[], object]) -> None:
+    """Record the outcome of a delivery, with retries: otherwise the message would be sent again."""
+    for delay in WRITE_RETRY_DELAYS:
         with suppress(SQLAlchemyError):
-            return _write(settle)
+            return _write_outcome(update)
         db.session.remove()
-        time.sleep(pause)
-    return _write(settle)
+        time.sleep(delay)
+    return _write_outcome(update)
 
 
-def _write(settle: Callable[[], object]) -> None:
-    with writing():
-        mine = settle()
+def _write_outcome(update: Callable[[], object]) -> None:
+    with write_transaction():
+        was_leased = update()
     db.session.commit()
-    release()
-    if mine is False:
-        log().warning("A lease ran out while a message was sent; somebody else has it now.")
+    end_transaction()
+    if was_leased is False:
+        logger().warning("A lease expired during delivery; another worker may send it again.")

@@ -1,1 +1,1 @@
-"""Second factors: enrolled, asked for, verified; imports sessions and below, never login."""
+"""Second factors: enrolment, challenges, verification, reset. Must not import `login`."""

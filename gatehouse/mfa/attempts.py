@@ -1,7 +1,7 @@
-"""Guesses of second factors: counted for the account, whatever factor, login or device they meet.
+"""Attempts at second factors, counted per account over all factors, logins and devices.
 
-Only those that were evaluated stay counted. The counters are the lockout's, of a kind of their own:
-the right password does not reset them, a proved factor does.
+Only evaluated attempts stay counted. The lockout keeps them in counters of their own kind, which a
+verified factor resets and a correct password does not.
 """
 
 from collections.abc import Iterator
@@ -17,107 +17,120 @@ from gatehouse.core import clock
 from gatehouse.core.errors import ValidationFailed
 from gatehouse.devices import service as devices
 from gatehouse.lockout import service as lockout
+from gatehouse.lockout.backoff import FACTOR
 from gatehouse.mfa import credential_store, registry
-from gatehouse.mfa.errors import FactorWrong
-from gatehouse.mfa.factor import CodeUsed, Proof, Proved
+from gatehouse.mfa.errors import FactorVerificationFailed
+from gatehouse.mfa.factor import CodeUsed, FactorResponse, VerifiedFactor
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.users import notifications
-from gatehouse.web.fields import describe
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.fields import format_field_errors
+from gatehouse.web.request_context import RequestContext
 
-PROOFS = ("code", "credential")
-"""What can prove a factor; which of them does is for its kind to say."""
+RESPONSE_FIELDS = ("code", "credential")
+"""Form fields that can hold a factor's response; its plugin's schema says which it needs."""
 
 
-def proof_of(kind: str, form: dict[str, Any]) -> Proof:
-    """Return the part of a form that proves a kind of factor.
+def load_response(kind: str, form: dict[str, Any]) -> FactorResponse:
+    """Load the response fields of a form with the schema of a factor kind.
 
     Raises:
-        ValidationFailed: it is not there, or is something else.
-        FactorNotOffered: there is no such kind.
+        ValidationFailed: the response is missing or malformed.
+        FactorUnavailable: the kind is unknown or not enabled.
     """
-    schema = registry.piece(kind).schema()
-    given: dict[str, Any] = {name: form[name] for name in PROOFS if name in form}
+    schema = registry.get_factor(kind).schema()
+    given: dict[str, Any] = {name: form[name] for name in RESPONSE_FIELDS if name in form}
     try:
-        loaded: Proof = schema.load(given)
-    except ValidationError as wrong:
-        raise ValidationFailed(describe(wrong.messages)) from None
-    return loaded
+        response: FactorResponse = schema.load(given)
+    except ValidationError as error:
+        raise ValidationFailed(format_field_errors(error.messages)) from None
+    return response
 
 
-def kind_of(user_id: UUID, form: dict[str, Any]) -> str:
-    """Return the kind of factor that a form names by `factor` or by `factor_id`.
+def resolve_kind(user_id: UUID, form: dict[str, Any]) -> str:
+    """Return the factor kind that a form gives as `factor`, or by a `factor_id`.
 
     Raises:
-        InvalidCode: it names none that this person has.
+        InvalidCode: the user has no confirmed factor with this id.
     """
     if "factor_id" not in form:
         return str(form["factor"])
-    for row in credential_store.held(user_id):
+    for row in credential_store.list_confirmed(user_id):
         if row.id == form["factor_id"]:
             return row.kind
     raise InvalidCode
 
 
-def count(user_id: UUID, visitor: Visitor) -> lockout.Guess:
-    """Count a guess before it is evaluated, and commit the count.
+def count_attempt(user_id: UUID, context: RequestContext) -> lockout.CountedAttempt:
+    """Count an attempt before it is evaluated, and commit the count.
 
     Raises:
-        TooManyAttempts: too many were wrong; this one is not evaluated.
+        TooManyAttempts: too many attempts failed; this one must not be evaluated.
     """
-    device = devices.recognise(user_id, visitor)
-    return lockout.count(user_id, device.id if device else None, visitor, lockout.FACTOR)
+    device = devices.find_device(user_id, context)
+    return lockout.count_attempt(user_id, device.id if device else None, context, FACTOR)
 
 
 @contextmanager
-def evaluated(guess: lockout.Guess, visitor: Visitor, at_login: bool = False) -> Iterator[None]:
-    """Judge the guess by what happens inside: right, wrong, or never evaluated and given back.
+def attempt(
+    counted_attempt: lockout.CountedAttempt, context: RequestContext, at_login: bool = False
+) -> Iterator[None]:
+    """Settle a counted attempt by how the block ends.
 
-    A wrong one `at_login`, of an unknown device, is told to the owner: the first step was right.
+    Success resets the counters; `InvalidCode` leaves the attempt counted; any other error withdraws
+    it, because it was not evaluated. A failure `at_login` from an unknown device notifies the user:
+    the first factor was correct.
 
     Raises:
-        FactorWrong: it was wrong.
+        FactorVerificationFailed: the block raised `InvalidCode`.
     """
     try:
         yield
-        lockout.settle(guess)
+        lockout.reset_in_transaction(counted_attempt)
     except CodeUsed:
-        lockout.withdraw(guess)
+        lockout.withdraw_attempt(counted_attempt)
         raise
-    except InvalidCode as wrong:
-        refusal = FactorWrong(user_id=guess.user_id)
-        refusal.aftermath = partial(_note, wrong, guess, visitor, at_login)
-        raise refusal from None
+    except InvalidCode as cause:
+        error = FactorVerificationFailed(user_id=counted_attempt.user_id)
+        error.on_rollback = partial(_record_failure, cause, counted_attempt, context, at_login)
+        raise error from None
     except BaseException:
-        lockout.withdraw(guess)
+        lockout.withdraw_attempt(counted_attempt)
         raise
 
 
-def prove(user_id: UUID, form: dict[str, Any], asked: dict[str, Any], visitor: Visitor) -> Proved:
-    """Return which factor a form proves, in a write transaction; its rows are locked.
+def verify_factor(
+    user_id: UUID, form: dict[str, Any], states: dict[str, Any], context: RequestContext
+) -> VerifiedFactor:
+    """Verify the response in a form, lock the factor's rows, and return the matching factor.
 
-    `asked` is what the pieces kept when they asked, by kind.
+    Runs in a write transaction. `states` holds, by kind, the state that each plugin stored with its
+    challenge.
 
     Raises:
-        InvalidCode: none.
-        CodeUsed: the proof was right, but was used before; or there is nothing it could prove.
+        InvalidCode: the response matches no factor.
+        CodeUsed: the response was used before, or the user has no such factor any more.
     """
-    kind = kind_of(user_id, form)
-    held = credential_store.locked(user_id, kind)
-    mine = [row for row in held if form.get("factor_id", row.id) == row.id]
-    if not mine:
+    kind = resolve_kind(user_id, form)
+    enrolled = credential_store.lock_confirmed(user_id, kind)
+    selected = [row for row in enrolled if form.get("factor_id", row.id) == row.id]
+    if not selected:
         raise CodeUsed
-    proof = proof_of(kind, form)
-    proved = registry.piece(kind).verify(mine, proof, asked.get(kind, {}), visitor)
-    proved.credential.last_used_at = clock.now()
-    return proved
+    response = load_response(kind, form)
+    verified = registry.get_factor(kind).verify(selected, response, states.get(kind, {}), context)
+    verified.credential.last_used_at = clock.now()
+    return verified
 
 
-def _note(wrong: InvalidCode, guess: lockout.Guess, visitor: Visitor, at_login: bool) -> None:
-    """Keep the guess counted, and record what the kind of factor has to say about it."""
-    notifications.after_a_wrong_guess(guess, visitor)
-    if at_login and guess.user_id and not guess.device_id:
-        notifications.of_attempts(guess.user_id, visitor)
-    if wrong.event:
-        about = {"user_id": guess.user_id} | wrong.about
-        record(wrong.event, visitor, **about, code=wrong.code)
+def _record_failure(
+    error: InvalidCode,
+    counted_attempt: lockout.CountedAttempt,
+    context: RequestContext,
+    at_login: bool,
+) -> None:
+    """Notify the user of a failed attempt, and record the plugin's own audit event, if any."""
+    notifications.on_failed_attempt(counted_attempt, context)
+    if at_login and counted_attempt.user_id and not counted_attempt.device_id:
+        notifications.notify_failed_attempts(counted_attempt.user_id, context)
+    if error.event:
+        details = {"user_id": counted_attempt.user_id} | error.event_data
+        record(error.event, context, **details, code=error.code)

@@ -1,4 +1,4 @@
-"""The rows of people's factors, and what they keep sealed."""
+"""Queries on `credentials`, the rows of enrolled factors, and their encrypted data."""
 
 import json
 from collections.abc import Sequence
@@ -7,70 +7,70 @@ from uuid import UUID
 
 from sqlalchemy import delete, select
 
-from gatehouse.core import crypto
+from gatehouse.core import crypto, crypto_labels
 from gatehouse.database.session import db
 from models import Credential
 
 
-def read(row: Credential) -> dict[str, Any]:
-    """Return what a row keeps sealed."""
-    data: dict[str, Any] = json.loads(crypto.unseal(row.data, _place(row)))
+def load_data(row: Credential) -> dict[str, Any]:
+    """Decrypt the data of a row."""
+    data: dict[str, Any] = json.loads(crypto.decrypt(row.data, _associated_data(row)))
     return data
 
 
-def keep(row: Credential, data: dict[str, Any]) -> None:
-    """Seal what a row keeps; the row has its id."""
-    row.data = crypto.seal(json.dumps(data).encode(), _place(row))
+def save_data(row: Credential, data: dict[str, Any]) -> None:
+    """Encrypt data into a row. The row must have its id, which the encryption binds."""
+    row.data = crypto.encrypt(json.dumps(data).encode(), _associated_data(row))
 
 
-def held(user_id: UUID) -> Sequence[Credential]:
-    """Return a person's confirmed factors, oldest first."""
+def list_confirmed(user_id: UUID) -> Sequence[Credential]:
+    """Return the confirmed factors of a user, oldest first."""
     return db.session.scalars(_confirmed(user_id)).all()
 
 
-def locked(user_id: UUID, kind: str) -> Sequence[Credential]:
-    """Lock a person's confirmed factors of a kind until the transaction ends, and return them."""
+def lock_confirmed(user_id: UUID, kind: str) -> Sequence[Credential]:
+    """Lock a user's confirmed factors of a kind until the transaction ends, and return them."""
     rows = _confirmed(user_id).where(Credential.kind == kind).with_for_update()
-    fresh = rows.execution_options(populate_existing=True)  # read before the lock, it may be old
+    fresh = rows.execution_options(populate_existing=True)  # a row read before the lock is stale
     return db.session.scalars(fresh).all()
 
 
-def own(user_id: UUID, credential_id: UUID) -> Credential | None:
-    """Lock a person's factor, confirmed or not, and return it if it is theirs."""
-    mine = select(Credential).where(Credential.id == credential_id, Credential.user_id == user_id)
-    fresh = mine.with_for_update().execution_options(populate_existing=True)
+def lock_credential(user_id: UUID, credential_id: UUID) -> Credential | None:
+    """Lock and return a factor, confirmed or not, if it belongs to the user."""
+    rows = select(Credential).where(Credential.id == credential_id, Credential.user_id == user_id)
+    fresh = rows.with_for_update().execution_options(populate_existing=True)
     found: Credential | None = db.session.scalar(fresh)
     return found
 
 
-def by_lookup(kind: str, lookup: str) -> Credential | None:
-    """Return the confirmed factor of a digest, whoever it belongs to."""
+def find_by_lookup(kind: str, lookup: str) -> Credential | None:
+    """Return the confirmed factor with this look-up digest, of any user."""
     rows = select(Credential).where(Credential.kind == kind, Credential.lookup == lookup)
     found: Credential | None = db.session.scalar(rows.where(Credential.confirmed_at.is_not(None)))
     return found
 
 
-def remove(row: Credential) -> None:
+def delete_credential(row: Credential) -> None:
     """Delete a factor, in the current transaction."""
     db.session.execute(delete(Credential).where(Credential.id == row.id))
 
 
-def remove_kind(user_id: UUID, kind: str) -> None:
-    """Delete all factors of a kind that a person has, in the current transaction."""
-    mine = delete(Credential).where(Credential.user_id == user_id, Credential.kind == kind)
-    db.session.execute(mine)
+def delete_all_of_kind(user_id: UUID, kind: str) -> None:
+    """Delete all factors of a kind of a user, in the current transaction."""
+    rows = delete(Credential).where(Credential.user_id == user_id, Credential.kind == kind)
+    db.session.execute(rows)
 
 
-def drop_unconfirmed(user_id: UUID, kind: str) -> None:
-    """Delete what a person began to set up and never confirmed, in the current transaction."""
-    mine = delete(Credential).where(Credential.user_id == user_id, Credential.kind == kind)
-    db.session.execute(mine.where(Credential.confirmed_at.is_(None)))
+def delete_unconfirmed(user_id: UUID, kind: str) -> None:
+    """Delete a user's unconfirmed factors of a kind, in the current transaction."""
+    rows = delete(Credential).where(Credential.user_id == user_id, Credential.kind == kind)
+    db.session.execute(rows.where(Credential.confirmed_at.is_(None)))
 
 
 def _confirmed(user_id: UUID) -> Any:
-    mine = select(Credential).where(Credential.user_id == user_id)
-    return mine.where(Credential.confirmed_at.is_not(None)).order_by(Credential.id)
+    rows = select(Credential).where(Credential.user_id == user_id)
+    return rows.where(Credential.confirmed_at.is_not(None)).order_by(Credential.id)
 
 
-def _place(row: Credential) -> str:
-    return f"credentials.data:{row.id}"
+def _associated_data(row: Credential) -> str:
+    return crypto_labels.column_data(crypto_labels.CREDENTIAL_DATA, row.id)

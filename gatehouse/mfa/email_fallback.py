@@ -1,6 +1,6 @@
-"""A code by mail that stands in for a second factor, in one login of somebody who has none.
+"""E-mail OTP as a one-off second factor for users who have enrolled none.
 
-It proves the mailbox beside the first step. It raises no session, and is no factor of theirs later.
+It verifies the mailbox in addition to the first factor. It does not reach AAL2 and enrols nothing.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from models import Credential, User
 KIND = "email"
 
 
-def possible(user: User, amr: Sequence[str]) -> bool:
-    """Tell whether a code can be mailed to somebody who has proved `amr`, and adds to that.
+def is_available(user: User, amr: Sequence[str]) -> bool:
+    """Return whether an e-mail OTP is possible and independent of the methods in `amr`.
 
-    The operator's list of factors has to allow e-mail, and the address has to be proved.
+    `GATEHOUSE_FACTORS` must enable e-mail, and the user's e-mail address must be verified.
     """
-    return user.email_verified_at is not None and registry.adds(KIND, amr)
+    return user.email_verified_at is not None and registry.is_independent(KIND, amr)
 
 
-def factor(user_id: UUID, factor_id: UUID) -> Credential:
-    """Return what is asked for in the place of a factor; it is written nowhere."""
+def build_credential(user_id: UUID, factor_id: UUID) -> Credential:
+    """Return an unsaved credential that stands in for an enrolled e-mail factor."""
     return Credential(id=factor_id, user_id=user_id, kind=KIND, label=KIND)

@@ -1,53 +1,53 @@
-"""Why a factor is not taken, and why it is not had."""
+"""Errors of second factors."""
 
 from gatehouse.audit import events
-from gatehouse.core.errors import Refusal
+from gatehouse.core.errors import ApiError
 from gatehouse.one_time_codes.service import InvalidCode
 
 
-class FactorWrong(InvalidCode):
-    """The code or the link is wrong, has expired, or was used before.
+class FactorVerificationFailed(InvalidCode):
+    """The code or link is wrong, has expired, or was used before.
 
-    The guess was evaluated and counted.
+    The attempt was evaluated and counted.
     """
 
     event = events.Factor.FAILED
 
 
-class FactorNotOffered(Refusal):
+class FactorUnavailable(ApiError):
     """This kind of factor cannot be set up here."""
 
     status = 403
-    code = "factor_not_offered"
-    next = "Choose another kind."
+    code = "factor_unavailable"
+    next = "Choose another kind of factor."
 
 
-class ResetNotWaiting(InvalidCode):
-    """The link is wrong, or the reset of the second factors was done or stopped before."""
+class ResetNotPending(InvalidCode):
+    """The link is wrong, or the reset of the second factors was already done or cancelled."""
 
     event = events.Factor.RESET_CANCEL_FAILED
-    next = "Ask the people who run this service."
+    next = "Contact the operator of this service."
 
 
-class PhoneUnproven(Refusal):
-    """There is no proven number that codes could be texted to."""
+class PhoneUnverified(ApiError):
+    """Your account has no verified phone number to send codes to."""
 
     status = 409
-    code = "phone_unproven"
-    next = "Prove a number at POST /auth/phone, or choose another kind."
+    code = "phone_unverified"
+    next = "Verify a number at POST /auth/phone, or choose another kind of factor."
 
 
-class GraceOver(Refusal):
-    """You must have a second factor, and your first step alone is too late to set one up."""
+class MfaEnrolmentOverdue(ApiError):
+    """A second factor is required, and the grace period for enrolling one has ended."""
 
     status = 403
-    code = "mfa_grace_over"
+    code = "mfa_enrolment_overdue"
     event = events.Login.REFUSED
-    next = "Sign in in another way, or ask the people who run this service."
+    next = "Sign in another way, or contact the operator of this service."
 
 
-class TooManyFactors(Refusal):
-    """You have as many factors as one can have; remove one first."""
+class TooManyFactors(ApiError):
+    """You have as many factors as are allowed; remove one first."""
 
     status = 409
     code = "too_many_factors"

@@ -1,7 +1,7 @@
-"""The contract of a factor: enrolled once, confirmed once, then asked for and verified.
+"""The contract of a factor plugin: enrol, confirm, challenge, verify.
 
-A factor's rows are `models.Credential`; what it keeps of its own is a small dataclass, sealed in
-`data` (see `mfa.credentials`). A piece commits nothing and counts no guesses: `mfa.service` does.
+Enrolled factors are rows of `models.Credential`; a plugin's own data is encrypted in `data` (see
+`mfa.credential_store`). A plugin commits nothing and counts no attempts: its callers do.
 """
 
 from collections.abc import Sequence
@@ -10,115 +10,122 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from gatehouse.one_time_codes.service import InvalidCode
-from gatehouse.web.fields import Form, Text
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.fields import Form, String
+from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
-Proof = dict[str, Any]
-"""What somebody sent to prove a factor, as the piece's `schema` has loaded it."""
+FactorResponse = dict[str, Any]
+"""What a user sent to be verified by a factor, as loaded by the plugin's `schema`."""
 
 
 class CodeUsed(InvalidCode):
-    """The code or the link is wrong, has expired, or was used before.
+    """The code or link is wrong, has expired, or was used before.
 
-    It was right, but its owner has used it already: to its sender that is a wrong code, but the
-    guess is not counted.
+    Raised where the attempt must not be counted: the code is correct but used, or nothing is
+    pending. The client sees an `InvalidCode`.
     """
 
 
-class CodeProof(Form):
-    """The proof of a factor with codes."""
+class CodeResponse(Form):
+    """The response of a factor that uses codes."""
 
-    code = Text(64, required=True, load_only=True)
+    code = String(64, required=True, load_only=True)
 
 
 @dataclass(frozen=True)
 class Enrolment:
-    """A factor that somebody begins to have."""
+    """A new factor that is not confirmed yet."""
 
-    data: dict[str, Any]
-    """What the new row keeps, sealed."""
-    shown: dict[str, Any]
-    """What the person needs to set it up: members of the answer, shown this once."""
+    secret: dict[str, Any]
+    """Data to encrypt in the new row."""
+    public: dict[str, Any]
+    """Members of the response that the user needs for the set-up; shown once."""
     lookup: str | None = None
-    """Digest for `Credential.lookup`, where it is known that early; unique within the kind."""
+    """Digest for `Credential.lookup` if known already; unique within the kind."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """A factor was asked for."""
+class FactorChallenge:
+    """A challenge that a factor has issued."""
 
-    shown: dict[str, Any] = field(default_factory=dict)
-    """Members of the answer, such as the `public_key` of a passkey."""
-    kept: dict[str, Any] | None = field(default_factory=dict)
-    """JSON that is kept, sealed, until the answer comes; `verify` gets it as `asked`.
-
-    None leaves what was asked before as it is.
-    """
+    public: dict[str, Any] = field(default_factory=dict)
+    """Members of the response to the client, such as the `public_key` of a passkey."""
+    state: dict[str, Any] | None = field(default_factory=dict)
+    """JSON that is stored encrypted and passed to `verify`; None keeps the previous state."""
     lifetime: timedelta | None = None
-    """How long the answer may take, if that is longer than what asks would wait."""
+    """How long a response is accepted, if longer than the caller's own lifetime."""
 
 
 @dataclass(frozen=True)
-class Proved:
-    """A factor was proved."""
+class VerifiedFactor:
+    """The factor that a response verified."""
 
     credential: Credential
     amr: tuple[str, ...]
-    """Words of RFC 8176 or `email`, `recovery`; with `mfa` if it proves two things by itself.
+    """Values of RFC 8176, or `email`, `recovery`; with `mfa` if it is two factors by itself.
 
-    `sessions.levels` makes the level of the session of them.
+    `sessions.assurance` derives the session's level from them.
     """
 
 
 class Factor(Protocol):
-    """A kind of factor. Its name, in settings, answers and rows, is that of its file."""
+    """A kind of factor. Its name in settings, responses and rows is its module's name."""
 
     schema: type[Form]
-    """What proves it: at confirmation, at the second step, and to reauthenticate."""
+    """Form of a response: at confirmation, at the second step, and when reauthenticating."""
     amr: tuple[str, ...]
-    """What its confirmation proves, for the session in which it is set up: `("otp",)`."""
+    """The `amr` that its confirmation adds to the session, such as `("otp",)`."""
     strong: bool
-    """Whether it raises a session to AAL2."""
+    """Whether it can step a session up to AAL2."""
 
-    def enrol(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Enrolment:
-        """Begin to have one more; `held` are the person's confirmed ones of this kind.
+    def enrol(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> Enrolment:
+        """Start enrolling one more factor; `enrolled` are the user's confirmed ones of this kind.
 
-        Writes nothing but letters (`outbox.put`): the service keeps the row.
+        May enqueue a message, but leaves saving the row to `mfa.service`.
 
         Raises:
-            Refusal: this person cannot have it, or one more of it.
+            ApiError: the user cannot have this kind, or no more of it.
         """
         ...
 
-    def confirm(self, row: Credential, proof: Proof) -> None:
-        """Return if a first proof is right; complete the row: its data, counter, lookup.
+    def confirm(self, row: Credential, response: FactorResponse) -> None:
+        """Verify the first response and complete the row: its data, counter and lookup.
 
         The row is locked in a write transaction. The service sets `confirmed_at`.
 
         Raises:
-            InvalidCode: it is wrong.
+            InvalidCode: the response is wrong.
         """
         ...
 
-    def ask(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Question:
-        """Ask for one of the held ones, in a write transaction: a message, options, or nothing.
+    def challenge(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> FactorChallenge:
+        """Issue a challenge for the enrolled factors, in a write transaction.
+
+        Depending on the kind it sends a message, returns options, or does nothing.
 
         Raises:
-            Refusal: it cannot be asked for now.
+            ApiError: no challenge can be issued now.
         """
         ...
 
     def verify(
-        self, held: Sequence[Credential], proof: Proof, asked: dict[str, Any], visitor: Visitor
-    ) -> Proved:
-        """Return which of the held ones was proved, and use the proof up.
+        self,
+        enrolled: Sequence[Credential],
+        response: FactorResponse,
+        state: dict[str, Any],
+        context: RequestContext,
+    ) -> VerifiedFactor:
+        """Verify a response, mark it as used, and return the matching enrolled factor.
 
-        The rows are locked in a write transaction. `asked` is what `ask` last kept for this
-        login, or empty. The service sets `last_used_at`.
+        The rows are locked in a write transaction. `state` is the state of the last challenge in
+        this login or session, or empty. The caller sets `last_used_at`.
 
         Raises:
-            InvalidCode: none was.
-            CodeUsed: the proof was right, but was used before.
+            InvalidCode: the response matches none of the factors.
+            CodeUsed: the response is correct, but was used before.
         """
         ...

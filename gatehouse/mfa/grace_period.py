@@ -1,9 +1,9 @@
-"""How long the first step alone lets somebody set up the factor that the policy wants of them.
+"""The grace period: how long a user who must have a second factor may enrol it with the first.
 
-It is counted from when a policy wanted it of them first: from that policy, or from their account or
-role where that is younger. To tighten the policy does not begin it anew for those of whom an older
-one wanted a factor already. Nothing of it is theirs to change, and nobody has to sign in for it to
-pass, so that an account which nobody uses is not open to whoever has its password.
+It starts when a policy first requires a factor of the user: with the policy, or with the account or
+role if that is newer. Tightening the policy does not restart it for users who were covered already.
+Users cannot influence it, and it passes without logins, so that an unused account does not stay
+open to an attacker who has its password.
 """
 
 from collections.abc import Sequence
@@ -15,57 +15,75 @@ from sqlalchemy import and_, or_, select, update
 import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.authorization.roles import EVERYONE
+from gatehouse.authorization.roles import DEFAULT_ROLE
 from gatehouse.core import clock
-from gatehouse.database.session import db, writing
+from gatehouse.database.session import db, write_transaction
 from gatehouse.sessions import assurance
 from gatehouse.users import service as users
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import Role, User, UserRole
 
-RENEWED = timedelta(days=1)
-"""What an operator gives at the least, also where there is no grace otherwise."""
+MIN_EXTENSION = timedelta(days=1)
+"""The shortest extension by an operator, even where the grace period is shorter or 0."""
 
 
-def begin() -> None:
-    """Note since when the policy wants a factor of whom, unless it is noted; in the transaction."""
-    unnoted = update(Role).where(Role.mfa_wanted_at.is_(None), Role.name.in_(assurance.mfa_roles()))
-    db.session.execute(unnoted.values(mfa_wanted_at=clock.now()))
+def note_policy_start() -> None:
+    """Record for each role since when it requires a factor, in the current transaction.
+
+    Times that are recorded already stay.
+    """
+    unset = update(Role).where(
+        Role.mfa_required_since.is_(None), Role.name.in_(assurance.mfa_roles())
+    )
+    db.session.execute(unset.values(mfa_required_since=clock.now()))
 
 
-def lasts(user: User) -> bool:
-    """Tell whether it goes on for somebody of whom the policy wants a factor."""
-    begin()
-    now, length = clock.now(), config.settings().mfa_grace
-    starts = (max(row.wanted_at, row.given_at or user.created_at) for row in _reasons(user))
-    begun = min(starts, default=user.created_at)
-    return now < begun + length or (user.mfa_renewed_at is not None and now < _renewed_until(user))
+def is_open(user: User) -> bool:
+    """Return whether a user who must have a factor is still within the grace period.
+
+    Records the policy's start first, if the service has not started since the policy changed.
+    """
+    note_policy_start()
+    now, length = clock.now(), config.settings().mfa_grace_period
+    starts = (
+        max(row.required_since, row.assigned_at or user.created_at) for row in _policy_starts(user)
+    )
+    started_at = min(starts, default=user.created_at)
+    return now < started_at + length or (
+        user.mfa_grace_extended_at is not None and now < _extended_until(user)
+    )
 
 
-def renew(address: str, visitor: Visitor) -> datetime:
-    """Let it begin anew for somebody, by an operator; return when it ends.
+def extend(identifier: str, context: RequestContext) -> datetime:
+    """Restart the grace period of a user, for an operator; return when it ends.
 
     Raises:
-        LookupError: nobody has the address.
+        LookupError: no account has this identifier; the message is a sentence.
     """
-    with writing():
-        user = users.find(address)
+    with write_transaction():
+        user = users.find_user(identifier)
         if user is None:
-            raise LookupError(f"{address} has no account.")
-        user.mfa_renewed_at = clock.now()
-        record(events.Factor.GRACE_RENEWED, visitor, user_id=user.id)
-    return _renewed_until(user)
+            raise LookupError(f"{identifier} has no account.")
+        user.mfa_grace_extended_at = clock.now()
+        record(events.Factor.GRACE_EXTENDED, context, user_id=user.id)
+    return _extended_until(user)
 
 
-def _renewed_until(user: User) -> datetime:
-    begun = user.mfa_renewed_at or user.created_at
-    return begun + max(RENEWED, config.settings().mfa_grace)
+def _extended_until(user: User) -> datetime:
+    started_at = user.mfa_grace_extended_at or user.created_at
+    return started_at + max(MIN_EXTENSION, config.settings().mfa_grace_period)
 
 
-def _reasons(user: User) -> Sequence[Any]:
-    """Return since when a policy wanted a factor with each of their roles, and they have it."""
-    columns = (Role.mfa_wanted_at.label("wanted_at"), UserRole.created_at.label("given_at"))
-    given = and_(UserRole.role == Role.name, UserRole.user_id == user.id)
-    theirs = or_(Role.name == EVERYONE, UserRole.user_id.is_not(None))
-    rows = select(*columns).select_from(Role).outerjoin(UserRole, given)
-    return db.session.execute(rows.where(Role.mfa_wanted_at.is_not(None), theirs)).all()
+def _policy_starts(user: User) -> Sequence[Any]:
+    """Return, for each role of the user that requires a factor, since when, and when assigned.
+
+    `assigned_at` is None for the role that all users have.
+    """
+    columns = (
+        Role.mfa_required_since.label("required_since"),
+        UserRole.created_at.label("assigned_at"),
+    )
+    assignment = and_(UserRole.role == Role.name, UserRole.user_id == user.id)
+    assigned = or_(Role.name == DEFAULT_ROLE, UserRole.user_id.is_not(None))
+    rows = select(*columns).select_from(Role).outerjoin(UserRole, assignment)
+    return db.session.execute(rows.where(Role.mfa_required_since.is_not(None), assigned)).all()

@@ -1,6 +1,6 @@
-"""Logins that wait for their second step: a challenge that opens nothing else."""
+"""Logins that wait for a second factor: their `mfa_token` is good for that step only."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,51 +11,73 @@ import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.authorization import roles
-from gatehouse.core import clock, crypto
-from gatehouse.database.session import db, writing
-from gatehouse.lockout.service import Guess
-from gatehouse.mfa import attempts, credential_store, registry
-from gatehouse.mfa import email_fallback as mailed
-from gatehouse.mfa.factor import CodeUsed, Proved, Question
+from gatehouse.core import clock, crypto, crypto_labels
+from gatehouse.database.session import db, write_transaction
+from gatehouse.lockout.service import CountedAttempt
+from gatehouse.mfa import attempts, credential_store, email_fallback, registry
+from gatehouse.mfa.factor import CodeUsed, FactorChallenge, VerifiedFactor
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.sessions import assurance
 from gatehouse.users import service as users
-from gatehouse.users.service import Person
-from gatehouse.web.request_context import Visitor
-from models import Challenge, Credential, User
+from gatehouse.users.service import UserWithProfile
+from gatehouse.web.request_context import RequestContext
+from models import Credential, OneTimeCode, User
 
-PURPOSE = "mfa"
+PURPOSE = crypto_labels.LOGIN_CHALLENGE
 LIFETIME = timedelta(minutes=5)
-_counting = (
+_has_enrolled_factor = (
     select(Credential.id)
     .where(Credential.user_id == User.id, Credential.confirmed_at.is_not(None))
     .where(Credential.kind.in_(bindparam("kinds", expanding=True)))
     .exists()
 )
-PERSON = select(User, roles.given_roles(User.id), _counting).where(User.id == bindparam("user_id"))
-GUESSES = 5
-"""At one `mfa_token`; a new login brings no more than the account's counters allow."""
+SELECT_USER = select(User, roles.assigned_roles(User.id), _has_enrolled_factor).where(
+    User.id == bindparam("user_id")
+)
+MAX_ATTEMPTS = 5
+"""Per `mfa_token`; the account's lockout counters apply across logins."""
+
+
+STORED_NAMES = {
+    "replaced_session_id": "replaced",
+    "password_set_at": "password",
+    "email_factor_id": "mailed",
+}
+"""JSON keys of stored logins, where they differ from the field's name.
+
+They never change, so that an upgrade, or two versions side by side, keeps pending logins working.
+"""
 
 
 @dataclass(frozen=True)
-class FirstStep:
-    """What the first step of a login established, and where it shall lead; plain JSON values."""
+class FirstFactorResult:
+    """Result of the first step of a login, stored while the second is pending; JSON values."""
 
     user_id: str
     amr: list[str]
     transport: str
-    replaced: str | None = None
-    """The session that the browser was in before."""
-    password: str | None = None
-    """When the verified password was chosen: once there is another one, the login ends."""
-    mailed: str | None = None
-    """The id by which a code by mail is asked for, of somebody who has no factor."""
+    replaced_session_id: str | None = None
+    """The browser's previous session; ended when this login completes."""
+    password_set_at: str | None = None
+    """When the verified password was set; the login is void once the password changes."""
+    email_factor_id: str | None = None
+    """Factor id of the e-mail OTP that is offered to a user who has enrolled no factor."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as it is stored (see `STORED_NAMES`)."""
+        return {STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "FirstFactorResult":
+        """Return the result that `to_json`, or an older version, wrote."""
+        names = {STORED_NAMES.get(field.name, field.name): field.name for field in fields(cls)}
+        return cls(**{names[key]: value for key, value in data.items()})
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The answer to a first step (the schema `MfaAnswer`)."""
+class MfaRequired:
+    """The response to a first step that needs a second (the schema `LoginResponse`)."""
 
     mfa_token: str
     factors: list[dict[str, Any]]
@@ -64,152 +86,163 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """A second step whose guess was counted, and is not evaluated yet."""
+class SecondFactorAttempt:
+    """A second step that was counted as an attempt and is not evaluated yet."""
 
     challenge_id: UUID
-    first: FirstStep
-    asked: dict[str, Any]
+    first_factor: FirstFactorResult
+    states: dict[str, Any]
     form: dict[str, Any]
-    guess: Guess
+    counted_attempt: CountedAttempt
 
 
-def person(user_id: UUID) -> tuple[Person | None, bool]:
-    """Read a person, and whether they have a factor to be asked for, in one statement."""
-    about = {"user_id": user_id, "kinds": registry.counting()}
-    found = db.session.execute(PERSON, about).one_or_none()
-    return (users.person(found[0], found[1]), found[2]) if found else (None, False)
+def load_user(user_id: UUID) -> tuple[UserWithProfile | None, bool]:
+    """Load a user, and whether a second factor is enrolled, in one statement."""
+    parameters = {"user_id": user_id, "kinds": registry.second_factor_kinds()}
+    found = db.session.execute(SELECT_USER, parameters).one_or_none()
+    return (users.build_user_with_profile(found[0], found[1]), found[2]) if found else (None, False)
 
 
-def ask(first: FirstStep, visitor: Visitor) -> Wanted:
-    """Let a login wait for its second step, in the current transaction."""
-    user_id = UUID(first.user_id)
-    data = {"user_id": first.user_id, "first": asdict(first), "asked": {}}
-    secrets = one_time_codes.create(PURPOSE, first.user_id, data, LIFETIME)
-    record(events.Factor.ASKED, visitor, user_id=user_id, amr=first.amr)
-    return Wanted(secrets.token, [_offer(row) for row in fitting(first)])
+def start(first_factor: FirstFactorResult, context: RequestContext) -> MfaRequired:
+    """Store a login that waits for its second step, in the current transaction."""
+    user_id = UUID(first_factor.user_id)
+    data = {"user_id": first_factor.user_id, "first": first_factor.to_json(), "asked": {}}
+    secrets = one_time_codes.create(PURPOSE, first_factor.user_id, data, LIFETIME)
+    record(events.Factor.REQUIRED, context, user_id=user_id, amr=first_factor.amr)
+    return MfaRequired(
+        secrets.token, [_serialize_factor(row) for row in eligible_factors(first_factor)]
+    )
 
 
-def ask_by_mail(first: FirstStep, visitor: Visitor) -> Wanted:
-    """Let the login of somebody who has no factor wait for a code by mail."""
-    return ask(replace(first, mailed=str(crypto.new_id())), visitor)
+def start_with_email(first_factor: FirstFactorResult, context: RequestContext) -> MfaRequired:
+    """Store a login that waits for an e-mail OTP, of a user who has enrolled no factor."""
+    return start(replace(first_factor, email_factor_id=str(crypto.new_id())), context)
 
 
-def fitting(first: FirstStep) -> list[Credential]:
-    """Return the factors that a person can prove after a first step, in the order of the settings.
+def eligible_factors(first_factor: FirstFactorResult) -> list[Credential]:
+    """Return the user's factors that can complete a login, in the order of the settings.
 
-    The channel of the first step adds nothing. Where the policy wants a second factor of somebody
-    who has a strong one, no weak one will do. Who had none, and still has none, proves the mailbox.
+    Factors that use the channel of the first step are left out. If the policy requires a second
+    factor and the user has a strong one, weak ones are left out, too. If the login was started with
+    the e-mail fallback and the user still has no second factor, the fallback is returned.
     """
-    user_id, order = UUID(first.user_id), list(registry.kinds())
-    held = credential_store.held(user_id)
-    if first.mailed and not any(registry.counts(row.kind) for row in held):
-        return [mailed.factor(user_id, UUID(first.mailed))]
-    rows = [row for row in held if registry.adds(row.kind, first.amr)]
-    if any(registry.is_strong(row.kind) for row in rows) and must_have(user_id):
-        rows = [row for row in rows if registry.piece(row.kind).strong]
+    user_id, order = UUID(first_factor.user_id), list(registry.enabled_factors())
+    confirmed = credential_store.list_confirmed(user_id)
+    if first_factor.email_factor_id and not any(
+        registry.is_second_factor(row.kind) for row in confirmed
+    ):
+        return [email_fallback.build_credential(user_id, UUID(first_factor.email_factor_id))]
+    rows = [row for row in confirmed if registry.is_independent(row.kind, first_factor.amr)]
+    if any(registry.is_strong(row.kind) for row in rows) and is_mfa_required(user_id):
+        rows = [row for row in rows if registry.get_factor(row.kind).strong]
     return sorted(rows, key=lambda row: order.index(row.kind))
 
 
-def must_have(user_id: UUID) -> bool:
-    """Tell whether the policy wants a second factor of a person."""
+def is_mfa_required(user_id: UUID) -> bool:
+    """Return whether the policy requires a second factor of a user."""
     if config.settings().mfa == "optional":
         return False
-    return assurance.is_mfa_required(users.profile_of(user_id)["roles"])
+    return assurance.is_mfa_required(users.get_profile(user_id)["roles"])
 
 
-def _offer(row: Credential) -> dict[str, Any]:
-    if row.kind == registry.RECOVERY:
+def _serialize_factor(row: Credential) -> dict[str, Any]:
+    if row.kind == registry.RECOVERY_CODES:
         return {"kind": row.kind}
     return {"id": str(row.id), "kind": row.kind, "label": row.label}
 
 
-def challenge(mfa_token: str, factor_id: UUID, visitor: Visitor) -> dict[str, Any]:
-    """Ask for a factor: send its message, or return what a browser needs to prove it.
+def send_challenge(mfa_token: str, factor_id: UUID, context: RequestContext) -> dict[str, Any]:
+    """Send a factor's code, or return the options that the browser needs for it.
 
     Raises:
-        InvalidCode: the login does not wait any more, or this person has no such factor.
+        InvalidCode: the login is no longer pending, or the factor is not eligible in it.
     """
-    with writing():
-        row = _waiting(mfa_token)
-        data = one_time_codes.open_data(row)
-        first = FirstStep(**data["first"])
-        user = users.get(UUID(first.user_id))
-        mine = [factor for factor in fitting(first) if factor.id == factor_id]
-        if user is None or not mine:
+    with write_transaction():
+        row = _load_pending(mfa_token)
+        data = one_time_codes.decrypt_data(row)
+        first_factor = FirstFactorResult.from_json(data["first"])
+        user = users.get_user(UUID(first_factor.user_id))
+        selected = [factor for factor in eligible_factors(first_factor) if factor.id == factor_id]
+        if user is None or not selected:
             raise InvalidCode
-        question = registry.piece(mine[0].kind).ask(user, mine, visitor)
-        _keep(row, data, mine[0].kind, question)
-    lifetime = question.lifetime or LIFETIME
-    return {"expires_in": int(lifetime.total_seconds()), **question.shown}
+        challenge = registry.get_factor(selected[0].kind).challenge(user, selected, context)
+        _save_challenge(row, data, selected[0].kind, challenge)
+    lifetime = challenge.lifetime or LIFETIME
+    return {"expires_in": int(lifetime.total_seconds()), **challenge.public}
 
 
-def count(form: dict[str, Any], visitor: Visitor) -> Attempt:
-    """Count a guess at the second step, and commit the count.
+def count_attempt(form: dict[str, Any], context: RequestContext) -> SecondFactorAttempt:
+    """Count an attempt at the second step, and commit the count.
 
     Raises:
-        InvalidCode: the login does not wait any more, or not for this; nothing was counted.
-        TooManyAttempts: too many guesses at this account were wrong; this one is not evaluated.
-        ValidationFailed: the form proves nothing of the kind that it names.
+        InvalidCode: the login is no longer pending, or does not accept this factor; not counted.
+        TooManyAttempts: too many attempts on this account failed; this one is not evaluated.
+        ValidationFailed: the form lacks the response that this kind of factor needs.
     """
-    row = _waiting(form["mfa_token"])
-    data = one_time_codes.open_data(row)
-    first = FirstStep(**data["first"])
-    user_id = UUID(first.user_id)
-    offered = fitting(first)
-    kind = _kind_named(offered, form)
-    attempts.proof_of(kind, form)
-    if kind not in {row.kind for row in offered}:
+    row = _load_pending(form["mfa_token"])
+    data = one_time_codes.decrypt_data(row)
+    first_factor = FirstFactorResult.from_json(data["first"])
+    user_id = UUID(first_factor.user_id)
+    eligible = eligible_factors(first_factor)
+    kind = _resolve_kind(eligible, form)
+    attempts.load_response(kind, form)
+    if kind not in {factor.kind for factor in eligible}:
         raise InvalidCode
-    one_time_codes.guess_with_token(PURPOSE, form["mfa_token"], GUESSES)
-    with one_time_codes.given_back(row.id):
-        guess = attempts.count(user_id, visitor)
-    return Attempt(row.id, first, data["asked"], form, guess)
+    one_time_codes.attempt_with_token(PURPOSE, form["mfa_token"], MAX_ATTEMPTS)
+    with one_time_codes.refund_on_error(row.id):
+        counted_attempt = attempts.count_attempt(user_id, context)
+    return SecondFactorAttempt(row.id, first_factor, data["asked"], form, counted_attempt)
 
 
-def prove(attempt: Attempt, visitor: Visitor) -> Proved:
-    """Return what the second step proved, and use the login up, in a write transaction.
+def verify_second_factor(attempt: SecondFactorAttempt, context: RequestContext) -> VerifiedFactor:
+    """Consume the pending login and verify its second factor, in a write transaction.
 
     Raises:
-        InvalidCode: nothing.
-        CodeUsed: the guess is not counted: the login or the code was used before.
+        InvalidCode: the response is wrong.
+        CodeUsed: the login or the code was used before; the attempt is not counted.
     """
     try:
         one_time_codes.consume(attempt.challenge_id)
     except InvalidCode:
         raise CodeUsed from None
-    offered, form = fitting(attempt.first), attempt.form
-    if [str(row.id) for row in offered] == [attempt.first.mailed]:
-        proof, asked = attempts.proof_of(mailed.KIND, form), attempt.asked.get(mailed.KIND, {})
-        return registry.piece(mailed.KIND).verify(offered, proof, asked, visitor)
-    return attempts.prove(UUID(attempt.first.user_id), form, attempt.asked, visitor)
+    eligible, form = eligible_factors(attempt.first_factor), attempt.form
+    if [str(row.id) for row in eligible] == [attempt.first_factor.email_factor_id]:
+        kind = email_fallback.KIND
+        response = attempts.load_response(kind, form)
+        state = attempt.states.get(kind, {})
+        return registry.get_factor(kind).verify(eligible, response, state, context)
+    return attempts.verify_factor(UUID(attempt.first_factor.user_id), form, attempt.states, context)
 
 
-def _kind_named(offered: list[Credential], form: dict[str, Any]) -> str:
-    """Return the kind of factor that a form names by `factor`, or by the `factor_id` of one.
+def _resolve_kind(eligible: list[Credential], form: dict[str, Any]) -> str:
+    """Return the factor kind that a form gives as `factor`, or by a `factor_id`.
 
     Raises:
-        InvalidCode: there is none of that id.
+        InvalidCode: no eligible factor has this id.
     """
     if "factor_id" not in form:
         return str(form["factor"])
-    kinds = {row.id: row.kind for row in offered}
+    kinds = {row.id: row.kind for row in eligible}
     if form["factor_id"] not in kinds:
         raise InvalidCode
     return kinds[form["factor_id"]]
 
 
-def _keep(row: Challenge, data: dict[str, Any], kind: str, question: Question) -> None:
-    """Keep what was asked; a login waits as long as the newest code that was sent for it works."""
-    if question.kept is None:
+def _save_challenge(
+    row: OneTimeCode, data: dict[str, Any], kind: str, factor_challenge: FactorChallenge
+) -> None:
+    """Store a challenge's state, and extend the login to the lifetime of its code."""
+    if factor_challenge.state is None:
         return
-    one_time_codes.change_data(row, data | {"asked": data["asked"] | {kind: question.kept}})
-    if question.lifetime:
-        row.expires_at = max(row.expires_at, clock.now() + question.lifetime)
+    one_time_codes.change_data(
+        row, data | {"asked": data["asked"] | {kind: factor_challenge.state}}
+    )
+    if factor_challenge.lifetime:
+        row.expires_at = max(row.expires_at, clock.now() + factor_challenge.lifetime)
 
 
-def _waiting(mfa_token: str) -> Challenge:
-    row = one_time_codes.by_token(PURPOSE, mfa_token)
-    if row is None or row.attempts >= GUESSES:
+def _load_pending(mfa_token: str) -> OneTimeCode:
+    row = one_time_codes.find_by_token(PURPOSE, mfa_token)
+    if row is None or row.attempts >= MAX_ATTEMPTS:
         raise InvalidCode
     return row

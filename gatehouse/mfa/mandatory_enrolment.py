@@ -1,36 +1,37 @@
-"""Where the policy wants a second factor of somebody who has none: they set one up, or stay out.
+"""Enrolment within a login, where the policy requires a second factor and the user has none.
 
-The first step of their login leads to a token with which they can do that and nothing else; no
-session is opened before a factor is confirmed.
+The first step of the login returns a token that is good for enrolment only; no session is opened
+before a factor is confirmed.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
+from gatehouse.core import crypto_labels
 from gatehouse.core.errors import NotFound
 from gatehouse.mfa import attempts, credential_store, registry, service
-from gatehouse.mfa.errors import FactorNotOffered
+from gatehouse.mfa.errors import FactorUnavailable
 from gatehouse.mfa.factor import CodeUsed
 from gatehouse.mfa.factors import sms
-from gatehouse.mfa.login_challenge import Attempt, FirstStep
+from gatehouse.mfa.login_challenge import FirstFactorResult, SecondFactorAttempt
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.users import service as users
-from gatehouse.web.request_context import Visitor
-from models import Challenge
+from gatehouse.web.request_context import RequestContext
+from models import OneTimeCode
 
-PURPOSE = "mfa_enrolment"
+PURPOSE = crypto_labels.MANDATORY_ENROLMENT
 LIFETIME = timedelta(minutes=15)
-GUESSES = 5
+MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
-class EnrolmentWanted:
-    """The answer to a first step (see the schema `LoginAnswer`)."""
+class EnrolmentRequired:
+    """The response to a first step that needs an enrolment (the schema `LoginResponse`)."""
 
     mfa_token: str
     kinds: list[str]
@@ -38,91 +39,99 @@ class EnrolmentWanted:
     status: str = "mfa_enrolment_required"
 
 
-def ask(first: FirstStep, visitor: Visitor) -> EnrolmentWanted:
-    """Let a login wait until a factor is set up, in the current transaction."""
-    data = {"user_id": first.user_id, "first": asdict(first)}
-    secrets = one_time_codes.create(PURPOSE, first.user_id, data, LIFETIME)
-    record(events.Factor.ASKED, visitor, user_id=UUID(first.user_id), amr=first.amr)
-    return EnrolmentWanted(secrets.token, _kinds(first))
+def start(first_factor: FirstFactorResult, context: RequestContext) -> EnrolmentRequired:
+    """Store a login that waits until a factor is enrolled, in the current transaction."""
+    data = {"user_id": first_factor.user_id, "first": first_factor.to_json()}
+    secrets = one_time_codes.create(PURPOSE, first_factor.user_id, data, LIFETIME)
+    record(
+        events.Factor.REQUIRED, context, user_id=UUID(first_factor.user_id), amr=first_factor.amr
+    )
+    return EnrolmentRequired(secrets.token, _eligible_kinds(first_factor))
 
 
-def enrol(form: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
-    """Begin to have the first factor (see `service.enrol`).
-
-    Raises:
-        InvalidCode: the login does not wait any more.
-        FactorNotOffered: this kind is not enough.
-    """
-    first = _waiting(form["mfa_token"])[1]
-    user_id = UUID(first.user_id)
-    if form["kind"] not in _kinds(first):
-        raise FactorNotOffered
-    _require_none(user_id)
-    return service.enrol(user_id, form, visitor)
-
-
-def count(form: dict[str, Any], visitor: Visitor) -> Attempt:
-    """Count a proof of the new factor before it is evaluated, and commit the count.
+def enrol_factor(form: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+    """Start enrolling the first factor (see `service.enrol_factor`).
 
     Raises:
-        InvalidCode: the login does not wait any more; nothing was counted.
-        TooManyAttempts: too many were wrong; this one is not evaluated.
+        InvalidCode: the login is no longer pending.
+        FactorUnavailable: a factor of this kind does not satisfy the policy.
     """
-    row, first = _waiting(form["mfa_token"])
-    user_id = UUID(first.user_id)
-    factor = credential_store.own(user_id, form["factor_id"])
+    first_factor = _load_pending(form["mfa_token"])[1]
+    user_id = UUID(first_factor.user_id)
+    if form["kind"] not in _eligible_kinds(first_factor):
+        raise FactorUnavailable
+    _require_no_strong_factor(user_id)
+    return service.enrol_factor(user_id, form, context)
+
+
+def count_attempt(form: dict[str, Any], context: RequestContext) -> SecondFactorAttempt:
+    """Count an attempt to confirm the new factor, and commit the count.
+
+    Raises:
+        InvalidCode: the login is no longer pending; nothing was counted.
+        NotFound: the user has no such unconfirmed factor.
+        TooManyAttempts: too many attempts failed; this one is not evaluated.
+    """
+    row, first_factor = _load_pending(form["mfa_token"])
+    user_id = UUID(first_factor.user_id)
+    factor = credential_store.lock_credential(user_id, form["factor_id"])
     if factor is None or factor.confirmed_at or not registry.is_strong(factor.kind):
         raise NotFound
-    proof = attempts.proof_of(factor.kind, form)
-    one_time_codes.guess_with_token(PURPOSE, form["mfa_token"], GUESSES)
-    with one_time_codes.given_back(row.id):
-        guess = attempts.count(user_id, visitor)
-    return Attempt(row.id, first, {}, {"factor_id": factor.id, "proof": proof}, guess)
+    response = attempts.load_response(factor.kind, form)
+    one_time_codes.attempt_with_token(PURPOSE, form["mfa_token"], MAX_ATTEMPTS)
+    with one_time_codes.refund_on_error(row.id):
+        counted_attempt = attempts.count_attempt(user_id, context)
+    confirmation = {"factor_id": factor.id, "response": response}
+    return SecondFactorAttempt(row.id, first_factor, {}, confirmation, counted_attempt)
 
 
-def confirm(attempt: Attempt, visitor: Visitor) -> tuple[tuple[str, ...], list[str]]:
-    """Confirm the new factor and use the login up, in a write transaction.
+def confirm_factor(
+    attempt: SecondFactorAttempt, context: RequestContext
+) -> tuple[tuple[str, ...], list[str]]:
+    """Consume the pending login and confirm the new factor, in a write transaction.
 
     Returns:
-        What was proved (`amr`), and the recovery codes.
+        The `amr` of the factor, and the recovery codes.
 
     Raises:
-        InvalidCode: the proof is wrong, or the login was used before.
+        InvalidCode: the response is wrong, or the login was used before.
     """
-    user_id = UUID(attempt.first.user_id)
+    user_id = UUID(attempt.first_factor.user_id)
     try:
         one_time_codes.consume(attempt.challenge_id)
     except InvalidCode:
         raise CodeUsed from None
-    _require_none(user_id)
-    factor_id, proof = attempt.form["factor_id"], attempt.form["proof"]
-    row, codes = service.confirm_row(user_id, factor_id, proof, visitor)
-    return registry.piece(row.kind).amr, codes
+    _require_no_strong_factor(user_id)
+    factor_id, response = attempt.form["factor_id"], attempt.form["response"]
+    row, codes = service.confirm_credential(user_id, factor_id, response, context)
+    return registry.get_factor(row.kind).amr, codes
 
 
-def _require_none(user_id: UUID) -> None:
-    """Return if the person has no strong factor yet: one who has proves it instead.
+def _require_no_strong_factor(user_id: UUID) -> None:
+    """Check that the user still has no strong factor; with one, the login must verify it.
 
     Raises:
-        CodeUsed: one was set up meanwhile.
+        CodeUsed: a strong factor was enrolled meanwhile.
     """
-    if any(registry.is_strong(row.kind) for row in credential_store.held(user_id)):
+    if any(registry.is_strong(row.kind) for row in credential_store.list_confirmed(user_id)):
         raise CodeUsed
 
 
-def _kinds(first: FirstStep) -> list[str]:
-    """Return the kinds that are enough, and add to what the first step has proved.
+def _eligible_kinds(first_factor: FirstFactorResult) -> list[str]:
+    """Return the strong kinds that are independent of the first factor.
 
-    A number is not proved while one signs in: without one there are no texts.
+    SMS is left out without a verified number, because numbers are not verified during a login.
     """
-    user = users.get(UUID(first.user_id))
+    user = users.get_user(UUID(first_factor.user_id))
     has_number = user is not None and user.phone_verified_at is not None
-    kinds = [kind for kind in registry.strong() if registry.adds(kind, first.amr)]
+    kinds = [
+        kind for kind in registry.strong_kinds() if registry.is_independent(kind, first_factor.amr)
+    ]
     return [kind for kind in kinds if has_number or kind != sms.KIND]
 
 
-def _waiting(mfa_token: str) -> tuple[Challenge, FirstStep]:
-    row = one_time_codes.by_token(PURPOSE, mfa_token)
-    if row is None or row.attempts >= GUESSES:
+def _load_pending(mfa_token: str) -> tuple[OneTimeCode, FirstFactorResult]:
+    row = one_time_codes.find_by_token(PURPOSE, mfa_token)
+    if row is None or row.attempts >= MAX_ATTEMPTS:
         raise InvalidCode
-    return row, FirstStep(**one_time_codes.open_data(row)["first"])
+    return row, FirstFactorResult.from_json(one_time_codes.decrypt_data(row)["first"])

@@ -1,7 +1,7 @@
-"""Codes that are sent: six digits, ten minutes, and good for what asked for them alone.
+"""One-time passwords sent by e-mail or SMS: six digits, valid for ten minutes.
 
-Whoever asks keeps the id of the challenge, sealed in a waiting login, a question or a new factor.
-So a code is bound to that, and the next one takes its place. Guesses are counted by `mfa.guesses`.
+The caller stores the code's id, encrypted, in the pending login, step-up challenge or new factor.
+The code is good only there, and a newer one replaces it. `mfa.attempts` counts the attempts.
 """
 
 from dataclasses import replace
@@ -12,48 +12,50 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock
 from gatehouse.messaging import recipient_limits, sms
-from gatehouse.messaging.message import Letter
-from gatehouse.mfa.factor import CodeUsed, Question
+from gatehouse.messaging.message import MessageRequest
+from gatehouse.mfa.factor import CodeUsed, FactorChallenge
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.service import InvalidCode
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import User
 
-LIFETIME = one_time_codes.TEXTED_LIFETIME
+LIFETIME = one_time_codes.SHORT_CODE_LIFETIME
 
 
-def ask(purpose: str, user: User, letter: Letter, visitor: Visitor) -> Question:
+def send_otp(
+    purpose: str, user: User, message: MessageRequest, context: RequestContext
+) -> FactorChallenge:
     """Send a new code, in the current write transaction.
 
-    Where enough was sent this hour nothing is, the answer is the same, and the code before it
-    stays good.
+    Above the recipient's hourly limit nothing is sent; the response is the same, and the previous
+    code stays valid.
     """
-    data = {"user_id": str(user.id), "to": letter.recipient}
-    secrets = one_time_codes.create_texted(purpose, str(user.id), data)
-    expires = {} if letter.channel == "sms" else {"expires": clock.now() + LIFETIME}
-    filled = replace(letter, variables={"code": secrets.code, **expires})
-    put = sms.text if letter.channel == "sms" else recipient_limits.put
-    sent = put(filled, visitor)
-    event = events.Factor.CODE_SENT if sent else events.Factor.CODE_WITHHELD
-    record(event, visitor, user_id=user.id, purpose=purpose)
-    kept = {"challenge": str(secrets.id)} if sent else None
-    return Question(kept=kept, lifetime=LIFETIME)
+    data = {"user_id": str(user.id), "to": message.recipient}
+    secrets = one_time_codes.create_short_code(purpose, str(user.id), data)
+    expires = {} if message.channel == "sms" else {"expires": clock.now() + LIFETIME}
+    complete = replace(message, variables={"code": secrets.code, **expires})
+    enqueue = sms.send if message.channel == "sms" else recipient_limits.enqueue_limited
+    sent = enqueue(complete, context)
+    event = events.Factor.CODE_SENT if sent else events.Factor.CODE_SUPPRESSED
+    record(event, context, user_id=user.id, purpose=purpose)
+    state = {"challenge": str(secrets.id)} if sent else None
+    return FactorChallenge(state=state, lifetime=LIFETIME)
 
 
-def take(purpose: str, kept: dict[str, Any], code: str) -> str:
-    """Use a code up, in the current transaction; return the address or number that it went to.
+def consume_otp(purpose: str, state: dict[str, Any], code: str) -> str:
+    """Consume a code, in the current transaction; return the e-mail address or number it went to.
 
     Raises:
-        CodeUsed: none was asked for here, or it has expired or was used: nothing was evaluated.
-        InvalidCode: it is another one.
+        CodeUsed: no code is pending here: none was sent, or it has expired or was used.
+        InvalidCode: the code is wrong.
     """
-    named = kept.get("challenge")
-    row = one_time_codes.by_id(purpose, UUID(named)) if named else None
+    code_id = state.get("challenge")
+    row = one_time_codes.find_by_id(purpose, UUID(code_id)) if code_id else None
     if row is None:
         raise CodeUsed
-    one_time_codes.require_code(row, code.replace(" ", ""))
+    one_time_codes.require_matching_code(row, code.replace(" ", ""))
     try:
         one_time_codes.consume(row.id)
     except InvalidCode:
         raise CodeUsed from None
-    return str(one_time_codes.open_data(row)["to"])
+    return str(one_time_codes.decrypt_data(row)["to"])

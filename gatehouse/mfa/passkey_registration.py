@@ -1,59 +1,66 @@
-"""Registering a passkey that signs in alone: asked by a session, answered in the same one."""
+"""Registration of a passkey for passwordless login, in one and the same session."""
 
 from typing import Any
 from uuid import UUID
 
 from gatehouse.core import clock, crypto
-from gatehouse.database.session import db, release, writing
+from gatehouse.database.session import db, end_transaction, write_transaction
 from gatehouse.mfa import credential_store, registry, service
 from gatehouse.mfa.webauthn import ceremonies, options, passkey_store
 from gatehouse.mfa.webauthn.ceremonies import CREATE, Ceremony
-from gatehouse.mfa.webauthn.forms import Answer
-from gatehouse.mfa.webauthn.verification import Asked, require_made
+from gatehouse.mfa.webauthn.forms import CredentialJson
+from gatehouse.mfa.webauthn.verification import ExpectedResponse, verify_registration
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import service as users
-from gatehouse.users.errors import AccountGone
-from gatehouse.web.request_context import Visitor
+from gatehouse.users.errors import AccountDeleted
+from gatehouse.web.request_context import RequestContext
 from models import Credential
 
 
-def ask(caller: AccessToken) -> dict[str, Any]:
-    """Return the options for a new passkey; writes the challenge in one transaction.
+def create_options(caller: AccessToken) -> dict[str, Any]:
+    """Return the options for a new passkey, and store their challenge.
 
     Raises:
-        FactorNotOffered: there are no passkeys here.
-        TooManyFactors: the person has enough.
+        FactorUnavailable: passkeys are not enabled.
+        TooManyFactors: the user has as many factors as allowed.
     """
-    registry.piece(passkey_store.KIND)
-    with writing():
-        user = users.get(UUID(caller.sub))
+    registry.get_factor(passkey_store.KIND)
+    with write_transaction():
+        user = users.get_user(UUID(caller.sub))
         if user is None:
-            raise AccountGone
-        service.require_room(credential_store.held(user.id))
-        mine = passkey_store.of(user.id)
-        owner = passkey_store.owner(user, mine)
-        challenge = ceremonies.begin(_ceremony(caller), {"user_handle": owner.handle})
-        return options.creation(challenge, owner, mine, alone=True)
+            raise AccountDeleted
+        service.require_capacity(credential_store.list_confirmed(user.id))
+        passkeys = passkey_store.list_passkeys(user.id)
+        entity = passkey_store.user_entity(user, passkeys)
+        challenge = ceremonies.create_challenge(_ceremony(caller), {"user_handle": entity.handle})
+        return options.creation_options(
+            challenge, entity, passkeys, user_verification_required=True
+        )
 
 
-def register(caller: AccessToken, answer: Answer, label: str, visitor: Visitor) -> dict[str, Any]:
-    """Write the passkey that answers what this session asked; return what `confirm` does.
+def register_passkey(
+    caller: AccessToken, credential: CredentialJson, label: str, context: RequestContext
+) -> dict[str, Any]:
+    """Verify and save the passkey that was created for this session's options.
+
+    Returns:
+        The same as `service.confirm_factor`.
 
     Raises:
-        MalformedCredential, PasskeyRefused: it breaks a rule.
-        AuthenticatorNotAllowed: it is not one that the operator allows.
+        MalformedCredential, PasskeyRejected: the credential breaks a rule of WebAuthn.
+        AuthenticatorNotAllowed: the operator does not allow this authenticator.
     """
-    answered = ceremonies.find(_ceremony(caller), answer)
-    release()
-    handle = answered.data["user_handle"]
-    made = require_made(answer, Asked(answered.challenge, alone=True), handle)
-    with writing():
-        ceremonies.use_up(answered)
+    answered = ceremonies.find_challenge(_ceremony(caller), credential)
+    end_transaction()
+    expected = ExpectedResponse(answered.challenge, user_verification_required=True)
+    registration = verify_registration(credential, expected, answered.data["user_handle"])
+    with write_transaction():
+        ceremonies.consume_challenge(answered)
         row = Credential(id=crypto.new_id(), user_id=UUID(caller.sub), kind=passkey_store.KIND)
         row.label, row.created_at = label, clock.now()
         db.session.add(row)
-        passkey_store.complete(row, made)
-        return service.welcome(caller, row, visitor)
+        passkey_store.save_registration(row, registration)
+        return service.confirm_passkey(caller, row, context)
 
 
 def _ceremony(caller: AccessToken) -> Ceremony:

@@ -1,32 +1,32 @@
-"""The kinds of factors that exist here, in the order in which they are offered."""
+"""Registry of factor plugins: the enabled kinds, in the order in which they are offered."""
 
 from collections.abc import Sequence
 from functools import cache
 
 import config
 from gatehouse.core import plugins
-from gatehouse.mfa.errors import FactorNotOffered
+from gatehouse.mfa.errors import FactorUnavailable
 from gatehouse.mfa.factor import Factor
 
 PACKAGE = "gatehouse.mfa.factors"
-RECOVERY = "recovery_codes"
-"""Comes with the first other factor, and is none by itself."""
+RECOVERY_CODES = "recovery_codes"
+"""Issued with the first other factor; does not count as a second factor by itself."""
 
 
-def check() -> None:
-    """Refuse settings that name no piece, or that nobody could sign in with.
+def validate_settings() -> None:
+    """Check that the enabled factors exist and can satisfy `GATEHOUSE_MFA`.
 
     Raises:
-        ConfigurationError: with a sentence.
+        ConfigurationError: they do not; the message is a sentence.
     """
     try:
-        kinds()
-    except LookupError as problem:
-        raise config.ConfigurationError(f"GATEHOUSE_FACTORS: {problem.args[0]}.") from None
-    if config.settings().mfa != "optional" and not strong():
+        enabled_factors()
+    except LookupError as error:
+        raise config.ConfigurationError(f"GATEHOUSE_FACTORS: {error.args[0]}.") from None
+    if config.settings().mfa != "optional" and not strong_kinds():
         raise config.ConfigurationError(
-            "GATEHOUSE_MFA wants a second factor, and no kind in GATEHOUSE_FACTORS is one that "
-            "counts as such, like totp or passkey."
+            "GATEHOUSE_MFA requires a second factor, but GATEHOUSE_FACTORS enables none that "
+            "satisfies it, such as totp or passkey."
         )
 
 
@@ -35,43 +35,43 @@ def _load(names: tuple[str, ...]) -> dict[str, Factor]:
     return plugins.load(PACKAGE, names)
 
 
-def kinds() -> dict[str, Factor]:
-    """Return the pieces that are switched on, by name."""
+def enabled_factors() -> dict[str, Factor]:
+    """Return the enabled factor plugins, by kind."""
     return _load(config.settings().factors)
 
 
-def piece(kind: str) -> Factor:
-    """Return a piece.
+def get_factor(kind: str) -> Factor:
+    """Return the plugin of a kind.
 
     Raises:
-        FactorNotOffered: it is switched off, or there is none of this name.
+        FactorUnavailable: the kind is unknown or not enabled.
     """
     try:
-        return kinds()[kind]
+        return enabled_factors()[kind]
     except KeyError:
-        raise FactorNotOffered from None
+        raise FactorUnavailable from None
 
 
-def strong() -> list[str]:
-    """Return the names of the kinds that raise a session to AAL2 and can be set up."""
-    return [name for name in counting() if kinds()[name].strong]
+def strong_kinds() -> list[str]:
+    """Return the enabled kinds that can be enrolled and step a session up to AAL2."""
+    return [name for name in second_factor_kinds() if enabled_factors()[name].strong]
 
 
-def counting() -> list[str]:
-    """Return the names of the kinds whose factors make logins ask for one."""
-    return [name for name in kinds() if name != RECOVERY]
+def second_factor_kinds() -> list[str]:
+    """Return the enabled kinds that, once enrolled, make logins require a second factor."""
+    return [name for name in enabled_factors() if name != RECOVERY_CODES]
 
 
-def counts(kind: str) -> bool:
-    """Tell whether having a factor of this kind makes logins ask for one."""
-    return kind in counting()
+def is_second_factor(kind: str) -> bool:
+    """Return whether a factor of this kind makes logins require a second factor."""
+    return kind in second_factor_kinds()
 
 
-def adds(kind: str, amr: Sequence[str]) -> bool:
-    """Tell whether a kind that is switched on proves something that was not proved already."""
-    return kind in kinds() and set(kinds()[kind].amr).isdisjoint(amr)
+def is_independent(kind: str, amr: Sequence[str]) -> bool:
+    """Return whether a kind is enabled and none of its methods is in `amr` already."""
+    return kind in enabled_factors() and set(enabled_factors()[kind].amr).isdisjoint(amr)
 
 
 def is_strong(kind: str) -> bool:
-    """Tell whether a factor of this kind raises a session to AAL2."""
-    return kind in strong()
+    """Return whether a factor of this kind steps a session up to AAL2."""
+    return kind in strong_kinds()

@@ -1,8 +1,8 @@
-"""All second factors of somebody who lost them go: announced, and later.
+"""MFA reset: remove all second factors of a user who lost them, after notice and a delay.
 
-An operator asks for it, or the owner with two proofs (`selfservice.lost_factor`); either may be a
-thief, or talked into it by one. So the owner hears of it at every address, and has a day to stop it
-(NIST SP 800-63B-4 sections 4.2.3 and 4.6).
+An operator schedules it, or the user with two recovery methods (`account.mfa_recovery`). Either
+could be an attacker, or deceived by one, so every address of the user is notified, and the user has
+a day to cancel (NIST SP 800-63B-4 sections 4.2.3 and 4.6).
 """
 
 from dataclasses import dataclass
@@ -17,192 +17,202 @@ import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock
-from gatehouse.database.session import db, take_turns, writing
+from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.messaging import links
 from gatehouse.mfa import credential_store, login_challenge, registry
-from gatehouse.mfa.errors import ResetNotWaiting
+from gatehouse.mfa.errors import ResetNotPending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.passwords import service as passwords
 from gatehouse.sessions import service as sessions
 from gatehouse.users import notifications
 from gatehouse.users import service as users
-from gatehouse.web.request_context import NOBODY, Visitor
-from models import Challenge, Credential, User
+from gatehouse.web.request_context import NO_REQUEST, RequestContext
+from models import Credential, OneTimeCode, User
 
 PURPOSE = notifications.MFA_RESET
-OVERDUE = timedelta(days=7)
-"""How long after its moment a reset is still done, where the service did not run."""
+EXECUTION_WINDOW = timedelta(days=7)
+"""How long after its due time a reset is still executed, if the service was down."""
 
 
 @dataclass(frozen=True)
-class WaitingReset:
-    """What the page of the link tells about a reset."""
+class PendingReset:
+    """What the page of the cancellation link shows about a reset."""
 
     site: str
     due_at: datetime
 
 
-def ask(address: str, visitor: Visitor) -> datetime:
-    """Announce, for an operator, that an account loses its factors, and return when it does.
+def schedule_by_operator(identifier: str, context: RequestContext) -> datetime:
+    """Schedule a reset for an operator, notify the user, and return when it is due.
 
-    What its owner has asked for waits no longer: it depended on more (see `announce`).
+    It replaces a reset that the user scheduled, which depends on more conditions.
 
     Raises:
-        LookupError: with a sentence; nobody has the address, or a factor, or it is announced.
+        LookupError: no account, no factor, or already scheduled; the message is a sentence.
     """
-    with writing():
-        user = users.find(address)
+    with write_transaction():
+        user = users.find_user(identifier)
         if user is None:
-            raise LookupError(f"{address} has no account.")
-        take_turns(users.turn(user.id))
-        if not credential_store.held(user.id):
-            raise LookupError(f"{address} has no second factor.")
-        for row in one_time_codes.waiting(PURPOSE, str(user.id)):
-            if one_time_codes.open_data(row).get("claim") is None:
-                when = f"{_due_at(row):%Y-%m-%d %H:%M} UTC"
-                raise LookupError(f"The second factors of {address} are reset already: {when}.")
-        one_time_codes.forget(PURPOSE, str(user.id))
-        return _announce(user, None, visitor)
+            raise LookupError(f"{identifier} has no account.")
+        advisory_lock(users.lock_key(user.id))
+        if not credential_store.list_confirmed(user.id):
+            raise LookupError(f"{identifier} has no second factor.")
+        for row in one_time_codes.list_pending(PURPOSE, str(user.id)):
+            if one_time_codes.decrypt_data(row).get("claim") is None:
+                due_at = f"{_due_at(row):%Y-%m-%d %H:%M} UTC"
+                raise LookupError(
+                    f"A reset of the second factors of {identifier} is already due: {due_at}."
+                )
+        one_time_codes.delete_for_subject(PURPOSE, str(user.id))
+        return _schedule(user, None, context)
 
 
-def announce(user: User, password: datetime | None, visitor: Visitor) -> datetime:
-    """Announce that an account loses its factors because its owner proved who they are.
+def schedule_by_owner(
+    user: User, password_set_at: datetime | None, context: RequestContext
+) -> datetime:
+    """Schedule a reset that the user has confirmed, notify the user, and return when it is due.
 
-    It is done only if nothing speaks against that meanwhile: a factor that is proved after all or
-    is new, or another address or password. `password` is when the one that was proved with was
-    chosen. What is announced already is not announced again. It is the account's turn, in a write
+    It is aborted if a factor is used or added meanwhile, or the e-mail address or password changes.
+    `password_set_at` is when the password that confirmed it was set; None if it was a recovery
+    code. A reset that is pending already stays. Needs the account's advisory lock, in a write
     transaction.
     """
-    for row in one_time_codes.waiting(PURPOSE, str(user.id)):
-        if _objection(row, user) is None:
+    for row in one_time_codes.list_pending(PURPOSE, str(user.id)):
+        if _blocking_reason(row, user) is None:
             return _due_at(row)
-    one_time_codes.forget(PURPOSE, str(user.id))
-    chosen_at = password.isoformat() if password else None
-    return _announce(user, {"address": user.email_canonical, "password": chosen_at}, visitor)
+    one_time_codes.delete_for_subject(PURPOSE, str(user.id))
+    set_at = password_set_at.isoformat() if password_set_at else None
+    return _schedule(user, {"address": user.email_canonical, "password": set_at}, context)
 
 
-def waits(user_id: UUID) -> bool:
-    """Tell whether a reset is announced: until it is done or stopped, no device is remembered."""
-    return bool(one_time_codes.waiting(PURPOSE, str(user_id)))
+def is_pending(user_id: UUID) -> bool:
+    """Return whether a reset is pending; while it is, trusted devices do not skip MFA."""
+    return bool(one_time_codes.list_pending(PURPOSE, str(user_id)))
 
 
-def cancel(token: str, visitor: Visitor) -> None:
-    """Let an account keep its factors, by the link that its owner got.
+def cancel_by_link(token: str, context: RequestContext) -> None:
+    """Cancel a reset with the link from a notification.
 
     Raises:
-        ResetNotWaiting: the token is wrong, or the reset was done or stopped before.
+        ResetNotPending: the token is wrong, or the reset was already executed or cancelled.
     """
-    row = one_time_codes.by_token(PURPOSE, token)
+    row = one_time_codes.find_by_token(PURPOSE, token)
     if row is None or row.user_id is None:
-        raise ResetNotWaiting
-    _stop(row.user_id, [row.id], visitor)
+        raise ResetNotPending
+    _cancel(row.user_id, [row.id], context)
 
 
-def cancel_own(user_id: UUID, visitor: Visitor) -> None:
-    """Let an account keep its factors, by the wish of its owner who has just proved one.
+def cancel_by_owner(user_id: UUID, context: RequestContext) -> None:
+    """Cancel the user's pending reset.
 
     Raises:
-        ResetNotWaiting: no reset waits.
+        ResetNotPending: no reset is pending.
     """
-    _stop(user_id, [row.id for row in one_time_codes.waiting(PURPOSE, str(user_id))], visitor)
+    pending = one_time_codes.list_pending(PURPOSE, str(user_id))
+    _cancel(user_id, [row.id for row in pending], context)
 
 
-def describe(challenge_id: UUID) -> WaitingReset | None:
-    """Return what a link would stop, if it still can."""
-    row = one_time_codes.by_id(PURPOSE, challenge_id)
-    return WaitingReset(urlsplit(links.front()).netloc, _due_at(row)) if row else None
+def find_pending(code_id: UUID) -> PendingReset | None:
+    """Return the reset that a link can cancel, if it is still pending."""
+    row = one_time_codes.find_by_id(PURPOSE, code_id)
+    return PendingReset(urlsplit(links.base_url()).netloc, _due_at(row)) if row else None
 
 
-def finish_due() -> None:
-    """Do each reset whose moment has come, in a transaction of its own."""
-    unused = select(Challenge).where(Challenge.purpose == PURPOSE, Challenge.used_at.is_(None))
-    waiting = db.session.scalars(unused.order_by(Challenge.id)).all()
-    for challenge_id in [row.id for row in waiting if _due_at(row) <= clock.now()]:
-        finish(challenge_id, NOBODY)
+def execute_due() -> None:
+    """Execute each reset that is due, in a transaction of its own."""
+    unused = select(OneTimeCode).where(
+        OneTimeCode.purpose == PURPOSE, OneTimeCode.used_at.is_(None)
+    )
+    pending = db.session.scalars(unused.order_by(OneTimeCode.id)).all()
+    for code_id in [row.id for row in pending if _due_at(row) <= clock.now()]:
+        execute(code_id, NO_REQUEST)
 
 
-def finish(challenge_id: UUID, visitor: Visitor) -> bool:
-    """Take all factors of an account, unless somebody stopped it or did so; tell which, and commit.
+def execute(code_id: UUID, context: RequestContext) -> bool:
+    """Remove all factors of a user, commit, and return whether it was done.
 
-    Everybody is put out, and no device is remembered: whoever comes next has the first factor only.
+    It is not done if the reset is no longer pending, or is blocked. It also ends all sessions and
+    revokes the trust of all devices: the next login has the first factor only.
     """
     try:
-        with writing():
-            row = one_time_codes.by_id(PURPOSE, challenge_id)
+        with write_transaction():
+            row = one_time_codes.find_by_id(PURPOSE, code_id)
             if row is None:
                 raise one_time_codes.InvalidCode
-            take_turns(users.turn(row.user_id or users.NOBODY))
-            one_time_codes.consume(challenge_id)
-            taken = _take_all(row, visitor)
+            advisory_lock(users.lock_key(row.user_id or users.UNKNOWN_USER_ID))
+            one_time_codes.consume(code_id)
+            removed = _remove_all_factors(row, context)
     except one_time_codes.InvalidCode:
         db.session.rollback()
         return False
     db.session.commit()
-    return taken
+    return removed
 
 
-def _announce(user: User, claim: dict[str, Any] | None, visitor: Visitor) -> datetime:
-    """Write down when the factors go, and tell the owner; `claim`: what their wish rests on."""
+def _schedule(user: User, conditions: dict[str, Any] | None, context: RequestContext) -> datetime:
+    """Store a reset and notify the user; `conditions` must still hold when it is due."""
     delay = config.settings().mfa_reset_delay
     due_at = clock.now() + delay
-    data = {"user_id": str(user.id), "due_at": due_at.isoformat(), "claim": claim}
-    secrets = one_time_codes.create(PURPOSE, str(user.id), data, delay + OVERDUE)
-    where = links.link("cancel-mfa-reset", secrets.id, secrets.token)
-    notifications.tell(user, "notice_mfa_reset", {"link": where, "when": due_at}, visitor)
-    event = events.Factor.LOSS_PROVED if claim else events.Factor.RESET_ASKED
-    record(event, visitor, user_id=user.id, due_at=due_at.isoformat())
+    data = {"user_id": str(user.id), "due_at": due_at.isoformat(), "claim": conditions}
+    secrets = one_time_codes.create(PURPOSE, str(user.id), data, delay + EXECUTION_WINDOW)
+    url = links.one_time_link("cancel-mfa-reset", secrets.id, secrets.token)
+    notifications.notify(user, "notice_mfa_reset", {"link": url, "when": due_at}, context)
+    event = events.Factor.MFA_RECOVERY_CONFIRMED if conditions else events.Factor.RESET_SCHEDULED
+    record(event, context, user_id=user.id, due_at=due_at.isoformat())
     return due_at
 
 
-def _objection(row: Challenge, user: User) -> str | None:
-    """Return what speaks against a reset that its owner asked for; nothing does against others."""
-    claim = one_time_codes.open_data(row).get("claim")
-    if claim is None:
+def _blocking_reason(row: OneTimeCode, user: User) -> str | None:
+    """Return why a reset that the user scheduled must not run; an operator's always may."""
+    conditions = one_time_codes.decrypt_data(row).get("claim")
+    if conditions is None:
         return None
-    if user.email_canonical != claim["address"]:
-        return "another address"
-    stored = passwords.of(user.id) if claim["password"] else None
-    chosen_at = stored.chosen_at.isoformat() if stored and stored.chosen_at else None
-    if chosen_at != claim["password"]:
-        return "another password"
+    if user.email_canonical != conditions["address"]:
+        return "e-mail address changed"
+    stored = passwords.get(user.id) if conditions["password"] else None
+    set_at = stored.changed_at.isoformat() if stored and stored.changed_at else None
+    if set_at != conditions["password"]:
+        return "password changed"
     strong = (
-        factor for factor in credential_store.held(user.id) if registry.is_strong(factor.kind)
+        factor
+        for factor in credential_store.list_confirmed(user.id)
+        if registry.is_strong(factor.kind)
     )
     used = (at for factor in strong for at in (factor.confirmed_at, factor.last_used_at))
-    return "a factor was used" if any(at and at >= row.created_at for at in used) else None
+    return "a factor was used or added" if any(at and at >= row.created_at for at in used) else None
 
 
-def _take_all(row: Challenge, visitor: Visitor) -> bool:
-    """Take the factors, unless something speaks against it; tell which."""
-    user = users.get(row.user_id) if row.user_id else None
+def _remove_all_factors(row: OneTimeCode, context: RequestContext) -> bool:
+    """Remove the factors unless the reset is blocked; return whether they were removed."""
+    user = users.get_user(row.user_id) if row.user_id else None
     if user is None:
         return False
     user_id = user.id
-    if why := _objection(row, user):
-        record(events.Factor.RESET_DROPPED, visitor, user_id=user_id, why=why)
+    if reason := _blocking_reason(row, user):
+        record(events.Factor.RESET_ABORTED, context, user_id=user_id, reason=reason)
         return False
-    kinds = sorted({row.kind for row in credential_store.held(user_id)})
+    kinds = sorted({row.kind for row in credential_store.list_confirmed(user_id)})
     db.session.execute(delete(Credential).where(Credential.user_id == user_id))
-    one_time_codes.forget_of(user_id, login_challenge.PURPOSE)
-    devices.ask_again(user_id)
-    sessions.end_all(user_id, "mfa_reset", visitor)
-    record(events.Factor.RESET, visitor, user_id=user_id, kinds=kinds)
-    notifications.tell(user, "notice_factor_removed", {"factor": ", ".join(kinds)}, visitor)
+    one_time_codes.delete_for_user(user_id, login_challenge.PURPOSE)
+    devices.forget_trust(user_id)
+    sessions.end_all_sessions(user_id, "mfa_reset", context)
+    record(events.Factor.RESET, context, user_id=user_id, kinds=kinds)
+    notifications.notify(user, "notice_factor_removed", {"factor": ", ".join(kinds)}, context)
     return True
 
 
-def _stop(user_id: UUID, ids: list[UUID], visitor: Visitor) -> None:
+def _cancel(user_id: UUID, ids: list[UUID], context: RequestContext) -> None:
     if not ids:
-        raise ResetNotWaiting
+        raise ResetNotPending
     try:
-        with writing():
-            for challenge_id in ids:
-                one_time_codes.consume(challenge_id)
-            record(events.Factor.RESET_CANCELLED, visitor, user_id=user_id)
+        with write_transaction():
+            for code_id in ids:
+                one_time_codes.consume(code_id)
+            record(events.Factor.RESET_CANCELLED, context, user_id=user_id)
     except one_time_codes.InvalidCode:
-        raise ResetNotWaiting from None
+        raise ResetNotPending from None
 
 
-def _due_at(row: Challenge) -> datetime:
-    return datetime.fromisoformat(one_time_codes.open_data(row)["due_at"])
+def _due_at(row: OneTimeCode) -> datetime:
+    return datetime.fromisoformat(one_time_codes.decrypt_data(row)["due_at"])

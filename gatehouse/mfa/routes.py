@@ -1,4 +1,4 @@
-"""The door of the room: my second factors."""
+"""Routes for a user's own second factors, MFA reset and passkey registration."""
 
 from typing import Any
 from uuid import UUID
@@ -7,38 +7,38 @@ from marshmallow import Schema, fields
 
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import db
-from gatehouse.lockout.service import TooManyAttempts
+from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.mfa import passkey_registration, reset
 from gatehouse.mfa import service as mfa
 from gatehouse.mfa.errors import (
-    FactorNotOffered,
-    FactorWrong,
-    PhoneUnproven,
-    ResetNotWaiting,
+    FactorUnavailable,
+    FactorVerificationFailed,
+    PhoneUnverified,
+    ResetNotPending,
     TooManyFactors,
 )
-from gatehouse.mfa.forms import NewFactor, Proof
+from gatehouse.mfa.forms import FactorVerification, NewFactor
 from gatehouse.mfa.webauthn.errors import (
     AuthenticatorNotAllowed,
     MalformedCredential,
-    PasskeyRefused,
+    PasskeyRejected,
 )
 from gatehouse.mfa.webauthn.forms import BrowserCredential
 from gatehouse.mfa.webauthn.options import LIFETIME
 from gatehouse.sessions.errors import InsufficientUserAuthentication
 from gatehouse.sessions.guards import signed_in
 from gatehouse.tokens.service import AccessToken
-from gatehouse.web.fields import Form, Text
+from gatehouse.web.fields import Form, String
 from gatehouse.web.openapi import Blueprint
-from gatehouse.web.rate_limits import limited
-from gatehouse.web.request_context import visitor
-from schemas import Moment
+from gatehouse.web.rate_limits import rate_limit
+from gatehouse.web.request_context import request_context
+from schemas import Timestamp
 
 routes = Blueprint("mfa", __name__, url_prefix="/auth/mfa", description="My second factors")
 registrations = Blueprint(
     "registrations", __name__, url_prefix="/auth/passkeys/registration", description="Passkeys"
 )
-MOMENT = {"type": "string", "format": "date-time"}
+TIMESTAMP = {"type": "string", "format": "date-time"}
 
 
 class Factor(Schema):
@@ -48,38 +48,38 @@ class Factor(Schema):
     kind = fields.String(required=True, metadata={"example": "totp"})
     label = fields.String(required=True, metadata={"example": "Phone"})
     confirmed = fields.Boolean(required=True)
-    created_at = Moment(required=True, metadata=MOMENT)
-    last_used_at = Moment(required=True, allow_none=True, metadata=MOMENT)
+    created_at = Timestamp(required=True, metadata=TIMESTAMP)
+    last_used_at = Timestamp(required=True, allow_none=True, metadata=TIMESTAMP)
     left = fields.Integer(metadata={"description": "recovery codes that still work"})
 
 
-class Factors(Schema):
-    """All of them."""
+class FactorList(Schema):
+    """My second factors."""
 
     items = fields.List(fields.Nested(Factor), required=True)
 
 
-class Enrolled(Factor):
-    """A factor that counts once it is confirmed, with what is needed to set it up: shown once."""
+class EnrolledFactor(Factor):
+    """A factor to be confirmed, with what its set-up needs; this is shown only once."""
 
     secret = fields.String(metadata={"description": "TOTP, in base32"})
     uri = fields.String(metadata={"description": "TOTP, for an app: `otpauth://...`"})
     qr_svg = fields.String(metadata={"description": "TOTP, the `uri` as a picture"})
     public_key = fields.Dict(metadata={"description": "passkey, for `navigator.credentials`"})
-    risk = fields.String(metadata={"description": "sms: what one should know of it"})
+    risk = fields.String(metadata={"description": "sms: the risk of codes by SMS"})
     alternatives = fields.List(
-        fields.String(), metadata={"description": "sms: the kinds that protect better"}
+        fields.String(), metadata={"description": "sms: kinds that protect better"}
     )
 
 
-class Confirmed(Schema):
-    """A factor that counts; the first one brings recovery codes."""
+class ConfirmedFactor(Schema):
+    """A confirmed factor; with the first one come recovery codes."""
 
     factor = fields.Nested(Factor, required=True)
     recovery_codes = fields.List(fields.String(), metadata={"description": "shown once"})
 
 
-class Codes(Schema):
+class RecoveryCodeList(Schema):
     """New recovery codes, shown once."""
 
     recovery_codes = fields.List(fields.String(), required=True)
@@ -87,36 +87,36 @@ class Codes(Schema):
 
 @routes.get("/factors")
 @signed_in
-@routes.response(200, Factors)
+@routes.response(200, FactorList)
 def list_factors(caller: AccessToken) -> dict[str, Any]:
-    """List my second factors; their secrets are not shown again."""
-    return {"items": mfa.listing(UUID(caller.sub))}
+    """List my second factors, without their secrets."""
+    return {"items": mfa.list_factors(UUID(caller.sub))}
 
 
 @routes.post("/factors")
-@limited("factor")
+@rate_limit("factor")
 @signed_in
 @routes.arguments(NewFactor)
-@routes.response(201, Enrolled)
-@routes.refuses(InsufficientUserAuthentication, FactorNotOffered, TooManyFactors, PhoneUnproven)
+@routes.response(201, EnrolledFactor)
+@routes.errors(InsufficientUserAuthentication, FactorUnavailable, TooManyFactors, PhoneUnverified)
 def enrol_factor(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
-    """Begin to have a factor; it counts once it is confirmed."""
-    mfa.require_highest(caller)
-    enrolled = mfa.enrol(UUID(caller.sub), form, visitor())
+    """Start enrolling a factor; it becomes active once it is confirmed."""
+    mfa.require_max_assurance_level(caller)
+    enrolled = mfa.enrol_factor(UUID(caller.sub), form, request_context())
     db.session.commit()
     return enrolled
 
 
 @routes.post("/factors/<uuid:factor_id>/confirm")
-@limited("factor")
+@rate_limit("factor")
 @signed_in
-@routes.arguments(Proof)
-@routes.response(200, Confirmed)
-@routes.refuses(InsufficientUserAuthentication, NotFound, FactorWrong, TooManyAttempts)
+@routes.arguments(FactorVerification)
+@routes.response(200, ConfirmedFactor)
+@routes.errors(InsufficientUserAuthentication, NotFound, FactorVerificationFailed, TooManyAttempts)
 def confirm_factor(caller: AccessToken, form: dict[str, Any], factor_id: UUID) -> Any:
-    """Confirm a factor with a first proof; my other sessions end."""
-    mfa.require_highest(caller)
-    confirmed = mfa.confirm(caller, factor_id, form, visitor())
+    """Confirm a factor with a first response; this ends my other sessions."""
+    mfa.require_max_assurance_level(caller)
+    confirmed = mfa.confirm_factor(caller, factor_id, form, request_context())
     db.session.commit()
     return confirmed
 
@@ -124,58 +124,58 @@ def confirm_factor(caller: AccessToken, form: dict[str, Any], factor_id: UUID) -
 @routes.delete("/factors/<uuid:factor_id>")
 @signed_in
 @routes.response(204)
-@routes.refuses(InsufficientUserAuthentication, NotFound)
+@routes.errors(InsufficientUserAuthentication, NotFound)
 def remove_factor(caller: AccessToken, factor_id: UUID) -> None:
-    """Remove a factor; my other sessions end."""
-    mfa.require_highest(caller)
-    mfa.remove(caller, factor_id, visitor())
+    """Remove a factor; this ends my other sessions."""
+    mfa.require_max_assurance_level(caller)
+    mfa.remove_factor(caller, factor_id, request_context())
     db.session.commit()
 
 
 @routes.post("/recovery-codes")
-@limited("factor")
+@rate_limit("factor")
 @signed_in
-@routes.response(201, Codes)
-@routes.refuses(InsufficientUserAuthentication, FactorNotOffered)
+@routes.response(201, RecoveryCodeList)
+@routes.errors(InsufficientUserAuthentication, FactorUnavailable)
 def replace_recovery_codes(caller: AccessToken) -> dict[str, Any]:
     """Replace my recovery codes; the old ones stop working."""
-    mfa.require_highest(caller)
-    codes = mfa.replace_codes(UUID(caller.sub), visitor())
+    mfa.require_max_assurance_level(caller)
+    codes = mfa.replace_recovery_codes(UUID(caller.sub), request_context())
     db.session.commit()
     return {"recovery_codes": codes}
 
 
-class ResetStop(Form):
-    """The link that says when the second factors go."""
+class MfaResetCancellation(Form):
+    """The token of a cancellation link."""
 
-    token = Text(200, required=True, metadata={"description": "from the link"})
+    token = String(200, required=True, metadata={"description": "from the link"})
 
 
 @routes.post("/reset/cancel")
-@limited("verify")
-@routes.arguments(ResetStop)
+@rate_limit("verify")
+@routes.arguments(MfaResetCancellation)
 @routes.response(204)
-@routes.refuses(ResetNotWaiting)
-def cancel_reset(form: dict[str, Any]) -> None:
-    """Keep my second factors, with the link that told me that they go."""
-    reset.cancel(form["token"], visitor())
+@routes.errors(ResetNotPending)
+def cancel_mfa_reset(form: dict[str, Any]) -> None:
+    """Cancel the reset of my second factors, with the link from the notification."""
+    reset.cancel_by_link(form["token"], request_context())
     db.session.commit()
 
 
 @routes.delete("/reset")
-@limited("verify")
+@rate_limit("verify")
 @signed_in
 @routes.response(204)
-@routes.refuses(InsufficientUserAuthentication, ResetNotWaiting)
-def cancel_my_reset(caller: AccessToken) -> None:
-    """Keep my second factors, of which I have just proved one."""
-    mfa.require_highest(caller)
-    reset.cancel_own(UUID(caller.sub), visitor())
+@routes.errors(InsufficientUserAuthentication, ResetNotPending)
+def cancel_my_mfa_reset(caller: AccessToken) -> None:
+    """Cancel the reset of my second factors, after authenticating with one of them."""
+    mfa.require_max_assurance_level(caller)
+    reset.cancel_by_owner(UUID(caller.sub), request_context())
     db.session.commit()
 
 
-class PasskeyCreation(Schema):
-    """What to hand to `navigator.credentials.create()`."""
+class PasskeyCreationOptions(Schema):
+    """The argument of `navigator.credentials.create()`."""
 
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
     public_key = fields.Dict(
@@ -184,35 +184,37 @@ class PasskeyCreation(Schema):
 
 
 class PasskeyRegistration(Form):
-    """What the browser made, and what its owner calls it."""
+    """The credential that the browser created, and the user's name for it."""
 
     credential = fields.Nested(BrowserCredential, required=True)
-    label = Text(64, load_default="passkey", metadata={"example": "My phone"})
+    label = String(64, load_default="passkey", metadata={"example": "My phone"})
 
 
 @registrations.post("/options")
-@limited("passkey")
+@rate_limit("passkey")
 @signed_in
-@registrations.response(200, PasskeyCreation)
-@registrations.refuses(InsufficientUserAuthentication, FactorNotOffered, TooManyFactors)
-def ask_for_new_passkey(caller: AccessToken) -> dict[str, Any]:
-    """Begin to register a passkey that signs in without anything else."""
-    mfa.require_highest(caller)
-    public_key = passkey_registration.ask(caller)
+@registrations.response(200, PasskeyCreationOptions)
+@registrations.errors(InsufficientUserAuthentication, FactorUnavailable, TooManyFactors)
+def passkey_registration_options(caller: AccessToken) -> dict[str, Any]:
+    """Start registering a passkey for login without a password."""
+    mfa.require_max_assurance_level(caller)
+    public_key = passkey_registration.create_options(caller)
     db.session.commit()
     return {"public_key": public_key, "expires_in": int(LIFETIME.total_seconds())}
 
 
 @registrations.post("/verify")
-@limited("passkey")
+@rate_limit("passkey")
 @signed_in
 @registrations.arguments(PasskeyRegistration)
-@registrations.response(201, Confirmed)
-@registrations.refuses(PasskeyRefused, MalformedCredential, AuthenticatorNotAllowed)
-@registrations.refuses(InsufficientUserAuthentication)
+@registrations.response(201, ConfirmedFactor)
+@registrations.errors(PasskeyRejected, MalformedCredential, AuthenticatorNotAllowed)
+@registrations.errors(InsufficientUserAuthentication)
 def register_passkey(caller: AccessToken, form: dict[str, Any]) -> Any:
-    """Register what the browser made; my other sessions end."""
-    mfa.require_highest(caller)
-    registered = passkey_registration.register(caller, form["credential"], form["label"], visitor())
+    """Register the passkey that the browser created; this ends my other sessions."""
+    mfa.require_max_assurance_level(caller)
+    registered = passkey_registration.register_passkey(
+        caller, form["credential"], form["label"], request_context()
+    )
     db.session.commit()
     return registered

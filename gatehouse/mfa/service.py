@@ -1,4 +1,4 @@
-"""A person's own factors: set up, confirmed, removed; each change is told and audited."""
+"""Enrol, confirm and remove a user's factors; each change is audited, and the user notified."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,251 +10,275 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto
 from gatehouse.core.errors import NotFound
-from gatehouse.database.session import db, writing
+from gatehouse.database.session import db, write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.mfa import attempts, credential_store, registry
-from gatehouse.mfa.errors import FactorNotOffered, TooManyFactors
+from gatehouse.mfa.errors import FactorUnavailable, TooManyFactors
 from gatehouse.mfa.factor import Enrolment
 from gatehouse.mfa.factors import recovery_codes
 from gatehouse.passwords import service as passwords
 from gatehouse.sessions import assurance, step_up
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.guards import RECENT, require_recent
+from gatehouse.sessions.guards import RECENT, require_recent_authentication
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import notifications
 from gatehouse.users import service as users
-from gatehouse.users.errors import AccountGone
-from gatehouse.web.request_context import Visitor
+from gatehouse.users.errors import AccountDeleted
+from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
-MOST = 20
-"""Confirmed factors of one person."""
+MAX_FACTORS = 20
+"""Confirmed factors per user."""
 PASSKEY = "passkey"
 
 
-def highest_level(user_id: UUID) -> str:
-    """Return the level that a person's sessions can have: AAL2 with a strong factor.
+def max_assurance_level(user_id: UUID) -> str:
+    """Return the highest level that sessions of a user can have: AAL2 with a strong factor.
 
-    A person without a password, whose mailbox opens the account, cannot reach it, but by a passkey.
+    Without a password the first factor is the mailbox, so only a passkey reaches AAL2.
     """
-    kinds = {row.kind for row in credential_store.held(user_id) if registry.is_strong(row.kind)}
-    has_first = PASSKEY in kinds or passwords.of(user_id) is not None
-    return assurance.AAL2 if kinds and has_first else assurance.AAL1
+    kinds = {
+        row.kind for row in credential_store.list_confirmed(user_id) if registry.is_strong(row.kind)
+    }
+    has_first_factor = PASSKEY in kinds or passwords.get(user_id) is not None
+    return assurance.AAL2 if kinds and has_first_factor else assurance.AAL1
 
 
-def require_highest(caller: AccessToken, max_age: timedelta = RECENT) -> None:
-    """Return if the caller proved lately who they are, at the highest level of the account.
+def require_max_assurance_level(caller: AccessToken, max_age: timedelta = RECENT) -> None:
+    """Check that the caller authenticated within `max_age`, at the account's highest level.
 
     Raises:
-        InsufficientUserAuthentication: they did not (ASVS V7.5.1, NIST 63B-4 section 4.1.2.1).
+        InsufficientUserAuthentication: not recent or not high enough (ASVS V7.5.1, NIST
+            SP 800-63B-4 section 4.1.2.1).
     """
-    require_recent(caller, highest_level(UUID(caller.sub)), max_age)
+    require_recent_authentication(caller, max_assurance_level(UUID(caller.sub)), max_age)
 
 
-def listing(user_id: UUID) -> list[dict[str, Any]]:
-    """Return a person's factors (the schema `Factor`), in the order of the settings."""
-    order = list(registry.kinds())
-    rows = [row for row in credential_store.held(user_id) if row.kind in order]
-    return [told(row) for row in sorted(rows, key=lambda row: order.index(row.kind))]
+def list_factors(user_id: UUID) -> list[dict[str, Any]]:
+    """Return the factors of a user (the schema `Factor`), in the order of the settings."""
+    order = list(registry.enabled_factors())
+    rows = [row for row in credential_store.list_confirmed(user_id) if row.kind in order]
+    return [serialize(row) for row in sorted(rows, key=lambda row: order.index(row.kind))]
 
 
-def told(row: Credential) -> dict[str, Any]:
-    """Return what a person is told about a factor; never its secret."""
-    about: dict[str, Any] = {"id": str(row.id), "kind": row.kind, "label": row.label}
-    about |= {"confirmed": row.confirmed_at is not None, "created_at": row.created_at}
-    about |= {"last_used_at": row.last_used_at}
-    if row.kind == registry.RECOVERY:
-        about["left"] = recovery_codes.left(row)
-    return about
+def serialize(row: Credential) -> dict[str, Any]:
+    """Return the public data of a factor (the schema `Factor`), without secrets."""
+    factor: dict[str, Any] = {"id": str(row.id), "kind": row.kind, "label": row.label}
+    factor |= {"confirmed": row.confirmed_at is not None, "created_at": row.created_at}
+    factor |= {"last_used_at": row.last_used_at}
+    if row.kind == registry.RECOVERY_CODES:
+        factor["left"] = recovery_codes.count_unused(row)
+    return factor
 
 
-def enrol(user_id: UUID, form: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
-    """Begin to have a factor: return it with what is needed to set it up, shown this once.
+def enrol_factor(user_id: UUID, form: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+    """Start enrolling a factor; return it with what its set-up needs, which is shown only once.
 
-    It counts from its confirmation; another one of the kind that never was confirmed is dropped.
+    It is active once confirmed. An unconfirmed factor of the same kind is deleted.
 
     Raises:
-        FactorNotOffered: this kind cannot be set up.
-        TooManyFactors: there are enough.
+        FactorUnavailable: this kind cannot be enrolled.
+        TooManyFactors: the user has as many factors as allowed.
     """
     kind = form["kind"]
-    if kind == registry.RECOVERY:
-        raise FactorNotOffered
-    with writing():
-        user = _existing(user_id)
-        held = credential_store.held(user_id)
-        require_room(held)
-        credential_store.drop_unconfirmed(user_id, kind)
-        same = [row for row in held if row.kind == kind]
-        enrolment = registry.piece(kind).enrol(user, same, visitor)
-        row = _write(user_id, kind, form.get("label") or kind, enrolment)
-        record(events.Factor.ENROLLED, visitor, user_id=user_id, kind=kind)
-    return told(row) | enrolment.shown
+    if kind == registry.RECOVERY_CODES:
+        raise FactorUnavailable
+    with write_transaction():
+        user = _require_user(user_id)
+        confirmed = credential_store.list_confirmed(user_id)
+        require_capacity(confirmed)
+        credential_store.delete_unconfirmed(user_id, kind)
+        same_kind = [row for row in confirmed if row.kind == kind]
+        enrolment = registry.get_factor(kind).enrol(user, same_kind, context)
+        row = _add_credential(user_id, kind, form.get("label") or kind, enrolment)
+        record(events.Factor.ENROLMENT_STARTED, context, user_id=user_id, kind=kind)
+    return serialize(row) | enrolment.public
 
 
-def confirm(caller: AccessToken, factor_id: UUID, form: dict[str, Any], visitor: Visitor) -> Any:
-    """Let a factor count from here, and tell the owner; the person's other sessions end.
+def confirm_factor(
+    caller: AccessToken, factor_id: UUID, form: dict[str, Any], context: RequestContext
+) -> Any:
+    """Confirm a factor with a first response, notify the user, and end the other sessions.
 
-    The first one brings recovery codes, and the session that set it up rises with it.
+    The first factor brings recovery codes. A strong one steps the caller's session up.
 
     Raises:
-        NotFound: it is not theirs, or counts already.
-        FactorWrong: the proof is wrong.
-        TooManyAttempts: too many were.
+        NotFound: the user has no such unconfirmed factor.
+        FactorVerificationFailed: the response is wrong.
+        TooManyAttempts: too many attempts failed; this one was not evaluated.
     """
     user_id = UUID(caller.sub)
-    row = credential_store.own(user_id, factor_id)
+    row = credential_store.lock_credential(user_id, factor_id)
     if row is None or row.confirmed_at:
         raise NotFound
-    proof = attempts.proof_of(row.kind, form)
-    guess = attempts.count(user_id, visitor)
-    with attempts.evaluated(guess, visitor), writing():
-        row, codes = confirm_row(user_id, factor_id, proof, visitor)
-        return _answer(caller, row, codes, visitor)
+    response = attempts.load_response(row.kind, form)
+    counted_attempt = attempts.count_attempt(user_id, context)
+    with attempts.attempt(counted_attempt, context), write_transaction():
+        row, codes = confirm_credential(user_id, factor_id, response, context)
+        return _finish_confirmation(caller, row, codes, context)
 
 
-def welcome(caller: AccessToken, row: Credential, visitor: Visitor) -> dict[str, Any]:
-    """Let a factor count that was proved in a way of its own, in a write transaction.
+def confirm_passkey(
+    caller: AccessToken, row: Credential, context: RequestContext
+) -> dict[str, Any]:
+    """Activate a passkey that was verified already, in a write transaction.
 
-    What follows from it is the same as after `confirm`.
+    Returns and does the same as `confirm_factor` otherwise.
     """
-    return _answer(caller, row, let_count(row, visitor), visitor)
+    return _finish_confirmation(caller, row, activate(row, context), context)
 
 
-def confirm_row(
-    user_id: UUID, factor_id: UUID, proof: dict[str, Any], visitor: Visitor
+def confirm_credential(
+    user_id: UUID, factor_id: UUID, response: dict[str, Any], context: RequestContext
 ) -> tuple[Credential, list[str]]:
-    """Confirm a factor, in a write transaction; return it, and new recovery codes if it has none.
+    """Verify a first response and activate the factor, in a write transaction.
+
+    Returns:
+        The factor, and new recovery codes if the user had none.
 
     Raises:
-        NotFound: it is not theirs, or counts already.
-        InvalidCode: the proof is wrong.
+        NotFound: the user has no such unconfirmed factor.
+        InvalidCode: the response is wrong.
     """
-    row = credential_store.own(user_id, factor_id)
+    row = credential_store.lock_credential(user_id, factor_id)
     if row is None or row.confirmed_at:
         raise NotFound
-    registry.piece(row.kind).confirm(row, proof)
-    return row, let_count(row, visitor)
+    registry.get_factor(row.kind).confirm(row, response)
+    return row, activate(row, context)
 
 
-def let_count(row: Credential, visitor: Visitor) -> list[str]:
-    """Let a factor count from here, tell the owner, and return recovery codes if it has none."""
-    user = _existing(row.user_id)
+def activate(row: Credential, context: RequestContext) -> list[str]:
+    """Activate a factor and notify the user; return new recovery codes if the user has none.
+
+    Trust in all devices is revoked.
+    """
+    user = _require_user(row.user_id)
     row.confirmed_at = clock.now()
-    codes = [] if _has_codes(user.id) or not _offers_codes() else _new_codes(user, visitor)
-    devices.ask_again(user.id)
-    record(events.Factor.CONFIRMED, visitor, user_id=user.id, kind=row.kind)
-    _tell(user, "notice_factor_added", row, visitor)
+    codes = (
+        []
+        if _has_recovery_codes(user.id) or not _recovery_codes_enabled()
+        else _create_recovery_codes(user, context)
+    )
+    devices.forget_trust(user.id)
+    record(events.Factor.CONFIRMED, context, user_id=user.id, kind=row.kind)
+    _notify(user, "notice_factor_added", row, context)
     return codes
 
 
-def _answer(
-    caller: AccessToken, row: Credential, codes: list[str], visitor: Visitor
+def _finish_confirmation(
+    caller: AccessToken, row: Credential, codes: list[str], context: RequestContext
 ) -> dict[str, Any]:
-    """End the person's other sessions, and let this one rise with its new factor."""
-    sessions.end_all(row.user_id, "factor_added", visitor, keep=UUID(caller.sid))
-    _raise(UUID(caller.sid), row)
-    return {"factor": told(row), "recovery_codes": codes or None}
+    """End the user's other sessions, and step the caller's up if the factor is strong."""
+    sessions.end_all_sessions(row.user_id, "factor_added", context, keep=UUID(caller.sid))
+    _step_up(UUID(caller.sid), row)
+    return {"factor": serialize(row), "recovery_codes": codes or None}
 
 
-def remove(caller: AccessToken, factor_id: UUID, visitor: Visitor) -> None:
-    """Remove a factor; with the last one that counts the recovery codes go, too.
+def remove_factor(caller: AccessToken, factor_id: UUID, context: RequestContext) -> None:
+    """Remove a factor, and the recovery codes with the last one.
 
-    Other sessions end, and this one falls back: what raised it may be what is gone.
+    Ends the other sessions and downgrades the caller's, whose AAL2 may rest on the removed factor.
 
     Raises:
-        NotFound: it is not theirs.
+        NotFound: the user has no such factor.
     """
     user_id = UUID(caller.sub)
-    with writing():
-        row = credential_store.own(user_id, factor_id)
+    with write_transaction():
+        row = credential_store.lock_credential(user_id, factor_id)
         if row is None:
             raise NotFound
-        credential_store.remove(row)
-        if not any(registry.counts(other.kind) for other in credential_store.held(user_id)):
-            credential_store.remove_kind(user_id, registry.RECOVERY)
-        devices.ask_again(user_id)
-        sessions.end_all(user_id, "factor_removed", visitor, keep=UUID(caller.sid))
-        session = step_up.locked(UUID(caller.sid))
+        credential_store.delete_credential(row)
+        if not any(
+            registry.is_second_factor(other.kind)
+            for other in credential_store.list_confirmed(user_id)
+        ):
+            credential_store.delete_all_of_kind(user_id, registry.RECOVERY_CODES)
+        devices.forget_trust(user_id)
+        sessions.end_all_sessions(user_id, "factor_removed", context, keep=UUID(caller.sid))
+        session = step_up.lock_session(UUID(caller.sid))
         if session:
-            step_up.lower(session)
-        record(events.Factor.REMOVED, visitor, user_id=user_id, kind=row.kind)
+            step_up.downgrade(session)
+        record(events.Factor.REMOVED, context, user_id=user_id, kind=row.kind)
         if row.confirmed_at:
-            _tell(_existing(user_id), "notice_factor_removed", row, visitor)
+            _notify(_require_user(user_id), "notice_factor_removed", row, context)
 
 
-def require_room(held: Sequence[Credential]) -> None:
-    """Return if a person with these factors can have one more.
+def require_capacity(enrolled: Sequence[Credential]) -> None:
+    """Check that a user with these factors may enrol one more.
 
     Raises:
-        TooManyFactors: they cannot.
+        TooManyFactors: the user has `MAX_FACTORS`.
     """
-    if len(held) >= MOST:
+    if len(enrolled) >= MAX_FACTORS:
         raise TooManyFactors
 
 
-def replace_codes(user_id: UUID, visitor: Visitor) -> list[str]:
-    """Replace the recovery codes; return the new ones, shown this once.
+def replace_recovery_codes(user_id: UUID, context: RequestContext) -> list[str]:
+    """Replace the recovery codes; return the new ones, which are shown only once.
 
     Raises:
-        FactorNotOffered: there is no factor that they could stand in for.
+        FactorUnavailable: recovery codes are not enabled, or the user has no other factor.
     """
-    with writing():
-        user = _existing(user_id)
-        held = credential_store.held(user_id)
-        if not _offers_codes() or not any(registry.counts(row.kind) for row in held):
-            raise FactorNotOffered
-        codes = _new_codes(user, visitor)
-        devices.ask_again(user_id)
-        record(events.Factor.CODES_REPLACED, visitor, user_id=user_id)
-        about = {"factor": registry.RECOVERY, "link": _objection()}
-        notifications.tell(user, "notice_factor_added", about, visitor)
+    with write_transaction():
+        user = _require_user(user_id)
+        confirmed = credential_store.list_confirmed(user_id)
+        if not _recovery_codes_enabled() or not any(
+            registry.is_second_factor(row.kind) for row in confirmed
+        ):
+            raise FactorUnavailable
+        codes = _create_recovery_codes(user, context)
+        devices.forget_trust(user_id)
+        record(events.Factor.RECOVERY_CODES_REPLACED, context, user_id=user_id)
+        variables = {"factor": registry.RECOVERY_CODES, "link": _password_reset_url()}
+        notifications.notify(user, "notice_factor_added", variables, context)
     return codes
 
 
-def _write(user_id: UUID, kind: str, label: str, enrolment: Enrolment) -> Credential:
+def _add_credential(user_id: UUID, kind: str, label: str, enrolment: Enrolment) -> Credential:
     row = Credential(id=crypto.new_id(), user_id=user_id, kind=kind, label=label, counter=0)
     row.lookup, row.created_at = enrolment.lookup, clock.now()
-    credential_store.keep(row, enrolment.data)
+    credential_store.save_data(row, enrolment.secret)
     db.session.add(row)
     return row
 
 
-def _new_codes(user: User, visitor: Visitor) -> list[str]:
-    """Write a set of recovery codes in the place of any other, in the current transaction."""
-    credential_store.remove_kind(user.id, registry.RECOVERY)
-    enrolment = registry.piece(registry.RECOVERY).enrol(user, (), visitor)
-    _write(user.id, registry.RECOVERY, "", enrolment).confirmed_at = clock.now()
-    codes: list[str] = enrolment.shown["recovery_codes"]
+def _create_recovery_codes(user: User, context: RequestContext) -> list[str]:
+    """Create a set of recovery codes, in place of an existing one, in the current transaction."""
+    credential_store.delete_all_of_kind(user.id, registry.RECOVERY_CODES)
+    enrolment = registry.get_factor(registry.RECOVERY_CODES).enrol(user, (), context)
+    _add_credential(user.id, registry.RECOVERY_CODES, "", enrolment).confirmed_at = clock.now()
+    codes: list[str] = enrolment.public["recovery_codes"]
     return codes
 
 
-def _raise(session_id: UUID, row: Credential) -> None:
-    """Note that the session's person has just proved a strong factor."""
-    session = step_up.locked(session_id)
+def _step_up(session_id: UUID, row: Credential) -> None:
+    """Add the factor to the session's authentication, if it is strong."""
+    session = step_up.lock_session(session_id)
     if session and registry.is_strong(row.kind):
-        step_up.prove_too(session, registry.piece(row.kind).amr, clock.now())
+        step_up.add_authentication(session, registry.get_factor(row.kind).amr, clock.now())
 
 
-def _has_codes(user_id: UUID) -> bool:
-    return any(row.kind == registry.RECOVERY for row in credential_store.held(user_id))
+def _has_recovery_codes(user_id: UUID) -> bool:
+    return any(
+        row.kind == registry.RECOVERY_CODES for row in credential_store.list_confirmed(user_id)
+    )
 
 
-def _offers_codes() -> bool:
-    return registry.RECOVERY in registry.kinds()
+def _recovery_codes_enabled() -> bool:
+    return registry.RECOVERY_CODES in registry.enabled_factors()
 
 
-def _existing(user_id: UUID) -> User:
-    user = users.get(user_id)
+def _require_user(user_id: UUID) -> User:
+    user = users.get_user(user_id)
     if user is None:
-        raise AccountGone
+        raise AccountDeleted
     return user
 
 
-def _tell(user: User, template: str, row: Credential, visitor: Visitor) -> None:
-    named = f"{row.label} ({row.kind})" if row.label != row.kind else row.kind
-    notifications.tell(user, template, {"factor": named, "link": _objection()}, visitor)
+def _notify(user: User, template: str, row: Credential, context: RequestContext) -> None:
+    factor = f"{row.label} ({row.kind})" if row.label != row.kind else row.kind
+    notifications.notify(user, template, {"factor": factor, "link": _password_reset_url()}, context)
 
 
-def _objection() -> str:
+def _password_reset_url() -> str:
     return f"{config.settings().public_url}/forgot-password"

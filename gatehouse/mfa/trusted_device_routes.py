@@ -8,58 +8,64 @@ from marshmallow import Schema, fields
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core.errors import NotFound
-from gatehouse.database.session import db, writing
+from gatehouse.database.session import db, write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.sessions.guards import signed_in
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web.openapi import Blueprint
-from gatehouse.web.request_context import visitor
+from gatehouse.web.request_context import request_context
 from gatehouse.web.user_agent import device_name
 from models import Device
-from schemas import Moment
+from schemas import Timestamp
 
-my_devices = Blueprint("devices", __name__, url_prefix="/auth/devices", description="My devices")
-MOMENT = {"type": "string", "format": "date-time"}
+trusted_device_routes = Blueprint(
+    "devices", __name__, url_prefix="/auth/devices", description="My devices"
+)
+DATE_TIME = {"type": "string", "format": "date-time"}
 
 
-class DeviceItem(Schema):
-    """A remembered device of mine."""
+class TrustedDevice(Schema):
+    """A device of mine on which logins need no second factor."""
 
     id = fields.String(required=True, metadata={"format": "uuid"})
     device = fields.String(required=True, metadata={"example": "Firefox on Linux"})
-    created_at = Moment(required=True, metadata=MOMENT)
-    last_used_at = Moment(required=True, metadata=MOMENT)
-    remembered_until = Moment(required=True, metadata=MOMENT)
+    created_at = Timestamp(required=True, metadata=DATE_TIME)
+    last_used_at = Timestamp(required=True, metadata=DATE_TIME)
+    remembered_until = Timestamp(required=True, metadata=DATE_TIME)
 
 
-class DeviceList(Schema):
-    """All of them, newest first."""
+class TrustedDeviceList(Schema):
+    """My trusted devices, newest first."""
 
-    items = fields.List(fields.Nested(DeviceItem), required=True)
+    items = fields.List(fields.Nested(TrustedDevice), required=True)
 
 
-@my_devices.get("")
+@trusted_device_routes.get("")
 @signed_in
-@my_devices.response(200, DeviceList)
-def list_devices(caller: AccessToken) -> dict[str, Any]:
-    """List my devices on which no second factor is asked."""
-    return {"items": [_item(device) for device in devices.remembered(UUID(caller.sub))]}
+@trusted_device_routes.response(200, TrustedDeviceList)
+def list_trusted_devices(caller: AccessToken) -> dict[str, Any]:
+    """List my devices on which logins need no second factor."""
+    return {
+        "items": [
+            _serialize_device(device) for device in devices.list_trusted_devices(UUID(caller.sub))
+        ]
+    }
 
 
-@my_devices.delete("/<uuid:device_id>")
+@trusted_device_routes.delete("/<uuid:device_id>")
 @signed_in
-@my_devices.response(204)
-@my_devices.refuses(NotFound)
-def forget_device(caller: AccessToken, device_id: UUID) -> None:
-    """Ask for the second factor again on a device of mine."""
-    with writing():
-        if not devices.ask_again(UUID(caller.sub), device_id):
+@trusted_device_routes.response(204)
+@trusted_device_routes.errors(NotFound)
+def forget_trusted_device(caller: AccessToken, device_id: UUID) -> None:
+    """Require the second factor again on one of my devices."""
+    with write_transaction():
+        if not devices.forget_trust(UUID(caller.sub), device_id):
             raise NotFound
-        record(events.Factor.DEVICE_FORGOTTEN, visitor(), user_id=UUID(caller.sub))
+        record(events.Factor.DEVICE_TRUST_REVOKED, request_context(), user_id=UUID(caller.sub))
     db.session.commit()
 
 
-def _item(row: Device) -> dict[str, Any]:
+def _serialize_device(row: Device) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "device": device_name(row.user_agent),

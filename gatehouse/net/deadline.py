@@ -1,4 +1,4 @@
-"""Connections that are over when their time is, whatever the other side does meanwhile."""
+"""Total deadlines for outbound connections: name resolution, connecting and closing on expiry."""
 
 import socket
 import threading
@@ -9,36 +9,37 @@ from typing import Any, Self
 
 from gatehouse.core import clock
 
-Place = tuple[int, Any]
-"""A family of addresses, and an address of it as `socket.connect` takes it."""
+SocketAddress = tuple[int, Any]
+"""An address family, and an address as `socket.connect` takes it."""
 
 
 class Deadline:
-    """The end of a conversation, in so many seconds: then its connection is shut.
+    """A limit in seconds for a whole exchange; on expiry its connection is shut down.
 
-    A timeout of a socket begins anew with each byte, so a slow server could keep us for ever.
+    A socket's timeout restarts with each byte, so a slow server could keep us waiting forever.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.ends = clock.monotonic() + seconds
-        self.watch_over = ExitStack()
+        self.expires_at = clock.monotonic() + seconds
+        self.exit_stack = ExitStack()
 
     @property
-    def left(self) -> float:
-        """Seconds that are left; never none at all, which a socket would take for no timeout."""
-        return max(self.ends - clock.monotonic(), 0.001)
+    def remaining(self) -> float:
+        """Seconds left; never 0, which means "no timeout" to a socket."""
+        return max(self.expires_at - clock.monotonic(), 0.001)
 
     @property
-    def is_over(self) -> bool:
-        """Tell whether the time is over."""
-        return clock.monotonic() >= self.ends
+    def has_passed(self) -> bool:
+        """Whether the deadline has passed."""
+        return clock.monotonic() >= self.expires_at
 
-    def watch(self, connection: socket.socket) -> socket.socket:
-        """Shut a connection when the time is over, and return it."""
-        twin = self.watch_over.enter_context(_twin(connection))  # TLS takes the first one over
-        timer = threading.Timer(self.left, _shut, [twin])
-        self.watch_over.callback(timer.cancel)
+    def close_on_expiry(self, connection: socket.socket) -> socket.socket:
+        """Shut a connection down on expiry; return the connection."""
+        # TLS takes the original handle over.
+        duplicate = self.exit_stack.enter_context(_duplicate_socket(connection))
+        timer = threading.Timer(self.remaining, _shut_down_socket, [duplicate])
+        self.exit_stack.callback(timer.cancel)
         timer.daemon = True
         timer.start()
         return connection
@@ -46,50 +47,50 @@ class Deadline:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, problem: Any, _trace: object) -> None:
-        self.watch_over.close()
+    def __exit__(self, kind: type[BaseException] | None, error: Any, _trace: object) -> None:
+        self.exit_stack.close()
 
 
-def resolved(host: str, port: int, deadline: Deadline) -> Sequence[Place]:
-    """Ask the system's resolver, in a thread that can be left behind: it has no timeout.
+def resolve_host(host: str, port: int, deadline: Deadline) -> Sequence[SocketAddress]:
+    """Resolve a host name in a thread that can be abandoned: the resolver has no timeout.
 
     Raises:
-        OSError, UnicodeError: the name has no address, or nobody said so in time.
+        OSError, UnicodeError: the name has no IP address, or the deadline passed.
     """
-    asking = ThreadPoolExecutor(1)
+    executor = ThreadPoolExecutor(1)
     try:
-        answer = asking.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        return [(family, where) for family, *_, where in answer.result(deadline.left)]
+        future = executor.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        return [(family, sockaddr) for family, *_, sockaddr in future.result(deadline.remaining)]
     finally:
-        asking.shutdown(wait=False)
+        executor.shutdown(wait=False)
 
 
-def connected(places: Sequence[Place], deadline: Deadline) -> socket.socket:
-    """Connect to the first of these addresses that answers.
+def connect(socket_addresses: Sequence[SocketAddress], deadline: Deadline) -> socket.socket:
+    """Connect to the first of these addresses that accepts; the time left is shared among them.
 
     Raises:
-        OSError: none did.
+        OSError: none accepted.
     """
-    problem = OSError("no address")
-    for tried, (family, where) in enumerate(places):
+    last_error = OSError("no address")
+    for tried, (family, sockaddr) in enumerate(socket_addresses):
         connection = socket.socket(family, socket.SOCK_STREAM)
-        connection.settimeout(deadline.left / (len(places) - tried))
+        connection.settimeout(deadline.remaining / (len(socket_addresses) - tried))
         try:
-            connection.connect(where)
-        except OSError as failed:
+            connection.connect(sockaddr)
+        except OSError as error:
             connection.close()
-            problem = failed
+            last_error = error
         else:
-            connection.settimeout(deadline.left)
+            connection.settimeout(deadline.remaining)
             return connection
-    raise problem
+    raise last_error
 
 
-def _twin(connection: socket.socket) -> socket.socket:
-    """Return another handle of the same connection; of TLS, the connection below."""
+def _duplicate_socket(connection: socket.socket) -> socket.socket:
+    """Return another handle of the same TCP connection, below TLS."""
     return socket.socket(fileno=socket.dup(connection.fileno()))
 
 
-def _shut(connection: socket.socket) -> None:
-    with suppress(OSError):  # it is shut already
+def _shut_down_socket(connection: socket.socket) -> None:
+    with suppress(OSError):  # already shut down
         connection.shutdown(socket.SHUT_RDWR)

@@ -1,10 +1,11 @@
-"""The one way out: whatever calls another server, calls it here.
+"""The outbound HTTP client: every request to another server goes through it.
 
-An address in a request could be an attacker's choice, and lead to machines that trust us (SSRF). So
-a call goes by https to public addresses only, unless GATEHOUSE_OUTBOUND_ALLOWED says otherwise; all
-addresses of a name are checked, and the connection goes to the very one that was, whatever the name
-means a moment later. No redirect is followed, nothing is unpacked, no cookie is kept, and no proxy
-or password is taken from the environment. One deadline and one size hold for the whole answer.
+It prevents server-side request forgery (SSRF), where an attacker chooses a URL that leads to
+machines which trust us. It connects by https to public IP addresses only, except to hosts and
+networks in GATEHOUSE_EGRESS_ALLOWLIST. It checks all addresses of a name and connects to a checked
+address, even if the name is changed meanwhile (DNS rebinding). It follows no redirect, decompresses
+nothing, keeps no cookie, and takes no proxy or password from the environment. One deadline and one
+maximum size apply to the whole response.
 """
 
 import socket
@@ -22,196 +23,202 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 import config
 from gatehouse.net import ip_addresses
-from gatehouse.net.deadline import Deadline, Place, connected, resolved
+from gatehouse.net.deadline import Deadline, SocketAddress, connect, resolve_host
 
-PORTS = {"https": 443, "http": 80}
-OURS = {"User-Agent": "Gatehouse", "Accept-Encoding": "identity", "Connection": "close"}
-Dial = Callable[[], socket.socket]
-
-
-class OutboundFailed(Exception):
-    """There is no answer that could be used; the text says why, and repeats no secret."""
+DEFAULT_PORTS = {"https": 443, "http": 80}
+FIXED_HEADERS = {"User-Agent": "Gatehouse", "Accept-Encoding": "identity", "Connection": "close"}
+Connector = Callable[[], socket.socket]
 
 
-class OutboundRefused(OutboundFailed):
-    """This call is not made: it may not go there."""
+class OutboundRequestFailed(Exception):
+    """There is no usable response; the message gives the reason and contains no secret."""
+
+
+class OutboundRequestBlocked(OutboundRequestFailed):
+    """The request was not sent: its URL is not allowed."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """What to send, and how long (seconds) and how large (bytes) the whole answer may be."""
+class HttpRequest:
+    """A request, with `timeout` (seconds) and `max_bytes` for its whole response."""
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    seconds: float = 10
-    most: int = 1_048_576
+    timeout: float = 10
+    max_bytes: int = 1_048_576
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back, as it came: 3xx is an answer like any other. Names of headers ignore case."""
+class HttpResponse:
+    """A response as received: 3xx is not followed. Header names are case-insensitive."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-def send(call: Call) -> Answer:
-    """Send a request, and return the whole answer.
+def send_request(http_request: HttpRequest) -> HttpResponse:
+    """Send a request and return its whole response.
 
     Raises:
-        OutboundRefused: it may not go there.
-        OutboundFailed: there is no answer, or it is too large, too slow or packed.
+        OutboundRequestBlocked: the URL is not allowed.
+        OutboundRequestFailed: no response, or one that is too large, too slow or compressed.
     """
-    request = _prepared(call)
+    request = _prepare_request(http_request)
     url = urlsplit(request.url or "")
-    host = _checked_host(url)
-    with _Deadline(call.seconds, host) as deadline:
-        places = _checked_places(url, deadline)
-        adapter = _Pinned(lambda: deadline.watch(connected(places, deadline)))
-        sent = adapter.send(request, stream=True, timeout=deadline.left)
+    host = _require_allowed_host(url)
+    with _HostDeadline(http_request.timeout, host) as deadline:
+        addresses = _resolve_allowed(url, deadline)
+        adapter = _PinnedAdapter(lambda: deadline.close_on_expiry(connect(addresses, deadline)))
+        sent = adapter.send(request, stream=True, timeout=deadline.remaining)
         with closing(adapter), closing(sent) as response:
-            return Answer(response.status_code, response.headers, _body(response, call.most, host))
+            body = _read_body(response, http_request.max_bytes, host)
+            return HttpResponse(response.status_code, response.headers, body)
 
 
-class _Deadline(Deadline):
-    """The end of a call to a host."""
+class _HostDeadline(Deadline):
+    """The deadline of a request to a host; converts library errors."""
 
     def __init__(self, seconds: float, host: str) -> None:
         super().__init__(seconds)
         self.host = host
 
-    def __exit__(self, kind: type[BaseException] | None, problem: Any, _trace: object) -> None:
-        """Say what went wrong without the URL, which may hold secrets."""
-        super().__exit__(kind, problem, _trace)
-        if isinstance(problem, OutboundRefused) or (kind and not issubclass(kind, Exception)):
+    def __exit__(self, kind: type[BaseException] | None, error: Any, _trace: object) -> None:
+        """Raise `OutboundRequestFailed` without the URL, which may contain secrets."""
+        super().__exit__(kind, error, _trace)
+        if isinstance(error, OutboundRequestBlocked) or (kind and not issubclass(kind, Exception)):
             return
-        if self.is_over:
-            raise OutboundFailed(f"{self.host} took longer than {self.seconds} seconds.") from None
-        if isinstance(problem, requests.RequestException | HTTPError | OSError):
-            reason = type(problem).__name__
-            raise OutboundFailed(f"{self.host} could not be asked ({reason}).") from None
+        if self.has_passed:
+            raise OutboundRequestFailed(
+                f"{self.host} took longer than {self.seconds} seconds."
+            ) from None
+        if isinstance(error, requests.RequestException | HTTPError | OSError):
+            reason = type(error).__name__
+            raise OutboundRequestFailed(f"{self.host} did not answer ({reason}).") from None
 
 
 class _PinnedHTTP(HTTPConnection):
-    """A connection that goes where it is told, whatever its host's name means by now."""
+    """A connection to the checked IP address; the host name is not resolved again."""
 
-    def __init__(self, *where: Any, dial: Dial, **options: Any) -> None:
-        super().__init__(*where, **options)
-        self._dial = dial
+    def __init__(self, *args: Any, connector: Connector, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._connector = connector
 
     def _new_conn(self) -> socket.socket:
-        return self._dial()
+        return self._connector()
 
 
 class _PinnedHTTPS(HTTPSConnection):
-    """The same; certificate and SNI are those of the host's name."""
+    """The same with TLS; certificate check and SNI use the host name."""
 
-    def __init__(self, *where: Any, dial: Dial, **options: Any) -> None:
-        super().__init__(*where, **options)
-        self._dial = dial
+    def __init__(self, *args: Any, connector: Connector, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._connector = connector
 
     def _new_conn(self) -> socket.socket:
-        return self._dial()
+        return self._connector()
 
 
-class _Pinned(HTTPAdapter):
-    """Sends requests over connections of ours; without a session, nothing else has a say."""
+class _PinnedAdapter(HTTPAdapter):
+    """Sends requests over pinned connections; used without a session, so no defaults apply."""
 
-    def __init__(self, dial: Dial) -> None:
-        self.dial = dial
+    def __init__(self, connector: Connector) -> None:
+        self.connector = connector
         super().__init__()
 
     def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
-        """Trust the public authorities, and those that the operator has named."""
-        trust = create_urllib3_context()
-        if config.settings().outbound_ca:
-            trust.load_verify_locations(cadata=config.settings().outbound_ca)
-        super().init_poolmanager(*sizes, ssl_context=trust, **options)
+        """Trust the public certificate authorities and those in GATEHOUSE_CA_BUNDLE."""
+        context = create_urllib3_context()
+        if config.settings().ca_bundle:
+            context.load_verify_locations(cadata=config.settings().ca_bundle)
+        super().init_poolmanager(*sizes, ssl_context=context, **options)
 
-    def get_connection_with_tls_context(self, *about: Any, **more: Any) -> Any:
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return a pool whose connections are pinned."""
-        pool: Any = super().get_connection_with_tls_context(*about, **more)
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         pool.ConnectionCls = _PinnedHTTPS if pool.scheme == "https" else _PinnedHTTP
-        pool.conn_kw["dial"] = self.dial
+        pool.conn_kw["connector"] = self.connector
         return pool
 
 
-def _prepared(call: Call) -> requests.PreparedRequest:
-    headers = {**call.headers, **OURS}
+def _prepare_request(http_request: HttpRequest) -> requests.PreparedRequest:
+    headers = {**http_request.headers, **FIXED_HEADERS}
     try:
-        return requests.Request(call.method, call.url, headers=headers, data=call.body).prepare()
+        return requests.Request(
+            http_request.method, http_request.url, headers=headers, data=http_request.body
+        ).prepare()
     except (requests.RequestException, ValueError):
-        raise OutboundRefused("This is no address that can be called.") from None
+        raise OutboundRequestBlocked("The URL is malformed.") from None
 
 
-def _checked_host(url: SplitResult) -> str:
-    """Return the host that is called.
+def _require_allowed_host(url: SplitResult) -> str:
+    """Return the host of a URL.
 
     Raises:
-        OutboundRefused: it is not called by https, and not allow-listed; or there is none.
+        OutboundRequestBlocked: not https and not allow-listed, no host, or user information.
     """
     host = (url.hostname or "").rstrip(".")
-    if url.scheme not in PORTS or not host:
-        raise OutboundRefused("Only https:// addresses are called.")
+    if url.scheme not in DEFAULT_PORTS or not host:
+        raise OutboundRequestBlocked("Only https:// URLs with a host are allowed.")
     if url.username is not None or url.password is not None:
-        raise OutboundRefused("An address that is called has no user in it.")
+        raise OutboundRequestBlocked("A user name or password in the URL is not allowed.")
     if url.scheme == "http" and not _is_allowed_host(url):
-        raise OutboundRefused(f"{host} is only called by https.")
+        raise OutboundRequestBlocked(f"{host} is only allowed by https.")
     return host
 
 
 def _is_allowed_host(url: SplitResult) -> bool:
-    """Tell whether the operator named this host, or it is an address of a network he named."""
-    host, allowed = (url.hostname or "").rstrip("."), config.settings().outbound_allowed
-    if (host, None) in allowed or (host, _port(url)) in allowed:
+    """Return whether the host, or the network of its IP address, is in the allow-list."""
+    host, allowed = (url.hostname or "").rstrip("."), config.settings().egress_allowlist
+    if (host, None) in allowed or (host, _port_of(url)) in allowed:
         return True
     with suppress(ValueError):
-        return _is_allowed_address(ip_addresses.parse(host))
+        return _is_allowed_ip(ip_addresses.parse_ip_address(host))
     return False
 
 
-def _is_allowed_address(address: ip_addresses.Address) -> bool:
-    networks = [one for one in config.settings().outbound_allowed if not isinstance(one, tuple)]
-    return any(ip_addresses.is_within(address, network) for network in networks)
+def _is_allowed_ip(ip: ip_addresses.IpAddress) -> bool:
+    allowed = config.settings().egress_allowlist
+    networks = [entry for entry in allowed if not isinstance(entry, tuple)]
+    return any(ip_addresses.is_in_network(ip, network) for network in networks)
 
 
-def _port(url: SplitResult) -> int:
-    return url.port or PORTS[url.scheme]
+def _port_of(url: SplitResult) -> int:
+    return url.port or DEFAULT_PORTS[url.scheme]
 
 
-def _checked_places(url: SplitResult, deadline: _Deadline) -> Sequence[Place]:
-    """Return where a host is.
+def _resolve_allowed(url: SplitResult, deadline: _HostDeadline) -> Sequence[SocketAddress]:
+    """Resolve a host and check all its IP addresses.
 
     Raises:
-        OutboundRefused: one of its addresses is neither public nor allow-listed.
+        OutboundRequestBlocked: one of them is neither public nor allow-listed.
     """
-    found = _resolved(url.hostname or "", _port(url), deadline)
+    addresses = _resolve_host(url.hostname or "", _port_of(url), deadline)
     if _is_allowed_host(url):
-        return found
-    for _family, where in found:
-        address = ip_addresses.parse(where[0])
-        if not (ip_addresses.is_public(address) or _is_allowed_address(address)):
-            raise OutboundRefused(f"{deadline.host} has an address that is not public.")
-    return found
+        return addresses
+    for _family, sockaddr in addresses:
+        ip = ip_addresses.parse_ip_address(sockaddr[0])
+        if not (ip_addresses.is_public(ip) or _is_allowed_ip(ip)):
+            raise OutboundRequestBlocked(f"{deadline.host} has an IP address that is not public.")
+    return addresses
 
 
-def _resolved(host: str, port: int, deadline: _Deadline) -> Sequence[Place]:
+def _resolve_host(host: str, port: int, deadline: _HostDeadline) -> Sequence[SocketAddress]:
     try:
-        return resolved(host, port, deadline)
+        return resolve_host(host, port, deadline)
     except (OSError, UnicodeError):
-        raise OutboundFailed(f"{deadline.host} has no address.") from None
+        raise OutboundRequestFailed(f"{deadline.host} has no IP address.") from None
 
 
-def _body(response: requests.Response, most: int, host: str) -> bytes:
-    """Read the body as it is, never unpacked, and never more of it than is wanted."""
+def _read_body(response: requests.Response, max_bytes: int, host: str) -> bytes:
+    """Read at most `max_bytes` of the body; never decompress it."""
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise OutboundFailed(f"{host} sent a packed answer, which nobody asked for.")
+        raise OutboundRequestFailed(f"{host} sent a compressed response, which was not requested.")
     body = b""
-    while piece := response.raw.read(most + 1 - len(body), decode_content=False):
-        body += piece
-        if len(body) > most:
-            raise OutboundFailed(f"{host} sent more than {most} bytes.")
-    return body  # the last, empty piece made sure that the announced length has come
+    while chunk := response.raw.read(max_bytes + 1 - len(body), decode_content=False):
+        body += chunk
+        if len(body) > max_bytes:
+            raise OutboundRequestFailed(f"{host} sent more than {max_bytes} bytes.")
+    return body  # the last, empty read verified that the Content-Length was reached

@@ -1,7 +1,7 @@
-"""Things that are proved once: a row with the digests of its token and its code.
+"""One-time codes and links: each is a row holding the digests of its token and its code.
 
-A token has 256 bits and needs no limit; a code has few digits, so its guesses are counted, and
-committed, before they are checked. A challenge is consumed by one conditional UPDATE.
+A token has 256 bits and needs no limit. A code has few digits, so attempts are counted, and the
+count is committed, before the code is checked. A row is consumed by one conditional UPDATE.
 """
 
 import json
@@ -15,239 +15,251 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 
 import config
-from gatehouse.core import clock, crypto
-from gatehouse.core.errors import BEARER, Refusal
-from gatehouse.database.session import apart, db
-from models import Challenge
+from gatehouse.core import clock, crypto, crypto_labels
+from gatehouse.core.errors import BEARER_CHALLENGE, ApiError
+from gatehouse.database.session import autonomous_transaction, db
+from models import OneTimeCode
 
 CODE_DIGITS = 8
-TEXTED_DIGITS = 6
-TEXTED_LIFETIME = timedelta(minutes=10)  # NIST SP 800-63B-4 section 4.2.1.2, of codes by SMS
-CODE_GUESSES = 5
-LINK_GUESSES = 20
-"""Of the password that goes with a link; more than a stranger's guesses of the code can use up."""
+SHORT_CODE_DIGITS = 6
+SHORT_CODE_LIFETIME = timedelta(minutes=10)  # NIST SP 800-63B-4 section 4.2.1.2, codes by SMS
+MAX_CODE_ATTEMPTS = 5
+MAX_LINK_ATTEMPTS = 20
+"""For the password that a link needs; more than code attempts by an attacker can use up."""
 
 
-class InvalidCode(Refusal):
-    """The code or the link is wrong, has expired, or was used before."""
+class InvalidCode(ApiError):
+    """The code or link is wrong, has expired, or was used before."""
 
     status = 401
     code = "invalid_code"
-    next = "Ask for a new one."
-    headers = BEARER
+    next = "Request a new one."
+    headers = BEARER_CHALLENGE
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """What only the message to its recipient holds."""
+    """The secrets that only the message to the recipient contains."""
 
     id: UUID
     token: str
     code: str
 
 
-def create(purpose: str, about: str, data: dict[str, Any], lifetime: timedelta) -> Secrets:
-    """Write a challenge in the current transaction; `about` is looked up by its keyed digest.
+def create(purpose: str, subject: str, data: dict[str, Any], lifetime: timedelta) -> Secrets:
+    """Create a code and link in the current transaction; `subject` is stored as a keyed digest.
 
-    Where `data` names a `user_id`, it is that person's, and `forget_of` finds it.
+    If `data` has a `user_id`, the row belongs to that user, and `delete_for_user` finds it.
     """
-    return _equip(_write(purpose, about, data, lifetime), _new_code(CODE_DIGITS, data))
+    return _set_secrets(_write(purpose, subject, data, lifetime), _new_code(CODE_DIGITS, data))
 
 
-def create_texted(purpose: str, about: str, data: dict[str, Any]) -> Secrets:
-    """Write a challenge whose code is texted, or typed in at once: short, and so is its life."""
-    row = _write(purpose, about, data, TEXTED_LIFETIME)
-    return _equip(row, _new_code(TEXTED_DIGITS, data))
+def create_short_code(purpose: str, subject: str, data: dict[str, Any]) -> Secrets:
+    """Create a short code for SMS or immediate entry: 6 digits, valid for 10 minutes."""
+    row = _write(purpose, subject, data, SHORT_CODE_LIFETIME)
+    return _set_secrets(row, _new_code(SHORT_CODE_DIGITS, data))
 
 
-def renew(row: Challenge) -> Secrets:
-    """Give a challenge a new token and a new code, in the current transaction; the old are void.
+def renew(row: OneTimeCode) -> Secrets:
+    """Replace token and code of a row in the current transaction; the old ones become invalid.
 
-    Its five guesses begin anew with the code. What counts on is the account's (`accounts.codes`).
+    The attempts at this code start at zero again; those of the account (`users.code_attempts`) do
+    not.
     """
     row.attempts = 0
-    return _equip(row, _new_code(CODE_DIGITS, open_data(row)))
+    return _set_secrets(row, _new_code(CODE_DIGITS, decrypt_data(row)))
 
 
-def _write(purpose: str, about: str, data: dict[str, Any], lifetime: timedelta) -> Challenge:
-    row = Challenge(id=crypto.new_id(), purpose=purpose, expires_at=clock.now() + lifetime)
-    row.lookup = crypto.keyed_digest(purpose, about)
+def _write(purpose: str, subject: str, data: dict[str, Any], lifetime: timedelta) -> OneTimeCode:
+    row = OneTimeCode(id=crypto.new_id(), purpose=purpose, expires_at=clock.now() + lifetime)
+    row.subject_digest = crypto.keyed_digest(purpose, subject)
     row.user_id = UUID(data["user_id"]) if data.get("user_id") else None
-    row.data = crypto.seal(json.dumps(data).encode(), _place(row.id))
+    row.data = crypto.encrypt(json.dumps(data).encode(), _associated_data(row.id))
     db.session.add(row)
     return row
 
 
-def _equip(row: Challenge, code: str) -> Secrets:
-    secrets = Secrets(row.id, crypto.token(), code)
+def _set_secrets(row: OneTimeCode, code: str) -> Secrets:
+    secrets = Secrets(row.id, crypto.random_token(), code)
     row.token_digest = crypto.digest(secrets.token)
     row.code_digest = _code_digests(secrets.id, secrets.code)[0]
     return secrets
 
 
-def guess_code(purpose: str, about: str, code: str) -> Challenge:
-    """Count a guess at the codes about something, commit the count, then find whose code it is.
+def verify_code(purpose: str, subject: str, code: str) -> OneTimeCode:
+    """Count an attempt at the codes of a subject, commit the count, and return the matching row.
 
     Raises:
-        InvalidCode: it is nobody's, or the guesses are used up.
+        InvalidCode: no code matches, or the attempts are used up.
     """
-    lookups = crypto.keyed_digests(purpose, about)
-    for row in _counted(Challenge.lookup.in_(lookups), purpose, CODE_GUESSES):
+    digests = crypto.keyed_digests(purpose, subject)
+    for row in _count_attempts(OneTimeCode.subject_digest.in_(digests), purpose, MAX_CODE_ATTEMPTS):
         if row.code_digest in _code_digests(row.id, code):
             return row
     raise InvalidCode
 
 
-def guess_with_token(purpose: str, token: str, most: int = LINK_GUESSES) -> Challenge:
-    """Count a guess of what else a link needs, commit the count, and return its challenge.
+def attempt_with_token(
+    purpose: str, token: str, max_attempts: int = MAX_LINK_ATTEMPTS
+) -> OneTimeCode:
+    """Count an attempt at what a link needs besides its token, commit, and return its row.
 
     Raises:
-        InvalidCode: there is no such token, or the guesses are used up.
+        InvalidCode: there is no such token, or the attempts are used up.
     """
-    mine = Challenge.token_digest == crypto.digest(token)
-    for row in _counted(mine, purpose, most):
+    matches = OneTimeCode.token_digest == crypto.digest(token)
+    for row in _count_attempts(matches, purpose, max_attempts):
         return row
     raise InvalidCode
 
 
-def require_code(row: Challenge, code: str) -> None:
-    """Return if a code is that of a challenge; for those who count the guesses themselves.
+def require_matching_code(row: OneTimeCode, code: str) -> None:
+    """Check the code of a row, without counting the attempt: the caller does.
 
     Raises:
-        InvalidCode: it is not.
+        InvalidCode: the code does not match.
     """
     if row.code_digest not in _code_digests(row.id, code):
         raise InvalidCode
 
 
-def give_back(challenge_id: UUID) -> None:
-    """Undo the count of a guess that was never evaluated."""
-    one_less = update(Challenge).where(Challenge.id == challenge_id, Challenge.attempts > 0)
-    with apart() as connection:
-        connection.execute(one_less.values(attempts=Challenge.attempts - 1))
+def refund_attempt(code_id: UUID) -> None:
+    """Subtract an attempt that was counted but never evaluated."""
+    counted = update(OneTimeCode).where(OneTimeCode.id == code_id, OneTimeCode.attempts > 0)
+    with autonomous_transaction() as connection:
+        connection.execute(counted.values(attempts=OneTimeCode.attempts - 1))
 
 
 @contextmanager
-def given_back(challenge_id: UUID, *but: type[Exception]) -> Iterator[None]:
-    """Give the guess back if the block ends in an exception, `but` for those that judge it."""
+def refund_on_error(code_id: UUID, *counted_errors: type[Exception]) -> Iterator[None]:
+    """Refund the attempt if the block raises anything but one of `counted_errors`."""
     try:
         yield
-    except but:
+    except counted_errors:
         raise
     except Exception:
-        give_back(challenge_id)
+        refund_attempt(code_id)
         raise
 
 
-def by_token(purpose: str, token: str) -> Challenge | None:
-    """Read a challenge that can still be proved."""
-    mine = Challenge.token_digest == crypto.digest(token)
-    row: Challenge | None = db.session.scalar(_alive(purpose).where(mine))
+def find_by_token(purpose: str, token: str) -> OneTimeCode | None:
+    """Return the pending row of a token, if there is one."""
+    matches = OneTimeCode.token_digest == crypto.digest(token)
+    row: OneTimeCode | None = db.session.scalar(_pending(purpose).where(matches))
     return row
 
 
-def by_id(purpose: str, challenge_id: UUID) -> Challenge | None:
-    """Read a challenge that can still be proved."""
-    mine = Challenge.id == challenge_id
-    row: Challenge | None = db.session.scalar(_alive(purpose).where(mine))
+def find_by_id(purpose: str, code_id: UUID) -> OneTimeCode | None:
+    """Return the pending row of an id, if there is one."""
+    matches = OneTimeCode.id == code_id
+    row: OneTimeCode | None = db.session.scalar(_pending(purpose).where(matches))
     return row
 
 
-def consume(challenge_id: UUID) -> None:
-    """Use a challenge up, in the current transaction.
+def consume(code_id: UUID) -> None:
+    """Mark a row as used, in the current transaction.
 
     Raises:
-        InvalidCode: somebody else did.
+        InvalidCode: it was used before, perhaps by a concurrent request.
     """
-    unused = update(Challenge).where(Challenge.id == challenge_id, Challenge.used_at.is_(None))
-    used = db.session.execute(unused.values(used_at=clock.now()).returning(Challenge.id))
+    unused = update(OneTimeCode).where(OneTimeCode.id == code_id, OneTimeCode.used_at.is_(None))
+    used = db.session.execute(unused.values(used_at=clock.now()).returning(OneTimeCode.id))
     if used.first() is None:
         raise InvalidCode
 
 
-def hold(purpose: str, about: str) -> list[UUID]:
-    """Lock every challenge about something until the transaction ends, and return their ids."""
-    lookups = crypto.keyed_digests(purpose, about)
-    mine = select(Challenge).where(Challenge.purpose == purpose, Challenge.lookup.in_(lookups))
-    return list(db.session.scalars(_in_order(mine)))
+def lock_for_subject(purpose: str, subject: str) -> list[UUID]:
+    """Lock all rows of a subject until the transaction ends, and return their ids."""
+    digests = crypto.keyed_digests(purpose, subject)
+    matching = select(OneTimeCode).where(
+        OneTimeCode.purpose == purpose, OneTimeCode.subject_digest.in_(digests)
+    )
+    return list(db.session.scalars(_locked_ids(matching)))
 
 
-def forget(purpose: str, about: str) -> None:
-    """Delete every challenge about something."""
-    db.session.execute(delete(Challenge).where(Challenge.id.in_(hold(purpose, about))))
-
-
-def waiting(purpose: str, about: str) -> Sequence[Challenge]:
-    """Read the challenges about something that can still be proved, newest first."""
-    lookups = crypto.keyed_digests(purpose, about)
-    mine = _alive(purpose).where(Challenge.lookup.in_(lookups))
-    return db.session.scalars(mine.order_by(Challenge.id.desc())).all()
-
-
-def forget_of(user_id: UUID, *purposes: str, but: Sequence[str] = ()) -> None:
-    """Delete what a person has of these purposes, of all where none is named, `but` for some."""
-    mine = select(Challenge).where(Challenge.user_id == user_id, Challenge.purpose.not_in(but))
-    if purposes:
-        mine = mine.where(Challenge.purpose.in_(purposes))
-    ids = list(db.session.scalars(_in_order(mine)))
-    db.session.execute(delete(Challenge).where(Challenge.id.in_(ids)))
-
-
-def change_data(row: Challenge, data: dict[str, Any]) -> None:
-    """Seal other data in a challenge, in the current transaction."""
-    row.data = crypto.seal(json.dumps(data).encode(), _place(row.id))
-
-
-def keep_code(secrets: Secrets, data: dict[str, Any]) -> None:
-    """Let a challenge of the current transaction keep its code, to be told to who has its token."""
-    row = db.session.get_one(Challenge, secrets.id)
-    change_data(row, data | {"code": secrets.code})
-
-
-def open_data(row: Challenge) -> dict[str, Any]:
-    """Return what a challenge keeps sealed."""
-    data: dict[str, Any] = json.loads(crypto.unseal(row.data, _place(row.id)))
-    return data
-
-
-def purge() -> None:
-    """Delete the challenges that nobody proved in time."""
-    db.session.execute(delete(Challenge).where(Challenge.expires_at < clock.now()))
-
-
-def _new_code(digits: int, data: dict[str, Any]) -> str:
-    """Return a random code, or the one that development has given whom the data name."""
-    fixed = config.settings().dev_fixed_codes
-    named = (value.lower() for value in data.values() if fixed and isinstance(value, str))
-    return next((fixed[name] for name in named if name in fixed), "") or crypto.code(digits)
-
-
-def _in_order(rows: Any) -> Any:
-    """Return the ids of rows, locked in one order, so that no two wait for each other."""
-    return rows.with_only_columns(Challenge.id).order_by(Challenge.id).with_for_update()
-
-
-def _alive(purpose: str) -> Any:
-    return select(Challenge).where(
-        Challenge.purpose == purpose,
-        Challenge.used_at.is_(None),
-        Challenge.expires_at > clock.now(),
+def delete_for_subject(purpose: str, subject: str) -> None:
+    """Delete all rows of a subject."""
+    db.session.execute(
+        delete(OneTimeCode).where(OneTimeCode.id.in_(lock_for_subject(purpose, subject)))
     )
 
 
-def _counted(which: Any, purpose: str, most: int) -> Sequence[Challenge]:
-    """Count one attempt at each matching challenge that has any left, and return those."""
-    ids = _in_order(_alive(purpose).where(which, Challenge.attempts < most))
-    counted = update(Challenge).where(Challenge.id.in_(ids), Challenge.attempts < most)
-    with apart() as connection:
-        statement = counted.values(attempts=Challenge.attempts + 1).returning(Challenge.id)
-        mine = connection.scalars(statement).all()
-    return db.session.scalars(select(Challenge).where(Challenge.id.in_(mine))).all()
+def list_pending(purpose: str, subject: str) -> Sequence[OneTimeCode]:
+    """Return the pending rows of a subject, newest first."""
+    digests = crypto.keyed_digests(purpose, subject)
+    matching = _pending(purpose).where(OneTimeCode.subject_digest.in_(digests))
+    return db.session.scalars(matching.order_by(OneTimeCode.id.desc())).all()
 
 
-def _code_digests(challenge_id: UUID, code: str) -> list[str]:
-    return crypto.keyed_digests(f"code:{challenge_id}", code)
+def delete_for_user(user_id: UUID, *purposes: str, except_purposes: Sequence[str] = ()) -> None:
+    """Delete the rows of a user: all purposes, or only these, except some."""
+    matching = select(OneTimeCode).where(
+        OneTimeCode.user_id == user_id, OneTimeCode.purpose.not_in(except_purposes)
+    )
+    if purposes:
+        matching = matching.where(OneTimeCode.purpose.in_(purposes))
+    ids = list(db.session.scalars(_locked_ids(matching)))
+    db.session.execute(delete(OneTimeCode).where(OneTimeCode.id.in_(ids)))
 
 
-def _place(challenge_id: UUID) -> str:
-    return f"challenges.data:{challenge_id}"
+def change_data(row: OneTimeCode, data: dict[str, Any]) -> None:
+    """Replace the encrypted data of a row, in the current transaction."""
+    row.data = crypto.encrypt(json.dumps(data).encode(), _associated_data(row.id))
+
+
+def store_code(secrets: Secrets, data: dict[str, Any]) -> None:
+    """Store the code in the row's encrypted data, so that the link's page can show it."""
+    row = db.session.get_one(OneTimeCode, secrets.id)
+    change_data(row, data | {"code": secrets.code})
+
+
+def decrypt_data(row: OneTimeCode) -> dict[str, Any]:
+    """Decrypt the data of a row."""
+    data: dict[str, Any] = json.loads(crypto.decrypt(row.data, _associated_data(row.id)))
+    return data
+
+
+def purge_expired() -> None:
+    """Delete the rows that have expired."""
+    db.session.execute(delete(OneTimeCode).where(OneTimeCode.expires_at < clock.now()))
+
+
+def _new_code(digits: int, data: dict[str, Any]) -> str:
+    """Return a random code, or the fixed one that development sets for a value in the data."""
+    fixed = config.settings().dev_fixed_codes
+    values = (value.lower() for value in data.values() if fixed and isinstance(value, str))
+    code = next((fixed[value] for value in values if value in fixed), "")
+    return code or crypto.random_digits(digits)
+
+
+def _locked_ids(rows: Any) -> Any:
+    """Select the ids of rows and lock them in id order, to avoid deadlocks."""
+    return rows.with_only_columns(OneTimeCode.id).order_by(OneTimeCode.id).with_for_update()
+
+
+def _pending(purpose: str) -> Any:
+    return select(OneTimeCode).where(
+        OneTimeCode.purpose == purpose,
+        OneTimeCode.used_at.is_(None),
+        OneTimeCode.expires_at > clock.now(),
+    )
+
+
+def _count_attempts(condition: Any, purpose: str, max_attempts: int) -> Sequence[OneTimeCode]:
+    """Count one attempt at each pending match that has attempts left, and return those rows."""
+    ids = _locked_ids(_pending(purpose).where(condition, OneTimeCode.attempts < max_attempts))
+    counted = update(OneTimeCode).where(
+        OneTimeCode.id.in_(ids), OneTimeCode.attempts < max_attempts
+    )
+    with autonomous_transaction() as connection:
+        statement = counted.values(attempts=OneTimeCode.attempts + 1).returning(OneTimeCode.id)
+        matching = connection.scalars(statement).all()
+    return db.session.scalars(select(OneTimeCode).where(OneTimeCode.id.in_(matching))).all()
+
+
+def _code_digests(code_id: UUID, code: str) -> list[str]:
+    return crypto.keyed_digests(f"{crypto_labels.CODE_PREFIX}{code_id}", code)
+
+
+def _associated_data(code_id: UUID) -> str:
+    return crypto_labels.column_data(crypto_labels.CODE_DATA, code_id)

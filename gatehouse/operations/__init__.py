@@ -1,1 +1,1 @@
-"""What operators and their machines ask: is it alive, is it ready, how much does it do."""
+"""Operations: health, metrics, error handlers, cleanup and load shedding."""

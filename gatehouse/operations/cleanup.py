@@ -1,4 +1,4 @@
-"""Deletes what is over: a thread in each worker of the server, once in a while."""
+"""Delete expired rows and run due jobs, every ten minutes, in a thread of each worker."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,8 +8,8 @@ from flask import Flask
 
 from gatehouse.captcha import service as captcha
 from gatehouse.core import clock
-from gatehouse.database.background_tasks import attempt, every
-from gatehouse.database.session import db, writing
+from gatehouse.database.background_tasks import log_exceptions, run_periodically
+from gatehouse.database.session import db, write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.lockout import credential_stuffing
 from gatehouse.lockout import service as lockout
@@ -21,41 +21,44 @@ from gatehouse.tokens import revocation
 from gatehouse.web import idempotency, rate_limits
 
 INTERVAL = timedelta(minutes=10)
-LETTERS_KEPT = timedelta(days=7)
-"""Longer than any code or link that a message can hold is good for."""
-KEPT = timedelta(days=30)
-"""How long an ended session stays, for those who ask what happened."""
+MESSAGE_RETENTION = timedelta(days=7)
+"""Longer than the lifetime of any code or link in a message."""
+ENDED_SESSION_RETENTION = timedelta(days=30)
+"""How long an ended session is kept, for investigations."""
 
 
-def purge() -> None:
-    """Do what is due, and delete what is over.
+def run_cleanup() -> None:
+    """Execute due MFA resets, then delete expired rows of every kind.
 
-    That is: resets of second factors; then expired challenges, revocations and counters, and
-    sessions that ended long ago. Each kind has a transaction of its own: one that fails does not
-    keep the others.
+    Each task has its own transaction and logs its own exceptions, so that one failure does not
+    stop the others.
     """
     now = clock.now()
-    attempt("resets", reset.finish_due)
-    attempt("challenges", partial(_alone, one_time_codes.purge))
-    attempt("revocations", partial(_alone, revocation.purge))
-    attempt("limits", partial(_alone, rate_limits.purge))
-    attempt("prefixes", partial(_alone, sms_budget.purge))
-    attempt("devices", partial(_alone, devices.purge))
-    attempt("guesses", partial(_alone, lockout.purge))
-    attempt("guard", partial(_alone, credential_stuffing.purge))
-    attempt("idempotency", partial(_alone, idempotency.purge))
-    attempt("overdue", partial(_alone, outbox_queue.give_up_overdue))
-    attempt("spent", partial(_alone, captcha.purge))
-    attempt("outbox", partial(_alone, partial(outbox.purge, now - LETTERS_KEPT)))
-    attempt("sessions", partial(_alone, partial(sessions.purge, now - KEPT)))
+    log_exceptions("mfa_resets", reset.execute_due)
+    tasks: dict[str, Callable[[], object]] = {
+        "one_time_codes": one_time_codes.purge_expired,
+        "revocations": revocation.purge_expired,
+        "rate_limits": rate_limits.purge_expired_counters,
+        "sms_prefixes": sms_budget.purge_prefixes,
+        "devices": devices.purge_expired_devices,
+        "failed_attempts": lockout.purge_stale_counters,
+        "credential_stuffing": credential_stuffing.purge_expired_counters,
+        "idempotency_keys": idempotency.purge_expired_keys,
+        "overdue_messages": outbox_queue.abandon_overdue,
+        "used_captcha_answers": captcha.purge_used_answers,
+        "outbox": partial(outbox.purge_messages, now - MESSAGE_RETENTION),
+        "sessions": partial(sessions.purge_expired_sessions, now - ENDED_SESSION_RETENTION),
+    }
+    for name, task in tasks.items():
+        log_exceptions(name, partial(_in_own_transaction, task))
 
 
-def _alone(delete: Callable[[], object]) -> None:
-    with writing():
-        delete()
+def _in_own_transaction(task: Callable[[], object]) -> None:
+    with write_transaction():
+        task()
     db.session.commit()
 
 
-def start(app: Flask) -> None:
-    """Purge in the background."""
-    every(INTERVAL.total_seconds(), app, "housekeeping", purge)
+def start_cleanup(app: Flask) -> None:
+    """Run the cleanup in a background thread."""
+    run_periodically(INTERVAL.total_seconds(), app, "cleanup", run_cleanup)

@@ -1,6 +1,6 @@
-"""How errors are answered: one place rolls back, does the aftermath, records, and tells.
+"""Error handlers: roll back, run the error's follow-up, write its audit event, return the problem.
 
-Every error leaves as `application/problem+json` (RFC 9457); nothing of the inside ever does.
+Every error response is `application/problem+json` (RFC 9457) and never contains internal details.
 """
 
 from typing import Any
@@ -14,14 +14,14 @@ from werkzeug.exceptions import HTTPException
 import config
 from gatehouse.audit.service import record
 from gatehouse.core import errors
-from gatehouse.core.errors import InternalError, Refusal, ServiceUnavailable
-from gatehouse.core.log import log, request_id
-from gatehouse.database.session import db, writing
+from gatehouse.core.errors import ApiError, InternalError, ServiceUnavailable
+from gatehouse.core.log import logger, request_id
+from gatehouse.database.session import db, write_transaction
 from gatehouse.web import rate_limits
-from gatehouse.web.fields import describe
-from gatehouse.web.request_context import visitor
+from gatehouse.web.fields import format_field_errors
+from gatehouse.web.request_context import request_context
 
-BY_STATUS: dict[int, type[Refusal]] = {
+ERRORS_BY_STATUS: dict[int, type[ApiError]] = {
     400: errors.MalformedRequest,
     404: errors.NotFound,
     405: errors.MethodNotAllowed,
@@ -32,73 +32,73 @@ BY_STATUS: dict[int, type[Refusal]] = {
 }
 
 
-def register(app: Flask) -> None:
-    """Answer all errors of an application."""
-    app.register_error_handler(Refusal, refuse)
-    app.register_error_handler(HTTPException, translate)
-    app.register_error_handler(SQLAlchemyError, lose_the_database)
-    app.register_error_handler(Exception, apologise)
+def register_error_handlers(app: Flask) -> None:
+    """Handle every error of an application."""
+    app.register_error_handler(ApiError, handle_api_error)
+    app.register_error_handler(HTTPException, handle_http_exception)
+    app.register_error_handler(SQLAlchemyError, handle_db_error)
+    app.register_error_handler(Exception, handle_unexpected)
 
 
-def refuse(refusal: Refusal) -> Response:
-    """Undo the request, then do and record what the refusal brings with it."""
+def handle_api_error(error: ApiError) -> Response:
+    """Roll back the request, run the error's follow-up and return its problem document."""
     try:
         db.session.rollback()
-        _follow_up(refusal)
-    except SQLAlchemyError as lost:
-        return lose_the_database(lost)
-    return answer(refusal, refusal.headers)
+        _run_on_rollback(error)
+    except SQLAlchemyError as db_error:
+        return handle_db_error(db_error)
+    return problem_response(error, error.headers)
 
 
-def _follow_up(refusal: Refusal) -> None:
-    """Run the aftermath and record the event, in one transaction."""
-    if not (refusal.aftermath or refusal.event):
+def _run_on_rollback(error: ApiError) -> None:
+    """Run `on_rollback` and write the audit event, in one new transaction."""
+    if not (error.on_rollback or error.event):
         return
-    with writing():
-        if refusal.aftermath:
-            refusal.aftermath()
-        if refusal.event:
-            record(refusal.event, visitor(), **refusal.about, code=refusal.code)
+    with write_transaction():
+        if error.on_rollback:
+            error.on_rollback()
+        if error.event:
+            record(error.event, request_context(), **error.event_data, code=error.code)
     db.session.commit()
 
 
-def translate(error: HTTPException) -> Response:
-    """Answer what Flask, Werkzeug and the validation raise."""
-    found = getattr(error, "data", None) or {}
-    if "messages" in found:
-        messages = found["messages"]
+def handle_http_exception(error: HTTPException) -> Response:
+    """Handle exceptions of Flask, Werkzeug, the schema validation and the rate limits."""
+    data = getattr(error, "data", None) or {}
+    if "messages" in data:
+        messages = data["messages"]
         sources = messages.values() if isinstance(messages, dict) else [messages]
-        invalid = errors.ValidationFailed(describe(next(iter(sources))))
-        return answer(invalid, {})
+        invalid = errors.ValidationFailed(format_field_errors(next(iter(sources))))
+        return problem_response(invalid, {})
     if isinstance(error, RateLimitExceeded):
-        return refuse(rate_limits.refusal())
-    kind = BY_STATUS.get(error.code or 500, errors.MalformedRequest)
-    kept = {name: value for name, value in error.get_headers() if name == "Allow"}
-    return answer(kind(), kept)
+        return handle_api_error(rate_limits.rate_limited_error())
+    error_class = ERRORS_BY_STATUS.get(error.code or 500, errors.MalformedRequest)
+    headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+    return problem_response(error_class(), headers)
 
 
-def lose_the_database(error: SQLAlchemyError) -> Response:
-    """Answer 503 while the database is gone or busy, and 500 for everything else."""
+def handle_db_error(error: SQLAlchemyError) -> Response:
+    """Return 503 when the database is unreachable or busy, otherwise 500."""
     db.session.rollback()
     if not isinstance(error, PoolTimeout | OperationalError | InterfaceError):
-        return apologise(error)
+        return handle_unexpected(error)
     reason = str(getattr(error, "orig", error)).partition("\n")[0]
-    log().error("The database does not answer.", reason=reason)
-    return answer(ServiceUnavailable(), ServiceUnavailable.headers)
+    logger().error("The database cannot be reached.", reason=reason)
+    return problem_response(ServiceUnavailable(), ServiceUnavailable.headers)
 
 
-def apologise(error: Exception) -> Response:
-    """Answer 500 without a word about the inside; the log has the trace."""
+def handle_unexpected(error: Exception) -> Response:
+    """Return 500 without details; the traceback is in the log."""
     db.session.rollback()
-    log().error("unexpected error", exc_info=error)
-    return answer(InternalError(), {})
+    logger().error("unexpected error", exc_info=error)
+    return problem_response(InternalError(), {})
 
 
-def answer(refusal: Refusal, headers: Any) -> Response:
-    """Write the problem document."""
-    document = errors.problem(refusal, config.settings().public_url, request_id())
+def problem_response(error: ApiError, headers: Any) -> Response:
+    """Return the problem document of an error as a response."""
+    document = errors.problem_document(error, config.settings().public_url, request_id())
     response = jsonify(document)
     response.mimetype = "application/problem+json"
-    response.status_code = refusal.status
+    response.status_code = error.status
     response.headers.extend(headers)
     return response

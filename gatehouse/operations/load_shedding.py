@@ -1,33 +1,33 @@
-"""While the database is away, nobody waits for it: answers that need it are refused at once.
+"""Load shedding: while the database is unreachable, requests that need it get 503 immediately.
 
-The token watch is the probe. A database that refuses connections is noticed by each request itself;
-one that hangs would hold a thread for each request, until none is left for those that need none.
+The background sync of keys and revocations detects an outage. Without this, a database that hangs
+would block one thread per request, until none is left for requests that need no database.
 """
 
 from flask import Flask, request
 
 from gatehouse.core.errors import ServiceUnavailable
-from gatehouse.tokens.worker_state import STALE, state
+from gatehouse.tokens.worker_state import MAX_STATE_AGE, state
 
-NEED_NOTHING = {
-    "operation.live",
-    "operation.ready",
-    "operation.show_metrics",
+DATABASE_FREE_ENDPOINTS = {
+    "operations.check_liveness",
+    "operations.check_readiness",
+    "operations.show_metrics",
     "pages.docs",
     "pages.static",
 }
 
 
-def guard(app: Flask) -> None:
-    """Refuse what needs the database while it is away."""
+def register_load_shedding(app: Flask) -> None:
+    """Reject requests that need the database while it is unreachable."""
 
     @app.before_request
     def shed() -> None:
-        if lasts() and request.endpoint not in NEED_NOTHING:
+        if is_open() and request.endpoint not in DATABASE_FREE_ENDPOINTS:
             raise ServiceUnavailable
 
 
-def lasts() -> bool:
-    """Tell whether keys and revocations, once read, could not be read again for 5 seconds."""
+def is_open() -> bool:
+    """Return whether keys and revocations were read before, but not in the last 5 seconds."""
     tokens = state()
-    return tokens.watched and tokens.read_at is not None and tokens.age > STALE
+    return tokens.synced_in_background and tokens.read_at is not None and tokens.age > MAX_STATE_AGE

@@ -1,4 +1,4 @@
-"""Health and metrics."""
+"""Routes for health checks and metrics."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ from sqlalchemy.exc import SQLAlchemyError
 import config
 from gatehouse.core import crypto, metrics
 from gatehouse.core.errors import NotFound, ServiceUnavailable
-from gatehouse.database.session import db, reader
+from gatehouse.database.session import autocommit_connection, db
 from gatehouse.operations import load_shedding
-from gatehouse.sessions.request_credentials import bearer
+from gatehouse.sessions.request_credentials import bearer_token
 from gatehouse.tokens import sync
 from gatehouse.tokens.errors import TokenInvalid, TokenMissing
 from gatehouse.web.openapi import Blueprint
-from gatehouse.web.request_validation import at_once
+from gatehouse.web.request_validation import non_blocking
 from schemas import Status
 
-operation = Blueprint("operation", __name__, description="For operators and their machines")
+operations = Blueprint("operations", __name__, description="Health and metrics, for operators")
 
 
 class NotReady(ServiceUnavailable):
-    """Requests cannot be served yet, or not any more; `missing` names what they need."""
+    """The service cannot handle requests at the moment; `missing` lists what it lacks."""
 
     def __init__(self, missing: list[str]) -> None:
         super().__init__()
@@ -32,57 +32,57 @@ class NotReady(ServiceUnavailable):
 
     @property
     def members(self) -> dict[str, Any]:
-        """What is missing: `database`, `migrations` or `keys`."""
+        """Members of the problem document; `missing` has `database`, `migrations` or `keys`."""
         return super().members | {"missing": self.missing}
 
 
-@operation.get("/health/live")
-@at_once
-@operation.response(200, Status)
-def live() -> Response:
-    """Answer that the process runs; it asks nobody."""
+@operations.get("/health/live")
+@non_blocking
+@operations.response(200, Status)
+def check_liveness() -> Response:
+    """Return 200 while the process runs; needs no database."""
     return jsonify(status="alive")
 
 
-@operation.get("/health/ready")
-@operation.response(200, Status)
-def ready() -> Response:
-    """Answer that requests can be served, or 503 with what is missing."""
-    if load_shedding.lasts() or not _database():
+@operations.get("/health/ready")
+@operations.response(200, Status)
+def check_readiness() -> Response:
+    """Return 200 when requests can be served, or 503 with what is missing."""
+    if load_shedding.is_open() or not _database_responds():
         raise NotReady(["database"])
-    checks = {"migrations": _migrations(), "keys": _keys()}
+    checks = {"migrations": _is_migrated(), "keys": _has_signing_keys()}
     if not all(checks.values()):
-        raise NotReady([name for name, well in checks.items() if not well])
+        raise NotReady([name for name, passed in checks.items() if not passed])
     return jsonify(status="ready")
 
 
-@operation.get("/metrics")
-@operation.response(200, content_type="text/plain")
-@operation.refuses(TokenMissing, TokenInvalid, NotFound)
+@operations.get("/metrics")
+@operations.response(200, content_type="text/plain")
+@operations.errors(TokenMissing, TokenInvalid, NotFound)
 def show_metrics() -> Response:
-    """Answer the metrics of all workers to whoever has the token; open in development."""
+    """Return the metrics of all workers to a client with the token; open in development."""
     settings = config.settings()
     if settings.metrics_token:
-        if not crypto.equal(bearer(), settings.metrics_token):
+        if not crypto.constant_time_equal(bearer_token(), settings.metrics_token):
             raise TokenInvalid
     elif not settings.development:
         raise NotFound
-    return metrics.exposition()
+    return metrics.render_exposition()
 
 
-def _database() -> bool:
-    """Ask by either engine: one that finds its connections broken makes new ones from then on."""
-    question = text("SELECT 1")
+def _database_responds() -> bool:
+    """Query through both engines; an engine with broken connections replaces them now."""
+    query = text("SELECT 1")
     try:
-        with reader() as connection:
-            return bool(connection.scalar(question)) and bool(db.session.scalar(question))
+        with autocommit_connection() as connection:
+            return bool(connection.scalar(query)) and bool(db.session.scalar(query))
     except SQLAlchemyError:
         db.session.rollback()
         return False
 
 
-def _migrations() -> bool:
-    """Tell whether the database has the tables that this version needs."""
+def _is_migrated() -> bool:
+    """Return whether the database is at the migration that this version needs."""
     script = ScriptDirectory.from_config(current_app.extensions["migrate"].migrate.get_config())
     try:
         context = MigrationContext.configure(db.session.connection())
@@ -92,10 +92,10 @@ def _migrations() -> bool:
         return False
 
 
-def _keys() -> bool:
-    """Tell whether tokens can be signed, verified and revoked."""
+def _has_signing_keys() -> bool:
+    """Return whether tokens can be signed, verified and revoked."""
     try:
-        return bool(sync.up_to_date().keys().active)
+        return bool(sync.current_state().require_keys().active)
     except (ServiceUnavailable, SQLAlchemyError):
         db.session.rollback()
         return False

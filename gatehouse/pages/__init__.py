@@ -1,1 +1,1 @@
-"""The few hosted pages and their static files; may import no other room of the street."""
+"""The hosted pages and their static files; no other package imports this one."""

@@ -1,1 +1,1 @@
-"""Passwords: which are good enough and how they are kept; imports foundation, config and models."""
+"""Passwords: the policy, hashing and storage; imports core, database, net, web and models."""

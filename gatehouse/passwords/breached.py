@@ -1,8 +1,8 @@
-"""Passwords that were stolen elsewhere: in a file of the operator's, or asked for by their prefix.
+"""Breached passwords: a local list of the operator, and a remote range API.
 
-Both know SHA-1 digests, as Have I Been Pwned publishes them. The file is never loaded: a search
-touches some thirty of its pages. Of a password that is looked up outside, five of forty digits are
-sent (k-anonymity), and the answer is padded, so that its length tells nothing.
+Both hold SHA-1 digests, in the format of Have I Been Pwned. The local file is never loaded: a
+search touches about thirty of its pages. The remote API receives five of the forty hexadecimal
+digits of a digest (k-anonymity); its response is padded, so that its length reveals nothing.
 """
 
 import hashlib
@@ -12,34 +12,34 @@ from pathlib import Path
 
 import config
 from gatehouse.core import metrics
-from gatehouse.core.log import log
-from gatehouse.database.session import release
-from gatehouse.net.http_client import Call, OutboundFailed, send
+from gatehouse.core.log import logger
+from gatehouse.database.session import end_transaction
+from gatehouse.net.http_client import HttpRequest, OutboundRequestFailed, send_request
 
-SENT = 5  # digits
-SECONDS = 2.0
-LONGEST = 262_144  # bytes of an answer; a padded one has 40,000
+PREFIX_LENGTH = 5  # hexadecimal digits
+TIMEOUT = 2.0  # seconds
+MAX_RESPONSE_BYTES = 262_144  # a padded response has about 40,000
 
 
-def is_known(password: str) -> bool:
-    """Tell whether a password is among those that were stolen, as far as can be told.
+def is_breached(password: str) -> bool:
+    """Return whether a password is in the local or the remote list of breached passwords.
 
-    A list that cannot be asked knows none: that is logged and counted. Call it with no transaction
-    open; what was read is let go before somebody outside is asked.
+    An unavailable list counts as a list without the password; that is logged and counted. Call it
+    without an open write transaction: a read transaction is ended before the remote request.
     """
-    if stands_in_file(password):
+    if in_local_list(password):
         return True
-    url = config.settings().breached_lookup
-    return bool(url) and _is_told(url, _digest(password))
+    url = config.settings().pwned_passwords_url
+    return bool(url) and _in_remote_list(url, _digest(password))
 
 
-def stands_in_file(password: str) -> bool | None:
-    """Tell whether a password stands in the operator's file; None without one that can be read.
+def in_local_list(password: str) -> bool | None:
+    """Return whether a password is in the operator's file, or None without a readable file.
 
-    Nobody outside is asked.
+    Makes no network request.
     """
     path = config.settings().breached_passwords
-    return _stands_in(path, _digest(password)) if path else None
+    return _search_file(path, _digest(password)) if path else None
 
 
 def _digest(password: str) -> str:
@@ -47,48 +47,55 @@ def _digest(password: str) -> str:
     return hashlib.sha1(text, usedforsecurity=False).hexdigest().upper()
 
 
-def _stands_in(path: str, digest: str) -> bool | None:
+def _search_file(path: str, digest: str) -> bool | None:
     try:
         with Path(path).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as lines:
-            return _found(lines, digest.encode())
-    except (OSError, ValueError) as problem:
-        _miss("file", type(problem).__name__)
+            return _binary_search(lines, digest.encode())
+    except (OSError, ValueError) as error:
+        _report_unavailable("file", type(error).__name__)
         return None
 
 
-def _found(lines: mmap, wanted: bytes) -> bool:
-    """Search lines `HASH:count` in the order of their hashes, by halves."""
-    low, high = 0, len(lines)
+def _binary_search(file: mmap, wanted: bytes) -> bool:
+    """Return whether the file, lines `HASH:count` sorted by hash, has the wanted hash."""
+    low, high = 0, len(file)
     while low < high:
         middle = (low + high) // 2
-        start = lines.rfind(b"\n", 0, middle) + 1
-        digest = lines[start : start + len(wanted)].upper()
+        start = file.rfind(b"\n", 0, middle) + 1
+        digest = file[start : start + len(wanted)].upper()
         if digest == wanted:
             return True
         if digest < wanted:
-            end = lines.find(b"\n", middle)
+            end = file.find(b"\n", middle)
             low = end + 1 if end >= 0 else high
         else:
             high = start
     return False
 
 
-def _is_told(url: str, digest: str) -> bool:
-    release()
-    call = Call("GET", f"{url}/{digest[:SENT]}", {"Add-Padding": "true"}, None, SECONDS, LONGEST)
+def _in_remote_list(url: str, digest: str) -> bool:
+    end_transaction()
+    request = HttpRequest(
+        "GET",
+        f"{url}/{digest[:PREFIX_LENGTH]}",
+        {"Add-Padding": "true"},
+        None,
+        TIMEOUT,
+        MAX_RESPONSE_BYTES,
+    )
     try:
-        answer = send(call)
-    except OutboundFailed as failed:
-        _miss("lookup", str(failed))
+        response = send_request(request)
+    except OutboundRequestFailed as error:
+        _report_unavailable("lookup", str(error))
         return False
-    if answer.status != 200:
-        _miss("lookup", f"It answered {answer.status}.")
+    if response.status != 200:
+        _report_unavailable("lookup", f"The response had status {response.status}.")
         return False
-    lines = answer.body.decode("ascii", "replace").upper().splitlines()
+    lines = response.body.decode("ascii", "replace").upper().splitlines()
     counts = dict(line.strip().partition(":")[::2] for line in lines)
-    return counts.get(digest[SENT:], "0") != "0"  # a count of 0 is padding
+    return counts.get(digest[PREFIX_LENGTH:], "0") != "0"  # a count of 0 is padding
 
 
-def _miss(source: str, reason: str) -> None:
-    metrics.BREACHES_UNASKED.labels(source).inc()
-    log().error("A password was not compared with stolen ones.", source=source, reason=reason)
+def _report_unavailable(source: str, reason: str) -> None:
+    metrics.BREACH_CHECKS_SKIPPED.labels(source).inc()
+    logger().error("A list of breached passwords is unavailable.", source=source, reason=reason)

@@ -1,13 +1,13 @@
-"""What a wrong password is answered with, wherever it is asked for."""
+"""The error for wrong credentials, shared by all routes that check a password."""
 
 from gatehouse.audit import events
-from gatehouse.core.errors import BEARER, Refusal
+from gatehouse.core.errors import BEARER_CHALLENGE, ApiError
 
 
-class InvalidCredentials(Refusal):
+class InvalidCredentials(ApiError):
     """The identifier or the password is wrong."""
 
     status = 401
     code = "invalid_credentials"
     event = events.Login.FAILED
-    headers = BEARER
+    headers = BEARER_CHALLENGE

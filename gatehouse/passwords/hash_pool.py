@@ -1,9 +1,9 @@
-"""The queue for the cores: how many passwords are hashed at once, and who waits how long.
+"""Thread pool for password hashing, with a bounded queue that is fair between client networks.
 
-A hash takes a quarter of a second of a core. Each worker has a few threads that do nothing else,
-as many as its share of the cores and at a lower priority than those that answer; requests wait for
-them in a bounded queue that serves the waiting networks in turn. So a flood of logins costs those
-who flood, and leaves the cores and the threads to people who are signed in already.
+A hash takes a quarter of a second of a core. Each worker process has a few threads only for
+hashing, as many as its share of the cores and at a lower priority than the request threads.
+Requests wait for them in a queue that serves the waiting IP prefixes in turn. So a flood of logins
+delays its own network and leaves cores and request threads to signed-in users.
 """
 
 import os
@@ -23,131 +23,137 @@ import config
 from gatehouse.core import metrics
 from gatehouse.core.errors import ServiceBusy
 
-WAITING = 24
-"""Requests that wait in one worker at most; never more than three quarters of its threads."""
-PATIENCE = 10.0
-"""Seconds after which nobody waits any longer."""
-NICENESS = 10
-"""How far hashing stands back behind answering, where the system can tell threads apart."""
+MAX_WAITING = 24
+"""Most requests that wait in one worker; never more than three quarters of its threads."""
+WAIT_TIMEOUT = 10.0
+"""Seconds that a request waits at most."""
+THREAD_NICENESS = 10
+"""Nice value of the hashing threads, on systems with priorities per thread (Linux)."""
 
 Result = TypeVar("Result")
 Job = tuple["Future[Any]", Callable[[], Any]]
 
 
-class HashQueue:
-    """Lends a few threads to those who have something to hash.
+class HashPool:
+    """Runs hashing jobs in a few threads.
 
-    While others wait, half of the places are the most that one network holds.
+    One IP prefix may fill at most half of the queue while others wait.
     """
 
-    def __init__(self, slots: int, places: int = WAITING) -> None:
-        self.slots = slots
-        self.places = places
+    def __init__(self, threads: int, max_waiting: int = MAX_WAITING) -> None:
+        self.threads = threads
+        self.max_waiting = max_waiting
         self._changed = threading.Condition()
         self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()
         self._started = False
 
     def __len__(self) -> int:
-        """Count those who wait."""
+        """Return the number of waiting jobs."""
         return sum(map(len, self._waiting.values()))
 
-    def run(self, network: str, work: Callable[[], Result]) -> Result:
-        """Do the work when its turn comes, and return what it returns or raise what it raises.
+    def run_job(self, ip_prefix: str, work: Callable[[], Result]) -> Result:
+        """Run a job in a hashing thread; return its result or raise its exception.
 
         Raises:
-            ServiceBusy: the queue is full, the network's share of it is, or the turn never came.
+            ServiceBusy: the queue or the prefix's share of it is full, or WAIT_TIMEOUT passed.
         """
         future: Future[Result] = Future()
-        work = partial(copy_context().run, work)  # the threads know no application of their own
+        work = partial(copy_context().run, work)  # the threads have no application context
         with self._changed:
             self._start()
-            self._admit(network)
-            self._waiting.setdefault(network, deque()).append((future, work))
+            self._admit(ip_prefix)
+            self._waiting.setdefault(ip_prefix, deque()).append((future, work))
             metrics.HASHES_WAITING.set(len(self))
             self._changed.notify()
         try:
-            return future.result(PATIENCE)
+            return future.result(WAIT_TIMEOUT)
         except TimeoutError:
             if future.cancel():
                 raise ServiceBusy from None
-            return future.result(PATIENCE)  # its turn came at the last moment
+            return future.result(WAIT_TIMEOUT)  # it has just started
 
-    def _admit(self, network: str) -> None:
-        """Return if there is room; the network that holds most makes some for one that holds less.
+    def _admit(self, ip_prefix: str) -> None:
+        """Return if one more job of a prefix may wait.
+
+        When the queue is full, the newest job of the prefix with the most jobs is dropped for a
+        prefix with fewer.
 
         Raises:
-            ServiceBusy: there is none.
+            ServiceBusy: the queue, or the prefix's share of it, is full.
         """
         self._drop_cancelled()
-        mine, everyone = len(self._waiting.get(network, ())), len(self)
-        if mine >= self.places // 2 and mine < everyone:
+        own, total = len(self._waiting.get(ip_prefix, ())), len(self)
+        if own >= self.max_waiting // 2 and own < total:
             raise ServiceBusy
-        if everyone < self.places:
+        if total < self.max_waiting:
             return
-        most = max(self._waiting.values(), key=len)
-        if len(most) <= mine + 1:
+        longest = max(self._waiting.values(), key=len)
+        if len(longest) <= own + 1:
             raise ServiceBusy
-        future, _ = most.pop()  # who came last
+        future, _ = longest.pop()  # the newest
         if future.set_running_or_notify_cancel():
             future.set_exception(ServiceBusy())
 
     def _drop_cancelled(self) -> None:
-        for network, jobs in list(self._waiting.items()):
-            alive = deque(job for job in jobs if not job[0].cancelled())
-            self._waiting[network] = alive
-            if not alive:
-                del self._waiting[network]
+        for ip_prefix, jobs in list(self._waiting.items()):
+            active = deque(job for job in jobs if not job[0].cancelled())
+            self._waiting[ip_prefix] = active
+            if not active:
+                del self._waiting[ip_prefix]
 
-    def _next(self) -> Job:
-        """Take the first job of the network that was served longest ago."""
+    def _next_job(self) -> Job:
+        """Wait for a job; take the oldest one of the prefix that was served longest ago."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting)
-            network, jobs = self._waiting.popitem(last=False)
+            ip_prefix, jobs = self._waiting.popitem(last=False)
             job = jobs.popleft()
             if jobs:
-                self._waiting[network] = jobs  # behind the others
+                self._waiting[ip_prefix] = jobs  # behind the others
             metrics.HASHES_WAITING.set(len(self))
             return job
 
     def _start(self) -> None:
-        """Start the threads once, in the process that hashes: no thread survives a fork."""
+        """Start the threads at the first job, not before: threads do not survive a fork."""
         if self._started:
             return
         self._started = True
-        for number in range(self.slots):
+        for number in range(self.threads):
             threading.Thread(target=self._work, name=f"hash-{number}", daemon=True).start()
 
     def _work(self) -> None:
-        _stand_back()
+        _lower_priority()
         while True:
-            future, work = self._next()
+            future, work = self._next_job()
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                with metrics.HASH_SECONDS.time():  # what it takes, not what it waits
+                with metrics.HASH_SECONDS.time():  # without the waiting time
                     result = work()
                 future.set_result(result)
-            except BaseException as error:  # whoever waits gets it: a thread must not end
+            except BaseException as error:  # raised in the waiting request; the thread must go on
                 future.set_exception(error)
 
 
 def set_up(app: Flask) -> None:
-    """Give a worker its share of the cores, and at least one; some threads never wait for it."""
+    """Create the pool of this worker: its share of the cores, at least one thread.
+
+    The queue is shorter than the number of request threads, so that some never wait for a hash.
+    """
     settings = config.settings_of(app)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    slots = max(1, (cores or 1) // settings.workers)
-    places = min(WAITING, max(1, settings.threads * 3 // 4))
-    app.extensions["gatehouse.hash_queue"] = HashQueue(slots, places)
+    threads = max(1, (cores or 1) // settings.workers)
+    max_waiting = min(MAX_WAITING, max(1, settings.threads * 3 // 4))
+    app.extensions["gatehouse.hash_pool"] = HashPool(threads, max_waiting)
 
 
-def queue() -> HashQueue:
-    """Return the queue of this worker."""
-    return cast(HashQueue, current_app.extensions["gatehouse.hash_queue"])
+def hash_pool() -> HashPool:
+    """Return the hash pool of this worker."""
+    return cast(HashPool, current_app.extensions["gatehouse.hash_pool"])
 
 
-def _stand_back() -> None:
-    """Lower the priority of this thread: on Linux `nice` means a thread, not its process."""
+def _lower_priority() -> None:
+    """Lower the priority of this thread; on Linux `nice` applies to a thread, not its process."""
     if sys.platform != "linux":
         return
     with suppress(OSError):
-        os.nice(NICENESS)
+        os.nice(THREAD_NICENESS)

@@ -1,63 +1,63 @@
-"""The contract of a password hasher: what every file on the shelf `hashers/` provides."""
+"""The contract of password hashers, the plugins in `hashers/`."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 
 class WrongPassword(Exception):
-    """The secret does not belong to the stored hash, or the stored hash is not one."""
+    """The secret does not match the stored hash, or the stored string is no valid hash."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What one hash may cost; each hasher reads its own fields.
+    """Cost parameters of a hash; each hasher reads its own fields.
 
     The defaults are the project's choice for bcrypt and, for argon2id, the second row of the
     OWASP Password Storage Cheat Sheet.
     """
 
-    bcrypt: int = 12  # doublings, 4 to 16
+    bcrypt: int = 12  # binary logarithm of the rounds, 4 to 16
     argon2_memory: int = 19_456  # KiB
     argon2_passes: int = 2
     argon2_lanes: int = 1
 
 
 class Hasher(Protocol):
-    """Hashes secrets one way and verifies them.
+    """Hashes and verifies secrets.
 
-    A secret is what `passwords.service` makes of a password: 64 ASCII bytes, keyed with the
-    pepper, so that no hasher's own limits (72 bytes, NUL) are ever reached.
+    A secret is the HMAC of a password under the pepper (`passwords.service`): 64 ASCII bytes, so
+    that no limit of a hasher (72 bytes, NUL) is ever reached.
     """
 
-    def understands(self, stored: str) -> bool:
-        """Tell whether the stored string has this hasher's format, whatever its cost."""
+    def identify(self, stored: str) -> bool:
+        """Return whether the stored string has this hasher's format, at any cost."""
         ...
 
     def hash(self, secret: bytes) -> str:
         """Hash the secret with a fresh salt at the configured cost."""
         ...
 
-    def decoy(self) -> str:
-        """Return a current hash that no known secret made: verifying it fails at the full cost."""
+    def dummy_hash(self) -> str:
+        """Return a valid hash of no known secret at the configured cost, to be verified in vain."""
         ...
 
     def verify(self, stored: str, secret: bytes) -> None:
-        """Return if the secret made the stored hash.
+        """Return if the secret matches the stored hash.
 
         Raises:
-            WrongPassword: it did not; or the stored string is foreign or malformed, or costs more
-                than the hasher's cap, so that an imported hash cannot hold a thread for minutes.
+            WrongPassword: it does not; or the stored string is foreign or malformed, or costs more
+                than the hasher's limit, so that an imported hash cannot block a thread for minutes.
         """
         ...
 
-    def is_current(self, stored: str) -> bool:
-        """Tell whether the stored hash has exactly the format and cost of a new one."""
+    def needs_rehash(self, stored: str) -> bool:
+        """Return whether the stored hash differs in format or cost from a new one."""
         ...
 
 
 class HasherFactory(Protocol):
-    """What a file on the shelf exposes as `piece`: makes its hasher for the given costs."""
+    """The `plugin` of a file in `hashers/`: creates its hasher."""
 
     def __call__(self, costs: Costs) -> Hasher:
-        """Make the hasher."""
+        """Create the hasher for the given costs."""
         ...

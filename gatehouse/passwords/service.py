@@ -1,8 +1,8 @@
 """Hashing, verifying and upgrading passwords.
 
-A password is normalised (NFC), keyed with a pepper that the database does not hold, and only then
-hashed: HMAC-SHA-384 in base64 is 64 ASCII bytes, so no hasher ever truncates or stops at a NUL.
-Hashes take a quarter of a second: no transaction may be open while these functions run.
+A password is normalised (NFC), keyed with a pepper that is not in the database, and then hashed:
+HMAC-SHA-384 in base64 is 64 ASCII bytes, so no hasher truncates it or stops at a NUL.
+A hash takes a quarter of a second: no transaction may be open while these functions run.
 """
 
 import base64
@@ -23,15 +23,15 @@ from gatehouse.audit.service import record
 from gatehouse.core import clock, plugins
 from gatehouse.core.errors import ServiceBusy, ValidationFailed
 from gatehouse.database.session import db
-from gatehouse.database.statements import run
+from gatehouse.database.statements import execute_in_session
 from gatehouse.passwords import breached, policy
-from gatehouse.passwords.hash_pool import Result, queue
+from gatehouse.passwords.hash_pool import Result, hash_pool
 from gatehouse.passwords.hasher import Costs, Hasher, WrongPassword
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import Password
 
-SHELF = "gatehouse.passwords.hashers"
-HELD = (
+PACKAGE = "gatehouse.passwords.hashers"
+LOCK_PASSWORD = (
     select(Password.changed_at, Password.compromised_at)
     .where(Password.user_id == bindparam("user_id"))
     .with_for_update()
@@ -39,166 +39,171 @@ HELD = (
 
 
 @dataclass(frozen=True)
-class Hashed:
-    """A stored password: the hash with its parameters, and the name of its pepper."""
+class PasswordHash:
+    """A stored password: the hash with its parameters, and the id of its pepper."""
 
     hash: str
     pepper: str
-    chosen_at: datetime | None = None
-    """When its owner chose the password; None while it belongs to no account."""
-    chosen_by: str | None = None
-    """`email` or `sms`, where a message was enough to choose it (see `models.Password`)."""
+    changed_at: datetime | None = None
+    """When its user chose the password; None while it belongs to no account."""
+    set_via: str | None = None
+    """`email` or `sms` if a message alone was enough to set it (see `models.Password`)."""
 
 
-def require_good(
+def require_acceptable_password(
     password: str,
-    personal: Sequence[str | None],
+    personal_terms: Sequence[str | None],
     field: str = "password",
-    say: Callable[[str], str] = str,
+    translate: Callable[[str], str] = str,
 ) -> None:
-    """Return if the policy accepts the password; it may be shorter where all need a second factor.
+    """Return if the policy accepts the password and no list of breached passwords has it.
 
-    `say` translates a sentence for the person. No transaction is open: somebody outside may be
-    asked.
+    The minimum length is lower where MFA is mandatory. `translate` translates the reason. Call it
+    without an open transaction: it may make a network request.
 
     Raises:
-        ValidationFailed: with the policy's code and sentence for the field.
+        ValidationFailed: with the code and reason of the policy, for the field.
     """
     try:
         settings = config.settings()
-        known = [text for text in personal if text]
+        terms = [text for text in personal_terms if text]
         minimum = policy.minimum_length(mfa_mandatory=settings.mfa == "required")
-        policy.check(password, known, minimum=minimum, service=settings.service_name)
-        if breached.is_known(password):
-            raise policy.PasswordRefused("password_breached")
-    except policy.PasswordRefused as refused:
-        reason = {"code": refused.code, "message": refused.said(say)}
+        policy.check_password(
+            password, terms, min_length=minimum, service_name=settings.service_name
+        )
+        if breached.is_breached(password):
+            raise policy.PasswordRejected("password_breached")
+    except policy.PasswordRejected as error:
+        reason = {"code": error.code, "message": error.translated(translate)}
         raise ValidationFailed({field: [reason]}) from None
 
 
-def hash_new(password: str, visitor: Visitor) -> Hashed:
-    """Hash a password with today's hasher, cost and pepper.
+def hash_password(password: str, context: RequestContext) -> PasswordHash:
+    """Hash a password with the configured hasher, cost and pepper.
 
     Raises:
-        ServiceBusy: too many others want the same.
+        ServiceBusy: too many requests wait for a hash.
     """
     pepper = config.settings().password_peppers.active
-    made = _in_turn(visitor, partial(_current().hash, _prehash(password, pepper)))
-    return Hashed(made, pepper)
+    hashed = _run_in_pool(context, partial(_current_hasher().hash, _prehash(password, pepper)))
+    return PasswordHash(hashed, pepper)
 
 
-def verify(stored: Hashed | None, password: str, visitor: Visitor) -> Hashed | None:
-    """Return if the password is the stored one; None, an unknown account, costs as much.
+def verify_password(
+    stored: PasswordHash | None, password: str, context: RequestContext
+) -> PasswordHash | None:
+    """Return if the password matches the stored one; None (no such account) takes as long.
 
     Returns:
-        A fresh hash, when the stored one has an old cost, hasher or pepper; else None.
+        A new hash, if the stored one has an old cost, hasher or pepper; else None.
 
     Raises:
-        WrongPassword: it is not the stored one, or nothing is stored.
-        ServiceBusy: it was not looked at, because too many others want the same.
+        WrongPassword: it does not match, or nothing is stored.
+        ServiceBusy: it was not verified, because too many requests wait for a hash.
     """
-    known = stored if stored and _has_pepper(stored) else _decoy()
-    secret = _prehash(password, known.pepper)
-    _in_turn(visitor, partial(_hasher_of(known.hash).verify, known.hash, secret))
-    return None if _is_current(known) else _upgraded(password, visitor)
+    expected = stored if stored and _has_pepper(stored) else _dummy_password_hash()
+    secret = _prehash(password, expected.pepper)
+    _run_in_pool(context, partial(_hasher_for(expected.hash).verify, expected.hash, secret))
+    return _rehash_if_free(password, context) if _needs_rehash(expected) else None
 
 
-def of(user_id: UUID) -> Hashed | None:
+def get(user_id: UUID) -> PasswordHash | None:
     """Read the stored password of an account."""
     row = db.session.get(Password, user_id)
-    return Hashed(row.hash, row.pepper, row.changed_at, row.chosen_by) if row else None
+    return PasswordHash(row.hash, row.pepper, row.changed_at, row.set_via) if row else None
 
 
-def hold(user_id: UUID, chosen_at: datetime | None) -> bool:
-    """Return if the verified password is still the account's, and keep it so in this transaction.
+def lock_and_check_unchanged(user_id: UUID, changed_at: datetime | None) -> bool:
+    """Lock the account's password for this transaction; return if it is still the verified one.
 
-    `chosen_at` tells which it was. Verifying takes long and no transaction; meanwhile the owner
-    may have chosen another password. A hash that was only upgraded is still the same password.
+    `changed_at` is that of the verified password. Verification takes long and has no transaction;
+    meanwhile the user may have changed the password. A rehashed password is still the same.
 
     Returns:
-        Whether it was flagged: then it has to be changed, and opens nothing before.
+        Whether it is marked as compromised: then it must be changed before it opens a session.
 
     Raises:
-        WrongPassword: another one was chosen, or the account is gone.
+        WrongPassword: the password was changed, or the account was deleted.
     """
-    held = run(HELD, user_id=user_id)
-    if not held or held[0].changed_at != chosen_at:
+    locked = execute_in_session(LOCK_PASSWORD, user_id=user_id)
+    if not locked or locked[0].changed_at != changed_at:
         raise WrongPassword
-    return held[0].compromised_at is not None
+    return locked[0].compromised_at is not None
 
 
-def store(user_id: UUID, hashed: Hashed) -> None:
-    """Write a password that its owner has chosen, in the current transaction."""
+def store_password_hash(user_id: UUID, password_hash: PasswordHash) -> None:
+    """Store a password that the user has chosen, in the current transaction."""
     row = Password(user_id=user_id, changed_at=clock.now(), compromised_at=None)
-    row.hash, row.pepper, row.chosen_by = hashed.hash, hashed.pepper, hashed.chosen_by
+    row.hash, row.pepper = password_hash.hash, password_hash.pepper
+    row.set_via = password_hash.set_via
     db.session.merge(row)
 
 
-def vouch(user_id: UUID, factor: str) -> None:
-    """Note that a strong factor was proved beside the password that this transaction holds.
+def mark_confirmed_by_factor(user_id: UUID, factor: str) -> None:
+    """Mark the locked password as confirmed by a strong second factor.
 
-    So it is the owner's, whoever reads the message that it was chosen with; but a factor of that
-    very channel says nothing new.
+    It is then independent of the message that it was set with. A factor that uses the same channel
+    as that message confirms nothing.
     """
-    mine = update(Password).where(Password.user_id == user_id, Password.chosen_by != factor)
-    db.session.execute(mine.values(chosen_by=None))
+    confirmed = update(Password).where(Password.user_id == user_id, Password.set_via != factor)
+    db.session.execute(confirmed.values(set_via=None))
 
 
-def proves_by_itself(user_id: UUID) -> bool:
-    """Tell whether a password that was verified says more than a message would."""
+def is_independent_proof(user_id: UUID) -> bool:
+    """Return whether the password verifies more than access to an e-mail address or phone."""
     row = db.session.get(Password, user_id)
-    return row is not None and row.chosen_by is None and row.compromised_at is None
+    return row is not None and row.set_via is None and row.compromised_at is None
 
 
-def discard(user_id: UUID) -> None:
-    """Delete the password of an account, in the current transaction: none opens it any more."""
+def delete_password_hash(user_id: UUID) -> None:
+    """Delete the password of an account, in the current transaction."""
     db.session.execute(delete(Password).where(Password.user_id == user_id))
 
 
-def replace(user_id: UUID, old: Hashed, fresh: Hashed) -> bool:
-    """Replace a hash, unless somebody else did while ours was made; tell whether it was done."""
+def replace_hash(user_id: UUID, old: PasswordHash, new: PasswordHash) -> bool:
+    """Replace a hash unless it was changed meanwhile; return whether it was replaced."""
     row = db.session.get(Password, user_id, with_for_update=True)
     if row is None or row.hash != old.hash:
         return False
-    row.hash, row.pepper = fresh.hash, fresh.pepper
+    row.hash, row.pepper = new.hash, new.pepper
     return True
 
 
-def flag(user_id: UUID, visitor: Visitor) -> None:
-    """Say that others know a password, in the current transaction."""
+def mark_compromised(user_id: UUID, context: RequestContext) -> None:
+    """Mark the password of an account as compromised, in the current transaction."""
     row = db.session.get(Password, user_id, with_for_update=True)
     if row is not None:
         row.compromised_at = clock.now()
-        record(events.Account.PASSWORD_FLAGGED, visitor, user_id=user_id)
+        record(events.Account.PASSWORD_COMPROMISED, context, user_id=user_id)
 
 
-def per_pepper() -> dict[str, int]:
-    """Count the stored hashes of each pepper; one that counts none can leave the ring."""
+def count_by_pepper() -> dict[str, int]:
+    """Count the stored hashes of each pepper id; a pepper without any can be removed."""
     counts = select(Password.pepper, func.count()).group_by(Password.pepper)
     return dict.fromkeys(config.settings().password_peppers.keys, 0) | {
         pepper: count for pepper, count in db.session.execute(counts)
     }
 
 
-def _upgraded(password: str, visitor: Visitor) -> Hashed | None:
-    """Hash a password anew, unless that would make somebody wait who has just proved it."""
+def _rehash_if_free(password: str, context: RequestContext) -> PasswordHash | None:
+    """Hash a verified password again, or return None if the pool is busy."""
     with suppress(ServiceBusy):
-        return hash_new(password, visitor)
+        return hash_password(password, context)
     return None
 
 
-def _in_turn(visitor: Visitor, work: Callable[[], Result]) -> Result:
-    """Let a hash be made or verified when its turn comes."""
-    return queue().run(visitor.site, work)
+def _run_in_pool(context: RequestContext, work: Callable[[], Result]) -> Result:
+    """Run a job in the hash pool, queued under the client's IP prefix."""
+    return hash_pool().run_job(context.ip_prefix, work)
 
 
-def _has_pepper(stored: Hashed) -> bool:
-    """Tell whether the pepper is in the ring; of one that was removed nothing can be verified."""
+def _has_pepper(stored: PasswordHash) -> bool:
+    """Return whether the pepper is still configured; without it nothing can be verified."""
     return stored.pepper in config.settings().password_peppers.keys
 
 
-def _decoy() -> Hashed:
-    return Hashed(_current().decoy(), config.settings().password_peppers.active)
+def _dummy_password_hash() -> PasswordHash:
+    return PasswordHash(_current_hasher().dummy_hash(), config.settings().password_peppers.active)
 
 
 def _prehash(password: str, pepper: str) -> bytes:
@@ -208,23 +213,23 @@ def _prehash(password: str, pepper: str) -> bytes:
     return base64.b64encode(hmac.digest(key, text, "sha384"))
 
 
-def _is_current(stored: Hashed) -> bool:
-    newest = config.settings().password_peppers.active
-    return stored.pepper == newest and _current().is_current(stored.hash)
+def _needs_rehash(stored: PasswordHash) -> bool:
+    active = config.settings().password_peppers.active
+    return stored.pepper != active or _current_hasher().needs_rehash(stored.hash)
 
 
-def _current() -> Hasher:
+def _current_hasher() -> Hasher:
     settings = config.settings()
-    return _hashers(settings.bcrypt_cost)[settings.password_hasher]
+    return _load_hashers(settings.bcrypt_cost)[settings.password_hasher]
 
 
-def _hasher_of(stored: str) -> Hasher:
-    """Return the hasher of a stored hash; of a foreign one today's, which will not verify it."""
-    hashers = _hashers(config.settings().bcrypt_cost).values()
-    return next((hasher for hasher in hashers if hasher.understands(stored)), _current())
+def _hasher_for(stored: str) -> Hasher:
+    """Return the hasher of a stored hash; for an unknown format the configured one, which fails."""
+    hashers = _load_hashers(config.settings().bcrypt_cost).values()
+    return next((hasher for hasher in hashers if hasher.identify(stored)), _current_hasher())
 
 
 @cache
-def _hashers(bcrypt_cost: int) -> dict[str, Hasher]:
-    pieces = plugins.load(SHELF, plugins.names(SHELF))
-    return {name: piece(Costs(bcrypt=bcrypt_cost)) for name, piece in pieces.items()}
+def _load_hashers(bcrypt_cost: int) -> dict[str, Hasher]:
+    factories = plugins.load(PACKAGE, plugins.list_names(PACKAGE))
+    return {name: factory(Costs(bcrypt=bcrypt_cost)) for name, factory in factories.items()}

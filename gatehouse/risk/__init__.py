@@ -1,1 +1,1 @@
-"""Risk assessment of a login: signals, policy, and the decision they lead to."""
+"""Risk assessment of logins and sessions: signals, policy, decision; imports lockout and below."""

@@ -1,6 +1,6 @@
-"""Weighs a login, and a session that moved: gathers what is known, asks the signals, decides.
+"""Risk engine: gather the facts about a login or session, run the signals, and decide.
 
-Only who has proved who they are is weighed, so nothing here tells an account from none.
+It runs only after authentication, so its results never disclose whether an account exists.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,73 +16,81 @@ from sqlalchemy import ColumnElement, bindparam, literal_column, select, true
 import config
 from gatehouse.core import clock, plugins
 from gatehouse.database.session import db
-from gatehouse.database.statements import read_all
+from gatehouse.database.statements import fetch_all
 from gatehouse.devices import service as devices
 from gatehouse.lockout import credential_stuffing
 from gatehouse.risk import policy as risk_policy
-from gatehouse.risk.geoip import Atlas, Place
-from gatehouse.risk.network_list import Networks
+from gatehouse.risk.geoip import GeoIpDatabase, GeoLocation
+from gatehouse.risk.network_list import IpNetworkSet
 from gatehouse.risk.policy import Decision, Policy
 from gatehouse.risk.signal import Attempt, History, Login, Signal
-from gatehouse.web.request_context import Visitor, site_of
+from gatehouse.web.request_context import RequestContext, ip_prefix_of
 from gatehouse.web.user_agent import is_same_program
 from models import AuditEvent
 
-SHELF = "gatehouse.risk.signals"
-MOST = 50  # logins of a history
-FACTS = ("device_known", "failures", "strangers", "breached", "raised")
-"""Of an attempt: written down with the decision, so that it can be weighed again (`replay`)."""
+PACKAGE = "gatehouse.risk.signals"
+HISTORY_LENGTH = 50  # logins
+FACTS = (
+    "device_known",
+    "failures_here",
+    "failures_from_unknown_devices",
+    "breached",
+    "credential_stuffing",
+)
+"""Fields of `Attempt` that are recorded with the decision, for `risk.replay`."""
 
 HISTORY_EVENT: ColumnElement[str] = literal_column("'login.succeeded'")
-"""What a history is made of. A session that goes on proves nothing, so it teaches nothing."""
+"""The event that a history consists of; use of a session is no authentication, so not part."""
 _recent = (
-    select(AuditEvent.at, AuditEvent.address, AuditEvent.user_agent)
+    select(AuditEvent.at, AuditEvent.ip_address, AuditEvent.user_agent)
     .where(AuditEvent.user_id == bindparam("user_id"))
-    .where(AuditEvent.name == HISTORY_EVENT)  # as its partial index says
+    .where(AuditEvent.name == HISTORY_EVENT)  # as in its partial index
     .order_by(AuditEvent.at.desc())
-    .limit(MOST)
+    .limit(HISTORY_LENGTH)
     .subquery()
 )
-HISTORY = select(_recent).order_by(_recent.c.at.desc())
-_device = devices.known(bindparam("user_id")).label("device_id")
-_told = select(_device, credential_stuffing.raised().label("raised")).subquery()
-SEEN = (
-    select(_told, _recent)
-    .select_from(_told.outerjoin(_recent, true()))
+SELECT_HISTORY = select(_recent).order_by(_recent.c.at.desc())
+_device = devices.device_id_subquery(bindparam("user_id")).label("device_id")
+_client_facts = select(
+    _device, credential_stuffing.is_active_clause().label("credential_stuffing")
+).subquery()
+SELECT_CONTEXT = (
+    select(_client_facts, _recent)
+    .select_from(_client_facts.outerjoin(_recent, true()))
     .order_by(_recent.c.at.desc())
 )
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What was decided about a login, and why."""
+class RiskAssessment:
+    """The decision about a login or session, and its reasons."""
 
     decision: Decision
     findings: Mapping[str, str]
-    """The sentence of each signal that found something."""
+    """The explanation of each signal that found something, by its name."""
     facts: Mapping[str, Any]
-    """Those of FACTS that were known."""
+    """The known ones of FACTS."""
 
     @property
-    def details(self) -> dict[str, Any]:
-        """What the audit event says."""
-        found = {"decision": self.decision.word, "findings": dict(self.findings)}
+    def audit_details(self) -> dict[str, Any]:
+        """The details of the audit event."""
+        found = {"decision": self.decision.policy_name, "findings": dict(self.findings)}
         return found | {"facts": dict(self.facts)}
 
     @property
-    def asks_second_factor(self) -> bool:
-        """Whether a second factor is asked, on a remembered device as well."""
+    def requires_second_factor(self) -> bool:
+        """Whether a second factor is required, even on a trusted device."""
         return self.decision is Decision.ASK_SECOND_FACTOR
 
     @property
-    def asks_captcha(self) -> bool:
-        """Whether it goes on with a solved CAPTCHA only."""
+    def requires_captcha(self) -> bool:
+        """Whether a solved CAPTCHA is required."""
         return self.decision is Decision.CAPTCHA
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What is known about a login before it is weighed."""
+class RiskContext:
+    """The facts about a login before it is assessed."""
 
     attempt: Attempt
     history: History
@@ -90,127 +98,136 @@ class Seen:
 
 @dataclass(frozen=True)
 class LastUse:
-    """Where, when and with what a session was used before it goes on."""
+    """The previous use of a session."""
 
     at: datetime
-    address: str
+    ip_address: str
     user_agent: str
 
 
 @dataclass(frozen=True)
-class Risk:
-    """What the operator chose, read once at the start."""
+class RiskEngine:
+    """The operator's policy, signals and data files, loaded at startup."""
 
     policy: Policy
     signals: Mapping[str, Signal]
-    atlas: Atlas | None = None
-    listed: Networks = field(default_factory=lambda: Networks(()))
+    geoip: GeoIpDatabase | None = None
+    bad_networks: IpNetworkSet = field(default_factory=lambda: IpNetworkSet(()))
 
-    def judge(self, attempt: Attempt, history: History) -> Judgement:
-        """Weigh a login; pure."""
-        found = {name: piece.score(attempt, history) for name, piece in self.signals.items()}
-        findings = {name: finding.sentence for name, finding in found.items() if finding}
+    def assess(self, attempt: Attempt, history: History) -> RiskAssessment:
+        """Assess a login or session; a pure function."""
+        scores = {name: signal.score(attempt, history) for name, signal in self.signals.items()}
+        findings = {name: finding.explanation for name, finding in scores.items() if finding}
         facts = {name: getattr(attempt, name) for name in FACTS}
         known = {name: fact for name, fact in facts.items() if fact is not None}
-        return Judgement(risk_policy.strictest(self.policy, findings), findings, known)
+        return RiskAssessment(
+            risk_policy.strictest_decision(self.policy, findings), findings, known
+        )
 
-    def attempt(self, at: datetime, address: str, user_agent: str) -> Attempt:
-        """Return what an address and a user agent tell of an attempt."""
-        listed, place = self.listed.holding(address), self.place(address)
-        return Attempt(at, site_of(address), user_agent, place, listed=listed)
+    def build_attempt(self, at: datetime, ip_address: str, user_agent: str) -> Attempt:
+        """Create an attempt with the facts derived from its IP address and user agent."""
+        listed, location = self.bad_networks.match(ip_address), self.locate(ip_address)
+        return Attempt(at, ip_prefix_of(ip_address), user_agent, location, listed_network=listed)
 
-    def login(self, at: datetime, address: str, user_agent: str) -> Login:
-        """Return what they tell of an earlier login."""
-        return Login(at, site_of(address), user_agent, self.place(address))
+    def build_login(self, at: datetime, ip_address: str, user_agent: str) -> Login:
+        """Create an earlier login with the facts derived from its IP address."""
+        return Login(at, ip_prefix_of(ip_address), user_agent, self.locate(ip_address))
 
-    def place(self, address: str) -> Place | None:
-        """Return where an address is, as far as the operator's file knows."""
-        return self.atlas.find(address) if self.atlas else None
+    def locate(self, ip_address: str) -> GeoLocation | None:
+        """Return the location of an IP address, if the GeoIP database has it."""
+        return self.geoip.locate(ip_address) if self.geoip else None
 
 
 def set_up(app: Flask) -> None:
-    """Read what the operator chose.
+    """Load the risk engine from the settings.
 
     Raises:
-        ConfigurationError: a file of it cannot be used.
+        ConfigurationError: the policy or the GeoIP database cannot be used.
     """
     settings = config.settings()
-    signals = plugins.load(SHELF, plugins.names(SHELF))
-    policy = policy_of(settings.risk_policy, "GATEHOUSE_RISK_POLICY")
-    atlas = _atlas(settings.geoip) if settings.geoip else None
-    app.extensions["gatehouse.risk"] = Risk(policy, signals, atlas, Networks(settings.bad_networks))
+    signals = plugins.load(PACKAGE, plugins.list_names(PACKAGE))
+    policy = read_policy(settings.risk_policy, "GATEHOUSE_RISK_POLICY")
+    geoip = _open_geoip(settings.geoip) if settings.geoip else None
+    app.extensions["gatehouse.risk"] = RiskEngine(
+        policy, signals, geoip, IpNetworkSet(settings.bad_networks)
+    )
 
 
-def in_force() -> Risk:
-    """Return what is in force in the running application."""
-    return cast(Risk, current_app.extensions["gatehouse.risk"])
+def current_engine() -> RiskEngine:
+    """Return the risk engine of the running application."""
+    return cast(RiskEngine, current_app.extensions["gatehouse.risk"])
 
 
-def policy_of(path: str, name: str) -> Policy:
-    """Read the policy of a file, or the shipped one where no file is named.
+def read_policy(path: str, name: str) -> Policy:
+    """Read a policy file, or the default policy if `path` is empty.
 
     Raises:
-        ConfigurationError: it is none, with a sentence that begins with `name`.
+        ConfigurationError: it is invalid; the message begins with `name`.
     """
     try:
-        text = Path(path).read_text() if path else risk_policy.shipped()
-        return risk_policy.parse(text, plugins.names(SHELF))
+        text = Path(path).read_text() if path else risk_policy.read_default_policy()
+        return risk_policy.parse_policy(text, plugins.list_names(PACKAGE))
     except (OSError, UnicodeDecodeError):
         raise config.ConfigurationError(f"{name} must name a readable text file.") from None
     except ValueError as problem:
         raise config.ConfigurationError(f"{name} {problem}") from None
 
 
-def _atlas(path: str) -> Atlas:
+def _open_geoip(path: str) -> GeoIpDatabase:
     try:
-        return Atlas(Path(path))
+        return GeoIpDatabase(Path(path))
     except ValueError as problem:
         raise config.ConfigurationError(f"GATEHOUSE_GEOIP {problem}.") from None
 
 
-def look(user_id: UUID, visitor: Visitor) -> Seen:
-    """Gather what is known about a login, in one bounded statement outside any transaction."""
-    about = devices.known_as(visitor) | credential_stuffing.raised_for(visitor.site)
-    rows = read_all(SEEN, user_id=user_id, **about)
-    attempt = in_force().attempt(clock.now(), visitor.address, visitor.user_agent)
-    known, raised = rows[0].device_id is not None, bool(rows[0].raised)
-    return Seen(replace(attempt, device_known=known, raised=raised), _history(rows))
+def gather_context(user_id: UUID, context: RequestContext) -> RiskContext:
+    """Gather the facts about a login, in one bounded statement outside any transaction."""
+    params = devices.device_params(context)
+    params |= credential_stuffing.is_active_params(context.ip_prefix)
+    rows = fetch_all(SELECT_CONTEXT, user_id=user_id, **params)
+    attempt = current_engine().build_attempt(clock.now(), context.ip_address, context.user_agent)
+    known, alarm = rows[0].device_id is not None, bool(rows[0].credential_stuffing)
+    return RiskContext(
+        replace(attempt, device_known=known, credential_stuffing=alarm), _history(rows)
+    )
 
 
-def judge(seen: Seen, **facts: Any) -> Judgement:
-    """Weigh a login; `facts` are what else is known of the attempt, such as `failures`."""
-    return in_force().judge(replace(seen.attempt, **facts), seen.history)
+def assess_login(risk_context: RiskContext, **facts: Any) -> RiskAssessment:
+    """Assess a login; `facts` are further fields of the attempt, such as `failures_here`."""
+    return current_engine().assess(replace(risk_context.attempt, **facts), risk_context.history)
 
 
-def judge_move(user_id: UUID, last: LastUse, visitor: Visitor) -> Judgement | None:
-    """Weigh a session that goes on, in the current transaction; None where nothing stands out.
+def assess_session(
+    user_id: UUID, last_use: LastUse, context: RequestContext
+) -> RiskAssessment | None:
+    """Assess a session that is used again, in the current transaction; None without findings.
 
-    It is looked at more closely, by one statement, where the network, the country or the program
-    is another one than before. A device is not asked for its token here, and a raised guard is
-    about logins: else who raises it would end sessions of others.
+    Its history is read, by one statement, only if the network, the country or the browser changed.
+    The device token is not considered. Neither is the credential-stuffing alarm, which is about
+    logins: an attacker who activates it could otherwise end the sessions of others.
     """
-    if (last.address, last.user_agent) == (visitor.address, visitor.user_agent):
+    if (last_use.ip_address, last_use.user_agent) == (context.ip_address, context.user_agent):
         return None
-    risk = in_force()
-    before = risk.login(last.at, last.address, last.user_agent)
-    attempt = risk.attempt(clock.now(), visitor.address, visitor.user_agent)
+    engine = current_engine()
+    before = engine.build_login(last_use.at, last_use.ip_address, last_use.user_agent)
+    attempt = engine.build_attempt(clock.now(), context.ip_address, context.user_agent)
     if not _has_moved(before, attempt):
         return None
-    rows = db.session.execute(HISTORY, {"user_id": user_id}).all()
-    judged = risk.judge(replace(attempt, before=before), (before, *_history(rows)))
-    return judged if judged.findings else None
+    rows = db.session.execute(SELECT_HISTORY, {"user_id": user_id}).all()
+    assessment = engine.assess(replace(attempt, last_use=before), (before, *_history(rows)))
+    return assessment if assessment.findings else None
 
 
 def _has_moved(before: Login, now: Attempt) -> bool:
-    stays = before.network == now.network and _country(before) == _country(now)
+    stays = before.ip_prefix == now.ip_prefix and _country(before) == _country(now)
     return not stays or not is_same_program(before.user_agent, now.user_agent)
 
 
-def _country(seen: Login | Attempt) -> str:
-    return seen.place.country if seen.place else ""
+def _country(login: Login | Attempt) -> str:
+    return login.location.country if login.location else ""
 
 
 def _history(rows: Sequence[Any]) -> tuple[Login, ...]:
-    """Return the earlier logins that rows of SEEN, or HISTORY, tell of."""
-    risk, logins = in_force(), (row for row in rows if row.at)
-    return tuple(risk.login(row.at, row.address, row.user_agent) for row in logins)
+    """Return the earlier logins in rows of SELECT_CONTEXT or SELECT_HISTORY."""
+    engine, logins = current_engine(), (row for row in rows if row.at)
+    return tuple(engine.build_login(row.at, row.ip_address, row.user_agent) for row in logins)

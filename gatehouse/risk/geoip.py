@@ -1,7 +1,7 @@
-"""Where an address is, as the operator's GeoIP file says; without one nobody is anywhere.
+"""Locations of IP addresses from the operator's GeoIP database; without one there are none.
 
-The file is MaxMind DB: GeoLite2, DB-IP, IPinfo and the like name the same things differently, and
-all are understood. Where it knows countries only, a country's middle stands for its places.
+The file has the MaxMind DB format; the differing field names of GeoLite2, DB-IP, IPinfo and others
+are supported. If it has countries only, the centroid of the country is used.
 """
 
 import csv
@@ -15,104 +15,108 @@ from typing import Any
 
 import maxminddb
 
-EARTH = 6371.0  # kilometres
-TRIED = ("1.1.1.1", "8.8.8.8", "193.0.0.1", "2001:4860:4860::8888")
-"""Any public addresses: a file that is cut short is found at the start, not at a login."""
+EARTH_RADIUS_KM = 6371.0
+PROBE_IPS = ("1.1.1.1", "8.8.8.8", "193.0.0.1", "2001:4860:4860::8888")
+"""Any public IP addresses: looking them up detects a truncated file at startup."""
 
 
 @dataclass(frozen=True, order=True)
-class Spot:
-    """A point of the earth, in degrees."""
+class Coordinates:
+    """A point on the earth, in degrees."""
 
     latitude: float
     longitude: float
 
 
 @dataclass(frozen=True)
-class Place:
-    """A country by its two letters (ISO 3166-1), a spot, and how many kilometres it may be off."""
+class GeoLocation:
+    """An ISO 3166-1 alpha-2 country, coordinates, and their accuracy radius in kilometres."""
 
     country: str
-    spot: Spot | None = None
-    reach: int = 0
+    coordinates: Coordinates | None = None
+    accuracy_radius_km: int = 0
 
 
-class Atlas:
-    """Finds places in a GeoIP file, which is mapped into memory and safe for threads."""
+class GeoIpDatabase:
+    """A GeoIP database file, mapped into memory and thread-safe."""
 
     def __init__(self, path: Path) -> None:
         """Open a file.
 
         Raises:
-            ValueError: it is not there, or is no GeoIP file; with the reason.
+            ValueError: it is missing or not a valid GeoIP database; with the reason.
         """
         try:
             self._file = maxminddb.open_database(path)
-            for address in TRIED:
-                self._get(address)
+            for ip_address in PROBE_IPS:
+                self._get(ip_address)
         except OSError as problem:
             raise ValueError(f"cannot be read ({problem.strerror or 'no such file'})") from None
         except (maxminddb.InvalidDatabaseError, UnicodeDecodeError):
             raise ValueError("is no GeoIP file, or a broken one") from None
 
-    def find(self, address: str) -> Place | None:
-        """Return where an address is, as far as the file knows."""
+    def locate(self, ip_address: str) -> GeoLocation | None:
+        """Return the location of an IP address, if the database has it."""
         try:
-            record = self._get(address)
+            record = self._get(ip_address)
         except (ValueError, maxminddb.InvalidDatabaseError):
-            return None  # no address; or a page of the file is damaged: then it knows nothing
-        return place(record) if isinstance(record, dict) else None
+            return None  # not an IP address, or a damaged part of the file
+        return parse_location(record) if isinstance(record, dict) else None
 
-    def _get(self, address: str) -> Any:
-        if ":" in address and self._file.metadata().ip_version == 4:
+    def _get(self, ip_address: str) -> Any:
+        if ":" in ip_address and self._file.metadata().ip_version == 4:
             return None
-        return self._file.get(address)
+        return self._file.get(ip_address)
 
 
-def place(record: Mapping[str, Any]) -> Place | None:
-    """Return the place of a record, whichever publisher wrote it."""
+def parse_location(record: Mapping[str, Any]) -> GeoLocation | None:
+    """Return the location of a record of any supported publisher."""
     named = record.get("country") or record.get("registered_country")
     code = named.get("iso_code") if isinstance(named, dict) else named
     code = str(code or record.get("country_code") or "").upper()
     if len(code) != 2:
         return None
-    located = record.get("location")
-    spot = _spot(located) or _spot(record)
-    return Place(code, spot, _reach(located)) if spot else _middles().get(code, Place(code))
+    location = record.get("location")
+    coordinates = _parse_coordinates(location) or _parse_coordinates(record)
+    return (
+        GeoLocation(code, coordinates, _parse_accuracy_radius(location))
+        if coordinates
+        else _country_centroids().get(code, GeoLocation(code))
+    )
 
 
-def _spot(record: Any) -> Spot | None:
-    """Return the coordinates of a record, which some publishers write as text."""
+def _parse_coordinates(record: Any) -> Coordinates | None:
+    """Return the coordinates of a record; some publishers store them as strings."""
     try:
         latitude, longitude = float(record["latitude"]), float(record["longitude"])
     except (KeyError, TypeError, ValueError):
         return None
     real = abs(latitude) <= 90 and abs(longitude) <= 180
-    return Spot(latitude, longitude) if real else None
+    return Coordinates(latitude, longitude) if real else None
 
 
-def _reach(located: Any) -> int:
-    """Return how far off a spot may be: some publishers say so, and mean whole countries."""
-    radius = located.get("accuracy_radius") if isinstance(located, dict) else None
+def _parse_accuracy_radius(location: Any) -> int:
+    """Return the accuracy radius; only some publishers have it, and some for whole countries."""
+    radius = location.get("accuracy_radius") if isinstance(location, dict) else None
     return radius if isinstance(radius, int) else 0
 
 
-def kilometres(one: Spot, other: Spot) -> float:
-    """Return the distance along the earth (haversine)."""
+def distance_km(one: Coordinates, other: Coordinates) -> float:
+    """Return the great-circle distance (haversine)."""
     latitude, longitude = math.radians(one.latitude), math.radians(one.longitude)
-    there, east = math.radians(other.latitude), math.radians(other.longitude)
-    a = math.sin((there - latitude) / 2) ** 2
-    b = math.cos(latitude) * math.cos(there) * math.sin((east - longitude) / 2) ** 2
-    return 2 * EARTH * math.asin(min(1.0, math.sqrt(a + b)))
+    latitude_2, longitude_2 = math.radians(other.latitude), math.radians(other.longitude)
+    a = math.sin((latitude_2 - latitude) / 2) ** 2
+    b = math.cos(latitude) * math.cos(latitude_2) * math.sin((longitude_2 - longitude) / 2) ** 2
+    return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(a + b)))
 
 
 @cache
-def _middles() -> dict[str, Place]:
-    """Read the countries, once and when they are first needed."""
+def _country_centroids() -> dict[str, GeoLocation]:
+    """Read the centroids by country code, on first use."""
     text = (files("gatehouse.risk") / "data" / "countries.csv").read_text()
-    return {row["country"]: _country(row) for row in csv.DictReader(text.splitlines())}
+    return {row["country"]: _parse_centroid(row) for row in csv.DictReader(text.splitlines())}
 
 
-def _country(row: Mapping[str, str]) -> Place:
-    spot = Spot(float(row["latitude"]), float(row["longitude"]))
-    return Place(row["country"], spot, int(row["reach"]))
+def _parse_centroid(row: Mapping[str, str]) -> GeoLocation:
+    centroid = Coordinates(float(row["latitude"]), float(row["longitude"]))
+    return GeoLocation(row["country"], centroid, int(row["reach"]))

@@ -1,4 +1,4 @@
-"""The policy of adaptive login: a short TOML file says what each finding leads to."""
+"""Risk policy: a TOML file with the decision for each signal."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Decision(IntEnum):
-    """What becomes of a login, the mildest first."""
+    """Decision about a login or session, in order of strictness."""
 
     ALLOW = 0
     NOTIFY = 1
@@ -18,26 +18,26 @@ class Decision(IntEnum):
     REFUSE = 4
 
     @property
-    def word(self) -> str:
-        """Its name in the policy and in the audit log."""
+    def policy_name(self) -> str:
+        """The name in the policy file and in audit events."""
         return self.name.lower()
 
 
 Policy = Mapping[str, Decision]
-"""The decision for each signal; one that is missing is allowed."""
-WORDS = {decision.word: decision for decision in Decision}
+"""The decision by signal; ALLOW for those that are missing."""
+DECISIONS_BY_NAME = {decision.policy_name: decision for decision in Decision}
 
 
-def shipped() -> str:
-    """Return the text of the policy that is in force where the operator gives none."""
+def read_default_policy() -> str:
+    """Return the text of the policy that applies unless the operator sets one."""
     return (files("gatehouse.risk") / "data" / "risk.toml").read_text()
 
 
-def parse(text: str, signals: list[str]) -> Policy:
-    """Read a policy.
+def parse_policy(text: str, signals: list[str]) -> Policy:
+    """Parse a policy.
 
     Raises:
-        ValueError: it is none; with a sentence that goes on from the name of the file.
+        ValueError: it is invalid; the message continues a sentence that starts with its name.
     """
     try:
         lines = tomllib.loads(text)
@@ -45,22 +45,22 @@ def parse(text: str, signals: list[str]) -> Policy:
         raise ValueError(f"is not TOML: {problem}.") from None
     for name in lines:
         if name not in signals:
-            raise ValueError(f"names {name!r}, which is no signal: {_nearest(name, signals)}")
+            raise ValueError(f"names {name!r}, which is no signal: {_suggest(name, signals)}")
     return {name: _decision(name, value) for name, value in lines.items()}
 
 
 def _decision(name: str, value: Any) -> Decision:
-    if not isinstance(value, str) or value not in WORDS:
-        nearest = _nearest(str(value), list(WORDS))
+    if not isinstance(value, str) or value not in DECISIONS_BY_NAME:
+        nearest = _suggest(str(value), list(DECISIONS_BY_NAME))
         raise ValueError(f"says {name} = {value!r}, which is no decision: {nearest}")
-    return WORDS[value]
+    return DECISIONS_BY_NAME[value]
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def _suggest(name: str, known: list[str]) -> str:
     found = get_close_matches(name, known, 1)
     return f"did you mean {found[0]}?" if found else f"there are {', '.join(known)}."
 
 
-def strictest(policy: Policy, findings: Iterable[str]) -> Decision:
-    """Return what findings lead to: the strictest decision wins."""
+def strictest_decision(policy: Policy, findings: Iterable[str]) -> Decision:
+    """Return the strictest decision that the policy has for any of these signals."""
     return max((policy.get(name, Decision.ALLOW) for name in findings), default=Decision.ALLOW)

@@ -1,4 +1,4 @@
-"""Weighs recorded logins again, by another policy: what it would have done."""
+"""Replay recorded logins with another policy, to compare its decisions."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -13,74 +13,76 @@ from sqlalchemy import Row, select, tuple_
 from gatehouse.audit import events
 from gatehouse.database.session import db
 from gatehouse.risk import policy as risk_policy
-from gatehouse.risk.engine import FACTS, MOST, Risk
+from gatehouse.risk.engine import FACTS, HISTORY_LENGTH, RiskEngine
 from gatehouse.risk.policy import Decision, Policy
 from gatehouse.risk.signal import Login
 from models import AuditEvent
 
-BATCH = 1000  # rows: each query is short, however much was recorded
-WEIGHED = (events.Risk.JUDGED.name, events.Risk.REFUSED.name)
-READ = (events.Login.SUCCEEDED.name, *WEIGHED)
+BATCH_SIZE = 1000  # rows per query
+DECISION_EVENTS = (events.Risk.ASSESSED.name, events.Risk.REFUSED.name)
+REPLAYED_EVENTS = (events.Login.SUCCEEDED.name, *DECISION_EVENTS)
 COLUMNS = (
     AuditEvent.user_id,
     AuditEvent.at,
     AuditEvent.id,
     AuditEvent.name,
-    AuditEvent.address,
+    AuditEvent.ip_address,
     AuditEvent.user_agent,
     AuditEvent.details,
 )
-PLACE = tuple_(AuditEvent.user_id, AuditEvent.at, AuditEvent.id)
+CURSOR = tuple_(AuditEvent.user_id, AuditEvent.at, AuditEvent.id)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A recorded login, and what two policies make of it."""
+    """A recorded login, and the decision of both policies."""
 
     at: datetime
     user_id: UUID
     before: Decision
     after: Decision
     reasons: Mapping[str, str]
-    """The sentences of the signals that the stricter of the two decisions rests on."""
+    """The explanations of the signals that caused the stricter decision, by signal."""
 
 
-def replay(risk: Risk, policy: Policy, since: datetime) -> Iterator[Outcome]:
-    """Yield every login since a moment, person by person, the oldest first.
+def replay_logins(engine: RiskEngine, policy: Policy, since: datetime) -> Iterator[Outcome]:
+    """Yield every login since a time, by user and oldest first.
 
-    Both decisions are made anew from the recorded facts, so that they differ by the policy alone.
+    Both decisions are computed from the recorded facts, so that only the policies differ.
     """
-    for _user_id, recorded in groupby(_recorded(), key=lambda row: row.user_id):
-        history: deque[Login] = deque(maxlen=MOST)
+    for _user_id, recorded in groupby(_recorded_events(), key=lambda row: row.user_id):
+        history: deque[Login] = deque(maxlen=HISTORY_LENGTH)
         for row in recorded:
-            if row.name not in WEIGHED:
-                history.appendleft(risk.login(row.at, row.address, row.user_agent))
+            if row.name not in DECISION_EVENTS:
+                history.appendleft(engine.build_login(row.at, row.ip_address, row.user_agent))
             elif row.at >= since:
-                yield _again(risk, policy, row, tuple(history))
+                yield _reassess(engine, policy, row, tuple(history))
 
 
-def _again(risk: Risk, policy: Policy, row: Any, history: tuple[Login, ...]) -> Outcome:
+def _reassess(engine: RiskEngine, policy: Policy, row: Any, history: tuple[Login, ...]) -> Outcome:
     facts = {name: row.details.get("facts", {}).get(name) for name in FACTS}
-    attempt = replace(risk.attempt(row.at, row.address, row.user_agent), **facts)
-    judged = risk.judge(attempt, history)
-    after = risk_policy.strictest(policy, judged.findings)
-    deciding = policy if after >= judged.decision else risk.policy
-    decisive = max(after, judged.decision)
+    attempt = replace(engine.build_attempt(row.at, row.ip_address, row.user_agent), **facts)
+    assessment = engine.assess(attempt, history)
+    after = risk_policy.strictest_decision(policy, assessment.findings)
+    deciding = policy if after >= assessment.decision else engine.policy
+    decisive = max(after, assessment.decision)
     reasons = {
-        name: sentence
-        for name, sentence in judged.findings.items()
+        name: explanation
+        for name, explanation in assessment.findings.items()
         if deciding.get(name) == decisive
     }
-    return Outcome(row.at, row.user_id, judged.decision, after, reasons)
+    return Outcome(row.at, row.user_id, assessment.decision, after, reasons)
 
 
-def _recorded() -> Iterator[Row[Any]]:
-    """Yield what was recorded of logins, by person and time; a decision before its login."""
-    rows = select(*COLUMNS).where(AuditEvent.name.in_(READ), AuditEvent.user_id.is_not(None))
-    rows = rows.order_by(AuditEvent.user_id, AuditEvent.at, AuditEvent.id).limit(BATCH)
+def _recorded_events() -> Iterator[Row[Any]]:
+    """Yield the recorded events of logins, by user and time; a decision precedes its login."""
+    rows = select(*COLUMNS).where(
+        AuditEvent.name.in_(REPLAYED_EVENTS), AuditEvent.user_id.is_not(None)
+    )
+    rows = rows.order_by(AuditEvent.user_id, AuditEvent.at, AuditEvent.id).limit(BATCH_SIZE)
     batch = db.session.execute(rows).all()
     while batch:
         yield from batch
         last = batch[-1]
-        further = rows.where((last.user_id, last.at, last.id) < PLACE)
+        further = rows.where((last.user_id, last.at, last.id) < CURSOR)
         batch = db.session.execute(further).all()

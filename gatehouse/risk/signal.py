@@ -1,10 +1,10 @@
-"""The contract of a risk signal, and what it may know: facts of ours, never a client's word."""
+"""The contract of risk signals and their input: facts of this service, not claims of clients."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gatehouse.risk.geoip import Place
+from gatehouse.risk.geoip import GeoLocation
 
 
 @dataclass(frozen=True)
@@ -12,57 +12,54 @@ class Login:
     """An earlier login of the account that succeeded, or the last use of a session."""
 
     at: datetime
-    network: str = ""
+    ip_prefix: str = ""
     user_agent: str = ""
-    place: Place | None = None
+    location: GeoLocation | None = None
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A login by somebody who has proved who they are, or a session of theirs that goes on.
-
-    What is not known is None.
-    """
+    """A login after authentication, or the next use of a session; unknown facts are None."""
 
     at: datetime
-    network: str = ""
-    """As `Visitor.site`: an IPv4 /24 or an IPv6 /56."""
+    ip_prefix: str = ""
+    """An IPv4 /24 or an IPv6 /56, as `RequestContext.ip_prefix`."""
     user_agent: str = ""
-    place: Place | None = None
-    """Where the address is, as the operator's GeoIP file says."""
+    location: GeoLocation | None = None
+    """The location of the IP address according to the GeoIP database."""
     device_known: bool | None = None
-    """Whether the person has signed in on this device before, by its token."""
-    failures: int | None = None
-    """Wrong passwords in a row from here, just before this login."""
-    strangers: int | None = None
-    """Wrong passwords in a row from all unknown devices together."""
+    """Whether the user has signed in on this device before, by its token."""
+    failures_here: int | None = None
+    """Wrong passwords in a row from this device or network, just before this login."""
+    failures_from_unknown_devices: int | None = None
+    """Wrong passwords in a row from all unknown devices."""
     breached: bool | None = None
-    """Whether the password stands in a list of stolen ones."""
-    listed: str | None = None
-    """The network of the operator's list that the address belongs to; nothing where in none."""
-    raised: bool | None = None
-    """Whether the guard is raised for the network (see `defence.guard`); of a login only."""
-    before: Login | None = None
-    """Where and with what the session was used before; a login has none."""
+    """Whether the password is in a list of breached passwords."""
+    listed_network: str | None = None
+    """The network of GATEHOUSE_BAD_NETWORKS that contains the IP address; empty if none does."""
+    credential_stuffing: bool | None = None
+    """Whether `lockout.credential_stuffing` is active for the IP prefix; for logins only."""
+    last_use: Login | None = None
+    """The previous use of the session; None for a login."""
 
 
 History = tuple[Login, ...]
-"""The account's latest logins before the attempt, the newest first; 50 at most."""
+"""The latest logins to the account before the attempt, newest first; 50 at most."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a login that stands out, in one sentence for people."""
+    """Something unusual about a login, explained in one sentence."""
 
-    sentence: str
+    explanation: str
 
 
 class Signal(Protocol):
-    """Looks for one thing that stands out."""
+    """A signal detects one kind of unusual login."""
 
     def score(self, attempt: Attempt, history: History) -> Finding | None:
-        """Return what stands out, or None; pure: the same facts give the same answer.
+        """Return a finding, or None; pure, so that the same facts give the same result.
 
-        Where a fact that it needs is not known, nothing stands out.
+        Returns None if a fact that it needs is unknown.
         """
         ...

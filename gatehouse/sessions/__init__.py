@@ -1,1 +1,1 @@
-"""Sessions: opened in one place, refreshed, listed, ended; imports accounts and below."""
+"""Sessions: open, refresh, list, end, and their assurance level; imports users and below."""

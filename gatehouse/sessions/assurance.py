@@ -1,64 +1,64 @@
-"""How sure a session is of who is in it: `amr`, `acr` and their limits, computed here alone.
+"""Authentication assurance levels (AAL): the rules for `amr`, `acr` and their time limits.
 
-NIST SP 800-63B-4 section 2.2: AAL2 is something known and something held. A mailbox is neither; a
-remote one may have no factor of its own (section 3.1.3.1).
+NIST SP 800-63B-4 section 2.2: AAL2 needs a knowledge and a possession factor. A mailbox is neither
+(section 3.1.3.1).
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import config
-from gatehouse.authorization.roles import EVERYONE
+from gatehouse.authorization.roles import DEFAULT_ROLE
 
 AAL1, AAL2 = "aal1", "aal2"
 MFA = "mfa"
-KNOWN = {"pwd"}
-HELD = {"otp", "sms", "hwk", "swk", "recovery"}
-"""Words of RFC 8176 section 2, and `recovery`: a look-up secret of section 3.1.2."""
-LONGEST = timedelta(hours=24)  # section 2.2.3
-IDLE = timedelta(hours=1)
+KNOWLEDGE_FACTORS = {"pwd"}
+POSSESSION_FACTORS = {"otp", "sms", "hwk", "swk", "recovery"}
+"""Values of RFC 8176 section 2, and `recovery`: a look-up secret of NIST section 3.1.2."""
+AAL2_LIFETIME = timedelta(hours=24)  # section 2.2.3
+AAL2_IDLE_TIMEOUT = timedelta(hours=1)
 
 
-def combine(*proved: Iterable[str]) -> list[str]:
-    """Return the `amr` of everything that was proved, each word once, and `mfa` if it is two.
+def merge_amr(*methods: Iterable[str]) -> list[str]:
+    """Return the combined `amr`: each value once, and `mfa` for two factors.
 
-    A proof that is two by itself, such as a passkey that verified its user, says so.
+    A method that is two factors by itself, such as a passkey with user verification, brings `mfa`.
     """
-    words = list(dict.fromkeys(word for words in proved for word in words))
-    together = KNOWN.intersection(words) and HELD.intersection(words)
+    words = list(dict.fromkeys(word for words in methods for word in words))
+    both = KNOWLEDGE_FACTORS.intersection(words) and POSSESSION_FACTORS.intersection(words)
     rest = [word for word in words if word != MFA]
-    return [*rest, MFA] if together or MFA in words else rest
+    return [*rest, MFA] if both or MFA in words else rest
 
 
 def acr(amr: Sequence[str]) -> str:
-    """Return the level."""
+    """Return the assurance level of these methods."""
     return AAL2 if MFA in amr else AAL1
 
 
-def raises(amr: Iterable[str]) -> bool:
-    """Tell whether a proof keeps a session raised; the password and a mailbox do not."""
-    return not (HELD | {MFA}).isdisjoint(amr)
+def keeps_aal2(amr: Iterable[str]) -> bool:
+    """Return whether these methods renew AAL2; a password or e-mail code alone does not."""
+    return not (POSSESSION_FACTORS | {MFA}).isdisjoint(amr)
 
 
-def lowered(amr: Sequence[str]) -> list[str]:
-    """Return the `amr` of a session that fell back: what it still is without its second factor."""
-    first = [word for word in amr if word not in HELD | {MFA}]
+def without_second_factor(amr: Sequence[str]) -> list[str]:
+    """Return the `amr` that a session keeps when it is downgraded to AAL1."""
+    first = [word for word in amr if word not in POSSESSION_FACTORS | {MFA}]
     return first or [word for word in amr if word != MFA]
 
 
-def ends(raised_at: datetime, last_seen_at: datetime) -> datetime:
-    """Return when a raised session falls back, unless somebody is there meanwhile."""
-    return min(raised_at + LONGEST, last_seen_at + IDLE)
+def aal2_expires_at(aal2_authenticated_at: datetime, last_seen_at: datetime) -> datetime:
+    """Return when a session at AAL2 is downgraded, unless it is used or steps up before."""
+    return min(aal2_authenticated_at + AAL2_LIFETIME, last_seen_at + AAL2_IDLE_TIMEOUT)
 
 
 def is_mfa_required(roles: Iterable[str]) -> bool:
-    """Tell whether the policy wants a second factor of people with these roles."""
+    """Return whether the policy requires a second factor of users with these roles."""
     return not mfa_roles().isdisjoint(roles)
 
 
 def mfa_roles() -> set[str]:
-    """Return the roles of whose people the policy wants a second factor; everyone has `user`."""
+    """Return the roles that require a second factor; all users have the role `user`."""
     settings = config.settings()
     if settings.mfa == "required_for_roles":
         return set(settings.mfa_roles)
-    return {EVERYONE} if settings.mfa == "required" else set()
+    return {DEFAULT_ROLE} if settings.mfa == "required" else set()

@@ -1,7 +1,6 @@
-"""Writes that a page of somebody else makes a browser send: told apart, and refused.
+"""CSRF protection: check the `Origin` of every write, and a CSRF token of those by cookie.
 
-Every write says by its `Origin` which page it came from. One that a cookie authenticates also
-carries a token that only pages of ours can read: the HMAC of the very session it acts for.
+The token is a keyed digest of the session id, which only pages of our own origin can read.
 """
 
 from collections.abc import Callable
@@ -15,104 +14,113 @@ import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import crypto
-from gatehouse.core.errors import CsrfFailed, Refusal
-from gatehouse.core.log import log
+from gatehouse.core.errors import ApiError, CsrfFailed
+from gatehouse.core.log import logger
 from gatehouse.sessions import request_credentials
-from gatehouse.sessions.request_credentials import Holder
+from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.web import cookies
-from gatehouse.web.request_context import visitor
+from gatehouse.web.request_context import request_context
 
-SAFE = ("GET", "HEAD", "OPTIONS")  # RFC 9110 section 9.2.1; TRACE is answered nowhere
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110 section 9.2.1; TRACE has no route
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 
-class OriginRefused(CsrfFailed):
-    """Pages of this origin may change nothing here."""
+class OriginNotAllowed(CsrfFailed):
+    """Pages of this origin are not allowed to send this request."""
 
     next = (
-        "Open the page under the public URL of the service, "
-        "or have its operator add your origin to GATEHOUSE_ALLOWED_ORIGINS."
+        "Open the page at the public URL of the service, "
+        "or ask its operator to add your origin to GATEHOUSE_ALLOWED_ORIGINS."
     )
 
 
-def takes_bearer(route: Route) -> Route:
-    """Mark a route that a bearer token authenticates: no page of others can send one unasked."""
-    route.takes_bearer = True  # type: ignore[attr-defined]
+def accepts_bearer(route: Route) -> Route:
+    """Mark a route that accepts bearer tokens, which browsers never send by themselves."""
+    route.accepts_bearer = True  # type: ignore[attr-defined]
     return route
 
 
-def takes_any_origin(route: Route) -> Route:
-    """Mark a route whose askers pass on the `Origin` of somebody else."""
-    route.takes_any_origin = True  # type: ignore[attr-defined]
+def accepts_any_origin(route: Route) -> Route:
+    """Mark a route whose clients forward the `Origin` of another request, as a proxy does."""
+    route.accepts_any_origin = True  # type: ignore[attr-defined]
     return route
 
 
 def token(session_id: str) -> str:
-    """Return the session's token."""
-    return crypto.keyed_digest(request_credentials.CSRF, session_id)
+    """Return the CSRF token of a session."""
+    return crypto.keyed_digest(request_credentials.CSRF_PURPOSE, session_id)
 
 
-def guard(app: Flask) -> None:
-    """Refuse the writes of foreign origins before they are dispatched."""
+def register_origin_check(app: Flask) -> None:
+    """Reject writes from foreign origins before they are dispatched."""
 
     @app.before_request
     def check() -> None:
         origin = request.environ.get("HTTP_ORIGIN")
-        if origin is None or request.method in SAFE or _is_ours(origin) or _is_exempt():
+        if (
+            origin is None
+            or request.method in SAFE_METHODS
+            or _is_allowed_origin(origin)
+            or _is_exempt()
+        ):
             return
-        if request.endpoint is None:  # 404 and 405 change nothing, and may be answered in the loop
+        if request.endpoint is None:  # 404 or 405: nothing changes, and the event loop may respond
             return
-        raise _refusal(origin)
+        raise _origin_error(origin)
 
 
-def protect(holder: Holder) -> None:
-    """Let a write that a cookie authenticates go on if it carries the token of that session.
+def require_csrf_token(session_ref: SessionRef) -> None:
+    """Require the CSRF token of the session for a write that cookies authenticate.
 
     Raises:
-        CsrfFailed: it does not, or its sender is a page of another site.
+        CsrfFailed: the token is missing or wrong, or the request comes from another site.
     """
-    if request.method in SAFE:
+    if request.method in SAFE_METHODS:
         return
     given = request.headers.get("X-CSRF-Token", "")
-    known = crypto.keyed_digests(request_credentials.CSRF, holder.sid)
-    if not any([crypto.equal(given, digest) for digest in known]):
-        raise _witnessed(CsrfFailed("X-CSRF-Token is missing or of another session."), holder)
+    known = crypto.keyed_digests(request_credentials.CSRF_PURPOSE, session_ref.sid)
+    if not any([crypto.constant_time_equal(given, digest) for digest in known]):
+        raise _with_audit_event(
+            CsrfFailed("X-CSRF-Token is missing or belongs to another session."), session_ref
+        )
     if request.headers.get("Sec-Fetch-Site") == "cross-site":
-        raise _witnessed(CsrfFailed("Pages of other sites cannot use cookies here."), holder)
+        raise _with_audit_event(
+            CsrfFailed("Pages of other sites cannot use cookies here."), session_ref
+        )
 
 
-def _refusal(origin: str) -> CsrfFailed:
-    """Refuse an origin: in the audit where cookies of ours came along, else only in the log."""
+def _origin_error(origin: str) -> CsrfFailed:
+    """Return the error, with an audit event if the cookies are valid, else with a log line."""
     public_url = config.settings().public_url
-    refusal = OriginRefused(f"Only pages of {public_url} or of an allowed origin may do this.")
+    error = OriginNotAllowed(f"Only pages of {public_url} or an allowed origin may do this.")
     try:
-        return _witnessed(refusal, request_credentials.holder())
-    except Refusal:  # a stranger, who must not be able to fill the audit
-        log().warning("A write of a foreign origin was refused.", origin=origin[:200])
-        return refusal
+        return _with_audit_event(error, request_credentials.session_from_cookies())
+    except ApiError:  # unauthenticated clients must not be able to fill the audit log
+        logger().warning("A write from a foreign origin was rejected.", origin=origin[:200])
+        return error
 
 
-def _is_ours(origin: str) -> bool:
+def _is_allowed_origin(origin: str) -> bool:
     settings = config.settings()
     return origin == settings.public_url or origin in settings.allowed_origins
 
 
 def _is_exempt() -> bool:
     route = current_app.view_functions.get(request.endpoint or "")
-    by_bearer = cookies.has_bearer() and hasattr(route, "takes_bearer")
-    return by_bearer or hasattr(route, "takes_any_origin")
+    by_bearer = cookies.has_bearer() and hasattr(route, "accepts_bearer")
+    return by_bearer or hasattr(route, "accepts_any_origin")
 
 
-def _witnessed(refusal: CsrfFailed, holder: Holder) -> CsrfFailed:
-    """Let the audit tell whose session was meant; only its owner's browser can cause such rows."""
-    refusal.aftermath = partial(
+def _with_audit_event(error: CsrfFailed, session_ref: SessionRef) -> CsrfFailed:
+    """Attach an audit event for the session; only its own browser can cause such rows."""
+    error.on_rollback = partial(
         record,
         events.Session.CSRF_FAILED,
-        visitor(),
-        user_id=UUID(holder.sub),
-        session_id=UUID(holder.sid),
+        request_context(),
+        user_id=UUID(session_ref.sub),
+        session_id=UUID(session_ref.sid),
         origin=request.headers.get("Origin", "")[:200],
-        why=str(refusal),
+        reason=str(error),
     )
-    return refusal
+    return error

@@ -1,52 +1,52 @@
-"""Why a session does not go on."""
+"""Errors of sessions: ended, token reused, or too weakly authenticated."""
 
 from typing import Any
 from uuid import UUID
 
 from gatehouse.audit import events
-from gatehouse.core.errors import Refusal
-from gatehouse.tokens.errors import INVALID
+from gatehouse.core.errors import ApiError
+from gatehouse.tokens.errors import INVALID_TOKEN
 
 
-class SessionEnded(Refusal):
-    """The session was ended, or has reached its limit."""
+class SessionEnded(ApiError):
+    """The session has ended."""
 
     status = 401
     code = "session_ended"
     event = events.Token.REFUSED
     next = "Sign in again."
-    headers = INVALID
+    headers = INVALID_TOKEN
 
 
-class SessionRefused(SessionEnded):
-    """The session was ended, or has reached its limit.
+class SessionRejected(SessionEnded):
+    """The session has ended.
 
-    It was to go on from where, or with what, the policy does not let it: an operator is told why.
+    The risk policy ended it, because of where or how it was used; the audit event says why.
     """
 
     event = events.Session.REFUSED
 
 
-class RefreshTokenReused(Refusal):
-    """The refresh token was used before, so somebody may have stolen it; the session has ended."""
+class RefreshTokenReused(ApiError):
+    """The refresh token was used before and may have been stolen, so the session was ended."""
 
     status = 401
     code = "refresh_token_reused"
-    event = events.Session.REUSED
+    event = events.Session.REFRESH_REUSED
     next = "Sign in again."
-    headers = INVALID
+    headers = INVALID_TOKEN
 
-    def __init__(self, user_id: UUID, session_id: UUID, aftermath: Any) -> None:
+    def __init__(self, user_id: UUID, session_id: UUID, on_rollback: Any) -> None:
         super().__init__(user_id=user_id, session_id=session_id)
-        self.aftermath = aftermath
+        self.on_rollback = on_rollback
 
 
-class InsufficientUserAuthentication(Refusal):
-    """This needs a proof of who you are that is newer, or stronger, than your session's."""
+class InsufficientUserAuthentication(ApiError):
+    """This needs a more recent or a stronger authentication."""
 
     status = 401
     code = "insufficient_user_authentication"
-    next = "Send POST /auth/reauthenticate, then the request again with the new access token."
+    next = "Call POST /auth/reauthenticate, then repeat the request with the new access token."
 
     def __init__(self, max_age: int, acr: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Guards of routes: who may go on."""
+"""Authenticate requests: decorators and functions for routes."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,27 +10,27 @@ from gatehouse.core import clock
 from gatehouse.sessions import assurance, csrf, request_credentials, step_up
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.errors import InsufficientUserAuthentication
-from gatehouse.sessions.request_credentials import Holder
+from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web import cookies
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 RECENT = timedelta(minutes=10)
-"""How old the proof of who one is may be where an account's ways in are changed."""
+"""Maximum age of the authentication where credentials or contact data are changed."""
 
 
 def signed_in(route: Route) -> Route:
-    """Let only people with a live access token pass; the route gets it as its first argument."""
+    """Require a valid access token and pass it to the route as the first argument."""
 
     @wraps(route)
     def guarded(*arguments: Any, **named: Any) -> Any:
-        return route(caller(), *arguments, **named)
+        return route(current_token(), *arguments, **named)
 
-    known = getattr(route, "refusals", ())
-    guarded.refusals = (*known, *request_credentials.NOBODY)  # type: ignore[attr-defined]
+    known = getattr(route, "error_types", ())
+    guarded.error_types = (*known, *request_credentials.NOT_AUTHENTICATED)  # type: ignore[attr-defined]
     guarded.guarded = True  # type: ignore[attr-defined]
-    return cast(Route, csrf.takes_bearer(guarded))
+    return cast(Route, csrf.accepts_bearer(guarded))
 
 
 @overload
@@ -42,81 +42,80 @@ def recently_signed_in(
 def recently_signed_in(
     route: Any = None, *, level: str = assurance.AAL1, max_age: timedelta = RECENT
 ) -> Any:
-    """Let only people pass who proved who they are in the last ten minutes (ASVS V7.5.1).
+    """Require an authentication in the last ten minutes (ASVS V7.5.1).
 
-    Plain, or with another age and the level that the operation needs, as in
-    `@recently_signed_in(level="aal2")`.
+    Use it plain, or with another age or level, as in `@recently_signed_in(level="aal2")`.
     """
     if route is None:
-        return lambda route: _recent(route, level, max_age)
-    return _recent(route, level, max_age)
+        return lambda route: _require_recent_sign_in(route, level, max_age)
+    return _require_recent_sign_in(route, level, max_age)
 
 
-def _recent(route: Route, level: str, max_age: timedelta) -> Route:
+def _require_recent_sign_in(route: Route, level: str, max_age: timedelta) -> Route:
     @wraps(route)
     def guarded(caller: AccessToken, *arguments: Any, **named: Any) -> Any:
-        require_recent(caller, level, max_age)
+        require_recent_authentication(caller, level, max_age)
         return route(caller, *arguments, **named)
 
-    known = getattr(route, "refusals", ())
-    guarded.refusals = (*known, InsufficientUserAuthentication)  # type: ignore[attr-defined]
+    known = getattr(route, "error_types", ())
+    guarded.error_types = (*known, InsufficientUserAuthentication)  # type: ignore[attr-defined]
     return signed_in(cast(Route, guarded))
 
 
-def require_recent(
+def require_recent_authentication(
     caller: AccessToken, level: str = assurance.AAL1, max_age: timedelta = RECENT
 ) -> None:
-    """Return if the caller is signed in at a level, and proved it lately enough.
+    """Require a level and a recent authentication of the caller.
 
-    At AAL2 that is the second factor: a password given since then does not make it newer.
+    At AAL2 the age is that of the second factor: a later password alone does not renew it.
 
     Raises:
-        InsufficientUserAuthentication: they are not; it says what is wanted (RFC 9470).
+        InsufficientUserAuthentication: it names the level and age required (RFC 9470).
     """
     age = int(max_age.total_seconds())
-    refusal = InsufficientUserAuthentication(age, max(level, caller.acr))
-    if clock.seconds() - caller.auth_time > age or caller.acr < level:
-        raise refusal
+    error = InsufficientUserAuthentication(age, max(level, caller.acr))
+    if clock.unix_time() - caller.auth_time > age or caller.acr < level:
+        raise error
     if level == assurance.AAL2:
-        raised_at = step_up.raised_since(UUID(caller.sid))
-        if raised_at is None or clock.now() - raised_at > max_age:
-            raise refusal
+        authenticated_at = step_up.get_aal2_authenticated_at(UUID(caller.sid))
+        if authenticated_at is None or clock.now() - authenticated_at > max_age:
+            raise error
 
 
-def caller() -> AccessToken:
-    """Return who sent the request: the bearer token alone tells, else the access cookie.
+def current_token() -> AccessToken:
+    """Return the verified access token of the request: the bearer token, else the cookie.
 
     Raises:
-        TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: nobody who is signed in.
-        CsrfFailed: it is a write, and perhaps not the wish of whose cookie it is.
+        TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: the request is not authenticated.
+        CsrfFailed: it is a write by cookie without the CSRF token of the session.
     """
     if cookies.has_bearer():
-        return tokens.verify_access(request_credentials.bearer())
+        return tokens.verify_access(request_credentials.bearer_token())
     found = request_credentials.access_cookie()
-    csrf.protect(found)
+    csrf.require_csrf_token(found)
     return found
 
 
-def browser() -> Holder:
-    """Return whose the cookies of the request are, by the access cookie or by the refresh cookie.
+def current_browser_session() -> SessionRef:
+    """Return the active session of the request's access cookie, else of its refresh cookie.
 
     Raises:
-        TokenMissing, TokenInvalid, TokenExpired, SessionEnded: nobody's, any more.
-        CsrfFailed: it is a write, and perhaps not the wish of whose cookies they are.
+        TokenMissing, TokenInvalid, TokenExpired, SessionEnded: there is no active session.
+        CsrfFailed: it is a write without the CSRF token of the session.
     """
-    found = request_credentials.holder()
-    sessions.require_live(UUID(found.sid))
-    csrf.protect(found)
+    found = request_credentials.session_from_cookies()
+    sessions.require_active_session(UUID(found.sid))
+    csrf.require_csrf_token(found)
     return found
 
 
 def refresh_cookie() -> str:
-    """Return the refresh cookie of a request that its owner wished to send.
+    """Return the refresh cookie of a request, after verifying it and the CSRF token.
 
     Raises:
-        TokenMissing, TokenInvalid, TokenExpired: there is none that is good.
-        CsrfFailed: perhaps somebody else wished it.
+        TokenMissing, TokenInvalid, TokenExpired: there is no valid one.
+        CsrfFailed: the CSRF token is missing or wrong.
     """
     encoded = request_credentials.refresh_cookie()
-    csrf.protect(tokens.verify_refresh(encoded))
+    csrf.require_csrf_token(tokens.verify_refresh(encoded))
     return encoded

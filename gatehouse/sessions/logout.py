@@ -1,44 +1,46 @@
-"""Logging out: which session a request means, and which of them it may end."""
+"""Log out: find the session of a request and end it, the other sessions, or all of them."""
 
 from uuid import UUID
 
-from gatehouse.core.errors import Refusal
-from gatehouse.database.session import writing
+from gatehouse.core.errors import ApiError
+from gatehouse.database.session import write_transaction
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenMissing
 from gatehouse.tokens.service import AccessToken
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 
 LOCAL, OTHERS, GLOBAL = "local", "others", "global"
 
 
-def log_out(scope: str, access: str | None, refresh: str | None, visitor: Visitor) -> None:
-    """End the session of the access token, else of the refresh token; others need the former.
+def log_out(scope: str, access: str | None, refresh: str | None, context: RequestContext) -> None:
+    """End the session of the access token, else of the refresh token.
+
+    To end other sessions takes the access token.
 
     Raises:
-        TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: neither token is good for it.
+        TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: there is no valid token for this.
     """
     if scope == LOCAL:
-        end_one(_session_of(access, refresh), "logout", visitor)
+        end_one_session(_session_of(access, refresh), "logout", context)
     else:
-        end_many(scope, _caller(access), visitor)
+        end_many_sessions(scope, _verify_access_token(access), context)
 
 
-def end_one(session_id: UUID, reason: str, visitor: Visitor) -> None:
-    """End a session, in the one write transaction of the request."""
-    with writing():
-        sessions.end(session_id, reason, visitor)
+def end_one_session(session_id: UUID, reason: str, context: RequestContext) -> None:
+    """End a session, in a write transaction of its own."""
+    with write_transaction():
+        sessions.end_session(session_id, reason, context)
 
 
-def end_many(scope: str, caller: AccessToken, visitor: Visitor) -> None:
+def end_many_sessions(scope: str, caller: AccessToken, context: RequestContext) -> None:
     """End the caller's sessions: all of them, or all but this one."""
     keep = UUID(caller.sid) if scope == OTHERS else None
-    with writing():
-        sessions.end_all(UUID(caller.sub), f"logout_{scope}", visitor, keep=keep)
+    with write_transaction():
+        sessions.end_all_sessions(UUID(caller.sub), f"logout_{scope}", context, keep=keep)
 
 
-def _caller(access: str | None) -> AccessToken:
+def _verify_access_token(access: str | None) -> AccessToken:
     if access is None:
         raise TokenMissing
     return tokens.verify_access(access)
@@ -46,8 +48,8 @@ def _caller(access: str | None) -> AccessToken:
 
 def _session_of(access: str | None, refresh: str | None) -> UUID:
     try:
-        return UUID(_caller(access).sid)
-    except Refusal:
+        return UUID(_verify_access_token(access).sid)
+    except ApiError:
         if refresh is None:
             raise
     return UUID(tokens.verify_refresh(refresh).sid)

@@ -1,10 +1,10 @@
-"""What a request brings to be judged by: a bearer token alone, else cookies; never the URL."""
+"""Read the credentials of a request: its bearer token, else its cookies; never the URL."""
 
 from typing import TypeAlias
 
 from flask import request
 
-from gatehouse.core import crypto
+from gatehouse.core import crypto, crypto_labels
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import (
     RefreshTokenMissing,
@@ -16,16 +16,16 @@ from gatehouse.tokens.errors import (
 from gatehouse.tokens.service import AccessToken, RefreshToken
 from gatehouse.web import cookies
 
-Holder: TypeAlias = AccessToken | RefreshToken
-"""Who is signed in, and in which session: either token tells."""
+SessionRef: TypeAlias = AccessToken | RefreshToken
+"""A verified token of either type: both name user and session."""
 
-CSRF = "csrf"
-"""The purpose of the digest that is a session's CSRF token."""
-NOBODY = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
-"""The refusals that say that nobody is signed in."""
+CSRF_PURPOSE = crypto_labels.CSRF
+"""The purpose of the keyed digest that is the CSRF token of a session."""
+NOT_AUTHENTICATED = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
+"""The errors of a request that is not authenticated."""
 
 
-def bearer() -> str:
+def bearer_token() -> str:
     """Return the token of `Authorization: Bearer ...` (RFC 6750 section 2.1).
 
     Raises:
@@ -37,59 +37,59 @@ def bearer() -> str:
     return token.strip()
 
 
-def bearer_or_none() -> str | None:
+def bearer_token_or_none() -> str | None:
     """Return the bearer token, if one was sent."""
     try:
-        return bearer()
+        return bearer_token()
     except TokenMissing:
         return None
 
 
 def access_cookie() -> AccessToken:
-    """Return what the access cookie says.
+    """Return the verified token of the access cookie.
 
     Raises:
-        TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: there is none that is good.
+        TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: there is no valid one.
     """
-    encoded = cookies.brought(cookies.ACCESS)
+    encoded = cookies.get(cookies.ACCESS)
     if not encoded:
         raise TokenMissing
     return tokens.verify_access(encoded)
 
 
 def refresh_cookie() -> str:
-    """Return the refresh cookie, unjudged.
+    """Return the refresh cookie, unverified.
 
     Raises:
         RefreshTokenMissing: there is none.
     """
-    encoded = cookies.brought(cookies.REFRESH)
+    encoded = cookies.get(cookies.REFRESH)
     if not encoded:
         raise RefreshTokenMissing
     return encoded
 
 
-def come_by_cookie() -> bool:
-    """Tell whether the sender is a browser that has cookies of ours, good or not, and no bearer."""
+def has_our_cookies() -> bool:
+    """Return whether a request has cookies of ours, valid or not, and no bearer token."""
     names = (cookies.ACCESS, cookies.DEVICE, cookies.CSRF, cookies.REFRESH)
     if "cookie" in request.environ.get("gatehouse.unreadable", ()):
         return not cookies.has_bearer()
-    return any(cookies.brought(name) for name in names)
+    return any(cookies.get(name) for name in names)
 
 
-def holder() -> Holder:
-    """Return whose the cookies are: the access cookie tells, else the refresh cookie.
+def session_from_cookies() -> SessionRef:
+    """Return the verified token of the access cookie, else of the refresh cookie.
 
-    A sibling host can plant a refresh cookie, of its own session, but not the CSRF cookie beside
-    it: without that one nobody is told what the session's writes need.
+    A sibling host can plant a refresh cookie of its own session, but not the `__Host-` CSRF cookie,
+    so the refresh cookie counts only with the CSRF token of the same session.
 
     Raises:
-        TokenMissing, TokenInvalid, TokenExpired: nobody's.
+        TokenMissing, TokenInvalid, TokenExpired: there is no valid cookie.
     """
     try:
         return access_cookie()
-    except NOBODY:
+    except NOT_AUTHENTICATED:
         found = tokens.verify_refresh(refresh_cookie())
-        if cookies.brought(cookies.CSRF) not in crypto.keyed_digests(CSRF, found.sid):
+        if cookies.get(cookies.CSRF) not in crypto.keyed_digests(CSRF_PURPOSE, found.sid):
             raise RefreshTokenMissing from None
         return found

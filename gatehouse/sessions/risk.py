@@ -1,48 +1,50 @@
-"""A session that goes on from elsewhere is weighed again (see `defence.judgement`)."""
+"""Assess the risk of a session again when its network or browser changes (see `risk.engine`)."""
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.risk import engine
-from gatehouse.risk.engine import Judgement, LastUse
+from gatehouse.risk.engine import LastUse, RiskAssessment
 from gatehouse.risk.policy import Decision
 from gatehouse.sessions import assurance, step_up
-from gatehouse.sessions.errors import SessionRefused
+from gatehouse.sessions.errors import SessionRejected
 from gatehouse.users import notifications
-from gatehouse.users.service import Person
-from gatehouse.web.request_context import Visitor
+from gatehouse.users.service import UserWithProfile
+from gatehouse.web.request_context import RequestContext
 from models import Session
 
-TOLD = (Decision.NOTIFY, Decision.CAPTCHA)
-"""What the owner hears of; a refresh is no place to solve a CAPTCHA."""
+NOTIFIED_DECISIONS = (Decision.NOTIFY, Decision.CAPTCHA)
+"""Decisions that send the user a notification; a refresh cannot ask for a CAPTCHA."""
 
 
-def weigh(session: Session, person: Person, visitor: Visitor) -> None:
-    """Do what the policy says about where a session goes on, in the current transaction.
+def evaluate_risk(session: Session, person: UserWithProfile, context: RequestContext) -> None:
+    """Assess a refresh and apply the decision of the policy, in the current transaction.
 
-    The session is as it was last used. Where it stays, nothing is asked of the database.
+    `session` still has the IP address and user agent of its last use. If neither has changed,
+    no statement is executed.
 
     Raises:
-        SessionRefused: it must not go on.
+        SessionRejected: the session must end.
     """
-    last = LastUse(session.last_seen_at, session.address, session.user_agent)
-    judged = engine.judge_move(session.user_id, last, visitor)
-    if judged is None:
+    last = LastUse(session.last_seen_at, session.ip_address, session.user_agent)
+    assessment = engine.assess_session(session.user_id, last, context)
+    if assessment is None:
         return
-    about = {"user_id": session.user_id, "session_id": session.id, **judged.details}
-    if _ends(judged, session, person):
-        raise SessionRefused(**about)
-    if judged.asks_second_factor:
-        step_up.lower(session)
-    event = events.Session.LOWERED if judged.asks_second_factor else events.Session.MOVED
-    record(event, visitor, **about)
-    if judged.decision in TOLD:
-        notifications.tell(person.user, "notice_session_moved", {}, visitor)
+    details = {"user_id": session.user_id, "session_id": session.id, **assessment.audit_details}
+    if _must_end(assessment, session, person):
+        raise SessionRejected(**details)
+    event = events.Session.LOCATION_CHANGED
+    if assessment.requires_second_factor:
+        step_up.downgrade(session)
+        event = events.Session.DOWNGRADED
+    record(event, context, **details)
+    if assessment.decision in NOTIFIED_DECISIONS:
+        notifications.notify(person.user, "notice_session_moved", {}, context)
 
 
-def _ends(judged: Judgement, session: Session, person: Person) -> bool:
-    """Tell whether a session is refused, or should fall back and cannot: then a login asks."""
-    if not judged.asks_second_factor:
-        return judged.decision is Decision.REFUSE
-    if session.raised_at is None:
+def _must_end(assessment: RiskAssessment, session: Session, person: UserWithProfile) -> bool:
+    """Return whether the policy refuses the session, or wants a downgrade that is impossible."""
+    if not assessment.requires_second_factor:
+        return assessment.decision is Decision.REFUSE
+    if session.aal2_authenticated_at is None:
         return True
     return assurance.is_mfa_required(person.profile["roles"])

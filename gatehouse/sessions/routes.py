@@ -1,4 +1,4 @@
-"""The door of the room: my sessions."""
+"""Routes: list and end my sessions."""
 
 from typing import Any
 from uuid import UUID
@@ -12,23 +12,23 @@ from gatehouse.sessions.guards import signed_in
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web import pagination
 from gatehouse.web.openapi import Blueprint
-from gatehouse.web.request_context import visitor
+from gatehouse.web.request_context import request_context
 from gatehouse.web.user_agent import device_name
 from models import Session
-from schemas import Moment, PageQuery, page_of
+from schemas import PageQuery, Timestamp, page_schema
 
 routes = Blueprint("sessions", __name__, url_prefix="/auth/sessions", description="My sessions")
-MOMENT = {"type": "string", "format": "date-time"}
+TIMESTAMP = {"type": "string", "format": "date-time"}
 
 
 class SessionItem(Schema):
-    """A session of mine."""
+    """One of my sessions."""
 
     id = fields.String(required=True, metadata={"format": "uuid"})
-    created_at = Moment(required=True, metadata=MOMENT)
-    last_seen_at = Moment(required=True, metadata=MOMENT)
-    expires_at = Moment(required=True, metadata=MOMENT)
-    address = fields.String(required=True)
+    created_at = Timestamp(required=True, metadata=TIMESTAMP)
+    last_seen_at = Timestamp(required=True, metadata=TIMESTAMP)
+    expires_at = Timestamp(required=True, metadata=TIMESTAMP)
+    ip_address = fields.String(required=True)
     device = fields.String(required=True, metadata={"example": "Firefox on Linux"})
     amr = fields.List(fields.String(), required=True)
     current = fields.Boolean(required=True)
@@ -37,25 +37,25 @@ class SessionItem(Schema):
 @routes.get("")
 @signed_in
 @routes.arguments(PageQuery, location="query")
-@routes.response(200, page_of(SessionItem))
+@routes.response(200, page_schema(SessionItem))
 def list_sessions(caller: AccessToken, query: dict[str, Any]) -> dict[str, Any]:
-    """List my sessions that go on, newest first."""
-    rows = sessions.live(UUID(caller.sub))
+    """List my active sessions, newest first."""
+    rows = sessions.active_sessions(UUID(caller.sub))
     if "cursor" in query:
-        after = pagination.unseal(f"sessions:{caller.sub}", query["cursor"])
+        after = pagination.decode_cursor(f"sessions:{caller.sub}", query["cursor"])
         rows = [row for row in rows if row.id < after]
     page, rest = rows[: query["limit"]], rows[query["limit"] :]
-    following = pagination.seal(f"sessions:{caller.sub}", page[-1].id) if rest else None
+    following = pagination.encode_cursor(f"sessions:{caller.sub}", page[-1].id) if rest else None
     return {"items": [_item(row, caller) for row in page], "next_cursor": following}
 
 
 @routes.delete("/<uuid:session_id>")
 @signed_in
 @routes.response(204)
-@routes.refuses(NotFound)
+@routes.errors(NotFound)
 def end_session(caller: AccessToken, session_id: UUID) -> None:
-    """End one of my sessions; its access tokens die within a second everywhere."""
-    sessions.end_own(UUID(caller.sub), session_id, visitor())
+    """End one of my sessions; its access tokens become invalid within a second."""
+    sessions.end_own_session(UUID(caller.sub), session_id, request_context())
     db.session.commit()
 
 
@@ -65,7 +65,7 @@ def _item(row: Session, caller: AccessToken) -> dict[str, Any]:
         "created_at": row.created_at,
         "last_seen_at": row.last_seen_at,
         "expires_at": row.expires_at,
-        "address": row.address,
+        "ip_address": row.ip_address,
         "device": device_name(row.user_agent),
         "amr": row.amr,
         "current": str(row.id) == caller.sid,

@@ -15,23 +15,23 @@ from gatehouse.audit.service import record
 from gatehouse.authorization import roles
 from gatehouse.core import clock, crypto
 from gatehouse.core.errors import NotFound
-from gatehouse.database.session import db, take_turns, writing
-from gatehouse.database.statements import add_together, run
-from gatehouse.sessions import assurance, risk, step_up
-from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded, SessionRefused
+from gatehouse.database.session import advisory_lock, db, write_transaction
+from gatehouse.database.statements import execute_in_session, insert_rows
+from gatehouse.sessions import assurance, refresh_tokens, risk, step_up
+from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded, SessionRejected
 from gatehouse.tokens import revocation
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens import status_list as status_lists
 from gatehouse.users import service as users
-from gatehouse.users.service import Person
-from gatehouse.web.request_context import Visitor
-from models import RefreshToken, Session, StatusEntry, User
+from gatehouse.users.service import UserWithProfile
+from gatehouse.web.request_context import RequestContext
+from models import RefreshToken, Session, TokenStatusEntry, User
 
-USED_KEPT = timedelta(minutes=5)
-"""Longer than any grace; a used token without a row is as used as one with it."""
-MOST = 50
-"""Sessions of one person; the oldest makes room."""
-TOO_MANY = (
+USED_TOKEN_RETENTION = timedelta(minutes=5)
+"""Longer than any reuse interval; a token without a row counts as used, too."""
+MAX_SESSIONS = 50
+"""Active sessions per user; a new one ends the oldest."""
+EXCESS_SESSIONS = (
     select(Session.id)
     .where(Session.user_id == bindparam("user_id"), Session.ended_at.is_(None))
     .where(Session.expires_at > bindparam("now"), Session.idle_at > bindparam("now"))
@@ -41,8 +41,8 @@ TOO_MANY = (
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """What a client gets: an access token, the session's refresh token, and who signed in."""
+class TokenPair:
+    """The result of a login or refresh: access token, refresh token and the user's profile."""
 
     session_id: UUID
     access_token: str
@@ -51,231 +51,219 @@ class Tokens:
     refresh_expires_in: int
     user: dict[str, Any]
     device_token: str | None = None
-    """Of a completed login only; a refresh brings none."""
-    token_type: str = "Bearer"  # noqa: S105 - the name of the kind, RFC 6750 section 6.1.1
+    """Only after a login; a refresh returns none."""
+    token_type: str = "Bearer"  # noqa: S105 - the token type, RFC 6750 section 6.1.1
 
 
-def open_session(person: Person, amr: Sequence[str], visitor: Visitor) -> Tokens:
-    """Open a session in the current transaction. Only `login.service` may: it asks the gates."""
+def open_session(person: UserWithProfile, amr: Sequence[str], context: RequestContext) -> TokenPair:
+    """Open a session in the current transaction. Only `login.service`, after its checks, may."""
     user_id = person.user.id
-    take_turns(f"sessions:{user_id}")
-    _make_room(user_id, visitor)
+    advisory_lock(f"sessions:{user_id}")
+    _evict_oldest(user_id, context)
     now, settings = clock.now(), config.settings()
     session = Session(id=crypto.new_id(), user_id=user_id)
     session.created_at = session.last_seen_at = now
-    step_up.prove(session, assurance.combine(amr), now)
+    step_up.record_authentication(session, assurance.merge_amr(amr), now)
     session.expires_at = now + settings.session_lifetime
-    session.address, session.user_agent = visitor.address, visitor.user_agent
-    current = _next_token(session, now)
-    position = add_together(session, current, StatusEntry(session_id=session.id))
-    return _answer(session, current, person, position)
+    session.ip_address, session.user_agent = context.ip_address, context.user_agent
+    current = refresh_tokens.new_token(session, now)
+    status_index = insert_rows(session, current, TokenStatusEntry(session_id=session.id))
+    return _sign_tokens(session, current, person, status_index)
 
 
-def refresh(encoded: str, visitor: Visitor) -> Tokens:
-    """Exchange a refresh token for its child.
+def refresh(encoded: str, context: RequestContext) -> TokenPair:
+    """Exchange a refresh token for a new token pair.
 
-    Presented twice within the grace it yields the session's current token again, so that tabs and
-    lost answers log nobody out; any later second use is theft (RFC 9700 section 4.14.2).
+    Within the reuse interval the session's current token is returned again, so that parallel tabs
+    and lost responses log no user out; later reuse is treated as theft (RFC 9700 section 4.14.2).
 
     Raises:
-        SessionEnded: the session was ended, or has reached a limit.
-        SessionRefused: the policy does not let it go on from there.
+        SessionEnded: the session has ended or reached a limit.
+        SessionRejected: the risk policy ends the session.
         RefreshTokenReused: the token was used before; the session is ended.
     """
     token = tokens.verify_refresh(encoded)
     now = clock.now()
-    with writing():
-        session, person, position = _locked(token)
-        if person.user.disabled_at or not _alive(session, now):
+    with write_transaction():
+        session, person, status_index = _lock_session(token)
+        if person.user.disabled_at or not _is_active(session, now):
             raise SessionEnded(session_id=session.id)
-        _fall_back(session, person, now, visitor)
-        current = _successor(session, UUID(token.jti), now, visitor)
-        _weigh(session, person, visitor)
-        session.last_seen_at, session.address = now, visitor.address
-        session.user_agent = visitor.user_agent
-    return _answer(session, current, person, position)
+        _downgrade_if_stale(session, person, now, context)
+        current = _rotate(session, UUID(token.jti), now, context)
+        _evaluate_risk(session, person, context)
+        session.last_seen_at, session.ip_address = now, context.ip_address
+        session.user_agent = context.user_agent
+    return _sign_tokens(session, current, person, status_index)
 
 
-def prove_again(caller: tokens.AccessToken, amr: Sequence[str], visitor: Visitor) -> Tokens:
-    """Note in a session that its person proved something just now, in the current transaction.
+def reauthenticate(
+    caller: tokens.AccessToken, amr: Sequence[str], context: RequestContext
+) -> TokenPair:
+    """Add a new authentication to a session, in the current transaction.
 
-    It keeps its id; its refresh token is used up, as if it had been exchanged (ASVS V7.2.4).
+    The session keeps its id; its refresh token is replaced as by a refresh (ASVS V7.2.4).
 
     Raises:
-        SessionEnded: the session was ended, or has reached a limit.
+        SessionEnded: the session has ended or reached a limit.
     """
-    session, person, position = _locked(caller)
+    session, person, status_index = _lock_session(caller)
     now = clock.now()
-    if person.user.disabled_at or not _alive(session, now):
+    if person.user.disabled_at or not _is_active(session, now):
         raise SessionEnded(session_id=session.id)
-    step_up.prove_too(session, amr, now)
+    step_up.add_authentication(session, amr, now)
     session.last_seen_at = now
-    _current(session).used_at = now
-    return _answer(session, _issue(session, now), person, position)
+    refresh_tokens.current_token(session).used_at = now
+    return _sign_tokens(session, refresh_tokens.issue_token(session, now), person, status_index)
 
 
-def require_live(session_id: UUID) -> None:
-    """Return if a session goes on.
+def require_active_session(session_id: UUID) -> None:
+    """Check that a session is active.
 
     Raises:
-        SessionEnded: it does not.
+        SessionEnded: it is not.
     """
     session = db.session.get(Session, session_id)
-    if session is None or not _alive(session, clock.now()):
+    if session is None or not _is_active(session, clock.now()):
         raise SessionEnded(session_id=session_id)
 
 
-def live(user_id: UUID) -> list[Session]:
-    """Return the person's sessions that go on, newest first."""
+def active_sessions(user_id: UUID) -> list[Session]:
+    """Return the active sessions of a user, newest first."""
     rows = select(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))
     now = clock.now()
     rows = rows.where(Session.expires_at > now, Session.idle_at > now)
     return list(db.session.scalars(rows.order_by(Session.id.desc())))
 
 
-def end(session_id: UUID, reason: str, visitor: Visitor) -> None:
-    """End a session in the current transaction: all its tokens are dead."""
-    session = step_up.locked(session_id)
+def end_session(session_id: UUID, reason: str, context: RequestContext) -> None:
+    """End a session and revoke all its tokens, in the current transaction."""
+    session = step_up.lock_session(session_id)
     if session is None or session.ended_at:
         return
     session.ended_at, session.end_reason = clock.now(), reason
     db.session.execute(delete(RefreshToken).where(RefreshToken.session_id == session_id))
-    revocation.revoke(session_id)
-    about = {"user_id": session.user_id, "session_id": session_id}
-    record(events.Session.ENDED, visitor, **about, reason=reason)
+    revocation.revoke_access_tokens(session_id)
+    ids = {"user_id": session.user_id, "session_id": session_id}
+    record(events.Session.ENDED, context, **ids, reason=reason)
 
 
-def end_own(user_id: UUID, session_id: UUID, visitor: Visitor) -> None:
-    """End one of the person's own sessions.
+def end_own_session(user_id: UUID, session_id: UUID, context: RequestContext) -> None:
+    """End one of the user's own sessions.
 
     Raises:
-        NotFound: there is none of this id, or it is somebody else's.
+        NotFound: the user has no active session of this id.
     """
-    with writing():
-        if session_id not in [session.id for session in live(user_id)]:
+    with write_transaction():
+        if session_id not in [session.id for session in active_sessions(user_id)]:
             raise NotFound
-        end(session_id, "ended_by_user", visitor)
+        end_session(session_id, "ended_by_user", context)
 
 
-def end_all(user_id: UUID, reason: str, visitor: Visitor, keep: UUID | None = None) -> None:
-    """End the person's sessions, in the current transaction, but for the one to keep."""
-    for session in live(user_id):
+def end_all_sessions(
+    user_id: UUID, reason: str, context: RequestContext, keep: UUID | None = None
+) -> None:
+    """End the sessions of a user, except the one to keep, in the current transaction."""
+    for session in active_sessions(user_id):
         if session.id != keep:
-            end(session.id, reason, visitor)
+            end_session(session.id, reason, context)
 
 
-def purge(before: datetime) -> None:
-    """Delete the sessions that ended, or would have ended, before a moment, and used tokens."""
-    over = (Session.expires_at < before) | (Session.ended_at < before)
-    db.session.execute(delete(Session).where(over))
-    db.session.execute(delete(RefreshToken).where(RefreshToken.used_at < clock.now() - USED_KEPT))
+def purge_expired_sessions(before: datetime) -> None:
+    """Delete the sessions that ended or expired before a time, and old used refresh tokens."""
+    ended = (Session.expires_at < before) | (Session.ended_at < before)
+    db.session.execute(delete(Session).where(ended))
+    db.session.execute(
+        delete(RefreshToken).where(RefreshToken.used_at < clock.now() - USED_TOKEN_RETENTION)
+    )
 
 
-def _make_room(user_id: UUID, visitor: Visitor) -> None:
-    for session in run(TOO_MANY, user_id=user_id, now=clock.now(), kept=MOST - 1):
-        end(session.id, "too_many_sessions", visitor)
+def _evict_oldest(user_id: UUID, context: RequestContext) -> None:
+    for session in execute_in_session(
+        EXCESS_SESSIONS, user_id=user_id, now=clock.now(), kept=MAX_SESSIONS - 1
+    ):
+        end_session(session.id, "too_many_sessions", context)
 
 
-def _fall_back(session: Session, person: Person, now: datetime, visitor: Visitor) -> None:
-    """Lower a session whose second factor is too long ago.
+def _downgrade_if_stale(
+    session: Session, person: UserWithProfile, now: datetime, context: RequestContext
+) -> None:
+    """Downgrade a session whose AAL2 limits have passed.
 
     Raises:
-        SessionEnded: where the policy wants one, the session is over.
+        SessionEnded: the policy requires a second factor, so the session ends instead.
     """
-    if session.raised_at is None or step_up.is_raised(session, now):
+    if session.aal2_authenticated_at is None or step_up.is_aal2(session, now):
         return
     if assurance.is_mfa_required(person.profile["roles"]):
-        refusal = SessionEnded(session_id=session.id)
-        refusal.aftermath = partial(end, session.id, "second_factor_too_old", visitor)
-        raise refusal
-    step_up.lower(session)
+        error = SessionEnded(session_id=session.id)
+        error.on_rollback = partial(end_session, session.id, "second_factor_too_old", context)
+        raise error
+    step_up.downgrade(session)
 
 
-def _weigh(session: Session, person: Person, visitor: Visitor) -> None:
+def _evaluate_risk(session: Session, person: UserWithProfile, context: RequestContext) -> None:
     try:
-        risk.weigh(session, person, visitor)
-    except SessionRefused as refusal:
-        refusal.aftermath = partial(end, session.id, "risk", visitor)
+        risk.evaluate_risk(session, person, context)
+    except SessionRejected as error:
+        error.on_rollback = partial(end_session, session.id, "risk", context)
         raise
 
 
-def _alive(session: Session, now: datetime) -> bool:
+def _is_active(session: Session, now: datetime) -> bool:
     return session.ended_at is None and now < session.idle_at and now < session.expires_at
 
 
-def _locked(token: tokens.RefreshToken | tokens.AccessToken) -> tuple[Session, Person, int | None]:
-    """Read a session, its person and its place in the status lists; lock the session's row.
+def _lock_session(
+    token: tokens.RefreshToken | tokens.AccessToken,
+) -> tuple[Session, UserWithProfile, int | None]:
+    """Lock a session and return it with its user and its status list index.
 
     Raises:
-        SessionEnded: the session, or the account, is gone.
+        SessionEnded: the session or the account no longer exists.
     """
-    rows = select(Session, StatusEntry.position, User, roles.given_roles(User.id)).join(User)
-    rows = rows.outerjoin(StatusEntry, StatusEntry.session_id == Session.id)
-    mine = rows.where(Session.id == UUID(token.sid), Session.user_id == UUID(token.sub))
-    found = db.session.execute(mine.with_for_update(of=Session)).one_or_none()
+    rows = select(Session, TokenStatusEntry.status_index, User, roles.assigned_roles(User.id)).join(
+        User
+    )
+    rows = rows.outerjoin(TokenStatusEntry, TokenStatusEntry.session_id == Session.id)
+    matching = rows.where(Session.id == UUID(token.sid), Session.user_id == UUID(token.sub))
+    found = db.session.execute(matching.with_for_update(of=Session)).one_or_none()
     if found is None:
         raise SessionEnded
-    return found[0], users.person(found[2], found[3]), found[1]
+    return found[0], users.build_user_with_profile(found[2], found[3]), found[1]
 
 
-def _successor(session: Session, jti: UUID, now: datetime, visitor: Visitor) -> RefreshToken:
-    """Return the token that the client shall have from now on; the session's row is locked.
+def _rotate(session: Session, jti: UUID, now: datetime, context: RequestContext) -> RefreshToken:
+    """Use a refresh token and return the session's current one; the session must be locked.
 
-    The presented token is read after the lock was got: a join would show it as it was before.
+    The presented token is read after the lock is taken: a join would return its old row.
     """
-    grace = config.settings().refresh_grace
-    about = {"user_id": session.user_id, "session_id": session.id}
-    mine = select(RefreshToken).where(RefreshToken.id == jti)
-    presented = db.session.scalar(mine.where(RefreshToken.session_id == session.id))
-    if presented is None or (presented.used_at and _is_late(now - presented.used_at, grace)):
-        theft = partial(_end_stolen, session.id, visitor)
-        raise RefreshTokenReused(session.user_id, session.id, theft)
+    ids = {"user_id": session.user_id, "session_id": session.id}
+    rows = select(RefreshToken).where(RefreshToken.id == jti)
+    presented = db.session.scalar(rows.where(RefreshToken.session_id == session.id))
+    if presented is None or refresh_tokens.is_reused(presented, now):
+        end_session_for_reuse = partial(_end_reused, session.id, context)
+        raise RefreshTokenReused(session.user_id, session.id, end_session_for_reuse)
     if presented.used_at:
-        record(events.Session.REPEATED, visitor, **about)
-        return _current(session)
+        record(events.Session.REFRESH_REPLAYED, context, **ids)
+        return refresh_tokens.current_token(session)
     presented.used_at = now
-    record(events.Session.REFRESHED, visitor, **about)
-    return _issue(session, now)
+    record(events.Session.REFRESHED, context, **ids)
+    return refresh_tokens.issue_token(session, now)
 
 
-def _is_late(age: timedelta, grace: timedelta) -> bool:
-    """Tell whether a used token came too late; where clocks differ its age may be negative."""
-    return not grace or age >= grace
+def _end_reused(session_id: UUID, context: RequestContext) -> None:
+    with write_transaction():
+        end_session(session_id, "refresh_token_reused", context)
 
 
-def _end_stolen(session_id: UUID, visitor: Visitor) -> None:
-    with writing():
-        end(session_id, "refresh_token_reused", visitor)
-
-
-def _current(session: Session) -> RefreshToken:
-    unused = RefreshToken.used_at.is_(None)
-    rows = select(RefreshToken).where(RefreshToken.session_id == session.id, unused)
-    return db.session.scalars(rows).one()
-
-
-def _issue(session: Session, now: datetime) -> RefreshToken:
-    """Write the session's next refresh token."""
-    token = _next_token(session, now)
-    db.session.add(token)
-    return token
-
-
-def _next_token(session: Session, now: datetime) -> RefreshToken:
-    """Make it; it lives for the idle limit, within the session."""
-    ends = session.idle_at = min(now + config.settings().session_idle, session.expires_at)
-    about = {"session_id": session.id, "issued_at": now, "expires_at": ends}
-    return RefreshToken(id=crypto.new_id(), **about)
-
-
-def _answer(
-    session: Session, current: RefreshToken, person: Person, position: int | None
-) -> Tokens:
-    """Sign the tokens; the access token never outlives its session."""
+def _sign_tokens(
+    session: Session, current: RefreshToken, person: UserWithProfile, status_index: int | None
+) -> TokenPair:
+    """Sign a token pair; the access token expires no later than its session."""
     profile, now = person.profile, clock.now()
     expires_at = min(now + config.settings().access_token_lifetime, session.expires_at)
-    if session.raised_at:
-        expires_at = min(expires_at, session.raised_at + assurance.LONGEST)
+    if session.aal2_authenticated_at:
+        expires_at = min(expires_at, session.aal2_authenticated_at + assurance.AAL2_LIFETIME)
     claims = {
         "sid": str(session.id),
         "jti": str(crypto.new_id()),
@@ -284,10 +272,10 @@ def _answer(
         "acr": session.acr,
         "roles": profile["roles"],
         "scope": "",
-        **status_lists.claim(position),
+        **status_lists.build_claim(status_index),
     }
     refresh_token = tokens.RefreshToken(profile["id"], claims["sid"], str(current.id))
-    return Tokens(
+    return TokenPair(
         session_id=session.id,
         access_token=tokens.sign_access(profile["id"], claims, expires_at),
         refresh_token=tokens.sign_refresh(refresh_token, current.issued_at, current.expires_at),

@@ -1,4 +1,4 @@
-"""Raising a session to AAL2, and taking it back to AAL1; the policy of both is in `levels`."""
+"""Step-up and downgrade of a session's assurance level (AAL); the rules are in `assurance`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,39 +10,41 @@ from gatehouse.sessions import assurance
 from models import Session
 
 
-def prove(session: Session, amr: list[str], now: datetime, by: Sequence[str] = ()) -> None:
-    """Write down what a session knows of its person; `by` is what was proved just now."""
+def record_authentication(
+    session: Session, amr: list[str], now: datetime, new_amr: Sequence[str] = ()
+) -> None:
+    """Set the `amr` of a session; `new_amr` is what was authenticated just now, by default all."""
     session.amr, session.acr, session.authenticated_at = amr, assurance.acr(amr), now
-    if session.acr == assurance.AAL2 and assurance.raises(by or amr):
-        session.raised_at = now
+    if session.acr == assurance.AAL2 and assurance.keeps_aal2(new_amr or amr):
+        session.aal2_authenticated_at = now
 
 
-def prove_too(session: Session, amr: Sequence[str], now: datetime) -> None:
-    """Write down that something more was proved in a session just now."""
-    before = session.amr if is_raised(session, now) else assurance.lowered(session.amr)
-    prove(session, assurance.combine(before, amr), now, by=amr)
+def add_authentication(session: Session, amr: Sequence[str], now: datetime) -> None:
+    """Add methods that were authenticated just now to a session."""
+    before = session.amr if is_aal2(session, now) else assurance.without_second_factor(session.amr)
+    record_authentication(session, assurance.merge_amr(before, amr), now, new_amr=amr)
 
 
-def is_raised(session: Session, now: datetime) -> bool:
-    """Tell whether a session is at AAL2, and neither too old for that nor too long alone."""
-    raised = session.raised_at
-    return raised is not None and now < assurance.ends(raised, session.last_seen_at)
+def is_aal2(session: Session, now: datetime) -> bool:
+    """Return whether a session is at AAL2, within its absolute and idle limits."""
+    since = session.aal2_authenticated_at
+    return since is not None and now < assurance.aal2_expires_at(since, session.last_seen_at)
 
 
-def lower(session: Session) -> None:
-    """Take a session back to what it is without its second factor; it goes on."""
-    session.amr = assurance.lowered(session.amr)
-    session.acr, session.raised_at = assurance.acr(session.amr), None
+def downgrade(session: Session) -> None:
+    """Downgrade a session to AAL1; it stays active."""
+    session.amr = assurance.without_second_factor(session.amr)
+    session.acr, session.aal2_authenticated_at = assurance.acr(session.amr), None
 
 
-def locked(session_id: UUID) -> Session | None:
-    """Lock a session until the transaction ends, and return it as it is, not as it was read."""
+def lock_session(session_id: UUID) -> Session | None:
+    """Lock a session until the transaction ends, and return its current row."""
     return db.session.get(Session, session_id, with_for_update=True, populate_existing=True)
 
 
-def raised_since(session_id: UUID) -> datetime | None:
-    """Return when a second factor was last proved in a session that still is at AAL2."""
+def get_aal2_authenticated_at(session_id: UUID) -> datetime | None:
+    """Return when a session that is still at AAL2 last authenticated a second factor."""
     session = db.session.get(Session, session_id)
-    if session is None or not is_raised(session, clock.now()):
+    if session is None or not is_aal2(session, clock.now()):
         return None
-    return session.raised_at
+    return session.aal2_authenticated_at

@@ -1,4 +1,4 @@
-"""How tokens travel: in the JSON of apps, or in cookies that no script of a browser can read."""
+"""Return tokens to clients: in the JSON body, or in HttpOnly cookies of browsers."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,80 +8,81 @@ from uuid import UUID
 from marshmallow import ValidationError, validate
 
 import config
-from gatehouse.core.errors import Refusal
+from gatehouse.core.errors import ApiError
 from gatehouse.devices import service as devices
 from gatehouse.sessions import csrf, request_credentials
-from gatehouse.sessions.service import Tokens
+from gatehouse.sessions.service import TokenPair
 from gatehouse.web import cookies
-from gatehouse.web.fields import Coded, Text
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.fields import CodedMessage, String
+from gatehouse.web.request_context import RequestContext
 
 BODY, COOKIE = "body", "cookie"
-TRUSTED = ("localhost", "127.0.0.1", "::1")
-"""Hosts whose plain http browsers trust with Secure cookies, prefixes included."""
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+"""Hosts from which browsers accept Secure cookies, with prefixes, over plain http."""
 
-CLEAR = ("Clear-Site-Data", '"cache", "storage"')
+CLEAR_SITE_DATA = ("Clear-Site-Data", '"cache", "storage"')
 Headers = list[tuple[str, str]]
 
 
-class Transport(Text):
-    """How the tokens of a login shall travel."""
+class TokenTransport(String):
+    """The form field that selects how tokens are returned: `body` or `cookie`."""
 
     def __init__(self) -> None:
-        choices = [validate.OneOf((BODY, COOKIE)), require_cookies_to_work]
+        choices = [validate.OneOf((BODY, COOKIE)), require_cookie_support]
         super().__init__(6, load_default=BODY, validate=choices)
 
 
-def require_cookies_to_work(transport: str) -> None:
-    """Return if browsers will keep our cookies.
+def require_cookie_support(transport: str) -> None:
+    """Check that browsers will accept our cookies.
 
     Raises:
-        ValidationError: they keep `__Host-` and `__Secure-` only of https, or of this machine.
+        ValidationError: the public URL is neither https nor local, as `__Host-` cookies require.
     """
     url = urlsplit(config.settings().public_url)
-    if transport == COOKIE and url.scheme != "https" and url.hostname not in TRUSTED:
-        sentence = "Cookies need a GATEHOUSE_PUBLIC_URL with https, or http://localhost."
-        raise ValidationError(Coded("cookies_impossible", sentence))
+    if transport == COOKIE and url.scheme != "https" and url.hostname not in LOCAL_HOSTS:
+        message = "Cookies need a GATEHOUSE_PUBLIC_URL with https, or http://localhost."
+        raise ValidationError(CodedMessage("cookies_impossible", message))
 
 
-def hand_over(tokens: Any, transport: str, visitor: Visitor) -> Any:
-    """Return the answer, and for cookies its headers: then no token stands in the body.
+def token_response(tokens: Any, transport: str, context: RequestContext) -> Any:
+    """Return the response body, and in cookie mode its headers; the body then has no tokens.
 
-    What is no token, but a question for a second factor, is answered as it is.
+    MFA challenges are returned unchanged; only token responses are moved into cookies.
     """
-    if not isinstance(tokens, Tokens):
+    if not isinstance(tokens, TokenPair):
         return tokens
     if transport == COOKIE:
         token = csrf.token(str(tokens.session_id))
-        answer = {"expires_in": tokens.expires_in, "csrf_token": token, "user": tokens.user}
-        return answer, [("Set-Cookie", cookie) for cookie in _cookies(tokens, token)]
-    hidden = visitor.device_by_cookie and tokens.device_token == visitor.device
+        body = {"expires_in": tokens.expires_in, "csrf_token": token, "user": tokens.user}
+        return body, [("Set-Cookie", cookie) for cookie in _set_cookie_headers(tokens, token)]
+    hidden = context.device_token_from_cookie and tokens.device_token == context.device_token
     return replace(tokens, device_token=None) if hidden else tokens
 
 
-def replaced_by(transport: str) -> UUID | None:
-    """Return the session whose cookies those of a login replace; bad ones keep nobody out."""
+def session_to_replace(transport: str) -> UUID | None:
+    """Return the session that a login by cookie replaces; invalid cookies are ignored."""
     if transport != COOKIE:
         return None
     try:
-        return UUID(request_credentials.holder().sid)
-    except Refusal:
+        return UUID(request_credentials.session_from_cookies().sid)
+    except ApiError:
         return None
 
 
-def _cookies(tokens: Tokens, csrf_token: str) -> list[str]:
-    kept = [
-        cookies.keep(cookies.ACCESS, tokens.access_token, tokens.expires_in),
-        cookies.keep(cookies.REFRESH, tokens.refresh_token, tokens.refresh_expires_in),
-        cookies.keep(cookies.CSRF, csrf_token, tokens.refresh_expires_in),
+def _set_cookie_headers(tokens: TokenPair, csrf_token: str) -> list[str]:
+    headers = [
+        cookies.set_cookie_header(cookies.ACCESS, tokens.access_token, tokens.expires_in),
+        cookies.set_cookie_header(cookies.REFRESH, tokens.refresh_token, tokens.refresh_expires_in),
+        cookies.set_cookie_header(cookies.CSRF, csrf_token, tokens.refresh_expires_in),
     ]
     if tokens.device_token:
         lifetime = int(devices.LIFETIME.total_seconds())
-        kept.append(cookies.keep(cookies.DEVICE, tokens.device_token, lifetime))
-    return kept
+        headers.append(cookies.set_cookie_header(cookies.DEVICE, tokens.device_token, lifetime))
+    return headers
 
 
-def farewell() -> Headers:
-    """Return the headers that make a browser forget the session; its device stays known."""
-    gone = [cookies.expire(name) for name in (cookies.ACCESS, cookies.REFRESH, cookies.CSRF)]
-    return [CLEAR, *(("Set-Cookie", cookie) for cookie in gone)]
+def clear_cookies_headers() -> Headers:
+    """Return the headers that delete the session's cookies; the device cookie stays."""
+    names = (cookies.ACCESS, cookies.REFRESH, cookies.CSRF)
+    expired = [("Set-Cookie", cookies.expire_cookie_header(name)) for name in names]
+    return [CLEAR_SITE_DATA, *expired]

@@ -1,1 +1,1 @@
-"""How texts of settings become values, and which are refused; the cellar: it imports nothing."""
+"""Parse and check settings. The lowest layer: imports no other package of Gatehouse."""

@@ -1,8 +1,8 @@
-"""The languages that people are written to: English, and those that have a catalogue."""
+"""Available languages: English, and every language with a message catalogue (`.po`)."""
 
 from pathlib import Path
 
-SOURCE = "en"
-"""The language of the templates themselves."""
-CATALOGUES = Path(__file__).parents[1] / "translations"
-LANGUAGES = (SOURCE, *sorted(file.stem for file in CATALOGUES.glob("*.po")))
+SOURCE_LANGUAGE = "en"
+"""Language of the templates and message ids."""
+TRANSLATIONS_FOLDER = Path(__file__).parents[1] / "translations"
+LANGUAGES = (SOURCE_LANGUAGE, *sorted(file.stem for file in TRANSLATIONS_FOLDER.glob("*.po")))

@@ -1,4 +1,4 @@
-"""Reads options from the environment one by one, and collects what is wrong with them."""
+"""Load settings from environment variables and their `_FILE` variants; collect all mistakes."""
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -8,33 +8,58 @@ from urllib.parse import urlsplit
 
 from environs import EnvError, FileAwareEnv
 
-from gatehouse.settings.keyrings import MAKE_ONE, development_ring, key_ring
-from gatehouse.settings.mail import channels, gateways, mail_servers
+from gatehouse.settings.keyrings import HOW_TO_GENERATE_KEY, key_ring, load_development_key_ring
+from gatehouse.settings.mail import channel_names, gateway_names, smtp_servers
 from gatehouse.settings.parsers import (
-    destinations,
-    models,
-    names,
-    networks,
+    aaguids,
+    egress_destinations,
+    ip_networks,
+    mapping,
+    name_list,
     origin,
-    origins,
-    page_origins,
-    pairs,
+    origin_list,
+    webauthn_origins,
 )
 
-PLATFORM_NAMES = ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "PORT")
-LISTS = (origins, destinations, mail_servers, channels, gateways, names, page_origins, models)
-EMPTY: dict[Callable[[str], Any], Any] = dict.fromkeys((*LISTS, networks), ()) | {pairs: {}}
-"""What an option that nobody gave is, where that is no empty text."""
+RENAMED_SETTINGS = {
+    "GATEHOUSE_BREACHED_LOOKUP": "GATEHOUSE_PWNED_PASSWORDS_URL",
+    "GATEHOUSE_CAPTCHA_FORGOT": "GATEHOUSE_CAPTCHA_PASSWORD_RESET",
+    "GATEHOUSE_INSTANCE": "GATEHOUSE_DATA_DIR",
+    "GATEHOUSE_MFA_GRACE": "GATEHOUSE_MFA_GRACE_PERIOD",
+    "GATEHOUSE_OUTBOUND_ALLOWED": "GATEHOUSE_EGRESS_ALLOWLIST",
+    "GATEHOUSE_OUTBOUND_CA": "GATEHOUSE_CA_BUNDLE",
+    "GATEHOUSE_PASSKEY_MODELS": "GATEHOUSE_PASSKEY_ALLOWED_AAGUIDS",
+    "GATEHOUSE_PASSKEY_ROOTS": "GATEHOUSE_PASSKEY_ATTESTATION_ROOTS",
+    "GATEHOUSE_REFRESH_GRACE": "GATEHOUSE_REFRESH_REUSE_INTERVAL",
+    "GATEHOUSE_SESSION_IDLE": "GATEHOUSE_SESSION_IDLE_TIMEOUT",
+}
+"""Names before version 0.2, and the current ones; an old name stops the start."""
+
+UNPREFIXED_NAMES = ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "PORT")
+LIST_PARSERS = (
+    origin_list,
+    egress_destinations,
+    smtp_servers,
+    channel_names,
+    gateway_names,
+    name_list,
+    webauthn_origins,
+    aaguids,
+)
+EMPTY_VALUES: dict[Callable[[str], Any], Any] = dict.fromkeys((*LIST_PARSERS, ip_networks), ()) | {
+    mapping: {}
+}
+"""Value of a setting without value or default, by its parser; an empty string for all others."""
 
 
-def name_of(option_name: str) -> str:
-    """Return the environment's name of an option: platforms have fixed four of them."""
-    name = option_name.upper()
-    return name if name in PLATFORM_NAMES else f"GATEHOUSE_{name}"
+def environment_name(field_name: str) -> str:
+    """Return the environment variable of a field; four names are conventions of platforms."""
+    name = field_name.upper()
+    return name if name in UNPREFIXED_NAMES else f"GATEHOUSE_{name}"
 
 
 class Environment(FileAwareEnv):
-    """Reads a given mapping, `_FILE` variants included, instead of the process's environment."""
+    """Read a given mapping and the files that its `_FILE` variants name, not `os.environ`."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(strip_whitespace=True)
@@ -43,7 +68,7 @@ class Environment(FileAwareEnv):
     def _get_value(self, env_key: str, default: Any) -> Any:
         path = self.mapping.get(f"{env_key}_FILE")
         if path and self.mapping.get(env_key):
-            raise ValueError(f"{env_key} is given twice: unset it or {env_key}_FILE.")
+            raise ValueError(f"{env_key} is set twice: unset it or {env_key}_FILE.")
         if not path:
             return self.mapping.get(env_key, "").strip() or default
         try:
@@ -52,84 +77,96 @@ class Environment(FileAwareEnv):
             raise ValueError(f"{env_key}_FILE must name a readable text file.") from None
 
 
-class Reader:
-    """Reads options one by one, and collects what is wrong with them."""
+class SettingsLoader:
+    """Parse settings one by one; `problems` collects a sentence for each mistake."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.env = Environment(environ)
         self.problems: list[str] = []
-        self.development = self._text("GATEHOUSE_ENV") == "development"
-        self.folder = Path(self._text("GATEHOUSE_INSTANCE") or "instance").absolute()
+        self.development = self._raw_value("GATEHOUSE_ENV") == "development"
+        self.data_dir = Path(self._raw_value("GATEHOUSE_DATA_DIR") or "instance").absolute()
 
-    def option(self, name: str, read: Callable[[str], Any], default: str) -> Any:
-        """Return the option's value, or None after noting the problem."""
-        variable, known = name_of(name), len(self.problems)
-        value = self._text(variable) or default or self._computed(name)
-        if read is key_ring and not value and len(self.problems) == known:
-            self.problems.append(f"{variable} is missing; {MAKE_ONE}")
+    def load_setting(self, name: str, read: Callable[[str], Any], default: str) -> Any:
+        """Return the value of a setting, or None after adding to `problems`."""
+        variable, before = environment_name(name), len(self.problems)
+        value = self._raw_value(variable) or default or self._computed_default(name)
+        if read is key_ring and not value and len(self.problems) == before:
+            self.problems.append(f"{variable} is missing; {HOW_TO_GENERATE_KEY}")
         if not value:
-            return EMPTY.get(read, "")
+            return EMPTY_VALUES.get(read, "")
         try:
             return read(value)
         except ValueError as problem:
             self.problems.append(f"{variable} {problem}.")
             return None
 
-    def _text(self, variable: str) -> str:
+    def _raw_value(self, variable: str) -> str:
         try:
             return self.env.str(variable, "")
         except (EnvError, ValueError) as problem:
             self.problems.append(str(problem))
             return ""
 
-    def _computed(self, name: str) -> str:
-        """Return the default of an option that depends on others."""
+    def _computed_default(self, name: str) -> str:
+        """Return the default of a setting that depends on other settings."""
         rules: dict[str, Callable[[], str]] = {
-            "database_url": lambda: f"sqlite:///{self.folder / 'gatehouse.sqlite3'}",
+            "database_url": lambda: f"sqlite:///{self.data_dir / 'gatehouse.sqlite3'}",
             "host": lambda: "127.0.0.1" if self.development else "0.0.0.0",  # noqa: S104
             "audience": self._public_origin,
             "service_name": lambda: urlsplit(self._public_origin()).hostname or "",
-            "mail_channels": lambda: "smtp" if self._text("SMTP_URL") else self._console(),
-            "sms_channels": self._sms_channel,
+            "mail_channels": self._default_mail_channel,
+            "sms_channels": self._default_sms_channel,
             "passkey_rp_id": lambda: urlsplit(self._public_origin()).hostname or "",
         }
-        for action in ("register", "forgot", "login"):
-            rules[f"captcha_{action}"] = self._captcha_policy
+        for action in ("register", "password_reset", "login"):
+            rules[f"captcha_{action}"] = self._default_captcha_policy
         if self.development:
             rules["service_name"] = lambda: "Gatehouse"
             rules["mail_from"] = lambda: "Gatehouse <no-reply@gatehouse.test>"
-            rules["public_url"] = lambda: f"http://localhost:{self._text('PORT') or 8000}"
+            rules["public_url"] = lambda: f"http://localhost:{self._raw_value('PORT') or 8000}"
             for ring in ("secret_keys", "encryption_keys", "password_peppers"):
-                rules[ring] = lambda: development_ring(self.folder / name)
+                rules[ring] = lambda: load_development_key_ring(self.data_dir / name)
         return rules.get(name, str)()
 
-    def _sms_channel(self) -> str:
-        return "sms_http" if self._text("GATEHOUSE_SMS_GATEWAY") else self._console()
+    def _default_mail_channel(self) -> str:
+        return "smtp" if self._raw_value("SMTP_URL") else self._console_in_development()
 
-    def _console(self) -> str:
+    def _default_sms_channel(self) -> str:
+        if self._raw_value("GATEHOUSE_SMS_GATEWAY"):
+            return "sms_http"
+        return self._console_in_development()
+
+    def _console_in_development(self) -> str:
         return "console" if self.development else ""
 
-    def _captcha_policy(self) -> str:
+    def _default_captcha_policy(self) -> str:
         return "off" if self.development else "after_failures"
 
     def _public_origin(self) -> str:
-        """Return the public URL as it is compared, or nothing where it is none: told elsewhere."""
-        given = self._text("GATEHOUSE_PUBLIC_URL") or self._computed("public_url")
+        """Return the normalized public URL; empty if it is invalid, which is reported elsewhere."""
+        given = self._raw_value("GATEHOUSE_PUBLIC_URL") or self._computed_default("public_url")
         try:
             return origin(given)
         except ValueError:
             return ""
 
 
-def unknown_names(environ: Mapping[str, str], options: Iterable[str]) -> list[str]:
-    """Return a sentence for each name that looks like an option of ours and is none."""
-    known = [name_of(option) for option in options]
+def unknown_settings(environ: Mapping[str, str], fields: Iterable[str]) -> list[str]:
+    """Return a sentence for each `GATEHOUSE_` variable that is not a setting, or was renamed."""
+    known = [environment_name(field) for field in fields]
     known += [f"{name}_FILE" for name in known]
-    unknown = {name for name in environ if name.startswith("GATEHOUSE_")}.difference(known)
-    near = {name: _nearest(name, known) for name in sorted(unknown)}
-    return [f"{name} is not a setting; did you mean {other}?" for name, other in near.items()]
+    given = {name for name in environ if name.startswith("GATEHOUSE_")}
+    return [_describe_unknown(name, known) for name in sorted(given.difference(known))]
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def _describe_unknown(name: str, known: list[str]) -> str:
+    renamed = RENAMED_SETTINGS.get(name.removesuffix("_FILE"))
+    if renamed:
+        suffix = "_FILE" if name.endswith("_FILE") else ""
+        return f"{name} is now called {renamed}{suffix}; rename it in your environment."
+    return f"{name} is not a setting; did you mean {_closest_setting(name, known)}?"
+
+
+def _closest_setting(name: str, known: list[str]) -> str:
     bare = name.removeprefix("GATEHOUSE_")
     return bare if bare in known else (*get_close_matches(name, known, 1), "another")[0]

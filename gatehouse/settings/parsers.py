@@ -1,6 +1,7 @@
-"""Readers turn the text of a setting into a value, or raise ValueError ending "SETTING ...".
+"""Parsers convert the text of a setting to its value, or raise ValueError.
 
-The docstring of a reader is its type in `docs/settings.md`.
+The message of the error follows the name of the setting ("PORT must be ..."). The docstring of a
+parser is the type of the setting in `docs/settings.md`.
 """
 
 import re
@@ -15,37 +16,37 @@ from uuid import UUID
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-CODE = re.compile(r"[0-9]{4,12}")
-HOST = re.compile(r"[a-z0-9._:-]+")
-ANDROID = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
-"""How Android tells an app's signing certificate: the base64url of its SHA-256."""
-NAME = re.compile(r"[a-z][a-z0-9_-]*")
-LONGEST_TITLE = 64
-Network = IPv4Network | IPv6Network
-Destination = Network | tuple[str, int | None]
-"""A network, or the name of a host with its port or with any."""
+CODE_PATTERN = re.compile(r"[0-9]{4,12}")
+HOST_PATTERN = re.compile(r"[a-z0-9._:-]+")
+ANDROID_ORIGIN = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
+"""Origin of an Android app: base64url of the SHA-256 of its signing certificate."""
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_-]*")
+MAX_DISPLAY_NAME = 64
+IpNetwork = IPv4Network | IPv6Network
+EgressDestination = IpNetwork | tuple[str, int | None]
+"""A network, or a host name and a port; port None allows any port."""
 
 
-def text(value: str) -> str:
+def string(value: str) -> str:
     """text"""
     return value
 
 
-def title(value: str) -> str:
+def display_name(value: str) -> str:
     """name, up to 64 characters without a colon"""
-    if not value.isprintable() or ":" in value or len(value) > LONGEST_TITLE:
+    if not value.isprintable() or ":" in value or len(value) > MAX_DISPLAY_NAME:
         raise ValueError("must be printable, without a colon, and 64 characters at most")
     return value
 
 
-def file(value: str) -> str:
+def file_path(value: str) -> str:
     """path of a file"""
     if not Path(value).is_file():
-        raise ValueError("must name a file that is there")
+        raise ValueError("must be a file that exists")
     return value
 
 
-def switch(value: str) -> bool:
+def boolean(value: str) -> bool:
     """`true` or `false`, `on` or `off`"""
     try:
         return {"true": True, "on": True, "false": False, "off": False}[value.lower()]
@@ -53,52 +54,52 @@ def switch(value: str) -> bool:
         raise ValueError("must be true or false") from None
 
 
-def one_of(*names: str) -> Callable[[str], str]:
-    """Return a reader of one of the given names."""
+def choice(*choices: str) -> Callable[[str], str]:
+    """Return a parser that accepts one of the given names."""
 
     def read(value: str) -> str:
-        if value not in names:
-            raise ValueError(f"must be one of {', '.join(names)}")
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
         return value
 
-    read.__doc__ = " or ".join(f"`{name}`" for name in names)
+    read.__doc__ = " or ".join(f"`{name}`" for name in choices)
     return read
 
 
-def names(value: str) -> tuple[str, ...]:
+def name_list(value: str) -> tuple[str, ...]:
     """names, separated by commas"""
     items = [item.strip() for item in value.split(",") if item.strip()]
-    if not all(NAME.fullmatch(item) for item in items):
-        raise ValueError("must be names in small letters, separated by commas")
+    if not all(NAME_PATTERN.fullmatch(item) for item in items):
+        raise ValueError("must be names in lower case, separated by commas")
     return tuple(dict.fromkeys(items))
 
 
-def number(low: int, high: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers in a range."""
+def integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers in a range."""
 
     def read(value: str) -> int:
-        if not (value.isascii() and value.isdigit()) or not low <= int(value) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
+        if not (value.isascii() and value.isdigit()) or not minimum <= int(value) <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
         return int(value)
 
-    read.__doc__ = f"whole number, {low} to {high}"
+    read.__doc__ = f"whole number, {minimum} to {maximum}"
     return read
 
 
-def seconds(low: int, high: int) -> Callable[[str], timedelta]:
-    """Return a reader of durations in whole seconds, in a range."""
-    whole = number(low, high)
+def duration(minimum: int, maximum: int) -> Callable[[str], timedelta]:
+    """Return a parser of durations in whole seconds, in a range."""
+    seconds = integer(minimum, maximum)
 
     def read(value: str) -> timedelta:
-        return timedelta(seconds=whole(value))
+        return timedelta(seconds=seconds(value))
 
-    read.__doc__ = f"seconds, {low} to {high}"
+    read.__doc__ = f"seconds, {minimum} to {maximum}"
     return read
 
 
 def origin(value: str) -> str:
     """origin, such as `https://auth.example.com`"""
-    parts = split(value)
+    parts = split_url(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must look like https://auth.example.com")
     if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
@@ -106,25 +107,25 @@ def origin(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
-def origins(value: str) -> tuple[str, ...]:
+def origin_list(value: str) -> tuple[str, ...]:
     """origins, separated by commas"""
     return tuple(origin(item.strip()) for item in value.split(",") if item.strip())
 
 
-def page_origins(value: str) -> tuple[str, ...]:
+def webauthn_origins(value: str) -> tuple[str, ...]:
     """origins, separated by commas; an Android app is `android:apk-key-hash:...`"""
     items = [item.strip() for item in value.split(",") if item.strip()]
-    return tuple(item if ANDROID.fullmatch(item) else origin(item) for item in items)
+    return tuple(item if ANDROID_ORIGIN.fullmatch(item) else origin(item) for item in items)
 
 
-def domain(value: str) -> str:
+def domain_name(value: str) -> str:
     """domain name, such as `example.com`"""
-    if not HOST.fullmatch(value):
+    if not HOST_PATTERN.fullmatch(value):
         raise ValueError("must be a domain name, without scheme and port")
     return value
 
 
-def models(value: str) -> tuple[str, ...]:
+def aaguids(value: str) -> tuple[str, ...]:
     """AAGUIDs, separated by commas"""
     try:
         return tuple(str(UUID(item.strip())) for item in value.split(",") if item.strip())
@@ -132,71 +133,73 @@ def models(value: str) -> tuple[str, ...]:
         raise ValueError("must be AAGUIDs like 2fc0579f-8113-47ea-b116-bb5a8db9202a") from None
 
 
-def destinations(value: str) -> tuple[Destination, ...]:
+def egress_destinations(value: str) -> tuple[EgressDestination, ...]:
     """host names, `host:port`, or networks such as `10.0.0.0/8`, separated by commas"""
-    return tuple(_destination(item.strip().lower()) for item in value.split(",") if item.strip())
+    return tuple(
+        _egress_destination(item.strip().lower()) for item in value.split(",") if item.strip()
+    )
 
 
-def networks(value: str) -> tuple[Network, ...]:
+def ip_networks(value: str) -> tuple[IpNetwork, ...]:
     """networks such as `192.0.2.0/24`, separated by commas or lines; `#` begins a comment"""
     lines = [line.partition("#")[0].replace(",", " ") for line in value.splitlines()]
-    return tuple(_network(item) for line in lines for item in line.split())
+    return tuple(_ip_network(item) for line in lines for item in line.split())
 
 
-def _network(item: str) -> Network:
+def _ip_network(item: str) -> IpNetwork:
     try:
         network = ip_network(item)
     except ValueError:
         raise ValueError("must be networks such as 192.0.2.0/24") from None
     if network.prefixlen == 0:
-        raise ValueError("must not name all addresses")
+        raise ValueError("must not include all IP addresses")
     return network
 
 
-def _destination(item: str) -> Destination:
+def _egress_destination(item: str) -> EgressDestination:
     try:
         network = ip_network(item)
     except ValueError:
         return _host_and_port(item)
     if network.prefixlen == 0:
-        raise ValueError("must not allow all addresses")
+        raise ValueError("must not allow all IP addresses")
     return network
 
 
 def _host_and_port(item: str) -> tuple[str, int | None]:
-    parts = split(f"//{item}")
+    parts = split_url(f"//{item}")
     host = (parts.hostname or "").rstrip(".")
-    whole = parts.netloc == item and "@" not in item and not item.endswith(":")
-    if not whole or not HOST.fullmatch(host):
+    valid = parts.netloc == item and "@" not in item and not item.endswith(":")
+    if not valid or not HOST_PATTERN.fullmatch(host):
         raise ValueError("must be host names, host:port, or networks such as 10.0.0.0/8")
     return host, parts.port
 
 
-def folder(value: str) -> str:
+def folder_path(value: str) -> str:
     """path of a folder"""
     if not Path(value).is_dir():
         raise ValueError("must be a folder that exists")
     return value
 
 
-def web_address(value: str) -> str:
+def http_url(value: str) -> str:
     """URL, such as `https://app.example.com` or `https://example.com/account`"""
-    parts = split(value)
+    parts = split_url(value)
     plain = not (parts.query or parts.fragment or parts.username)
     if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
         raise ValueError("must look like https://app.example.com, without query or user")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
-def pairs(value: str) -> dict[str, str]:
+def mapping(value: str) -> dict[str, str]:
     """`ann@example.com=12345678`, `+4915112345678=123456`, separated by commas"""
-    found = [item.strip().lower().partition("=") for item in value.split(",") if item.strip()]
-    if not all(whom and CODE.fullmatch(code) for whom, _, code in found):
+    pairs = [item.strip().lower().partition("=") for item in value.split(",") if item.strip()]
+    if not all(name and CODE_PATTERN.fullmatch(code) for name, _, code in pairs):
         raise ValueError("must be like ann@example.com=12345678, with 4 to 12 digits")
-    return {whom: code for whom, _, code in found}
+    return {name: code for name, _, code in pairs}
 
 
-def certificates(value: str) -> str:
+def pem_certificates(value: str) -> str:
     """certificates in PEM"""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=value)
@@ -211,7 +214,7 @@ def database_url(value: str) -> str:
     if scheme == "sqlite" and rest.strip("/"):
         return value
     if scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
-        raise ValueError("must start with postgresql:// or name a file with sqlite:///")
+        raise ValueError("must start with postgresql://, or with sqlite:/// and a path")
     try:
         make_url(f"postgresql+psycopg://{rest}")
     except (ArgumentError, ValueError):
@@ -221,16 +224,16 @@ def database_url(value: str) -> str:
 
 def redis_url(value: str) -> str:
     """`redis://host:port/0`, or `rediss://` for TLS"""
-    if split(value).scheme not in ("redis", "rediss"):
+    if split_url(value).scheme not in ("redis", "rediss"):
         raise ValueError("must start with redis:// or rediss://")
     return value
 
 
-def split(value: str) -> SplitResult:
-    """Take a URL apart; whatever is wrong with it, the message does not repeat it."""
+def split_url(value: str) -> SplitResult:
+    """Split a URL; the error message never contains the value, which may include a password."""
     try:
         parts = urlsplit(value)
-        _ = parts.port  # is read only now
+        _ = parts.port  # is parsed only on access
     except ValueError:
         raise ValueError("must be a URL with a valid host and port") from None
     return parts

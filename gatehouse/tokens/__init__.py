@@ -1,1 +1,1 @@
-"""Signed tokens: keys, signing, verifying, revocation; imports audit and below, no people."""
+"""Signed tokens: keys, signing, verification, revocation; imports audit and below, no users."""

@@ -1,6 +1,6 @@
-"""What the claims of our tokens look like: as in forms, a type is never converted.
+"""Syntax checks for the claims of our tokens; as in forms, types are never converted.
 
-The library takes the text "9999999999" or 1e308 for a time, and does not look at most claims.
+The JWT library accepts the string "9999999999" or 1e308 as a time, and checks only a few claims.
 """
 
 import re
@@ -11,18 +11,18 @@ Check = Callable[[Any], object]
 WORD = r"[\x21\x23-\x5b\x5d-\x7e]+"  # scope-token of RFC 6749 section 3.3; safe in a header
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # RFC 9562 section 4, lower case
 WORDS = re.compile(f"(?:{WORD}(?: {WORD})*)?")
-PLACES = 2**20  # in each status list: 128 KiB of bits before they are compressed
-LIST_NUMBER = re.compile("0|[1-9][0-9]{0,12}")  # 2**63 places, in one spelling only
+LIST_SIZE = 2**20  # in each status list: 128 KiB of bits before they are compressed
+LIST_NUMBER = re.compile("0|[1-9][0-9]{0,12}")  # 2**63 indexes, each spelled in one way
 LIST_URI = re.compile(f"https?://{WORD}/tokens/status/(?:{LIST_NUMBER.pattern})")
 
 
-def require(claims: Mapping[str, Any], shapes: Mapping[str, Check]) -> None:
-    """Return if all these claims are there, and they and the optional ones look as they must.
+def validate_claims(claims: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
+    """Check that required claims are present and all known claims are well formed.
 
     Raises:
-        ValueError: one does not.
+        ValueError: a claim is missing or malformed.
     """
-    for name, check in shapes.items():
+    for name, check in checks.items():
         if name not in claims or not check(claims[name]):
             raise ValueError(f"the claim {name} is missing or malformed")
     for name, check in OPTIONAL.items():
@@ -49,20 +49,20 @@ def _is_list_of_words(value: Any) -> bool:
 
 
 def _is_status(value: Any) -> bool:
-    """Tell whether this leads to a place in a status list of ours, and says nothing else."""
+    """Check that the claim points into a status list of ours and has no other member."""
     if not isinstance(value, dict) or value.keys() != {"status_list"}:
         return False
-    place = value["status_list"]
-    if not isinstance(place, dict) or place.keys() != {"idx", "uri"}:
+    reference = value["status_list"]
+    if not isinstance(reference, dict) or reference.keys() != {"idx", "uri"}:
         return False
-    idx, uri = place["idx"], place["uri"]
+    idx, uri = reference["idx"], reference["uri"]
     is_list = isinstance(uri, str) and LIST_URI.fullmatch(uri) is not None
-    return is_list and type(idx) is int and 0 <= idx < PLACES
+    return is_list and type(idx) is int and 0 <= idx < LIST_SIZE
 
 
 OPTIONAL: Mapping[str, Check] = {
-    "nbf": _is_time,  # not one of ours, but it would be understood
-    "status": _is_status,  # tokens of sessions that are older than the lists have none
+    "nbf": _is_time,  # we never issue it, but PyJWT would honour it
+    "status": _is_status,  # absent in tokens of sessions that are older than the status lists
 }
 REFRESH: Mapping[str, Check] = {
     "iss": _is_words,

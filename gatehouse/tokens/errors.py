@@ -1,63 +1,63 @@
-"""Why a token is refused."""
+"""Errors for tokens that are missing, invalid, expired or revoked."""
 
 from collections.abc import Mapping
 
 from gatehouse.audit import events
-from gatehouse.core.errors import BEARER, Refusal
+from gatehouse.core.errors import BEARER_CHALLENGE, ApiError
 
-INVALID: Mapping[str, str] = {
+INVALID_TOKEN: Mapping[str, str] = {
     "WWW-Authenticate": 'Bearer realm="gatehouse", error="invalid_token"'  # RFC 6750 section 3.1
 }
 SIGN_IN = "Refresh the tokens, or sign in again."
 
 
-class TokenMissing(Refusal):
-    """This needs an access token: send `Authorization: Bearer ...`."""
+class TokenMissing(ApiError):
+    """This request needs an access token: send `Authorization: Bearer ...`."""
 
     status = 401
     code = "token_missing"
     next = "Sign in."
-    headers = BEARER  # no error code without credentials, RFC 6750 section 3.1
+    headers = BEARER_CHALLENGE  # no error code without credentials, RFC 6750 section 3.1
 
 
-class TokenInvalid(Refusal):
-    """The token is broken, was signed by somebody else, or is of another kind."""
+class TokenInvalid(ApiError):
+    """The token is malformed, is of another type, or was not signed by this service."""
 
     status = 401
     code = "token_invalid"
     next = SIGN_IN
-    headers = INVALID
+    headers = INVALID_TOKEN
 
 
-class TokenExpired(Refusal):
+class TokenExpired(ApiError):
     """The token has expired."""
 
     status = 401
     code = "token_expired"
     next = SIGN_IN
-    headers = INVALID
+    headers = INVALID_TOKEN
 
 
-class TokenRevoked(Refusal):
-    """The session of this token was ended."""
+class TokenRevoked(ApiError):
+    """The session of this token has ended."""
 
     status = 401
     code = "token_revoked"
     next = "Sign in again."
-    headers = INVALID
+    headers = INVALID_TOKEN
 
 
 class RefreshTokenMissing(TokenMissing):
-    """This needs a refresh token: send it in `refresh_token`, or log in with cookies."""
+    """This request needs a refresh token: send it in `refresh_token`, or log in with cookies."""
 
 
 class RefreshTokenInvalid(TokenInvalid):
-    """The refresh token is broken, was signed by somebody else, or is of another kind."""
+    """The refresh token is malformed, is of another type, or was not signed by this service."""
 
     event = events.Token.REFUSED
 
 
 class RefreshTokenExpired(TokenExpired):
-    """The refresh token has expired: nobody refreshed the session for too long."""
+    """The refresh token has expired: the session was not refreshed in time."""
 
     event = events.Token.REFUSED

@@ -1,4 +1,4 @@
-"""Flask-JWT-Extended, told about our keys, our kinds of tokens and our way to refuse."""
+"""Configure Flask-JWT-Extended with our signing keys, token types and error responses."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ from flask import Flask, current_app, g
 from flask_jwt_extended import JWTManager
 
 import config
-from gatehouse.core.errors import Refusal
+from gatehouse.core.errors import ApiError
 from gatehouse.tokens import sync
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
-from gatehouse.tokens.jwt_verification import is_of_kind, key_of, refresh_audience
+from gatehouse.tokens.jwt_verification import find_key, matches_type, refresh_audience
 from gatehouse.tokens.worker_state import LEEWAY, TokenState, state
 
 ALGORITHMS = ["ES256", "EdDSA", "RS256"]
 
 
 def set_up(app: Flask) -> None:
-    """Give an application its token state and its token manager."""
+    """Set up the token state and the JWT manager of an application."""
     settings = config.settings()
     app.extensions["gatehouse.tokens"] = TokenState()
     app.config.update(
@@ -33,14 +33,14 @@ def set_up(app: Flask) -> None:
     )
     manager = JWTManager(app)
     _connect_keys(manager)
-    _connect_refusals(manager)
+    _connect_errors(manager)
 
 
 def _connect_keys(manager: JWTManager) -> None:
     @manager.additional_headers_loader
     def choose_key(_identity: object) -> dict[str, str]:
-        """Asked first; a rotation in between must not part the `kid` from the signature."""
-        g.signing_key = state().keys().active
+        """Choose key and `kid` together: a key rotation must not separate `kid` and signature."""
+        g.signing_key = state().require_keys().active
         return {"kid": g.signing_key.kid, "alg": g.signing_key.algorithm}
 
     @manager.encode_key_loader
@@ -49,37 +49,37 @@ def _connect_keys(manager: JWTManager) -> None:
 
     @manager.decode_key_loader
     def verifying_key(header: dict[str, Any], _claims: object) -> Any:
-        sync.up_to_date()
+        sync.current_state()
         try:
-            return key_of(header).public
-        except ValueError as unknown:
-            raise jwt.InvalidTokenError from unknown
+            return find_key(header).public
+        except ValueError as error:
+            raise jwt.InvalidTokenError from error
 
     @manager.token_verification_loader
     def is_access_token(header: dict[str, Any], claims: dict[str, Any]) -> bool:
-        return is_of_kind("access", header, claims)
+        return matches_type("access", header, claims)
 
     @manager.token_in_blocklist_loader
     def is_revoked(_header: object, claims: dict[str, Any]) -> bool:
         return claims.get("sid") in state().revoked
 
 
-def _connect_refusals(manager: JWTManager) -> None:
-    """Let every loader of the extension answer 401 problem+json.
+def _connect_errors(manager: JWTManager) -> None:
+    """Let every error loader of the extension respond with 401 problem+json.
 
-    They are called while an error is handled, where raising another one would not be answered.
+    The loaders run inside an error handler, where Flask would not handle a raised `ApiError`.
     """
 
-    def refuse(kind: type[Refusal]) -> Any:
-        def answer(*_whatever: object) -> Any:
-            return current_app.handle_user_exception(kind())
+    def respond_with(error_type: type[ApiError]) -> Any:
+        def respond(*_arguments: object) -> Any:
+            return current_app.handle_user_exception(error_type())
 
-        return answer
+        return respond
 
-    manager.unauthorized_loader(refuse(TokenMissing))
-    manager.invalid_token_loader(refuse(TokenInvalid))
-    manager.token_verification_failed_loader(refuse(TokenInvalid))
-    manager.user_lookup_error_loader(refuse(TokenInvalid))
-    manager.needs_fresh_token_loader(refuse(TokenInvalid))
-    manager.expired_token_loader(refuse(TokenExpired))
-    manager.revoked_token_loader(refuse(TokenRevoked))
+    manager.unauthorized_loader(respond_with(TokenMissing))
+    manager.invalid_token_loader(respond_with(TokenInvalid))
+    manager.token_verification_failed_loader(respond_with(TokenInvalid))
+    manager.user_lookup_error_loader(respond_with(TokenInvalid))
+    manager.needs_fresh_token_loader(respond_with(TokenInvalid))
+    manager.expired_token_loader(respond_with(TokenExpired))
+    manager.revoked_token_loader(respond_with(TokenRevoked))

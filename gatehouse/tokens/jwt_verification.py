@@ -1,8 +1,8 @@
-"""From the text of a token to its claims: key, signature, times, and that it is of its kind.
+"""Verify a JWT: key, signature, times, type and claims.
 
-We verify only what we signed ourselves, so a token has exactly our form: compact, three header
-members, claims of known shapes. Whatever else the standards allow (`crit`, `b64`, `jku`, `jwk`,
-`x5c`, `zip`, other types) is refused without being looked at. The signature itself is PyJWT's.
+We verify only tokens that we issued, so a token has exactly our form: compact, three header
+members, claims of known syntax. Everything else that the standards allow (`crit`, `b64`, `jku`,
+`jwk`, `x5c`, `zip`, other types) is rejected unread. PyJWT verifies the signature itself.
 """
 
 import base64
@@ -15,107 +15,112 @@ from jwt.algorithms import Algorithm, get_default_algorithms
 
 import config
 from gatehouse.core import clock
-from gatehouse.tokens import claims as shapes
+from gatehouse.tokens import claims as claim_checks
 from gatehouse.tokens.keys import Key
 from gatehouse.tokens.worker_state import LEEWAY, state
 
-LONGEST = 4096  # characters; ours have about 800
-COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # RFC 7515 section 3.1, no padding
-HEADER = {"typ", "alg", "kid"}
-SHAPES = {"access": shapes.ACCESS, "refresh": shapes.REFRESH}
+MAX_LENGTH = 4096  # characters; ours have about 800
+JWS_COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # RFC 7515 section 3.1, no padding
+HEADER_MEMBERS = {"typ", "alg", "kid"}
+CLAIM_CHECKS = {"access": claim_checks.ACCESS, "refresh": claim_checks.REFRESH}
 TYP = {"access": "at+jwt", "refresh": "rt+jwt"}
 SIGNATURES: dict[str, Algorithm] = get_default_algorithms()
 Json = dict[str, Any]
 
 
 class Expired(Exception):
-    """It was a token of ours."""
+    """The token is ours, but has expired."""
 
 
-class Foreign(Exception):
-    """It is broken, somebody else's, or of another kind."""
+class TokenMalformed(Exception):
+    """The token is malformed, of another type, or not signed by us."""
 
 
 def refresh_audience() -> str:
-    """Return the only place where a refresh token is taken."""
+    """Return the `aud` of refresh tokens: the only URL that accepts them."""
     return f"{config.settings().public_url}/auth/refresh"
 
 
-def claims_of(encoded: str, kind: str) -> Json:
-    """Return the claims of an `access` or `refresh` token, all of them verified.
+def verify_jwt(encoded: str, token_type: str) -> Json:
+    """Return the verified claims of an `access` or `refresh` token.
 
     Raises:
-        Expired, Foreign: it is not to be believed.
+        Expired: the token is ours, but its `exp` has passed.
+        TokenMalformed: any other check failed.
     """
     try:
-        header, claims = _signed(encoded)
-        shapes.require(claims, SHAPES[kind])
+        header, claims = _verify_signature(encoded)
+        claim_checks.validate_claims(claims, CLAIM_CHECKS[token_type])
     except (ValueError, TypeError, RecursionError):
-        raise Foreign from None
-    if not is_of_kind(kind, header, claims) or claims["iss"] != config.settings().public_url:
-        raise Foreign
-    _check_times(claims, clock.seconds())
+        raise TokenMalformed from None
+    if (
+        not matches_type(token_type, header, claims)
+        or claims["iss"] != config.settings().public_url
+    ):
+        raise TokenMalformed
+    _check_times(claims, clock.unix_time())
     return claims
 
 
 def _check_times(claims: Json, now: int) -> None:
-    """RFC 7519 sections 4.1.4 to 4.1.6; the clocks of our workers may differ a little."""
+    """Check `iat`, `nbf` and `exp` (RFC 7519 sections 4.1.4 to 4.1.6), with `LEEWAY` for skew."""
     if max(claims["iat"], claims.get("nbf", 0)) > now + LEEWAY:
-        raise Foreign
+        raise TokenMalformed
     if claims["exp"] + LEEWAY <= now:
         raise Expired
 
 
-def is_of_kind(kind: str, header: Json, claims: Json) -> bool:
-    """Tell the kinds apart by `typ`, `type` and `aud`, all at once (RFC 8725 section 3.11)."""
-    audience = config.settings().audience if kind == "access" else refresh_audience()
-    told = (header.get("typ"), claims.get("type"), claims.get("aud"))
-    return told == (TYP[kind], kind, audience)
+def matches_type(token_type: str, header: Json, claims: Json) -> bool:
+    """Check `typ`, `type` and `aud` together, so that types never mix (RFC 8725 section 3.11)."""
+    is_access = token_type == "access"  # noqa: S105 - a token type, no secret
+    audience = config.settings().audience if is_access else refresh_audience()
+    actual = (header.get("typ"), claims.get("type"), claims.get("aud"))
+    return actual == (TYP[token_type], token_type, audience)
 
 
-def key_of(header: Json) -> Key:
-    """Return the key that a header names; its algorithm is the key's (RFC 8725 section 3.1).
+def find_key(header: Json) -> Key:
+    """Return the key of a header's `kid`; `alg` must be that key's (RFC 8725 section 3.1).
 
     Raises:
         ValueError: there is no such key.
     """
     kid = header.get("kid")
-    key = state().keys().keys.get(kid) if isinstance(kid, str) else None
+    key = state().require_keys().keys.get(kid) if isinstance(kid, str) else None
     if key is None or header.get("alg") != key.algorithm:
         raise ValueError("unknown key")
     return key
 
 
-def _signed(encoded: str) -> tuple[Json, Json]:
-    """Return header and claims; the claims are read only after the signature was verified."""
-    if len(encoded) > LONGEST or not COMPACT.fullmatch(encoded):
+def _verify_signature(encoded: str) -> tuple[Json, Json]:
+    """Return header and claims; the claims are parsed only after the signature is verified."""
+    if len(encoded) > MAX_LENGTH or not JWS_COMPACT.fullmatch(encoded):
         raise ValueError("not a compact token")
     head, body, tail = encoded.split(".")
-    header = _header(head)
-    key = key_of(header)
-    signature = _bytes(tail)
+    header = _decode_header(head)
+    key = find_key(header)
+    signature = _decode_base64url(tail)
     if base64.urlsafe_b64encode(signature).rstrip(b"=") != tail.encode():
-        raise ValueError("not the one spelling")  # RFC 4648 section 3.5; the rest is signed as text
+        raise ValueError("not canonical")  # RFC 4648 section 3.5; the signature covers the rest
     if not SIGNATURES[key.algorithm].verify(f"{head}.{body}".encode(), key.public, signature):
         raise ValueError("not our signature")
-    return header, _object(body)
+    return header, _decode_object(body)
 
 
 @lru_cache(maxsize=64)
-def _header(segment: str) -> Json:
-    """Return a header of ours; all tokens of a key have the same."""
-    header = _object(segment)
-    if header.keys() != HEADER:
+def _decode_header(segment: str) -> Json:
+    """Return the parsed header; cached, because all tokens of one key and type share it."""
+    header = _decode_object(segment)
+    if header.keys() != HEADER_MEMBERS:
         raise ValueError("not a header of ours")
     return header
 
 
-def _object(segment: str) -> Json:
-    value = json.loads(_bytes(segment).decode())
+def _decode_object(segment: str) -> Json:
+    value = json.loads(_decode_base64url(segment).decode())
     if not isinstance(value, dict):
         raise TypeError("not an object")
     return value
 
 
-def _bytes(segment: str) -> bytes:
+def _decode_base64url(segment: str) -> bytes:
     return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))

@@ -1,8 +1,8 @@
-"""The ring of signing keys: next, active, retiring, gone; kept encrypted in the database.
+"""Signing keys and their stages: next, active, retired, expired; stored encrypted.
 
-The next key is published before it signs, so that verifiers know it in time; only the first key,
-and one of a newly chosen algorithm, sign at once. A retiring key verifies until the last token that
-it signed has expired. Every worker follows the ring (see `watch`), so rotation needs no restart.
+The next key is published before it signs, so that verifiers fetch it in time; only the first key,
+and the first of a newly chosen algorithm, sign immediately. A retired key verifies until the last
+token that it signed has expired. Every worker follows the keys (see `sync`): no restart is needed.
 """
 
 from collections.abc import Sequence
@@ -24,25 +24,25 @@ from sqlalchemy.orm import Session
 import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.core import clock, crypto
-from gatehouse.database.session import db, take_turns
-from gatehouse.database.statements import read_all
-from gatehouse.web.request_context import NOBODY
+from gatehouse.core import clock, crypto, crypto_labels
+from gatehouse.database.session import advisory_lock, db
+from gatehouse.database.statements import fetch_all
+from gatehouse.web.request_context import NO_REQUEST
 from models import SigningKey
 
-NEXT, ACTIVE, RETIRING = "next", "active", "retiring"
-KINDS: dict[str, Any] = {"ES256": ECKey, "EdDSA": OKPKey, "RS256": RSAKey}
-PUBLISHED_AHEAD = 300  # seconds for which verifiers may keep the keys that they have fetched
+NEXT, ACTIVE, RETIRED = "next", "active", "retired"
+JWK_CLASSES: dict[str, Any] = {"ES256": ECKey, "EdDSA": OKPKey, "RS256": RSAKey}
+JWKS_MAX_AGE = 300  # seconds for which verifiers may cache the key set
 RSA_BITS = 3072  # 128 bits of security, NIST SP 800-57 part 1 table 2
-MARKS = select(
+FINGERPRINT_COLUMNS = select(
     SigningKey.kid, SigningKey.activated_at, SigningKey.retired_at, SigningKey.revoked_at
 ).order_by(SigningKey.created_at)
-"""What tells whether a key has changed, without its secret."""
+"""The columns that show whether the keys have changed; no private key is read or decrypted."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key that may verify tokens; only the active one signs."""
+    """A loaded key: all of them verify tokens, only the active one signs."""
 
     kid: str
     algorithm: str
@@ -53,11 +53,11 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Ring:
-    """All keys that verify, by `kid`, and the marks by which a change is noticed."""
+class KeySet:
+    """All keys that verify, by `kid`, and the kid and stage of each to detect changes."""
 
     keys: dict[str, Key]
-    marks: tuple[tuple[str, str], ...]
+    fingerprint: tuple[tuple[str, str], ...]
 
     @property
     def active(self) -> Key:
@@ -65,129 +65,132 @@ class Ring:
         return next(key for key in self.keys.values() if key.stage == ACTIVE)
 
 
-def read_ring(known: Ring | None) -> Ring | None:
-    """Read the ring: the known one when nothing has changed, None when no key may sign."""
-    if known and known.marks == _marks(_alive(read_all(MARKS))):
-        return known
+def read_key_set(cached: KeySet | None) -> KeySet | None:
+    """Read the keys: return `cached` if nothing has changed, None if there is no active key."""
+    if cached and cached.fingerprint == _fingerprint(_unexpired(fetch_all(FINGERPRINT_COLUMNS))):
+        return cached
     with Session(db.engine) as session:  # never the request's own, which may be writing
-        alive = _alive(session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all())
-        if not any(stage == ACTIVE for _, stage in alive):
+        unexpired = _unexpired(
+            session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()
+        )
+        if not any(stage == ACTIVE for _, stage in unexpired):
             return None
-        return Ring({row.kid: _open(row, stage) for row, stage in alive}, _marks(alive))
+        loaded = {row.kid: _load_key(row, stage) for row, stage in unexpired}
+        return KeySet(loaded, _fingerprint(unexpired))
 
 
-def ensure() -> None:
-    """Make the first keys, or follow a changed GATEHOUSE_SIGNING_ALGORITHM; safe to repeat."""
-    take_turns("signing keys")
+def ensure_keys() -> None:
+    """Create the first keys, or switch to a changed GATEHOUSE_SIGNING_ALGORITHM. Idempotent."""
+    advisory_lock("signing keys")
     chosen = config.settings().signing_algorithm
-    active, following = _at(ACTIVE), _at(NEXT)
+    active, following = _newest_in_stage(ACTIVE), _newest_in_stage(NEXT)
     if following is None or following.algorithm != chosen:
-        following = _replace(following, chosen)
+        following = _replace_next(following, chosen)
     if active is None or active.algorithm != chosen:
-        rotate()
+        rotate_keys()
 
 
-class TooYoung(Exception):
-    """Not every worker has read the next key yet; it may sign in so many `seconds`."""
+class KeyNotYetPublished(Exception):
+    """The next key is not published long enough yet; it may sign in this many `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self.seconds = seconds
 
 
-def rotate(known_for: float = 0) -> SigningKey:
-    """Let the next key sign, retire the active one, and publish a new next key.
+def rotate_keys(published_for: float = 0) -> SigningKey:
+    """Activate the next key, retire the active one, and publish a new next key.
 
     Raises:
-        TooYoung: the next key was not yet published for the seconds asked for.
+        KeyNotYetPublished: the next key was published less than `published_for` seconds ago.
     """
-    take_turns("signing keys")
-    active, following = _at(ACTIVE), _at(NEXT)
+    advisory_lock("signing keys")
+    active, following = _newest_in_stage(ACTIVE), _newest_in_stage(NEXT)
     chosen = config.settings().signing_algorithm
-    following = following or _create(chosen)
+    following = following or _create_key(chosen)
     age = (clock.now() - following.created_at).total_seconds()
-    if age < known_for:
-        raise TooYoung(known_for - age)
+    if age < published_for:
+        raise KeyNotYetPublished(published_for - age)
     if active:
         active.retired_at = clock.now()
     following.activated_at = clock.now()
     db.session.flush()
-    record(events.Key.ACTIVATED, NOBODY, kid=following.kid)
-    _create(chosen)
+    record(events.SigningKey.ACTIVATED, NO_REQUEST, kid=following.kid)
+    _create_key(chosen)
     return following
 
 
-def revoke(kid: str) -> None:
-    """Withdraw a key at once: every token that it signed is dead.
+def revoke_key(kid: str) -> None:
+    """Revoke a key immediately: every token that it signed becomes invalid.
 
     Raises:
-        LookupError: there is no such key.
+        LookupError: there is no such key, or it is revoked already.
     """
-    take_turns("signing keys")
+    advisory_lock("signing keys")
     row = db.session.scalar(select(SigningKey).where(SigningKey.kid == kid))
     if row is None or row.revoked_at:
         raise LookupError(f"there is no key {kid}; `flask keys list` shows them")
     stage = _stage(row, clock.now())
     row.revoked_at = clock.now()
     db.session.flush()
-    record(events.Key.REVOKED, NOBODY, kid=kid)
+    record(events.SigningKey.REVOKED, NO_REQUEST, kid=kid)
     if stage == ACTIVE:
-        rotate()
+        rotate_keys()
     if stage == NEXT:
-        _create(config.settings().signing_algorithm)
+        _create_key(config.settings().signing_algorithm)
 
 
-def stages() -> list[tuple[SigningKey, str]]:
-    """Return all keys with their stage, `gone` included, oldest first."""
+def list_keys() -> list[tuple[SigningKey, str]]:
+    """Return all keys with their stage, `expired` included, oldest first."""
     rows = db.session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()
-    return [(row, _stage(row, clock.now()) or "gone") for row in rows]
+    return [(row, _stage(row, clock.now()) or "expired") for row in rows]
 
 
-def _alive(rows: Sequence[Any]) -> list[tuple[Any, str]]:
-    """Return the keys that are not gone, each with its stage."""
+def _unexpired(rows: Sequence[Any]) -> list[tuple[Any, str]]:
+    """Return the keys that are not expired, each with its stage."""
     now = clock.now()
     return [(row, stage) for row in rows if (stage := _stage(row, now))]
 
 
-def _marks(alive: list[tuple[Any, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((row.kid, stage) for row, stage in alive)
+def _fingerprint(unexpired: list[tuple[Any, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((row.kid, stage) for row, stage in unexpired)
 
 
 def _stage(row: Any, now: datetime) -> str | None:
-    """Return the stage of a key, or of a row of MARKS."""
-    if row.revoked_at or (row.retired_at and row.retired_at + _longest_token() < now):
+    """Return the stage of a key or of a row of FINGERPRINT_COLUMNS; None if it is expired."""
+    if row.revoked_at or (row.retired_at and row.retired_at + _max_token_lifetime() < now):
         return None
     if row.retired_at:
-        return RETIRING
+        return RETIRED
     return ACTIVE if row.activated_at else NEXT
 
 
-def _longest_token() -> timedelta:
-    """The life of the longest token that a key can have signed: a refresh token."""
+def _max_token_lifetime() -> timedelta:
+    """Return the longest lifetime of a token that a key can have signed."""
     settings = config.settings()
-    return max(settings.session_idle, settings.access_token_lifetime)
+    return max(settings.session_idle_timeout, settings.access_token_lifetime)
 
 
-def _at(stage: str) -> SigningKey | None:
-    return next((row for row, its in reversed(stages()) if its == stage), None)
+def _newest_in_stage(stage: str) -> SigningKey | None:
+    return next((row for row, current in reversed(list_keys()) if current == stage), None)
 
 
-def _replace(following: SigningKey | None, algorithm: str) -> SigningKey:
+def _replace_next(following: SigningKey | None, algorithm: str) -> SigningKey:
     if following:
         following.revoked_at = clock.now()
-    return _create(algorithm)
+    return _create_key(algorithm)
 
 
-def _create(algorithm: str) -> SigningKey:
-    """Make a key and publish it as the next one."""
+def _create_key(algorithm: str) -> SigningKey:
+    """Create a key and publish it as the next one."""
     private = _generate(algorithm)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    kid = KINDS[algorithm].import_key(pem).thumbprint()
+    kid = JWK_CLASSES[algorithm].import_key(pem).thumbprint()
     row = SigningKey(id=crypto.new_id(), kid=kid, algorithm=algorithm)
-    row.private = crypto.seal(pem, f"signing_keys.private:{row.id}")
+    row.private = crypto.encrypt(pem, crypto_labels.column_data(crypto_labels.SIGNING_KEY, row.id))
     db.session.add(row)
     db.session.flush()
-    record(events.Key.CREATED, NOBODY, kid=kid, algorithm=algorithm)
+    record(events.SigningKey.CREATED, NO_REQUEST, kid=kid, algorithm=algorithm)
     return row
 
 
@@ -199,9 +202,9 @@ def _generate(algorithm: str) -> Any:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _open(row: SigningKey, stage: str) -> Key:
-    pem = crypto.unseal(row.private, f"signing_keys.private:{row.id}")
+def _load_key(row: SigningKey, stage: str) -> Key:
+    pem = crypto.decrypt(row.private, crypto_labels.column_data(crypto_labels.SIGNING_KEY, row.id))
     private = load_pem_private_key(pem, password=None)
-    public = KINDS[row.algorithm].import_key(pem).as_dict(private=False)
+    public = JWK_CLASSES[row.algorithm].import_key(pem).as_dict(private=False)
     jwk = public | {"kid": row.kid, "use": "sig", "alg": row.algorithm}
     return Key(row.kid, row.algorithm, stage, private, private.public_key(), jwk)

@@ -1,8 +1,8 @@
-"""Ended sessions whose access tokens still live: dead here at once, elsewhere within a second.
+"""Revoke the access tokens of ended sessions: here immediately, in other workers within 1 s.
 
-Each worker keeps them in memory and reads the new rows every 0.4 s (see `watch`); nobody asks the
-database on a request. Rows commit out of order and clocks differ a little, so each reading goes
-back to the newest row seen less an overlap.
+Each worker keeps the revocations in memory and reads new rows every 0.4 s (see `sync`), so no
+request queries the database for them. Rows commit out of order and clocks differ a little, so each
+read starts at the newest row seen, less an overlap.
 """
 
 from datetime import datetime, timedelta
@@ -14,61 +14,61 @@ from sqlalchemy.orm import Session
 
 from gatehouse.core import clock
 from gatehouse.database.session import db
-from gatehouse.database.statements import read_all
+from gatehouse.database.statements import fetch_all
 from gatehouse.tokens.worker_state import TokenState, state
-from models import Revocation, StatusEntry
+from models import Revocation, TokenStatusEntry
 
 OVERLAP = timedelta(seconds=30)
-LONGEST_TOKEN = timedelta(seconds=900 + 60)
-"""No setting lets an access token live longer; a minute for clocks that differ."""
-NEW = select(
-    Revocation.session_id, Revocation.position, Revocation.revoked_at, Revocation.forget_at
+MAX_TOKEN_LIFETIME = timedelta(seconds=900 + 60)
+"""The longest lifetime that settings allow for access tokens, and a minute for clock skew."""
+NEW_REVOCATIONS = select(
+    Revocation.session_id, Revocation.status_index, Revocation.revoked_at, Revocation.expires_at
 ).where(Revocation.revoked_at > bindparam("since"))
 
 
-def revoke(session_id: UUID) -> None:
-    """Kill the access tokens of a session, in the current transaction."""
+def revoke_access_tokens(session_id: UUID) -> None:
+    """Revoke the access tokens of a session, in the current transaction."""
     now = clock.now()
-    row = Revocation(session_id=session_id, revoked_at=now, forget_at=now + LONGEST_TOKEN)
-    place = select(StatusEntry.position).where(StatusEntry.session_id == session_id)
-    row.position = db.session.scalar(place)
+    row = Revocation(session_id=session_id, revoked_at=now, expires_at=now + MAX_TOKEN_LIFETIME)
+    index = select(TokenStatusEntry.status_index).where(TokenStatusEntry.session_id == session_id)
+    row.status_index = db.session.scalar(index)
     db.session.merge(row)
-    ended = (str(session_id), row.position, row.forget_at)
-    db.session.info.setdefault("revoked", []).append(ended)
+    revoked = (str(session_id), row.status_index, row.expires_at)
+    db.session.info.setdefault("revoked", []).append(revoked)
 
 
-def read_new(tokens: TokenState) -> None:
-    """Take up the rows that are newer than the newest seen less the overlap."""
-    since = clock.EPOCH
+def read_new_revocations(tokens: TokenState) -> None:
+    """Read the rows that are newer than the newest one seen, less the overlap."""
+    since = clock.UNIX_EPOCH
     if tokens.newest_revocation:
-        newest = min(tokens.newest_revocation, clock.now())  # a row from a clock that is fast
+        newest = min(tokens.newest_revocation, clock.now())  # a clock may be fast
         since = newest - OVERLAP
-    for session_id, position, revoked_at, forget_at in read_all(NEW, since=since):
-        tokens.end(str(session_id), position, forget_at)
+    for session_id, status_index, revoked_at, expires_at in fetch_all(NEW_REVOCATIONS, since=since):
+        tokens.add_revocation(str(session_id), status_index, expires_at)
         tokens.newest_revocation = max(tokens.newest_revocation or revoked_at, revoked_at)
-    _forget(tokens, clock.now())
+    _drop_expired(tokens, clock.now())
 
 
-def purge() -> None:
-    """Delete the rows whose tokens have all expired."""
-    db.session.execute(delete(Revocation).where(Revocation.forget_at < clock.now()))
+def purge_expired() -> None:
+    """Delete the revocations whose access tokens have all expired."""
+    db.session.execute(delete(Revocation).where(Revocation.expires_at < clock.now()))
 
 
-def _forget(tokens: TokenState, now: datetime) -> None:
-    """Forget ended sessions and their places; a list that has such a bit still tells no lie."""
-    memories: tuple[dict[Any, datetime], ...] = (tokens.revoked, tokens.places)
-    for memory in memories:
-        for one, forget_at in memory.copy().items():  # requests add to it meanwhile
-            if forget_at < now:
-                memory.pop(one, None)
+def _drop_expired(tokens: TokenState, now: datetime) -> None:
+    """Drop expired revocations from memory; a cached status list may keep their bits."""
+    caches: tuple[dict[Any, datetime], ...] = (tokens.revoked, tokens.status_indexes)
+    for cache in caches:
+        for key, expires_at in cache.copy().items():  # requests add entries concurrently
+            if expires_at < now:
+                cache.pop(key, None)
 
 
 @event.listens_for(Session, "after_commit")
-def _revoke_here(session: Session) -> None:
-    for ended in session.info.pop("revoked", ()):
-        state().end(*ended)
+def _apply_revocations(session: Session) -> None:
+    for revoked in session.info.pop("revoked", ()):
+        state().add_revocation(*revoked)
 
 
 @event.listens_for(Session, "after_rollback")
-def _revoke_nothing(session: Session) -> None:
+def _discard_revocations(session: Session) -> None:
     session.info.pop("revoked", None)

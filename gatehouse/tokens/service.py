@@ -1,8 +1,8 @@
-"""Signing and verifying tokens. Each kind has its own `typ`, `type` and `aud`, judged together.
+"""Sign and verify tokens. Each type has its own `typ`, `type` and `aud`, checked together.
 
-Flask-JWT-Extended signs; the keys come from the ring. A verified access token is kept, by the
-SHA-256 of all of it, so that asking again costs no signature; its expiry and the revocation of its
-session are judged each time.
+Flask-JWT-Extended signs with the active key. Verified access tokens are cached by the SHA-256 of
+the whole token, so that the signature is verified once; expiry and revocation are checked each
+time.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 from flask_jwt_extended import create_access_token, create_refresh_token
 
 from gatehouse.core import clock
-from gatehouse.core.errors import Refusal
+from gatehouse.core.errors import ApiError
 from gatehouse.tokens import jwt_verification, sync
 from gatehouse.tokens.errors import (
     RefreshTokenExpired,
@@ -22,14 +22,14 @@ from gatehouse.tokens.errors import (
     TokenInvalid,
     TokenRevoked,
 )
-from gatehouse.tokens.worker_state import LEEWAY, remember
+from gatehouse.tokens.worker_state import LEEWAY, cache_verified
 
-CLIENT = "gatehouse"
+CLIENT_ID = "gatehouse"
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a verified access token says (RFC 9068 section 2.2); ids as text, times as seconds."""
+    """The claims of a verified access token (RFC 9068 section 2.2); times are Unix seconds."""
 
     sub: str
     sid: str
@@ -44,7 +44,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """What a verified refresh token says: whose session, and which of its tokens."""
+    """The claims of a verified refresh token: user, session and token id."""
 
     sub: str
     sid: str
@@ -52,9 +52,9 @@ class RefreshToken:
 
 
 def sign_access(user_id: str, claims: dict[str, Any], expires_at: datetime) -> str:
-    """Return an access token (RFC 9068); `claims` are those of the session and of the person."""
-    own = {"client_id": CLIENT, "iat": clock.seconds(), "exp": int(expires_at.timestamp())}
-    sync.up_to_date().keys()
+    """Return an access token (RFC 9068); `claims` are those of the session and its user."""
+    own = {"client_id": CLIENT_ID, "iat": clock.unix_time(), "exp": int(expires_at.timestamp())}
+    sync.current_state().require_keys()
     encoded: str = create_access_token(
         user_id, additional_claims=claims | own, additional_headers={"typ": "at+jwt"}
     )
@@ -62,7 +62,7 @@ def sign_access(user_id: str, claims: dict[str, Any], expires_at: datetime) -> s
 
 
 def sign_refresh(token: RefreshToken, issued_at: datetime, expires_at: datetime) -> str:
-    """Return a refresh token; signed again with the same values it is the same token."""
+    """Return a refresh token; the same values give the same claims, `jti` included."""
     claims = {
         "sid": token.sid,
         "jti": token.jti,
@@ -70,7 +70,7 @@ def sign_refresh(token: RefreshToken, issued_at: datetime, expires_at: datetime)
         "iat": int(issued_at.timestamp()),
         "exp": int(expires_at.timestamp()),
     }
-    sync.up_to_date().keys()
+    sync.current_state().require_keys()
     encoded: str = create_refresh_token(
         token.sub, additional_claims=claims, additional_headers={"typ": "rt+jwt"}
     )
@@ -78,22 +78,22 @@ def sign_refresh(token: RefreshToken, issued_at: datetime, expires_at: datetime)
 
 
 def verify_access(encoded: str) -> AccessToken:
-    """Return what an access token says.
+    """Verify an access token and return its claims.
 
     Raises:
-        TokenInvalid, TokenExpired: it is not one of ours, or no longer.
-        TokenRevoked: its session was ended.
-        ServiceUnavailable: that cannot be told right now.
+        TokenInvalid, TokenExpired: it is not a valid token of ours, or has expired.
+        TokenRevoked: its session has ended.
+        ServiceUnavailable: keys and revocations were last read more than 5 seconds ago.
     """
-    tokens = sync.up_to_date()
-    tokens.keys()
+    tokens = sync.current_state()
+    tokens.require_keys()
     fingerprint = hashlib.sha256(encoded.encode("utf-8", "surrogateescape")).digest()
-    verified = tokens.verified  # of these keys; a change of keys puts another one in its place
+    verified = tokens.verified  # a change of keys replaces this dict
     token = verified.get(fingerprint)
     if token is None:
-        token = _access(_claims(encoded, "access", TokenInvalid, TokenExpired))
-        remember(verified, fingerprint, token)
-    if token.exp + LEEWAY <= clock.seconds():
+        token = _parse_access(_verified_claims(encoded, "access", TokenInvalid, TokenExpired))
+        cache_verified(verified, fingerprint, token)
+    if token.exp + LEEWAY <= clock.unix_time():
         verified.pop(fingerprint, None)
         raise TokenExpired
     if token.sid in tokens.revoked:
@@ -102,17 +102,18 @@ def verify_access(encoded: str) -> AccessToken:
 
 
 def verify_refresh(encoded: str) -> RefreshToken:
-    """Return what a refresh token says; whether it may still be used is for the session to say.
+    """Verify a refresh token and return its claims; `sessions` checks whether it was used.
 
     Raises:
-        RefreshTokenInvalid, RefreshTokenExpired: it is not one of ours, or no longer.
+        RefreshTokenInvalid, RefreshTokenExpired: it is not a valid token of ours, or has expired.
+        ServiceUnavailable: keys and revocations were last read more than 5 seconds ago.
     """
-    sync.up_to_date().keys()
-    claims = _claims(encoded, "refresh", RefreshTokenInvalid, RefreshTokenExpired)
+    sync.current_state().require_keys()
+    claims = _verified_claims(encoded, "refresh", RefreshTokenInvalid, RefreshTokenExpired)
     return RefreshToken(claims["sub"], claims["sid"], claims["jti"])
 
 
-def _access(claims: dict[str, Any]) -> AccessToken:
+def _parse_access(claims: dict[str, Any]) -> AccessToken:
     return AccessToken(
         sub=claims["sub"],
         sid=claims["sid"],
@@ -126,13 +127,13 @@ def _access(claims: dict[str, Any]) -> AccessToken:
     )
 
 
-def _claims(
-    encoded: str, kind: str, invalid: type[Refusal], expired: type[Refusal]
+def _verified_claims(
+    encoded: str, token_type: str, invalid: type[ApiError], expired: type[ApiError]
 ) -> dict[str, Any]:
-    """Return the verified claims, or raise the refusal that says why there are none."""
+    """Return the verified claims, or raise `invalid` or `expired`."""
     try:
-        return jwt_verification.claims_of(encoded, kind)
+        return jwt_verification.verify_jwt(encoded, token_type)
     except jwt_verification.Expired:
         raise expired from None
-    except jwt_verification.Foreign:
+    except jwt_verification.TokenMalformed:
         raise invalid from None

@@ -1,8 +1,8 @@
-"""Revocations for others: the places of sessions in Token Status Lists, and the signed lists.
+"""Token Status Lists, which publish revocations to other services.
 
-draft-ietf-oauth-status-list, in the form of a JWT. A list has a bit for each of its places: 1 while
-access tokens of an ended session could still live. It is made from memory when somebody asks for
-it, and kept until a session ends or half of its life is over.
+draft-ietf-oauth-status-list, as a signed JWT. A list has one bit for each index: 1 while access
+tokens of an ended session could still be valid. It is built from memory on request, and cached
+until a session ends or half of its lifetime has passed.
 """
 
 import base64
@@ -16,94 +16,96 @@ import jwt
 import config
 from gatehouse.core import clock, crypto
 from gatehouse.tokens import sync
-from gatehouse.tokens.claims import PLACES
+from gatehouse.tokens.claims import LIST_SIZE
 from gatehouse.tokens.keys import Key
 from gatehouse.tokens.worker_state import TokenState
 
-LIFETIME = 120  # seconds until a list is worth nothing
-TTL = 30  # seconds for which others may keep one; less than a list's life when it leaves us
-PAUSE = 0.25  # seconds for which a list stays as it is, however many sessions end
-KEPT = 64  # lists; each has at most 180 kB
+LIFETIME = 120  # seconds until a list expires
+TTL = 30  # seconds for which clients may cache a list; it is valid for at least LIFETIME / 2
+REBUILD_INTERVAL = 0.25  # seconds between two builds, however many sessions end
+MAX_CACHED_LISTS = 64  # lists; each has at most 180 kB
 MEDIA_TYPE = "application/statuslist+jwt"
 
 
 @dataclass(frozen=True)
 class StatusList:
-    """A signed list, and what it was made from."""
+    """A signed list, and the state that it was built from."""
 
     token: str
     etag: str
     kid: str
-    edition: object
-    made_at: float
+    version: object
+    built_at: float
 
 
-def claim(position: int | None) -> dict[str, Any]:
-    """Return the claim that leads from an access token to its bit (section 6.2)."""
-    if position is None:  # of a session that is older than the lists
+def build_claim(status_index: int | None) -> dict[str, Any]:
+    """Return the `status` claim, which refers an access token to its bit (section 6.2)."""
+    if status_index is None:  # the session is older than the status lists
         return {}
-    number, idx = divmod(position, PLACES)
-    return {"status": {"status_list": {"idx": idx, "uri": _uri(number)}}}
+    number, idx = divmod(status_index, LIST_SIZE)
+    return {"status": {"status_list": {"idx": idx, "uri": _list_uri(number)}}}
 
 
-def published(number: int) -> StatusList:
-    """Return a list as this worker knows it; one without sessions has no revocations either.
+def get_status_list(number: int) -> StatusList:
+    """Return a list as this worker knows it; a list without sessions has only zero bits.
 
     Raises:
-        ServiceUnavailable: what we know is older than 5 seconds.
+        ServiceUnavailable: keys and revocations were last read more than 5 seconds ago.
     """
-    tokens = sync.up_to_date()
-    key = tokens.keys().active
-    with tokens.making_lists:
-        kept = tokens.lists.get(number)
-        if kept is None or not _is_current(kept, tokens, key):
-            kept = make(number, _uri(number), tokens, key)
-            _keep(number, kept, tokens.lists)
-    return kept
+    tokens = sync.current_state()
+    key = tokens.require_keys().active
+    with tokens.lists_lock:
+        cached = tokens.lists.get(number)
+        if cached is None or not _is_current(cached, tokens, key):
+            cached = build_status_list(number, _list_uri(number), tokens, key)
+            _cache_list(number, cached, tokens.lists)
+    return cached
 
 
-def make(number: int, uri: str, tokens: TokenState, key: Key) -> StatusList:
-    """Return a list that says what a worker knows now (section 5.1)."""
-    edition, made_at = tokens.edition, clock.monotonic()  # first: what ends meanwhile is newer
-    first = number * PLACES
-    places = [place - first for place in list(tokens.places) if place // PLACES == number]
-    now = clock.seconds()
+def build_status_list(number: int, uri: str, tokens: TokenState, key: Key) -> StatusList:
+    """Build and sign a list from the state of this worker (section 5.1)."""
+    version, built_at = tokens.version, clock.monotonic()  # read first: later changes are newer
+    first = number * LIST_SIZE
+    indexes = [
+        index - first for index in list(tokens.status_indexes) if index // LIST_SIZE == number
+    ]
+    now = clock.unix_time()
     claims = {
         "sub": uri,
         "iat": now,
         "exp": now + LIFETIME,
         "ttl": TTL,
-        "status_list": {"bits": 1, "lst": compressed(places)},
+        "status_list": {"bits": 1, "lst": compress_indexes(indexes)},
     }
     headers = {"typ": "statuslist+jwt", "kid": key.kid}
     token = jwt.encode(claims, key.private, algorithm=key.algorithm, headers=headers)
-    return StatusList(token, crypto.digest(token), key.kid, edition, made_at)
+    return StatusList(token, crypto.digest(token), key.kid, version, built_at)
 
 
-def compressed(places: Iterable[int]) -> str:
-    """Return the `lst` of a list in which these places are revoked (sections 4.1 and 4.2)."""
-    bits = bytearray(PLACES // 8)
-    for place in places:
-        bits[place >> 3] |= 1 << (place & 7)
-    # As small as the highest level, which the draft recommends, and a hundred times as fast.
-    packing = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
-    packed = packing.compress(bits) + packing.flush()
-    return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+def compress_indexes(indexes: Iterable[int]) -> str:
+    """Return the `lst` in which the bits at these indexes are 1 (sections 4.1 and 4.2)."""
+    bits = bytearray(LIST_SIZE // 8)
+    for index in indexes:
+        bits[index >> 3] |= 1 << (index & 7)
+    # As small as with the highest level, which the draft recommends, and 100 times as fast.
+    compressor = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    compressed = compressor.compress(bits) + compressor.flush()
+    return base64.urlsafe_b64encode(compressed).rstrip(b"=").decode()
 
 
-def _uri(number: int) -> str:
+def _list_uri(number: int) -> str:
     return f"{config.settings().public_url}/tokens/status/{number}"
 
 
-def _is_current(kept: StatusList, tokens: TokenState, key: Key) -> bool:
-    age = clock.monotonic() - kept.made_at
-    unchanged = kept.edition is tokens.edition or age < PAUSE
-    return kept.kid == key.kid and unchanged and age < LIFETIME / 2
+def _is_current(cached: StatusList, tokens: TokenState, key: Key) -> bool:
+    age = clock.monotonic() - cached.built_at
+    unchanged = cached.version is tokens.version or age < REBUILD_INTERVAL
+    return cached.kid == key.kid and unchanged and age < LIFETIME / 2
 
 
-def _keep(number: int, made: StatusList, lists: dict[int, StatusList]) -> None:
-    """Keep a list; the one that was made first makes room."""
+def _cache_list(number: int, built: StatusList, lists: dict[int, StatusList]) -> None:
+    """Cache a list; evict the oldest one if the cache is full."""
     lists.pop(number, None)
-    if len(lists) >= KEPT:
+    if len(lists) >= MAX_CACHED_LISTS:
         del lists[next(iter(lists))]
-    lists[number] = made
+    lists[number] = built

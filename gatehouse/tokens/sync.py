@@ -1,4 +1,4 @@
-"""Follows the keys and the revocations: a thread in each worker of the server, every 0.4 s."""
+"""Keep the keys and revocations of each worker up to date: a thread reads them every 0.4 s."""
 
 import threading
 from collections import OrderedDict
@@ -6,51 +6,51 @@ from collections import OrderedDict
 from flask import Flask
 
 from gatehouse.core import clock, metrics
-from gatehouse.database.background_tasks import attempt, every
+from gatehouse.database.background_tasks import log_exceptions, run_periodically
 from gatehouse.tokens import keys, revocation
 from gatehouse.tokens.worker_state import TokenState, state
 
 INTERVAL = 0.4
 FIRST_ATTEMPTS = 3
-"""A database that is slow just then gets another chance before the worker listens."""
+"""Attempts to read before the worker listens, in case the database is slow at start."""
 
 
-def read() -> None:
-    """Bring this worker's state up to date; a changed ring forgets all verified tokens."""
+def refresh() -> None:
+    """Update the state of this worker; when keys have changed, drop all cached tokens."""
     tokens, started = state(), clock.monotonic()
-    ring = keys.read_ring(tokens.ring)
-    revocation.read_new(tokens)
-    if ring is not tokens.ring:
-        tokens.ring = ring
+    key_set = keys.read_key_set(tokens.key_set)
+    revocation.read_new_revocations(tokens)
+    if key_set is not tokens.key_set:
+        tokens.key_set = key_set
         tokens.verified = OrderedDict()
     tokens.read_at = started
-    metrics.REVOCATIONS_READ.set_to_current_time()
+    metrics.REVOCATIONS_REFRESHED.set_to_current_time()
 
 
-def up_to_date() -> TokenState:
-    """Return the state; without a watching thread (tests, `flask run`) read it here when due."""
+def current_state() -> TokenState:
+    """Return the state; refresh it here if no thread does (tests, `flask run`) and it is due."""
     tokens = state()
-    if not tokens.watched and tokens.age > INTERVAL:
-        read()
+    if not tokens.synced_in_background and tokens.age > INTERVAL:
+        refresh()
     return tokens
 
 
-def start(app: Flask) -> None:
-    """Read, so that the worker is ready when it listens, then watch in the background."""
-    app.extensions["gatehouse.tokens"].watched = True
+def start_sync(app: Flask) -> None:
+    """Read once, so that the worker is ready when it listens, then refresh in the background."""
+    app.extensions["gatehouse.tokens"].synced_in_background = True
     with app.app_context():
-        begin()
-    every(INTERVAL, app, "token watch", read)
+        load_initial()
+    run_periodically(INTERVAL, app, "token sync", refresh)
 
 
-def begin() -> None:
-    """Read for the first time; a worker that then knows nothing still listens, and says so.
+def load_initial() -> None:
+    """Read for the first time, with up to three attempts.
 
-    Its listening is not put off for long: while the database is away, everybody is told at once.
+    If all fail, the worker listens nevertheless and responds 503 until a later read succeeds.
     """
     pause = threading.Event()
     for number in range(FIRST_ATTEMPTS):
         pause.wait(INTERVAL if number else 0)
-        attempt("token watch", read)
+        log_exceptions("token sync", refresh)
         if state().read_at is not None:
             return

@@ -1,4 +1,4 @@
-"""What a worker knows about tokens without asking anyone: keys, revocations, verified tokens."""
+"""The in-memory token state of a worker: keys, revocations and verified tokens."""
 
 import threading
 from collections import OrderedDict
@@ -11,65 +11,67 @@ from flask import current_app
 
 from gatehouse.core import clock
 from gatehouse.core.errors import ServiceUnavailable
-from gatehouse.tokens.keys import Ring
+from gatehouse.tokens.keys import KeySet
 
 LEEWAY = 5  # seconds that clocks may differ
-STALE = 5.0  # seconds after which what we know is not enough to let anyone in
+MAX_STATE_AGE = 5.0  # seconds after which no token is accepted any more
 CACHE_SIZE = 20_000  # tokens, about 1 kB each
 
 
 @dataclass
 class TokenState:
-    """The memory of one worker. Threads share it; each step is one atomic dict operation."""
+    """Token state of one worker, shared by its threads; each change is one atomic operation."""
 
-    ring: Ring | None = None
+    key_set: KeySet | None = None
     revoked: dict[str, datetime] = field(default_factory=dict)
-    places: dict[int, datetime] = field(default_factory=dict)
-    """Of the ended sessions, in the status lists."""
-    edition: object = field(default_factory=object)
-    """Another one whenever a place was added: the lists that were made before are old."""
+    status_indexes: dict[int, datetime] = field(default_factory=dict)
+    """Status list indexes of ended sessions, and when each may be dropped."""
+    version: object = field(default_factory=object)
+    """Replaced whenever an index is added: status lists of another version are outdated."""
     lists: dict[int, Any] = field(default_factory=dict)
-    """The status lists that were made last, by number."""
-    making_lists: threading.Lock = field(default_factory=threading.Lock)
+    """The cached status lists, by number."""
+    lists_lock: threading.Lock = field(default_factory=threading.Lock)
     newest_revocation: datetime | None = None
     verified: OrderedDict[bytes, Any] = field(default_factory=OrderedDict)
     read_at: float | None = None
-    watched: bool = False
+    synced_in_background: bool = False
 
     @property
     def age(self) -> float:
-        """Seconds since keys and revocations were last read; endless before the first time."""
+        """Seconds since keys and revocations were last read; infinite before the first read."""
         return float("inf") if self.read_at is None else clock.monotonic() - self.read_at
 
-    def keys(self) -> Ring:
-        """Return the ring.
+    def require_keys(self) -> KeySet:
+        """Return the keys.
 
         Raises:
-            ServiceUnavailable: what we know is older than 5 seconds; nobody is waved through.
+            ServiceUnavailable: they were last read more than 5 seconds ago.
         """
-        if self.ring is None or self.age > STALE:
-            raise ServiceUnavailable("Whether a session still lives cannot be told right now.")
-        return self.ring
+        if self.key_set is None or self.age > MAX_STATE_AGE:
+            raise ServiceUnavailable("Sessions cannot be checked right now.")
+        return self.key_set
 
-    def end(self, session_id: str, position: int | None, forget_at: datetime) -> None:
-        """Take up that a session has ended, and its place in the status lists."""
-        self.revoked[session_id] = forget_at
-        if position is not None and position not in self.places:
-            self.places[position] = forget_at
-            self.edition = object()  # after the place, so that no list of it lacks that
+    def add_revocation(
+        self, session_id: str, status_index: int | None, expires_at: datetime
+    ) -> None:
+        """Add an ended session and its status list index."""
+        self.revoked[session_id] = expires_at
+        if status_index is not None and status_index not in self.status_indexes:
+            self.status_indexes[status_index] = expires_at
+            self.version = object()  # after the index: a list of this version must have it
 
 
-def remember(verified: OrderedDict[bytes, Any], fingerprint: bytes, token: Any) -> None:
-    """Keep a verified token; the oldest makes room.
+def cache_verified(verified: OrderedDict[bytes, Any], fingerprint: bytes, token: Any) -> None:
+    """Cache a verified token; evict the oldest ones if the cache is full.
 
-    Take the dict before verifying: what was verified with keys that are gone is forgotten with it.
+    Callers get the dict before they verify: a change of keys replaces it, and with it the token.
     """
-    with suppress(KeyError):  # another thread has made room at this very moment
+    with suppress(KeyError):  # another thread has just evicted the last one
         while len(verified) >= CACHE_SIZE:
-            verified.popitem(last=False)  # of a plain dict, the oldest would have to be searched
+            verified.popitem(last=False)  # O(1) in an OrderedDict only
     verified[fingerprint] = token
 
 
 def state() -> TokenState:
-    """Return the state of the running worker."""
+    """Return the token state of this worker."""
     return cast(TokenState, current_app.extensions["gatehouse.tokens"])

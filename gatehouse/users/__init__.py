@@ -1,1 +1,1 @@
-"""People and their addresses; imports passwords, access, tokens, delivery and below."""
+"""Users: accounts, identifiers, password and code checks, and notifications."""

@@ -1,46 +1,43 @@
-"""Why an account is not made or changed."""
+"""Errors of creating, verifying and changing accounts."""
 
 from gatehouse.audit import events
-from gatehouse.core.errors import Refusal
+from gatehouse.core.errors import ApiError
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.tokens.errors import TokenRevoked
 
 
-class UsernameTaken(Refusal):
-    """Somebody else has this username."""
+class UsernameTaken(ApiError):
+    """This username is taken."""
 
     status = 409
     code = "username_taken"
     next = "Choose another username."
 
 
-class AccountGone(TokenRevoked):
-    """The account of this token was deleted."""
+class AccountDeleted(TokenRevoked):
+    """The account of this token has been deleted."""
 
 
-class RegistrationProofFailed(InvalidCode):
-    """The code or the link is wrong, has expired, or was used before."""
+class EmailVerificationFailed(InvalidCode):
+    """The code or link is wrong, has expired, or was used before."""
 
-    event = events.Registration.PROOF_FAILED
+    event = events.Registration.VERIFICATION_FAILED
 
 
-class CodeTypedElsewhere(RegistrationProofFailed):
-    """The code is right, but it was asked for from elsewhere, perhaps by somebody else."""
+class CodeRequestedElsewhere(EmailVerificationFailed):
+    """The code is correct, but it was requested from another network."""
 
-    next = (
-        "Send the password along with the code, open the link of the mail, "
-        "or begin anew from where you are."
-    )
+    next = "Send the password with the code, open the link in the e-mail, or start again from here."
 
 
 class RegistrationPasswordWrong(InvalidCredentials):
-    """Code or link is right, but this is not the password that was chosen when registering."""
+    """The code or link is correct, but the password is not the one chosen at sign-up."""
 
-    event = events.Registration.PROOF_FAILED
+    event = events.Registration.VERIFICATION_FAILED
 
 
 class InvitationFailed(InvalidCode):
-    """The invitation is wrong, has expired, or was used before."""
+    """The invitation link is wrong, has expired, or was used before."""
 
     event = events.Invitation.FAILED

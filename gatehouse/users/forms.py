@@ -1,4 +1,4 @@
-"""The forms of this room: what registers, proves and changes an account."""
+"""Request schemas for sign-up, e-mail verification, invitations and the profile."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,61 +7,61 @@ from marshmallow import ValidationError, validate, validates_schema
 
 from gatehouse.captcha.provider import captcha_field
 from gatehouse.users import identifiers
-from gatehouse.web.fields import Coded, Form, Text
+from gatehouse.web.fields import CodedMessage, Form, String
 
-LOCALE = validate.Regexp(
+LOCALE_VALIDATOR = validate.Regexp(
     r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\Z",
-    error=Coded("invalid", "Write a language tag, such as en or de-AT."),
+    error=CodedMessage("invalid", "Write a language tag, such as en or de-AT."),
 )
-A_LOCALE = {"pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", "example": "de-AT"}
-A_USERNAME = {"pattern": f"^{identifiers.USERNAME.pattern}$", "example": "ann"}
-"""The same rules as the document tells them."""
+LOCALE_METADATA = {"pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", "example": "de-AT"}
+USERNAME_METADATA = {"pattern": f"^{identifiers.USERNAME_PATTERN.pattern}$", "example": "ann"}
+"""The same rules for the OpenAPI document."""
 
 
-class Identifier(Text):
-    """Text in a canonical form; `read` raises ValueError with a sentence."""
+class Identifier(String):
+    """A string parsed to its canonical form; `parse` raises ValueError with a message."""
 
-    def __init__(self, read: Callable[[str], Any], longest: int, **kwargs: Any) -> None:
-        super().__init__(longest, **kwargs)
-        self.read = read
+    def __init__(self, parse: Callable[[str], Any], max_length: int, **kwargs: Any) -> None:
+        super().__init__(max_length, **kwargs)
+        self.parse = parse
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return self.read(text)
-        except ValueError as problem:
-            raise ValidationError(Coded("invalid", str(problem))) from None
+            return self.parse(text)
+        except ValueError as error:
+            raise ValidationError(CodedMessage("invalid", str(error))) from None
 
 
-def _as_written(text: str) -> str:
-    identifiers.username(text)
+def _validate_username(text: str) -> str:
+    identifiers.parse_username(text)
     return text
 
 
 def email_field() -> Identifier:
-    """Return a required e-mail address."""
+    """Return the field of a required e-mail address."""
     about = {"format": "email", "example": "ann@example.com"}
-    return Identifier(identifiers.email, 254, required=True, metadata=about)
+    return Identifier(identifiers.parse_email, 254, required=True, metadata=about)
 
 
-def new_password(required: bool = True) -> Text:
-    """Return a field for a password; whether it is good enough is the policy's question."""
+def new_password_field(required: bool = True) -> String:
+    """Return the field of a new password; the password policy checks it later."""
     about = {"example": "seven green lanterns", "format": "password"}
-    return Text(1024, required=required, one_line=False, load_only=True, metadata=about)
+    return String(1024, required=required, one_line=False, load_only=True, metadata=about)
 
 
-class Register(Form):
-    """Somebody asks for an account; `selfservice.forms` adds what they will sign in with."""
+class RegistrationFields(Form):
+    """The profile fields of a sign-up; `account.forms` adds the password or passkey."""
 
     email = email_field()
-    username = Identifier(_as_written, 32, shortest=3, metadata=A_USERNAME)
-    phone = Identifier(identifiers.phone, 32, metadata={"example": "+4915112345678"})
-    name = Text(200)
-    locale = Text(35, validate=LOCALE, metadata=A_LOCALE)
+    username = Identifier(_validate_username, 32, min_length=3, metadata=USERNAME_METADATA)
+    phone = Identifier(identifiers.parse_phone, 32, metadata={"example": "+4915112345678"})
+    name = String(200)
+    locale = String(35, validate=LOCALE_VALIDATOR, metadata=LOCALE_METADATA)
     captcha = captcha_field()
 
 
-PROOFS_OF_AN_ADDRESS = (
+EMAIL_VERIFICATION_FIELDS = (
     {"email", "code"},
     {"email", "code", "password"},
     {"email", "code", "registration_token"},
@@ -70,37 +70,39 @@ PROOFS_OF_AN_ADDRESS = (
 
 
 class VerifyEmail(Form):
-    """Somebody proves an address: by `email` and `code`, or by `token` and `password`.
+    """The verification of an e-mail address: `email` and `code`, or `token` and `password`.
 
-    The code counts where it was asked for, and elsewhere if the `password` comes along. Who
-    registered with a passkey sends the `registration_token` along instead.
+    In another network than the one that requested the code, it needs the `password`, too. After a
+    sign-up with a passkey it needs the `registration_token` instead.
     """
 
-    email = Identifier(identifiers.email, 254, metadata={"format": "email"})
-    code = Text(32, metadata={"example": "12345678"})
-    registration_token = Text(64, metadata={"description": "of the options of a passkey"})
-    token = Text(200, metadata={"description": "from the link"})
-    password = Text(1024, one_line=False, load_only=True, metadata={"format": "password"})
+    email = Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
+    code = String(32, metadata={"example": "12345678"})
+    registration_token = String(64, metadata={"description": "of the options of a passkey"})
+    token = String(200, metadata={"description": "from the link"})
+    password = String(1024, one_line=False, load_only=True, metadata={"format": "password"})
 
     @validates_schema
-    def one_way(self, form: dict[str, Any], **_: Any) -> None:
-        """Ask for one of the ways, whole."""
-        if set(form) in PROOFS_OF_AN_ADDRESS:
+    def require_known_combination(self, form: dict[str, Any], **_: Any) -> None:
+        """Require exactly the fields of one way."""
+        if set(form) in EMAIL_VERIFICATION_FIELDS:
             return
-        sentence = "Send email and code, perhaps with the password, or token and password."
-        raise ValidationError(Coded("one_way", sentence))
+        message = "Send email and code, optionally with the password, or token and password."
+        raise ValidationError(CodedMessage("invalid_combination", message))
 
 
 class AcceptInvitation(Form):
-    """Somebody accepts an invitation."""
+    """The token of an invitation, and the password of the new account."""
 
-    token = Text(200, required=True)
-    password = new_password()
+    token = String(200, required=True)
+    password = new_password_field()
 
 
-class Profile(Form):
-    """What a person may change; null empties a field. Addresses are proved, not changed here."""
+class ProfileUpdate(Form):
+    """The profile fields that users change directly; null clears a field."""
 
-    name = Text(200, allow_none=True)
-    username = Identifier(_as_written, 32, shortest=3, allow_none=True, metadata=A_USERNAME)
-    locale = Text(35, allow_none=True, validate=LOCALE, metadata=A_LOCALE)
+    name = String(200, allow_none=True)
+    username = Identifier(
+        _validate_username, 32, min_length=3, allow_none=True, metadata=USERNAME_METADATA
+    )
+    locale = String(35, allow_none=True, validate=LOCALE_VALIDATOR, metadata=LOCALE_METADATA)

@@ -1,7 +1,7 @@
-"""The one canonical form of each identifier, decided here and nowhere else.
+"""Canonical forms of e-mail addresses, usernames and phone numbers.
 
-E-mail: the local part is ASCII and compared without case; the domain is its IDNA form. So no two
-addresses that look alike (dotless i, the Kelvin sign) can meet in one form.
+E-mail: the local part is ASCII and case-insensitive; the domain is in its IDNA form. So two
+addresses that look alike (dotless i, the Kelvin sign) never share a canonical form.
 """
 
 import re
@@ -13,45 +13,45 @@ from typing import Any
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
-USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{1,30})[A-Za-z0-9]")
+USERNAME_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{1,30})[A-Za-z0-9]")
 
 
 @dataclass(frozen=True)
 class Email:
-    """An address as written, with its domain in ASCII, and the form that is compared."""
+    """An e-mail address as written, with its domain in ASCII, and its canonical form."""
 
-    address: str
+    as_written: str
     canonical: str
 
 
-def email(text: str) -> Email:
-    """Read an e-mail address (RFC 5321 section 4.1.2, without quoted local parts).
+def parse_email(text: str) -> Email:
+    """Parse an e-mail address (RFC 5321 section 4.1.2, without quoted local parts).
 
     Raises:
-        ValueError: with a sentence that says why it is none.
+        ValueError: the address is malformed; the message says why.
     """
     try:
         found = validate_email(
             text,
             allow_smtputf8=False,
             check_deliverability=False,
-            test_environment=True,  # lets `.test` pass, which belongs to nobody (RFC 6761)
+            test_environment=True,  # accepts the reserved domain `.test` (RFC 6761)
         )
-    except EmailNotValidError as problem:
-        raise ValueError(str(problem)) from None
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from None
     address = f"{found.ascii_local_part}@{found.ascii_domain}"
     if "=?" in address:  # RFC 2047 section 5: no encoded words; mail programs would decode them
-        raise ValueError("An encoded word cannot stand in an address.")
+        raise ValueError("An e-mail address must not contain an encoded word (=?...?=).")
     return Email(address, address.lower())
 
 
-def username(text: str) -> str:
-    """Return the canonical form of a username: 3 to 32 ASCII letters, digits, dots, _ and -.
+def parse_username(text: str) -> str:
+    """Return the canonical form of a username: 3 to 32 characters of A-Z, a-z, 0-9, `.`, _ and -.
 
     Raises:
-        ValueError: with a sentence that says why it is none.
+        ValueError: the username breaks these rules; the message says how.
     """
-    if not USERNAME.fullmatch(text):
+    if not USERNAME_PATTERN.fullmatch(text):
         raise ValueError(
             "Use 3 to 32 letters, digits, dots, hyphens or underscores;"
             " the first and the last is a letter or a digit."
@@ -59,19 +59,20 @@ def username(text: str) -> str:
     return text.lower()
 
 
-def phone(text: str) -> str:
+def parse_phone(text: str) -> str:
     """Return a phone number in E.164, such as +4915112345678.
 
     Raises:
-        ValueError: with a sentence that says why it is none.
+        ValueError: this is no phone number with a country code.
     """
-    written = _e164(text)
-    if written is None or _e164(written) != written:  # else one number could be read as another
+    number = _format_e164(text)
+    # formatting must be stable, or one number could be parsed as another one
+    if number is None or _format_e164(number) != number:
         raise ValueError("Write the number with its country, such as +49 151 12345678.")
-    return written
+    return number
 
 
-def _e164(text: str) -> str | None:
+def _format_e164(text: str) -> str | None:
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
@@ -81,29 +82,29 @@ def _e164(text: str) -> str | None:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def canonical(text: str) -> str:
-    """Return the one form of an identifier of any kind, and a form of text that is none.
+def canonicalize(text: str) -> str:
+    """Return the canonical form of an identifier of any kind, or a normalized form of other text.
 
-    Only what has a form by the rules above may be looked up.
+    Such other text is only a counter's key: no account can have it as an identifier.
     """
     try:
         if "@" in text:
-            return email(text).canonical
-        return phone(text) if text.startswith("+") else username(text)
+            return parse_email(text).canonical
+        return parse_phone(text) if text.startswith("+") else parse_username(text)
     except ValueError:
         return unicodedata.normalize("NFC", text.casefold())
 
 
-def destination(form: Mapping[str, Any]) -> str:
-    """Return the address or number that a form names, in its canonical form; "" where is none."""
-    named, read = form.get("email"), _canonical_email
-    if named is None:
-        named, read = form.get("phone"), phone
+def get_recipient(form: Mapping[str, Any]) -> str:
+    """Return the canonical e-mail address or number that unvalidated form data gives, or ""."""
+    value, parse = form.get("email"), _canonical_email
+    if value is None:
+        value, parse = form.get("phone"), parse_phone
     try:
-        return read(named) if isinstance(named, str) else ""
+        return parse(value) if isinstance(value, str) else ""
     except ValueError:
         return ""
 
 
 def _canonical_email(text: str) -> str:
-    return email(text).canonical
+    return parse_email(text).canonical

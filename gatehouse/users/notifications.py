@@ -1,88 +1,90 @@
-"""Telling the owner of an account what was done to it, and how to object."""
+"""Security notifications to users: what changed in their account, and how to object."""
 
 from typing import Any
 from uuid import UUID
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
+from gatehouse.core import crypto_labels
 from gatehouse.lockout import service as lockout
-from gatehouse.lockout.service import Guess
+from gatehouse.lockout.service import CountedAttempt
 from gatehouse.messaging import outbox, recipient_limits, sms
-from gatehouse.messaging.links import address
-from gatehouse.messaging.message import Letter
+from gatehouse.messaging.links import page_url
+from gatehouse.messaging.message import MessageRequest
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.users import service as users
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import User
 
-UNDO = "email_undo"
-"""The purpose of a challenge by which the owner of an old address takes it back."""
-MFA_RESET = "mfa_reset"
-"""The purpose of a challenge by which an owner keeps the second factors."""
-KEPT = (UNDO, MFA_RESET)
-"""What a new password, or an address that is taken back, does not void."""
-TEXTED = {
+EMAIL_CHANGE_REVERT = crypto_labels.EMAIL_CHANGE_REVERT
+"""Purpose of the link that reverts an e-mail change from the previous address."""
+MFA_RESET = crypto_labels.MFA_RESET
+"""Purpose of the link that cancels an MFA reset."""
+SURVIVING_PURPOSES = (EMAIL_CHANGE_REVERT, MFA_RESET)
+"""Purposes of links that stay valid after a password reset or a reverted e-mail change."""
+SMS_SUMMARIES = {
     "notice_password_reset": "your password was reset",
     "notice_email_changed": "your e-mail address was changed",
     "notice_mfa_reset": "your second factor is being reset",
 }
-"""What is serious enough for a text message to a proven number, and the words for it."""
+"""Templates that are also sent as an SMS to the verified number, with the words of the SMS."""
 
 
-def tell(user: User, template: str, variables: dict[str, Any], visitor: Visitor) -> None:
-    """Write a notice to every address of the account, in the current transaction.
+def notify(user: User, template: str, variables: dict[str, Any], context: RequestContext) -> None:
+    """Queue a notification for every e-mail address of the user, in the current transaction.
 
-    An old address counts while its owner may take it back. Where `variables` name no `link`, the
-    notice leads to where a forgotten password is replaced. Of one kind three are written in an
-    hour to one address.
+    A previous address is notified, too, while it can revert the e-mail change. The default `link`
+    in `variables` is the page for a forgotten password. The limit of `notify_recipient` applies.
     """
-    shown = {"link": address("forgot-password")} | variables
-    for recipient in addresses(user):
-        tell_at(recipient, Letter("", template, shown, user.locale), visitor)
-    if what := TEXTED.get(template):
-        text(user, what, visitor)
+    variables = {"link": page_url("forgot-password")} | variables
+    for recipient in list_notified_emails(user):
+        notify_recipient(recipient, MessageRequest("", template, variables, user.locale), context)
+    if summary := SMS_SUMMARIES.get(template):
+        notify_by_sms(user, summary, context)
 
 
-def tell_at(recipient: str, letter: Letter, visitor: Visitor) -> None:
-    """Write a notice to one address, unless it got enough of its kind this hour."""
-    mine = Letter(recipient, letter.template, letter.variables, letter.locale)
-    if not recipient_limits.put(mine, visitor):
-        record(events.Notice.WITHHELD, visitor, template=letter.template)
+def notify_recipient(recipient: str, message: MessageRequest, context: RequestContext) -> None:
+    """Queue a notification for one e-mail address, subject to the hourly limit of its template."""
+    addressed = MessageRequest(recipient, message.template, message.variables, message.locale)
+    if not recipient_limits.enqueue_limited(addressed, context):
+        record(events.Notification.SUPPRESSED, context, template=message.template)
 
 
-def text(user: User, what: str, visitor: Visitor) -> None:
-    """Text the proven number of an account what was done, in a few words; without one, nobody."""
+def notify_by_sms(user: User, summary: str, context: RequestContext) -> None:
+    """Send a notification by SMS, if the user has a verified number."""
     if user.phone and user.phone_verified_at:
-        notice = Letter(user.phone, "sms_notice", {"what": what}, user.locale, "sms")
-        sms.text(notice, visitor)
+        message = MessageRequest(user.phone, "sms_notice", {"what": summary}, user.locale, "sms")
+        sms.send(message, context)
 
 
-def addresses(user: User) -> list[str]:
-    """Return the e-mail address of an account, and those that its owner may still take back."""
-    undoable = one_time_codes.waiting(UNDO, str(user.id))
-    old = [one_time_codes.open_data(row)["old"] for row in undoable]
-    return list(dict.fromkeys([user.email, *old]))
+def list_notified_emails(user: User) -> list[str]:
+    """Return the user's e-mail address, and previous ones that can still revert a change."""
+    revertible = one_time_codes.list_pending(EMAIL_CHANGE_REVERT, str(user.id))
+    previous = [one_time_codes.decrypt_data(row)["old"] for row in revertible]
+    return list(dict.fromkeys([user.email, *previous]))
 
 
-def of_attempts(user_id: UUID, visitor: Visitor) -> None:
-    """Tell the owner, once an hour, of right and wrong proofs beside each other (ASVS V6.3.5)."""
-    user = users.get(user_id)
+def notify_failed_attempts(user_id: UUID, context: RequestContext) -> None:
+    """Notify the user of a login after failed attempts, or of a partly failed one (ASVS V6.3.5)."""
+    user = users.get_user(user_id)
     if user:
-        tell(user, "notice_attempts", {}, visitor)
+        notify(user, "notice_attempts", {}, context)
 
 
-def after_a_wrong_guess(guess: Guess, visitor: Visitor) -> None:
-    """Record what a wrong guess brings with it; tell the owner, once an hour, that doors shut.
+def on_failed_attempt(attempt: CountedAttempt, context: RequestContext) -> None:
+    """Record a failed attempt; if it locks the account or a network out, notify the user.
 
-    For an identifier of nobody the same work is done, and nobody is told.
+    An unknown identifier causes the same work, and no message.
     """
-    if not lockout.failed(guess, visitor):
+    if not lockout.record_failure(attempt, context):
         return
-    user = users.get(guess.user_id or users.NOBODY)
+    user = users.get_user(attempt.user_id or users.UNKNOWN_USER_ID)
     if user:
-        tell(user, "notice_lockout", {}, visitor)
+        notify(user, "notice_lockout", {}, context)
         return
-    for recipient in addresses(User(id=users.NOBODY, email="nobody@example.com")):
-        letter = Letter(recipient, "notice_lockout", {"link": address("forgot-password")})
-        recipient_limits.left(recipient, letter.template)
-        outbox.waste(letter, visitor)
+    for recipient in list_notified_emails(
+        User(id=users.UNKNOWN_USER_ID, email="nobody@example.com")
+    ):
+        message = MessageRequest(recipient, "notice_lockout", {"link": page_url("forgot-password")})
+        recipient_limits.has_quota(recipient, message.template)
+        outbox.enqueue_decoy(message, context)

@@ -1,4 +1,4 @@
-"""The one way to verify the password of an account, for every door where one can be guessed."""
+"""Verification of an account's password, for every route that accepts one; attempts are counted."""
 
 from dataclasses import dataclass
 from functools import cache, partial
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, Uuid, bindparam, func, select
 
-from gatehouse.database.statements import read_one
+from gatehouse.database.statements import fetch_one
 from gatehouse.devices import service as devices
 from gatehouse.lockout import credential_stuffing
 from gatehouse.lockout import service as lockout
@@ -16,120 +16,128 @@ from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.users import identifiers, notifications
 from gatehouse.users import service as users
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import Password
 
-ID = select(bindparam("user_id", type_=Uuid))
-"""Finds an id by itself."""
+SELECT_GIVEN_ID = select(bindparam("user_id", type_=Uuid))
+"""Selects a given user id; stands in for a lookup by identifier."""
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """An account that somebody says is theirs, or the identifier that belongs to nobody."""
+class PasswordTarget:
+    """The account whose password is to be verified, or an unknown identifier."""
 
-    whom: UUID | str
-    """A user's id, or the canonical form of that identifier."""
+    subject: UUID | str
+    """The user's id, or the canonical form of the unknown identifier."""
     user_id: UUID
-    """That id, or nobody's."""
-    stored: passwords.Hashed | None
+    """The user's id, or `UNKNOWN_USER_ID`."""
+    stored: passwords.PasswordHash | None
     device_id: UUID | None
-    """The visitor's device, if that person has signed in on it before."""
+    """The client's device, if this user has signed in on it before."""
 
 
 @dataclass(frozen=True)
-class Verified:
-    """Whose password it is, as it is stored, and hashed anew where that is stale."""
+class PasswordVerified:
+    """A verified password: its user, its stored hash, and a new hash if that one is outdated."""
 
     user_id: UUID
-    stored: passwords.Hashed
-    fresh: passwords.Hashed | None
-    failures: int
-    """Wrong ones in a row from the device or the network, just before."""
-    strangers: int
-    """And from all unknown devices; 0 on a known one."""
+    stored: passwords.PasswordHash
+    rehashed: passwords.PasswordHash | None
+    failures_here: int
+    """Consecutive wrong passwords just before, from the same device or network."""
+    failures_from_unknown_devices: int
+    """The same from all unknown devices together; 0 on a known device."""
 
 
-def claim(identifier: str, visitor: Visitor) -> Claimed:
-    """Find the account that an identifier means, and read what its password is verified with.
+def find_by_identifier(identifier: str, context: RequestContext) -> PasswordTarget:
+    """Find the account of an identifier, and read its password hash.
 
-    Known or not, that is one statement, and one row, outside any transaction.
+    Known or not, this is one statement that returns one row, outside any transaction.
     """
-    search = users.search(identifier)
-    if search is None:
-        return look(identifiers.canonical(identifier), visitor)
-    about = {"canonical": search.canonical, **devices.known_as(visitor)}
-    row = read_one(_looking_for(search.statement), **about)
-    return _claimed(row.user_id if row.user_id != users.NOBODY else search.canonical, row)
+    lookup = users.build_lookup(identifier)
+    if lookup is None:
+        return find_by_id(identifiers.canonicalize(identifier), context)
+    parameters = {"canonical": lookup.canonical, **devices.device_params(context)}
+    row = fetch_one(_target_statement(lookup.statement), **parameters)
+    subject = row.user_id if row.user_id != users.UNKNOWN_USER_ID else lookup.canonical
+    return _build_target(subject, row)
 
 
-def look(whom: UUID | str, visitor: Visitor) -> Claimed:
-    """Read the same of a person, by their id, or of an identifier that is nobody's."""
-    user_id = whom if isinstance(whom, UUID) else users.NOBODY
-    return _claimed(whom, read_one(_looking_for(ID), user_id=user_id, **devices.known_as(visitor)))
+def find_by_id(subject: UUID | str, context: RequestContext) -> PasswordTarget:
+    """Read the password hash of a user by id; the same work is done for an unknown identifier."""
+    user_id = subject if isinstance(subject, UUID) else users.UNKNOWN_USER_ID
+    parameters = {"user_id": user_id, **devices.device_params(context)}
+    return _build_target(subject, fetch_one(_target_statement(SELECT_GIVEN_ID), **parameters))
 
 
 @cache
-def _looking_for(ids: Select[UUID]) -> Select[*tuple[Any, ...]]:
-    """Return a statement with one row, of whom `ids` finds or of nobody, whose rows are sought."""
-    user_id = func.coalesce(ids.scalar_subquery(), bindparam("nobody", users.NOBODY, Uuid))
-    who = select(user_id.label("user_id")).limit(1).subquery()  # or it is sought three times
-    device = devices.known(who.c.user_id).label("device_id")
-    of_password = (Password.hash, Password.pepper, Password.changed_at, Password.chosen_by)
-    mine = Password.user_id == who.c.user_id
-    return select(who.c.user_id, device, *of_password).select_from(who.outerjoin(Password, mine))
+def _target_statement(id_lookup: Select[UUID]) -> Select[*tuple[Any, ...]]:
+    """Return a statement for the one row of a user, or of `UNKNOWN_USER_ID` if none is found."""
+    unknown_id = bindparam("unknown_user_id", users.UNKNOWN_USER_ID, Uuid)
+    user_id = func.coalesce(id_lookup.scalar_subquery(), unknown_id).label("user_id")
+    found = select(user_id).limit(1).subquery()  # the limit keeps it from being run three times
+    device_id = devices.device_id_subquery(found.c.user_id).label("device_id")
+    columns = (Password.hash, Password.pepper, Password.changed_at, Password.set_via)
+    with_password = found.outerjoin(Password, Password.user_id == found.c.user_id)
+    return select(found.c.user_id, device_id, *columns).select_from(with_password)
 
 
-def _claimed(whom: UUID | str, row: Any) -> Claimed:
-    user_id = whom if isinstance(whom, UUID) else users.NOBODY
-    known = (row.hash, row.pepper, row.changed_at, row.chosen_by)
-    stored = passwords.Hashed(*known) if row.hash else None
-    return Claimed(whom, user_id, stored, row.device_id)
+def _build_target(subject: UUID | str, row: Any) -> PasswordTarget:
+    user_id = subject if isinstance(subject, UUID) else users.UNKNOWN_USER_ID
+    columns = (row.hash, row.pepper, row.changed_at, row.set_via)
+    stored = passwords.PasswordHash(*columns) if row.hash else None
+    return PasswordTarget(subject, user_id, stored, row.device_id)
 
 
-def verify(
-    claimed: Claimed,
+def verify_password(
+    target: PasswordTarget,
     password: str,
-    visitor: Visitor,
-    wrong: type[InvalidCredentials] = InvalidCredentials,
-) -> Verified:
-    """Return if this is the account's password; the guess is counted before it is evaluated.
+    context: RequestContext,
+    error_type: type[InvalidCredentials] = InvalidCredentials,
+) -> PasswordVerified:
+    """Verify the account's password; the attempt is counted before it is evaluated.
 
-    Whatever keeps the password from being evaluated withdraws the count.
+    An error that keeps the password from being evaluated withdraws the count.
 
     Raises:
-        InvalidCredentials: it is not, as the door's own kind `wrong`.
-        TooManyAttempts: too many were wrong; this one was not evaluated.
+        InvalidCredentials: the password is wrong; raised as `error_type`.
+        TooManyAttempts: too many passwords were wrong; this one was not evaluated.
     """
-    whom, stored = claimed.whom, claimed.stored
-    guess = lockout.count(whom, claimed.device_id, visitor)
+    subject, stored = target.subject, target.stored
+    attempt = lockout.count_attempt(subject, target.device_id, context)
     try:
-        fresh = passwords.verify(stored, password, visitor)
-        if stored is None:  # whatever was typed: the decoy opens nothing
+        rehashed = passwords.verify_password(stored, password, context)
+        if stored is None:  # even if the password matches the dummy hash
             raise WrongPassword
     except WrongPassword:
-        raise _refusal(
-            wrong, guess, credential_stuffing.miss(whom, password, visitor), visitor
-        ) from None
+        failed_attempt = credential_stuffing.fingerprint(subject, password, context)
+        raise _build_error(error_type, attempt, failed_attempt, context) from None
     except BaseException:
-        lockout.withdraw(guess)
+        lockout.withdraw_attempt(attempt)
         raise
-    lockout.succeeded(guess)
-    strangers = max(0, guess.strangers - 1)
-    return Verified(claimed.user_id, stored, fresh, guess.failures - 1, strangers)
+    lockout.reset_counters(attempt)
+    from_unknown_devices = max(0, attempt.failures_from_unknown_devices - 1)
+    return PasswordVerified(
+        target.user_id, stored, rehashed, attempt.failures_here - 1, from_unknown_devices
+    )
 
 
-def _refusal(
-    wrong: type[InvalidCredentials],
-    guess: lockout.Guess,
-    missed: credential_stuffing.Miss,
-    visitor: Visitor,
+def _build_error(
+    error_type: type[InvalidCredentials],
+    attempt: lockout.CountedAttempt,
+    failed_attempt: credential_stuffing.FailedAttempt,
+    context: RequestContext,
 ) -> InvalidCredentials:
-    refusal = wrong(user_id=guess.user_id)
-    refusal.aftermath = partial(_follow_up, guess, missed, visitor)
-    return refusal
+    error = error_type(user_id=attempt.user_id)
+    error.on_rollback = partial(_record_failure, attempt, failed_attempt, context)
+    return error
 
 
-def _follow_up(guess: lockout.Guess, missed: credential_stuffing.Miss, visitor: Visitor) -> None:
-    """Record what a wrong password brings with it, in the transaction of the refusal."""
-    notifications.after_a_wrong_guess(guess, visitor)
-    credential_stuffing.note(missed, visitor)
+def _record_failure(
+    attempt: lockout.CountedAttempt,
+    failed_attempt: credential_stuffing.FailedAttempt,
+    context: RequestContext,
+) -> None:
+    """Record the consequences of a wrong password, in the transaction after the rollback."""
+    notifications.on_failed_attempt(attempt, context)
+    credential_stuffing.record_failed_attempt(failed_attempt, context)

@@ -1,4 +1,4 @@
-"""Looking people up, making accounts, and changing what people may change themselves."""
+"""Users: look up, create, and update profiles."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,24 +11,24 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.authorization import roles
 from gatehouse.core import clock, crypto
-from gatehouse.database.session import db, writing
-from gatehouse.database.statements import read_one
+from gatehouse.database.session import db, write_transaction
+from gatehouse.database.statements import fetch_one
 from gatehouse.users import identifiers
-from gatehouse.users.errors import AccountGone, UsernameTaken
-from gatehouse.web.request_context import Visitor
+from gatehouse.users.errors import AccountDeleted, UsernameTaken
+from gatehouse.web.request_context import RequestContext
 from models import User
 
-BY_EMAIL = select(User.id).where(User.email_canonical == bindparam("canonical"))
-BY_USERNAME = select(User.id).where(User.username_canonical == bindparam("canonical"))
-BY_PHONE = (
+SELECT_ID_BY_EMAIL = select(User.id).where(User.email_canonical == bindparam("canonical"))
+SELECT_ID_BY_USERNAME = select(User.id).where(User.username_canonical == bindparam("canonical"))
+SELECT_ID_BY_PHONE = (
     select(User.id)
     .where(User.phone == bindparam("canonical"))
     .order_by(User.phone_verified_at.is_(None), User.created_at)
     .limit(1)
 )
-NOBODY = UUID(int=0)
-"""Has no account, password or device: looking for them takes as long as looking for somebody's."""
-PROFILE = select(
+UNKNOWN_USER_ID = UUID(int=0)
+"""An id without account, password or device; looking it up takes as long as a real one."""
+SELECT_PROFILE = select(
     User.id,
     User.email,
     User.email_verified_at,
@@ -38,159 +38,164 @@ PROFILE = select(
     User.name,
     User.locale,
     User.created_at,
-    roles.given_roles(User.id).label("given_roles"),
+    roles.assigned_roles(User.id).label("given_roles"),
 ).where(User.id == bindparam("user_id"))
 
 
 @dataclass(frozen=True)
-class Search:
-    """A statement that finds the id of one account at most, and its value `canonical`."""
+class IdentifierLookup:
+    """A statement that selects at most one user id, and its parameter `canonical`."""
 
     statement: Select[UUID]
     canonical: str
 
 
 @dataclass(frozen=True)
-class Person:
-    """An account, and what its owner is told about it (the schema `User`)."""
+class UserWithProfile:
+    """A user, and the profile that they can read (the schema `User`)."""
 
     user: User
     profile: dict[str, Any]
 
 
-def get(user_id: UUID) -> User | None:
-    """Read an account by its id."""
+def get_user(user_id: UUID) -> User | None:
+    """Return a user by id."""
     return db.session.get(User, user_id)
 
 
-def person(user: User, given_roles: str | None) -> Person:
-    """Return an account that was read together with `access.given_roles` as a person."""
-    return Person(user, _told(user, given_roles))
+def build_user_with_profile(user: User, given_roles: str | None) -> UserWithProfile:
+    """Combine a user with the roles read in the same statement (`roles.assigned_roles`)."""
+    return UserWithProfile(user, _serialize(user, given_roles))
 
 
-def get_person(user_id: UUID) -> Person | None:
-    """Read an account and its roles by one statement."""
-    both = select(User, roles.given_roles(User.id)).where(User.id == user_id)
-    found = db.session.execute(both).one_or_none()
-    return person(*found) if found else None
+def get_user_with_profile(user_id: UUID) -> UserWithProfile | None:
+    """Load a user and their roles in one statement."""
+    statement = select(User, roles.assigned_roles(User.id)).where(User.id == user_id)
+    found = db.session.execute(statement).one_or_none()
+    return build_user_with_profile(*found) if found else None
 
 
-def turn(user_id: UUID) -> str:
-    """Return the key of `take_turns` for whatever takes an account back or changes its addresses.
+def lock_key(user_id: UUID) -> str:
+    """Return the `advisory_lock` key for changes to a user's credentials, e-mail and phone.
 
-    It is taken before any challenge of the person is touched: two that delete each other's would
-    otherwise wait for each other for ever.
+    It is taken before any of the user's one-time codes is touched: two transactions that delete
+    each other's codes could otherwise deadlock.
     """
     return f"account:{user_id}"
 
 
-def find(identifier: str) -> User | None:
-    """Find an account by e-mail address, phone number or username; each spelling has one meaning.
+def find_user(identifier: str) -> User | None:
+    """Find a user by e-mail address, phone number or username.
 
-    A phone number means whoever proved it, else the first account that named it.
+    A phone number finds the user who verified it, or else the first who entered it.
     """
-    found = search(identifier)
-    user_id = db.session.scalar(found.statement, {"canonical": found.canonical}) if found else None
-    return get(user_id) if user_id else None
+    lookup = build_lookup(identifier)
+    if lookup is None:
+        return None
+    user_id = db.session.scalar(lookup.statement, {"canonical": lookup.canonical})
+    return get_user(user_id) if user_id else None
 
 
-def search(identifier: str) -> Search | None:
-    """Return how to find the id of the same account, or None for what can be nobody's."""
+def build_lookup(identifier: str) -> IdentifierLookup | None:
+    """Return the lookup of an identifier, or None if it is malformed."""
     try:
         if "@" in identifier:
-            return Search(BY_EMAIL, identifiers.email(identifier).canonical)
+            return IdentifierLookup(
+                SELECT_ID_BY_EMAIL, identifiers.parse_email(identifier).canonical
+            )
         if identifier.startswith("+"):
-            return Search(BY_PHONE, identifiers.phone(identifier))
-        return Search(BY_USERNAME, identifiers.username(identifier))
+            return IdentifierLookup(SELECT_ID_BY_PHONE, identifiers.parse_phone(identifier))
+        return IdentifierLookup(SELECT_ID_BY_USERNAME, identifiers.parse_username(identifier))
     except ValueError:
         return None
 
 
-def by_email(canonical: str) -> User | None:
-    """Find the account with this address."""
+def find_by_email(canonical: str) -> User | None:
+    """Find the user with this canonical e-mail address."""
     return db.session.scalar(select(User).where(User.email_canonical == canonical))
 
 
-def by_proven_phone(number: str) -> User | None:
-    """Find who has proved a number in E.164; there is one at most."""
-    proven = select(User).where(User.phone == number, User.phone_verified_at.is_not(None))
-    return db.session.scalar(proven)
+def find_by_verified_phone(number: str) -> User | None:
+    """Find the user who verified this number (E.164); there is at most one."""
+    statement = select(User).where(User.phone == number, User.phone_verified_at.is_not(None))
+    return db.session.scalar(statement)
 
 
-def require_free(username: str | None, owner: UUID | None = None) -> None:
-    """Return if nobody else has the username.
+def require_free_username(username: str | None, user_id: UUID | None = None) -> None:
+    """Require that no other user has this username.
 
     Raises:
-        UsernameTaken: somebody has.
+        UsernameTaken: another user has it.
     """
-    holder = _by_username(username.lower()) if username else None
-    if holder and holder.id != owner:
+    existing = _find_by_username(username.lower()) if username else None
+    if existing and existing.id != user_id:
         raise UsernameTaken
 
 
-def create(email: identifiers.Email, profile: dict[str, Any]) -> User:
-    """Write a new account in the current transaction; `profile` as in the registration form.
+def create_user(email: identifiers.Email, profile: dict[str, Any]) -> User:
+    """Create a user in the current transaction; `profile` has the fields of the sign-up form.
 
     Raises:
-        UsernameTaken: somebody was quicker.
-        IntegrityError: the address has an account.
+        UsernameTaken: another user took the username in the meantime.
+        IntegrityError: the e-mail address has an account.
     """
-    user = User(id=crypto.new_id(), email=email.address, email_canonical=email.canonical)
-    _fill(user, profile)
+    user = User(id=crypto.new_id(), email=email.as_written, email_canonical=email.canonical)
+    _set_fields(user, profile)
     db.session.add(user)
     _flush()
     return user
 
 
-def take_address(user: User, email: identifiers.Email) -> None:
-    """Give an account an address that was proved just now, in the current transaction.
+def set_verified_email(user: User, email: identifiers.Email) -> None:
+    """Set a user's e-mail address, verified just now, in the current transaction.
 
     Raises:
-        IntegrityError: the address has an account.
+        IntegrityError: the e-mail address has an account.
     """
-    user.email, user.email_canonical = email.address, email.canonical
+    user.email, user.email_canonical = email.as_written, email.canonical
     user.email_verified_at = clock.now()
     _flush()
 
 
-def change_profile(user_id: UUID, changes: dict[str, Any], visitor: Visitor) -> User:
-    """Change name, username or locale; null empties a field.
+def update_profile(user_id: UUID, changes: dict[str, Any], context: RequestContext) -> User:
+    """Change name, username or locale; None clears a field.
 
     Raises:
-        UsernameTaken: somebody else has it.
+        AccountDeleted: the account was deleted, but its tokens have not expired.
+        UsernameTaken: another user has the username.
     """
-    with writing():
-        user = get(user_id)
+    with write_transaction():
+        user = get_user(user_id)
         if user is None:
-            raise AccountGone
-        require_free(changes.get("username"), owner=user_id)
-        _fill(user, changes)
-        record(events.Account.PROFILE_CHANGED, visitor, user_id=user_id, fields=sorted(changes))
+            raise AccountDeleted
+        require_free_username(changes.get("username"), user_id=user_id)
+        _set_fields(user, changes)
+        record(events.Account.PROFILE_CHANGED, context, user_id=user_id, fields=sorted(changes))
         _flush()
     return user
 
 
-def profile_of(user_id: UUID) -> dict[str, Any]:
-    """Return what a person is told about their account (the schema `User`).
+def get_profile(user_id: UUID) -> dict[str, Any]:
+    """Return a user's profile (the schema `User`).
 
     Raises:
-        AccountGone: the account was deleted while its tokens lived.
+        AccountDeleted: the account was deleted, but its tokens have not expired.
     """
-    return _found(db.session.execute(PROFILE, {"user_id": user_id}).one_or_none())
+    return _require_profile(db.session.execute(SELECT_PROFILE, {"user_id": user_id}).one_or_none())
 
 
-def read_profile(user_id: UUID) -> dict[str, Any]:
-    """Return the same in one round trip, outside any transaction."""
-    return _found(read_one(PROFILE, user_id=user_id))
+def fetch_profile(user_id: UUID) -> dict[str, Any]:
+    """Return a user's profile like `get_profile`, in one round trip outside any transaction."""
+    return _require_profile(fetch_one(SELECT_PROFILE, user_id=user_id))
 
 
-def _found(row: Any) -> dict[str, Any]:
+def _require_profile(row: Any) -> dict[str, Any]:
     if row is None:
-        raise AccountGone
-    return _told(row, row.given_roles)
+        raise AccountDeleted
+    return _serialize(row, row.given_roles)
 
 
-def _told(row: Any, given_roles: str | None) -> dict[str, Any]:
+def _serialize(row: Any, given_roles: str | None) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "email": row.email,
@@ -200,12 +205,12 @@ def _told(row: Any, given_roles: str | None) -> dict[str, Any]:
         "phone_verified": row.phone_verified_at is not None,
         "name": row.name,
         "locale": row.locale,
-        "roles": roles.roles(given_roles),
+        "roles": roles.effective_roles(given_roles),
         "created_at": row.created_at,
     }
 
 
-def _fill(user: User, values: dict[str, Any]) -> None:
+def _set_fields(user: User, values: dict[str, Any]) -> None:
     for field in ("name", "locale", "phone"):
         if field in values:
             setattr(user, field, values[field])
@@ -215,14 +220,14 @@ def _fill(user: User, values: dict[str, Any]) -> None:
 
 
 def _flush() -> None:
-    """Write; the unique index has the last word on usernames."""
+    """Flush; translate a violated unique index on usernames to `UsernameTaken`."""
     try:
         db.session.flush()
-    except IntegrityError as conflict:
-        if "username_canonical" in str(conflict.orig):
+    except IntegrityError as error:
+        if "username_canonical" in str(error.orig):
             raise UsernameTaken from None
         raise
 
 
-def _by_username(canonical: str) -> User | None:
+def _find_by_username(canonical: str) -> User | None:
     return db.session.scalar(select(User).where(User.username_canonical == canonical))

@@ -1,4 +1,4 @@
-"""Strict fields: a type is never converted, and text can be stored and shown anywhere."""
+"""Strict marshmallow fields: no type conversion; strings are safe to store and to display."""
 
 import re
 from typing import Any
@@ -7,11 +7,11 @@ from marshmallow import Schema, ValidationError, fields
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-ONE_LINE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
-ANY_LINES = r"^[^\u0000]*$"
-"""The same as ECMA-262 writes it, for the document; UTF-8 has no lone surrogates anyway."""
+ONE_LINE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+MULTI_LINE_PATTERN = r"^[^\u0000]*$"
+"""The same rules as ECMA-262 patterns, for OpenAPI; UTF-8 has no lone surrogates anyway."""
 
-CODES = {
+MARSHMALLOW_CODES = {
     "Missing data for required field.": "required",
     "Unknown field.": "unknown_field",
     "Field may not be null.": "null",
@@ -20,52 +20,58 @@ CODES = {
     "Not a valid integer.": "invalid_type",
     "Invalid input type.": "invalid_type",
 }
-"""The codes of marshmallow's own sentences."""
+"""Stable codes for marshmallow's own error messages."""
 
 
-class Coded(str):
-    """A sentence about a field, with a stable code."""
+class CodedMessage(str):
+    """A field error message with a stable code."""
 
     code: str
 
-    def __new__(cls, code: str, message: str) -> "Coded":
-        """Say it."""
+    def __new__(cls, code: str, message: str) -> "CodedMessage":
+        """Create the message."""
         self = super().__new__(cls, message)
         self.code = code
         return self
 
 
 class Form(Schema):
-    """A JSON object whose members are all known."""
+    """A JSON object; unknown members are rejected."""
 
 
-class Text(fields.String):
-    """Unicode text of `shortest` to `longest` code points; no NUL, no lone surrogate.
+class String(fields.String):
+    """Unicode text of `min_length` to `max_length` code points; no NUL, no lone surrogate.
 
-    `one_line` text has no control characters or line separators either, so that it can stand in a
-    header or a log.
+    A `one_line` string has no control characters or line separators either, so that it is safe in
+    a header or a log.
     """
 
-    def __init__(self, longest: int, *, shortest: int = 1, one_line: bool = True, **kw: Any):
+    def __init__(self, max_length: int, *, min_length: int = 1, one_line: bool = True, **kw: Any):
         super().__init__(**kw)
-        self.shortest, self.longest, self.one_line = shortest, longest, one_line
-        pattern = ONE_LINE if one_line else ANY_LINES
-        about = {"minLength": shortest, "maxLength": longest, "pattern": pattern}
-        self.metadata = {**about, **self.metadata}
+        self.min_length, self.max_length, self.one_line = min_length, max_length, one_line
+        pattern = ONE_LINE_PATTERN if one_line else MULTI_LINE_PATTERN
+        constraints = {"minLength": min_length, "maxLength": max_length, "pattern": pattern}
+        self.metadata = {**constraints, **self.metadata}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kw)
         if UNSTORABLE.search(text) or (self.one_line and UNPRINTABLE.search(text)):
-            raise ValidationError(Coded("unprintable", "Control characters cannot stand here."))
-        if len(text) < self.shortest:
-            raise ValidationError(Coded("too_short", f"Use at least {self.shortest} characters."))
-        if len(text) > self.longest:
-            raise ValidationError(Coded("too_long", f"Use at most {self.longest} characters."))
+            raise ValidationError(
+                CodedMessage("unprintable", "Control characters are not allowed here.")
+            )
+        if len(text) < self.min_length:
+            raise ValidationError(
+                CodedMessage("too_short", f"Use at least {self.min_length} characters.")
+            )
+        if len(text) > self.max_length:
+            raise ValidationError(
+                CodedMessage("too_long", f"Use at most {self.max_length} characters.")
+            )
         return text
 
 
-class Flag(fields.Boolean):
-    """`true` or `false`, and no number: for Python, and so for marshmallow, 1 equals True."""
+class Boolean(fields.Boolean):
+    """`true` or `false`, never a number: for Python, and so for marshmallow, 1 equals True."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> bool:
         if not isinstance(value, bool):
@@ -73,8 +79,8 @@ class Flag(fields.Boolean):
         return value
 
 
-class WholeNumber(fields.Integer):
-    """A whole number as it stands in an address: ASCII digits and nothing else."""
+class QueryInteger(fields.Integer):
+    """A whole number in a query string or path: ASCII digits only."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> int:
         if not (isinstance(value, str) and value.isascii() and value.isdigit()):
@@ -83,23 +89,23 @@ class WholeNumber(fields.Integer):
         return number
 
 
-def describe(messages: Any) -> dict[str, list[dict[str, str]]]:
-    """Return marshmallow's messages as `{field: [{code, message}]}`; nested fields are dotted."""
-    described: dict[str, list[dict[str, str]]] = {}
-    for path, sentence in _leaves(messages, ()):
-        item = {"code": _code(sentence), "message": str(sentence)}
-        described.setdefault(".".join(path) or "body", []).append(item)
-    return described
+def format_field_errors(messages: Any) -> dict[str, list[dict[str, str]]]:
+    """Convert marshmallow's messages to `{field: [{code, message}]}`; nested fields are dotted."""
+    errors: dict[str, list[dict[str, str]]] = {}
+    for path, message in _flatten_messages(messages, ()):
+        item = {"code": _error_code(message), "message": str(message)}
+        errors.setdefault(".".join(path) or "body", []).append(item)
+    return errors
 
 
-def _leaves(messages: Any, path: tuple[str, ...]) -> Any:
+def _flatten_messages(messages: Any, path: tuple[str, ...]) -> Any:
     if isinstance(messages, dict):
         for name, inner in messages.items():
-            own = path if name == "_schema" else (*path, str(name))
-            yield from _leaves(inner, own)
+            inner_path = path if name == "_schema" else (*path, str(name))
+            yield from _flatten_messages(inner, inner_path)
     else:
-        yield from ((path, sentence) for sentence in messages)
+        yield from ((path, message) for message in messages)
 
 
-def _code(sentence: str) -> str:
-    return getattr(sentence, "code", None) or CODES.get(sentence, "invalid")
+def _error_code(message: str) -> str:
+    return getattr(message, "code", None) or MARSHMALLOW_CODES.get(message, "invalid")

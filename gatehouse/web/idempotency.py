@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: a request that is sent again sends nothing again.
+"""`Idempotency-Key`: a repeated request has no second effect and gets the same response.
 
-The key's row shares the transaction of the effect, so a crash leaves neither, and a refused request
-leaves no row. What is stored holds no token; see docs/decisions/0018.
+The key's row is written in the transaction of the effect, so a crash leaves neither, and a failed
+request leaves no row. Tokens in the response are stored encrypted; see docs/decisions/0018.
 """
 
 import base64
@@ -18,181 +18,192 @@ from sqlalchemy.event import listens_for
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from gatehouse.core import clock, crypto
-from gatehouse.core.errors import Refusal
-from gatehouse.database.session import db, release, writing
+from gatehouse.core import clock, crypto, crypto_labels
+from gatehouse.core.errors import ApiError
+from gatehouse.database.session import db, end_transaction, write_transaction
 from gatehouse.web import rate_limits
 from models import IdempotencyKey
 
-KEPT = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 HEADER = "Idempotency-Key"
-VISIBLE = re.compile(r"[\x21-\x7e]{1,64}")
+KEY_FORMAT = re.compile(r"[\x21-\x7e]{1,64}")
+PUBLIC_MEMBERS, ENCRYPTED_MEMBERS = "told", "sealed"
+"""Keys of the JSON column `response`; stored data, so they keep their spelling."""
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 
-class IdempotencyKeyInvalid(Refusal):
+class IdempotencyKeyInvalid(ApiError):
     """`Idempotency-Key` must be 1 to 64 visible ASCII characters."""
 
     code = "idempotency_key_invalid"
 
 
-class IdempotencyKeyReused(Refusal):
-    """This `Idempotency-Key` came with another body before; take a new one for a new request."""
+class IdempotencyKeyReused(ApiError):
+    """This `Idempotency-Key` was used before with another body; use a new key for a new request."""
 
     status = 422
     code = "idempotency_key_reused"
 
 
 @dataclass(frozen=True)
-class Key:
-    """What a key is kept by, under each of the secret keys, the active one first."""
+class RequestKey:
+    """Digests of a request under every secret key, the active one first."""
 
     digests: Sequence[str]
-    """Of the key, its route and its caller."""
-    bodies: Sequence[str]
-    """Of the body: bound to the key, which is not stored, for a body may hold a password."""
+    """Of the idempotency key, the route and the caller."""
+    body_digests: Sequence[str]
+    """Of the body and the (never stored) key: a body may contain a password."""
 
 
-def idempotent(*secrets: str) -> Callable[[Route], Route]:
-    """Let a route act once for each `Idempotency-Key`, and commit what it did.
+def idempotent(*secret_members: str) -> Callable[[Route], Route]:
+    """Execute a route once per `Idempotency-Key`, and commit its transaction.
 
-    It stands right above `response`, and the route leaves the commit to it. `secrets` are the
-    members of the answer that are tokens: they are kept sealed.
+    Place it directly above `response`; the route must not commit. `secret_members` are the members
+    of the response that are tokens: they are stored encrypted.
     """
 
-    def mark(route: Route) -> Route:
+    def decorate_route(route: Route) -> Route:
         @wraps(route)
-        def once(*arguments: Any, **named: Any) -> Response:
-            key = _key(arguments)
-            return _once(key, secrets, lambda: _done(route(*arguments, **named)))
+        def wrapper(*args: Any, **kwargs: Any) -> Response:
+            key = _read_key(args)
+            return _run_once(
+                key, secret_members, lambda: _require_uncommitted(route(*args, **kwargs))
+            )
 
-        known = getattr(route, "refusals", ())
-        kinds = (IdempotencyKeyInvalid, IdempotencyKeyReused)
-        once.refusals = (*known, *kinds)  # type: ignore[attr-defined]
-        once.idempotent = True  # type: ignore[attr-defined]
-        return cast(Route, once)
+        error_types = getattr(route, "error_types", ())
+        error_types = (*error_types, IdempotencyKeyInvalid, IdempotencyKeyReused)
+        wrapper.error_types = error_types  # type: ignore[attr-defined]
+        wrapper.idempotent = True  # type: ignore[attr-defined]
+        return cast(Route, wrapper)
 
-    return mark
+    return decorate_route
 
 
-def purge() -> None:
-    """Delete the keys that are a day old."""
+def purge_expired_keys() -> None:
+    """Delete expired keys (after 24 hours)."""
     db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.expires_at <= clock.now()))
 
 
-def _key(arguments: tuple[Any, ...]) -> Key | None:
-    """Return the key of the request, or None where it has none.
+def _read_key(arguments: tuple[Any, ...]) -> RequestKey | None:
+    """Return the key of the request, or None if it has none.
 
     Raises:
-        IdempotencyKeyInvalid: it is not as it must be.
+        IdempotencyKeyInvalid: the header does not match `KEY_FORMAT`.
     """
-    sent = request.headers.get(HEADER)
-    if sent is None:
+    header = request.headers.get(HEADER)
+    if header is None:
         return None
-    if not VISIBLE.fullmatch(sent):
+    if not KEY_FORMAT.fullmatch(header):
         raise IdempotencyKeyInvalid
-    place = "\0".join((sent, request.endpoint or "", _caller(arguments)))
+    endpoint = request.endpoint or ""
+    label = crypto_labels.IDEMPOTENT_ENDPOINTS.get(endpoint, endpoint)
+    scoped_key = "\0".join((header, label, _caller_id(arguments)))
     body = request.get_data(cache=True).decode(errors="replace")
-    digests = crypto.keyed_digests("idempotency key", place)
-    return Key(digests, crypto.keyed_digests("idempotency body", f"{place}\0{body}"))
+    digests = crypto.keyed_digests(crypto_labels.IDEMPOTENCY_KEY, scoped_key)
+    return RequestKey(
+        digests, crypto.keyed_digests(crypto_labels.IDEMPOTENCY_BODY, f"{scoped_key}\0{body}")
+    )
 
 
-def _caller(arguments: tuple[Any, ...]) -> str:
-    """Return who is signed in, where a guard has told, else the network."""
-    people = (argument.sub for argument in arguments if hasattr(argument, "sub"))
-    return next(people, None) or rate_limits.network()
+def _caller_id(arguments: tuple[Any, ...]) -> str:
+    """Return the authenticated user's id, if a guard passed a token, else the client's network."""
+    subjects = (argument.sub for argument in arguments if hasattr(argument, "sub"))
+    return next(subjects, None) or rate_limits.network_key()
 
 
-def _done(answer: Response) -> Response:
-    """Return the answer of a route that left its commit to us."""
+def _require_uncommitted(response: Response) -> Response:
+    """Return the response; raise `RuntimeError` if the route committed its transaction itself."""
     if db.session.info.pop("committed", False) and not db.session.info.get("writing"):
         raise RuntimeError("an idempotent route leaves its commit to the decorator")
-    return answer
+    return response
 
 
-def _once(key: Key | None, secrets: Sequence[str], act: Callable[[], Response]) -> Response:
-    """Act and commit, or repeat what was answered.
+def _run_once(
+    key: RequestKey | None, secret_members: Sequence[str], view: Callable[[], Response]
+) -> Response:
+    """Execute the view and commit, or return the stored response.
 
-    Of requests that arrive together one acts; what the others did is undone, and they answer the
-    same.
+    Of concurrent requests with one key a single one commits; the others are rolled back and return
+    its response.
     """
-    if stored := _find(key):
+    if stored := _find_response(key):
         return stored
     try:
-        answer = act()
+        response = view()
         if key:
-            _keep(key, answer, secrets)
+            _store_response(key, response, secret_members)
         db.session.commit()
-    except (Refusal, IntegrityError):
+    except (ApiError, IntegrityError):
         db.session.rollback()
-        if stored := _find(key):
+        if stored := _find_response(key):
             return stored
         raise
-    return answer
+    return response
 
 
-def _find(key: Key | None) -> Response | None:
-    """Return what was answered to this key before.
+def _find_response(key: RequestKey | None) -> Response | None:
+    """Return the stored response of this key, or None.
 
     Raises:
-        IdempotencyKeyReused: the body was another one.
+        IdempotencyKeyReused: the key was used with another body.
     """
     db.session.info.pop("committed", None)
     if key is None:
         return None
-    kept = select(IdempotencyKey).where(IdempotencyKey.key.in_(key.digests))
-    row = db.session.scalar(kept.where(IdempotencyKey.expires_at > clock.now()).limit(1))
-    release()
+    matching = select(IdempotencyKey).where(IdempotencyKey.key.in_(key.digests))
+    row = db.session.scalar(matching.where(IdempotencyKey.expires_at > clock.now()).limit(1))
+    end_transaction()
     if row is None:
         return None
-    if row.body_digest not in key.bodies:
+    if row.body_digest not in key.body_digests:
         raise IdempotencyKeyReused
-    return _repeated(row)
+    return _replay_response(row)
 
 
-def _keep(key: Key, answer: Response, secrets: Sequence[str]) -> None:
-    """Add the key with its answer to the transaction of the effect."""
-    told = dict(answer.get_json())
-    hidden = {name: told.pop(name) for name in secrets if name in told}
-    sealed = {name: _sealed(value, key.digests[0]) for name, value in hidden.items()}
-    row = IdempotencyKey(key=key.digests[0], body_digest=key.bodies[0])
-    row.status, row.expires_at = answer.status_code, clock.now() + KEPT
-    row.answer = {"told": told, "sealed": sealed}
-    with writing():
+def _store_response(key: RequestKey, response: Response, secret_members: Sequence[str]) -> None:
+    """Add the key and its response to the current transaction."""
+    public = dict(response.get_json())
+    secrets = {name: public.pop(name) for name in secret_members if name in public}
+    encrypted = {name: _encrypt_member(value, key.digests[0]) for name, value in secrets.items()}
+    row = IdempotencyKey(key=key.digests[0], body_digest=key.body_digests[0])
+    row.status, row.expires_at = response.status_code, clock.now() + RETENTION
+    row.response = {PUBLIC_MEMBERS: public, ENCRYPTED_MEMBERS: encrypted}
+    with write_transaction():
         stale = delete(IdempotencyKey).where(IdempotencyKey.key == row.key)
         db.session.execute(stale.where(IdempotencyKey.expires_at <= clock.now()))
         db.session.add(row)
 
 
-def _repeated(row: IdempotencyKey) -> Response:
-    kept = row.answer or {"told": {}, "sealed": {}}
-    hidden = {name: _unsealed(value, row.key) for name, value in kept["sealed"].items()}
-    answer = jsonify(kept["told"] | hidden)
-    answer.status_code = row.status or 200
-    return answer
+def _replay_response(row: IdempotencyKey) -> Response:
+    stored = row.response or {PUBLIC_MEMBERS: {}, ENCRYPTED_MEMBERS: {}}
+    encrypted = stored[ENCRYPTED_MEMBERS]
+    secrets = {name: _decrypt_member(value, row.key) for name, value in encrypted.items()}
+    response = jsonify(stored[PUBLIC_MEMBERS] | secrets)
+    response.status_code = row.status or 200
+    return response
 
 
-def _sealed(value: str, key: str) -> str:
-    return base64.b64encode(crypto.seal(value.encode(), _place(key))).decode()
+def _encrypt_member(value: str, key: str) -> str:
+    return base64.b64encode(crypto.encrypt(value.encode(), _associated_data(key))).decode()
 
 
-def _unsealed(value: str, key: str) -> str:
-    """Open a member of an answer.
+def _decrypt_member(value: str, key: str) -> str:
+    """Decrypt a member of a stored response.
 
     Raises:
-        IdempotencyKeyReused: its encryption key has left the ring: only a new request can help.
+        IdempotencyKeyReused: its encryption key was removed; the client needs a new request.
     """
     try:
-        return crypto.unseal(base64.b64decode(value), _place(key)).decode()
-    except crypto.SealBroken:
+        return crypto.decrypt(base64.b64decode(value), _associated_data(key)).decode()
+    except crypto.DecryptionFailed:
         raise IdempotencyKeyReused from None
 
 
-def _place(key: str) -> str:
-    return f"idempotency_keys.answer:{key}"
+def _associated_data(key: str) -> str:
+    return crypto_labels.column_data(crypto_labels.IDEMPOTENT_RESPONSE, key)
 
 
 @listens_for(Session, "after_commit")
-def _note_commit(session: Session) -> None:
+def _mark_committed(session: Session) -> None:
     session.info["committed"] = True

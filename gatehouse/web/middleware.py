@@ -1,7 +1,4 @@
-"""The envelope of every request and answer, around Flask: cheap, so that it may be everywhere.
-
-Each answer gets the security headers, the request's id and, for allow-listed origins, CORS.
-"""
+"""WSGI middleware around Flask: security headers, request id and CORS on every response."""
 
 import re
 from collections.abc import Iterable
@@ -13,32 +10,34 @@ from gatehouse.core import clock, crypto
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-CLOSED = (
+DENY_ALL_CSP = (
     "default-src 'none'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'none'"
 )
-ALWAYS = (
+FIXED_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
 )
-UNLESS_SET = (
+DEFAULT_HEADERS = (
     ("X-Frame-Options", "DENY"),
-    ("Content-Security-Policy", CLOSED),
+    ("Content-Security-Policy", DENY_ALL_CSP),
     ("Cache-Control", "no-store"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-HSTS = ("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
-SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+HSTS_HEADER = ("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-HEADERS = "Authorization, Content-Type, Idempotency-Key, X-CSRF-Token, X-Device-Token, X-Request-Id"
-PREFLIGHT = (
+CORS_REQUEST_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, X-CSRF-Token, X-Device-Token, X-Request-Id"
+)
+PREFLIGHT_HEADERS = (
     ("Access-Control-Allow-Methods", "GET, POST, PATCH, PUT, DELETE"),
-    ("Access-Control-Allow-Headers", HEADERS),
+    ("Access-Control-Allow-Headers", CORS_REQUEST_HEADERS),
     ("Access-Control-Max-Age", "600"),
 )
-READABLE = (
-    ("Access-Control-Allow-Credentials", "true"),  # of origins that are named, never of any
+CORS_HEADERS = (
+    ("Access-Control-Allow-Credentials", "true"),  # for listed origins only, never for `*`
     (
         "Access-Control-Expose-Headers",
         "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate",
@@ -48,53 +47,61 @@ READABLE = (
 Headers = list[tuple[str, str]]
 
 
-class Envelope:
-    """A WSGI application around another one."""
+class HeadersMiddleware:
+    """Sets the request id and completes the headers of every response."""
 
-    def __init__(self, inner: "WSGIApplication", settings: config.Settings) -> None:
-        self.inner = inner
-        self.fixed = ALWAYS + ((HSTS,) if settings.public_url.startswith("https:") else ())
-        self.origins = frozenset(settings.allowed_origins)
+    def __init__(self, wsgi_app: "WSGIApplication", settings: config.Settings) -> None:
+        self.wsgi_app = wsgi_app
+        self.fixed_headers = FIXED_HEADERS + (
+            (HSTS_HEADER,) if settings.public_url.startswith("https:") else ()
+        )
+        self.allowed_origins = frozenset(settings.allowed_origins)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Name the request, note when it came, and complete the headers of its answer."""
+        """Store the request id and start time in the environ, and add headers to the response."""
         request_id = _request_id(environ)
         environ["gatehouse.request_id"] = request_id
         environ["gatehouse.started"] = clock.monotonic()
-        allowed = self._cross_origin(environ)
+        cors_headers = self._cors_headers(environ)
 
-        def start(status: str, headers: Headers, exc_info: object = None) -> object:
-            headers += self.fixed
+        def start_with_headers(status: str, headers: Headers, exc_info: object = None) -> object:
+            headers += self.fixed_headers
             headers.append(("X-Request-Id", request_id))
-            headers += allowed
+            headers += cors_headers
             present = {name for name, _ in headers}
-            headers += [item for item in UNLESS_SET if item[0] not in present]
+            headers += [item for item in DEFAULT_HEADERS if item[0] not in present]
             return start_response(status, headers, exc_info)  # type: ignore[arg-type]
 
-        return self.inner(environ, start)  # type: ignore[arg-type]
+        return self.wsgi_app(environ, start_with_headers)  # type: ignore[arg-type]
 
-    def _cross_origin(self, environ: "WSGIEnvironment") -> Headers:
-        """Return what lets an allow-listed origin read the answer (Fetch standard, CORS).
+    def _cors_headers(self, environ: "WSGIEnvironment") -> Headers:
+        """Return the headers that let an allow-listed origin read the response (Fetch, CORS).
 
-        A preflight is answered by its route, like any OPTIONS: a gateway's question stays refused.
+        A preflight gets the status of its route, like any OPTIONS: one to the forward-auth route is
+        still rejected.
         """
-        if not self.origins:
+        if not self.allowed_origins:
             return []
         origin = environ.get("HTTP_ORIGIN")
-        if origin not in self.origins:
+        if origin not in self.allowed_origins:
             return [("Vary", "Origin")]
-        preflight = PREFLIGHT if _is_preflight(environ) else ()
-        return [("Vary", "Origin"), ("Access-Control-Allow-Origin", origin), *READABLE, *preflight]
+        preflight = PREFLIGHT_HEADERS if _is_preflight(environ) else ()
+        return [
+            ("Vary", "Origin"),
+            ("Access-Control-Allow-Origin", origin),
+            *CORS_HEADERS,
+            *preflight,
+        ]
 
 
 def _request_id(environ: "WSGIEnvironment") -> str:
     """Return the client's id when it is 1 to 64 safe characters, else a new one."""
-    given: str = environ.get("HTTP_X_REQUEST_ID", "")
-    return given if given and SAFE_ID.fullmatch(given) else str(crypto.new_id())
+    client_id: str = environ.get("HTTP_X_REQUEST_ID", "")
+    return client_id if SAFE_REQUEST_ID.fullmatch(client_id) else str(crypto.new_id())
 
 
 def _is_preflight(environ: "WSGIEnvironment") -> bool:
-    asked = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
-    return asked and environ["REQUEST_METHOD"] == "OPTIONS"
+    has_header = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+    return has_header and environ["REQUEST_METHOD"] == "OPTIONS"

@@ -1,7 +1,7 @@
-"""OpenAPI from the same declarations that validate: routes that state their contract.
+"""Blueprints and the OpenAPI document: one declaration validates requests and documents them.
 
-A thin typed layer over flask-smorest: `arguments` validates the JSON body, `response` documents the
-answer, and `refuses` names the refusals a route can give.
+A thin typed layer over flask-smorest: `arguments` validates the JSON body, `response` documents and
+serializes the response, and `errors` lists the errors that a route can return.
 """
 
 import threading
@@ -16,16 +16,16 @@ from marshmallow import RAISE, Schema, missing
 from webargs.flaskparser import FlaskParser
 
 from gatehouse.core.errors import (
+    ApiError,
     CsrfFailed,
     MalformedJSON,
     MalformedRequest,
     PayloadTooLarge,
     RateLimited,
-    Refusal,
     ServiceUnavailable,
     UnsupportedMediaType,
     ValidationFailed,
-    explanation,
+    default_detail,
 )
 from gatehouse.web import cookies
 
@@ -33,78 +33,78 @@ Route = TypeVar("Route", bound=Callable[..., Any])
 
 
 class Decorator(Protocol):
-    """Says something about a route."""
+    """A decorator of a view function."""
 
     def __call__(self, route: Route) -> Route:
-        """Return the route, with that said."""
+        """Return the decorated view function."""
         ...
 
 
-BODY = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
-PROBLEM = "application/problem+json"
-SCHEMES = {
+BODY_ERRORS = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "cookie": {
         "type": "apiKey",
         "in": "cookie",
         "name": cookies.ACCESS,
-        "description": "A write also needs `X-CSRF-Token`: the answer of GET /auth/csrf.",
+        "description": "Writes also need `X-CSRF-Token`, from GET /auth/csrf.",
     },
 }
-"""How a request says whose it is; with a bearer token, cookies are not looked at."""
-IDEMPOTENCY_KEY = {
+"""How a request authenticates; with a bearer token, cookies are ignored."""
+IDEMPOTENCY_KEY_HEADER = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "1 to 64 visible ASCII characters, new for each new request: the same request"
-    " with the same key acts once in 24 hours, and is answered the same again.",
+    "description": "1 to 64 visible ASCII characters, new for each new request. Within 24 hours, a"
+    " repeated request with the same key has no second effect and gets the same response.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
 }
-"""Of routes that are marked so (see `delivery.idempotency`)."""
+"""The parameter of routes with the `idempotent` decorator (see `web.idempotency`)."""
 
 
 class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
-    """The OpenAPI document; each route names its refusals itself, so there is no default error.
+    """The OpenAPI document; each route lists its errors itself, so there is no default error.
 
-    It is written when somebody first asks for it: that takes longer than all the rest of a start.
+    It is generated at its first request: that takes longer than the rest of the start-up.
     """
 
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = "Problem"
 
-    def __init__(self, app: Flask, **about: Any) -> None:
-        self._chapters: list[Callable[[APISpec], object]] = []
-        self._pen = threading.Lock()
-        super().__init__(app, spec_kwargs=about)
+    def __init__(self, app: Flask, **spec_kwargs: Any) -> None:
+        self._sections: list[Callable[[APISpec], object]] = []
+        self._lock = threading.Lock()
+        super().__init__(app, spec_kwargs=spec_kwargs)
 
     def register_blueprint(self, blueprint: "Blueprint") -> None:
-        """Let a blueprint answer, and let its routes stand in the document."""
+        """Register a blueprint with Flask and add its routes to the document."""
         self._app.register_blueprint(blueprint)
-        self.add_chapter(lambda spec: blueprint.describe(self, self._app, spec))
+        self.add_section(lambda spec: blueprint.document_routes(self, self._app, spec))
 
-    def add_chapter(self, write: Callable[[APISpec], object]) -> None:
-        """Let something else stand in the document."""
-        self._chapters.append(write)
+    def add_section(self, write: Callable[[APISpec], object]) -> None:
+        """Add a function that writes to the document when it is generated."""
+        self._sections.append(write)
 
     def document(self) -> dict[str, Any]:
-        """Return the whole document."""
-        with self._pen:
-            while self._chapters:
-                self._chapters.pop(0)(self.spec)
-        written: dict[str, Any] = self.spec.to_dict()
-        return written
+        """Return the document; generate it first if necessary."""
+        with self._lock:
+            while self._sections:
+                self._sections.pop(0)(self.spec)
+        document: dict[str, Any] = self.spec.to_dict()
+        return document
 
     def _openapi_json(self) -> Response:
         return jsonify(self.document())
 
 
 class StrictParser(FlaskParser):
-    """Reads bodies with the application's JSON, which is stricter than webargs' own."""
+    """Parses bodies with the application's JSON provider, which is stricter than webargs'."""
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        """Return the body, or that it is missing.
+        """Return the parsed body, or `missing` if it is empty.
 
         Raises:
-            MalformedJSON: it is not strict JSON.
+            MalformedJSON: the body is not strict JSON.
         """
         body = req.get_data(cache=True)
         try:
@@ -114,93 +114,93 @@ class StrictParser(FlaskParser):
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
-    """A front desk whose routes are validated and documented."""
+    """A Flask blueprint whose routes are validated and documented."""
 
     ARGUMENTS_PARSER = StrictParser()
 
-    def describe(self, api: ProblemApi, app: Flask, spec: APISpec) -> None:
-        """Write down what the routes declare."""
+    def document_routes(self, api: ProblemApi, app: Flask, spec: APISpec) -> None:
+        """Add the routes to the OpenAPI document."""
         self.register_views_in_doc(api, app, spec, name=self.name, parameters=None)
         spec.tag({"name": self.name, "description": self.description})
 
     def arguments(self, schema: type[Schema] | Schema, **options: Any) -> Decorator:
-        """Validate the body, or another `location`, and pass it on as the last argument."""
+        """Validate the body, or another `location`, and pass it as the last argument."""
         options = {"error_status_code": 422, "unknown": RAISE} | options
-        made = schema() if isinstance(schema, type) else schema  # once, and not for each request
-        decorate = super().arguments(made, **options)
+        instance = schema() if isinstance(schema, type) else schema  # once, not per request
+        decorate = super().arguments(instance, **options)
 
-        def mark(route: Route) -> Route:
+        def decorate_route(route: Route) -> Route:
             validated: Route = decorate(route)
-            return _refusing(validated, BODY)
+            return _with_errors(validated, BODY_ERRORS)
 
-        return mark
+        return decorate_route
 
     def response(
         self, status: int, schema: type[Schema] | Schema | None = None, **options: Any
     ) -> Decorator:
-        """Document the answer, and write it with the schema."""
+        """Document the response and serialize it with the schema."""
         decorate: Decorator = super().response(status, schema, **options)
         return decorate
 
-    def doc(self, **about: Any) -> Decorator:
-        """Document what the other declarations do not say."""
-        decorate: Decorator = super().doc(**about)
+    def doc(self, **options: Any) -> Decorator:
+        """Add other members to the operation's documentation."""
+        decorate: Decorator = super().doc(**options)
         return decorate
 
-    def refuses(self, *kinds: type[Refusal]) -> Decorator:
-        """Document the refusals of a route."""
-        return lambda route: _refusing(route, kinds)
+    def errors(self, *error_types: type[ApiError]) -> Decorator:
+        """Document the errors of a route."""
+        return lambda route: _with_errors(route, error_types)
 
     def get(self, rule: str) -> Decorator:
-        """Answer GET."""
-        return self._answer(rule, "GET")
+        """Register a route for GET."""
+        return self._register_route(rule, "GET")
 
     def post(self, rule: str) -> Decorator:
-        """Answer POST."""
-        return self._answer(rule, "POST")
+        """Register a route for POST."""
+        return self._register_route(rule, "POST")
 
     def patch(self, rule: str) -> Decorator:
-        """Answer PATCH."""
-        return self._answer(rule, "PATCH")
+        """Register a route for PATCH."""
+        return self._register_route(rule, "PATCH")
 
     def delete(self, rule: str) -> Decorator:
-        """Answer DELETE."""
-        return self._answer(rule, "DELETE")
+        """Register a route for DELETE."""
+        return self._register_route(rule, "DELETE")
 
-    def _answer(self, rule: str, method: str) -> Decorator:
-        """Register a route with everything that was said about it."""
+    def _register_route(self, rule: str, method: str) -> Decorator:
+        """Register a route and document it from its decorators."""
 
         def register(route: Route) -> Route:
-            kinds_by_status = _by_status(route, method != "GET")
-            said = {str(status): documentation(kinds) for status, kinds in kinds_by_status}
+            by_status = _errors_by_status(route, method != "GET")
+            responses = {str(status): error_response(errors) for status, errors in by_status}
             names = {"operationId": route.__name__, "security": _security(route)}
             if hasattr(route, "idempotent"):
-                names["parameters"] = [IDEMPOTENCY_KEY]
-            documented = self.doc(responses=said, **names)(route)
+                names["parameters"] = [IDEMPOTENCY_KEY_HEADER]
+            documented = self.doc(responses=responses, **names)(route)
             self.route(rule, methods=[method])(documented)
             return route
 
         return register
 
 
-def _refusing(route: Route, kinds: tuple[type[Refusal], ...]) -> Route:
-    route.refusals = (*getattr(route, "refusals", ()), *kinds)  # type: ignore[attr-defined]
+def _with_errors(route: Route, error_types: tuple[type[ApiError], ...]) -> Route:
+    route.error_types = (*getattr(route, "error_types", ()), *error_types)  # type: ignore[attr-defined]
     return route
 
 
 def _security(route: Any) -> list[dict[str, list[str]]]:
-    return [{name: []} for name in SCHEMES] if hasattr(route, "guarded") else []
+    return [{name: []} for name in SECURITY_SCHEMES] if hasattr(route, "guarded") else []
 
 
-def _by_status(route: Any, writes: bool) -> list[tuple[int, list[type[Refusal]]]]:
-    kinds = {*getattr(route, "refusals", ()), MalformedRequest, ServiceUnavailable}
-    kinds |= {CsrfFailed} if writes else set()
-    kinds |= {RateLimited} if hasattr(route, "limit") else set()
-    ordered = sorted(kinds, key=lambda kind: (kind.status, kind.code))
-    return [(status, list(same)) for status, same in groupby(ordered, lambda kind: kind.status)]
+def _errors_by_status(route: Any, writes: bool) -> list[tuple[int, list[type[ApiError]]]]:
+    errors = {*getattr(route, "error_types", ()), MalformedRequest, ServiceUnavailable}
+    errors |= {CsrfFailed} if writes else set()
+    errors |= {RateLimited} if hasattr(route, "limit") else set()
+    ordered = sorted(errors, key=lambda error: (error.status, error.code))
+    return [(status, list(same)) for status, same in groupby(ordered, lambda error: error.status)]
 
 
-def documentation(kinds: Iterable[type[Refusal]]) -> dict[str, Any]:
-    """Return the OpenAPI response of refusals that share a status."""
-    text = "\n".join(f"- `{kind.code}`: {explanation(kind)}" for kind in kinds)
-    return {"description": text, "content": {PROBLEM: {"schema": "Problem"}}}
+def error_response(error_types: Iterable[type[ApiError]]) -> dict[str, Any]:
+    """Return the OpenAPI response object for errors that share a status."""
+    text = "\n".join(f"- `{error.code}`: {default_detail(error)}" for error in error_types)
+    return {"description": text, "content": {PROBLEM_MEDIA_TYPE: {"schema": "Problem"}}}

@@ -1,30 +1,31 @@
-"""The check-up that `flask doctor` makes of a running service: where, and who may."""
+"""Path and short-lived token of the proxy check of `flask doctor proxy`."""
 
-from gatehouse.core import clock, crypto
+from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.core.errors import NotFound
 
-PROXY = "/doctor/proxy"
-HEADER = "X-Gatehouse-Doctor"
+PROXY_CHECK_PATH = "/doctor/proxy"
+TOKEN_HEADER = "X-Gatehouse-Doctor"  # noqa: S105 - the name of a header
 LIFETIME = 60  # seconds
-PURPOSE = "doctor"
+PURPOSE = crypto_labels.PROXY_CHECK
 
 
-def proof() -> str:
-    """Return what only somebody with the secret keys can write: `<seconds since 1970>.<hmac>`."""
-    moment = str(clock.seconds())
-    return f"{moment}.{crypto.keyed_digest(PURPOSE, moment)}"
+def sign() -> str:
+    """Return a token, `<seconds since 1970>.<hmac>`, made with the active secret key."""
+    timestamp = str(clock.unix_time())
+    return f"{timestamp}.{crypto.keyed_digest(PURPOSE, timestamp)}"
 
 
-def require(proof: str) -> None:
-    """Return if the proof was made with our keys in the last minute.
+def verify(token: str) -> None:
+    """Check that a token was made with one of our secret keys within the last minute.
 
     Raises:
-        NotFound: it was not; for everybody else there is nothing here.
+        NotFound: it was not; the route does not exist for other clients.
     """
-    moment, _, digest = proof.partition(".")
-    if not (moment.isascii() and moment.isdigit() and len(moment) <= 12):
+    timestamp, _, digest = token.partition(".")
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         raise NotFound
-    if abs(clock.seconds() - int(moment)) > LIFETIME:
+    if abs(clock.unix_time() - int(timestamp)) > LIFETIME:
         raise NotFound
-    if not any(crypto.equal(digest, ours) for ours in crypto.keyed_digests(PURPOSE, moment)):
+    valid = crypto.keyed_digests(PURPOSE, timestamp)
+    if not any(crypto.constant_time_equal(digest, each) for each in valid):
         raise NotFound

@@ -1,7 +1,7 @@
-"""Where the counts of the limits are kept: in the database, or in Redis with it in reserve.
+"""Storage of the rate limit counters: the database, or Redis with the database as fallback.
 
-A count starts with its first hit and ends after its window; whoever counts and wherever, each hit
-is one atomic step and one round trip.
+A window starts with its first hit. In either store each hit is one atomic operation and one round
+trip.
 """
 
 import threading
@@ -18,55 +18,55 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gatehouse.core import clock
-from gatehouse.core.log import log
-from gatehouse.database.direct_sql import execute
-from gatehouse.database.session import reader, writer
+from gatehouse.core.log import logger
+from gatehouse.database.direct_sql import execute_direct
+from gatehouse.database.session import autocommit_connection, autocommit_write_connection
 
-PATIENCE = 0.5
-"""Seconds until Redis counts as gone."""
-PAUSE = 3.0
-"""Seconds for which nobody asks a Redis that was gone."""
+REDIS_TIMEOUT = 0.5
+"""Seconds without a reply after which Redis is considered unavailable."""
+RETRY_INTERVAL = 3.0
+"""Seconds to wait before trying an unavailable Redis again."""
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class Counters(Storage):
-    """What Flask-Limiter wants of a store, and `peek`."""
+    """The storage interface of Flask-Limiter, and `peek`."""
 
     def __init__(self, uri: str, wrap_exceptions: bool = False) -> None:
         super().__init__(uri, wrap_exceptions=wrap_exceptions)
 
     @property
     def base_exceptions(self) -> tuple[type[Exception], ...]:
-        """The errors of the stores."""
+        """The exceptions that the stores can raise."""
         return (SQLAlchemyError, RedisError)
 
     @abstractmethod
     def peek(self, key: str) -> tuple[int, float]:
-        """Return the hits of the current window and the seconds that are left of it."""
+        """Return the hits of the current window and the seconds until it ends."""
 
     def get(self, key: str) -> int:
         """Return the hits of the current window."""
         return self.peek(key)[0]
 
     def get_expiry(self, key: str) -> float:
-        """Return when the current window ends, in seconds since 1970."""
+        """Return the end of the current window, in seconds since 1970."""
         return clock.now().timestamp() + self.peek(key)[1]
 
     def reset(self) -> None:
-        """Refuse: a window ends by itself."""
-        raise TypeError("counters are not emptied: their windows end by themselves")
+        """Raise TypeError: windows end by expiry only."""
+        raise TypeError("rate limit windows end by expiry only")
 
     def clear(self, key: str) -> None:
-        """Refuse: a window ends by itself."""
-        raise TypeError("counters are not emptied: their windows end by themselves")
+        """Raise TypeError: windows end by expiry only."""
+        raise TypeError("rate limit windows end by expiry only")
 
 
 class DatabaseCounters(Counters):
-    """Counters in the table `limit_counters`, one upsert for each hit, shared by all workers."""
+    """Counters in the table `limit_counters`: one upsert per hit, shared by all workers."""
 
     STORAGE_SCHEME = ["db"]
-    HIT = text(
+    INCREMENT_COUNTER = text(
         "INSERT INTO limit_counters (key, hits, expires_at) VALUES (:key, :amount, :expires_at)"
         " ON CONFLICT (key) DO UPDATE SET"
         " hits = CASE WHEN limit_counters.expires_at <= :now THEN excluded.hits"
@@ -74,126 +74,128 @@ class DatabaseCounters(Counters):
         " expires_at = CASE WHEN limit_counters.expires_at <= :now THEN excluded.expires_at"
         " ELSE limit_counters.expires_at END RETURNING hits"
     )
-    PEEK = text(
+    READ_COUNTER = text(
         "SELECT hits, expires_at FROM limit_counters WHERE key = :key AND expires_at > :now"
     )
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count a hit; return the hits of the window of `expiry` seconds after its first."""
+        """Count a hit; return the hits of the window of `expiry` seconds after the first hit."""
         now = clock.now().timestamp()
         row = {"key": key, "amount": amount, "now": now, "expires_at": now + expiry}
-        with writer() as connection:
-            return int(execute(connection, self.HIT, row)[0][0])
+        with autocommit_write_connection() as connection:
+            return int(execute_direct(connection, self.INCREMENT_COUNTER, row)[0][0])
 
     def peek(self, key: str) -> tuple[int, float]:
-        """Return the hits of the current window and the seconds that are left of it."""
+        """Return the hits of the current window and the seconds until it ends."""
         now = clock.now().timestamp()
-        with reader() as connection:
-            found = execute(connection, self.PEEK, {"key": key, "now": now})
-        return (found[0][0], found[0][1] - now) if found else (0, 0.0)
+        with autocommit_connection() as connection:
+            rows = execute_direct(connection, self.READ_COUNTER, {"key": key, "now": now})
+        return (rows[0][0], rows[0][1] - now) if rows else (0, 0.0)
 
     def check(self) -> bool:
-        """Tell whether the store answers."""
+        """Return whether the store answers."""
         try:
-            with reader() as connection:
+            with autocommit_connection() as connection:
                 return bool(connection.scalar(text("SELECT 1")))
         except SQLAlchemyError:
             return False
 
 
 class RedisCounters(Counters):
-    """Counters in Redis or Valkey, one script for each hit."""
+    """Counters in Redis or Valkey: one script per hit."""
 
-    HIT = """
+    INCREMENT_COUNTER = """
     local hits = redis.call('INCRBY', KEYS[1], ARGV[1])
     if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
     return hits
     """
-    PEEK = "return {redis.call('GET', KEYS[1]) or '0', redis.call('PTTL', KEYS[1])}"
+    READ_COUNTER = "return {redis.call('GET', KEYS[1]) or '0', redis.call('PTTL', KEYS[1])}"
 
     def __init__(self, uri: str, wrap_exceptions: bool = False) -> None:
         super().__init__(uri, wrap_exceptions)
-        # A connection that died in the pool is replaced once; a Redis that hangs is not waited for.
-        again = Retry(NoBackoff(), 1, supported_errors=(ConnectionLost,))
+        # A dead pooled connection is replaced once; a timeout is not retried.
+        retry = Retry(NoBackoff(), 1, supported_errors=(ConnectionLost,))
         self.redis = Redis.from_url(
-            uri, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=again
+            uri, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, retry=retry
         )
-        self._hit = self.redis.register_script(self.HIT)
-        self._peek = self.redis.register_script(self.PEEK)
+        self._increment_script = self.redis.register_script(self.INCREMENT_COUNTER)
+        self._read_script = self.redis.register_script(self.READ_COUNTER)
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count a hit; return the hits of the window of `expiry` seconds after its first."""
-        return int(self._hit([key], [amount, 1000 * expiry]))
+        """Count a hit; return the hits of the window of `expiry` seconds after the first hit."""
+        return int(self._increment_script([key], [amount, 1000 * expiry]))
 
     def peek(self, key: str) -> tuple[int, float]:
-        """Return the hits of the current window and the seconds that are left of it."""
-        hits, left = self._peek([key])
+        """Return the hits of the current window and the seconds until it ends."""
+        hits, left = self._read_script([key])
         return int(hits), max(0, left) / 1000
 
     def check(self) -> bool:
-        """Tell whether the store answers."""
+        """Return whether the store answers."""
         try:
             return bool(self.redis.ping())
         except RedisError:
             return False
 
 
-class BridgedCounters(Counters):
-    """Counters in Redis, and in the database while Redis is gone; never open, never in a process.
+class FallbackCounters(Counters):
+    """Counters in Redis, and in the database while Redis is unavailable; never fails open.
 
-    Each change-over starts anew, so it lets at most one more limit through in a window. After a
-    failure nobody waits for Redis: once in a few seconds one thread tries whether it is back.
+    Each switch starts new counters, so it allows at most one more limit within a window. After a
+    failure requests do not wait for Redis: one thread tries it again every `RETRY_INTERVAL`.
     """
 
-    STORAGE_SCHEME = ["bridged+redis", "bridged+rediss"]
+    STORAGE_SCHEME = ["fallback+redis", "fallback+rediss"]
 
     def __init__(self, uri: str, wrap_exceptions: bool = False) -> None:
         super().__init__(uri, wrap_exceptions)
-        self.redis = RedisCounters(uri.removeprefix("bridged+"))
-        self.reserve = DatabaseCounters("db://")
+        self.redis = RedisCounters(uri.removeprefix("fallback+"))
+        self.fallback = DatabaseCounters("db://")
         self._lock = threading.Lock()
-        self._gone = False
-        self._try_at = 0.0
+        self._redis_down = False
+        self._retry_at = 0.0
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count a hit where it can be counted."""
-        return self._ask(lambda store: store.incr(key, expiry, amount))
+        """Count a hit in the available store; return the hits of its window."""
+        return self._call_store(lambda store: store.incr(key, expiry, amount))
 
     def peek(self, key: str) -> tuple[int, float]:
-        """Look where hits are counted."""
-        return self._ask(lambda store: store.peek(key))
+        """Return hits and seconds left from the available store."""
+        return self._call_store(lambda store: store.peek(key))
 
     def check(self) -> bool:
-        """Tell whether Redis answers; that the database does is told elsewhere."""
+        """Return whether Redis answers; the database has a health check of its own."""
         return self.redis.check()
 
-    def _ask(self, act: Callable[[Counters], Found]) -> Found:
-        if self._is_worth_asking():
+    def _call_store(self, operation: Callable[[Counters], Result]) -> Result:
+        if self._should_try_redis():
             try:
-                found = act(self.redis)
-            except RedisError as problem:
-                self._note(gone=True, reason=type(problem).__name__)
+                result = operation(self.redis)
+            except RedisError as error:
+                self._record_redis_state(down=True, reason=type(error).__name__)
             else:
-                self._note(gone=False)
-                return found
-        return act(self.reserve)
+                self._record_redis_state(down=False)
+                return result
+        return operation(self.fallback)
 
-    def _is_worth_asking(self) -> bool:
-        """Tell whether Redis is there, or it is this thread's turn to find out."""
-        if not self._gone:
+    def _should_try_redis(self) -> bool:
+        """Return whether Redis is available, or this thread should try it again."""
+        if not self._redis_down:
             return True
         with self._lock:
-            due = clock.monotonic() >= self._try_at
+            due = clock.monotonic() >= self._retry_at
             if due:
-                self._try_at = clock.monotonic() + PAUSE
+                self._retry_at = clock.monotonic() + RETRY_INTERVAL
             return due
 
-    def _note(self, gone: bool, reason: str = "") -> None:
-        if gone == self._gone:
+    def _record_redis_state(self, down: bool, reason: str = "") -> None:
+        if down == self._redis_down:
             return
         with self._lock:
-            self._gone, self._try_at = gone, clock.monotonic() + PAUSE
-        if gone:
-            log().warning("Redis is gone; the database counts for the limits.", reason=reason)
+            self._redis_down, self._retry_at = down, clock.monotonic() + RETRY_INTERVAL
+        if down:
+            logger().warning(
+                "Redis is unavailable; the database counts rate limits.", reason=reason
+            )
         else:
-            log().warning("Redis is back and counts for the limits again.")
+            logger().warning("Redis is available again and counts rate limits.")

@@ -1,6 +1,6 @@
-"""Limits of the routes: one readable table, who is counted, and what is told to who has too many.
+"""Rate limits of the routes: the table of limits, the counter keys, and the 429 error.
 
-They only slow down; guesses are limited where passwords and codes are checked.
+They only slow clients down; attempts at passwords and codes are limited where these are checked.
 """
 
 import ipaddress
@@ -15,81 +15,83 @@ from limits import RateLimitItem, parse
 from sqlalchemy import text
 
 import config
-from gatehouse.core import clock, crypto
+from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.core.errors import RateLimited
-from gatehouse.core.log import log
+from gatehouse.core.log import logger
 from gatehouse.database.session import db
 from gatehouse.web.rate_limit_storage import Counters
-from gatehouse.web.request_context import visitor
+from gatehouse.web.request_context import request_context
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How often a route may be asked; they are charged in this order, until one is broken."""
+    """Rate limits of a route, counted in this order until one is exceeded."""
 
-    address: str
-    """By one network: an IPv4 address, or an IPv6 /64."""
-    destination: str = ""
-    """For one e-mail address or phone number in the body, whether or not anybody has it."""
-    everyone: str = ""
-    """By all together, where a request costs a password hash or a mail."""
+    ip_address: str
+    """Per client network: an IPv4 address or an IPv6 /64."""
+    recipient: str = ""
+    """Per e-mail address or phone number in the body, registered or not."""
+    overall: str = ""
+    """For all clients together, where a request costs a password hash or a message."""
 
 
-LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
-    "login": Limits("60 per minute", everyone="6000 per minute"),  # and whatever takes a password
-    "register": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
-    "forgot": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
-    "resend": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
-    "reset": Limits("60 per minute", everyone="6000 per minute"),
-    "change": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
-    "link": Limits("60 per minute", "10 per 10 minutes", everyone="1200 per minute"),
-    "verify": Limits("60 per minute", everyone="6000 per minute"),
-    "invitation": Limits("60 per minute", everyone="6000 per minute"),
-    "factor": Limits("60 per minute", everyone="6000 per minute"),  # whatever takes or sends a code
+ROUTE_LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
+    "login": Limits(
+        "60 per minute", overall="6000 per minute"
+    ),  # every route that takes a password
+    "register": Limits("60 per minute", "10 per 10 minutes", overall="1200 per minute"),
+    "forgot": Limits("60 per minute", "10 per 10 minutes", overall="1200 per minute"),
+    "resend": Limits("60 per minute", "10 per 10 minutes", overall="1200 per minute"),
+    "reset": Limits("60 per minute", overall="6000 per minute"),
+    "change": Limits("60 per minute", "10 per 10 minutes", overall="1200 per minute"),
+    "link": Limits("60 per minute", "10 per 10 minutes", overall="1200 per minute"),
+    "verify": Limits("60 per minute", overall="6000 per minute"),
+    "invitation": Limits("60 per minute", overall="6000 per minute"),
+    "factor": Limits("60 per minute", overall="6000 per minute"),  # routes that take or send codes
     "refresh": Limits("300 per minute"),
-    "passkey": Limits("60 per minute", everyone="6000 per minute"),
+    "passkey": Limits("60 per minute", overall="6000 per minute"),
     "logout": Limits("100 per minute"),
     "report": Limits("20 per minute"),
     "captcha": Limits("60 per minute"),
 }
 
-PREFIX = "gatehouse:2:fixed:"
-"""Names the strategy: counters of another strategy under the same keys would be misread."""
+KEY_PREFIX = "gatehouse:2:fixed:"
+"""Contains the strategy: counters of different strategies must not share keys."""
 
-Destination = Callable[[Mapping[str, Any]], str]
-"""Finds the address or number that a body names, in its canonical form; nothing where is none."""
+RecipientFinder = Callable[[Mapping[str, Any]], str]
+"""Returns the canonical e-mail address or phone number in a body, or ""."""
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 
-def network() -> str:
+def network_key() -> str:
     """Return the digest of the client's network."""
-    address = visitor().address
-    if ":" in address:
-        address = str(ipaddress.ip_network(f"{address}/64", strict=False))
-    return _digest("network", address)
+    network = request_context().ip_address
+    if ":" in network:
+        network = str(ipaddress.ip_network(f"{network}/64", strict=False))
+    return _digest("network", network)
 
 
-def destination() -> str:
-    """Return the digest of whom the request is about, or nothing where its body names nobody."""
+def recipient_key() -> str:
+    """Return the digest of the recipient in the request's body, or "" if there is none."""
     try:
         body = current_app.json.loads(request.get_data(cache=True))
     except ValueError:
         return ""
-    canonical: Destination = current_app.extensions["gatehouse.destination"]
-    named = canonical(body) if isinstance(body, dict) else ""
-    return _digest("destination", named) if named else ""
+    find_recipient: RecipientFinder = current_app.extensions["gatehouse.recipient"]
+    recipient = find_recipient(body) if isinstance(body, dict) else ""
+    return _digest("destination", recipient) if recipient else ""
 
 
-def everyone() -> str:
-    """Return the one key of all."""
+def overall_key() -> str:
+    """Return the key that all clients share."""
     return "everyone"
 
 
-COUNTED_BY = {"address": network, "destination": destination, "everyone": everyone}
+KEY_FUNCTIONS = {"ip_address": network_key, "recipient": recipient_key, "overall": overall_key}
 
 
 @dataclass(frozen=True)
-class Charge:
+class RateLimitRule:
     """One limit of one route."""
 
     name: str
@@ -98,7 +100,7 @@ class Charge:
 
     @property
     def scope(self) -> str:
-        """What tells its counters from those of other limits."""
+        """The prefix of its counters."""
         return f"{self.name}/{self.kind}"
 
     @property
@@ -107,85 +109,89 @@ class Charge:
         return parse(self.rate)
 
     @property
-    def counted_by(self) -> Callable[[], str]:
-        """Finds the digest of whom this request is counted for."""
-        return COUNTED_BY[self.kind]
+    def key_function(self) -> Callable[[], str]:
+        """The function that returns the counter key of the current request."""
+        return KEY_FUNCTIONS[self.kind]
 
-    def is_idle(self) -> bool:
-        """Tell whether this request is nobody's."""
-        return self.kind == "destination" and not destination()
+    def not_applicable(self) -> bool:
+        """Return whether this request has no recipient to count."""
+        return self.kind == "recipient" and not recipient_key()
 
-    def mark(self, route: Route) -> Route:
-        """Charge it for each request of a route."""
+    def apply_to(self, route: Route) -> Route:
+        """Count each request of a route."""
         decorate = limiter.shared_limit(
-            self.rate, self.scope, key_func=self.counted_by, exempt_when=self.is_idle
+            self.rate, self.scope, key_func=self.key_function, exempt_when=self.not_applicable
         )
         return cast(Route, decorate(route))
 
-    def wait(self) -> int:
-        """Return the seconds until one more request would be let through by this limit, or 0."""
-        key = self.item.key_for(PREFIX, self.counted_by(), self.scope)
-        hits, left = cast(Counters, limiter.storage).peek(key)
-        return math.ceil(left) if hits >= self.item.amount else 0
+    def resets_in(self) -> int:
+        """Return the seconds until this limit allows another request, or 0."""
+        key = self.item.key_for(KEY_PREFIX, self.key_function(), self.scope)
+        hits, seconds_left = cast(Counters, limiter.storage).peek(key)
+        return math.ceil(seconds_left) if hits >= self.item.amount else 0
 
-    def refusal(self, wait: int) -> RateLimited:
-        """Return the refusal that names this limit."""
-        return RateLimited(self.kind, self.item.amount, self.item.get_expiry(), wait)
-
-
-def charges(name: str) -> Iterator[Charge]:
-    """Yield the limits of a route, in the order in which they are charged."""
-    return (Charge(name, kind, rate) for kind, rate in asdict(LIMITS[name]).items() if rate)
+    def to_error(self, retry_after: int) -> RateLimited:
+        """Return the error that names this limit; `retry_after` is in seconds."""
+        return RateLimited(self.kind, self.item.amount, self.item.get_expiry(), retry_after)
 
 
-limiter = Limiter(network, strategy="fixed-window", key_prefix=PREFIX)
+def rules_for(name: str) -> Iterator[RateLimitRule]:
+    """Yield the limits of a route, in the order in which they are counted."""
+    return (
+        RateLimitRule(name, kind, rate) for kind, rate in asdict(ROUTE_LIMITS[name]).items() if rate
+    )
 
 
-def limited(name: str) -> Callable[[Route], Route]:
-    """Charge the limits of the table's row for each request of a route."""
+limiter = Limiter(network_key, strategy="fixed-window", key_prefix=KEY_PREFIX)
 
-    def mark(route: Route) -> Route:
-        for charge in charges(name):
-            route = charge.mark(route)
+
+def rate_limit(name: str) -> Callable[[Route], Route]:
+    """Apply the limits of a row of `ROUTE_LIMITS` to a route."""
+
+    def decorate_route(route: Route) -> Route:
+        for rule in rules_for(name):
+            route = rule.apply_to(route)
         route.limit = name  # type: ignore[attr-defined]
         return route
 
-    return mark
+    return decorate_route
 
 
-def set_up(app: Flask, destination_of: Destination) -> None:
-    """Connect the limiter to its store, or silence it loudly."""
+def set_up(app: Flask, recipient_of: RecipientFinder) -> None:
+    """Connect the limiter to its store; if limits are off, log a warning."""
     settings = config.settings()
-    app.extensions["gatehouse.destination"] = destination_of
+    app.extensions["gatehouse.recipient"] = recipient_of
     app.config["RATELIMIT_ENABLED"] = settings.rate_limits
-    store = f"bridged+{settings.redis_url}" if settings.redis_url else "db://"
+    store = f"fallback+{settings.redis_url}" if settings.redis_url else "db://"
     app.config["RATELIMIT_STORAGE_URI"] = store
     limiter.init_app(app)
     if not settings.rate_limits:
-        log().warning("The limits of the routes are off (GATEHOUSE_RATE_LIMITS=off).")
+        logger().warning("Rate limits are off (GATEHOUSE_RATE_LIMITS=off).")
 
 
-def purge() -> None:
-    """Delete the counters whose window is over, in the current transaction."""
-    over = text("DELETE FROM limit_counters WHERE expires_at < :now")
-    db.session.execute(over, {"now": clock.now().timestamp()})
+def purge_expired_counters() -> None:
+    """Delete the counters whose window has ended, in the current transaction."""
+    delete_expired = text("DELETE FROM limit_counters WHERE expires_at < :now")
+    db.session.execute(delete_expired, {"now": clock.now().timestamp()})
 
 
-def refusal() -> RateLimited:
-    """Return the refusal of the request that has just broken a limit.
+def rate_limited_error() -> RateLimited:
+    """Return the error of the request that has just exceeded a limit.
 
-    It names the limit that has to be waited for longest, so that the request succeeds after that.
+    It names the limit with the longest wait, so that a request after `Retry-After` succeeds.
     """
     route: Any = current_app.view_functions[request.endpoint or ""]
-    waits = [(charge.wait(), charge) for charge in charges(route.limit) if not charge.is_idle()]
-    wait, charge = max(waits, key=lambda found: found[0])
-    return charge.refusal(max(1, wait))  # none is left where a window has ended just now
+    waits = [
+        (rule.resets_in(), rule) for rule in rules_for(route.limit) if not rule.not_applicable()
+    ]
+    seconds, rule = max(waits, key=lambda wait: wait[0])
+    return rule.to_error(max(1, seconds))  # 0 if the window has ended just now
 
 
-def store_answers() -> bool:
-    """Tell whether the counters can be reached."""
+def is_storage_reachable() -> bool:
+    """Return whether the store of the counters answers."""
     return bool(limiter.storage.check())
 
 
 def _digest(kind: str, value: str) -> str:
-    return crypto.keyed_digest(f"limit {kind}", value)[:32]
+    return crypto.keyed_digest(f"{crypto_labels.RATE_LIMIT_PREFIX}{kind}", value)[:32]

@@ -1,4 +1,4 @@
-"""Who is at the door: what services may know about the request they serve."""
+"""Request context: client IP address, user agent, device token and request id for services."""
 
 import ipaddress
 import re
@@ -11,100 +11,107 @@ import config
 from gatehouse.core.log import request_id
 from gatehouse.web import cookies
 
-UNSAFE = re.compile(r"[^\x20-\x7e]")
-WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>\d+\.\d+\.\d+\.\d+):\d+")
-"""How some proxies write an address: with the port of the connection, IPv6 in brackets."""
+NON_PRINTABLE = re.compile(r"[^\x20-\x7e]")
+IP_WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>\d+\.\d+\.\d+\.\d+):\d+")
+"""An IP address with a port, as some proxies write it; IPv6 in brackets."""
 
 
 @dataclass(frozen=True)
-class Visitor:
-    """An address in its canonical form, a user agent in printable ASCII, and the request's id."""
+class RequestContext:
+    """Client data of a request: canonical IP address, printable ASCII user agent, request id."""
 
-    address: str
+    ip_address: str
     user_agent: str
     request_id: str
-    device: str = field(default="", repr=False)
-    """The device token that the visitor presented, unjudged; it is a secret."""
-    device_by_cookie: bool = False
-    """Whether it came in the cookie, where scripts cannot read it: no body may tell it either."""
-    languages: str = ""
-    """What the visitor reads, as `Accept-Language` says it (RFC 9110 section 12.5.4)."""
+    device_token: str = field(default="", repr=False)
+    """The device token that the client sent, not yet verified; a secret."""
+    device_token_from_cookie: bool = False
+    """Whether it came in the cookie, unreadable for scripts; then no body may contain it either."""
+    accept_language: str = ""
+    """The value of `Accept-Language` (RFC 9110 section 12.5.4)."""
 
     @property
     def network(self) -> str:
-        """An IPv4 /24, or the IPv6 /64 that a single machine can have to itself."""
-        return _network_of(self.address, 64)
+        """An IPv4 /24, or the IPv6 /64 that a single machine can own."""
+        return _network_of(self.ip_address, 64)
 
     @property
-    def site(self) -> str:
-        """What is taken for one sender among many: an IPv4 /24, or the IPv6 /56 of a household.
+    def ip_prefix(self) -> str:
+        """The prefix that counts as one client: an IPv4 /24, or the IPv6 /56 of a household.
 
-        A household has 256 networks of its own (RIPE-690 section 4.2), and could be a crowd.
+        A household has 256 /64 networks (RIPE-690 section 4.2), which must not count as 256.
         """
-        return site_of(self.address)
+        return ip_prefix_of(self.ip_address)
 
 
-NOBODY = Visitor(address="", user_agent="", request_id="command-line")
-"""The operator at the command line."""
+NO_REQUEST = RequestContext(ip_address="", user_agent="", request_id="command-line")
+"""The context of commands, which serve no request."""
 
 
-def site_of(address: str) -> str:
-    """Return the site of an address in its canonical form, or nothing where there is none."""
-    return _network_of(address, 56)
+def ip_prefix_of(ip_address: str) -> str:
+    """Return the prefix of a canonical IP address (see `ip_prefix`), or "" for ""."""
+    return _network_of(ip_address, 56)
 
 
 @lru_cache(4096)
-def _network_of(address: str, length: int) -> str:
-    length = length if ":" in address else 24
-    return str(ipaddress.ip_network(f"{address}/{length}", strict=False)) if address else ""
+def _network_of(ip_address: str, prefix_length: int) -> str:
+    prefix_length = prefix_length if ":" in ip_address else 24
+    return (
+        str(ipaddress.ip_network(f"{ip_address}/{prefix_length}", strict=False))
+        if ip_address
+        else ""
+    )
 
 
-def visitor() -> Visitor:
-    """Describe the sender of the current request."""
-    agent = _printable("User-Agent", 400)
-    address = client_address(*connection(), hops())
-    told = request.headers.get("X-Device-Token", "")
-    device = told or cookies.brought(cookies.DEVICE)
-    languages = _printable("Accept-Language", 200)
-    return Visitor(address, agent, request_id(), device, not told, languages)
+def request_context() -> RequestContext:
+    """Return the context of the current request."""
+    user_agent = _printable_header("User-Agent", 400)
+    ip_address = client_ip_address(*peer_and_forwarded_for(), trusted_hops())
+    token_header = request.headers.get("X-Device-Token", "")
+    device = token_header or cookies.get(cookies.DEVICE)
+    languages = _printable_header("Accept-Language", 200)
+    return RequestContext(ip_address, user_agent, request_id(), device, not token_header, languages)
 
 
-def _printable(header: str, longest: int) -> str:
-    return UNSAFE.sub("?", request.headers.get(header, ""))[:longest]
+def _printable_header(header: str, max_length: int) -> str:
+    return NON_PRINTABLE.sub("?", request.headers.get(header, ""))[:max_length]
 
 
-def connection() -> tuple[str, str]:
-    """Return who sent the current request to us, and `X-Forwarded-For` as it arrived."""
+def peer_and_forwarded_for() -> tuple[str, str]:
+    """Return the IP address of the TCP peer, and the raw `X-Forwarded-For` header."""
     environ = request.environ
     return environ.get("REMOTE_ADDR") or "", environ.get("HTTP_X_FORWARDED_FOR", "")
 
 
-def hops() -> int:
-    """Return the number of proxies that are ours."""
+def trusted_hops() -> int:
+    """Return the number of trusted proxies in front of the service."""
     return config.settings().trusted_hops
 
 
-def client_address(peer: str, chain: str, hops: int) -> str:
-    """Return the address that the outermost of our proxies saw, in its canonical form.
+def client_ip_address(peer: str, forwarded_for: str, hops: int) -> str:
+    """Return the client's IP address as the outermost trusted proxy saw it, canonical.
 
-    Each proxy appends to `X-Forwarded-For` whom it heard: with one hop the last entry is the
-    client's. What stands further left was written by strangers. Where that entry is missing or no
-    address, the peer's counts: then a request came past the proxies, and may not choose.
+    Each proxy appends its peer to `X-Forwarded-For`: with one hop the last entry is the client's,
+    and entries further left are untrusted. If that entry is missing or no IP address, the request
+    bypassed the proxies, and the TCP peer counts.
     """
-    entries = chain.split(",")
-    told = entries[-hops] if 0 < hops <= len(entries) else ""
-    return canonical_address(_bare(told.strip())) or canonical_address(peer)
+    entries = forwarded_for.split(",")
+    entry = entries[-hops] if 0 < hops <= len(entries) else ""
+    return canonical_ip_address(_strip_port(entry.strip())) or canonical_ip_address(peer)
 
 
-def _bare(entry: str) -> str:
-    found = WITH_PORT.fullmatch(entry)
-    return (found["v6"] or found["v4"] or "") if found else entry
+def _strip_port(entry: str) -> str:
+    match = IP_WITH_PORT.fullmatch(entry)
+    return (match["v6"] or match["v4"] or "") if match else entry
 
 
-def canonical_address(address: str) -> str:
-    """Return an IP address in one spelling; IPv4 in IPv6 is IPv4 (RFC 4291 section 2.5.5.2)."""
+def canonical_ip_address(ip_address: str) -> str:
+    """Return the canonical form of an IP address, or "" if it is none.
+
+    An IPv4-mapped IPv6 address becomes IPv4 (RFC 4291 section 2.5.5.2).
+    """
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(ip_address.partition("%")[0])
     except ValueError:
         return ""
     return str(getattr(parsed, "ipv4_mapped", None) or parsed)

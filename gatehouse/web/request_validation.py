@@ -1,4 +1,4 @@
-"""What comes in: bounded, single and JSON, before any room sees it."""
+"""Checks of every request before dispatch: size, media type, duplicate headers and cookies."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -14,8 +14,8 @@ from gatehouse.core.errors import (
 )
 from gatehouse.web import cookies
 
-BODY_LIMIT = 64 * 1024
-SINGLE = (
+MAX_BODY_BYTES = 64 * 1024
+SINGLE_HEADERS = (
     "HTTP_AUTHORIZATION",
     "CONTENT_TYPE",
     "CONTENT_LENGTH",
@@ -26,93 +26,98 @@ SINGLE = (
     "HTTP_X_DEVICE_TOKEN",
     "HTTP_X_REQUEST_ID",
 )
-"""Headers that must be single; the server joins repeated ones with a comma."""
-LEGIBLE = {name.removeprefix("HTTP_").replace("_", "-").lower() for name in SINGLE}
-LEGIBLE |= {"x-forwarded-for", "idempotency-key"}
-"""Headers that decide something: one that cannot be read is not taken for one that is not there."""
-
+"""Headers that must occur once; the server joins repeated ones with a comma."""
+DECISIVE_HEADERS = {name.removeprefix("HTTP_").replace("_", "-").lower() for name in SINGLE_HEADERS}
+DECISIVE_HEADERS |= {"x-forwarded-for", "idempotency-key"}
+"""Security-relevant headers: an unreadable one is rejected, not treated as absent."""
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 
-def at_once(route: Route) -> Route:
-    """Mark a route that answers from memory: it waits for nothing and never looks at a body.
+def non_blocking(route: Route) -> Route:
+    """Mark a route that answers from memory: it never waits, and ignores the body.
 
-    The bridge answers it in the event loop; gateways may send it whatever they have.
+    The RSGI adapter runs it in the event loop; any body is allowed.
     """
-    route.at_once = True  # type: ignore[attr-defined]
+    route.non_blocking = True  # type: ignore[attr-defined]
     return route
 
 
-def takes(*kinds: str) -> Callable[[Route], Route]:
-    """Mark a route whose bodies are of these media types, and not JSON like all others."""
+def accepts(*media_types: str) -> Callable[[Route], Route]:
+    """Mark a route that accepts these media types instead of JSON."""
 
-    def mark(route: Route) -> Route:
-        route.takes = kinds  # type: ignore[attr-defined]
+    def decorate_route(route: Route) -> Route:
+        route.accepts = media_types  # type: ignore[attr-defined]
         return route
 
-    return mark
+    return decorate_route
 
 
-def is_at_once(app: Flask, endpoint: str | None) -> bool:
-    """Tell whether the view of an endpoint has that mark."""
-    return hasattr(app.view_functions.get(endpoint or ""), "at_once")
+def is_non_blocking(app: Flask, endpoint: str | None) -> bool:
+    """Return whether the view of an endpoint is marked `non_blocking`."""
+    return hasattr(app.view_functions.get(endpoint or ""), "non_blocking")
 
 
-def guard(app: Flask) -> None:
+def register(app: Flask) -> None:
     """Check every request of an application before it is dispatched."""
 
     @app.before_request
-    def check() -> None:
+    def check_request() -> None:
         environ = request.environ
         require_host(environ)
-        refuse_repetition(environ)
-        cookies.refuse_ambiguous()
+        reject_repetition(environ)
+        cookies.reject_ambiguous()
         if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
-            bound_body(environ)
+            read_bounded_body(environ)
 
 
 def require_host(environ: dict[str, Any]) -> None:
-    """Refuse HTTP/1.1 without a host (RFC 9112 section 3.2): a proxy may have guessed one."""
+    """Reject HTTP/1.1 without `Host` (RFC 9112 section 3.2): proxies may have assumed one."""
     if environ.get("SERVER_PROTOCOL") == "HTTP/1.1" and not environ.get("HTTP_HOST"):
-        raise MalformedRequest("HTTP/1.1 needs a Host header.")
+        raise MalformedRequest("Send a Host header: HTTP/1.1 requires it.")
 
 
-def refuse_repetition(environ: dict[str, Any]) -> None:
-    """Refuse headers and parameters whose first and last value could differ."""
-    if not LEGIBLE.isdisjoint(environ.get("gatehouse.unreadable", ())):
-        raise MalformedRequest("A header holds bytes that are not ASCII.")
-    if any("," in environ.get(name, "") for name in SINGLE):
-        raise MalformedRequest("A header that must be single was sent twice.")
+def reject_repetition(environ: dict[str, Any]) -> None:
+    """Reject unreadable and duplicate headers, and duplicate query parameters."""
+    if not DECISIVE_HEADERS.isdisjoint(environ.get("gatehouse.unreadable", ())):
+        raise MalformedRequest("A header contains bytes that are not ASCII.")
+    if any("," in environ.get(name, "") for name in SINGLE_HEADERS):
+        raise MalformedRequest("A header that may occur only once was sent twice.")
     if environ.get("QUERY_STRING") and any(len(v) > 1 for _, v in request.args.lists()):
-        raise MalformedRequest("A parameter stands twice in the address.")
+        raise MalformedRequest("A query parameter was sent twice.")
 
 
-def bound_body(environ: dict[str, Any]) -> None:
-    """Read the whole body, at most 64 KiB of it, and refuse what is not JSON.
+def read_bounded_body(environ: dict[str, Any]) -> None:
+    """Read the whole body, at most 64 KiB, and reject other media types than JSON.
 
-    A chunked body has no length to believe: it is counted while it is read.
+    The length of a chunked body is unknown: it is counted while it is read.
+
+    Raises:
+        RequestTimeout: the body was incomplete after 10 seconds.
+        PayloadTooLarge: the body has more than 64 KiB.
+        MalformedRequest: the body is shorter than its `Content-Length`.
+        UnsupportedMediaType: the route does not accept the media type.
     """
-    if is_at_once(current_app, request.endpoint):
+    if is_non_blocking(current_app, request.endpoint):
         return
     if environ.get("gatehouse.late"):
         raise RequestTimeout
     announced = request.content_length or 0
-    if announced > BODY_LIMIT:
+    if announced > MAX_BODY_BYTES:
         raise PayloadTooLarge
-    body = _read(environ["wsgi.input"], BODY_LIMIT + 1)
-    if len(body) > BODY_LIMIT:
+    body = _read_up_to(environ["wsgi.input"], MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
         raise PayloadTooLarge
-    if len(body) < announced:  # the sender went away half-way: RFC 9112 section 8
-        raise MalformedRequest("The body ended before its announced length.")
+    if len(body) < announced:  # the client disconnected: RFC 9112 section 8
+        raise MalformedRequest("The body is shorter than its Content-Length.")
     view = current_app.view_functions.get(request.endpoint or "")
-    if body and request.mimetype not in getattr(view, "takes", ("application/json",)):
+    if body and request.mimetype not in getattr(view, "accepts", ("application/json",)):
         raise UnsupportedMediaType
     environ["wsgi.input"] = BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
 
 
-def _read(stream: Any, limit: int) -> bytes:
+def _read_up_to(stream: Any, limit: int) -> bytes:
     body = b""
     while len(body) < limit and (chunk := stream.read(limit - len(body))):
         body += chunk

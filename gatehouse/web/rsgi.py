@@ -1,8 +1,8 @@
-"""Between the server and Flask: no request takes a thread before its body is complete.
+"""RSGI adapter between granian and Flask: a request gets a thread when its body is complete.
 
-granian's own WSGI hands a thread to a request as soon as its headers are there, so that a few
-dozen half-sent bodies hold all threads. Here an event loop waits for bodies, and threads only do
-work. What answers from memory alone is answered in the loop itself: it waits for no thread.
+granian's own WSGI assigns a thread as soon as the headers have arrived, so that a few dozen
+incomplete bodies block all threads. Here an event loop waits for bodies, and threads only run
+Flask. Routes marked `non_blocking` run in the event loop itself.
 """
 
 import asyncio
@@ -17,29 +17,29 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flask import Flask
 
 from gatehouse.database import background_tasks
-from gatehouse.web.request_validation import BODY_LIMIT, is_at_once
+from gatehouse.web.request_validation import MAX_BODY_BYTES, is_non_blocking
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-BODY_PATIENCE = 10.0  # seconds for a whole body
-COMMON = {
+BODY_TIMEOUT = 10.0  # seconds for a whole body
+COMMON_ENVIRON = {
     "SCRIPT_NAME": "",
     "wsgi.version": (1, 0),
     "wsgi.errors": sys.stderr,
     "wsgi.multithread": True,
     "wsgi.multiprocess": True,
     "wsgi.run_once": False,
-    "wsgi.input_terminated": True,  # a chunked body, too, is whole when it comes
+    "wsgi.input_terminated": True,  # bodies are complete, chunked ones too
 }
-JOINED_BY = {"HTTP_COOKIE": "; "}
-"""How repeated headers are joined, where not by a comma (RFC 9113 section 8.2.3)."""
+HEADER_SEPARATORS = {"HTTP_COOKIE": "; "}
+"""Separators of repeated headers other than a comma (RFC 9113 section 8.2.3)."""
 
-Answer = tuple[int, list[tuple[str, str]], bytes]
+WsgiResponse = tuple[int, list[tuple[str, str]], bytes]
 
 
-class Scope(Protocol):
-    """What the server tells of a request (RSGI 1.x)."""
+class RsgiScope(Protocol):
+    """The request as the server describes it (RSGI 1.x)."""
 
     client: str
     server: str
@@ -55,27 +55,27 @@ class Scope(Protocol):
         ...
 
 
-class Exchange(Protocol):
-    """The server's side of one request: its body comes in, the answer goes out."""
+class RsgiProtocol(Protocol):
+    """The server's interface for one request: receive the body, send the response."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives."""
+        """Yield the chunks of the body as they arrive."""
         ...
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        """Send the answer."""
+        """Send the response."""
         ...
 
 
-class Bridge:
-    """An RSGI application that runs a Flask application on threads of its own."""
+class RsgiAdapter:
+    """An RSGI application that runs a Flask application in its own threads."""
 
     def __init__(self, app: Flask, threads: int) -> None:
         self.app = app
-        self.application: WSGIApplication = app.wsgi_app
+        self.wsgi_app: WSGIApplication = app.wsgi_app
         self.threads = threads
-        self.instant = frozenset(_instant(app))
-        self.jobs: SimpleQueue[tuple[WSGIEnvironment, asyncio.Future[Answer]]] = SimpleQueue()
+        self.non_blocking_routes = frozenset(_find_non_blocking_routes(app))
+        self.jobs: SimpleQueue[tuple[WSGIEnvironment, asyncio.Future[WsgiResponse]]] = SimpleQueue()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the threads; the server calls this in each worker."""
@@ -84,46 +84,46 @@ class Bridge:
             threading.Thread(target=self._work, args=(loop,), name=name, daemon=True).start()
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End what runs in the background; the server calls this when it takes no more requests."""
-        background_tasks.end(self.app)
+        """Stop background tasks; the server calls this when it accepts no more requests."""
+        background_tasks.shut_down(self.app)
 
-    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
-        """Answer one request."""
-        environ = environ_of(scope)
-        if (scope.method, scope.path) in self.instant:
-            answer = run(self.application, environ)
+    async def __rsgi__(self, scope: RsgiScope, protocol: RsgiProtocol) -> None:
+        """Handle one request."""
+        environ = build_environ(scope)
+        if (scope.method, scope.path) in self.non_blocking_routes:
+            response = run_wsgi_app(self.wsgi_app, environ)
         else:
-            await _complete_body(environ, exchange)
+            await _read_body(environ, protocol)
             future = asyncio.get_running_loop().create_future()
             self.jobs.put((environ, future))
-            answer = await future
-        exchange.response_bytes(*answer)
+            response = await future
+        protocol.response_bytes(*response)
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
             environ, future = self.jobs.get()
-            if future.done():  # the sender went away
+            if future.done():  # the client disconnected
                 continue
             try:
-                answer = run(self.application, environ)
+                response = run_wsgi_app(self.wsgi_app, environ)
             except Exception as error:
-                loop.call_soon_threadsafe(_fail, future, error)
+                loop.call_soon_threadsafe(_set_exception, future, error)
             else:
-                loop.call_soon_threadsafe(_finish, future, answer)
+                loop.call_soon_threadsafe(_set_result, future, response)
 
 
-def environ_of(scope: Scope) -> "WSGIEnvironment":
-    """Describe a request as PEP 3333 says, without its body.
+def build_environ(scope: RsgiScope) -> "WSGIEnvironment":
+    """Return the WSGI environ of a request (PEP 3333), without its body.
 
-    A header name with an underscore is dropped: WSGI could not tell it from the one with a hyphen,
-    which a proxy in front may have checked.
+    Header names with an underscore are dropped: in WSGI they look like the name with a hyphen,
+    which a proxy may have checked.
     """
     host, _, port = scope.server.rpartition(":")
     environ: WSGIEnvironment = {
-        **COMMON,
+        **COMMON_ENVIRON,
         "REQUEST_METHOD": scope.method,
-        "PATH_INFO": _wsgi(scope.path),
-        "QUERY_STRING": _wsgi(scope.query_string),
+        "PATH_INFO": _wsgi_string(scope.path),
+        "QUERY_STRING": _wsgi_string(scope.query_string),
         "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
         "SERVER_NAME": host,
         "SERVER_PORT": port,
@@ -131,18 +131,20 @@ def environ_of(scope: Scope) -> "WSGIEnvironment":
         "wsgi.url_scheme": scope.scheme,
         "wsgi.input": BytesIO(),
     }
-    read = set()
-    for name, value in scope.headers.items():  # passes over values that are not ASCII
-        read.add(name)
-        if key := _key(name):
-            known = environ.get(key)
-            environ[key] = value if known is None else known + JOINED_BY.get(key, ",") + value
-    environ["gatehouse.unreadable"] = read.symmetric_difference(scope.headers.keys())
+    readable = set()
+    for name, value in scope.headers.items():  # skips values that are not ASCII
+        readable.add(name)
+        if key := _environ_key(name):
+            earlier = environ.get(key)
+            environ[key] = (
+                value if earlier is None else earlier + HEADER_SEPARATORS.get(key, ",") + value
+            )
+    environ["gatehouse.unreadable"] = readable.symmetric_difference(scope.headers.keys())
     return environ
 
 
-def run(application: "WSGIApplication", environ: "WSGIEnvironment") -> Answer:
-    """Let a WSGI application answer, and return the whole of it."""
+def run_wsgi_app(application: "WSGIApplication", environ: "WSGIEnvironment") -> WsgiResponse:
+    """Call a WSGI application and return its whole response."""
     started: list[tuple[int, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], *_error: object) -> Any:
@@ -157,50 +159,50 @@ def run(application: "WSGIApplication", environ: "WSGIEnvironment") -> Answer:
     return (*started[0], body)
 
 
-async def _complete_body(environ: "WSGIEnvironment", exchange: Exchange) -> None:
-    """Wait for the body, at most one byte more of it than is allowed; `intake` judges it."""
+async def _read_body(environ: "WSGIEnvironment", protocol: RsgiProtocol) -> None:
+    """Read at most one byte more than the limit; `request_validation` rejects what is too large."""
     announced = environ.get("CONTENT_LENGTH", "")
     length = int(announced) if announced.isdecimal() else 0
-    if "HTTP_TRANSFER_ENCODING" not in environ and not 0 < length <= BODY_LIMIT:
+    if "HTTP_TRANSFER_ENCODING" not in environ and not 0 < length <= MAX_BODY_BYTES:
         return
     body = b""
     try:
-        async with asyncio.timeout(BODY_PATIENCE):
-            async for chunk in exchange:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for chunk in protocol:
                 body += chunk
-                if len(body) > BODY_LIMIT:
+                if len(body) > MAX_BODY_BYTES:
                     break
     except TimeoutError:
         environ["gatehouse.late"] = True
-    environ["wsgi.input"] = BytesIO(body[: BODY_LIMIT + 1])
+    environ["wsgi.input"] = BytesIO(body[: MAX_BODY_BYTES + 1])
 
 
 @lru_cache(maxsize=256)
-def _key(name: str) -> str:
-    """Return the name of a header in the WSGI environment, or nothing if it has none."""
-    if "_" in name or name == "upgrade":  # of the connection only, RFC 9110 section 7.8
+def _environ_key(name: str) -> str:
+    """Return the key of a header in the WSGI environ, or "" if it is dropped."""
+    if "_" in name or name == "upgrade":  # hop-by-hop, RFC 9110 section 7.8
         return ""
     key = name.upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
-def _wsgi(text: str) -> str:
-    """Return text as WSGI wants it: the bytes of its UTF-8, each as one character."""
+def _wsgi_string(text: str) -> str:
+    """Return text as a WSGI string: each byte of its UTF-8 as one Latin-1 character."""
     return text if text.isascii() else text.encode().decode("latin-1")
 
 
-def _instant(app: Flask) -> Iterable[tuple[str, str]]:
-    """Yield method and path of what is answered in the loop; a 405 there is not."""
+def _find_non_blocking_routes(app: Flask) -> Iterable[tuple[str, str]]:
+    """Yield method and path of the routes that run in the event loop (not their 405)."""
     for rule in app.url_map.iter_rules():
-        if is_at_once(app, rule.endpoint):
+        if is_non_blocking(app, rule.endpoint):
             yield from ((method, rule.rule) for method in rule.methods or ())
 
 
-def _finish(future: "asyncio.Future[Answer]", answer: Answer) -> None:
+def _set_result(future: "asyncio.Future[WsgiResponse]", response: WsgiResponse) -> None:
     if not future.done():
-        future.set_result(answer)
+        future.set_result(response)
 
 
-def _fail(future: "asyncio.Future[Answer]", error: Exception) -> None:
+def _set_exception(future: "asyncio.Future[WsgiResponse]", error: Exception) -> None:
     if not future.done():
         future.set_exception(error)

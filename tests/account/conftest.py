@@ -1,4 +1,4 @@
-"""People who forgot, and their addresses."""
+"""A user, and the requests that change or recover an account."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.client import Client, User
-from tests.letters import token_of
+from tests.mail_links import token_of
 
 ADA, NEW_ADDRESS = "ada@example.com", "ada@new.example"
 NEW, THIRD = "another long phrase instead", "a third and equally long one"
@@ -22,38 +22,38 @@ def ada(make_user: Callable[..., User]) -> User:
     return make_user(email=ADA, username="ada")
 
 
-def told(answer: TestResponse) -> tuple[int, str]:
-    """Return the status, and the code of a refusal or what has become of the request."""
-    body = answer.json if answer.data else {}
-    return answer.status_code, body.get("code", body.get("status", ""))
+def status_and_code(response: TestResponse) -> tuple[int, str]:
+    """Return the status, with the error code or else the `status` of the body."""
+    body = response.json if response.data else {}
+    return response.status_code, body.get("code", body.get("status", ""))
 
 
-def mails(client: Client, to: str, template: str) -> list[dict[str, Any]]:
-    """Return what the mails of a kind to an address or number say, newest first."""
-    found = client.mailbox(to=to)
-    return [mail["variables"] for mail in found if mail["template"] == template]
+def read_messages(client: Client, to: str, template: str) -> list[dict[str, Any]]:
+    """Return the variables of the messages of a template to an address or number, newest first."""
+    messages = client.mailbox(to=to)
+    return [message["variables"] for message in messages if message["template"] == template]
 
 
-def templates(client: Client, to: str) -> list[str]:
-    """Return the kinds of the messages to an address or number, oldest first."""
-    return [mail["template"] for mail in client.mailbox(to=to)][::-1]
+def list_templates(client: Client, to: str) -> list[str]:
+    """Return the templates of the messages to an address or number, oldest first."""
+    return [message["template"] for message in client.mailbox(to=to)][::-1]
 
 
-def forgot(client: Client, **whose: str) -> TestResponse:
-    """Ask for a reset."""
-    return client.post("/auth/password/forgot", whose)
+def request_reset(client: Client, **recipient: str) -> TestResponse:
+    """Request a password reset."""
+    return client.post("/auth/password/forgot", recipient)
 
 
-def reset_mail(client: Client, to: str = ADA) -> dict[str, Any]:
-    """Forget a password, and return what the mail says: `code`, `link` and `token`."""
-    assert forgot(client, email=to).status_code == 202
-    found = mails(client, to, "password_reset")[0]
-    return found | {"token": token_of(found["link"])}
+def request_reset_mail(client: Client, to: str = ADA) -> dict[str, Any]:
+    """Request a password reset; return the variables of its e-mail and the link's `token`."""
+    assert request_reset(client, email=to).status_code == 202
+    variables = read_messages(client, to, "password_reset")[0]
+    return variables | {"token": token_of(variables["link"])}
 
 
-def reset(client: Client, password: str = NEW, **proof: str) -> TestResponse:
-    """Choose a new password."""
-    return client.post("/auth/password/reset", {**proof, "password": password})
+def reset_password(client: Client, password: str = NEW, **credentials: str) -> TestResponse:
+    """Set a new password with a token, or a code and its recipient."""
+    return client.post("/auth/password/reset", {**credentials, "password": password})
 
 
 def log_in(client: Client, identifier: str, password: str) -> int:
@@ -62,21 +62,24 @@ def log_in(client: Client, identifier: str, password: str) -> int:
     return client.post("/auth/login", form).status_code
 
 
-def prove_phone(client: Client, tokens: dict[str, Any], number: str = NUMBER) -> TestResponse:
-    """Prove a number by SMS."""
+def verify_phone(client: Client, tokens: dict[str, Any], number: str = NUMBER) -> TestResponse:
+    """Set and verify a phone number."""
     mine = client.as_(tokens)
-    assert told(mine.post("/auth/phone", {"phone": number})) == (202, "sent")
-    code = mails(client, number, "sms_phone")[0]["code"]
+    assert status_and_code(mine.post("/auth/phone", {"phone": number})) == (202, "sent")
+    code = read_messages(client, number, "sms_phone")[0]["code"]
     return mine.post("/auth/phone/verify", {"phone": number, "code": code})
 
 
 def change_email(client: Client, tokens: dict[str, Any], to: str = NEW_ADDRESS) -> TestResponse:
-    """Ask for another address, and prove it with the code that was mailed there."""
-    assert told(client.as_(tokens).post("/auth/email/change", {"email": to})) == (202, "sent")
-    code = mails(client, to, "email_change")[0]["code"]
+    """Change the e-mail address, and verify it with the code that is sent there."""
+    assert status_and_code(client.as_(tokens).post("/auth/email/change", {"email": to})) == (
+        202,
+        "sent",
+    )
+    code = read_messages(client, to, "email_change")[0]["code"]
     return client.post("/auth/email/verify", {"email": to, "code": code})
 
 
-def undo_token(client: Client, to: str = ADA) -> str:
-    """Return the token of the newest link by which an old address takes its account back."""
-    return token_of(mails(client, to, "notice_email_changed")[0]["link"])
+def read_revert_token(client: Client, to: str = ADA) -> str:
+    """Return the token of the newest link that reverts an e-mail change."""
+    return token_of(read_messages(client, to, "notice_email_changed")[0]["link"])

@@ -1,4 +1,4 @@
-"""An account that begins with a passkey: part of one registration, and of nobody else's."""
+"""Sign-up with a passkey: it belongs to one registration, and works only with its token."""
 
 from functools import partial
 
@@ -6,293 +6,303 @@ import pytest
 import sqlalchemy as sa
 
 from gatehouse.database.session import db
-from gatehouse.one_time_codes import service as challenges
-from models import Challenge, Credential, Password, User
-from tests.account.conftest import ADA, mails, told
+from gatehouse.one_time_codes import service as one_time_codes
+from models import Credential, OneTimeCode, Password, User
+from tests.account.conftest import ADA, read_messages, status_and_code
 from tests.client import PASSWORD
-from tests.letters import letter
+from tests.mail_links import read_mail
 from tests.mfa.authenticator import UP, Authenticator
-from tests.mfa.passkey_sign_up import OPTIONS, Newcomer
+from tests.mfa.passkey_sign_up import OPTIONS, PasskeyApplicant
 from tests.rows import audited, rows
-from tests.statements import sent_by
+from tests.statements import statements_of
 
-WAITS, VERIFIED = (202, "verification_required"), (200, "verified")
+PENDING, VERIFIED = (202, "verification_required"), (200, "verified")
 WRONG = (401, "invalid_code")
 
 
 @pytest.fixture
 def ada(client):
-    return Newcomer(client)
+    return PasskeyApplicant(client)
 
 
 @pytest.fixture
-def thief(client):
-    """Somebody else, who names Ada's address."""
-    return Newcomer(client)
+def attacker(client):
+    """An attacker who signs up with Ada's e-mail address."""
+    return PasskeyApplicant(client)
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("MF-11")
-def test_somebody_registers_with_a_passkey_and_signs_in_with_nothing_else(app, client, ada):
-    assert told(ada.register()) == WAITS
+def test_passkey_sign_up_creates_an_account_that_signs_in_with_the_passkey_alone(app, client, ada):
+    assert status_and_code(ada.register()) == PENDING
     assert rows(app, User) == []
-    assert told(ada.sign_in()) == WRONG
+    assert status_and_code(ada.sign_in()) == WRONG
 
-    proved = ada.verify()
+    verified = ada.verify_email()
 
-    assert told(proved) == VERIFIED
-    assert len(proved.json["recovery_codes"]) == 10
+    assert status_and_code(verified) == VERIFIED
+    assert len(verified.json["recovery_codes"]) == 10
     assert rows(app, Password) == []
     signed_in = ada.sign_in()
-    assert told(signed_in) == (200, "authenticated")
+    assert status_and_code(signed_in) == (200, "authenticated")
     factors = client.as_(signed_in.json).get("/auth/mfa/factors").json["items"]
     assert [factor["kind"] for factor in factors] == ["passkey", "recovery_codes"]
     assert rows(app, User)[0].email_verified_at is not None
 
 
 @pytest.mark.settings(GATEHOUSE_MFA="required")
-def test_such_a_login_is_enough_where_everybody_must_have_a_second_factor(client, ada):
+def test_passkey_sign_up_satisfies_a_required_second_factor(client, ada):
     ada.register()
-    ada.verify()
+    ada.verify_email()
 
-    assert told(ada.sign_in()) == (200, "authenticated")
+    assert status_and_code(ada.sign_in()) == (200, "authenticated")
 
 
-def test_the_owner_of_a_known_address_is_told_and_gets_no_passkey(app, client, make_user, thief):
+def test_passkey_sign_up_with_a_known_address_notifies_the_owner_and_adds_no_passkey(
+    app, client, make_user, attacker
+):
     make_user(email=ADA)
 
-    answer = thief.register()
+    response = attacker.register()
 
-    assert told(answer) == WAITS
+    assert status_and_code(response) == PENDING
     assert client.mailbox(to=ADA)[0]["template"] == "account_exists"
     assert rows(app, Credential) == []
-    assert told(thief.sign_in()) == WRONG
+    assert status_and_code(attacker.sign_in()) == WRONG
 
 
-# What a stranger prepared
+# Sign-ups of an attacker with the address of another user
 
 
 @pytest.mark.requirement("RG-01")
-def test_a_registration_with_a_passkey_is_activated_by_no_link_whatever_the_password(
-    app, client, thief
-):
-    """Its mail tells none; with a link the owner of the mailbox would do it for the stranger."""
-    thief.register()
-    waiting = sa.select(Challenge).where(Challenge.purpose == "register")
+def test_passkey_sign_up_is_not_activated_by_a_link(app, client, attacker):
+    """Its e-mail has no link: the owner of the mailbox would activate it for an attacker."""
+    attacker.register()
+    pending = sa.select(OneTimeCode).where(OneTimeCode.purpose == "register")
     with app.app_context():
-        token = challenges.renew(db.session.scalar(waiting)).token
+        token = one_time_codes.renew(db.session.scalar(pending)).token
         db.session.commit()
 
-    answer = client.post("/auth/email/verify", {"token": token, "password": PASSWORD})
+    response = client.post("/auth/email/verify", {"token": token, "password": PASSWORD})
 
-    assert told(answer) == WRONG
+    assert status_and_code(response) == WRONG
     assert rows(app, User) == []
 
 
 @pytest.mark.requirement("RG-01")
-def test_a_passkey_that_a_stranger_prepared_is_not_there_when_the_owner_proves_theirs(
-    app, client, ada, thief
+def test_passkey_sign_up_of_the_owner_discards_the_passkey_of_an_attacker(
+    app, client, ada, attacker
 ):
-    thief.register()
+    attacker.register()
     ada.register()
 
-    assert told(ada.verify()) == VERIFIED
+    assert status_and_code(ada.verify_email()) == VERIFIED
 
-    assert told(thief.sign_in()) == WRONG
-    assert told(ada.sign_in()) == (200, "authenticated")
-    assert rows(app, Challenge, purpose="register") == []
+    assert status_and_code(attacker.sign_in()) == WRONG
+    assert status_and_code(ada.sign_in()) == (200, "authenticated")
+    assert rows(app, OneTimeCode, purpose="register") == []
 
 
 @pytest.mark.requirement("RG-01")
-def test_a_passkey_that_a_stranger_prepared_is_not_there_when_the_owner_takes_a_password(
-    app, client, thief
+def test_passkey_sign_up_of_an_attacker_is_discarded_by_password_registration_of_the_owner(
+    app, client, attacker
 ):
-    thief.register()
+    attacker.register()
     client.register(ADA)
 
-    code = letter(client, ADA)["code"]
+    code = read_mail(client, ADA)["code"]
     assert client.post("/auth/email/verify", {"email": ADA, "code": code}).status_code == 200
 
-    assert told(thief.sign_in()) == WRONG
+    assert status_and_code(attacker.sign_in()) == WRONG
     assert rows(app, Credential) == []
 
 
 @pytest.mark.requirement("RG-01")
-@pytest.mark.parametrize("holds", ["nothing", "their own"])
-def test_the_owner_cannot_activate_what_a_stranger_prepared_by_typing_its_code(
-    app, client, ada, thief, holds
+@pytest.mark.parametrize("token", ["none", "their own"])
+def test_passkey_sign_up_of_an_attacker_is_not_activated_by_its_code_from_the_owner(
+    app, client, ada, attacker, token
 ):
-    """The mail of the stranger's registration came, perhaps sent again, while the owner waited."""
-    thief.register()
-    code = letter(client, ADA)["code"]
+    """The e-mail of the attacker's sign-up arrives while the owner waits for their own."""
+    attacker.register()
+    code = read_mail(client, ADA)["code"]
     ada.register()
     form = {"email": ADA, "code": code}
 
-    verify = client.post if holds == "nothing" else lambda *_: ada.verify(code)
-    answer = verify("/auth/email/verify", form)
+    verify = client.post if token == "none" else lambda *_: ada.verify_email(code)
+    response = verify("/auth/email/verify", form)
 
-    assert told(answer) == WRONG
+    assert status_and_code(response) == WRONG
     assert rows(app, User) == []
 
 
 @pytest.mark.requirement("RG-01")
-def test_the_code_of_a_stranger_s_password_is_not_taken_for_that_of_a_passkey(app, client, ada):
+def test_passkey_sign_up_rejects_the_code_of_a_password_registration(app, client, ada):
     ada.register()
     client.register(ADA, PASSWORD)
 
-    assert told(ada.verify()) == WRONG
+    assert status_and_code(ada.verify_email()) == WRONG
     assert rows(app, User) == []
 
 
-def test_the_mail_has_no_link_for_none_could_ask_for_anything(client, ada):
+def test_passkey_sign_up_email_has_a_code_and_no_link(client, ada):
     ada.register()
     client.post("/auth/email/resend", {"email": ADA})
 
-    found = mails(client, ADA, "verify_email")
+    variables = read_messages(client, ADA, "verify_email")
 
-    assert [mail["link"] for mail in found] == ["", ""]
+    assert [mail["link"] for mail in variables] == ["", ""]
     texts = [mail["text"] for mail in client.mailbox(to=ADA)]
     assert not any("password" in text or "http://" in text for text in texts)
-    assert told(ada.verify()) == VERIFIED
+    assert status_and_code(ada.verify_email()) == VERIFIED
 
 
-# The ceremony
+# The WebAuthn ceremony
 
 
 @pytest.mark.requirement("RL-07")
 @pytest.mark.requirement("WA-12")
-def test_options_and_answers_are_alike_for_known_and_unknown_addresses(app, client, make_user):
+def test_passkey_sign_up_options_and_responses_are_alike_for_known_and_unknown_addresses(
+    app, client, make_user
+):
     make_user(email="known-1@example.com")
-    people = [Newcomer(client, email) for email in ("known-1@example.com", "nobod-1@example.com")]
+    users = [
+        PasskeyApplicant(client, email) for email in ("known-1@example.com", "unkwn-1@example.com")
+    ]
 
-    options = [[person.options()["public_key"] for _ in range(2)] for person in people]
-    answers = [[person.register() for _ in range(4)] for person in people]
+    options = [[user.request_options()["public_key"] for _ in range(2)] for user in users]
+    responses = [[user.register() for _ in range(4)] for user in users]
 
-    handles = [asked["user"].pop("id") for pair in options for asked in pair]
-    challenges = [asked.pop("challenge") for pair in options for asked in pair]
+    handles = [each["user"].pop("id") for pair in options for each in pair]
+    challenges = [each.pop("challenge") for pair in options for each in pair]
     assert (len(set(handles)), len(set(challenges))) == (4, 4)
     assert {len(value) for value in handles + challenges} == {43}
     alike = [
-        [_without(person.email, asked) for asked in pair]
-        for person, pair in zip(people, options, strict=True)
+        [_without(user.email, each) for each in pair]
+        for user, pair in zip(users, options, strict=True)
     ]
     assert alike[0] == alike[1]
-    assert {(a.status_code, a.text) for mine in answers for a in mine} == {
+    assert {(a.status_code, a.text) for mine in responses for a in mine} == {
         (202, '{"status":"verification_required"}\n')
     }
-    sent = [len(client.mailbox(to=person.email)) for person in people]
+    sent = [len(client.mailbox(to=user.email)) for user in users]
     assert sent == [3, 3]
 
 
-def _without(email, asked):
-    return str(asked).replace(email, "EMAIL")
+def _without(email, value):
+    return str(value).replace(email, "EMAIL")
 
 
 @pytest.mark.requirement("RL-07")
-def test_known_and_unknown_addresses_cost_the_same_statements(app, client, make_user):
+def test_passkey_sign_up_costs_the_same_statements_for_known_and_unknown_addresses(
+    app, client, make_user
+):
     make_user(email="known-1@example.com")
-    people = [Newcomer(client, email) for email in ("known-1@example.com", "nobod-1@example.com")]
-    forms = [person.form() for person in people]
+    users = [
+        PasskeyApplicant(client, email) for email in ("known-1@example.com", "unkwn-1@example.com")
+    ]
+    forms = [user.registration_form() for user in users]
 
-    known, unknown = (sent_by(app, partial(client.post, "/auth/register", form)) for form in forms)
+    known, unknown = (
+        statements_of(app, partial(client.post, "/auth/register", form)) for form in forms
+    )
 
-    assert sorted(known) == sorted(unknown)  # in whatever order they are written
+    assert sorted(known) == sorted(unknown)  # in any order
     assert len(known) > 5
 
 
 @pytest.mark.requirement("WA-05")
-def test_a_passkey_that_does_not_verify_its_user_is_no_account(app, client, ada):
-    answer = ada.register(flags=UP)
+def test_passkey_sign_up_needs_user_verification(app, client, ada):
+    response = ada.register(flags=UP)
 
-    assert told(answer) == WRONG
-    assert rows(app, Challenge, purpose="register") == []
+    assert status_and_code(response) == WRONG
+    assert rows(app, OneTimeCode, purpose="register") == []
 
 
 @pytest.mark.requirement("WA-01")
-def test_a_ceremony_is_answered_once_and_with_its_own_token(app, client, ada, thief):
-    asked = ada.options()
-    form = ada.form(asked)
+def test_passkey_sign_up_challenge_works_once_and_with_its_own_token(app, client, ada, attacker):
+    options = ada.request_options()
+    form = ada.registration_form(options)
     foreign = form | {
-        "passkey": form["passkey"] | {"registration_token": thief.options()["registration_token"]}
+        "passkey": form["passkey"]
+        | {"registration_token": attacker.request_options()["registration_token"]}
     }
 
-    answers = [client.post("/auth/register", sent) for sent in (foreign, form, form)]
+    responses = [client.post("/auth/register", sent) for sent in (foreign, form, form)]
 
-    assert [told(answer) for answer in answers] == [WRONG, WAITS, WRONG]
-    assert len(rows(app, Challenge, purpose="register")) == 1
+    assert [status_and_code(response) for response in responses] == [WRONG, PENDING, WRONG]
+    assert len(rows(app, OneTimeCode, purpose="register")) == 1
 
 
 @pytest.mark.requirement("WA-01")
 @pytest.mark.requirement("WA-02")
-def test_a_challenge_of_signing_in_does_not_register_and_the_other_way_round(client, ada):
-    """Each with the very token that it came with."""
+def test_passkey_sign_up_and_sign_in_challenges_are_not_interchangeable(client, ada):
+    """Each is sent with the token that it came with."""
     ada.register()
-    ada.verify()
+    ada.verify_email()
     login = client.post("/auth/passkeys/authentication/options").json
-    asked = ada.options()
+    options = ada.request_options()
     passkey = {"registration_token": login["login_token"]}
     passkey["credential"] = Authenticator().create(
-        asked["public_key"], challenge=login["public_key"]["challenge"]
+        options["public_key"], challenge=login["public_key"]["challenge"]
     )
 
     form = {"email": "new@example.com", "passkey": passkey}
     registered = client.post("/auth/register", form)
-    credential = ada.authenticator.get(asked["public_key"])
-    form = {"login_token": asked["registration_token"], "credential": credential}
+    credential = ada.authenticator.get(options["public_key"])
+    form = {"login_token": options["registration_token"], "credential": credential}
     signed_in = client.post("/auth/passkeys/authentication/verify", form)
 
-    assert [told(answer) for answer in (registered, signed_in)] == [WRONG] * 2
+    assert [status_and_code(response) for response in (registered, signed_in)] == [WRONG] * 2
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("WA-01")
-def test_twenty_at_once_register_once(app, client, ada):
-    answers = client.in_parallel(20, "/auth/register", ada.form())
+def test_passkey_sign_up_sent_twenty_times_in_parallel_registers_once(app, client, ada):
+    responses = client.in_parallel(20, "/auth/register", ada.registration_form())
 
-    assert sorted(answer.status_code for answer in answers) == [202] + [401] * 19
+    assert sorted(response.status_code for response in responses) == [202] + [401] * 19
     assert len(client.mailbox(to=ADA)) == 1
 
 
-def test_a_request_that_is_sent_again_registers_once(app, client, ada):
-    form, headers = ada.form(), {"Idempotency-Key": "once"}
+def test_passkey_sign_up_is_idempotent_with_an_idempotency_key(app, client, ada):
+    form, headers = ada.registration_form(), {"Idempotency-Key": "once"}
 
-    answers = [client.post("/auth/register", form, headers=headers) for _ in range(2)]
+    responses = [client.post("/auth/register", form, headers=headers) for _ in range(2)]
 
-    assert [told(answer) for answer in answers] == [WAITS] * 2
+    assert [status_and_code(response) for response in responses] == [PENDING] * 2
     assert len(client.mailbox(to=ADA)) == 1
 
 
 @pytest.mark.requirement("WA-10")
-def test_a_passkey_of_somebody_begins_no_second_account(app, client, ada):
+def test_passkey_sign_up_rejects_a_passkey_of_another_account(app, client, ada):
     ada.register()
-    other = Newcomer(client, "other@example.com", ada.authenticator)
-    other.register()  # while it is nobody's yet
-    ada.verify()
+    other = PasskeyApplicant(client, "other@example.com", ada.authenticator)
+    other.register()  # before the passkey belongs to an account
+    ada.verify_email()
 
-    late = Newcomer(client, "third@example.com", ada.authenticator).register()
+    late = PasskeyApplicant(client, "third@example.com", ada.authenticator).register()
 
-    assert told(other.verify()) == WRONG
-    assert told(late) == WRONG
+    assert status_and_code(other.verify_email()) == WRONG
+    assert status_and_code(late) == WRONG
     assert [row.email for row in rows(app, User)] == [ADA]
-    assert {e.details["why"] for e in audited(app, "passkey.refused")} == {"credential id known"}
+    assert {e.details["reason"] for e in audited(app, "passkey.refused")} == {"credential id known"}
 
 
-@pytest.mark.parametrize("proofs", [{}, {"password": PASSWORD}])
-def test_a_password_or_a_passkey_is_wanted_and_not_both(client, ada, proofs):
-    form = ada.form() | proofs
-    if not proofs:
-        del form["passkey"]
+def test_registration_needs_either_a_password_or_a_passkey(client, ada):
+    both, neither = ada.registration_form() | {"password": PASSWORD}, {"email": ADA}
+    expected = ({"passkey": ["invalid_combination"]}, {"password": ["required"]})
 
-    answer = client.post("/auth/register", form)
+    for form, codes in zip((both, neither), expected, strict=True):
+        response = client.post("/auth/register", form)
 
-    assert told(answer) == (422, "validation_failed")
-    found = {name: [one["code"] for one in found] for name, found in answer.json["errors"].items()}
-    assert found == ({"passkey": ["one_way"]} if proofs else {"password": ["required"]})
+        assert status_and_code(response) == (422, "validation_failed")
+        errors = response.json["errors"]
+        assert {name: [error["code"] for error in errors[name]] for name in errors} == codes
 
 
 @pytest.mark.settings(GATEHOUSE_FACTORS="totp")
-def test_where_there_are_no_passkeys_nobody_registers_with_one(client, ada):
-    asked = client.post(OPTIONS, {"email": ADA})
+def test_passkey_sign_up_is_unavailable_if_passkeys_are_not_enabled(client, ada):
+    options = client.post(OPTIONS, {"email": ADA})
     passkey = {
         "registration_token": "x",
         "credential": {
@@ -304,27 +314,32 @@ def test_where_there_are_no_passkeys_nobody_registers_with_one(client, ada):
     }
     registered = client.post("/auth/register", {"email": ADA, "passkey": passkey})
 
-    assert [told(a) for a in (asked, registered)] == [(403, "factor_not_offered")] * 2
+    assert [status_and_code(a) for a in (options, registered)] == [(403, "factor_unavailable")] * 2
 
 
-def test_a_username_that_is_taken_is_told_and_the_ceremony_goes_on(client, make_user, ada):
+def test_passkey_sign_up_can_be_repeated_after_a_taken_username(client, make_user, ada):
     make_user(username="ada")
-    form = ada.form()
+    form = ada.registration_form()
 
-    answers = [client.post("/auth/register", form | {"username": name}) for name in ("ada", "ada2")]
+    responses = [
+        client.post("/auth/register", form | {"username": name}) for name in ("ada", "ada2")
+    ]
 
-    assert [told(answer) for answer in answers] == [(409, "username_taken"), WAITS]
+    assert [status_and_code(response) for response in responses] == [
+        (409, "username_taken"),
+        PENDING,
+    ]
 
 
 @pytest.mark.settings(GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL="true")
-def test_where_accounts_come_before_the_proof_the_passkey_comes_with_it(app, client, ada):
-    """And what somebody chose before any proof goes: a password, in development."""
+def test_passkey_sign_up_replaces_an_unverified_account_when_it_is_verified(app, client, ada):
+    """A password that was set before the verification is deleted."""
     ada.register()
-    code = letter(client, ADA)["code"]
+    code = read_mail(client, ADA)["code"]
     assert rows(app, User) == []
     client.register(ADA)
 
-    assert told(ada.verify(code)) == VERIFIED
+    assert status_and_code(ada.verify_email(code)) == VERIFIED
 
     assert rows(app, Password) == []
-    assert told(ada.sign_in()) == (200, "authenticated")
+    assert status_and_code(ada.sign_in()) == (200, "authenticated")

@@ -1,4 +1,4 @@
-"""A phone number: proved by a texted code, one owner, and its changes are told."""
+"""Phone numbers: verified by SMS code, one verified owner, and changes are notified."""
 
 from functools import partial
 
@@ -9,17 +9,17 @@ from tests.account.conftest import (
     ADA,
     NUMBER,
     OTHER_NUMBER,
-    forgot,
-    mails,
-    prove_phone,
-    reset,
-    templates,
-    told,
+    list_templates,
+    read_messages,
+    request_reset,
+    reset_password,
+    status_and_code,
+    verify_phone,
 )
 from tests.client import Client
-from tests.letters import later, other_code
+from tests.mail_links import advance_clock, wrong_code
+from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
-from tests.together import at_once
 
 INVALID = (401, "invalid_code")
 
@@ -29,9 +29,9 @@ def tokens(client, ada):
     return client.log_in(ada)
 
 
-def code_for(client, tokens, number=NUMBER):
+def request_code(client, tokens, number=NUMBER):
     client.as_(tokens).post("/auth/phone", {"phone": number})
-    return mails(client, number, "sms_phone")[0]["code"]
+    return read_messages(client, number, "sms_phone")[0]["code"]
 
 
 def verify(client, tokens, code, number=NUMBER):
@@ -40,129 +40,139 @@ def verify(client, tokens, code, number=NUMBER):
 
 @pytest.mark.requirement("RG-09")
 @pytest.mark.stores
-def test_a_texted_code_of_six_digits_proves_a_number(app, client, tokens):
-    code = code_for(client, tokens)
-    unused = rows(app, User)[0].phone
+def test_phone_number_is_verified_with_a_code_of_six_digits(app, client, tokens):
+    code = request_code(client, tokens)
+    before = rows(app, User)[0].phone
 
-    answer = verify(client, tokens, code, "+49 151 12345678")
+    response = verify(client, tokens, code, "+49 151 12345678")
 
     assert len(code) == 6
-    assert unused is None
-    assert told(answer) == (200, "verified")
+    assert before is None
+    assert status_and_code(response) == (200, "verified")
     assert client.as_(tokens).get("/auth/me").json["phone_verified"] is True
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(9, 200), (11, 401)])
-def test_a_texted_code_works_for_ten_minutes(client, ada, minutes, expected):
-    code = code_for(client, client.log_in(ada))
+def test_phone_code_expires_after_ten_minutes(client, ada, minutes, expected):
+    code = request_code(client, client.log_in(ada))
 
-    with later(minutes=minutes):
-        answer = verify(client, client.log_in(ada), code)
+    with advance_clock(minutes=minutes):
+        response = verify(client, client.log_in(ada), code)
 
-    assert answer.status_code == expected
+    assert response.status_code == expected
 
 
 @pytest.mark.requirement("MF-07")
-def test_a_code_proves_only_the_number_it_was_texted_to_and_once(app, client, tokens):
-    code = code_for(client, tokens)
+def test_phone_code_works_once_and_only_for_its_own_number(app, client, tokens):
+    code = request_code(client, tokens)
 
-    answers = [
+    responses = [
         verify(client, tokens, code, OTHER_NUMBER),
-        verify(client, tokens, other_code(code)),
+        verify(client, tokens, wrong_code(code)),
         verify(client, tokens, code),
         verify(client, tokens, code),
     ]
 
-    assert [told(answer) for answer in answers] == [INVALID, INVALID, (200, "verified"), INVALID]
+    assert [status_and_code(response) for response in responses] == [
+        INVALID,
+        INVALID,
+        (200, "verified"),
+        INVALID,
+    ]
     assert [user.phone for user in rows(app, User)] == [NUMBER]
 
 
 @pytest.mark.requirement("RG-01")
-def test_somebody_elses_code_proves_nothing(client, tokens, make_user):
-    code = code_for(client, tokens)
+def test_phone_code_of_another_user_fails(client, tokens, make_user):
+    code = request_code(client, tokens)
     bobs = client.log_in(make_user())
 
-    assert told(verify(client, bobs, code)) == INVALID
+    assert status_and_code(verify(client, bobs, code)) == INVALID
 
 
 @pytest.mark.requirement("MF-06")
 @pytest.mark.stores
-def test_asking_anew_gives_no_further_guesses(client, tokens, ada, wait):
-    answers = []
+def test_phone_code_attempts_are_not_reset_by_a_new_code(client, tokens, ada, wait):
+    responses = []
     for _ in range(6):
-        code = code_for(client, tokens)
-        answers += [told(verify(client, tokens, other_code(code))) for _ in range(5)]
+        code = request_code(client, tokens)
+        responses += [status_and_code(verify(client, tokens, wrong_code(code))) for _ in range(5)]
         wait(minutes=21)
         tokens = client.log_in(ada)
 
-    assert answers == [INVALID] * 25 + [(429, "too_many_attempts")] * 5
+    assert responses == [INVALID] * 25 + [(429, "too_many_attempts")] * 5
 
 
 @pytest.mark.requirement("RL-07")
 @pytest.mark.stores
-def test_a_number_that_somebody_proved_gets_the_same_answer_and_no_text(
+def test_phone_number_of_another_user_gets_the_same_response_and_no_sms(
     app, client, tokens, make_user
 ):
-    prove_phone(client, client.log_in(make_user()))
+    verify_phone(client, client.log_in(make_user()))
     before = client.mailbox(to=NUMBER)
 
     taken = client.as_(tokens).post("/auth/phone", {"phone": NUMBER})
     free = client.as_(tokens).post("/auth/phone", {"phone": OTHER_NUMBER})
 
-    assert told(taken) == told(free) == (202, "sent")
+    assert status_and_code(taken) == status_and_code(free) == (202, "sent")
     assert client.mailbox(to=NUMBER) == before
     assert len(audited(app, "phone.taken")) == 1
 
 
 @pytest.mark.stores
-def test_of_two_who_prove_a_number_at_once_one_has_it(app, client, tokens, make_user):
+def test_phone_number_verified_by_two_users_in_parallel_belongs_to_one(
+    app, client, tokens, make_user
+):
     bobs = client.log_in(make_user())
-    codes = [code_for(client, who) for who in (tokens, bobs)]
-    doors = [Client(app.test_client) for _ in range(2)]
+    codes = [request_code(client, owner) for owner in (tokens, bobs)]
+    clients = [Client(app.test_client) for _ in range(2)]
 
-    answers = at_once(
-        partial(verify, doors[0], tokens, codes[0]), partial(verify, doors[1], bobs, codes[1])
+    responses = run_in_parallel(
+        partial(verify, clients[0], tokens, codes[0]), partial(verify, clients[1], bobs, codes[1])
     )
 
-    assert sorted(told(answer) for answer in answers) == [(200, "verified"), INVALID]
+    assert sorted(status_and_code(response) for response in responses) == [
+        (200, "verified"),
+        INVALID,
+    ]
     assert [user.phone for user in rows(app, User) if user.phone_verified_at] == [NUMBER]
 
 
 @pytest.mark.requirement("RG-05")
-def test_the_mail_address_and_the_old_number_are_told(client, tokens):
-    prove_phone(client, tokens)
+def test_phone_change_notifies_the_email_address_and_the_old_number(client, tokens):
+    verify_phone(client, tokens)
 
-    prove_phone(client, tokens, OTHER_NUMBER)
+    verify_phone(client, tokens, OTHER_NUMBER)
 
-    assert mails(client, ADA, "notice_phone_changed")[0]["number"] == OTHER_NUMBER
-    assert templates(client, NUMBER) == ["sms_phone", "sms_notice"]
-    assert templates(client, OTHER_NUMBER) == ["sms_phone"]
+    assert read_messages(client, ADA, "notice_phone_changed")[0]["number"] == OTHER_NUMBER
+    assert list_templates(client, NUMBER) == ["sms_phone", "sms_notice"]
+    assert list_templates(client, OTHER_NUMBER) == ["sms_phone"]
 
 
-def test_a_reset_that_was_texted_to_the_old_number_dies_with_it(client, tokens):
-    prove_phone(client, tokens)
-    forgot(client, phone=NUMBER)
-    code = mails(client, NUMBER, "sms_reset")[0]["code"]
+def test_phone_change_voids_a_pending_password_reset(client, tokens):
+    verify_phone(client, tokens)
+    request_reset(client, phone=NUMBER)
+    code = read_messages(client, NUMBER, "sms_reset")[0]["code"]
 
-    prove_phone(client, tokens, OTHER_NUMBER)
+    verify_phone(client, tokens, OTHER_NUMBER)
 
-    assert told(reset(client, phone=NUMBER, code=code)) == INVALID
+    assert status_and_code(reset_password(client, phone=NUMBER, code=code)) == INVALID
 
 
 @pytest.mark.requirement("RG-05")
-def test_a_number_can_be_taken_away(app, client, tokens):
-    prove_phone(client, tokens)
+def test_phone_number_can_be_removed(app, client, tokens):
+    verify_phone(client, tokens)
 
-    answer = client.as_(tokens).delete("/auth/phone")
+    response = client.as_(tokens).delete("/auth/phone")
 
-    assert (answer.status_code, answer.data) == (204, b"")
+    assert (response.status_code, response.data) == (204, b"")
     assert rows(app, User)[0].phone is None
-    assert templates(client, NUMBER)[-1] == "sms_notice"
-    assert templates(client, ADA)[-1] == "notice_phone_changed"
+    assert list_templates(client, NUMBER)[-1] == "sms_notice"
+    assert list_templates(client, ADA)[-1] == "notice_phone_changed"
 
 
-def test_a_number_gets_three_codes_an_hour_and_the_last_stays_good(client, tokens):
-    code = [code_for(client, tokens) for _ in range(3)][-1]
+def test_phone_codes_are_limited_to_three_per_hour_and_the_last_stays_valid(client, tokens):
+    code = [request_code(client, tokens) for _ in range(3)][-1]
 
-    assert [code_for(client, tokens) for _ in range(3)] == [code] * 3
+    assert [request_code(client, tokens) for _ in range(3)] == [code] * 3
     assert verify(client, tokens, code).status_code == 200

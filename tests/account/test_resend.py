@@ -1,14 +1,14 @@
-"""A registration's mail, once more: new secrets, the same registration, and no further guesses."""
+"""Resending the e-mail of a registration: new secrets, no further attempts, no longer lifetime."""
 
 import pytest
 
-from models import Challenge, User
+from models import OneTimeCode, User
 from tests.client import PASSWORD
-from tests.letters import letter, other_code, token_of
+from tests.mail_links import read_mail, token_of, wrong_code
 from tests.rows import audited, rows
 
 ADA = "ada@example.com"
-HIS, HERS = "mallory chose this phrase", "ada chose another phrase"
+MALLORY_PASSWORD, ADA_PASSWORD = "mallory chose this phrase", "ada chose another phrase"
 INVALID = (401, "invalid_code")
 
 pytestmark = pytest.mark.stores
@@ -22,84 +22,84 @@ def by_code(client, code):
     return client.post("/auth/email/verify", {"email": ADA, "code": code})
 
 
-def told(answer):
-    return answer.status_code, answer.json.get("code", answer.json.get("status"))
+def status_and_code(response):
+    return response.status_code, response.json.get("code", response.json.get("status"))
 
 
-def test_a_mail_comes_again_with_new_secrets_and_the_old_ones_are_void(app, client):
+def test_resend_sends_new_code_and_link_and_voids_the_old_ones(app, client):
     client.register(ADA)
-    old = letter(client, ADA)
+    old = read_mail(client, ADA)
 
-    answer = resend(client, "ADA@example.com")
+    response = resend(client, "ADA@example.com")
 
-    new = letter(client, ADA)
-    assert told(answer) == (202, "sent")
-    assert told(by_code(client, old["code"])) == INVALID
+    new = read_mail(client, ADA)
+    assert status_and_code(response) == (202, "sent")
+    assert status_and_code(by_code(client, old["code"])) == INVALID
     form = {"token": token_of(old["link"]), "password": PASSWORD}
-    assert told(client.post("/auth/email/verify", form)) == INVALID
-    assert told(by_code(client, new["code"])) == (200, "verified")
+    assert status_and_code(client.post("/auth/email/verify", form)) == INVALID
+    assert status_and_code(by_code(client, new["code"])) == (200, "verified")
     assert len(audited(app, "registration.resent")) == 1
 
 
 @pytest.mark.requirement("RL-07")
-def test_where_nothing_waits_the_answer_is_the_same_and_nothing_is_mailed(client, make_user):
+def test_resend_response_is_the_same_without_a_pending_registration(client, make_user):
     bob = make_user(email="bob@example.com")
     client.register(ADA)
     before = len(client.mailbox())
 
-    answers = [resend(client, email) for email in (ADA, bob.email, "nobody@example.com")]
+    responses = [resend(client, email) for email in (ADA, bob.email, "unknown@example.com")]
 
-    assert len({(answer.status_code, answer.text) for answer in answers}) == 1
+    assert len({(response.status_code, response.text) for response in responses}) == 1
     assert len(client.mailbox()) == before + 1
 
 
 @pytest.mark.requirement("RL-03")
-def test_sending_again_gives_no_further_guesses(app, client, wait):
+def test_resend_does_not_reset_code_attempts(app, client, wait):
     client.register(ADA)
-    answers = []
+    responses = []
     for _ in range(6):
-        wrong = other_code(letter(client, ADA)["code"])
-        answers += [told(by_code(client, wrong)) for _ in range(5)]
+        wrong = wrong_code(read_mail(client, ADA)["code"])
+        responses += [status_and_code(by_code(client, wrong)) for _ in range(5)]
         wait(minutes=21)
         resend(client)
 
-    assert answers == [INVALID] * 25 + [(429, "too_many_attempts")] * 5
+    assert responses == [INVALID] * 25 + [(429, "too_many_attempts")] * 5
     assert rows(app, User) == []
 
 
-def test_registering_and_resending_share_three_mails_an_hour(app, client):
+def test_resend_and_registration_share_the_limit_of_three_emails_per_hour(app, client):
     client.register(ADA)
 
-    answers = [told(resend(client)) for _ in range(4)]
+    responses = [status_and_code(resend(client)) for _ in range(4)]
 
-    assert answers == [(202, "sent")] * 4
+    assert responses == [(202, "sent")] * 4
     assert len(client.mailbox(to=ADA)) == 3
-    assert told(by_code(client, letter(client, ADA)["code"])) == (200, "verified")
+    assert status_and_code(by_code(client, read_mail(client, ADA)["code"])) == (200, "verified")
 
 
 @pytest.mark.requirement("RG-08")
-def test_of_several_that_wait_the_one_from_here_is_sent(client):
-    client.register(ADA, HERS)
-    form = {"email": ADA, "password": HIS}
+def test_resend_chooses_the_registration_of_the_same_ip_address(client):
+    client.register(ADA, ADA_PASSWORD)
+    form = {"email": ADA, "password": MALLORY_PASSWORD}
     client.post("/auth/register", form, environ_overrides={"REMOTE_ADDR": "198.51.100.7"})
 
     resend(client)
 
-    mail = letter(client, ADA)
+    mail = read_mail(client, ADA)
     assert mail["address"] == "127.0.0.1"
     assert by_code(client, mail["code"]).status_code == 200
-    form = {"identifier": ADA, "password": HERS}
+    form = {"identifier": ADA, "password": ADA_PASSWORD}
     assert client.post("/auth/login", form).status_code == 200
 
 
-def test_sending_again_lets_nothing_live_longer(app, client, wait):
+def test_resend_does_not_extend_the_lifetime(app, client, wait):
     client.register(ADA)
-    [before] = rows(app, Challenge)
+    [before] = rows(app, OneTimeCode)
     wait(hours=23)
 
     resend(client)
 
-    [after] = rows(app, Challenge)
+    [after] = rows(app, OneTimeCode)
     assert after.expires_at == before.expires_at
     wait(hours=2)
-    assert told(by_code(client, letter(client, ADA)["code"])) == INVALID
+    assert status_and_code(by_code(client, read_mail(client, ADA)["code"])) == INVALID

@@ -1,4 +1,4 @@
-"""No secret leaves its place: unguessable values are random and kept as digests only."""
+"""Secrets are never stored or logged in clear, and tokens and codes are random."""
 
 import hashlib
 import string
@@ -12,21 +12,21 @@ from sqlalchemy.engine import make_url
 
 from gatehouse.core import crypto
 from gatehouse.database.session import Base, db
-from models import Challenge
+from models import OneTimeCode
 from tests.client import PASSWORD, User
-from tests.letters import letter, other_code, token_of
+from tests.mail_links import read_mail, token_of, wrong_code
 from tests.rows import rows
 
 ADA = "ada@example.com"
 NEW, WRONG = "another long phrase instead", "a wrong but plausible phrase"
 
 
-def live_dangerously(client):
-    """Do everything that handles secrets, well and badly; return all secrets by name."""
+def use_all_secrets(client):
+    """Send requests with secrets, valid and invalid ones; return all secrets by name."""
     client.register(ADA)
-    mail = letter(client, ADA)
+    mail = read_mail(client, ADA)
     code, token = mail["code"], token_of(mail["link"])
-    client.post("/auth/email/verify", {"email": ADA, "code": other_code(code)})
+    client.post("/auth/email/verify", {"email": ADA, "code": wrong_code(code)})
     client.post("/auth/email/verify", {"token": token, "password": WRONG})
     client.post("/auth/email/verify", {"email": ADA, "code": code})
     client.post("/auth/login", {"identifier": ADA, "password": WRONG})
@@ -40,8 +40,8 @@ def live_dangerously(client):
     client.as_(renewed).post("/auth/password/change", change)
     client.post("/auth/invitation", {"token": token, "password": WRONG})
     client.register("bob@example.com", NEW)
-    pending = letter(client, "bob@example.com")
-    answers = {"first": tokens, "renewed": renewed, "repeated": repeated}
+    pending = read_mail(client, "bob@example.com")
+    responses = {"first": tokens, "renewed": renewed, "repeated": repeated}
     kinds = ("access_token", "refresh_token")
     return {
         "password": PASSWORD,
@@ -51,25 +51,29 @@ def live_dangerously(client):
         "token of a link": token,
         "code not yet used": pending["code"],
         "token of a link not yet used": token_of(pending["link"]),
-        **{f"{name} {kind}": answer[kind] for name, answer in answers.items() for kind in kinds},
+        **{
+            f"{name} {kind}": response[kind]
+            for name, response in responses.items()
+            for kind in kinds
+        },
     }
 
 
-def found(secrets, *places):
-    """Return the names of the secrets that stand somewhere: whole, or a token's signature."""
+def find_secrets(secrets, *contents):
+    """Return the names of the secrets in some content: in whole, or the signature of a token."""
     return [
         name
         for name, secret in secrets.items()
         if any(
-            part.encode() in place
+            part.encode() in content
             for part in {secret, secret.rpartition(".")[2]}
-            for place in places
+            for content in contents
         )
     ]
 
 
-def dump(app):
-    """Return every value of every table as bytes, as whoever steals the database has them."""
+def dump_database(app):
+    """Return every value of every table as bytes."""
     with app.app_context():
         tables = [
             db.session.execute(sa.select(table)).all() for table in Base.metadata.sorted_tables
@@ -81,19 +85,19 @@ def dump(app):
 @pytest.mark.stores
 @pytest.mark.requirement("RG-02")
 @pytest.mark.requirement("LG-03")
-def test_the_database_holds_no_secret_in_clear(app, client):
-    secrets = live_dangerously(client)
+def test_database_contains_no_secret_in_clear(app, client):
+    secrets = use_all_secrets(client)
 
-    stolen = dump(app)
+    dump = dump_database(app)
 
-    assert len(stolen) > 5000
-    assert ADA.encode() in stolen
-    assert found(secrets, stolen) == []
+    assert len(dump) > 5000
+    assert ADA.encode() in dump
+    assert find_secrets(secrets, dump) == []
 
 
 @pytest.mark.requirement("LG-03")
-def test_neither_the_log_nor_the_files_of_a_server_hold_a_secret(live, store):
-    secrets = live_dangerously(live.client)
+def test_log_metrics_and_database_files_contain_no_secret_in_clear(live, store):
+    secrets = use_all_secrets(live.client)
     metrics = live.get("/metrics").data
     live.stop()
 
@@ -103,26 +107,26 @@ def test_neither_the_log_nor_the_files_of_a_server_hold_a_secret(live, store):
 
     assert log.count(b'"route": "/auth/login"') == 2
     assert ADA.encode() in b"".join(files)
-    assert found(secrets, log, metrics, *files) == []
+    assert find_secrets(secrets, log, metrics, *files) == []
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("RG-02")
-def test_tokens_are_kept_as_digests_and_codes_as_keyed_ones(app, client):
+def test_tokens_are_stored_as_digests_and_codes_as_keyed_digests(app, client):
     client.register(ADA)
-    mail = letter(client, ADA)
+    mail = read_mail(client, ADA)
 
-    [challenge] = rows(app, Challenge)
+    [row] = rows(app, OneTimeCode)
 
     unkeyed = hashlib.sha256(mail["code"].encode()).hexdigest()
-    assert challenge.token_digest == hashlib.sha256(token_of(mail["link"]).encode()).hexdigest()
-    assert len(challenge.code_digest) == 64
-    assert unkeyed.encode() not in dump(app)
+    assert row.token_digest == hashlib.sha256(token_of(mail["link"]).encode()).hexdigest()
+    assert len(row.code_digest) == 64
+    assert unkeyed.encode() not in dump_database(app)
 
 
 @pytest.mark.requirement("RG-02")
-def test_ten_thousand_tokens_have_256_bits_each_and_no_pattern():
-    tokens = [crypto.token() for _ in range(10_000)]
+def test_tokens_have_256_random_bits():
+    tokens = [crypto.random_token() for _ in range(10_000)]
 
     decoded = b"".join(urlsafe_b64decode(f"{token}=") for token in tokens)
     counts = Counter(decoded)
@@ -134,11 +138,11 @@ def test_ten_thousand_tokens_have_256_bits_each_and_no_pattern():
     assert 120 < chi_square < 390  # 255 degrees of freedom: six standard deviations
 
 
-def test_codes_have_eight_evenly_spread_digits():
-    codes = [crypto.code(8) for _ in range(10_000)]
+def test_codes_have_eight_evenly_distributed_digits():
+    codes = [crypto.random_digits(8) for _ in range(10_000)]
 
-    for place in range(8):
-        counts = Counter(code[place] for code in codes)
+    for position in range(8):
+        counts = Counter(code[position] for code in codes)
         chi_square = sum((counts[digit] - 1000) ** 2 / 1000 for digit in string.digits)
         assert chi_square < 60  # 9 degrees of freedom
     assert {len(code) for code in codes} == {8}

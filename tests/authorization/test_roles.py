@@ -1,11 +1,11 @@
-"""Who has which role: everyone is a user, and a role counts from the next refresh."""
+"""Roles: every user has `user`, and an assigned role is in the next access token."""
 
 import pytest
 import sqlalchemy as sa
 from flask_jwt_extended import decode_token
 
 from gatehouse.authorization import roles
-from gatehouse.database.session import db, writing
+from gatehouse.database.session import db, write_transaction
 from models import Role, User, UserRole
 from tests.rows import rows
 
@@ -17,70 +17,74 @@ def tokens(client, make_user):
     return client.log_in(make_user())
 
 
-def grant(app, role):
-    """Give the only person a role."""
+def assign_role(app, role):
+    """Assign a role to the only user."""
     [user] = rows(app, User)
-    with app.app_context(), writing():
-        roles.grant(user.id, role)
+    with app.app_context(), write_transaction():
+        roles.assign_role(user.id, role)
         db.session.commit()
 
 
-def given(app):
-    """Return the rows of roles that were given."""
+def list_assigned(app):
+    """Return the assigned roles."""
     with app.app_context():
         return [row.role for row in db.session.scalars(sa.select(UserRole))]
 
 
-def roles_in(app, tokens):
-    """Return the roles that an access token carries, and those that its answer shows."""
+def read_roles(app, tokens):
+    """Return the roles in an access token, and those in its token response."""
     with app.app_context():
-        claimed = decode_token(tokens["access_token"])["roles"]
-    return claimed, tokens["user"]["roles"]
+        in_token = decode_token(tokens["access_token"])["roles"]
+    return in_token, tokens["user"]["roles"]
 
 
-def test_user_and_admin_are_built_in(app):
+def test_roles_user_and_admin_are_built_in(app):
     with app.app_context():
-        assert roles.names() == ["admin", "user"]
-        assert [roles.exists(role) for role in ("admin", "user", "emperor")] == [True, True, False]
+        assert roles.list_role_names() == ["admin", "user"]
+        assert [roles.role_exists(role) for role in ("admin", "user", "unknown")] == [
+            True,
+            True,
+            False,
+        ]
 
 
-def test_everyone_is_a_user_without_a_row(app, tokens):
-    assert roles_in(app, tokens) == (["user"], ["user"])
-    assert given(app) == []
+def test_role_user_belongs_to_every_user_without_a_row(app, tokens):
+    assert read_roles(app, tokens) == (["user"], ["user"])
+    assert list_assigned(app) == []
 
 
-def test_granting_what_everyone_has_writes_nothing(app, tokens):
-    grant(app, "user")
+def test_role_user_is_never_written(app, tokens):
+    assign_role(app, "user")
 
-    assert given(app) == []
+    assert list_assigned(app) == []
 
 
-def test_a_role_stands_in_the_profile_at_once_and_in_the_next_token(app, client, tokens):
-    grant(app, "admin")
+def test_role_is_in_the_profile_immediately_and_in_the_next_token(app, client, tokens):
+    assign_role(app, "admin")
 
     renewed = client.refresh(tokens).json
 
     both = ["admin", "user"]
     assert client.as_(tokens).get("/auth/me").json["roles"] == both
-    assert roles_in(app, renewed) == (both, both)
+    assert read_roles(app, renewed) == (both, both)
 
 
-def test_granting_a_role_again_changes_nothing(app, tokens):
-    grant(app, "admin")
-    grant(app, "admin")
+def test_role_assigned_twice_is_written_once(app, tokens):
+    assign_role(app, "admin")
+    assign_role(app, "admin")
 
-    assert given(app) == ["admin"]
+    assert list_assigned(app) == ["admin"]
 
 
-def test_a_role_that_does_not_exist_cannot_be_granted(app, tokens):
+def test_role_that_does_not_exist_cannot_be_assigned(app, tokens):
     with pytest.raises(sa.exc.IntegrityError):
-        grant(app, "emperor")
+        assign_role(app, "unknown")
 
-    assert given(app) == []
+    assert list_assigned(app) == []
 
 
-def test_a_deleted_role_is_nobodys_any_more(app, client, tokens):
-    grant(app, "admin")
+def test_role_that_was_deleted_is_no_longer_assigned(app, client, tokens):
+    assign_role(app, "admin")
     with app.app_context():
         db.session.execute(sa.delete(Role).where(Role.name == "admin"))
         db.session.commit()
@@ -88,7 +92,7 @@ def test_a_deleted_role_is_nobodys_any_more(app, client, tokens):
     assert client.as_(tokens).get("/auth/me").json["roles"] == ["user"]
 
 
-def test_the_roles_of_one_person_are_nobody_elses(app, client, tokens, make_user):
-    grant(app, "admin")
+def test_role_of_one_user_is_not_assigned_to_others(app, client, tokens, make_user):
+    assign_role(app, "admin")
 
     assert client.log_in(make_user())["user"]["roles"] == ["user"]

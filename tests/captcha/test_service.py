@@ -1,4 +1,4 @@
-"""When a CAPTCHA is asked for, and what one is good for, as people and robots see it."""
+"""When a CAPTCHA is required, and that each answer is accepted once."""
 
 import base64
 import json
@@ -7,54 +7,41 @@ from functools import partial
 import pytest
 from altcha import Challenge, Payload, solve_challenge
 
-from gatehouse.captcha import service as robots
+from gatehouse.captcha import service as captcha_service
 from gatehouse.operations import cleanup
-from gatehouse.web.request_context import Visitor
-from models import GuessCounter, Spent
+from gatehouse.web.request_context import RequestContext
+from models import FailedAttemptCounter, UsedCaptchaAnswer
 from tests.client import PASSWORD
-from tests.letters import later
-from tests.password_guessing import ADA, ELSEWHERE, HERE, WRONG
+from tests.login_attempts import ADA, ELSEWHERE, HERE, WRONG
+from tests.mail_links import advance_clock
 from tests.rows import audited, rows
 
 pytestmark = pytest.mark.requirement("RL-08")
 REQUIRED = (403, "captcha_required")
 LOGIN, REGISTER = "/auth/login", "/auth/register"
-watchful = pytest.mark.settings(
+after_failures = pytest.mark.settings(
     GATEHOUSE_CAPTCHA_REGISTER="after_failures",
-    GATEHOUSE_CAPTCHA_FORGOT="after_failures",
+    GATEHOUSE_CAPTCHA_PASSWORD_RESET="after_failures",
     GATEHOUSE_CAPTCHA_LOGIN="after_failures",
     GATEHOUSE_CAPTCHA_COST="5",
 )
-strict = pytest.mark.settings(
+always = pytest.mark.settings(
     GATEHOUSE_CAPTCHA_REGISTER="always",
     GATEHOUSE_CAPTCHA_LOGIN="always",
     GATEHOUSE_CAPTCHA_COST="5",
 )
 
 
-def verdict(answer):
-    """Return the status, and the code of a refusal."""
-    problem = answer.json if answer.status_code >= 400 else {}
-    return answer.status_code, problem.get("code")
+def status_and_code(response):
+    """Return the status and the error code of a response."""
+    problem = response.json if response.status_code >= 400 else {}
+    return response.status_code, problem.get("code")
 
 
-def solved(client, action="login"):
-    """Return the answer to a fresh challenge."""
+def solve_captcha(client, action="login"):
+    """Get a challenge and return its answer."""
     challenge = Challenge.from_dict(client.get(f"/auth/captcha?action={action}").json)
     return Payload(challenge, solve_challenge(challenge)).to_base64()
-
-
-@pytest.fixture
-def knock(client):
-    """Try to log in: knock(password, "bob@example.com", address=..., captcha=..., device=...)."""
-
-    def knock(password=WRONG, identifier=ADA, address=HERE, device="", **more):
-        form = {"identifier": identifier, "password": password, **more}
-        headers = {"X-Device-Token": device} if device else {}
-        sender = {"REMOTE_ADDR": address}
-        return client.post(LOGIN, form, headers=headers, environ_overrides=sender)
-
-    return knock
 
 
 @pytest.fixture
@@ -62,10 +49,10 @@ def ada(make_user):
     return make_user(email=ADA)
 
 
-# What is handed out
+# Challenges
 
 
-def test_a_challenge_is_fresh_each_time_and_kept_by_nobody(client):
+def test_challenge_is_fresh_each_time_and_not_cached(client):
     first, second = (client.get("/auth/captcha?action=login") for _ in range(2))
 
     assert first.json["parameters"]["nonce"] != second.json["parameters"]["nonce"]
@@ -74,117 +61,124 @@ def test_a_challenge_is_fresh_each_time_and_kept_by_nobody(client):
 
 
 @pytest.mark.parametrize("query", ["?action=", "?action=logout", "?action=login&more=1"])
-def test_a_challenge_is_for_one_of_the_known_actions(client, query):
-    answer = client.get(f"/auth/captcha{query}")
+def test_challenge_requires_a_known_action(client, query):
+    response = client.get(f"/auth/captcha{query}")
 
-    assert verdict(answer) == (422, "validation_failed")
+    assert status_and_code(response) == (422, "validation_failed")
 
 
 @pytest.mark.settings(
     GATEHOUSE_CAPTCHA="turnstile", GATEHOUSE_CAPTCHA_SITE_KEY="k", GATEHOUSE_CAPTCHA_SECRET="s"
 )
-def test_of_another_provider_only_what_its_widget_needs_is_told(client):
-    answer = client.get("/auth/captcha?action=login")
+def test_challenge_of_an_external_provider_has_the_parameters_of_its_widget(client):
+    response = client.get("/auth/captcha?action=login")
 
-    assert answer.json == {"provider": "turnstile", "site_key": "k", "action": "login"}
+    assert response.json == {"provider": "turnstile", "site_key": "k", "action": "login"}
 
 
 @pytest.mark.settings(GATEHOUSE_RATE_LIMITS="on")
-def test_challenges_are_limited(client):
+def test_challenges_are_rate_limited(client):
     statuses = [client.get("/auth/captcha?action=login").status_code for _ in range(61)]
 
     assert statuses == [200] * 60 + [429]
 
 
-# Always, and never
+# Policies: always and off
 
 
-@strict
+@always
 @pytest.mark.stores
-def test_a_solved_captcha_lets_one_request_pass(client, knock):
-    captcha = solved(client, "register")
+def test_answer_is_accepted_for_one_request(client, attempt_login):
+    captcha = solve_captcha(client, "register")
     form = {"email": ADA, "password": PASSWORD}
 
-    answers = [
+    responses = [
         client.post(REGISTER, form),
         client.post(REGISTER, form | {"captcha": ""}),
         client.post(REGISTER, form | {"captcha": captcha}),
         client.post(REGISTER, form | {"captcha": captcha}),
     ]
 
-    assert [verdict(answer) for answer in answers] == [REQUIRED, REQUIRED, (202, None), REQUIRED]
-    assert "GET /auth/captcha?action=register" in answers[0].json["next"]
-    assert answers[0].json["detail"] != answers[3].json["detail"]
+    assert [status_and_code(response) for response in responses] == [
+        REQUIRED,
+        REQUIRED,
+        (202, None),
+        REQUIRED,
+    ]
+    assert "GET /auth/captcha?action=register" in responses[0].json["next"]
+    assert responses[0].json["detail"] != responses[3].json["detail"]
 
 
-@strict
+@always
 @pytest.mark.stores
-def test_of_twenty_requests_with_one_answer_one_is_let_in(client):
-    form = {"identifier": ADA, "password": WRONG, "captcha": solved(client)}
+def test_answer_is_accepted_for_one_of_twenty_parallel_requests(client):
+    form = {"identifier": ADA, "password": WRONG, "captcha": solve_captcha(client)}
 
-    answers = client.in_parallel(20, LOGIN, form)
+    responses = client.in_parallel(20, LOGIN, form)
 
-    assert sorted(answer.status_code for answer in answers) == [401] + [403] * 19
-
-
-@strict
-def test_an_answer_that_was_made_for_another_action_is_wrong(client, knock):
-    assert verdict(knock(captcha=solved(client, "register"))) == REQUIRED
+    assert sorted(response.status_code for response in responses) == [401] + [403] * 19
 
 
-@strict
-def test_an_answer_that_was_used_is_used_however_it_is_written(client, knock):
-    captcha = solved(client)
+@always
+def test_answer_for_another_action_is_rejected(client, attempt_login):
+    assert status_and_code(attempt_login(captcha=solve_captcha(client, "register"))) == REQUIRED
+
+
+@always
+def test_used_answer_is_rejected_in_another_encoding(client, attempt_login):
+    captcha = solve_captcha(client)
     payload = json.loads(base64.b64decode(captcha)) | {"more": 1}
     again = base64.b64encode(json.dumps(payload).encode()).decode()
 
-    assert knock(captcha=captcha).status_code == 401
-    assert verdict(knock(captcha=again)) == REQUIRED
+    assert attempt_login(captcha=captcha).status_code == 401
+    assert status_and_code(attempt_login(captcha=again)) == REQUIRED
 
 
-@strict
+@always
 @pytest.mark.usefixtures("ada_without_captcha")
-def test_nothing_is_counted_as_a_guess_without_a_captcha(app, knock):
+def test_login_without_a_captcha_is_not_counted_as_an_attempt(app, attempt_login):
     for captcha in ("", "x", "e30="):
         for password in (PASSWORD, WRONG):
-            assert verdict(knock(password, captcha=captcha)) == REQUIRED
+            assert status_and_code(attempt_login(ADA, password, captcha=captcha)) == REQUIRED
 
-    assert [counter for counter in rows(app, GuessCounter) if counter.failures] == []
+    assert [counter for counter in rows(app, FailedAttemptCounter) if counter.failures] == []
 
 
 @pytest.fixture
 def ada_without_captcha(client):
-    client.register(ADA, captcha=solved(client, "register"))
+    client.register(ADA, captcha=solve_captcha(client, "register"))
     client.verify(ADA)
 
 
-@strict
-def test_used_answers_are_forgotten_once_they_have_expired(app, client, knock):
-    knock(captcha=solved(client))
+@always
+def test_used_answers_are_purged_after_they_expire(app, client, attempt_login):
+    attempt_login(captcha=solve_captcha(client))
     with app.app_context():
-        cleanup.purge()
-    before = rows(app, Spent)
+        cleanup.run_cleanup()
+    before = rows(app, UsedCaptchaAnswer)
 
-    with later(minutes=75), app.app_context():
-        cleanup.purge()
+    with advance_clock(minutes=75), app.app_context():
+        cleanup.run_cleanup()
 
-    assert (len(before), rows(app, Spent)) == (1, [])
+    assert (len(before), rows(app, UsedCaptchaAnswer)) == (1, [])
 
 
-def test_development_asks_for_none(app, client, knock):
-    statuses = [knock(identifier=f"u{n}@example.com", captcha="x").status_code for n in range(12)]
+def test_development_requires_no_captcha(app, client, attempt_login):
+    statuses = [
+        attempt_login(identifier=f"u{n}@example.com", captcha="x").status_code for n in range(12)
+    ]
     registered = [client.register(f"u{n}@example.com").status_code for n in range(12)]
 
     assert set(statuses) == {401}
     assert set(registered) == {202}
-    assert rows(app, Spent) == []
+    assert rows(app, UsedCaptchaAnswer) == []
 
 
 @pytest.mark.settings(GATEHOUSE_ENV="production", GATEHOUSE_BCRYPT_COST=None)
 @pytest.mark.settings(GATEHOUSE_PUBLIC_URL="https://id.example.com")
 @pytest.mark.settings(GATEHOUSE_PASSWORD_HASHER="argon2")
-def test_production_asks_after_failures(client, knock):
-    logins = [verdict(knock()) for _ in range(4)]
+def test_production_requires_a_captcha_after_failures(client, attempt_login):
+    logins = [status_and_code(attempt_login()) for _ in range(4)]
     registered = [client.register(f"u{n}@example.com").status_code for n in range(11)]
 
     assert logins == [(401, "invalid_credentials")] * 3 + [REQUIRED]
@@ -194,212 +188,230 @@ def test_production_asks_after_failures(client, knock):
 # After failures: login
 
 
-@watchful
+@after_failures
 @pytest.mark.stores
-@pytest.mark.parametrize("identifier", [ADA, "nobody@example.com"])
-def test_after_three_wrong_passwords_a_network_is_asked_at_this_account(
-    client, ada, knock, identifier
+@pytest.mark.parametrize("identifier", [ADA, "unknown@example.com"])
+def test_network_needs_a_captcha_for_an_account_after_three_failures(
+    client, ada, attempt_login, identifier
 ):
-    answers = [knock(identifier=identifier) for _ in range(4)]
-    right = knock(PASSWORD, identifier)
-    with_captcha = knock(identifier=identifier, captcha=solved(client))
+    responses = [attempt_login(identifier=identifier) for _ in range(4)]
+    right = attempt_login(identifier, PASSWORD)
+    with_captcha = attempt_login(identifier=identifier, captcha=solve_captcha(client))
 
-    assert [answer.status_code for answer in answers] == [401] * 3 + [403]
-    assert verdict(right) == REQUIRED
+    assert [response.status_code for response in responses] == [401] * 3 + [403]
+    assert status_and_code(right) == REQUIRED
     assert with_captcha.status_code == 401
 
 
-@watchful
-def test_the_networks_of_one_ipv6_site_are_asked_together(ada, knock):
-    answers = [knock(address=f"2001:db8:0:{number:x}::1") for number in range(13)]
+@after_failures
+def test_networks_of_one_ipv6_prefix_need_a_captcha_together(ada, attempt_login):
+    responses = [attempt_login(ip_address=f"2001:db8:0:{number:x}::1") for number in range(13)]
 
-    assert [answer.status_code for answer in answers] == [401] * 12 + [403]
-    assert knock(address="2001:db8:0:100::1").status_code == 401
+    assert [response.status_code for response in responses] == [401] * 12 + [403]
+    assert attempt_login(ip_address="2001:db8:0:100::1").status_code == 401
 
 
-@watchful
-def test_known_and_unknown_accounts_are_asked_in_the_same_words(ada, knock):
-    answers = {}
-    for identifier in (ADA, "nobody@example.com"):
-        answers[identifier] = [knock(identifier=identifier) for _ in range(4)][-1]
+@after_failures
+def test_known_and_unknown_accounts_get_the_same_error(ada, attempt_login):
+    responses = {}
+    for identifier in (ADA, "unknown@example.com"):
+        responses[identifier] = [attempt_login(identifier=identifier) for _ in range(4)][-1]
 
-    bodies = [{**answer.json, "request_id": ""} for answer in answers.values()]
+    bodies = [{**response.json, "request_id": ""} for response in responses.values()]
     assert bodies[0] == bodies[1]
-    assert verdict(answers[ADA]) == REQUIRED
+    assert status_and_code(responses[ADA]) == REQUIRED
 
 
-@watchful
-def test_neither_another_network_nor_another_account_nor_a_known_device_is_asked(
-    client, ada, knock
+@after_failures
+def test_other_networks_other_accounts_and_known_devices_need_no_captcha(
+    client, ada, attempt_login
 ):
     device = client.log_in(ada)["device_token"]
     for _ in range(4):
-        knock()
+        attempt_login()
 
-    assert knock(PASSWORD, device=device).status_code == 200
-    assert knock(PASSWORD, address=ELSEWHERE).status_code == 200
-    assert knock(identifier="bob@example.com").status_code == 401
-    assert verdict(knock(PASSWORD)) == REQUIRED
+    assert attempt_login(ADA, PASSWORD, device=device).status_code == 200
+    assert attempt_login(ADA, PASSWORD, ip_address=ELSEWHERE).status_code == 200
+    assert attempt_login(identifier="bob@example.com").status_code == 401
+    assert status_and_code(attempt_login(ADA, PASSWORD)) == REQUIRED
 
 
-@watchful
-def test_whoever_solves_it_and_knows_the_password_is_asked_no_more(client, ada, knock):
+@after_failures
+def test_captcha_is_no_longer_required_after_a_successful_login(client, ada, attempt_login):
     for _ in range(3):
-        knock()
+        attempt_login()
 
-    assert knock(PASSWORD, captcha=solved(client)).status_code == 200
-    assert knock(PASSWORD).status_code == 200
-
-
-@watchful
-def test_a_captcha_opens_no_lock_and_is_not_asked_for_behind_one(app, client, ada, knock):
-    for _ in range(3):
-        knock()
-    for _ in range(2):
-        knock(captcha=solved(client))
-    captcha = solved(client)
-
-    locked = [knock(PASSWORD), knock(PASSWORD, captcha=captcha)]
-
-    assert [verdict(answer) for answer in locked] == [(429, "too_many_attempts")] * 2
-    assert len(rows(app, Spent)) == 2  # the last one is still good
-    with later(seconds=31):
-        assert knock(PASSWORD, captcha=captcha).status_code == 200
+    assert attempt_login(ADA, PASSWORD, captcha=solve_captcha(client)).status_code == 200
+    assert attempt_login(ADA, PASSWORD).status_code == 200
 
 
-@watchful
-@pytest.mark.stores
-def test_after_wrong_passwords_for_fifty_accounts_a_network_is_asked_at_all(
-    client, ada, knock, wait
+@after_failures
+def test_captcha_is_not_required_of_a_blocked_login_and_does_not_unblock_it(
+    app, client, ada, attempt_login
 ):
-    """So slowly that the guard is not raised."""
+    for _ in range(3):
+        attempt_login()
+    for _ in range(2):
+        attempt_login(captcha=solve_captcha(client))
+    captcha = solve_captcha(client)
+
+    locked = [attempt_login(ADA, PASSWORD), attempt_login(ADA, PASSWORD, captcha=captcha)]
+
+    assert [status_and_code(response) for response in locked] == [(429, "too_many_attempts")] * 2
+    assert len(rows(app, UsedCaptchaAnswer)) == 2  # the last answer is still unused
+    with advance_clock(seconds=31):
+        assert attempt_login(ADA, PASSWORD, captcha=captcha).status_code == 200
+
+
+@after_failures
+@pytest.mark.stores
+def test_network_needs_a_captcha_for_every_account_after_failures_for_fifty(
+    client, ada, attempt_login, wait
+):
+    """Too slowly to activate the credential-stuffing alarm."""
     wrong = []
     for number in range(50):
         if number in (17, 34):
             wait(minutes=16)
-        wrong.append(knock(f"{WRONG} {number}", f"u{number}@example.com").status_code)
+        wrong.append(attempt_login(f"u{number}@example.com", f"{WRONG} {number}").status_code)
     neighbour = "192.0.2.200"
 
     assert wrong == [401] * 50
-    assert verdict(knock(PASSWORD, address=neighbour)) == REQUIRED
-    assert knock(PASSWORD, address=neighbour, captcha=solved(client)).status_code == 200
-    assert knock(PASSWORD, address=ELSEWHERE).status_code == 200
-    with later(minutes=61):
-        assert knock(PASSWORD, address=neighbour).status_code == 200
+    assert status_and_code(attempt_login(ADA, PASSWORD, ip_address=neighbour)) == REQUIRED
+    assert (
+        attempt_login(
+            ADA, PASSWORD, ip_address=neighbour, captcha=solve_captcha(client)
+        ).status_code
+        == 200
+    )
+    assert attempt_login(ADA, PASSWORD, ip_address=ELSEWHERE).status_code == 200
+    with advance_clock(minutes=61):
+        assert attempt_login(ADA, PASSWORD, ip_address=neighbour).status_code == 200
 
 
-@watchful
+@after_failures
 @pytest.mark.stores
-def test_while_the_guard_is_raised_for_a_network_strangers_in_it_are_asked_at_once(
-    client, ada, knock, wait
+def test_credential_stuffing_alarm_requires_a_captcha_of_unknown_devices_of_the_network(
+    client, ada, attempt_login, wait
 ):
-    """Of accounts that exist and of those that do not; never known devices, or elsewhere."""
-    device = client.log_in(ada)["device_token"]
-    for number in range(45):  # guessing one by one, until the guard is up
-        knock(f"leaked password {number}", f"u{number}@example.com")
-
-    asked = [knock(PASSWORD), knock(), knock(identifier="new@example.com")]
-
-    assert [verdict(answer) for answer in asked] == [REQUIRED] * 3
-    assert len({answer.json["detail"] for answer in asked}) == 1
-    assert knock(PASSWORD, device=device).status_code == 200
-    assert knock(PASSWORD, address=ELSEWHERE).status_code == 200
-    assert knock(PASSWORD, captcha=solved(client)).status_code == 200
-    wait(minutes=62)
-    assert knock(PASSWORD).status_code == 200
-
-
-@watchful
-def test_one_password_on_many_accounts_has_strangers_asked_everywhere(client, ada, knock):
+    """For known and unknown accounts; not of known devices or from other networks."""
     device = client.log_in(ada)["device_token"]
     for number in range(45):
-        knock("Winter 2026 is coming", f"u{number}@example.com", f"10.{number}.0.1")
+        attempt_login(f"u{number}@example.com", f"leaked password {number}")
 
-    assert verdict(knock(PASSWORD, address=ELSEWHERE)) == REQUIRED
-    assert knock(PASSWORD, address=ELSEWHERE, device=device).status_code == 200
-    assert knock(PASSWORD, address=ELSEWHERE, captcha=solved(client)).status_code == 200
+    responses = [
+        attempt_login(ADA, PASSWORD),
+        attempt_login(),
+        attempt_login(identifier="new@example.com"),
+    ]
+
+    assert [status_and_code(response) for response in responses] == [REQUIRED] * 3
+    assert len({response.json["detail"] for response in responses}) == 1
+    assert attempt_login(ADA, PASSWORD, device=device).status_code == 200
+    assert attempt_login(ADA, PASSWORD, ip_address=ELSEWHERE).status_code == 200
+    assert attempt_login(ADA, PASSWORD, captcha=solve_captcha(client)).status_code == 200
+    wait(minutes=62)
+    assert attempt_login(ADA, PASSWORD).status_code == 200
+
+
+@after_failures
+def test_credential_stuffing_alarm_for_all_requires_a_captcha_of_every_network(
+    client, ada, attempt_login
+):
+    device = client.log_in(ada)["device_token"]
+    for number in range(45):
+        attempt_login(f"u{number}@example.com", "Winter 2026 is coming", f"10.{number}.0.1")
+
+    assert status_and_code(attempt_login(ADA, PASSWORD, ip_address=ELSEWHERE)) == REQUIRED
+    assert attempt_login(ADA, PASSWORD, ip_address=ELSEWHERE, device=device).status_code == 200
+    assert (
+        attempt_login(
+            ADA, PASSWORD, ip_address=ELSEWHERE, captcha=solve_captcha(client)
+        ).status_code
+        == 200
+    )
 
 
 @pytest.mark.settings(GATEHOUSE_CAPTCHA_LOGIN="off")
-def test_where_no_captcha_is_chosen_a_raised_guard_asks_nobody(ada, knock):
+def test_credential_stuffing_alarm_requires_no_captcha_if_the_policy_is_off(ada, attempt_login):
     for number in range(45):
-        knock(f"leaked password {number}", f"u{number}@example.com")
+        attempt_login(f"u{number}@example.com", f"leaked password {number}")
 
-    assert knock(PASSWORD).status_code == 200
+    assert attempt_login(ADA, PASSWORD).status_code == 200
 
 
-@watchful
-def test_an_office_of_people_who_know_their_passwords_is_never_asked(ada, knock, monkeypatch):
-    monkeypatch.setattr(robots, "ACCOUNTS", 5)
-    statuses = [knock(PASSWORD).status_code for _ in range(8)]
-    one_mate = [knock(identifier="mate@example.com").status_code for _ in range(8)]
+@after_failures
+def test_network_of_successful_logins_never_needs_a_captcha(ada, attempt_login, monkeypatch):
+    monkeypatch.setattr(captcha_service, "ACCOUNTS_THRESHOLD", 5)
+    statuses = [attempt_login(ADA, PASSWORD).status_code for _ in range(8)]
+    failures_of_one = [attempt_login(identifier="bob@example.com").status_code for _ in range(8)]
 
     assert statuses == [200] * 8
-    assert one_mate == [401] * 3 + [403] * 5
-    assert knock(PASSWORD).status_code == 200
+    assert failures_of_one == [401] * 3 + [403] * 5
+    assert attempt_login(ADA, PASSWORD).status_code == 200
 
 
-@watchful
+@after_failures
 @pytest.mark.stores
-def test_a_login_is_counted_though_the_request_fails(app, client, monkeypatch, knock):
+def test_login_is_counted_even_if_its_request_fails(app, client, monkeypatch, attempt_login):
     def fail(*_):
         raise RuntimeError
 
-    monkeypatch.setattr(robots, "ACCOUNTS", 5)
+    monkeypatch.setattr(captcha_service, "ACCOUNTS_THRESHOLD", 5)
     with monkeypatch.context() as broken:
-        broken.setattr("gatehouse.users.password_check.verify", fail)
-        failed = [knock(identifier=f"u{n}@example.com").status_code for n in range(5)]
+        broken.setattr("gatehouse.users.password_check.verify_password", fail)
+        failed = [attempt_login(identifier=f"u{n}@example.com").status_code for n in range(5)]
 
     assert set(failed) == {500}
-    assert verdict(knock(identifier="other@example.com")) == REQUIRED
+    assert status_and_code(attempt_login(identifier="other@example.com")) == REQUIRED
 
 
-# After failures: registering
+# After failures: registration and password reset
 
 
-@watchful
+@after_failures
 @pytest.mark.stores
-def test_a_network_that_registers_many_is_asked_and_others_are_not(client):
-    def register(number, address=HERE, **more):
-        form = {"email": f"u{number}@example.com", "password": PASSWORD, **more}
-        return client.post(REGISTER, form, environ_overrides={"REMOTE_ADDR": address})
+def test_registration_needs_a_captcha_after_ten_of_the_network(client):
+    def register(number, ip_address=HERE, **fields):
+        form = {"email": f"u{number}@example.com", "password": PASSWORD, **fields}
+        return client.post(REGISTER, form, environ_overrides={"REMOTE_ADDR": ip_address})
 
     few = [register(number).status_code for number in range(10)]
 
     assert few == [202] * 10
-    assert verdict(register(10)) == REQUIRED
-    assert register(10, captcha=solved(client, "register")).status_code == 202
-    assert register(11, address=ELSEWHERE).status_code == 202
-    with later(minutes=61):
+    assert status_and_code(register(10)) == REQUIRED
+    assert register(10, captcha=solve_captcha(client, "register")).status_code == 202
+    assert register(11, ip_address=ELSEWHERE).status_code == 202
+    with advance_clock(minutes=61):
         assert register(12).status_code == 202
 
 
-@watchful
-def test_asking_for_a_new_password_is_counted_by_itself(app):
-    stranger = Visitor(HERE, "", "")
+@after_failures
+def test_password_reset_is_counted_separately_from_registration(app):
+    context = RequestContext(HERE, "", "")
     with app.app_context():
-        ask = partial(robots.require, "forgot", None, stranger)
+        check_reset = partial(captcha_service.check_request, "forgot", None, context)
         for _ in range(10):
-            ask()
+            check_reset()
 
-        with pytest.raises(robots.CaptchaRequired):
-            ask()
-        robots.require("register", None, stranger)
+        with pytest.raises(captcha_service.CaptchaRequired):
+            check_reset()
+        captcha_service.check_request("register", None, context)
 
 
-# The provider is down
+# Unavailable providers
 
 
 @pytest.fixture
 def provider(httpserver):
-    """A provider that answers what a test says."""
+    """A provider that is unavailable until a test configures its response."""
     httpserver.expect_request("/siteverify").respond_with_data("", 500)
     return httpserver
 
 
 @pytest.fixture
 def settings_environment(request, settings_environment):
-    """Where a test has a provider, use it."""
+    """Configure the provider for tests that use one."""
     if "provider" not in request.fixturenames:
         return settings_environment
     server = request.getfixturevalue("provider")
@@ -408,39 +420,48 @@ def settings_environment(request, settings_environment):
         "GATEHOUSE_CAPTCHA_SITE_KEY": "k",
         "GATEHOUSE_CAPTCHA_SECRET": "s",
         "GATEHOUSE_CAPTCHA_VERIFY_URL": server.url_for("/siteverify"),
-        "GATEHOUSE_OUTBOUND_ALLOWED": f"localhost:{server.port}",
+        "GATEHOUSE_EGRESS_ALLOWLIST": f"localhost:{server.port}",
     }
 
 
-@strict
-def test_where_a_captcha_is_always_asked_nothing_goes_on_without_the_provider(provider, app, knock):
-    answers = [knock(PASSWORD, captcha="a token"), knock(captcha="a token")]
+@always
+def test_policy_always_rejects_requests_while_the_provider_is_unavailable(
+    provider, app, attempt_login
+):
+    responses = [
+        attempt_login(ADA, PASSWORD, captcha="a token"),
+        attempt_login(captcha="a token"),
+    ]
 
-    assert [verdict(answer) for answer in answers] == [(503, "service_unavailable")] * 2
-    assert rows(app, GuessCounter) == []
+    assert [status_and_code(response) for response in responses] == [
+        (503, "service_unavailable")
+    ] * 2
+    assert rows(app, FailedAttemptCounter) == []
     assert audited(app, "login.failed") == []
 
 
-@watchful
-def test_where_it_is_asked_after_failures_the_lockout_goes_on_alone(provider, knock):
+@after_failures
+def test_policy_after_failures_accepts_requests_while_the_provider_is_unavailable(
+    provider, attempt_login
+):
     for _ in range(3):
-        knock()
+        attempt_login()
 
-    answers = [verdict(knock(captcha="a token")) for _ in range(3)]
-    unasked = verdict(knock(identifier="bob@example.com"))
+    blocked = [status_and_code(attempt_login(captcha="a token")) for _ in range(3)]
+    other = status_and_code(attempt_login(identifier="bob@example.com"))
 
-    assert answers == [(401, "invalid_credentials")] * 2 + [(429, "too_many_attempts")]
-    assert unasked == (401, "invalid_credentials")
+    assert blocked == [(401, "invalid_credentials")] * 2 + [(429, "too_many_attempts")]
+    assert other == (401, "invalid_credentials")
 
 
-@watchful
-def test_a_provider_that_works_again_is_asked_again(provider, knock):
+@after_failures
+def test_captcha_is_required_again_when_the_provider_is_available_again(provider, attempt_login):
     for _ in range(3):
-        knock()
+        attempt_login()
     provider.clear()
-    good = {"success": True, "hostname": "localhost"}
-    provider.expect_request("/siteverify").respond_with_data(json.dumps(good))
+    success = {"success": True, "hostname": "localhost"}
+    provider.expect_request("/siteverify").respond_with_data(json.dumps(success))
 
-    assert verdict(knock()) == REQUIRED
-    assert knock(captcha="a token").status_code == 401
-    assert verdict(knock(captcha="a token")) == REQUIRED  # it works once
+    assert status_and_code(attempt_login()) == REQUIRED
+    assert attempt_login(captcha="a token").status_code == 401
+    assert status_and_code(attempt_login(captcha="a token")) == REQUIRED  # it is used

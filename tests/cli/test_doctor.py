@@ -1,7 +1,8 @@
-"""`flask doctor proxy` against a running service, directly and through proxies, good and bad."""
+"""`flask doctor proxy` against a running service, directly and through proxies."""
 
 from __future__ import annotations
 
+import itertools
 import socketserver
 import ssl
 import threading
@@ -13,21 +14,21 @@ import time_machine
 import trustme
 
 from gatehouse.web import proxy_check_token
-from tests.cli import forwarding
-from tests.cli.forwarding import VISITOR
+from tests.cli import proxies
+from tests.cli.proxies import CLIENT_IP_ADDRESS, run_proxy
 from tests.conftest import environment, key, running
-from tests.live import LiveServer
-from tests.stores import free_port
+from tests.live_server import LiveServer
+from tests.servers import free_port
 
 SPOOFED, UNDERSCORED = "203.0.113.7", "203.0.113.8"
 
 
 @pytest.fixture(scope="module")
-def serving(sqlite_store, tmp_path_factory) -> Iterator:
-    """Lend the port of a service that trusts so many hops, once for the file."""
+def start_service(sqlite_store, tmp_path_factory) -> Iterator:
+    """Return the port of a service: start_service(trusted hops); started once for this module."""
     servers = {}
 
-    def serving(hops):
+    def start_service(hops):
         if hops not in servers:
             wanted = environment(urls[hops]) | {"GATEHOUSE_TRUSTED_HOPS": str(hops)}
             del wanted["GATEHOUSE_PUBLIC_URL"]
@@ -37,159 +38,165 @@ def serving(sqlite_store, tmp_path_factory) -> Iterator:
 
     with sqlite_store.fresh() as first, sqlite_store.fresh() as second:
         urls = {0: first, 1: second}
-        yield serving
+        yield start_service
         for server in servers.values():
             server.kill()
 
 
 @pytest.fixture
-def examine(app):
-    """Run the command with the keys of the service; return its exit code and what it said."""
+def check_proxy(app):
+    """Run the command with the keys of the service: check_proxy(url) -> exit code, output."""
 
-    def examine(*url, on=None):
-        result = (on or app).test_cli_runner().invoke(args=["doctor", "proxy", *url])
+    def check_proxy(*url, by=None):
+        result = (by or app).test_cli_runner().invoke(args=["doctor", "proxy", *url])
         return result.exit_code, result.output
 
-    return examine
+    return check_proxy
 
 
 @pytest.fixture
-def through(examine, serving):
-    """Run the command through a proxy in front of a service that trusts so many hops."""
+def check_through(check_proxy, start_service):
+    """Run the command through a proxy: check_through(rewrite, trusted hops of the service)."""
 
-    def through(proxy, hops):
-        with forwarding.forwarding(serving(hops), proxy) as port:
-            return examine(f"http://127.0.0.1:{port}")
+    def check_through(rewrite, hops):
+        with run_proxy(start_service(hops), rewrite) as port:
+            return check_proxy(f"http://127.0.0.1:{port}")
 
-    return through
-
-
-# What is well
+    return check_through
 
 
-def test_asked_directly_a_service_that_trusts_nobody_is_well(examine, serving):
-    code, said = examine(f"http://127.0.0.1:{serving(0)}")
-
-    assert code == 0
-    assert "Neither made-up address got through" in said
-    [derived] = [line for line in said.splitlines() if "visitor's address" in line]
-    assert derived.split()[2:] == ["127.0.0.1", "127.0.0.1"]
+# Correct configurations
 
 
-@pytest.mark.parametrize("proxy", [forwarding.appends, forwarding.overwrites])
-def test_behind_one_good_proxy_a_service_that_trusts_one_is_well(through, proxy):
-    code, said = through(proxy, hops=1)
-
-    assert code == 0, said
-    [derived] = [line for line in said.splitlines() if "visitor's address" in line]
-    assert derived.split()[2:] == [VISITOR, VISITOR]
+def derived_ip_addresses(output):
+    """Return the client IP addresses of the two requests."""
+    [line] = [line for line in output.splitlines() if "client's IP address" in line]
+    return line.split()[3:]
 
 
-def test_without_a_url_the_public_one_is_asked(settings_environment, examine, serving):
-    here = {"GATEHOUSE_PUBLIC_URL": f"http://localhost:{serving(0)}"}
-    with running(settings_environment | here) as app:
-        code, said = examine(on=app)
+def test_check_passes_for_a_service_without_proxies(check_proxy, start_service):
+    code, output = check_proxy(f"http://127.0.0.1:{start_service(0)}")
 
     assert code == 0
-    assert here["GATEHOUSE_PUBLIC_URL"] in said
+    assert "Neither invented IP address got through" in output
+    assert derived_ip_addresses(output) == ["127.0.0.1", "127.0.0.1"]
 
 
-def test_the_way_may_be_https(serving, examine, tmp_path, monkeypatch):
+@pytest.mark.parametrize("rewrite", [proxies.append, proxies.overwrite])
+def test_check_passes_behind_one_proxy_with_one_trusted_hop(check_through, rewrite):
+    code, output = check_through(rewrite, hops=1)
+
+    assert code == 0, output
+    assert derived_ip_addresses(output) == [CLIENT_IP_ADDRESS, CLIENT_IP_ADDRESS]
+
+
+def test_check_uses_the_public_url_by_default(settings_environment, check_proxy, start_service):
+    public_url = f"http://localhost:{start_service(0)}"
+    with running(settings_environment | {"GATEHOUSE_PUBLIC_URL": public_url}) as app:
+        code, output = check_proxy(by=app)
+
+    assert code == 0
+    assert public_url in output
+
+
+def test_check_by_https_verifies_the_certificate(start_service, check_proxy, tmp_path, monkeypatch):
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    with forwarding.forwarding(serving(1), forwarding.appends, context) as port:
-        stranger = examine(f"https://localhost:{port}")
+    with run_proxy(start_service(1), proxies.append, context) as port:
+        untrusted = check_proxy(f"https://localhost:{port}")
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-        known = examine(f"https://localhost:{port}")
+        trusted = check_proxy(f"https://localhost:{port}")
 
-    assert stranger[0] == 1
-    assert "certificate verify failed" in stranger[1]
-    assert known[0] == 0, known[1]
-
-
-# What is not
+    assert untrusted[0] == 1
+    assert "certificate verify failed" in untrusted[1]
+    assert trusted[0] == 0, trusted[1]
 
 
-def test_too_many_hops_are_told(examine, serving):
-    code, said = examine(f"http://127.0.0.1:{serving(1)}")
-
-    assert code == 1
-    assert "GATEHOUSE_TRUSTED_HOPS is 1, but on this way proxies wrote 0 entries" in said
-    assert "set GATEHOUSE_TRUSTED_HOPS to 0" in said
+# Incorrect configurations
 
 
-def test_too_few_hops_are_told(through):
-    code, said = through(forwarding.appends, hops=0)
+def test_check_reports_too_many_trusted_hops(check_proxy, start_service):
+    code, output = check_proxy(f"http://127.0.0.1:{start_service(1)}")
 
     assert code == 1
-    assert "Proxies wrote 1 entries of X-Forwarded-For, but GATEHOUSE_TRUSTED_HOPS is 0" in said
-    assert "all visitors share the address 127.0.0.1. Set it to 1." in said
+    assert "GATEHOUSE_TRUSTED_HOPS is 1, but proxies on this path wrote 0 entries" in output
+    assert "set GATEHOUSE_TRUSTED_HOPS to 0" in output
 
 
-def test_a_proxy_that_believes_visitors_is_told(through):
-    code, said = through(forwarding.keeps, hops=1)
-
-    assert code == 1
-    assert "your proxy keeps what visitors write" in said
-    assert SPOOFED in said
-
-
-def test_underscores_that_got_through_are_told(through):
-    code, said = through(forwarding.reads_underscores, hops=1)
+def test_check_reports_too_few_trusted_hops(check_through):
+    code, output = check_through(proxies.append, hops=0)
 
     assert code == 1
-    assert "X_Forwarded_For, with underscores, got through" in said
-    assert UNDERSCORED in said
+    assert "Proxies wrote 1 entries of X-Forwarded-For, but GATEHOUSE_TRUSTED_HOPS is 0" in output
+    assert "all clients share the IP address 127.0.0.1. Set it to 1." in output
 
 
-def test_a_proxy_that_passes_underscores_does_no_harm(through):
-    code, said = through(forwarding.passes_everything, hops=1)
-
-    assert code == 0, said
-
-
-# What cannot be asked
-
-
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://localhost", "http://localhost/path"])
-def test_a_url_that_is_no_origin_is_refused(examine, url):
-    code, said = examine(url)
+def test_check_reports_a_proxy_that_trusts_the_header_of_clients(check_through):
+    code, output = check_through(proxies.trust_clients, hops=1)
 
     assert code == 1
-    assert said.startswith("Error: URL must ")
+    assert "your proxy keeps what clients send" in output
+    assert SPOOFED in output
 
 
-def test_nobody_there_is_told(examine):
-    code, said = examine(f"http://127.0.0.1:{free_port()}")
-
-    assert code == 1
-    assert "does not answer as Gatehouse does: [Errno 111] Connection refused" in said
-    assert "Traceback" not in said
-
-
-def test_a_service_with_other_keys_is_told(examine, serving, settings_environment):
-    with running(settings_environment | {"GATEHOUSE_SECRET_KEYS": key(5)}) as stranger:
-        code, said = examine(f"http://127.0.0.1:{serving(0)}", on=stranger)
+def test_check_reports_a_proxy_that_reads_underscores_as_hyphens(check_through):
+    code, output = check_through(proxies.read_underscores_as_hyphens, hops=1)
 
     assert code == 1
-    assert "answered 404: it is another service, runs with other GATEHOUSE_SECRET_KEYS" in said
+    assert "X_Forwarded_For, with underscores, got through" in output
+    assert UNDERSCORED in output
 
 
-@pytest.mark.parametrize(
-    "answer", [b"HTTP/1.1 200 OK\r\n\r\nhello", b"HTTP/1.1 200 OK\r\n\r\n{}", b"?"]
-)
-def test_another_service_is_told(examine, answer):
-    with answering(b"HTTP/1.1 " + answer) as port:
-        code, said = examine(f"http://127.0.0.1:{port}")
+def test_check_passes_behind_a_proxy_that_forwards_underscores(check_through):
+    code, output = check_through(proxies.append_and_pass_underscores, hops=1)
+
+    assert code == 0, output
+
+
+# Errors
+
+
+def test_check_rejects_a_url_that_is_not_an_origin(check_proxy):
+    for url in ("localhost:8000", "ftp://localhost", "http://localhost/path"):
+        code, output = check_proxy(url)
+
+        assert code == 1, url
+        assert output.startswith("Error: URL must "), url
+
+
+def test_check_reports_a_server_that_cannot_be_reached(check_proxy):
+    code, output = check_proxy(f"http://127.0.0.1:{free_port()}")
 
     assert code == 1
-    assert "does not answer as Gatehouse does" in said
+    assert "does not respond like Gatehouse: [Errno 111] Connection refused" in output
+    assert "Traceback" not in output
+
+
+def test_check_reports_a_service_with_other_secret_keys(
+    check_proxy, start_service, settings_environment
+):
+    with running(settings_environment | {"GATEHOUSE_SECRET_KEYS": key(5)}) as other_app:
+        code, output = check_proxy(f"http://127.0.0.1:{start_service(0)}", by=other_app)
+
+    assert code == 1
+    assert (
+        "responded with 404: it is another service, runs with other GATEHOUSE_SECRET_KEYS" in output
+    )
+
+
+def test_check_reports_another_service(check_proxy):
+    for response in (b"200 OK\r\n\r\nhello", b"200 OK\r\n\r\n{}", b"?"):
+        with respond_with(b"HTTP/1.1 " + response) as port:
+            code, output = check_proxy(f"http://127.0.0.1:{port}")
+
+        assert code == 1, response
+        assert "does not respond like Gatehouse" in output, response
 
 
 @contextmanager
-def answering(text):
-    """Lend the port of something that gives everybody the same answer."""
+def respond_with(text):
+    """Run a server that sends the same response to every request; yield its port."""
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self):
@@ -203,71 +210,60 @@ def answering(text):
         server.shutdown()
 
 
-# Who may ask
+# The token of the endpoint
 
 
-def check_up(app, proof, method="GET", path=proxy_check_token.PROXY):
-    headers = {} if proof is None else {proxy_check_token.HEADER: proof}
+def request_report(app, token, method="GET", path=proxy_check_token.PROXY_CHECK_PATH):
+    headers = {} if token is None else {proxy_check_token.TOKEN_HEADER: token}
     return app.test_client().open(path, method=method, headers=headers)
 
 
 @pytest.fixture
-def proof(app):
+def token(app):
     with app.app_context():
-        return proxy_check_token.proof()
+        return proxy_check_token.sign()
 
 
-def test_a_good_proof_opens_the_check_up_for_a_minute(app):
+def test_token_is_valid_for_a_minute(app):
     with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as traveller:
         with app.app_context():
-            proof = proxy_check_token.proof()
-        statuses = [check_up(app, proof).status_code]
+            token = proxy_check_token.sign()
+        statuses = [request_report(app, token).status_code]
         traveller.shift(60)
-        statuses.append(check_up(app, proof).status_code)
+        statuses.append(request_report(app, token).status_code)
         traveller.shift(1)
-        statuses.append(check_up(app, proof).status_code)
+        statuses.append(request_report(app, token).status_code)
         traveller.shift(-122)
-        statuses.append(check_up(app, proof).status_code)
+        statuses.append(request_report(app, token).status_code)
 
     assert statuses == [200, 200, 404, 404]
 
 
-def test_an_older_secret_key_still_proves(settings_environment, proof):
+def test_token_of_an_older_secret_key_is_valid(settings_environment, token):
     rings = f"new:{key(5)[5:]},{settings_environment['GATEHOUSE_SECRET_KEYS']}"
     with running(settings_environment | {"GATEHOUSE_SECRET_KEYS": rings}) as app:
-        assert check_up(app, proof).status_code == 200
+        assert request_report(app, token).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda proof: None,
-        lambda proof: "",
-        lambda proof: ".",
-        lambda proof: proof[:-1],
-        lambda proof: proof + "0",
-        lambda proof: f"{proof},{proof}",
-        lambda proof: str(int(proof[:10]) + 1) + proof[10:],
-        lambda proof: f"0{proof}",
-        lambda proof: f"+{proof}",
-        lambda proof: "9" * 5000 + proof[10:],
-        lambda proof: proof.partition(".")[0],
-        lambda proof: "\u00b2" + proof,
-        lambda proof: proof + "\u00ff",
-    ],
-)
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "HEAD"])
-def test_without_a_good_proof_nothing_is_there(app, proof, change, method):
-    refused = check_up(app, change(proof), method)
-    nowhere = check_up(app, change(proof), method, path="/doctor/nobody")
+def test_without_a_valid_token_the_endpoint_responds_like_an_unknown_path(app, token):
+    digest = token[10:]
+    tokens = [None, "", ".", token[:-1], f"{token}0", f"{token},{token}", f"0{token}", f"+{token}"]
+    tokens += [f"{int(token[:10]) + 1}{digest}", f"{'9' * 5000}{digest}", token.partition(".")[0]]
+    tokens += [f"\u00b2{token}", f"{token}\u00ff"]
+    methods = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "HEAD")
 
-    assert refused.status_code == nowhere.status_code == 404
-    told, elsewhere = refused.get_json(silent=True), nowhere.get_json(silent=True)
-    if method != "HEAD":
-        assert told.pop("request_id") != elsewhere.pop("request_id")
-    assert told == elsewhere
-    assert headers(refused) == headers(nowhere)
+    for invalid, method in itertools.product(tokens, methods):
+        found = request_report(app, invalid, method)
+        unknown = request_report(app, invalid, method, path="/doctor/unknown")
+
+        assert found.status_code == unknown.status_code == 404, (invalid, method)
+        assert comparable(found) == comparable(unknown), (invalid, method)
 
 
-def headers(answer):
-    return {name: value for name, value in answer.headers if name != "X-Request-Id"}
+def comparable(response):
+    """Return headers and JSON of a response, without the request id that both contain."""
+    headers = {name: value for name, value in response.headers if name != "X-Request-Id"}
+    document = response.get_json(silent=True)
+    if response.request.method != "HEAD":
+        assert document.pop("request_id") == response.headers["X-Request-Id"]
+    return headers, document

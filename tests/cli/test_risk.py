@@ -1,11 +1,11 @@
-"""`flask risk replay`: what another policy would have done with the logins that were recorded."""
+"""`flask risk replay`: what another risk policy would have decided about recorded logins."""
 
 import re
 
 import pytest
 
 from gatehouse.risk import replay
-from gatehouse.risk.engine import in_force
+from gatehouse.risk.engine import current_engine
 from models import AuditEvent
 from tests.client import PASSWORD
 from tests.rows import audited, rows
@@ -15,38 +15,40 @@ HOME, AWAY = "192.0.2.1", "198.51.100.1"
 
 
 @pytest.fixture
-def tried(app, tmp_path):
-    """Replay by a policy: tried('new_network = "refuse"', "--since", "12h") -> the result."""
+def run_replay(app, tmp_path):
+    """Replay a policy: run_replay('new_network = "refuse"', "--since", "12h") -> the result."""
 
-    def run(text, *more):
+    def run_replay(text, *more):
         path = tmp_path / "new.toml"
         path.write_text(text)
         arguments = ["risk", "replay", "--policy", str(path), *more]
         return app.test_cli_runner().invoke(args=arguments)
 
-    return run
+    return run_replay
 
 
 @pytest.fixture
 def log_in(client):
-    def log_in(address, agent="Firefox", email=ADA):
+    """Log in from a network: log_in(HOME, "Firefox") -> the response."""
+
+    def log_in(ip_address, agent="Firefox", email=ADA):
         form = {"identifier": email, "password": PASSWORD}
-        sender = {"REMOTE_ADDR": address}
+        sender = {"REMOTE_ADDR": ip_address}
         headers = {"User-Agent": agent}
         return client.post("/auth/login", form, headers=headers, environ_overrides=sender)
 
     return log_in
 
 
-def table(output):
-    """Return the counts of each decision, in force and tried."""
+def read_table(output):
+    """Return the counts of each decision, by the current and by the tried policy."""
     found = re.findall(r"^(\w+) +(\d+) +(\d+)$", output, re.M)
     return {name: (int(before), int(after)) for name, before, after in found}
 
 
 @pytest.mark.stores
-def test_a_replay_shows_counts_and_each_login_that_would_be_decided_otherwise(
-    app, make_user, log_in, tried
+def test_replay_shows_counts_and_each_login_with_another_decision(
+    app, make_user, log_in, run_replay
 ):
     make_user(email=ADA)
     log_in(HOME)
@@ -54,10 +56,10 @@ def test_a_replay_shows_counts_and_each_login_that_would_be_decided_otherwise(
     log_in(AWAY, "curl")
     before = len(rows(app, AuditEvent))
 
-    result = tried('new_network = "refuse"')
+    result = run_replay('new_network = "refuse"')
 
     assert result.exit_code == 0
-    assert table(result.output) == {
+    assert read_table(result.output) == {
         "allow": (1, 2),
         "notify": (2, 0),
         "captcha": (0, 0),
@@ -66,103 +68,104 @@ def test_a_replay_shows_counts_and_each_login_that_would_be_decided_otherwise(
     }
     assert "3 logins since" in result.output
     assert "notify -> refuse\n  new_network: No recent login came from" in result.output
-    assert "notify -> allow\n  new_device: Nobody has signed in" in result.output
+    assert "notify -> allow\n  new_device: There was no login to this account" in result.output
     assert len(rows(app, AuditEvent)) == before
 
 
 @pytest.mark.stores
-def test_the_policy_in_force_decides_again_what_it_decided(app, make_user, log_in, wait):
+def test_replay_of_the_current_policy_repeats_the_recorded_decisions(app, make_user, log_in, wait):
     for email in (ADA, "bob@example.com"):
         make_user(email=email)
-        for address, agent in ((HOME, "Firefox"), (AWAY, "Firefox"), (HOME, "curl")):
-            log_in(address, agent, email)
+        for ip_address, agent in ((HOME, "Firefox"), (AWAY, "Firefox"), (HOME, "curl")):
+            log_in(ip_address, agent, email)
             wait(minutes=1)
-    recorded = [event.details["decision"] for event in audited(app, "risk.judged")]
+    recorded = [event.details["decision"] for event in audited(app, "risk.assessed")]
 
     with app.app_context():
-        risk = in_force()
-        outcomes = list(replay.replay(risk, risk.policy, rows(app, AuditEvent)[0].at))
+        risk = current_engine()
+        outcomes = list(replay.replay_logins(risk, risk.policy, rows(app, AuditEvent)[0].at))
 
-    assert [outcome.before.word for outcome in outcomes] == recorded
+    assert [outcome.before.policy_name for outcome in outcomes] == recorded
     assert [outcome.after for outcome in outcomes] == [outcome.before for outcome in outcomes]
 
 
-def test_a_milder_policy_is_told_with_the_reasons_of_the_one_in_force(make_user, log_in, tried):
+def test_replay_of_a_milder_policy_shows_the_reasons_of_the_current_one(
+    make_user, log_in, run_replay
+):
     make_user(email=ADA)
     log_in(HOME)
     log_in(AWAY, "curl")
 
-    result = tried("")
+    result = run_replay("")
 
-    assert "notify -> allow\n  new_device: Nobody has signed in" in result.output
+    assert "notify -> allow\n  new_device: There was no login to this account" in result.output
 
 
-def test_a_policy_that_changes_nothing_says_so(make_user, log_in, tried):
+def test_replay_reports_when_every_decision_is_the_same(make_user, log_in, run_replay):
     make_user(email=ADA)
     log_in(HOME)
 
-    assert "Nothing would have been decided otherwise." in tried("").output
+    assert "Every decision would have been the same." in run_replay("").output
 
 
 @pytest.mark.settings(GATEHOUSE_BAD_NETWORKS=f"{AWAY}/32")
-def test_older_logins_count_as_history_and_are_not_replayed(make_user, log_in, tried, wait):
+def test_replay_uses_older_logins_as_history_only(make_user, log_in, run_replay, wait):
     make_user(email=ADA)
     log_in(AWAY)
     wait(days=3)
     log_in(AWAY)
 
-    result = tried('known_bad_network = "captcha"\nnew_network = "refuse"', "--since", "2d")
+    result = run_replay('known_bad_network = "captcha"\nnew_network = "refuse"', "--since", "2d")
 
-    assert table(result.output)["captcha"] == (0, 1)
-    assert table(result.output)["refuse"] == (0, 0)
+    assert read_table(result.output)["captcha"] == (0, 1)
+    assert read_table(result.output)["refuse"] == (0, 0)
 
 
-def test_a_login_that_was_refused_is_replayed_and_is_no_history(app, make_user, log_in, tried):
+def test_replay_includes_refused_logins_which_are_no_history(app, make_user, log_in, run_replay):
     make_user(email=ADA)
     log_in(HOME)
     risk = app.extensions["gatehouse.risk"]
-    with_refusal = {**risk.policy, "new_network": max(replay.Decision)}
-    object.__setattr__(risk, "policy", with_refusal)
+    stricter = {**risk.policy, "new_network": max(replay.Decision)}
+    object.__setattr__(risk, "policy", stricter)
     assert [log_in(AWAY).status_code for _ in range(2)] == [403, 403]
 
-    result = tried('new_network = "notify"')
+    result = run_replay('new_network = "notify"')
 
-    assert table(result.output)["refuse"] == (2, 0)
-    assert table(result.output)["notify"] == (0, 2)
+    assert read_table(result.output)["refuse"] == (2, 0)
+    assert read_table(result.output)["notify"] == (0, 2)
 
 
-def test_batches_miss_nobody(app, make_user, log_in, monkeypatch, tried):
+def test_replay_reads_every_user_in_batches(app, make_user, log_in, monkeypatch, run_replay):
     for email in (ADA, "bob@example.com"):
         make_user(email=email)
         for _ in range(3):
             log_in(HOME, email=email)
-    monkeypatch.setattr(replay, "BATCH", 2)
+    monkeypatch.setattr(replay, "BATCH_SIZE", 2)
 
-    assert "6 logins since" in tried("").output
+    assert "6 logins since" in run_replay("").output
 
 
-def test_no_secret_is_shown(make_user, log_in, tried):
+def test_replay_shows_no_secret(make_user, log_in, run_replay):
     make_user(email=ADA)
     device = log_in(HOME).json["device_token"]
     log_in(AWAY, "curl")
 
-    output = tried('new_network = "refuse"').output
+    output = run_replay('new_network = "refuse"').output
 
     assert all(secret not in output for secret in (device, PASSWORD, ADA))
 
 
-@pytest.mark.parametrize(
-    ("text", "more", "told"),
-    [
+def test_replay_reports_an_invalid_policy_or_period_in_a_sentence(run_replay):
+    cases = [
         ('new_netwrk = "refuse"', (), "did you mean new_network?"),
         ('new_network = "refuze"', (), "did you mean refuse?"),
         ("", ("--since", "30 days"), "must be days or hours, such as 30d or 12h"),
         ("", ("--since", "0d"), "must be days or hours"),
-    ],
-)
-def test_what_cannot_be_meant_is_told_in_a_sentence(tried, text, more, told):
-    result = tried(text, *more)
+    ]
 
-    assert result.exit_code != 0
-    assert told in result.output
-    assert "Traceback" not in result.output
+    for text, options, sentence in cases:
+        result = run_replay(text, *options)
+
+        assert result.exit_code != 0, sentence
+        assert sentence in result.output
+        assert "Traceback" not in result.output, sentence

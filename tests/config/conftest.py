@@ -1,4 +1,4 @@
-"""Reading an environment, and being refused."""
+"""Helpers that read settings, and the mistakes that a start reports."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PRODUCTION = {
 }
 
 
-def read(**changes: str | None) -> Settings:
-    """Read production's settings with some changes; None removes one."""
-    wanted = {**PRODUCTION, **changes}
-    return Settings.from_environment({k: v for k, v in wanted.items() if v is not None})
+def read_settings(**changes: str | None) -> Settings:
+    """Read settings for production with some changes; None removes a setting."""
+    environ = {**PRODUCTION, **changes}
+    return Settings.from_environment({k: v for k, v in environ.items() if v is not None})
 
 
-def complaints(**changes: str | None) -> list[str]:
-    """Return the sentences with which a start is refused."""
-    with pytest.raises(ConfigurationError) as refused:
-        read(**changes)
-    return str(refused.value).split("\n")
+def read_problems(**changes: str | None) -> list[str]:
+    """Return the sentences of the ConfigurationError that stops the start."""
+    with pytest.raises(ConfigurationError) as error:
+        read_settings(**changes)
+    return str(error.value).split("\n")

@@ -1,43 +1,32 @@
-"""Some test tries every option; here, what the server is started with."""
+"""Every setting occurs in some test; settings of the server are passed to granian."""
 
 import re
 from dataclasses import fields
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from config import Settings
-from gatehouse.cli.serve import arguments
-from gatehouse.settings.loader import name_of
-from tests.config.conftest import read
+from gatehouse.cli.serve import granian_arguments
+from gatehouse.settings.loader import environment_name
+from tests.config.conftest import read_settings
 
 TESTS = Path(__file__).parents[1]
-READING_ONLY = {"conftest.py", "test_settings.py", "test_secrets.py", "test_options.py"}
-"""They read options and try none."""
+PARSING_TESTS = {"conftest.py", "test_settings.py", "test_secrets.py", "test_options.py"}
+"""Files that only parse settings."""
 
 
-@cache
-def words():
-    """Return the words of every file whose tests may choose an option."""
-    others = [path for path in TESTS.rglob("*.py") if path.name not in READING_ONLY]
-    return {path: {*re.findall(r"\w+", path.read_text())} for path in others}
+def granian_options(**changes):
+    """Return the options with which granian is started."""
+    return dict(pairwise(granian_arguments(read_settings(**changes))))
 
 
-def tried_by(name):
-    """Return the files whose tests choose an option."""
-    return [path for path, said in words().items() if name in said]
+def test_every_setting_is_used_by_a_test():
+    files = [path for path in TESTS.rglob("*.py") if path.name not in PARSING_TESTS]
+    words = {word for path in files for word in re.findall(r"\w+", path.read_text())}
 
-
-def served(**chosen):
-    """Return the options with which the server is started."""
-    return dict(pairwise(arguments(read(**chosen))))
-
-
-@pytest.mark.parametrize("option", fields(Settings), ids=lambda option: option.name)
-def test_some_test_tries_every_option(option):
-    assert tried_by(name_of(option.name))
+    assert {environment_name(field.name) for field in fields(Settings)} - words == set()
 
 
 @pytest.mark.parametrize(
@@ -48,14 +37,14 @@ def test_some_test_tries_every_option(option):
         ("--workers", "GATEHOUSE_WORKERS", "2", "7"),
     ],
 )
-def test_the_server_is_started_with_what_was_chosen(option, name, default, other):
-    assert served()[option] == default
-    assert served(**{name: other})[option] == other
+def test_server_settings_are_passed_to_granian(option, name, default, other):
+    assert granian_options()[option] == default
+    assert granian_options(**{name: other})[option] == other
 
 
-def test_sqlite_lies_in_the_instance_folder(tmp_path):
-    default = read().database_url
-    chosen = read(GATEHOUSE_INSTANCE=str(tmp_path)).database_url
+def test_sqlite_database_is_in_the_data_folder(tmp_path):
+    default = read_settings().database_url
+    configured = read_settings(GATEHOUSE_DATA_DIR=str(tmp_path)).database_url
 
     assert default == f"sqlite:///{Path('instance').absolute()}/gatehouse.sqlite3"
-    assert chosen == f"sqlite:///{tmp_path}/gatehouse.sqlite3"
+    assert configured == f"sqlite:///{tmp_path}/gatehouse.sqlite3"

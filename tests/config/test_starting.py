@@ -1,4 +1,4 @@
-"""Starting: what development makes for itself, and what the command says when it cannot start."""
+"""Starting: the defaults of development, and the errors that stop the start."""
 
 import os
 import stat
@@ -6,10 +6,10 @@ import stat
 import pytest
 
 from config import ConfigurationError, Settings
+from tests.child_processes import PythonProcess, run_flask
 from tests.config.conftest import PRODUCTION
 from tests.conftest import environment, key, running
-from tests.nursery import Python, run_flask
-from tests.stores import free_port
+from tests.servers import free_port
 
 FILES = {"secret_keys", "encryption_keys", "password_peppers"}
 READ = """
@@ -24,12 +24,12 @@ from app import create_app
 from gatehouse.cli import serve
 from gatehouse.passwords import blocklist
 
-def tell(_options):
+def report(_options):
     loaded = "parser" in vars(ua_parser), blocklist._ranks.cache_info().currsize
     print("loaded", *loaded, flush=True)
 
-tell([])
-serve._become_the_server = tell
+report([])
+serve._run_server = report
 with create_app().app_context():
     serve.serve.callback()
 """
@@ -37,24 +37,24 @@ with create_app().app_context():
 
 @pytest.fixture
 def develop(tmp_path):
-    """Read development's settings; what it makes for itself is in `instance`."""
+    """Read settings for development, with the data folder `instance`."""
 
     def develop(**changes):
-        fixed = {"GATEHOUSE_ENV": "development", "GATEHOUSE_INSTANCE": str(tmp_path / "instance")}
-        return Settings.from_environment(fixed | changes)
+        environ = {"GATEHOUSE_ENV": "development", "GATEHOUSE_DATA_DIR": str(tmp_path / "instance")}
+        return Settings.from_environment(environ | changes)
 
     return develop
 
 
 def flask(*arguments, **environment):
-    """Run a command as an operator does."""
+    """Run a command with these environment variables only."""
     return run_flask(*arguments, environment={"PATH": os.environ["PATH"], **environment})
 
 
 # Development
 
 
-def test_development_makes_its_own_keys_once(develop, tmp_path):
+def test_development_generates_its_keys_once(develop, tmp_path):
     first, second = develop(), develop()
 
     rings = [(s.secret_keys, s.encryption_keys, s.password_peppers) for s in (first, second)]
@@ -64,7 +64,7 @@ def test_development_makes_its_own_keys_once(develop, tmp_path):
 
 
 @pytest.mark.requirement("CF-02")
-def test_only_their_owner_can_read_the_keys_of_development(develop, tmp_path):
+def test_development_keys_can_be_read_by_their_owner_only(develop, tmp_path):
     old = os.umask(0)
     try:
         develop()
@@ -76,18 +76,18 @@ def test_only_their_owner_can_read_the_keys_of_development(develop, tmp_path):
     assert stat.S_IMODE((tmp_path / "instance").stat().st_mode) == 0o700
 
 
-def test_eight_processes_that_start_at_once_make_one_set_of_keys(tmp_path):
+def test_development_keys_are_the_same_for_eight_processes_that_start_together(tmp_path):
     instance = tmp_path / "instance"
-    env = {"GATEHOUSE_ENV": "development", "GATEHOUSE_INSTANCE": str(instance)}
-    said = [tmp_path / f"said-{number}" for number in range(8)]
-    starting = [Python(["-c", READ], env, file) for file in said]
+    env = {"GATEHOUSE_ENV": "development", "GATEHOUSE_DATA_DIR": str(instance)}
+    outputs = [tmp_path / f"output-{number}" for number in range(8)]
+    starting = [PythonProcess(["-c", READ], env, file) for file in outputs]
 
-    assert [process.wait(60) for process in starting] == [0] * 8
-    assert len({file.read_text() for file in said}) == 1
+    assert [process.wait(100) for process in starting] == [0] * 8
+    assert len({file.read_text() for file in outputs}) == 1
     assert {file.name for file in instance.iterdir()} == FILES
 
 
-def test_development_is_found_on_its_own_machine_only(develop):
+def test_development_listens_on_the_loopback_address(develop):
     settings = develop(PORT="8123")
 
     assert (settings.host, settings.public_url) == ("127.0.0.1", "http://localhost:8123")
@@ -95,15 +95,15 @@ def test_development_is_found_on_its_own_machine_only(develop):
 
 @pytest.mark.requirement("CF-02")
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com"])
-def test_development_listens_on_the_network_only_when_told_so_loudly(develop, host):
+def test_development_listens_on_the_network_only_with_the_insecure_setting(develop, host):
     with pytest.raises(ConfigurationError, match=r"listens on 127\.0\.0\.1 only"):
         develop(GATEHOUSE_HOST=host)
 
-    loud = develop(GATEHOUSE_HOST=host, GATEHOUSE_INSECURE_DEVELOPMENT_ON_NETWORK="true")
-    assert loud.host == host
+    insecure = develop(GATEHOUSE_HOST=host, GATEHOUSE_INSECURE_DEVELOPMENT_ON_NETWORK="true")
+    assert insecure.host == host
 
 
-def test_development_may_use_what_production_refuses(develop):
+def test_development_accepts_settings_that_production_rejects(develop):
     settings = develop(
         GATEHOUSE_BCRYPT_COST="4",
         GATEHOUSE_PUBLIC_URL="http://gatehouse.test",
@@ -117,19 +117,19 @@ def test_development_may_use_what_production_refuses(develop):
 # The command
 
 
-def test_what_is_slow_to_load_is_loaded_before_the_workers_are_forked(store, tmp_path):
-    said = tmp_path / "said"
+def test_serve_loads_large_data_before_the_workers_are_forked(store, tmp_path):
+    output = tmp_path / "output"
 
     settings = environment(store) | {"PORT": str(free_port()), "TMPDIR": str(tmp_path)}
-    served = Python(["-c", SERVE], settings, said)
+    served = PythonProcess(["-c", SERVE], settings, output)
 
-    assert served.wait(60) == 0, said.read_text()
-    told = [line for line in said.read_text().splitlines() if line.startswith("loaded")]
-    assert told == ["loaded False 0", "loaded True 1"]
+    assert served.wait(100) == 0, output.read_text()
+    lines = [line for line in output.read_text().splitlines() if line.startswith("loaded")]
+    assert lines == ["loaded False 0", "loaded True 1"]
 
 
 @pytest.mark.requirement("CF-02")
-def test_a_command_in_a_bad_environment_says_why_and_shows_no_trace():
+def test_serve_reports_invalid_settings_without_their_values_or_a_traceback():
     sesame = f"k1:{key(0)[5:-4]}"
 
     result = flask("serve", **PRODUCTION | {"GATEHOUSE_SECRET_KEYS": sesame, "PORT": "sesame"})
@@ -149,7 +149,7 @@ def test_a_command_in_a_bad_environment_says_why_and_shows_no_trace():
         ("sqlite:////nowhere/gatehouse.db", ["passwords", "status"]),
     ],
 )
-def test_a_database_that_does_not_answer_is_told_in_a_sentence(url, command):
+def test_commands_report_a_database_that_cannot_be_reached(url, command):
     result = flask(*command, **PRODUCTION, DATABASE_URL=url)
 
     assert result.returncode == 1
@@ -158,31 +158,31 @@ def test_a_database_that_does_not_answer_is_told_in_a_sentence(url, command):
     assert "sesame" not in result.stderr + result.stdout
 
 
-def test_a_database_that_does_not_store_utf_8_stops_the_start(postgres_store):
-    with postgres_store.of_bytes() as url:
+def test_serve_rejects_a_database_that_does_not_store_utf_8(postgres_store):
+    with postgres_store.sql_ascii() as url:
         result = flask("serve", **PRODUCTION, DATABASE_URL=url)
 
     assert result.returncode == 1
-    assert "stores text as SQL_ASCII: create it anew, with ENCODING 'UTF8'" in result.stderr
+    assert "stores text as SQL_ASCII: create it again, with ENCODING 'UTF8'" in result.stderr
     assert "Traceback" not in result.stderr + result.stdout
 
 
-@pytest.mark.parametrize("redis_url", ["redis://127.0.0.1:9/0", "redis://nobody:sesame@{valkey}"])
-def test_a_redis_that_cannot_be_used_stops_the_start(store, valkey, redis_url):
+@pytest.mark.parametrize("redis_url", ["redis://127.0.0.1:9/0", "redis://unknown:sesame@{valkey}"])
+def test_serve_rejects_a_redis_server_that_cannot_be_used(store, valkey, redis_url):
     url = redis_url.format(valkey=valkey.removeprefix("redis://"))
 
     result = flask("serve", **PRODUCTION, DATABASE_URL=store, REDIS_URL=url)
 
     assert result.returncode == 1
-    assert "REDIS_URL names a server that does not answer, or does not let us in" in result.stderr
+    assert "REDIS_URL: the server does not respond, or rejects the login." in result.stderr
     assert "Traceback" not in result.stderr + result.stdout
     assert "sesame" not in result.stderr + result.stdout
 
 
 @pytest.mark.requirement("CF-02")
-def test_no_key_of_a_serving_application_stands_in_its_log(settings_environment, capsys):
+def test_log_of_a_running_service_contains_no_key(settings_environment, capsys):
     with running(settings_environment) as app:
-        app.test_client().post("/auth/login", json={"identifier": "nobody", "password": "wrong"})
+        app.test_client().post("/auth/login", json={"identifier": "unknown", "password": "wrong"})
         app.test_client().get("/docs")
 
     log = capsys.readouterr().err
@@ -200,15 +200,15 @@ def test_no_key_of_a_serving_application_stands_in_its_log(settings_environment,
         ),
         (
             {"GATEHOUSE_FACTORS": "recovery_codes", "GATEHOUSE_MFA": "required"},
-            "GATEHOUSE_MFA wants a second factor, and no kind in GATEHOUSE_FACTORS is one",
+            "GATEHOUSE_MFA requires a second factor, but GATEHOUSE_FACTORS enables none",
         ),
         (
             {"GATEHOUSE_FACTORS": "recovery_codes", "GATEHOUSE_MFA": "required_for_roles"},
-            "GATEHOUSE_MFA wants a second factor, and no kind in GATEHOUSE_FACTORS is one",
+            "GATEHOUSE_MFA requires a second factor, but GATEHOUSE_FACTORS enables none",
         ),
     ],
 )
-def test_factors_that_nobody_could_sign_in_with_stop_the_start(store, changes, sentence):
+def test_start_rejects_factors_that_cannot_satisfy_the_mfa_policy(store, changes, sentence):
     with pytest.raises(ConfigurationError) as problem, running(environment(store) | changes):
         pass
 
@@ -216,6 +216,6 @@ def test_factors_that_nobody_could_sign_in_with_stop_the_start(store, changes, s
     assert "\n" not in problem.value.message
 
 
-def test_without_factors_nobody_has_to_have_one(store):
+def test_start_accepts_no_second_factor_when_mfa_is_optional(store):
     with running(environment(store) | {"GATEHOUSE_FACTORS": "recovery_codes"}) as app:
         assert app.name == "gatehouse"

@@ -1,4 +1,4 @@
-"""Every delivery channel on the shelf keeps the same promises."""
+"""The contract of delivery channels, run against every plugin."""
 
 from __future__ import annotations
 
@@ -15,168 +15,168 @@ from gatehouse.messaging import sms_gateway
 from gatehouse.messaging.channels import smtp as smtp_channel
 from gatehouse.messaging.message import DeliveryFailed, Message
 from tests.conftest import environment
-from tests.loopback import always, http, serving
-from tests.mail_server import scripted, serving_mail
-from tests.stores import free_port
+from tests.loopback_server import http_response, loopback_server, respond_with
+from tests.mail_server import run_mail_server, run_scripted_server
+from tests.servers import free_port
 
-SHELF = "gatehouse.messaging.channels"
-PATIENCE = 30  # seconds: more than any channel may take
-BRIEF = 0.5
+PACKAGE = "gatehouse.messaging.channels"
+MAX_SECONDS = 30  # that a channel may take
+SHORT_TIMEOUT = 0.5
 CODE, TOKEN = "31415926", "mVnEr1GQ4zqbWzvx0aKYx8gQ3nJ4sD2hT5uL7iO9pWc"
 BODY = f"Type this code: {CODE}. Or open https://id.example.com/verify-email/1#{TOKEN}"
 GATEWAY = (
     'url = "http://127.0.0.1:{}/send?to={{to}}&text={{text}}"\naccepted = [{{status = [200]}}]'
 )
-SENT, BROKEN = http(b"{}"), http(BODY.encode(), "500 Oh")
+SUCCESS, FAILURE = http_response(b"{}"), http_response(BODY.encode(), "500 Oh")
 
 
-def stuck(connection):
-    """Let the client wait as long as it likes."""
+def send_nothing(connection):
+    """Accept a connection and never send anything."""
     connection.recv(1)
     time.sleep(60)
 
 
 @contextmanager
-def smtp(kind):
-    """Lend the environment of a mail server that takes mails, refuses them, or says nothing."""
-    if kind == "stuck":
-        with scripted(stuck) as port:
+def run_smtp(state):
+    """Run a mail server that is working, broken or stuck; yield its environment variables."""
+    if state == "stuck":
+        with run_scripted_server(send_nothing) as port:
             yield {"SMTP_URL": f"insecure-smtp://127.0.0.1:{port}"}
     else:
-        with serving_mail() as server:
-            server.handler.answers |= {"DATA": f"451 {BODY}"} if kind == "broken" else {}
+        with run_mail_server() as server:
+            server.handler.answers |= {"DATA": f"451 {BODY}"} if state == "broken" else {}
             yield {"SMTP_URL": f"insecure-smtp://127.0.0.1:{server.port}"}
 
 
 @contextmanager
-def sms_http(kind, folder):
-    """Lend the environment of a gateway of the same kinds."""
+def run_sms_http(state, folder):
+    """Run an SMS gateway in one of these states; yield its environment variables."""
     with (
-        serving(always(SENT if kind == "working" else BROKEN)) as server,
-        scripted(stuck) as silent,
+        loopback_server(respond_with(SUCCESS if state == "working" else FAILURE)) as server,
+        run_scripted_server(send_nothing) as stuck_port,
     ):
-        port = silent if kind == "stuck" else server.port
-        (folder / "house.toml").write_text(GATEWAY.format(port))
+        port = stuck_port if state == "stuck" else server.port
+        (folder / "gateway.toml").write_text(GATEWAY.format(port))
         yield {
-            "GATEHOUSE_SMS_GATEWAY": str(folder / "house.toml"),
-            "GATEHOUSE_OUTBOUND_ALLOWED": f"127.0.0.1:{port}",
+            "GATEHOUSE_SMS_GATEWAY": str(folder / "gateway.toml"),
+            "GATEHOUSE_EGRESS_ALLOWLIST": f"127.0.0.1:{port}",
         }
 
 
 SERVERS = {
-    "console": lambda _kind, _folder: nullcontext({}),
-    "smtp": lambda kind, _folder: smtp(kind),
-    "sms_http": sms_http,
+    "console": lambda _state, _folder: nullcontext({}),
+    "smtp": lambda state, _folder: run_smtp(state),
+    "sms_http": run_sms_http,
 }
 
 
-@pytest.fixture(params=plugins.names(SHELF))
-def piece(request):
-    return request.param, plugins.load(SHELF, [request.param])[request.param]
+@pytest.fixture(params=plugins.list_names(PACKAGE))
+def plugin(request):
+    return request.param, plugins.load(PACKAGE, [request.param])[request.param]
 
 
 @pytest.fixture
-def channel_to(app, piece, tmp_path):
-    """Open a channel to a server that is `working`, `broken` or `stuck`."""
-    name, kind_of_channel = piece
-    opened = []
+def create_channel(app, plugin, tmp_path):
+    """Return a function that yields a channel to a server that is working, broken or stuck."""
+    name, factory = plugin
 
     @contextmanager
-    def open_to(kind):
-        with SERVERS[name](kind, tmp_path) as more, app.app_context():
-            settings = Settings.from_environment(environment("sqlite:///x") | more)
+    def create(state):
+        with SERVERS[name](state, tmp_path) as variables, app.app_context():
+            settings = Settings.from_environment(environment("sqlite:///x") | variables)
             app.extensions["gatehouse.settings"] = settings
-            [channel] = kind_of_channel.open(settings)
-            opened.append(channel)
+            [channel] = factory.create(settings)
             yield channel
             if hasattr(channel, "close"):
                 channel.close()
 
-    return open_to
+    return create
 
 
 @pytest.fixture
-def message(piece):
-    _, kind = piece
+def message(plugin):
+    _, factory = plugin
     mail = Message(crypto.new_id(), "ada@example.com", "Your code", BODY, f"<p>{BODY}</p>")
-    text = replace(mail, recipient="+4915112345678", subject="", html="", channel="sms")
-    return mail if "email" in kind.carries else text
+    sms = replace(mail, recipient="+4915112345678", subject="", html="", channel="sms")
+    return mail if "email" in factory.message_types else sms
 
 
-def refused(channel, message):
-    """Return why a message was not taken, or nothing."""
+def send(channel, message):
+    """Send a message; return the reason of a failure, or ""."""
     try:
         channel.send(message)
-    except DeliveryFailed as problem:
-        return str(problem)
+    except DeliveryFailed as error:
+        return str(error)
     return ""
 
 
-def test_every_channel_is_tried_here():
-    assert SERVERS.keys() == set(plugins.names(SHELF))
+def test_channel_plugins_are_all_tested():
+    assert SERVERS.keys() == set(plugins.list_names(PACKAGE))
 
 
-def test_a_channel_says_what_it_carries_and_where_it_leads(channel_to, piece):
-    name, kind = piece
+def test_channel_has_message_types_and_a_name(create_channel, plugin):
+    name, factory = plugin
 
-    with channel_to("working") as channel:
+    with create_channel("working") as channel:
         assert channel.name.startswith(name)
-    assert set(kind.carries) <= {"email", "sms"} != set()
+    assert set(factory.message_types) <= {"email", "sms"} != set()
 
 
-def test_a_message_is_taken_by_a_server_that_works(channel_to, message):
-    with channel_to("working") as channel:
+def test_channel_delivers_to_a_working_server(create_channel, message):
+    with create_channel("working") as channel:
         channel.send(message)
 
 
-@pytest.mark.parametrize("kind", ["working", "broken"])
-def test_no_body_no_code_and_no_token_is_printed_logged_or_a_reason(
-    channel_to, message, caplog, capfd, kind
+@pytest.mark.parametrize("state", ["working", "broken"])
+def test_channel_never_prints_logs_or_reports_the_body(
+    create_channel, message, caplog, capfd, state
 ):
-    log.set_up()
-    with channel_to(kind) as channel:
-        reason = refused(channel, message)
+    log.configure_logging()
+    with create_channel(state) as channel:
+        reason = send(channel, message)
 
     printed = capfd.readouterr()
     for secret in (BODY, CODE, TOKEN):
         assert secret not in printed.out + printed.err + caplog.text + reason
 
 
-@pytest.mark.parametrize("piece", sorted(SERVERS.keys() - {"console"}), indirect=True)
-def test_a_server_that_fails_is_a_temporary_failure(channel_to, message):
-    with channel_to("broken") as channel, pytest.raises(DeliveryFailed) as failed:
+@pytest.mark.parametrize("plugin", sorted(SERVERS.keys() - {"console"}), indirect=True)
+def test_channel_failure_of_the_server_is_temporary(create_channel, message):
+    with create_channel("broken") as channel, pytest.raises(DeliveryFailed) as failed:
         channel.send(message)
 
     assert not failed.value.permanent
 
 
-def test_no_channel_waits_for_longer_than_a_lease_lasts():
-    assert 1 < smtp_channel.PATIENCE.command < smtp_channel.PATIENCE.mail < PATIENCE
-    assert 1 < sms_gateway.SECONDS < PATIENCE
+def test_channel_timeouts_are_shorter_than_a_lease():
+    assert 1 < smtp_channel.TIMEOUTS.command < smtp_channel.TIMEOUTS.mail < MAX_SECONDS
+    assert 1 < sms_gateway.TIMEOUT_SECONDS < MAX_SECONDS
 
 
-def test_a_message_is_handed_over_within_a_bounded_time(channel_to, message, app, monkeypatch):
-    monkeypatch.setattr(smtp_channel, "PATIENCE", smtp_channel.Patience(BRIEF, BRIEF, BRIEF))
-    monkeypatch.setattr(sms_gateway, "SECONDS", BRIEF)
+def test_channel_gives_up_within_a_bounded_time(create_channel, message, app, monkeypatch):
+    monkeypatch.setattr(
+        smtp_channel, "TIMEOUTS", smtp_channel.Timeouts(SHORT_TIMEOUT, SHORT_TIMEOUT, SHORT_TIMEOUT)
+    )
+    monkeypatch.setattr(sms_gateway, "TIMEOUT_SECONDS", SHORT_TIMEOUT)
     reasons = []
 
-    def send(channel):
+    def send_in_context(channel):
         with app.app_context():
-            reasons.append(refused(channel, message))
+            reasons.append(send(channel, message))
 
-    with channel_to("stuck") as channel:
-        sender = threading.Thread(target=send, args=(channel,), daemon=True)
+    with create_channel("stuck") as channel:
+        sender = threading.Thread(target=send_in_context, args=(channel,), daemon=True)
         sender.start()
-        sender.join(10 * BRIEF)
+        sender.join(MAX_SECONDS)
 
     assert len(reasons) == 1
 
 
-def test_the_console_names_the_recipient_and_where_to_read(capfd):
-    log.set_up()
+def test_console_channel_logs_the_recipient_and_where_to_read(capfd):
+    log.configure_logging()
     mail = Message(crypto.new_id(), "ada@example.com", "Confirm your e-mail address", BODY, "")
     settings = Settings.from_environment(environment("sqlite:///x"))
-    [console] = plugins.load(SHELF, ["console"])["console"].open(settings)
+    [console] = plugins.load(PACKAGE, ["console"])["console"].create(settings)
 
     console.send(mail)
 
@@ -186,10 +186,10 @@ def test_the_console_names_the_recipient_and_where_to_read(capfd):
     assert "/dev/mailbox" in line
 
 
-def test_a_port_without_a_server_is_a_temporary_failure(app):
+def test_smtp_channel_without_a_server_fails_temporarily(app):
     url = f"insecure-smtp://127.0.0.1:{free_port()}"
     settings = Settings.from_environment(environment("sqlite:///x") | {"SMTP_URL": url})
-    [channel] = plugins.load(SHELF, ["smtp"])["smtp"].open(settings)
+    [channel] = plugins.load(PACKAGE, ["smtp"])["smtp"].create(settings)
     mail = Message(crypto.new_id(), "ada@example.com", "Your code", BODY, "<p></p>")
 
     with pytest.raises(DeliveryFailed) as failed:

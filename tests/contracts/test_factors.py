@@ -1,4 +1,4 @@
-"""Every factor on the shelf keeps the same promises."""
+"""The contract that every factor plugin fulfils."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from tests.mfa import otp
 from tests.mfa.authenticator import Authenticator
 from tests.rows import rows
 
-SHELF = "gatehouse.mfa.factors"
-RECOVERY = "recovery_codes"
-PIECES = plugins.names(SHELF)
+PACKAGE = "gatehouse.mfa.factors"
+RECOVERY_CODES = "recovery_codes"
+KINDS = plugins.list_names(PACKAGE)
 STEP = "/auth/login/mfa"
 WRONG = {"code": "not the code"}
 
-each_piece = pytest.mark.parametrize("kind", PIECES)
-each_set_up = pytest.mark.parametrize("kind", [kind for kind in PIECES if kind != RECOVERY])
-"""Those that somebody sets up; recovery codes come with the first of them."""
+each_kind = pytest.mark.parametrize("kind", KINDS)
+each_enrollable_kind = pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind != RECOVERY_CODES]
+)
+"""Recovery codes are not enrolled by themselves: they come with the first other factor."""
 
 
 @dataclass
-class Person:
-    """Somebody with a factor of a kind, and what they prove it with."""
+class FactorUser:
+    """A user with a factor of one kind, and all that is needed to respond to its challenges."""
 
     client: Client
     user: User
@@ -38,161 +40,163 @@ class Person:
     factor: dict[str, Any]
 
     def confirmation(self) -> dict[str, Any]:
-        """Return the first proof of the factor."""
+        """Return the response that confirms the factor."""
         if self.kind == "passkey":
-            made = self.authenticator.create(self.factor["public_key"])
-            return {"credential": made}
+            return {"credential": self.authenticator.create(self.factor["public_key"])}
         return {"code": self._code(-1)}
 
-    def proof(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Return the right form of a second step, having asked for what it needs."""
-        form = {"mfa_token": question["mfa_token"], "factor": self.kind}
-        if self.kind == RECOVERY:
+    def correct_form(self, challenge: dict[str, Any]) -> dict[str, Any]:
+        """Request the factor's challenge; return the form of a second step that succeeds."""
+        form = {"mfa_token": challenge["mfa_token"], "factor": self.kind}
+        if self.kind == RECOVERY_CODES:
             return form | {"code": self.user.recovery_codes[0]}
-        asked = otp.ask(self.client, question, self.factor).json
+        options = otp.request_challenge(self.client, challenge, self.factor).json
         if self.kind == "passkey":
-            return form | {"credential": self.authenticator.get(asked["public_key"])}
+            return form | {"credential": self.authenticator.get(options["public_key"])}
         return form | {"code": self._code(0)}
 
-    def wrong(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Return a form of the same kind that proves nothing."""
-        form = self.proof(question)
+    def wrong_form(self, challenge: dict[str, Any]) -> dict[str, Any]:
+        """Return a form of the same shape with a wrong code, or of another authenticator."""
+        form = self.correct_form(challenge)
         if self.kind != "passkey":
             return form | WRONG
         other = Authenticator()
-        options = otp.ask(self.client, question, self.factor).json["public_key"]
-        other.create(self._fresh_options())
+        options = otp.request_challenge(self.client, challenge, self.factor).json["public_key"]
+        other.create(self.factor["public_key"])
         return form | {"credential": other.get(options)}
-
-    def _fresh_options(self) -> dict[str, Any]:
-        options: dict[str, Any] = self.factor["public_key"]
-        return options
 
     def _code(self, steps: int) -> str:
         if self.kind == "totp":
             return self.user.totp(steps)
-        return otp.code_of(self.client, self.user, self.kind)
+        return otp.read_code(self.client, self.user, self.kind)
 
 
 @pytest.fixture
-def begin(client: Client, make_user: Callable[..., User]) -> Callable[[str], Person]:
-    """Make somebody who has begun to set a factor up."""
+def make_unconfirmed(client: Client, make_user: Callable[..., User]) -> Callable[[str], FactorUser]:
+    """Return a function that makes a user with an unconfirmed factor of a kind."""
 
-    def make(kind: str) -> Person:
+    def make(kind: str) -> FactorUser:
         user = make_user()
-        begun = otp.begin(client, user, "totp" if kind == RECOVERY else kind)
-        user.secret = begun.get("secret", "")
-        return Person(client, user, "totp" if kind == RECOVERY else kind, Authenticator(), begun)
+        kind = "totp" if kind == RECOVERY_CODES else kind
+        factor = otp.start_enrolment(client, user, kind)
+        user.secret = factor.get("secret", "")
+        return FactorUser(client, user, kind, Authenticator(), factor)
 
     return make
 
 
 @pytest.fixture
-def have(client: Client, begin: Callable[[str], Person]) -> Callable[[str], Person]:
-    """Make somebody who has a factor."""
+def make_enrolled(
+    client: Client, make_unconfirmed: Callable[[str], FactorUser]
+) -> Callable[[str], FactorUser]:
+    """Return a function that makes a user with a confirmed factor of a kind."""
 
-    def make(kind: str) -> Person:
-        person = begin(kind)
-        path = f"/auth/mfa/factors/{person.factor['id']}/confirm"
-        answer = client.as_(person.user.tokens).post(path, person.confirmation())
-        assert answer.status_code == 200, answer.text
-        person.user.recovery_codes = answer.json["recovery_codes"]
-        person.kind = kind
-        return person
+    def make(kind: str) -> FactorUser:
+        owner = make_unconfirmed(kind)
+        path = f"/auth/mfa/factors/{owner.factor['id']}/confirm"
+        response = client.as_(owner.user.tokens).post(path, owner.confirmation())
+        assert response.status_code == 200, response.text
+        owner.user.recovery_codes = response.json["recovery_codes"]
+        owner.kind = kind
+        return owner
 
     return make
 
 
-@each_piece
-def test_a_piece_says_what_it_proves(kind):
-    piece = plugins.load(SHELF, [kind])[kind]
+@each_kind
+def test_factor_plugin_declares_its_amr_and_strength(kind):
+    plugin = plugins.load(PACKAGE, [kind])[kind]
 
-    assert piece.amr
-    assert all(isinstance(word, str) for word in piece.amr)
-    assert isinstance(piece.strong, bool)
+    assert plugin.amr
+    assert all(isinstance(word, str) for word in plugin.amr)
+    assert isinstance(plugin.strong, bool)
 
 
-@each_piece
+@each_kind
 @pytest.mark.stores
 @pytest.mark.requirement("MF-02")
 @pytest.mark.requirement("MF-05")
-def test_a_proof_works_once_also_when_posted_at_once(app, client, have, kind):
-    person = have(kind)
-    form = person.proof(client.log_in(person.user))
+def test_factor_response_works_once_in_twenty_parallel_requests(app, client, make_enrolled, kind):
+    owner = make_enrolled(kind)
+    form = owner.correct_form(client.log_in(owner.user))
     before = len(rows(app, Session))
 
-    answers = client.in_parallel(20, STEP, form)
+    responses = client.in_parallel(20, STEP, form)
 
-    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 19
+    assert sorted(response.status_code for response in responses) == [200] + [401] * 19
     assert len(rows(app, Session)) == before + 1
     assert client.post(STEP, form).status_code == 401
 
 
-@each_piece
-def test_a_proof_is_used_up_for_the_next_login_too(client, have, kind):
-    person = have(kind)
-    form = person.proof(client.log_in(person.user))
+@each_kind
+def test_factor_response_is_not_accepted_in_the_next_login(client, make_enrolled, kind):
+    owner = make_enrolled(kind)
+    form = owner.correct_form(client.log_in(owner.user))
     first = client.post(STEP, form)
-    question = client.log_in(person.user)
+    challenge = client.log_in(owner.user)
 
-    answer = client.post(STEP, form | {"mfa_token": question["mfa_token"]})
+    response = client.post(STEP, form | {"mfa_token": challenge["mfa_token"]})
 
-    assert (first.status_code, answer.status_code) == (200, 401)
+    assert (first.status_code, response.status_code) == (200, 401)
 
 
-@each_piece
-def test_a_wrong_proof_opens_nothing(app, client, have, kind):
-    person = have(kind)
+@each_kind
+def test_factor_response_that_is_wrong_opens_no_session(app, client, make_enrolled, kind):
+    owner = make_enrolled(kind)
     before = len(rows(app, Session))
 
-    answer = client.post(STEP, person.wrong(client.log_in(person.user)))
+    response = client.post(STEP, owner.wrong_form(client.log_in(owner.user)))
 
-    assert (answer.status_code, answer.json["code"]) == (401, "invalid_code")
+    assert (response.status_code, response.json["code"]) == (401, "invalid_code")
     assert len(rows(app, Session)) == before
 
 
-@each_set_up
+@each_enrollable_kind
 @pytest.mark.requirement("MF-04")
-def test_what_is_not_confirmed_neither_counts_nor_is_accepted(client, begin, kind):
-    person = begin(kind)
-    mine = client.as_(person.user.tokens)
+def test_factor_that_is_unconfirmed_is_neither_required_nor_accepted(
+    client, make_unconfirmed, kind
+):
+    owner = make_unconfirmed(kind)
+    signed_in = client.as_(owner.user.tokens)
 
-    answer = client.log_in(person.user)
+    response = client.log_in(owner.user)
 
-    assert answer["status"] == "authenticated"
-    assert mine.get("/auth/mfa/factors").json["items"] == []
-    question = {"factor_id": person.factor["id"]}
-    assert mine.post("/auth/reauthenticate/challenge", question).status_code == 404
-    proof = person.confirmation() | {"factor_id": person.factor["id"]}
-    assert mine.post("/auth/reauthenticate", proof).status_code == 401
+    assert response["status"] == "authenticated"
+    assert signed_in.get("/auth/mfa/factors").json["items"] == []
+    factor = {"factor_id": owner.factor["id"]}
+    assert signed_in.post("/auth/reauthenticate/challenge", factor).status_code == 404
+    form = owner.confirmation() | factor
+    assert signed_in.post("/auth/reauthenticate", form).status_code == 401
 
 
-@each_piece
+@each_kind
 @pytest.mark.requirement("MF-04")
-def test_secrets_are_neither_shown_again_nor_logged(app, client, have, kind, caplog, capfd):
+def test_factor_secrets_are_neither_shown_again_nor_logged(
+    app, client, make_enrolled, kind, caplog, capfd
+):
     caplog.set_level(logging.DEBUG)
-    person = have(kind)
-    form = person.proof(client.log_in(person.user))
+    owner = make_enrolled(kind)
+    form = owner.correct_form(client.log_in(owner.user))
     tokens = client.post(STEP, form).json
 
     listed = client.as_(tokens).get("/auth/mfa/factors").text
 
     written = caplog.text + "".join(capfd.readouterr())
-    secrets = [person.user.secret, *person.user.recovery_codes, form.get("code", "")]
+    secrets = [owner.user.secret, *owner.user.recovery_codes, form.get("code", "")]
     for secret in filter(None, secrets):
         assert secret not in listed
         assert secret not in written
         assert all(secret.encode() not in row.data for row in rows(app, Credential))
 
 
-@each_set_up
+@each_enrollable_kind
 @pytest.mark.requirement("MF-09")
-def test_what_is_removed_is_not_asked_for_any_more(client, have, kind):
-    person = have(kind)
-    tokens = client.post(STEP, person.proof(client.log_in(person.user))).json
-    mine = client.as_(tokens)
+def test_factor_that_is_removed_is_not_required_any_more(client, make_enrolled, kind):
+    owner = make_enrolled(kind)
+    tokens = client.post(STEP, owner.correct_form(client.log_in(owner.user))).json
+    signed_in = client.as_(tokens)
 
-    removed = mine.delete(f"/auth/mfa/factors/{person.factor['id']}")
+    removed = signed_in.delete(f"/auth/mfa/factors/{owner.factor['id']}")
 
     assert removed.status_code == 204
-    assert client.log_in(person.user)["status"] == "authenticated"
+    assert client.log_in(owner.user)["status"] == "authenticated"

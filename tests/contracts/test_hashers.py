@@ -1,17 +1,17 @@
-"""Every hasher on the shelf keeps the same promises."""
+"""The contract of password hashers, run against every plugin."""
 
 import pytest
 
 from gatehouse.core import plugins
 from gatehouse.passwords.hasher import Costs, WrongPassword
 
-SHELF = "gatehouse.passwords.hashers"
+PACKAGE = "gatehouse.passwords.hashers"
 CHEAP = Costs(bcrypt=4, argon2_memory=64, argon2_passes=1)
-DEARER = Costs(bcrypt=5, argon2_memory=128, argon2_passes=1)
+EXPENSIVE = Costs(bcrypt=5, argon2_memory=128, argon2_passes=1)
 SECRET = b"x" * 63 + b"1"
-ALMOST = b"x" * 63 + b"2"
+OTHER_SECRET = b"x" * 63 + b"2"
 SALT, TAG = "A" * 22, "A" * 43
-TOO_COSTLY = [
+TOO_EXPENSIVE = [
     "$2b$17$" + "." * 53,
     "$2b$31$" + "." * 53,
     f"$argon2id$v=19$m=131073,t=1,p=1${SALT}${TAG}",
@@ -44,82 +44,88 @@ MALFORMED = [
 ]
 
 
-def load(name):
-    return plugins.load(SHELF, [name])[name]
+def load_hasher(name):
+    return plugins.load(PACKAGE, [name])[name]
 
 
-@pytest.fixture(params=plugins.names(SHELF))
-def piece(request):
-    return load(request.param)
+def verifies(hasher, stored, secret):
+    """Return whether a secret matches a stored hash."""
+    try:
+        hasher.verify(stored, secret)
+    except WrongPassword:
+        return False
+    return True
+
+
+@pytest.fixture(params=plugins.list_names(PACKAGE))
+def factory(request):
+    return load_hasher(request.param)
 
 
 @pytest.fixture
-def hasher(piece):
-    return piece(CHEAP)
+def hasher(factory):
+    return factory(CHEAP)
 
 
-def test_a_hash_is_verified_by_the_secret_that_made_it(hasher):
+def test_hasher_verifies_and_identifies_its_own_hash(hasher):
     stored = hasher.hash(SECRET)
 
     hasher.verify(stored, SECRET)
 
-    assert hasher.understands(stored)
+    assert hasher.identify(stored)
 
 
 @pytest.mark.requirement("PW-03")
-@pytest.mark.parametrize("other", [ALMOST, SECRET[:-1], SECRET.upper(), SECRET + b" ", b"", b"\0"])
-def test_any_other_secret_is_wrong(hasher, other):
+def test_hasher_rejects_any_other_secret(hasher):
     stored = hasher.hash(SECRET)
 
-    with pytest.raises(WrongPassword):
-        hasher.verify(stored, other)
+    for other in (OTHER_SECRET, SECRET[:-1], SECRET.upper(), SECRET + b" ", b"", b"\0"):
+        assert not verifies(hasher, stored, other), other
 
 
 @pytest.mark.requirement("PW-11")
-def test_two_hashes_of_one_secret_differ_by_their_salt(hasher):
+def test_hasher_salts_every_hash(hasher):
     assert hasher.hash(SECRET) != hasher.hash(SECRET)
 
 
 @pytest.mark.requirement("PW-11")
-def test_a_hash_is_current_until_the_configured_cost_changes(piece):
-    stored = piece(CHEAP).hash(SECRET)
+def test_hasher_needs_a_rehash_after_a_change_of_cost(factory):
+    stored = factory(CHEAP).hash(SECRET)
 
-    assert piece(CHEAP).is_current(stored)
-    assert not piece(DEARER).is_current(stored)
-    assert not piece(CHEAP).is_current(piece(DEARER).hash(SECRET))
+    assert not factory(CHEAP).needs_rehash(stored)
+    assert factory(EXPENSIVE).needs_rehash(stored)
+    assert factory(CHEAP).needs_rehash(factory(EXPENSIVE).hash(SECRET))
 
 
 @pytest.mark.requirement("PW-11")
-def test_a_hash_of_another_cost_is_still_verified(piece):
-    stored = piece(DEARER).hash(SECRET)
+def test_hasher_verifies_a_hash_of_another_cost(factory):
+    stored = factory(EXPENSIVE).hash(SECRET)
 
-    piece(CHEAP).verify(stored, SECRET)
+    factory(CHEAP).verify(stored, SECRET)
 
     with pytest.raises(WrongPassword):
-        piece(CHEAP).verify(stored, ALMOST)
+        factory(CHEAP).verify(stored, OTHER_SECRET)
 
 
-@pytest.mark.parametrize("costs", [CHEAP, DEARER])
-def test_a_decoy_costs_what_a_new_hash_costs_and_is_never_verified(piece, costs):
-    hasher = piece(costs)
+@pytest.mark.parametrize("costs", [CHEAP, EXPENSIVE])
+def test_hasher_dummy_hash_has_the_cost_of_a_new_hash_and_is_never_verified(factory, costs):
+    hasher = factory(costs)
 
-    decoy = hasher.decoy()
+    dummy = hasher.dummy_hash()
 
-    assert hasher.understands(decoy)
-    assert hasher.is_current(decoy)
+    assert hasher.identify(dummy)
+    assert not hasher.needs_rehash(dummy)
     with pytest.raises(WrongPassword):
-        hasher.verify(decoy, SECRET)
+        hasher.verify(dummy, SECRET)
 
 
-@pytest.mark.parametrize("stored", MALFORMED)
-def test_a_malformed_hash_is_a_wrong_password_and_not_current(hasher, stored):
-    with pytest.raises(WrongPassword):
-        hasher.verify(stored, SECRET)
-
-    assert not hasher.is_current(stored)
+def test_hasher_rejects_a_malformed_hash(hasher):
+    for stored in MALFORMED:
+        assert not verifies(hasher, stored, SECRET), stored
+        assert hasher.needs_rehash(stored), stored
 
 
-def test_a_hash_with_a_character_more_or_less_is_a_wrong_password(hasher):
+def test_hasher_rejects_a_hash_with_a_character_more_or_less(hasher):
     stored = hasher.hash(SECRET)
 
     for damaged in (stored[:-1], stored[1:], stored + "\n", stored + "\0", " " + stored):
@@ -127,43 +133,44 @@ def test_a_hash_with_a_character_more_or_less_is_a_wrong_password(hasher):
             hasher.verify(damaged, SECRET)
 
 
-@pytest.mark.timeout(5)
-@pytest.mark.parametrize("stored", TOO_COSTLY)
-def test_a_hash_that_costs_too_much_is_refused_unread(hasher, stored):
-    with pytest.raises(WrongPassword):
-        hasher.verify(stored, SECRET)
+@pytest.mark.timeout(30)  # each of them would take hours
+def test_hasher_rejects_a_too_expensive_hash_without_work(hasher):
+    for stored in TOO_EXPENSIVE:
+        assert not verifies(hasher, stored, SECRET), stored
 
 
-def test_the_hash_of_every_other_hasher_is_foreign(piece):
-    own = piece(CHEAP)
-    others = [other for name in plugins.names(SHELF) if (other := load(name)) is not piece]
+def test_hasher_rejects_the_hashes_of_every_other_hasher(factory):
+    own = factory(CHEAP)
+    others = [
+        other for name in plugins.list_names(PACKAGE) if (other := load_hasher(name)) is not factory
+    ]
 
     for other in others:
         stored = other(CHEAP).hash(SECRET)
 
-        assert not own.understands(stored)
-        assert not own.is_current(stored)
+        assert not own.identify(stored)
+        assert own.needs_rehash(stored)
         with pytest.raises(WrongPassword):
             own.verify(stored, SECRET)
 
 
 @pytest.mark.requirement("PW-11")
-def test_the_default_costs_are_the_documented_ones_and_stand_in_the_hash(piece):
-    hasher = piece(Costs())
+def test_hasher_default_costs_are_the_documented_ones(factory):
+    hasher = factory(Costs())
 
     stored = hasher.hash(SECRET)
 
     hasher.verify(stored, SECRET)
-    assert hasher.is_current(stored)
+    assert not hasher.needs_rehash(stored)
     assert stored.startswith(("$2b$12$", "$argon2id$v=19$m=19456,t=2,p=1$"))
 
 
 @pytest.mark.parametrize("version", ["2a", "2y"])
-def test_bcrypt_hashes_of_other_makers_are_verified_and_due_for_renewal(version):
-    hasher = load("bcrypt")(CHEAP)
+def test_bcrypt_hashes_of_other_versions_are_verified_and_need_a_rehash(version):
+    hasher = load_hasher("bcrypt")(CHEAP)
     stored = f"${version}" + hasher.hash(SECRET).removeprefix("$2b")
 
     hasher.verify(stored, SECRET)
 
-    assert hasher.understands(stored)
-    assert not hasher.is_current(stored)
+    assert hasher.identify(stored)
+    assert hasher.needs_rehash(stored)

@@ -1,4 +1,4 @@
-"""Every risk signal on the shelf keeps the same promises."""
+"""The contract that every risk signal fulfils."""
 
 from __future__ import annotations
 
@@ -11,109 +11,112 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatehouse.core import plugins
-from gatehouse.risk.geoip import Place, Spot
+from gatehouse.risk.geoip import Coordinates, GeoLocation
 from gatehouse.risk.signal import Attempt, Login
 
-SHELF = "gatehouse.risk.signals"
+PACKAGE = "gatehouse.risk.signals"
 NOW = datetime(2026, 11, 23, 3, 14, tzinfo=UTC)
-PARIS, SYDNEY = Place("FR", Spot(48.9, 2.4)), Place("AU", Spot(-33.9, 151.2))
+PARIS, SYDNEY = (
+    GeoLocation("FR", Coordinates(48.9, 2.4)),
+    GeoLocation("AU", Coordinates(-33.9, 151.2)),
+)
 USUAL = Login(NOW - timedelta(days=100, hours=11), "192.0.2.0/24", "Firefox", PARIS)
 SUSPICIOUS = Attempt(
     at=NOW,
-    network="198.51.100.0/24",
+    ip_prefix="198.51.100.0/24",
     user_agent="curl",
-    place=SYDNEY,
+    location=SYDNEY,
     device_known=False,
-    failures=7,
-    strangers=40,
+    failures_here=7,
+    failures_from_unknown_devices=40,
     breached=True,
-    listed="198.51.100.0/24",
-    raised=True,
-    before=replace(USUAL, at=NOW - timedelta(minutes=10)),
+    listed_network="198.51.100.0/24",
+    credential_stuffing=True,
+    last_use=replace(USUAL, at=NOW - timedelta(minutes=10)),
 )
-"""Everything about it stands out, but that nobody can travel slower."""
+"""An attempt that is unusual for every signal; impossible travel needs RECENT as its history."""
 HISTORY = tuple(replace(USUAL, at=USUAL.at - timedelta(days=day)) for day in range(12))
-LATELY = (replace(USUAL, at=NOW - timedelta(hours=5)),)
+RECENT = (replace(USUAL, at=NOW - timedelta(hours=5)),)
 
-places = st.none() | st.builds(
-    Place,
+locations = st.none() | st.builds(
+    GeoLocation,
     st.sampled_from(["FR", "AU", "US"]),
-    st.none() | st.builds(Spot, st.floats(-90, 90), st.floats(-180, 180)),
+    st.none() | st.builds(Coordinates, st.floats(-90, 90), st.floats(-180, 180)),
     st.integers(0, 5000),
 )
-moments = st.integers(1_600_000_000, 1_900_000_000).map(partial(datetime.fromtimestamp, tz=UTC))
-words = st.sampled_from(["", "192.0.2.0/24", "2001:db8::/64"])
-logins = st.builds(Login, moments, words, st.text(max_size=20), places)
+times = st.integers(1_600_000_000, 1_900_000_000).map(partial(datetime.fromtimestamp, tz=UTC))
+prefixes = st.sampled_from(["", "192.0.2.0/24", "2001:db8::/64"])
+logins = st.builds(Login, times, prefixes, st.text(max_size=20), locations)
 attempts = st.builds(
     Attempt,
-    at=moments,
-    network=words,
+    at=times,
+    ip_prefix=prefixes,
     user_agent=st.text(max_size=20),
-    place=places,
+    location=locations,
     device_known=st.none() | st.booleans(),
-    failures=st.none() | st.integers(0, 200),
-    strangers=st.none() | st.integers(0, 200),
+    failures_here=st.none() | st.integers(0, 200),
+    failures_from_unknown_devices=st.none() | st.integers(0, 200),
     breached=st.none() | st.booleans(),
-    listed=st.none() | words,
-    raised=st.none() | st.booleans(),
-    before=st.none() | logins,
+    listed_network=st.none() | prefixes,
+    credential_stuffing=st.none() | st.booleans(),
+    last_use=st.none() | logins,
 )
 histories = st.lists(logins, max_size=50).map(tuple)
 
 
-@pytest.fixture(params=plugins.names(SHELF))
+@pytest.fixture(params=plugins.list_names(PACKAGE))
 def signal(request):
-    return plugins.load(SHELF, [request.param])[request.param]
+    return plugins.load(PACKAGE, [request.param])[request.param]
 
 
-def test_the_suspicious_login_tells_everything_that_can_be_told():
+def test_suspicious_attempt_has_every_fact():
     assert {name for name, _ in vars(SUSPICIOUS).items()} == {f.name for f in fields(Attempt)}
     assert None not in vars(SUSPICIOUS).values()
 
 
-def test_it_finds_something_in_a_login_where_everything_stands_out(signal):
-    found = signal.score(SUSPICIOUS, HISTORY) or signal.score(SUSPICIOUS, LATELY)
+def test_signal_finds_something_in_a_suspicious_attempt(signal):
+    finding = signal.score(SUSPICIOUS, HISTORY) or signal.score(SUSPICIOUS, RECENT)
 
-    assert found is not None
-
-
-def test_it_explains_itself_in_one_sentence(signal):
-    found = signal.score(SUSPICIOUS, HISTORY) or signal.score(SUSPICIOUS, LATELY)
-
-    assert found.sentence[0].isupper() or found.sentence[0].isdigit()
-    assert found.sentence.endswith(".")
-    assert "\n" not in found.sentence
-    assert ". " not in found.sentence
-    assert len(found.sentence) <= 120
+    assert finding is not None
 
 
-def test_where_nothing_is_known_nothing_stands_out(signal):
+def test_signal_explains_its_finding_in_one_sentence(signal):
+    finding = signal.score(SUSPICIOUS, HISTORY) or signal.score(SUSPICIOUS, RECENT)
+
+    assert finding.explanation[0].isupper() or finding.explanation[0].isdigit()
+    assert finding.explanation.endswith(".")
+    assert "\n" not in finding.explanation
+    assert ". " not in finding.explanation
+    assert len(finding.explanation) <= 120
+
+
+def test_signal_finds_nothing_without_facts(signal):
     assert signal.score(Attempt(NOW), ()) is None
     assert signal.score(Attempt(NOW), (Login(NOW - timedelta(minutes=1)),)) is None
 
 
-def test_on_the_first_login_nothing_is_unusual(signal):
+def test_signal_finds_nothing_in_the_first_login(signal):
     first = Attempt(NOW, "192.0.2.0/24", "Firefox", PARIS, False, 0, 0, False, "", False)
 
     assert signal.score(first, ()) is None
 
 
-def test_a_login_like_the_others_is_nothing_new(signal):
+def test_signal_finds_nothing_in_a_usual_login(signal):
     same = Attempt(NOW, "192.0.2.0/24", "Firefox", PARIS, True, 0, 0, False, "", False, USUAL)
     logins = tuple(replace(USUAL, at=NOW - timedelta(days=day)) for day in range(1, 20))
 
     assert signal.score(same, logins) is None
 
 
-@settings(deadline=None, max_examples=200)  # the first user agent waits for its parser
+@settings(deadline=None, max_examples=200)  # the first user agent loads its parser
 @given(attempt=attempts, history=histories)
-def test_the_same_facts_give_the_same_answer_and_stay_as_they_were(attempt, history):
-    """All pieces judge the same facts: making those up is what takes long."""
+def test_signals_are_pure_functions(attempt, history):
+    """All signals share the generated facts, because generating them takes long."""
     before = (repr(attempt), repr(history))
 
-    for name, signal in plugins.load(SHELF, plugins.names(SHELF)).items():
+    for name, signal in plugins.load(PACKAGE, plugins.list_names(PACKAGE)).items():
         first, second = signal.score(attempt, history), signal.score(attempt, history)
 
         assert first == second, name
         assert (repr(attempt), repr(history)) == before, name
-        assert first is None or first.sentence.endswith("."), name
+        assert first is None or first.explanation.endswith("."), name

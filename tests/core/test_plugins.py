@@ -1,4 +1,4 @@
-"""A shelf: one file is one piece; what is not named is not imported."""
+"""Plugin loading: one file is one plugin; only named plugins are imported."""
 
 import sys
 
@@ -9,44 +9,44 @@ from gatehouse.core import plugins
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """Lend the name of a package of three pieces."""
-    folder = tmp_path / "sample_shelf"
+    """Return the name of a package of three plugins."""
+    folder = tmp_path / "sample_plugins"
     folder.mkdir()
     (folder / "__init__.py").write_text("")
     for name in ("plum", "apple", "fig"):
-        (folder / f"{name}.py").write_text(f"piece = 'a ripe {name}'\n")
+        (folder / f"{name}.py").write_text(f"plugin = 'a ripe {name}'\n")
     monkeypatch.syspath_prepend(tmp_path)
-    yield "sample_shelf"
-    for module in [name for name in sys.modules if name.startswith("sample_shelf")]:
+    yield "sample_plugins"
+    for module in [name for name in sys.modules if name.startswith("sample_plugins")]:
         del sys.modules[module]
 
 
-def test_named_pieces_come_in_the_order_of_their_names(package):
-    pieces = plugins.load(package, ["plum", "apple"])
+def test_load_returns_plugins_in_the_given_order(package):
+    loaded = plugins.load(package, ["plum", "apple"])
 
-    assert list(pieces.items()) == [("plum", "a ripe plum"), ("apple", "a ripe apple")]
+    assert list(loaded.items()) == [("plum", "a ripe plum"), ("apple", "a ripe apple")]
 
 
-def test_what_nobody_named_is_not_imported(package):
+def test_load_imports_only_named_plugins(package):
     plugins.load(package, ["plum"])
 
     assert f"{package}.plum" in sys.modules
     assert f"{package}.fig" not in sys.modules
 
 
-def test_the_names_are_those_of_the_files(package):
-    assert plugins.names(package) == ["apple", "fig", "plum"]
+def test_list_names_returns_the_file_names(package):
+    assert plugins.list_names(package) == ["apple", "fig", "plum"]
 
 
 @pytest.mark.parametrize("name", ["plumm", "", "apple.py", "..fig", "__init__", "os"])
-def test_a_name_that_is_not_there_is_told_with_those_that_are(package, name):
-    with pytest.raises(LookupError) as refused:
+def test_load_of_an_unknown_name_lists_the_available_names(package, name):
+    with pytest.raises(LookupError) as error:
         plugins.load(package, [name])
 
-    assert str(refused.value) == f"sample_shelf has no {name!r}; it has apple, fig, plum"
+    assert str(error.value) == f"sample_plugins has no {name!r}; it has apple, fig, plum"
 
 
-def test_a_shelf_of_ours_is_named_as_people_say_it():
+def test_load_error_names_the_folder_of_the_package():
     with pytest.raises(
         LookupError, match=r"^passwords/hashers has no 'md5'; it has argon2, bcrypt"
     ):

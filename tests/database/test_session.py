@@ -1,4 +1,4 @@
-"""How transactions begin, wait for one another and end, on both databases."""
+"""Transactions on both databases: begin, wait, commit and roll back; and the datetime type."""
 
 import threading
 import time
@@ -10,84 +10,84 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from gatehouse.core import clock
 from gatehouse.database import session
-from gatehouse.database.session import apart, db, take_turns, writing
+from gatehouse.database.session import advisory_lock, autonomous_transaction, db, write_transaction
 from models import LimitCounter, Password, Session
-from tests.together import at_once
+from tests.parallel import run_in_parallel
 
-PATIENCE = 10  # seconds until a thread that waits too long is a failure
+TIMEOUT = 30  # seconds until a waiting thread is a failure
 
 
-def add(key, hits=0):
+def add_counter(key, hits=0):
     db.session.add(LimitCounter(key=key, hits=hits, expires_at=0.0))
     db.session.flush()
 
 
-def keys(app):
-    """Return what is committed."""
+def committed_keys(app):
+    """Return the keys of all committed counters."""
     with app.app_context():
         return set(db.session.scalars(select(LimitCounter.key)))
 
 
-class Meanwhile:
-    """Does something in a transaction of another thread, and holds it open."""
+class ParallelTransaction:
+    """Runs an action in a write transaction of another thread, and keeps it open."""
 
-    def __init__(self, app, act):
+    def __init__(self, app, action):
         self.begun, self.finish = threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=self._run, args=(app, act))
+        self.thread = threading.Thread(target=self._run, args=(app, action))
 
-    def _run(self, app, act):
+    def _run(self, app, action):
         with app.app_context():
-            with writing():
-                act()
+            with write_transaction():
+                action()
                 self.begun.set()
-                self.finish.wait(PATIENCE)
+                self.finish.wait(TIMEOUT)
             db.session.commit()
 
     def __enter__(self):
         self.thread.start()
-        assert self.begun.wait(PATIENCE)
+        assert self.begun.wait(TIMEOUT)
         return self
 
     def __exit__(self, *_):
         self.finish.set()
-        self.thread.join(PATIENCE)
+        self.thread.join(TIMEOUT)
 
 
 # Types
 
 
 @pytest.mark.stores
-def test_a_time_of_any_zone_comes_back_in_utc(app, make_user):
+def test_datetime_of_any_zone_is_returned_in_utc(app, make_user):
     make_user()
-    noon = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
+    written = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
     with app.app_context():
-        db.session.scalars(select(Password)).one().changed_at = noon
+        db.session.scalars(select(Password)).one().changed_at = written
         db.session.commit()
 
     with app.app_context():
-        kept = db.session.scalars(select(Password.changed_at)).one()
+        stored = db.session.scalars(select(Password.changed_at)).one()
 
-    assert kept == noon
-    assert (kept.tzinfo, kept.hour) == (UTC, 10)
+    assert stored == written
+    assert (stored.tzinfo, stored.hour) == (UTC, 10)
 
 
 @pytest.mark.stores
-def test_times_are_compared_as_moments_and_not_as_text(app, client, make_user):
+def test_datetimes_of_different_zones_are_compared_correctly(app, client, make_user):
     client.log_in(make_user())
-    elsewhere = timezone(timedelta(hours=-11))
+    other_zone = timezone(timedelta(hours=-11))
 
     with app.app_context():
-        earlier = (clock.now() - timedelta(minutes=1)).astimezone(elsewhere)
-        younger = select(Session).where(Session.created_at > earlier)
+        earlier = (clock.now() - timedelta(minutes=1)).astimezone(other_zone)
+        later = select(Session).where(Session.created_at > earlier)
 
-        assert len(db.session.scalars(younger).all()) == 1
+        assert len(db.session.scalars(later).all()) == 1
 
 
 @pytest.mark.stores
-def test_a_time_without_a_zone_is_refused(app):
+def test_datetime_without_a_zone_is_rejected(app):
     naive = datetime(2026, 7, 1, 12, 0, 0)  # noqa: DTZ001 - that is the point
 
-    with app.app_context(), pytest.raises(StatementError, match="without a zone"):
+    with app.app_context(), pytest.raises(StatementError, match="without a time zone"):
         db.session.scalars(select(Session).where(Session.created_at > naive)).all()
 
 
@@ -95,160 +95,164 @@ def test_a_time_without_a_zone_is_refused(app):
 
 
 @pytest.mark.stores
-def test_a_reader_neither_waits_for_a_writer_nor_sees_what_it_has_not_committed(app):
-    with Meanwhile(app, lambda: add("theirs")) as writer:
-        began = time.monotonic()
-        during = keys(app)
-        waited = time.monotonic() - began
+def test_reader_does_not_wait_for_a_writer_or_see_uncommitted_rows(app):
+    with ParallelTransaction(app, lambda: add_counter("parallel")) as writer:
+        started = time.monotonic()
+        during = committed_keys(app)
+        waited = time.monotonic() - started
         writer.finish.set()
-        writer.thread.join(PATIENCE)
+        writer.thread.join(TIMEOUT)
 
     assert during == set()
-    assert waited < 1
-    assert keys(app) == {"theirs"}
+    assert waited < 4  # SQLite's busy timeout is 5 seconds
+    assert committed_keys(app) == {"parallel"}
 
 
-def test_on_sqlite_a_second_writer_waits_for_the_first_from_the_beginning(app):
+def test_second_writer_on_sqlite_waits_for_the_first(app):
     begun = threading.Event()
 
     def write():
         with app.app_context():
-            with writing():
+            with write_transaction():
                 begun.set()
-                add("second")
+                add_counter("second")
             db.session.commit()
 
-    with Meanwhile(app, lambda: add("first")) as first:
+    with ParallelTransaction(app, lambda: add_counter("first")) as first:
         second = threading.Thread(target=write)
         second.start()
         waits = not begun.wait(0.3)
         first.finish.set()
-        second.join(PATIENCE)
+        second.join(TIMEOUT)
 
     assert waits
-    assert keys(app) == {"first", "second"}
+    assert committed_keys(app) == {"first", "second"}
 
 
 @pytest.mark.stores
-def test_sixteen_writers_of_one_row_lose_nothing(app):
+def test_parallel_writers_lose_no_update(app):
     with app.app_context():
-        add("counter")
+        add_counter("counter")
         db.session.commit()
 
     def count():
         with app.app_context():
-            with writing():
+            with write_transaction():
                 row = db.session.get(LimitCounter, "counter", with_for_update=True)
                 row.hits += 1
             db.session.commit()
 
-    at_once(*[count] * 16)
+    run_in_parallel(*[count] * 16)
 
     with app.app_context():
         assert db.session.get(LimitCounter, "counter").hits == 16
 
 
 @pytest.mark.stores
-def test_writing_within_writing_is_one_transaction(app):
+def test_nested_write_transaction_joins_the_outer_one(app):
     with app.app_context():
-        with writing():
-            add("outer")
-            with writing():
-                add("inner")
-            add("outer again")
+        with write_transaction():
+            add_counter("outer")
+            with write_transaction():
+                add_counter("inner")
+            add_counter("outer again")
         db.session.rollback()
 
-        assert keys(app) == set()
+        assert committed_keys(app) == set()
 
 
 @pytest.mark.stores
-def test_writing_is_for_the_caller_to_commit(app):
+def test_write_transaction_is_committed_by_its_caller(app):
     with app.app_context():
-        with writing():
-            add("kept")
-        before = keys(app)
+        with write_transaction():
+            add_counter("kept")
+        before = committed_keys(app)
         db.session.commit()
 
     assert before == set()
-    assert keys(app) == {"kept"}
+    assert committed_keys(app) == {"kept"}
 
 
 @pytest.mark.stores
-def test_after_a_commit_writing_begins_anew(app):
+def test_write_transaction_after_a_commit_is_a_new_one(app):
     with app.app_context():
-        with writing():
-            add("committed")
+        with write_transaction():
+            add_counter("committed")
         db.session.commit()
-        with writing():
-            add("rolled back")
+        with write_transaction():
+            add_counter("rolled back")
         db.session.rollback()
-        with writing():
-            add("committed too")
+        with write_transaction():
+            add_counter("committed too")
         db.session.commit()
 
-    assert keys(app) == {"committed", "committed too"}
+    assert committed_keys(app) == {"committed", "committed too"}
 
 
 @pytest.mark.stores
-def test_what_is_written_apart_survives_a_rollback(app):
-    insert = text("INSERT INTO limit_counters (key, hits, expires_at) VALUES ('apart', 1, 0)")
+def test_autonomous_transaction_survives_a_rollback(app):
+    insert = text("INSERT INTO limit_counters (key, hits, expires_at) VALUES ('autonomous', 1, 0)")
 
     with app.app_context():
-        with apart() as connection:
+        with autonomous_transaction() as connection:
             connection.execute(insert)
-        with writing():
-            add("lost")
+        with write_transaction():
+            add_counter("lost")
         db.session.rollback()
 
-    assert keys(app) == {"apart"}
+    assert committed_keys(app) == {"autonomous"}
 
 
 @pytest.mark.stores
-def test_what_fails_apart_is_not_written(app):
+def test_autonomous_transaction_that_fails_writes_nothing(app):
     twice = "INSERT INTO limit_counters (key, hits, expires_at) VALUES ('a', 1, 0), ('a', 1, 0)"
 
-    with app.app_context(), pytest.raises(IntegrityError), apart() as connection:
+    with app.app_context(), pytest.raises(IntegrityError), autonomous_transaction() as connection:
         connection.execute(text(twice))
 
-    assert keys(app) == set()
+    assert committed_keys(app) == set()
 
 
 @pytest.mark.stores
-def test_two_who_take_turns_go_one_after_the_other(app):
+def test_advisory_lock_serializes_transactions_with_one_key(app):
     arrived = threading.Event()
 
     def second():
         with app.app_context():
-            with writing():
-                take_turns("the bath")
+            with write_transaction():
+                advisory_lock("key")
                 arrived.set()
-                seen.append(db.session.get(LimitCounter, "first") is not None)
+                first_seen.append(db.session.get(LimitCounter, "first") is not None)
             db.session.commit()
 
-    seen = []
-    with Meanwhile(app, lambda: (take_turns("the bath"), add("first"))) as first:
+    first_seen = []
+    with ParallelTransaction(app, lambda: (advisory_lock("key"), add_counter("first"))) as first:
         other = threading.Thread(target=second)
         other.start()
         waits = not arrived.wait(0.3)
         first.finish.set()
-        other.join(PATIENCE)
+        other.join(TIMEOUT)
 
     assert waits
-    assert seen == [True]
+    assert first_seen == [True]
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
-def test_on_postgresql_turns_at_different_things_are_not_waited_for(app):
-    with Meanwhile(app, lambda: take_turns("the bath")), app.app_context(), writing():
-        take_turns("the kitchen")
+def test_advisory_lock_on_postgresql_ignores_other_keys(app):
+    with (
+        ParallelTransaction(app, lambda: advisory_lock("key")),
+        app.app_context(),
+        write_transaction(),
+    ):
+        advisory_lock("other key")
 
 
 @pytest.mark.stores
-def test_what_is_written_at_once_is_there_though_the_request_is_undone(app):
+def test_autocommit_write_survives_a_rollback_of_the_request(app):
     with app.app_context():
-        with session.at_once() as connection:
+        with session.autocommit_write() as connection:
             connection.execute(text("INSERT INTO limit_counters VALUES ('counted', 1, 0)"))
-        add("undone")
+        add_counter("rolled back")
         db.session.rollback()
 
-    assert keys(app) == {"counted"}
+    assert committed_keys(app) == {"counted"}

@@ -1,4 +1,4 @@
-"""The example of `docs/captcha.md` does what it says."""
+"""The example script in `docs/captcha.md`."""
 
 import os
 import re
@@ -12,11 +12,11 @@ from tests.client import User
 
 
 @pytest.mark.settings(GATEHOUSE_CAPTCHA_LOGIN="always", GATEHOUSE_CAPTCHA_COST="50")
-def test_a_script_solves_a_captcha_and_logs_in(live):
+def test_captcha_example_solves_a_captcha_and_logs_in(live):
     live.client.sign_up(User("ann@example.com", "seven green lanterns"))
     [script] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/captcha.md").read_text(), re.S)
 
-    run = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "GATEHOUSE_URL": live.url},
         capture_output=True,
@@ -24,4 +24,4 @@ def test_a_script_solves_a_captcha_and_logs_in(live):
         check=False,
     )
 
-    assert (run.stdout, run.stderr) == ("authenticated\n", "")
+    assert (result.stdout, result.stderr) == ("authenticated\n", "")

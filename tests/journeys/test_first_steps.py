@@ -1,4 +1,4 @@
-"""The first five minutes: from nothing to a session, and out again."""
+"""Journey of a new user: register, log in, refresh, log out."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.client import PASSWORD, User
 
 
 @pytest.mark.stores
-def test_a_person_registers_logs_in_refreshes_and_logs_out(either_client):
+def test_user_registers_logs_in_refreshes_and_logs_out(either_client):
     client = either_client
     assert client.register("ada@example.com").json == {"status": "verification_required"}
     assert client.verify("ada@example.com").json == {"status": "verified"}
@@ -20,33 +20,33 @@ def test_a_person_registers_logs_in_refreshes_and_logs_out(either_client):
     assert [session["current"] for session in sessions] == [True]
 
     assert client.as_(renewed).post("/auth/logout").status_code == 204
-    for dead in (tokens, renewed):
-        refusal = client.as_(dead).get("/auth/me")
-        assert (refusal.status_code, refusal.json["code"]) == (401, "token_revoked")
+    for ended in (tokens, renewed):
+        response = client.as_(ended).get("/auth/me")
+        assert (response.status_code, response.json["code"]) == (401, "token_revoked")
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("SE-05")
-def test_a_refresh_token_dies_with_its_session(either_client, make_user):
+def test_refresh_token_is_rejected_after_logout(either_client, make_user):
     tokens = either_client.log_in(make_user())
     either_client.as_(tokens).post("/auth/logout")
 
-    refusal = either_client.refresh(tokens)
+    response = either_client.refresh(tokens)
 
-    assert (refusal.status_code, refusal.json["code"]) == (401, "session_ended")
+    assert (response.status_code, response.json["code"]) == (401, "session_ended")
 
 
 @pytest.mark.stores
-def test_an_unproven_registration_opens_nothing(client):
+def test_login_before_email_verification_is_rejected(client):
     client.register("ada@example.com")
 
-    refusal = client.post("/auth/login", {"identifier": "ada@example.com", "password": PASSWORD})
+    response = client.post("/auth/login", {"identifier": "ada@example.com", "password": PASSWORD})
 
-    assert (refusal.status_code, refusal.json["code"]) == (401, "invalid_credentials")
+    assert (response.status_code, response.json["code"]) == (401, "invalid_credentials")
 
 
 @pytest.mark.stores
-def test_a_session_outlives_the_sudden_death_of_the_server(live, either_live_client):
+def test_session_survives_a_server_kill(live, either_live_client):
     client = either_live_client
     tokens = client.log_in(client.sign_up(User("ada@example.com")))
 
@@ -58,7 +58,7 @@ def test_a_session_outlives_the_sudden_death_of_the_server(live, either_live_cli
 
 
 @pytest.mark.cold_start
-def test_the_server_ends_when_it_is_told_to(live):
+def test_server_stops_on_sigterm(live):
     live.stop()
 
     assert live.process.returncode == 0

@@ -1,11 +1,12 @@
-"""An IPv6 site has many networks, which the lockout counts together as well."""
+"""An IPv6 prefix has many networks, which the lockout counts together too."""
 
 import pytest
 
 from gatehouse.lockout import service as lockout
-from gatehouse.web.request_context import Visitor
+from gatehouse.lockout.errors import TooManyAttempts
+from gatehouse.web.request_context import RequestContext
 from tests.client import PASSWORD
-from tests.password_guessing import ADA, HERE, statuses
+from tests.login_attempts import ADA, HERE, attempt_times
 from tests.rows import audited
 
 
@@ -16,84 +17,94 @@ def ada(make_user):
 
 @pytest.mark.stores
 @pytest.mark.requirement("RL-01", "RL-05")
-def test_the_networks_of_one_ipv6_site_have_twenty_guesses_together(app, ada, guess, wait):
-    judged = [guess(address=f"2001:db8:0:{number:x}::1").status_code for number in range(25)]
+def test_ipv6_prefix_allows_twenty_attempts_of_all_its_networks(app, ada, attempt_login, wait):
+    statuses = [
+        attempt_login(ip_address=f"2001:db8:0:{number:x}::1").status_code for number in range(25)
+    ]
 
-    assert judged == [401] * 20 + [429] * 5
-    assert guess(ADA, PASSWORD, address="2001:db8:0:ff::1").status_code == 429
-    assert guess(address="2001:db8:0:100::1").status_code == 401
+    assert statuses == [401] * 20 + [429] * 5
+    assert attempt_login(ADA, PASSWORD, ip_address="2001:db8:0:ff::1").status_code == 429
+    assert attempt_login(ip_address="2001:db8:0:100::1").status_code == 401
     assert [event.details["seconds"] for event in audited(app, "login.throttled")] == [30]
     wait(seconds=30)
-    assert [guess(address=f"2001:db8:0:{n:x}::1").status_code for n in (30, 31)] == [401, 429]
+    assert [attempt_login(ip_address=f"2001:db8:0:{n:x}::1").status_code for n in (30, 31)] == [
+        401,
+        429,
+    ]
 
 
-def test_a_success_takes_only_its_own_count_back_from_its_ipv6_site(ada, guess):
-    judged = [guess(address=f"2001:db8:0:{number:x}::1").status_code for number in range(19)]
+def test_success_subtracts_only_its_own_count_from_its_ipv6_prefix(ada, attempt_login):
+    statuses = [
+        attempt_login(ip_address=f"2001:db8:0:{number:x}::1").status_code for number in range(19)
+    ]
 
-    assert guess(ADA, PASSWORD, address="2001:db8:0:1e::1").status_code == 200
+    assert attempt_login(ADA, PASSWORD, ip_address="2001:db8:0:1e::1").status_code == 200
 
-    assert judged == [401] * 19
-    assert [guess(address=f"2001:db8:0:{n:x}::1").status_code for n in (31, 32)] == [401, 429]
+    assert statuses == [401] * 19
+    assert [attempt_login(ip_address=f"2001:db8:0:{n:x}::1").status_code for n in (31, 32)] == [
+        401,
+        429,
+    ]
 
 
-def log_in(guess, address):
-    return guess(ADA, PASSWORD, address=address).status_code == 200
+def logs_in(attempt_login, ip_address):
+    return attempt_login(ADA, PASSWORD, ip_address=ip_address).status_code == 200
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("RL-02")
-@pytest.mark.parametrize("address", [HERE, "2001:db8::1"])
-def test_who_mistypes_twice_before_each_right_password_never_waits(ada, guess, address):
-    tried = [statuses(guess, 2, address=address) for _ in range(12) if log_in(guess, address)]
-
-    assert tried == [[401, 401]] * 12
-    assert log_in(guess, address)
-
-
-def count(*networks):
-    """Count a guess of each of these networks of one site."""
-    visitors = [Visitor(f"2001:db8:0:{number:x}::1", "", "") for number in networks]
-    return [lockout.count("somebody", None, visitor) for visitor in visitors]
+@pytest.mark.parametrize("ip_address", [HERE, "2001:db8::1"])
+def test_two_failures_before_each_success_never_lead_to_a_wait(ada, attempt_login, ip_address):
+    for number in range(12):
+        statuses = attempt_times(attempt_login, 2, ip_address=ip_address)
+        assert statuses == [401, 401], number
+        assert logs_in(attempt_login, ip_address), number
 
 
-@pytest.mark.stores
-def test_what_a_success_took_off_a_site_is_not_taken_off_once_more(app):
-    with app.app_context():
-        count(*range(1, 11))
-        right, *late = count(0, 0, 0, 0)
-        lockout.succeeded(right)
-        for guess in late:
-            lockout.withdraw(guess)
-        [last] = count(11)
-
-    assert last.of_site == 11
+def count_attempts(*networks):
+    """Count an attempt of each of these networks of one prefix."""
+    contexts = [RequestContext(f"2001:db8:0:{number:x}::1", "", "") for number in networks]
+    return [lockout.count_attempt("unknown", None, context) for context in contexts]
 
 
 @pytest.mark.stores
-def test_a_success_that_takes_nothing_off_a_site_ends_no_wait_there(app):
+def test_success_is_subtracted_from_the_prefix_only_once(app):
     with app.app_context():
-        count(*range(1, 18))
-        first, second = count(0, 0)
-        lockout.succeeded(first)
-        count(20, 21, 22)
-        lockout.succeeded(second)
-        with pytest.raises(lockout.TooManyAttempts):
-            count(23)
+        count_attempts(*range(1, 11))
+        right, *late = count_attempts(0, 0, 0, 0)
+        lockout.reset_counters(right)
+        for attempt in late:
+            lockout.withdraw_attempt(attempt)
+        [last] = count_attempts(11)
+
+    assert last.failures_from_prefix == 11
 
 
-def test_what_made_a_site_wait_is_what_the_audit_tells(app, ada, guess):
+@pytest.mark.stores
+def test_success_that_subtracts_nothing_from_the_prefix_ends_no_wait(app):
+    with app.app_context():
+        count_attempts(*range(1, 18))
+        first, second = count_attempts(0, 0)
+        lockout.reset_counters(first)
+        count_attempts(20, 21, 22)
+        lockout.reset_counters(second)
+        with pytest.raises(TooManyAttempts):
+            count_attempts(23)
+
+
+def test_audit_event_counts_the_failures_of_a_blocked_prefix(app, ada, attempt_login):
     for number in range(20):
-        guess(address=f"2001:db8:0:{number:x}::1")
+        attempt_login(ip_address=f"2001:db8:0:{number:x}::1")
 
-    [waits] = audited(app, "login.throttled")
-    assert waits.details == {"failures": 20, "seconds": 30}
+    [event] = audited(app, "login.throttled")
+    assert event.details == {"failures": 20, "seconds": 30}
 
 
-def test_what_made_a_network_wait_is_what_the_audit_tells_though_its_site_failed_oftener(
-    app, ada, guess
+def test_audit_event_counts_the_failures_of_a_blocked_network_rather_than_of_its_prefix(
+    app, ada, attempt_login
 ):
     for number in [*range(1, 14), *[0] * 5]:
-        guess(address=f"2001:db8:0:{number:x}::1")
+        attempt_login(ip_address=f"2001:db8:0:{number:x}::1")
 
-    [waits] = audited(app, "login.throttled")
-    assert waits.details == {"failures": 5, "seconds": 30}
+    [event] = audited(app, "login.throttled")
+    assert event.details == {"failures": 5, "seconds": 30}

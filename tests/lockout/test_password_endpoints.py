@@ -1,4 +1,4 @@
-"""Every door where the password of an account can be guessed goes through one function."""
+"""Every endpoint that verifies the password of an account uses one function and its lockout."""
 
 import ast
 from collections.abc import Iterator
@@ -6,15 +6,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.client import PASSWORD
-from tests.letters import token_of
-from tests.password_guessing import ADA, WRONG, statuses
+from tests.login_attempts import ADA, WRONG, attempt_times
+from tests.mail_links import token_of
 from tests.rows import audited
 from tests.test_architecture import FILES, imports, module_name
 
-HASHES = "gatehouse.passwords.service.verify"
-THE_ONE_WAY = "gatehouse.users.password_check.verify"
-CHALLENGES = {"gatehouse.account.registration._require_password"}
-"""Verify the password of a registration, which is no account yet and counts its own guesses."""
+HASH_COMPARISON = "gatehouse.passwords.service.verify_password"
+PASSWORD_CHECK = "gatehouse.users.password_check.verify_password"
+PENDING_REGISTRATION = "gatehouse.account.registration._require_password"
+"""Verifies the password of a pending registration, whose code counts the attempts itself."""
 SPELLINGS = [ADA, "ADA@Example.COM", "ada", "ADA", "+4915112345678", "+49 151 1234-5678"]
 
 
@@ -22,61 +22,61 @@ def log_in(client, tokens, password, identifier=ADA):
     return client.post("/auth/login", {"identifier": identifier, "password": password})
 
 
-def change(client, tokens, password):
+def change_password(client, tokens, password):
     form = {"current_password": password, "password": "another long phrase instead"}
     return client.as_(tokens).post("/auth/password/change", form)
 
 
-def confirm(client, tokens, password):
-    """Prove another spelling of her address by its link, as often as there is one."""
+def confirm_email(client, tokens, password):
+    """Change the case of the e-mail address, and confirm it with its link and the password."""
     client.as_(tokens).post("/auth/email/change", {"email": "ADA@example.com"})
     mails = [mail for mail in client.mailbox(to=ADA) if mail["template"] == "email_change"]
     form = {"token": token_of(mails[0]["variables"]["link"]), "password": password}
     return client.post("/auth/email/verify", form)
 
 
-def prove_again(client, tokens, password):
+def reauthenticate(client, tokens, password):
     return client.as_(tokens).post("/auth/reauthenticate", {"password": password})
 
 
-def recover(client, tokens, password):
-    """Prove with the newest code that a factor was lost; each belongs to the token it came with."""
+def recover_mfa(client, tokens, password):
+    """Verify MFA recovery with the newest code and the token that was returned with it."""
     token = client.post("/auth/mfa/recovery", {"email": ADA}).json["recovery_token"]
     mails = [mail for mail in client.mailbox(to=ADA) if mail["template"] == "mfa_recovery"]
     code = mails[0]["variables"]["code"]
-    form = {"recovery_token": RECOVERIES.setdefault(code, token), "code": code}
+    form = {"recovery_token": RECOVERY_TOKENS.setdefault(code, token), "code": code}
     return client.post("/auth/mfa/recovery/verify", form | {"password": password})
 
 
-RECOVERIES = {}
-"""The token of each code: no fourth mail comes within an hour, and the third code stays good."""
-DOORS = {
-    "gatehouse.login.reauthentication._by_password": prove_again,
-    "gatehouse.login.methods.password.prove": log_in,
-    "gatehouse.account.password_change.change": change,
-    "gatehouse.account.email_change._require_password": confirm,
-    "gatehouse.account.mfa_recovery._with_password": recover,
+RECOVERY_TOKENS = {}
+"""The token of each code: the fourth request within an hour sends no mail, so codes repeat."""
+ENDPOINTS = {
+    "gatehouse.login.reauthentication._with_password": reauthenticate,
+    "gatehouse.login.methods.password.authenticate": log_in,
+    "gatehouse.account.password_change.change_password": change_password,
+    "gatehouse.account.email_change._require_password": confirm_email,
+    "gatehouse.account.mfa_recovery._with_password": recover_mfa,
 }
-"""A new caller of the one way joins here, and is tried with the others."""
+"""A request by the function that calls PASSWORD_CHECK; add every new caller."""
 
 
-def users_of(function: str) -> set[str]:
-    """Return every place of ours that names a function, whether to call it or to hand it on."""
-    using, name = set(), function.rpartition(".")[2]
+def find_callers(function: str) -> set[str]:
+    """Return every function that names a function, to call it or to pass it on."""
+    callers, name = set(), function.rpartition(".")[2]
     for path in FILES:
         source = path.read_text()
         if name not in source:
             continue
         tree = ast.parse(source)
-        meanings = dict(imported(tree))
+        imported = dict(list_imports(tree))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Name | ast.Attribute) and meaning(node, meanings) == function:
-                using.add(f"{module_name(path)}.{place(tree, node)}")
-    return using
+            if isinstance(node, ast.Name | ast.Attribute) and full_name(node, imported) == function:
+                callers.add(f"{module_name(path)}.{enclosing_function(tree, node)}")
+    return callers
 
 
-def imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield the names that a file imports, and what they stand for."""
+def list_imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the names that a file imports, with their full names."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             prefix = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
@@ -84,86 +84,86 @@ def imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 yield alias.asname or alias.name, prefix + alias.name
 
 
-def meaning(node: ast.Name | ast.Attribute, meanings: dict[str, str]) -> str:
-    """Return the full name of what is written `verify` or `passwords.verify`."""
+def full_name(node: ast.Name | ast.Attribute, imported: dict[str, str]) -> str:
+    """Return the full name of `verify_password` or `passwords.verify_password`."""
     first, dot, rest = ast.unparse(node).partition(".")
-    return meanings.get(first, first) + dot + rest
+    return imported.get(first, first) + dot + rest
 
 
-def place(tree: ast.Module, node: ast.expr) -> str:
+def enclosing_function(tree: ast.Module, node: ast.expr) -> str:
     """Return the name of the innermost function around a node."""
-    around = [
+    enclosing = [
         function
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef)
         and function.lineno <= node.lineno <= (function.end_lineno or 0)
     ]
-    return max(around, key=lambda function: function.lineno).name if around else "(no function)"
+    return max(enclosing, key=lambda each: each.lineno).name if enclosing else "(none)"
 
 
 @pytest.mark.requirement("RL-03")
-def test_the_password_of_an_account_is_verified_in_one_place():
-    assert users_of(HASHES) == {THE_ONE_WAY, *CHALLENGES}
+def test_password_of_an_account_is_compared_in_one_function():
+    assert find_callers(HASH_COMPARISON) == {PASSWORD_CHECK, PENDING_REGISTRATION}
 
 
-def test_nothing_reaches_the_hashers_past_the_one_place():
-    shelf = ("gatehouse.passwords.hashers", "gatehouse.passwords.service._")
-    past = [
+def test_hashers_are_imported_by_the_passwords_package_only():
+    hashers = ("gatehouse.passwords.hashers", "gatehouse.passwords.service._")
+    found = [
         f"{module_name(path)} imports {other}"
         for path in FILES
         for _, other in imports(path)
-        if other.startswith(shelf) and not module_name(path).startswith("gatehouse.passwords")
+        if other.startswith(hashers) and not module_name(path).startswith("gatehouse.passwords")
     ]
 
-    assert past == []
+    assert found == []
 
 
 @pytest.mark.requirement("RL-03")
-def test_every_door_is_tried():
-    assert users_of(THE_ONE_WAY) == set(DOORS)
+def test_endpoints_of_the_password_check_are_all_tested():
+    assert find_callers(PASSWORD_CHECK) == set(ENDPOINTS)
 
 
 @pytest.fixture
 def tokens(client, make_user):
-    about = {"username": "ada", "phone": "+4915112345678", "factors": ["totp"]}
-    return client.renew(make_user(email=ADA, **about).tokens)  # which has risen with the app
+    fields = {"username": "ada", "phone": "+4915112345678", "factors": ["totp"]}
+    return client.renew(make_user(email=ADA, **fields).tokens)
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("RL-03")
-def test_guesses_at_all_doors_spend_one_budget(client, tokens):
-    doors = [door for door in DOORS.values() for _ in range(5)]
+def test_password_endpoints_share_one_counter(client, tokens):
+    requests = [send for send in ENDPOINTS.values() for _ in range(5)]
 
-    judged = [door(client, tokens, WRONG).status_code for door in doors]
+    statuses = [send(client, tokens, WRONG).status_code for send in requests]
 
-    assert judged == [401] * 5 + [429] * (len(judged) - 5)
-    shut = {name: door(client, tokens, PASSWORD).status_code for name, door in DOORS.items()}
-    assert shut == dict.fromkeys(DOORS, 429)
+    assert statuses == [401] * 5 + [429] * (len(statuses) - 5)
+    blocked = {name: send(client, tokens, PASSWORD).status_code for name, send in ENDPOINTS.items()}
+    assert blocked == dict.fromkeys(ENDPOINTS, 429)
 
 
 @pytest.mark.requirement("PW-09")
-@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
-def test_five_guesses_at_a_door_shut_all_doors(client, tokens, door):
-    assert [door(client, tokens, WRONG).status_code for _ in range(6)] == [401] * 5 + [429]
+@pytest.mark.parametrize("send", ENDPOINTS.values(), ids=ENDPOINTS)
+def test_password_endpoint_blocks_all_endpoints_after_five_failures(client, tokens, send):
+    assert [send(client, tokens, WRONG).status_code for _ in range(6)] == [401] * 5 + [429]
 
-    shut = [other(client, tokens, PASSWORD) for other in DOORS.values()]
-    assert {answer.json["code"] for answer in shut} == {"too_many_attempts"}
+    blocked = [other(client, tokens, PASSWORD) for other in ENDPOINTS.values()]
+    assert {response.json["code"] for response in blocked} == {"too_many_attempts"}
 
 
-@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
-def test_the_right_password_at_a_door_begins_anew(client, tokens, door, guess):
+@pytest.mark.parametrize("send", ENDPOINTS.values(), ids=ENDPOINTS)
+def test_password_endpoint_resets_the_counter_after_a_success(client, tokens, send, attempt_login):
     for _ in range(4):
-        door(client, tokens, WRONG)
+        send(client, tokens, WRONG)
 
-    assert door(client, tokens, PASSWORD).status_code in (200, 204)
+    assert send(client, tokens, PASSWORD).status_code in (200, 204)
 
-    sender = {"address": "127.0.0.1"}
-    assert statuses(guess, 6, ADA, WRONG, **sender) == [401] * 5 + [429]
+    sender = {"ip_address": "127.0.0.1"}
+    assert attempt_times(attempt_login, 6, ADA, WRONG, **sender) == [401] * 5 + [429]
 
 
 @pytest.mark.requirement("RL-03")
-def test_six_spellings_spend_one_budget(app, client, tokens):
-    judged = [log_in(client, tokens, WRONG, spelling).status_code for spelling in SPELLINGS * 3]
+def test_spellings_of_an_identifier_share_one_counter(app, client, tokens):
+    statuses = [log_in(client, tokens, WRONG, spelling).status_code for spelling in SPELLINGS * 3]
 
-    assert judged == [401] * 5 + [429] * 13
+    assert statuses == [401] * 5 + [429] * 13
     assert len(audited(app, "login.failed")) == 5

@@ -1,4 +1,4 @@
-"""Adaptive login over HTTP: what stands out is written down, and does what the policy says."""
+"""Adaptive login over HTTP: findings are recorded, and the policy decides what follows."""
 
 from dataclasses import replace
 
@@ -6,15 +6,15 @@ import pytest
 import sqlalchemy as sa
 
 from gatehouse.core import crypto
-from gatehouse.database.session import db, writing
+from gatehouse.database.session import db, write_transaction
 from gatehouse.tokens import keys
 from models import AuditEvent, Credential, Device, OutboxMessage, Session, User
 from tests.client import PASSWORD, Client
-from tests.client import User as Person
+from tests.client import User as ClientUser
 from tests.conftest import environment
 from tests.conftest import running as started
-from tests.letters import letter, other_code
-from tests.login.risk import informed, policy, ruled
+from tests.login.risk_applications import apply_policy, risk_environment, with_policy
+from tests.mail_links import read_mail, wrong_code
 from tests.rows import audited, rows
 
 ADA = "ada@example.com"
@@ -37,13 +37,13 @@ GEO_HEADERS = {
 
 @pytest.fixture
 def settings_environment(store, tmp_path_factory):
-    return informed(store, tmp_path_factory.getbasetemp())
+    return risk_environment(store, tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture
 def app(app, request, tmp_path):
-    """An application with a policy, as in `@policy(...)`, and a GeoIP file."""
-    return ruled(app, request, tmp_path)
+    """An application with a policy, as in `@with_policy(...)`, and a GeoIP file."""
+    return apply_policy(app, request, tmp_path)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def log_in(client):
 
 
 def repeat_login(app, times):
-    """Let the newest login have happened so many times more."""
+    """Copy the audit event of the newest login so many times."""
     newest = audited(app, "login.succeeded")[-1]
     columns = {column.key: getattr(newest, column.key) for column in sa.inspect(AuditEvent).columns}
     copies = [columns | {"id": crypto.new_id()} for _ in range(times)]
@@ -74,93 +74,98 @@ def repeat_login(app, times):
         db.session.commit()
 
 
-def judged(app):
-    """Return the details of the newest decision."""
-    return audited(app, "risk.judged", "risk.refused")[-1].details
+def last_assessment(app):
+    """Return the details of the newest risk assessment."""
+    return audited(app, "risk.assessed", "risk.refused")[-1].details
 
 
-def notices(client):
-    return [mail for mail in client.mailbox(to=ADA) if "signed in" in mail["text"]]
+def list_notifications(client):
+    return [mail for mail in client.mailbox(to=ADA) if mail["template"] == "notice_new_device"]
 
 
-# As shipped
+# Default policy
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("AZ-07")
-def test_as_shipped_the_owner_hears_of_a_new_device_and_everything_else_is_written_down(
+def test_risk_default_policy_notifies_of_a_new_device_and_records_every_finding(
     app, client, ada, log_in
 ):
     log_in()
 
-    answer = log_in(AWAY, CURL)
+    response = log_in(AWAY, CURL)
 
-    assert answer.status_code == 200
-    found = judged(app)
-    assert found["decision"] == "notify"
-    assert found["findings"].keys() == {
+    assert response.status_code == 200
+    assessment = last_assessment(app)
+    assert assessment["decision"] == "notify"
+    assert assessment["findings"].keys() == {
         *("new_device", "new_network", "new_country", "impossible_travel")
     }
-    assert found["facts"]["device_known"] is False
-    [notice] = notices(client)
-    assert notice["variables"]["address"] == AWAY
-    assert notice["variables"]["link"] == "http://localhost:8000/forgot-password"
+    assert assessment["facts"]["device_known"] is False
+    [mail] = list_notifications(client)
+    assert mail["variables"]["address"] == AWAY
+    assert mail["variables"]["link"] == "http://localhost:8000/forgot-password"
 
 
 @pytest.mark.requirement("AZ-07")
-def test_the_first_login_of_an_account_is_nothing_new(app, client, ada, log_in):
+def test_risk_of_the_first_login_has_no_findings(app, client, ada, log_in):
     log_in()
 
-    assert judged(app) == {
+    assert last_assessment(app) == {
         "decision": "allow",
         "findings": {},
-        "facts": {"device_known": False, "failures": 0, "strangers": 0, "raised": False},
+        "facts": {
+            "device_known": False,
+            "failures_here": 0,
+            "failures_from_unknown_devices": 0,
+            "credential_stuffing": False,
+        },
     }
-    assert notices(client) == []
+    assert list_notifications(client) == []
 
 
-def test_a_known_device_tells_nobody_wherever_it_is(client, ada, log_in):
+def test_risk_of_a_known_device_causes_no_notification(client, ada, log_in):
     device = log_in().json["device_token"]
 
     log_in(AWAY, CURL, device)
 
-    assert notices(client) == []
+    assert list_notifications(client) == []
 
 
-def test_a_browser_that_lost_its_cookie_is_a_new_device(client, ada, log_in):
+def test_risk_treats_a_browser_without_its_cookie_as_a_new_device(client, ada, log_in):
     log_in()
 
     log_in("192.0.2.99")
 
-    assert len(notices(client)) == 1
+    assert len(list_notifications(client)) == 1
 
 
-def test_somebody_elses_device_is_not_known(app, client, ada, log_in, make_user):
+def test_risk_treats_the_device_of_another_user_as_new(app, client, ada, log_in, make_user):
     log_in()
     other = client.log_in(make_user(email="eve@example.com"))["device_token"]
 
     log_in(AWAY, CURL, other)
 
-    assert "new_device" in judged(app)["findings"]
+    assert "new_device" in last_assessment(app)["findings"]
 
 
 @pytest.mark.requirement("AZ-07")
-def test_a_wrong_password_is_not_weighed(app, client, ada, log_in):
+def test_risk_is_not_assessed_for_a_wrong_password(app, client, ada, log_in):
     log_in()
-    before = len(audited(app, "risk.judged"))
+    before = len(audited(app, "risk.assessed"))
 
     log_in(AWAY, CURL, password="a wrong password")
 
-    assert len(audited(app, "risk.judged", "risk.refused")) == before
-    assert notices(client) == []
+    assert len(audited(app, "risk.assessed", "risk.refused")) == before
+    assert list_notifications(client) == []
 
 
-# What the client says of itself
+# Headers of the client
 
 
 @pytest.mark.requirement("AZ-07")
-@policy('new_country = "refuse"')
-def test_no_header_moves_anybody_to_another_country(app, ada, log_in):
+@with_policy('new_country = "refuse"')
+def test_risk_location_ignores_client_headers(app, ada, log_in):
     log_in()
 
     plain, spoofed = log_in(AWAY), log_in(AWAY, headers=GEO_HEADERS)
@@ -172,35 +177,35 @@ def test_no_header_moves_anybody_to_another_country(app, ada, log_in):
 
 @pytest.mark.requirement("AZ-07")
 @pytest.mark.parametrize(("hops", "status"), [("0", 200), ("1", 403)])
-def test_an_address_counts_where_a_proxy_of_ours_wrote_it(store, tmp_path, hops, status):
+def test_risk_ip_address_is_taken_only_from_a_trusted_proxy(store, tmp_path, hops, status):
     environ = environment(store) | {"GATEHOUSE_TRUSTED_HOPS": hops}
     environ["GATEHOUSE_RISK_POLICY"] = str(tmp_path / "policy.toml")
     (tmp_path / "policy.toml").write_text('new_network = "refuse"')
     with started(environ) as app:
-        assert moved(app) == status
+        assert log_in_from_header_address(app) == status
 
 
-def moved(app):
-    """Sign Ada up and in from home, and return what is answered when a header says "away"."""
+def log_in_from_header_address(app):
+    """Sign Ada up, log in from home and then with a header that names another address."""
     client = Client(app.test_client)
     with app.app_context():
-        with writing():
-            keys.ensure()
+        with write_transaction():
+            keys.ensure_keys()
         db.session.commit()
-    client.sign_up(Person(ADA))
+    client.sign_up(ClientUser(ADA))
     form = {"identifier": ADA, "password": PASSWORD}
     for address in (HOME, AWAY):
-        answer = client.post("/auth/login", form, headers={"X-Forwarded-For": address})
-    return answer.status_code
+        response = client.post("/auth/login", form, headers={"X-Forwarded-For": address})
+    return response.status_code
 
 
-# Each decision
+# Decisions
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("AZ-07")
-@policy('new_network = "refuse"\nnew_device = "notify"')
-def test_refuse_is_told_after_the_right_password_only_and_leaves_no_trace_of_a_login(
+@with_policy('new_network = "refuse"\nnew_device = "notify"')
+def test_risk_decision_refuse_is_disclosed_only_after_the_correct_password_and_opens_no_session(
     app, client, ada, log_in
 ):
     device = log_in().json["device_token"]
@@ -215,25 +220,25 @@ def test_refuse_is_told_after_the_right_password_only_and_leaves_no_trace_of_a_l
     assert (event.details["decision"], event.outcome) == ("refuse", "failure")
     assert event.details["findings"]["new_network"].endswith("198.51.100.0/24.")
     assert len(rows(app, Session)) == len(rows(app, Device)) == 1
-    assert notices(client) == []
+    assert list_notifications(client) == []
     assert log_in(device=device).status_code == 200
 
 
-@policy('new_network = "captcha"')
-def test_captcha_is_asked_after_the_right_password_and_written_down(app, ada, log_in):
+@with_policy('new_network = "captcha"')
+def test_risk_decision_captcha_applies_after_the_correct_password_and_is_recorded(app, ada, log_in):
     log_in()
 
-    answer = log_in(AWAY)
+    response = log_in(AWAY)
 
-    assert (answer.status_code, answer.json["code"]) == (403, "captcha_required")
-    assert judged(app)["decision"] == "captcha"
+    assert (response.status_code, response.json["code"]) == (403, "captcha_required")
+    assert last_assessment(app)["decision"] == "captcha"
     assert len(rows(app, Session)) == 1
 
 
-def ask_by_mail(client, question):
-    """Have the code of an unusual login mailed; return the form that proves it."""
-    [offer] = question["factors"]
-    form = {"mfa_token": question["mfa_token"], "factor_id": offer["id"]}
+def request_email_code(client, challenge):
+    """Request the e-mail code of an unusual login; return the form that completes it."""
+    [factor] = challenge["factors"]
+    form = {"mfa_token": challenge["mfa_token"], "factor_id": factor["id"]}
     assert client.post("/auth/login/mfa/challenge", form).status_code == 200
     [mail, *_] = client.mailbox(to=ADA)
     assert mail["template"] == "factor_code"
@@ -241,35 +246,33 @@ def ask_by_mail(client, question):
 
 
 @pytest.mark.stores
-@policy('new_network = "ask_second_factor"')
-def test_who_has_no_second_factor_is_asked_for_a_code_by_mail_for_this_login(
+@with_policy('new_network = "ask_second_factor"')
+def test_risk_decision_second_factor_sends_an_email_code_to_users_without_factors(
     app, client, ada, log_in
 ):
     log_in()
 
-    question = log_in(AWAY).json
+    challenge = log_in(AWAY).json
 
-    assert question["status"] == "mfa_required"
-    assert [offer["kind"] for offer in question["factors"]] == ["email"]
+    assert challenge["status"] == "mfa_required"
+    assert [factor["kind"] for factor in challenge["factors"]] == ["email"]
     assert len(rows(app, Session)) == 1
-    answers = client.in_parallel(20, "/auth/login/mfa", ask_by_mail(client, question))
-    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 19
+    responses = client.in_parallel(20, "/auth/login/mfa", request_email_code(client, challenge))
+    assert sorted(response.status_code for response in responses) == [200] + [401] * 19
     session = rows(app, Session)[-1]
     assert (session.acr, session.amr) == ("aal1", ["pwd", "email"])
     assert rows(app, Credential) == []
     assert log_in().json["status"] == "authenticated"
 
 
-@policy('new_network = "ask_second_factor"')
-def test_a_wrong_mailed_code_lets_nobody_in_and_is_counted_where_those_of_factors_are(
-    app, client, ada, log_in
-):
+@with_policy('new_network = "ask_second_factor"')
+def test_risk_email_code_attempts_are_counted_like_factor_attempts(app, client, ada, log_in):
     log_in()
 
     statuses = []
     for _ in range(2):
-        form = ask_by_mail(client, log_in(AWAY).json)
-        form["code"] = other_code(form["code"])
+        form = request_email_code(client, log_in(AWAY).json)
+        form["code"] = wrong_code(form["code"])
         statuses += [client.post("/auth/login/mfa", form).status_code for _ in range(4)]
 
     assert statuses == [401] * 5 + [429] * 3
@@ -277,75 +280,77 @@ def test_a_wrong_mailed_code_lets_nobody_in_and_is_counted_where_those_of_factor
     assert len(rows(app, Session)) == 1
 
 
-@policy('new_network = "ask_second_factor"')
-def test_who_came_by_the_mailbox_has_nothing_else_to_prove_and_gets_in(app, client, ada, log_in):
+@with_policy('new_network = "ask_second_factor"')
+def test_risk_decision_second_factor_lets_a_login_by_email_code_pass_and_notifies(
+    app, client, ada, log_in
+):
     log_in()
     away = {"environ_overrides": {"REMOTE_ADDR": AWAY}}
     token = client.post("/auth/login/link", {"email": ADA}, **away).json["login_token"]
-    form = {"login_token": token, "code": letter(client, ADA)["code"]}
+    form = {"login_token": token, "code": read_mail(client, ADA)["code"]}
 
-    answer = client.post("/auth/login/link/verify", form, **away)
+    response = client.post("/auth/login/link/verify", form, **away)
 
-    assert answer.json["status"] == "authenticated"
-    assert len(notices(client)) == 1
+    assert response.json["status"] == "authenticated"
+    assert len(list_notifications(client)) == 1
 
 
-@policy('new_network = "ask_second_factor"')
-def test_where_no_code_may_be_mailed_who_has_no_factor_gets_in_and_the_owner_hears_of_it(
+@with_policy('new_network = "ask_second_factor"')
+def test_risk_decision_second_factor_notifies_if_no_email_code_is_available(
     app, client, ada, log_in
 ):
-    kept = app.extensions["gatehouse.settings"]
-    app.extensions["gatehouse.settings"] = replace(kept, factors=("totp", "recovery_codes"))
+    settings = app.extensions["gatehouse.settings"]
+    app.extensions["gatehouse.settings"] = replace(settings, factors=("totp", "recovery_codes"))
     log_in()
 
-    answer = log_in(AWAY)
+    response = log_in(AWAY)
 
-    assert answer.json["status"] == "authenticated"
-    assert judged(app)["decision"] == "ask_second_factor"
-    assert len(notices(client)) == 1
+    assert response.json["status"] == "authenticated"
+    assert last_assessment(app)["decision"] == "ask_second_factor"
+    assert len(list_notifications(client)) == 1
 
 
-@policy('new_device = "allow"')
-def test_allow_tells_nobody(app, client, ada, log_in):
+@with_policy('new_device = "allow"')
+def test_risk_decision_allow_sends_no_notification(app, client, ada, log_in):
     log_in()
 
     log_in(AWAY, CURL)
 
-    assert judged(app)["decision"] == "allow"
-    assert "new_device" in judged(app)["findings"]
+    assert last_assessment(app)["decision"] == "allow"
+    assert "new_device" in last_assessment(app)["findings"]
     assert rows(app, OutboxMessage, template="notice_new_device") == []
 
 
-@policy('new_device = "notify"\nnew_network = "captcha"\nnew_country = "refuse"')
-def test_the_strictest_decision_wins(ada, log_in):
+@with_policy('new_device = "notify"\nnew_network = "captcha"\nnew_country = "refuse"')
+def test_risk_decision_is_the_strictest_of_all_findings(ada, log_in):
     log_in()
 
     assert log_in(AWAY, CURL).json["code"] == "login_refused"
 
 
 @pytest.mark.requirement("RL-09")
-@policy('failures_before = "notify"')
-def test_the_owner_can_hear_of_a_right_password_after_wrong_ones(app, client, ada, log_in):
+@with_policy('failures_before = "notify"')
+def test_risk_policy_can_notify_of_a_correct_password_after_wrong_ones(app, client, ada, log_in):
     device = log_in().json["device_token"]
     for _ in range(3):
         log_in(device=device, password="a wrong password")
 
     log_in(device=device)
 
-    assert judged(app)["findings"].keys() == {"failures_before"}
-    assert judged(app)["facts"]["failures"] == 3
-    assert len(notices(client)) == 1
+    assert last_assessment(app)["findings"].keys() == {"failures_before"}
+    assert last_assessment(app)["facts"]["failures_here"] == 3
+    assert len(list_notifications(client)) == 1
 
 
 @pytest.mark.requirement("AZ-07")
-@policy('known_bad_network = "refuse"')
-def test_a_listed_network_is_refused_the_first_time_as_well(ada, log_in):
+@with_policy('known_bad_network = "refuse"')
+def test_risk_policy_can_refuse_a_bad_network_at_the_first_login(ada, log_in):
     assert log_in("203.0.113.7").json["code"] == "login_refused"
     assert log_in(HOME).status_code == 200
 
 
-@policy('dormant_account = "refuse"\nunusual_hour = "refuse"')
-def test_a_gate_is_told_before_the_policy(app, ada, log_in, wait):
+@with_policy('dormant_account = "refuse"\nunusual_hour = "refuse"')
+def test_risk_policy_applies_after_the_account_checks(app, ada, log_in, wait):
     log_in()
     wait(days=91)
     with app.app_context():
@@ -356,8 +361,8 @@ def test_a_gate_is_told_before_the_policy(app, ada, log_in, wait):
 
 
 @pytest.mark.requirement("AZ-07")
-@policy('impossible_travel = "refuse"')
-def test_whoever_waits_for_a_flight_gets_in(ada, log_in, wait):
+@with_policy('impossible_travel = "refuse"')
+def test_risk_impossible_travel_ends_after_enough_time_for_a_flight(ada, log_in, wait):
     log_in()
     assert log_in(AWAY).json["code"] == "login_refused"
 
@@ -366,19 +371,19 @@ def test_whoever_waits_for_a_flight_gets_in(ada, log_in, wait):
     assert log_in(AWAY).status_code == 200
 
 
-def test_the_history_is_one_statement_and_its_own_index(app, ada, log_in):
+def test_risk_history_is_read_by_one_statement_with_its_own_index(app, ada, log_in):
     device = log_in().json["device_token"]
-    sent = []
+    executed = []
 
-    def note(_connection, _cursor, statement, parameters, *_rest):
+    def record(_connection, _cursor, statement, parameters, *_rest):
         if "FROM audit_events" in statement:
-            sent.append((statement, parameters))
+            executed.append((statement, parameters))
 
     with app.app_context():
-        sa.event.listen(db.engine, "before_cursor_execute", note)
+        sa.event.listen(db.engine, "before_cursor_execute", record)
         log_in(device=device)
-        sa.event.remove(db.engine, "before_cursor_execute", note)
-        [(statement, parameters)] = sent
+        sa.event.remove(db.engine, "before_cursor_execute", record)
+        [(statement, parameters)] = executed
         explained = db.session.connection().exec_driver_sql(
             f"EXPLAIN QUERY PLAN {statement}", parameters
         )
@@ -389,23 +394,23 @@ def test_the_history_is_one_statement_and_its_own_index(app, ada, log_in):
 
 
 @pytest.mark.stores
-def test_of_a_long_history_fifty_logins_count(app, ada, log_in):
+def test_risk_history_is_limited_to_fifty_logins(app, ada, log_in):
     device = log_in().json["device_token"]
     log_in(AWAY, CURL, device)
     repeat_login(app, 49)
 
     log_in(HOME, FIREFOX, device)
 
-    assert "new_network" in judged(app)["findings"]
+    assert "new_network" in last_assessment(app)["findings"]
 
 
-def test_no_secret_stands_in_the_audit(app, client, log_in):
-    client.sign_up(Person(ADA))
+def test_risk_audit_events_contain_no_secrets(app, client, log_in):
+    client.sign_up(ClientUser(ADA))
     device = log_in().json["device_token"]
     log_in(AWAY, CURL, device)
 
-    told = str([event.details for event in audited(app, "risk.judged")])
+    details = str([event.details for event in audited(app, "risk.assessed")])
 
-    assert device not in told
-    assert PASSWORD not in told
-    assert letter(client, ADA)["code"] not in told
+    assert device not in details
+    assert PASSWORD not in details
+    assert read_mail(client, ADA)["code"] not in details

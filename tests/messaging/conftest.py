@@ -1,4 +1,4 @@
-"""A channel of the tests, and what a worker and an operator do."""
+"""A delivery harness: an outbox, a recording channel, and workers that use both."""
 
 from __future__ import annotations
 
@@ -7,78 +7,79 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from gatehouse.database.session import db, writing
+from gatehouse.database.session import db, write_transaction
 from gatehouse.messaging import outbox, outbox_queue, worker
-from gatehouse.messaging.message import Letter
-from gatehouse.web.request_context import NOBODY
+from gatehouse.messaging.message import MessageRequest
+from gatehouse.web.request_context import NO_REQUEST
 from models import OutboxMessage
 
-CIRCUMSTANCES = {"asked": "today", "address": "192.0.2.7", "device": "Firefox on Linux"}
+REQUEST_VARIABLES = {"asked": "today", "address": "192.0.2.7", "device": "Firefox on Linux"}
 
 
-class Post:
-    """An outbox, the messages that a channel was handed, and the problems that it makes."""
+class Delivery:
+    """An outbox, the messages that a channel accepted, and the errors that it raises."""
 
     def __init__(self, app):
-        self.app, self.sent, self.problems, self.tried = app, [], {}, []
+        self.app, self.sent, self.errors, self.tried = app, [], {}, []
         self._lock = threading.Lock()
 
-    def put(self, *recipients, **more):
-        """Write a message to each of these."""
-        with self.app.app_context(), writing():
+    def put(self, *recipients, **options):
+        """Write a message to each recipient."""
+        with self.app.app_context(), write_transaction():
             for recipient in recipients:
-                outbox.put(Letter(recipient, "account_exists", CIRCUMSTANCES, **more), NOBODY)
+                message = MessageRequest(recipient, "account_exists", REQUEST_VARIABLES, **options)
+                outbox.put(message, NO_REQUEST)
                 db.session.flush()
             db.session.commit()
 
-    def carry(self, message):
-        """What a channel does: raise the problem of the recipient or of all, or keep it."""
+    def send(self, message):
+        """Act as a channel: raise the error of the recipient or of `all`, or record the message."""
         with self._lock:
             self.tried.append(message.recipient)
-            problem = self.problems.get(message.recipient) or self.problems.get("all")
-            if problem:
-                raise problem
+            error = self.errors.get(message.recipient) or self.errors.get("all")
+            if error:
+                raise error
             self.sent.append(message)
 
-    def courier(self):
-        """Return a worker that knows nothing yet."""
-        return worker.Courier(self.carry)
+    def create_worker(self):
+        """Return a new worker that delivers to this channel."""
+        return worker.DeliveryWorker(self.send)
 
-    def deliver(self, courier=None):
+    def deliver(self, delivery_worker=None):
         """Deliver until nothing is due."""
-        courier = courier or self.courier()
+        delivery_worker = delivery_worker or self.create_worker()
         with self.app.app_context():
-            while courier.deliver_due():
+            while delivery_worker.deliver_due():
                 pass
 
-    def claim(self, most=worker.BATCH, without=()):
-        """Take messages and commit that; a worker that dies now has taken them with it."""
+    def lease(self, limit=worker.BATCH, excluded_channels=()):
+        """Lease messages and commit, as a worker does before it sends."""
         with self.app.app_context():
-            with writing():
-                claims = outbox_queue.claim(most, without)
+            with write_transaction():
+                leases = outbox_queue.lease_messages(limit, excluded_channels)
             db.session.commit()
-            return claims
+            return leases
 
-    def settle(self, act, *arguments):
-        """Commit what has become of a message; return what the queue says."""
+    def commit(self, action, *arguments):
+        """Run a function of the queue in a transaction; return its result."""
         with self.app.app_context():
-            with writing():
-                result = act(*arguments)
+            with write_transaction():
+                result = action(*arguments)
             db.session.commit()
             return result
 
-    def change(self, **values):
-        """Change all rows."""
+    def update_rows(self, **values):
+        """Set columns of all rows."""
         with self.app.app_context():
             db.session.execute(sa.update(OutboxMessage).values(values))
             db.session.commit()
 
     @property
     def recipients(self):
-        """Whom the messages went to that were handed over, in that order."""
+        """The recipients of the accepted messages, in order."""
         return [message.recipient for message in self.sent]
 
 
 @pytest.fixture
-def post(app):
-    return Post(app)
+def delivery(app):
+    return Delivery(app)

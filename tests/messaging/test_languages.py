@@ -1,120 +1,120 @@
-"""In which language somebody is written to, and that every language says everything."""
+"""Languages: complete translations, and the choice of the language of messages and pages."""
 
 import re
 
 import pytest
 from babel.messages.pofile import read_po
 
-from gatehouse.cli.translations import source
+from gatehouse.cli.translations import extract_messages
 from gatehouse.core import i18n
-from gatehouse.settings.languages import CATALOGUES, LANGUAGES
+from gatehouse.settings.languages import LANGUAGES, TRANSLATIONS_FOLDER
 from tests.client import PASSWORD
 
-ROOM = CATALOGUES.parent
+PACKAGE = TRANSLATIONS_FOLDER.parent
 OTHERS = LANGUAGES[1:]
-ENGLISH_ONLY = {"docs", "errors", "mailbox"}  # pages that developers read
+ENGLISH_ONLY = {"docs", "errors", "mailbox"}  # pages for developers
 PLACEHOLDER = re.compile(r"%\((\w+)\)s|%")
 MARKUP = re.compile(r"{%.*?%}|{{.*?}}|<!.*?>|<[^>]*>", re.DOTALL)
 NAMES = {"Gatehouse", "passkey", "Passkey", "Code", "E-mail"}
-"""What is the same word in some other language."""
+"""Words that are the same in another language."""
 TEMPLATES = sorted(
     [
-        *(ROOM / "messaging/templates").iterdir(),
-        *(f for f in (ROOM / "pages/templates").rglob("*.html") if f.stem not in ENGLISH_ONLY),
+        *(PACKAGE / "messaging/templates").iterdir(),
+        *(f for f in (PACKAGE / "pages/templates").rglob("*.html") if f.stem not in ENGLISH_ONLY),
     ]
 )
-SCRIPTS = [f for f in sorted((ROOM / "pages/static").glob("*.js")) if f.stem not in ENGLISH_ONLY]
+SCRIPTS = [f for f in sorted((PACKAGE / "pages/static").glob("*.js")) if f.stem not in ENGLISH_ONLY]
 ADA = "ada@example.com"
 FRENCH = {"Accept-Language": "tlh, fr-CH;q=0.9, de;q=0.8, *;q=0.5"}
 
 
 @pytest.fixture(scope="module")
-def said():
-    """Every text of templates, pages and code."""
-    return {message.id for message in source() if message.id}
+def messages():
+    """Return all translatable texts of templates, pages and code."""
+    return {message.id for message in extract_messages() if message.id}
 
 
-def catalogue(tag):
-    with (CATALOGUES / f"{tag}.po").open("rb") as file:
+def load_catalogue(tag):
+    with (TRANSLATIONS_FOLDER / f"{tag}.po").open("rb") as file:
         return {message.id: message for message in read_po(file, locale=tag) if message.id}
 
 
 # The catalogues
 
 
-def test_five_languages_are_spoken():
+def test_languages_include_the_five_shipped_ones():
     assert set(LANGUAGES) >= {"en", "de", "fr", "es", "zh"}
 
 
-@pytest.mark.parametrize("tag", OTHERS)
-def test_every_text_is_translated_and_nothing_else_is_kept(said, tag):
-    translated = catalogue(tag)
+def test_catalogues_translate_exactly_the_texts_in_use(messages):
+    for tag in OTHERS:
+        translated = load_catalogue(tag)
 
-    assert {text for text in said if text not in translated} == set()
-    assert {text for text in translated if text not in said} == set()
-    assert {text for text, message in translated.items() if not message.string} == set()
-    assert {text for text, message in translated.items() if message.fuzzy} == set()
-
-
-@pytest.mark.parametrize("tag", OTHERS)
-def test_a_translation_has_the_placeholders_of_its_text_and_is_not_the_text(tag):
-    for text, message in catalogue(tag).items():
-        found = sorted(PLACEHOLDER.findall(message.string))
-        assert found == sorted(PLACEHOLDER.findall(text)), text
-        assert message.string.casefold() != text.casefold() or text in NAMES, text
-        assert not set(message.string) & set("<>&\n"), text  # HTML parts show it as it is
+        assert messages - translated.keys() == set(), tag
+        assert translated.keys() - messages == set(), tag
+        untranslated = {text for text, entry in translated.items() if not entry.string}
+        assert untranslated == set(), tag
+        assert {text for text, entry in translated.items() if entry.fuzzy} == set(), tag
 
 
-@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.name)
-def test_every_word_of_a_template_goes_through_the_catalogues(file):
-    words = re.findall(r"[^\W\d_]{2,}", MARKUP.sub("", file.read_text(encoding="utf-8")))
-
-    assert set(words) <= NAMES
-
-
-@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)
-def test_every_word_of_a_script_stands_in_its_page(file):
-    code = re.sub(r"//.*|/\*.*?\*/", "", file.read_text(encoding="utf-8"))
-    texts = re.findall(r"\"[^\"\n]*\"|`[^`]*`", code)
-
-    assert [text for text in texts if re.search(r"[A-Za-z]{2,} [a-z]{2,}", text)] == []
+def test_translations_keep_the_placeholders_and_differ_from_the_text():
+    entries = [item for tag in OTHERS for item in load_catalogue(tag).items()]
+    for text, entry in entries:
+        placeholders = sorted(PLACEHOLDER.findall(entry.string))
+        assert placeholders == sorted(PLACEHOLDER.findall(text)), text
+        assert entry.string.casefold() != text.casefold() or text in NAMES, text
+        assert not set(entry.string) & set("<>&\n"), text  # HTML parts do not escape it
 
 
-def test_a_new_language_begins_with_one_command(app, tmp_path):
+def test_templates_contain_no_text_outside_of_the_catalogues():
+    for file in TEMPLATES:
+        words = re.findall(r"[^\W\d_]{2,}", MARKUP.sub("", file.read_text(encoding="utf-8")))
+
+        assert set(words) <= NAMES, file.name
+
+
+def test_scripts_contain_no_text_outside_of_their_pages():
+    for file in SCRIPTS:
+        code = re.sub(r"//.*|/\*.*?\*/", "", file.read_text(encoding="utf-8"))
+        strings = re.findall(r"\"[^\"\n]*\"|`[^`]*`", code)
+
+        assert [t for t in strings if re.search(r"[A-Za-z]{2,} [a-z]{2,}", t)] == [], file.name
+
+
+def test_language_is_added_with_one_command(app, tmp_path):
     commands = app.test_cli_runner()
-    begun = commands.invoke(args=["letters", "update", "it", "--folder", str(tmp_path)])
+    created = commands.invoke(args=["translations", "update", "it", "--folder", str(tmp_path)])
     file = tmp_path / "it.po"
     file.write_text(
         file.read_text().replace('msgid "Sign in"\nmsgstr ""', 'msgid "Sign in"\nmsgstr "Entra"')
     )
 
-    again = commands.invoke(args=["letters", "update", "--folder", str(tmp_path)])
-    wrong = commands.invoke(args=["letters", "update", "nonsense!", "--folder", str(tmp_path)])
+    updated = commands.invoke(args=["translations", "update", "--folder", str(tmp_path)])
+    wrong = commands.invoke(args=["translations", "update", "nonsense!", "--folder", str(tmp_path)])
 
-    count = int(re.search(r"has (\d+) texts", begun.output)[1])
-    assert f"has {count} texts, {count} without" in begun.output
-    assert f"has {count} texts, {count - 1} without" in again.output
+    count = int(re.search(r": (\d+) messages", created.output)[1])
+    assert f"{count} messages, {count} without" in created.output
+    assert f"{count} messages, {count - 1} without" in updated.output
     assert 'msgstr "Entra"' in file.read_text()
-    assert (wrong.exit_code, "is no language tag" in wrong.output) == (1, True)
+    assert (wrong.exit_code, "is not a language tag" in wrong.output) == (1, True)
 
 
-def test_the_catalogues_are_as_the_command_writes_them(app, tmp_path):
+def test_catalogues_are_as_the_command_writes_them(app, tmp_path):
     for tag in OTHERS:
-        (tmp_path / f"{tag}.po").write_bytes((CATALOGUES / f"{tag}.po").read_bytes())
+        (tmp_path / f"{tag}.po").write_bytes((TRANSLATIONS_FOLDER / f"{tag}.po").read_bytes())
 
-    app.test_cli_runner().invoke(args=["letters", "update", "--folder", str(tmp_path)])
+    app.test_cli_runner().invoke(args=["translations", "update", "--folder", str(tmp_path)])
 
     for tag in OTHERS:
-        kept = (CATALOGUES / f"{tag}.po").read_text()
-        assert (tmp_path / f"{tag}.po").read_text() == kept, "run: flask letters update"
+        committed = (TRANSLATIONS_FOLDER / f"{tag}.po").read_text()
+        assert (tmp_path / f"{tag}.po").read_text() == committed, "run: flask translations update"
 
 
-# Whose language
+# The choice of a language
 
 
-@pytest.mark.parametrize(
-    ("locale", "accepted", "chosen"),
-    [
+def test_language_of_the_user_comes_first_then_accept_language(app):
+    cases = [
         (None, "", "en"),
         ("fr", "de", "fr"),
         ("pt-BR", "de", "de"),
@@ -128,15 +128,14 @@ def test_the_catalogues_are_as_the_command_writes_them(app, tmp_path):
         (None, "de;q=abc, ;;;,,, \x00", "en"),
         (None, ",".join(["xx"] * 50 + ["de"]), "en"),
         ("../de", "", "en"),
-    ],
-)
-def test_the_persons_language_comes_first_then_the_visitors(app, locale, accepted, chosen):
+    ]
     with app.app_context():
-        assert i18n.choose(locale, accepted).tag == chosen
+        for locale, accepted, expected in cases:
+            assert i18n.choose_language(locale, accepted).tag == expected, (locale, accepted)
 
 
 @pytest.mark.settings(GATEHOUSE_DEFAULT_LOCALE="es")
-def test_the_operators_default_is_for_whom_nothing_is_known(client):
+def test_language_default_of_the_operator_applies_without_any_preference(client):
     client.register(ADA)
     client.register("bob@example.com", locale="de")
 
@@ -146,18 +145,18 @@ def test_the_operators_default_is_for_whom_nothing_is_known(client):
     assert bobs["subject"] == "Bestätigen Sie Ihre E-Mail-Adresse"
 
 
-def test_a_letter_is_in_the_language_that_the_visitor_accepts(client):
+def test_language_of_a_message_is_the_one_of_accept_language(client):
     client.post("/auth/register", {"email": ADA, "password": PASSWORD}, headers=FRENCH)
 
-    letter = client.mailbox()[0]
+    message = client.mailbox()[0]
 
-    assert letter["subject"] == "Confirmez votre adresse e-mail"
-    assert '<html lang="fr" dir="ltr">' in letter["html"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", letter["variables"]["expires"])
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", letter["variables"]["asked"])
+    assert message["subject"] == "Confirmez votre adresse e-mail"
+    assert '<html lang="fr" dir="ltr">' in message["html"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", message["variables"]["expires"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", message["variables"]["asked"])
 
 
-def test_a_page_is_in_the_language_that_the_visitor_accepts(client):
+def test_language_of_a_page_is_the_one_of_accept_language(client):
     client.register(ADA)
     path = client.mailbox()[0]["variables"]["link"].partition("#")[0].split("/", 3)[3]
 

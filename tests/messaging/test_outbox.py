@@ -1,31 +1,32 @@
-"""The outbox: a message is a row in the transaction of its reason, and leaves it once."""
+"""The outbox: a message is a row of the transaction that causes it, and is delivered once."""
 
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 import sqlalchemy as sa
+import time_machine
 
-from gatehouse.database.session import db, writing
+from gatehouse.database.session import db, write_transaction
 from gatehouse.messaging import outbox, worker
-from gatehouse.messaging.message import DeliveryFailed, Letter
-from gatehouse.web.request_context import NOBODY
+from gatehouse.messaging.message import DeliveryFailed, MessageRequest
+from gatehouse.web.request_context import NO_REQUEST
 from models import AuditEvent, OutboxMessage
-from tests.letters import later, letter, token_of
+from tests.mail_links import advance_clock, read_mail, token_of
+from tests.parallel import run_in_parallel
 from tests.rows import rows
-from tests.together import at_once
 
 pytestmark = pytest.mark.stores
 
 ADA = "ada@example.com"
-CIRCUMSTANCES = {"asked": "today", "address": "192.0.2.7", "device": "Firefox on Linux"}
+REQUEST_VARIABLES = {"asked": "today", "address": "192.0.2.7", "device": "Firefox on Linux"}
 
 
 class Channel:
-    """Remembers what it was handed, and is broken while `broken` says so."""
+    """Records messages, and fails while `broken` is set."""
 
     def __init__(self):
         self.sent, self.broken, self.connections = [], False, []
@@ -35,7 +36,7 @@ class Channel:
         with self._lock:
             self.connections.append(db.engine.pool.checkedout())
             if self.broken:
-                raise DeliveryFailed("the line is cut")
+                raise DeliveryFailed("connection lost")
             self.sent.append(message)
 
 
@@ -45,22 +46,22 @@ def channel():
 
 
 def put(app, *recipients):
-    with app.app_context(), writing():
+    with app.app_context(), write_transaction():
         for recipient in recipients:
-            outbox.put(Letter(recipient, "account_exists", CIRCUMSTANCES), NOBODY)
+            outbox.put(MessageRequest(recipient, "account_exists", REQUEST_VARIABLES), NO_REQUEST)
         db.session.commit()
 
 
-def change(app, **values):
+def update_rows(app, **values):
     with app.app_context():
         db.session.execute(sa.update(OutboxMessage).values(values))
         db.session.commit()
 
 
 def deliver(app, channel):
-    """Deliver what is due; return how many messages were taken."""
+    """Deliver a batch of due messages; return how many were tried."""
     with app.app_context():
-        return worker.Courier(channel.send).deliver_due()
+        return worker.DeliveryWorker(channel.send).deliver_due()
 
 
 def deliver_all(app, channel):
@@ -68,7 +69,7 @@ def deliver_all(app, channel):
         pass
 
 
-def test_a_message_is_written_with_its_reason_and_delivered_once(app, client, channel):
+def test_message_of_a_registration_is_delivered_once(app, client, channel):
     client.register(ADA)
 
     deliver_all(app, channel)
@@ -78,37 +79,37 @@ def test_a_message_is_written_with_its_reason_and_delivered_once(app, client, ch
     [message] = channel.sent
     assert (message.id, message.recipient) == (row.id, ADA)
     assert message.subject == "Confirm your e-mail address"
-    assert letter(client, ADA)["code"] in message.text
-    assert letter(client, ADA)["code"] in message.html
+    assert read_mail(client, ADA)["code"] in message.text
+    assert read_mail(client, ADA)["code"] in message.html
     assert row.sent_at is not None
     assert (row.attempts, row.leased_until) == (1, None)
 
 
-def test_a_message_whose_reason_was_undone_does_not_exist(app):
-    with app.app_context(), writing():
-        outbox.put(Letter(ADA, "account_exists", CIRCUMSTANCES), NOBODY)
+def test_message_of_a_rolled_back_transaction_does_not_exist(app):
+    with app.app_context(), write_transaction():
+        outbox.put(MessageRequest(ADA, "account_exists", REQUEST_VARIABLES), NO_REQUEST)
         db.session.flush()
         db.session.rollback()
 
     assert rows(app, OutboxMessage) == []
 
 
-def test_a_registration_that_fails_mails_nothing(app, client, channel):
+def test_message_of_a_failed_registration_does_not_exist(app, client, channel):
     with app.app_context():
         db.session.execute(sa.text(f"DROP TABLE {AuditEvent.__tablename__}"))
         db.session.commit()
 
-    answer = client.register(ADA)
+    response = client.register(ADA)
     deliver_all(app, channel)
 
-    assert answer.status_code >= 500
+    assert response.status_code >= 500
     assert channel.sent == rows(app, OutboxMessage) == []
 
 
-def test_what_a_message_says_is_sealed_and_opens_only_in_its_own_row(app, client):
+def test_message_payload_is_encrypted_and_bound_to_its_row(app, client):
     client.register(ADA)
     client.register("bob@example.com")
-    mail = letter(client, ADA)
+    mail = read_mail(client, ADA)
 
     ada, bob = rows(app, OutboxMessage)
     for secret in (mail["code"], token_of(mail["link"]), "Confirm"):
@@ -123,35 +124,36 @@ def test_what_a_message_says_is_sealed_and_opens_only_in_its_own_row(app, client
     assert [message.recipient for message in channel.sent] == [ADA]
 
 
-def test_a_message_that_does_not_open_holds_up_no_other_and_waits(app, channel):
+def test_message_that_cannot_be_decrypted_blocks_no_other_and_is_retried(app, channel):
     put(app, ADA, "bob@example.com")
     with app.app_context():
-        first = sa.update(OutboxMessage).where(OutboxMessage.recipient == ADA)
-        db.session.execute(first.values(payload=b"\x04test" + bytes(40)))
+        change = sa.update(OutboxMessage).where(OutboxMessage.recipient == ADA)
+        db.session.execute(change.values(payload=b"\x04test" + bytes(40)))
         db.session.commit()
 
     deliver_all(app, channel)
 
-    [broken], [whole] = (
+    [broken], [intact] = (
         rows(app, OutboxMessage, recipient=recipient) for recipient in (ADA, "bob@example.com")
     )
     assert [message.recipient for message in channel.sent] == ["bob@example.com"]
-    assert (broken.sent_at, whole.sent_at is None) == (None, False)
-    assert broken.due_at > broken.created_at
+    assert (broken.sent_at, intact.sent_at is None) == (None, False)
+    assert broken.next_attempt_at > broken.created_at
+    assert broken.leased_until is None
 
 
-def test_four_workers_deliver_sixty_messages_once_each(app, channel):
-    recipients = [f"person{number}@example.com" for number in range(60)]
+def test_messages_are_delivered_once_by_four_parallel_workers(app, channel):
+    recipients = [f"user{number}@example.com" for number in range(60)]
     put(app, *recipients)
 
-    at_once(*[partial(deliver_all, app, channel)] * 4)
+    run_in_parallel(*[partial(deliver_all, app, channel)] * 4)
     deliver_all(app, channel)
 
     assert sorted(message.recipient for message in channel.sent) == sorted(recipients)
     assert {row.attempts for row in rows(app, OutboxMessage)} == {1}
 
 
-def test_no_connection_is_held_while_a_message_is_handed_over(app, channel):
+def test_database_connection_is_released_during_a_delivery(app, channel):
     put(app, ADA, "bob@example.com")
 
     deliver_all(app, channel)
@@ -159,38 +161,38 @@ def test_no_connection_is_held_while_a_message_is_handed_over(app, channel):
     assert channel.connections == [0, 0]
 
 
-def test_a_message_that_was_not_handed_over_is_tried_again_ever_later(app, channel):
+def test_message_that_failed_is_retried_with_growing_delays(app, channel):
     channel.broken = True
     put(app, ADA)
 
-    waits = []
-    for passed in (0, 3, 8, 20):  # seconds since it was written
-        with later(seconds=passed):
+    attempts, start = [], datetime.now(UTC)
+    for seconds in (0, 3, 8, 20):
+        with time_machine.travel(start + timedelta(seconds=seconds), tick=False):
             deliver(app, channel)
             deliver(app, channel)  # not yet due
             [row] = rows(app, OutboxMessage)
-            waits.append(row.attempts)
+            attempts.append(row.attempts)
     channel.broken = False
-    with later(minutes=2):
+    with advance_clock(minutes=2):
         deliver(app, channel)
 
-    assert waits == [1, 2, 3, 4]
+    assert attempts == [1, 2, 3, 4]
     assert [message.recipient for message in channel.sent] == [ADA]
     assert rows(app, OutboxMessage)[0].attempts == 5
 
 
-def test_however_often_it_failed_a_message_waits_five_minutes_at_most(app, channel):
+def test_retry_delay_is_at_most_five_minutes(app, channel):
     channel.broken = True
     put(app, ADA)
-    change(app, attempts=1000)
+    update_rows(app, attempts=1000)
 
     deliver(app, channel)
     [row] = rows(app, OutboxMessage)
 
-    assert timedelta(minutes=2.4) < row.due_at - row.created_at < timedelta(minutes=5.1)
+    assert timedelta(minutes=2.4) < row.next_attempt_at - row.created_at < timedelta(minutes=5.1)
 
 
-def test_one_broken_message_does_not_keep_the_others(app, channel):
+def test_message_that_fails_blocks_no_other(app, channel):
     put(app, ADA, "bob@example.com")
     send = channel.send
 
@@ -204,29 +206,15 @@ def test_one_broken_message_does_not_keep_the_others(app, channel):
     assert [message.recipient for message in channel.sent] == ["bob@example.com"]
 
 
-def test_messages_to_an_address_are_counted_in_any_case_and_since_a_moment(app):
+def test_messages_are_counted_by_recipient_in_any_case_since_a_time(app):
     put(app, ADA, "ADA@example.com", "bob@example.com")
     [first, *_] = rows(app, OutboxMessage)
 
     with app.app_context():
-        since = partial(outbox.written_since, "Ada@example.com")
+        since = partial(outbox.count_messages_since, "Ada@example.com")
         counts = [
             since(first.created_at - timedelta(hours=1)),
             since(first.created_at + timedelta(hours=1)),
         ]
 
     assert counts == [2, 0]
-
-
-def test_a_message_that_cannot_be_opened_stops_no_other(app, channel):
-    put(app, ADA, "bob@example.com")
-    with app.app_context(), writing():
-        adas = OutboxMessage.recipient == ADA
-        db.session.execute(sa.update(OutboxMessage).where(adas).values(payload=b"\x04gone"))
-        db.session.commit()
-
-    deliver_all(app, channel)
-
-    assert [message.recipient for message in channel.sent] == ["bob@example.com"]
-    [waiting] = rows(app, OutboxMessage, sent_at=None)
-    assert (waiting.recipient, waiting.leased_until) == (ADA, None)

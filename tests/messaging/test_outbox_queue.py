@@ -1,4 +1,4 @@
-"""The queue of the outbox: leases, attempts, order, and what is given up."""
+"""The outbox as a queue: leases, attempts, order, and abandoned messages."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from gatehouse.messaging import outbox_queue, worker
 from gatehouse.messaging.message import DeliveryFailed
 from gatehouse.operations import cleanup
 from models import OutboxMessage
-from tests.letters import later
+from tests.mail_links import advance_clock
+from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
-from tests.together import at_once
 
 pytestmark = pytest.mark.stores
 
@@ -34,198 +34,202 @@ def only_row(app, **where):
 # Leases
 
 
-def test_what_a_dead_worker_had_taken_is_delivered_when_its_lease_has_run_out(post):
-    post.put(ADA)
-    [taken] = post.claim()  # and then the worker dies
+def test_lease_of_a_dead_worker_expires_and_its_message_is_delivered(delivery):
+    delivery.put(ADA)
+    [expired] = delivery.lease()  # then the worker dies
 
-    post.deliver()
-    before = list(post.sent)
-    with later(seconds=LEASE + 1):
-        post.deliver()
+    delivery.deliver()
+    before = list(delivery.sent)
+    with advance_clock(seconds=LEASE + 1):
+        delivery.deliver()
 
     assert before == []
-    assert [message.id for message in post.sent] == [taken.row.id]
+    assert [message.id for message in delivery.sent] == [expired.row.id]
 
 
-def test_eight_workers_at_once_take_no_message_twice(post):
-    post.put(*[f"person{number}@example.com" for number in range(40)])
+def test_lease_is_given_to_one_of_eight_parallel_workers(delivery):
+    delivery.put(*[f"user{number}@example.com" for number in range(40)])
 
-    taken = at_once(*[partial(post.claim, 10)] * 8)
+    batches = run_in_parallel(*[partial(delivery.lease, 10)] * 8)
 
-    ids = [claim.row.id for claims in taken for claim in claims]
+    ids = [lease.row.id for batch in batches for lease in batch]
     assert len(ids) == len(set(ids))
     assert len(ids) >= 10
 
 
 @pytest.mark.parametrize(
-    "settle",
+    "finish",
     [
         outbox_queue.mark_sent,
-        partial(outbox_queue.mark_failed, problem=DOWN),
-        partial(outbox_queue.mark_failed, problem=REFUSED),
-        partial(outbox_queue.give_up, reason=outbox_queue.EXPIRED),
+        partial(outbox_queue.mark_failed, error=DOWN),
+        partial(outbox_queue.mark_failed, error=REFUSED),
+        partial(outbox_queue.abandon_message, reason=outbox_queue.EXPIRED),
     ],
-    ids=["sent", "failed", "refused", "given up"],
+    ids=["sent", "failed", "rejected", "abandoned"],
 )
-def test_a_worker_that_lost_its_lease_settles_nothing(app, post, settle):
-    post.put(ADA)
-    [lost] = post.claim()
-    with later(seconds=LEASE + 1):
-        [held] = post.claim()
+def test_lease_that_expired_changes_nothing(app, delivery, finish):
+    delivery.put(ADA)
+    [expired] = delivery.lease()
+    with advance_clock(seconds=LEASE + 1):
+        [current] = delivery.lease()
         before = only_row(app)
 
-        was_mine = post.settle(settle, lost)
+        was_leased = delivery.commit(finish, expired)
 
         after = only_row(app)
-        assert was_mine is False
-        assert (after.leased_until, after.attempts) == (held.leased_until, 2)
-        assert (after.sent_at, after.given_up_at, after.due_at) == (None, None, before.due_at)
-        assert audited(app, "delivery.given_up") == []
-        assert post.settle(outbox_queue.mark_sent, held) is True
+        assert was_leased is False
+        assert (after.leased_until, after.attempts) == (current.leased_until, 2)
+        assert (after.sent_at, after.abandoned_at, after.next_attempt_at) == (
+            None,
+            None,
+            before.next_attempt_at,
+        )
+        assert audited(app, "delivery.abandoned") == []
+        assert delivery.commit(outbox_queue.mark_sent, current) is True
 
 
-def test_a_worker_that_lost_its_lease_does_not_give_back_what_somebody_else_has(app, post):
-    post.put(ADA)
-    [lost] = post.claim()
-    with later(seconds=LEASE + 1):
-        [held] = post.claim()
+def test_lease_that_expired_does_not_release_the_lease_of_another_worker(app, delivery):
+    delivery.put(ADA)
+    [expired] = delivery.lease()
+    with advance_clock(seconds=LEASE + 1):
+        [current] = delivery.lease()
 
-        post.settle(outbox_queue.give_back, [lost])
+        delivery.commit(outbox_queue.release_leases, [expired])
 
-        assert only_row(app).leased_until == held.leased_until
+        assert only_row(app).leased_until == current.leased_until
 
 
-def test_what_was_settled_once_stays_settled(app, post):
-    post.put(ADA)
-    [claim] = post.claim()
-    post.settle(outbox_queue.mark_sent, claim)
+def test_lease_that_was_finished_cannot_be_finished_again(app, delivery):
+    delivery.put(ADA)
+    [lease] = delivery.lease()
+    delivery.commit(outbox_queue.mark_sent, lease)
 
-    assert post.settle(outbox_queue.mark_failed, claim, DOWN) is False
+    assert delivery.commit(outbox_queue.mark_failed, lease, DOWN) is False
     assert only_row(app).sent_at is not None
 
 
-def test_what_is_given_back_counts_no_attempt_and_is_due_at_once(app, post):
-    post.put(ADA)
-    claims = post.claim()
+def test_released_message_counts_no_attempt_and_is_due_immediately(app, delivery):
+    delivery.put(ADA)
+    leases = delivery.lease()
 
-    post.settle(outbox_queue.give_back, claims)
+    delivery.commit(outbox_queue.release_leases, leases)
 
     assert (only_row(app).attempts, only_row(app).leased_until) == (0, None)
-    post.deliver()
-    assert post.recipients == [ADA]
+    delivery.deliver()
+    assert delivery.recipients == [ADA]
 
 
-def test_a_slow_channel_gives_the_rest_of_its_batch_back_before_the_lease_ends(app, post, wait):
-    post.put(*[f"person{number}@example.com" for number in range(5)])
-    courier = post.courier()
+def test_worker_with_a_slow_channel_releases_the_rest_of_its_batch_before_the_lease_ends(
+    app, delivery, wait
+):
+    delivery.put(*[f"user{number}@example.com" for number in range(5)])
+    delivery_worker = delivery.create_worker()
 
     def slow(message):
         wait(seconds=25)
-        post.carry(message)
+        delivery.send(message)
 
-    courier.carry = slow
+    delivery_worker.send_message = slow
     with app.app_context():
-        tried = courier.deliver_due()
+        tried = delivery_worker.deliver_due()
 
     assert tried == 3  # after 75 of 120 seconds less than a minute is left
     waiting = rows(app, OutboxMessage, sent_at=None)
     assert [(row.attempts, row.leased_until) for row in waiting] == [(0, None)] * 2
-    post.deliver(courier)
-    assert sorted(post.recipients) == sorted(set(post.recipients))
-    assert len(post.recipients) == 5
+    delivery.deliver(delivery_worker)
+    assert sorted(delivery.recipients) == sorted(set(delivery.recipients))
+    assert len(delivery.recipients) == 5
 
 
-def test_a_worker_that_is_told_to_stop_finishes_the_message_in_hand_and_gives_back_the_rest(
-    app, post
-):
-    post.put(ADA, BOB)
-    courier = post.courier()
+def test_worker_that_must_stop_finishes_the_current_message_and_releases_the_rest(app, delivery):
+    delivery.put(ADA, BOB)
+    delivery_worker = delivery.create_worker()
 
-    def carry(message):
-        courier.stop.set()
-        post.carry(message)
+    def send(message):
+        delivery_worker.stop_requested.set()
+        delivery.send(message)
 
-    courier.carry = carry
-    courier.run(app)
+    delivery_worker.send_message = send
+    delivery_worker.run_until_stopped(app)
 
-    assert len(post.sent) == 1
+    assert len(delivery.sent) == 1
     [left] = rows(app, OutboxMessage, sent_at=None)
     assert (left.attempts, left.leased_until) == (0, None)
 
 
-# A clock that was moved
+# A clock that was moved back
 
 
-def test_a_lease_of_a_future_that_was_taken_back_holds_nobody_up(post):
-    with later(days=2):
-        post.put(ADA)
-        post.claim()  # and then the worker dies, and the clock is set right
+def test_lease_of_a_wrong_future_clock_blocks_no_delivery(delivery):
+    with advance_clock(days=2):
+        delivery.put(ADA)
+        delivery.lease()  # then the worker dies and the clock is corrected
 
-    post.deliver()
+    delivery.deliver()
 
-    assert post.recipients == [ADA]
-
-
-def test_a_message_that_was_written_in_such_a_future_is_delivered_now(post):
-    with later(minutes=30):
-        post.put(ADA)
-
-    post.deliver()
-
-    assert post.recipients == [ADA]
+    assert delivery.recipients == [ADA]
 
 
-def test_an_attempt_that_was_planned_in_such_a_future_is_made_now(post):
-    post.problems["all"] = DOWN
-    with later(days=2):
-        post.put(ADA)
-        post.deliver()
-    post.problems.clear()
+def test_message_that_was_written_by_a_wrong_future_clock_is_delivered_now(delivery):
+    with advance_clock(minutes=30):
+        delivery.put(ADA)
 
-    post.deliver()
+    delivery.deliver()
 
-    assert post.recipients == [ADA]
+    assert delivery.recipients == [ADA]
 
 
-def test_what_a_leaving_worker_has_not_tried_is_anybodys_while_it_finishes_the_one_in_hand(
-    app, post
+def test_attempt_that_was_scheduled_by_a_wrong_future_clock_is_made_now(delivery):
+    delivery.errors["all"] = DOWN
+    with advance_clock(days=2):
+        delivery.put(ADA)
+        delivery.deliver()
+    delivery.errors.clear()
+
+    delivery.deliver()
+
+    assert delivery.recipients == [ADA]
+
+
+def test_worker_that_shuts_down_releases_untried_messages_while_it_finishes_the_current_one(
+    app, delivery
 ):
-    post.put(ADA, BOB, "cy@example.com")
+    delivery.put(ADA, BOB, "cy@example.com")
     begun, finish, sent = threading.Event(), threading.Event(), []
 
-    def carry(message):
+    def send(message):
         begun.set()
         finish.wait(30)
         sent.append(message.recipient)
 
-    courier = worker.Courier(carry)
-    thread = threading.Thread(target=courier.run, args=[app])
+    delivery_worker = worker.DeliveryWorker(send)
+    thread = threading.Thread(target=delivery_worker.run_until_stopped, args=[app])
     thread.start()
     begun.wait(30)
-    courier.leave(app)
-    post.deliver()
+    delivery_worker.shut_down(app)
+    delivery.deliver()
     finish.set()
     thread.join(30)
 
-    assert sorted([*sent, *post.recipients]) == [ADA, BOB, "cy@example.com"]
+    assert sorted([*sent, *delivery.recipients]) == [ADA, BOB, "cy@example.com"]
     assert len(sent) == 1
     assert [row.attempts for row in rows(app, OutboxMessage)] == [1, 1, 1]
     assert all(row.sent_at and not row.leased_until for row in rows(app, OutboxMessage))
 
 
-def test_a_server_ends_in_time_though_neither_the_message_nor_the_database_does(
-    app, post, monkeypatch
-):
-    post.put(ADA, BOB)
+def test_worker_stops_in_time_although_channel_and_database_hang(app, delivery, monkeypatch):
+    delivery.put(ADA, BOB)
     begun, late, waited = threading.Event(), threading.Event(), []
-    monkeypatch.setattr(worker, "LEAVING", 0.1)
-    monkeypatch.setattr(outbox_queue, "give_back", lambda rest: waited.append(late.wait(5)))
-    courier = worker.Courier(lambda message: begun.set() or waited.append(late.wait(5)))
-    thread = threading.Thread(target=courier.run, args=[app])
+    monkeypatch.setattr(worker, "SHUTDOWN_TIMEOUT", 0.1)
+    monkeypatch.setattr(outbox_queue, "release_leases", lambda rest: waited.append(late.wait(30)))
+    delivery_worker = worker.DeliveryWorker(
+        lambda message: begun.set() or waited.append(late.wait(30))
+    )
+    thread = threading.Thread(target=delivery_worker.run_until_stopped, args=[app])
     thread.start()
     begun.wait(20)
 
-    worker.stop(courier, app, thread)
+    worker.stop_worker(delivery_worker, app, thread)
 
     ended = list(waited)
     late.set()
@@ -233,56 +237,56 @@ def test_a_server_ends_in_time_though_neither_the_message_nor_the_database_does(
     assert ended == []
 
 
-def test_a_worker_whose_clock_jumps_stops_sending_from_its_batch(app, post, wait):
-    post.put(ADA, BOB)
-    courier = post.courier()
+def test_worker_stops_sending_from_its_batch_after_a_clock_jump(app, delivery, wait):
+    delivery.put(ADA, BOB)
+    delivery_worker = delivery.create_worker()
 
-    def carry(message):
+    def send(message):
         wait(hours=1)
-        post.carry(message)
+        delivery.send(message)
 
-    courier.carry = carry
+    delivery_worker.send_message = send
     with app.app_context():
-        courier.deliver_due()
+        delivery_worker.deliver_due()
 
-    assert len(post.sent) == 1
+    assert len(delivery.sent) == 1
 
 
 # Attempts
 
 
-def test_the_other_side_says_when_it_wants_to_be_asked_again(app, post):
-    post.problems[ADA] = DeliveryFailed("450 greylisted", retry_after=900)
-    post.put(ADA)
+def test_retry_waits_as_long_as_the_server_asks(app, delivery):
+    delivery.errors[ADA] = DeliveryFailed("450 greylisted", retry_after=900)
+    delivery.put(ADA)
 
-    post.deliver()
+    delivery.deliver()
 
     row = only_row(app)
-    assert timedelta(seconds=899) < row.due_at - row.created_at < timedelta(seconds=910)
+    assert timedelta(seconds=899) < row.next_attempt_at - row.created_at < timedelta(seconds=910)
 
 
-def test_a_message_that_is_refused_for_good_is_given_up_at_once(app, post):
-    post.problems[ADA] = REFUSED
-    post.put(ADA, BOB)
+def test_message_is_abandoned_immediately_after_a_permanent_failure(app, delivery):
+    delivery.errors[ADA] = REFUSED
+    delivery.put(ADA, BOB)
 
-    post.deliver()
-    with later(days=1):
-        post.deliver()
+    delivery.deliver()
+    with advance_clock(days=1):
+        delivery.deliver()
 
     row = only_row(app, recipient=ADA)
-    assert row.given_up_at is not None
+    assert row.abandoned_at is not None
     assert (row.attempts, row.sent_at, row.leased_until) == (1, None, None)
-    assert post.tried.count(ADA) == 1
-    assert post.recipients == [BOB]
+    assert delivery.tried.count(ADA) == 1
+    assert delivery.recipients == [BOB]
 
 
-def test_giving_up_is_recorded_with_its_reason_and_without_the_address(app, post):
-    post.problems[ADA] = REFUSED
-    post.put(ADA)
+def test_abandoned_message_is_audited_with_its_reason_and_without_the_recipient(app, delivery):
+    delivery.errors[ADA] = REFUSED
+    delivery.put(ADA)
 
-    post.deliver()
+    delivery.deliver()
 
-    [event] = audited(app, "delivery.given_up")
+    [event] = audited(app, "delivery.abandoned")
     assert event.details == {
         "message": str(only_row(app).id),
         "channel": "email",
@@ -292,271 +296,269 @@ def test_giving_up_is_recorded_with_its_reason_and_without_the_address(app, post
     }
 
 
-def test_a_message_is_given_up_after_three_days(app, post):
-    post.problems["all"] = DOWN
-    post.put(ADA)
+def test_message_is_abandoned_after_three_days(app, delivery):
+    delivery.errors["all"] = DOWN
+    delivery.put(ADA)
 
-    with later(days=2, hours=23):
-        post.deliver()
-    before = only_row(app).given_up_at
-    post.problems.clear()
-    with later(days=3, hours=1):
-        post.deliver()
+    with advance_clock(days=2, hours=23):
+        delivery.deliver()
+    before = only_row(app).abandoned_at
+    delivery.errors.clear()
+    with advance_clock(days=3, hours=1):
+        delivery.deliver()
 
     assert before is None
-    assert only_row(app).given_up_at is not None
-    assert post.sent == []
-    assert audited(app, "delivery.given_up")[0].details["reason"] == "too_late"
+    assert only_row(app).abandoned_at is not None
+    assert delivery.sent == []
+    assert audited(app, "delivery.abandoned")[0].details["reason"] == "too_late"
 
 
-def test_a_code_that_has_expired_is_not_sent_any_more(app, post):
-    post.put(ADA, good_until=datetime.now(UTC) + timedelta(minutes=10))
-    post.put(BOB, good_until=datetime.now(UTC) + timedelta(hours=10))
+def test_message_with_an_expired_code_is_not_sent(app, delivery):
+    delivery.put(ADA, expires_at=datetime.now(UTC) + timedelta(minutes=10))
+    delivery.put(BOB, expires_at=datetime.now(UTC) + timedelta(hours=10))
 
-    with later(minutes=11):
-        post.deliver()
+    with advance_clock(minutes=11):
+        delivery.deliver()
 
-    assert post.recipients == [BOB]
-    assert only_row(app, recipient=ADA).given_up_at is not None
-    assert audited(app, "delivery.given_up")[0].details["reason"] == "expired"
+    assert delivery.recipients == [BOB]
+    assert only_row(app, recipient=ADA).abandoned_at is not None
+    assert audited(app, "delivery.abandoned")[0].details["reason"] == "expired"
 
 
-def test_mails_of_registrations_and_invitations_say_until_when_they_are_good(app, client):
+def test_messages_of_registrations_and_invitations_have_an_expiry(app, client):
     client.register(ADA)
     app.test_cli_runner().invoke(args=["users", "invite", BOB])
 
     for row in rows(app, OutboxMessage):
-        assert row.good_until > row.created_at
+        assert row.expires_at > row.created_at
 
 
-def test_where_no_worker_is_housekeeping_gives_up_what_is_overdue_and_keeps_the_rest(app, post):
-    post.put(ADA)
-    with later(days=2):
-        post.put(BOB)
+def test_cleanup_abandons_overdue_messages_without_a_worker(app, delivery):
+    delivery.put(ADA)
+    with advance_clock(days=2):
+        delivery.put(BOB)
 
-    with later(days=3, hours=1), app.app_context():
-        cleanup.purge()
+    with advance_clock(days=3, hours=1), app.app_context():
+        cleanup.run_cleanup()
 
-    assert only_row(app, recipient=ADA).given_up_at is not None
-    assert only_row(app, recipient=BOB).given_up_at is None
-    assert len(audited(app, "delivery.given_up")) == 1
+    assert only_row(app, recipient=ADA).abandoned_at is not None
+    assert only_row(app, recipient=BOB).abandoned_at is None
+    assert len(audited(app, "delivery.abandoned")) == 1
 
 
-def test_old_messages_are_deleted_but_never_one_that_waits(app, post):
-    post.put(ADA)
-    post.deliver()
-    post.put(BOB)
-    post.change(created_at=datetime.now(UTC) - timedelta(days=8))
+def test_cleanup_deletes_old_messages_only_after_they_were_sent_or_abandoned(app, delivery):
+    delivery.put(ADA)
+    delivery.deliver()
+    delivery.put(BOB)
+    delivery.update_rows(created_at=datetime.now(UTC) - timedelta(days=8))
 
     with app.app_context():
-        cleanup.purge()  # gives up, then deletes
+        cleanup.run_cleanup()  # abandons, then deletes
         left = rows(app, OutboxMessage)
 
     assert left == []
-    assert len(audited(app, "delivery.given_up")) == 1  # not without a word
+    assert len(audited(app, "delivery.abandoned")) == 1  # abandoned before it is deleted
 
 
 # Order
 
 
-def test_messages_to_one_recipient_go_in_their_order_and_the_others_do_not_wait(post):
-    post.put(ADA, ADA, BOB)
-    first = post.claim()
+def test_messages_to_one_recipient_are_sent_in_order_and_block_no_other_recipient(delivery):
+    delivery.put(ADA, ADA, BOB)
+    first = delivery.lease()
 
-    second = post.claim()
+    second = delivery.lease()
 
-    assert sorted(claim.row.recipient for claim in first) == [ADA, BOB]
+    assert sorted(lease.row.recipient for lease in first) == [ADA, BOB]
     assert second == []
-    for claim in first:
-        post.settle(outbox_queue.mark_sent, claim)
-    [third] = post.claim()
+    for lease in first:
+        delivery.commit(outbox_queue.mark_sent, lease)
+    [third] = delivery.lease()
     assert third.row.recipient == ADA
-    assert third.row.created_at > min(claim.row.created_at for claim in first)
+    assert third.row.created_at > min(lease.row.created_at for lease in first)
 
 
-def test_a_younger_message_does_not_overtake_one_that_is_soon_tried_again(post):
-    post.problems[ADA] = DOWN
-    post.put(ADA, ADA)
+def test_message_waits_for_an_older_one_that_is_retried_soon(delivery):
+    delivery.errors[ADA] = DOWN
+    delivery.put(ADA, ADA)
 
-    post.deliver()
-    post.problems.clear()
-    post.deliver()
+    delivery.deliver()
+    delivery.errors.clear()
+    delivery.deliver()
 
-    assert post.tried == [ADA]
-    with later(seconds=3):
-        post.deliver()
-    written = sorted(rows(post.app, OutboxMessage), key=lambda row: row.created_at)
-    assert [str(message.id) for message in post.sent] == [str(row.id) for row in written]
+    assert delivery.tried == [ADA]
+    with advance_clock(seconds=3):
+        delivery.deliver()
+    written = sorted(rows(delivery.app, OutboxMessage), key=lambda row: row.created_at)
+    assert [str(message.id) for message in delivery.sent] == [str(row.id) for row in written]
     assert len(written) == 2
 
 
-def test_a_younger_message_overtakes_one_whose_turn_is_far_off(post):
-    post.problems[ADA] = DeliveryFailed("450 come back later", retry_after=900)
-    post.put(ADA)
-    post.deliver()
-    post.problems.clear()
+def test_message_overtakes_an_older_one_that_is_retried_much_later(delivery):
+    delivery.errors[ADA] = DeliveryFailed("450 come back later", retry_after=900)
+    delivery.put(ADA)
+    delivery.deliver()
+    delivery.errors.clear()
 
-    post.put(ADA)
-    post.deliver()
+    delivery.put(ADA)
+    delivery.deliver()
 
-    assert post.tried == [ADA, ADA]
-    assert len(post.sent) == 1
-
-
-def test_a_message_that_was_given_up_holds_no_younger_one_up(post):
-    post.problems[ADA] = REFUSED
-    post.put(ADA)
-    post.deliver()
-    post.problems.clear()
-
-    post.put(ADA)
-    post.deliver()
-
-    assert post.recipients == [ADA]
+    assert delivery.tried == [ADA, ADA]
+    assert len(delivery.sent) == 1
 
 
-def test_a_text_to_a_number_does_not_wait_for_a_mail(post):
-    post.put(ADA)
-    post.put(ADA, channel="sms")
+def test_abandoned_message_blocks_no_later_one(delivery):
+    delivery.errors[ADA] = REFUSED
+    delivery.put(ADA)
+    delivery.deliver()
+    delivery.errors.clear()
 
-    assert sorted(claim.row.channel for claim in post.claim()) == ["email", "sms"]
+    delivery.put(ADA)
+    delivery.deliver()
+
+    assert delivery.recipients == [ADA]
 
 
-# Bad messages and bad channels
+def test_sms_does_not_wait_for_an_email(delivery):
+    delivery.put(ADA)
+    delivery.put(ADA, channel="sms")
+
+    assert sorted(lease.row.channel for lease in delivery.lease()) == ["email", "sms"]
 
 
-def test_a_poisoned_message_stops_nobody_and_waits(app, post):
-    post.put(ADA, BOB)
-    post.problems[ADA] = ZeroDivisionError("not what a channel may raise")
+# Broken messages and channels
 
-    post.deliver()
 
-    assert post.recipients == [BOB]
+def test_message_whose_channel_crashes_blocks_no_other_and_is_retried(app, delivery):
+    delivery.put(ADA, BOB)
+    delivery.errors[ADA] = ZeroDivisionError("an error that channels must not raise")
+
+    delivery.deliver()
+
+    assert delivery.recipients == [BOB]
     row = only_row(app, recipient=ADA)
-    assert (row.attempts, row.leased_until, row.given_up_at) == (1, None, None)
-    assert row.due_at > row.created_at
+    assert (row.attempts, row.leased_until, row.abandoned_at) == (1, None, None)
+    assert row.next_attempt_at > row.created_at
 
 
-def test_a_payload_that_holds_no_message_stops_nobody_and_waits(app, post):
-    post.put(ADA, BOB)
+def test_message_with_an_empty_payload_blocks_no_other_and_is_retried(app, delivery):
+    delivery.put(ADA, BOB)
     with app.app_context():
         broken = sa.update(OutboxMessage).where(OutboxMessage.recipient == ADA)
         db.session.execute(broken.values(payload=b""))
         db.session.commit()
 
-    post.deliver()
+    delivery.deliver()
 
-    assert post.recipients == [BOB]
+    assert delivery.recipients == [BOB]
     assert only_row(app, recipient=ADA).attempts == 1
 
 
-def test_a_channel_that_fails_three_times_in_a_row_is_left_alone_for_a_while(app, post):
-    post.problems["all"] = DOWN
-    post.put(*[f"person{number}@example.com" for number in range(10)])
-    courier = post.courier()
+def test_channel_is_paused_after_three_consecutive_failures(app, delivery):
+    delivery.errors["all"] = DOWN
+    delivery.put(*[f"user{number}@example.com" for number in range(10)])
+    delivery_worker = delivery.create_worker()
 
-    post.deliver(courier)
+    delivery.deliver(delivery_worker)
 
-    assert len(post.tried) == 3
+    assert len(delivery.tried) == 3
     untried = [row for row in rows(app, OutboxMessage) if row.attempts == 0]
     assert [row.leased_until for row in untried] == [None] * 7
 
 
-def test_a_broken_channel_does_not_keep_the_messages_of_another(post):
-    post.problems["all"] = DOWN
-    post.put(*[f"person{number}@example.com" for number in range(5)])
-    courier = post.courier()
-    post.deliver(courier)
-    post.problems.clear()
+def test_channel_that_fails_does_not_delay_another_channel(delivery):
+    delivery.errors["all"] = DOWN
+    delivery.put(*[f"user{number}@example.com" for number in range(5)])
+    delivery_worker = delivery.create_worker()
+    delivery.deliver(delivery_worker)
+    delivery.errors.clear()
 
-    post.put("+4915112345678", channel="sms")
-    post.deliver(courier)
+    delivery.put("+4915112345678", channel="sms")
+    delivery.deliver(delivery_worker)
 
-    assert post.recipients == ["+4915112345678"]
+    assert delivery.recipients == ["+4915112345678"]
 
 
-def test_a_worker_leaves_to_others_what_it_has_no_channel_for(app, post):
-    post.put("+4915112345678", channel="sms")
-    post.put(ADA)
-    courier = post.courier()
-    courier.without = ("sms",)
+def test_worker_leases_no_messages_without_a_channel(app, delivery):
+    delivery.put("+4915112345678", channel="sms")
+    delivery.put(ADA)
+    delivery_worker = delivery.create_worker()
+    delivery_worker.excluded_channels = ("sms",)
 
-    post.deliver(courier)
+    delivery.deliver(delivery_worker)
 
-    assert post.recipients == [ADA]
+    assert delivery.recipients == [ADA]
     assert only_row(app, channel="sms").attempts == 0
 
 
-def test_recipients_who_are_refused_are_no_fault_of_the_channel(post):
-    post.problems["all"] = REFUSED
-    post.put(*[f"person{number}@example.com" for number in range(10)])
+def test_channel_is_not_paused_by_rejected_recipients(delivery):
+    delivery.errors["all"] = REFUSED
+    delivery.put(*[f"user{number}@example.com" for number in range(10)])
 
-    post.deliver()
+    delivery.deliver()
 
-    assert len(post.tried) == 10
+    assert len(delivery.tried) == 10
 
 
-def test_what_became_of_a_message_is_noted_though_the_database_was_away_for_a_moment(
-    app, post, monkeypatch
-):
-    post.put(ADA)
-    monkeypatch.setattr(worker, "RETRIES", (0.0, 0.0))
+def test_outcome_of_a_delivery_is_recorded_after_database_errors(app, delivery, monkeypatch):
+    delivery.put(ADA)
+    monkeypatch.setattr(worker, "WRITE_RETRY_DELAYS", (0.0, 0.0))
     failing = iter([True, True, False])
     mark_sent = outbox_queue.mark_sent
 
-    def unlucky(claim):
+    def fail_twice(lease):
         if next(failing):
             raise sa.exc.OperationalError("UPDATE", {}, Exception("gone"))
-        return mark_sent(claim)
+        return mark_sent(lease)
 
-    monkeypatch.setattr(outbox_queue, "mark_sent", unlucky)
-    post.deliver()
+    monkeypatch.setattr(outbox_queue, "mark_sent", fail_twice)
+    delivery.deliver()
 
-    assert post.recipients == [ADA]
+    assert delivery.recipients == [ADA]
     assert only_row(app).sent_at is not None
 
 
-# What a message carries
+# Message-ID and metrics
 
 
 @pytest.mark.settings(GATEHOUSE_PUBLIC_URL="https://id.example.com")
-def test_a_message_has_the_same_message_id_at_every_attempt(app, post):
+def test_message_id_is_the_same_in_all_attempts(app, delivery):
     seen = []
 
     def refuse(message):
         seen.append(message.message_id)
         raise DOWN
 
-    post.put(ADA)
-    courier = post.courier()
-    courier.carry = refuse
-    post.deliver(courier)
-    with later(seconds=10):
-        post.deliver(courier)
+    delivery.put(ADA)
+    delivery_worker = delivery.create_worker()
+    delivery_worker.send_message = refuse
+    delivery.deliver(delivery_worker)
+    with advance_clock(seconds=10):
+        delivery.deliver(delivery_worker)
 
     assert seen == [f"<{only_row(app).id}@id.example.com>"] * 2
 
 
-def test_the_outbox_is_measured(app, post):
-    post.problems[ADA] = REFUSED
-    post.put(ADA, BOB)
+def test_metrics_of_the_outbox_are_updated(app, delivery):
+    delivery.errors[ADA] = REFUSED
+    delivery.put(ADA, BOB)
     with app.app_context():
-        outbox_queue.measure()
-        before = worker_metrics()
-    post.deliver()
+        outbox_queue.update_metrics()
+        before = read_outbox_metrics()
+    delivery.deliver()
 
     with app.app_context():
-        outbox_queue.measure()
+        outbox_queue.update_metrics()
 
-    assert (before["waiting"], before["given_up"]) == (2, 0)
+    assert (before["waiting"], before["abandoned"]) == (2, 0)
     assert before["oldest_seconds"] >= 0
-    assert worker_metrics() == {"waiting": 0, "oldest_seconds": 0, "given_up": 1}
+    assert read_outbox_metrics() == {"waiting": 0, "oldest_seconds": 0, "abandoned": 1}
 
 
-def worker_metrics():
+def read_outbox_metrics():
     gauges = {
         "waiting": outbox_queue.metrics.MESSAGES_WAITING,
-        "oldest_seconds": outbox_queue.metrics.MESSAGES_OLDEST,
-        "given_up": outbox_queue.metrics.MESSAGES_GIVEN_UP,
+        "oldest_seconds": outbox_queue.metrics.OLDEST_MESSAGE_AGE,
+        "abandoned": outbox_queue.metrics.MESSAGES_ABANDONED,
     }
     return {name: gauge.collect()[0].samples[0].value for name, gauge in gauges.items()}

@@ -1,4 +1,4 @@
-"""How long messages and channels wait after a failure."""
+"""Retry delays of messages, and pauses of failing channels."""
 
 from datetime import timedelta
 
@@ -11,28 +11,28 @@ from gatehouse.messaging.message import DeliveryFailed
 DOWN = DeliveryFailed("connection refused")
 
 
-@pytest.mark.parametrize(("asked", "most"), [(10_000_000, 3600), (-5, 1), (0, 1)])
-def test_what_the_other_side_says_is_believed_within_reason(asked, most):
-    wait = outbox_queue.wait_after(1, DeliveryFailed("later", retry_after=asked))
+@pytest.mark.parametrize(("retry_after", "seconds"), [(10_000_000, 3600), (-5, 1), (0, 1)])
+def test_retry_after_of_a_server_is_limited_to_an_hour_and_at_least_a_second(retry_after, seconds):
+    delay = outbox_queue.retry_delay(1, DeliveryFailed("later", retry_after=retry_after))
 
-    assert wait == timedelta(seconds=most)
-
-
-def test_messages_that_failed_together_do_not_come_back_together():
-    waits = {outbox_queue.wait_after(8, DOWN) for _ in range(50)}
-
-    assert len(waits) > 25
-    assert min(waits) >= timedelta(seconds=128)
-    assert max(waits) <= timedelta(seconds=256)
+    assert delay == timedelta(seconds=seconds)
 
 
-def test_a_channel_rests_ever_longer_and_half_a_minute_at_most():
-    line = worker.Line()
-    rests = []
+def test_retry_delays_of_messages_that_failed_together_differ():
+    delays = {outbox_queue.retry_delay(8, DOWN) for _ in range(50)}
+
+    assert len(delays) > 25
+    assert min(delays) >= timedelta(seconds=128)
+    assert max(delays) <= timedelta(seconds=256)
+
+
+def test_channel_pause_starts_at_the_third_failure_and_is_half_a_minute_at_most():
+    health = worker.ChannelHealth()
+    pauses = []
     for _ in range(40):
-        line.fail()
-        rests.append(line.rests)
-    left = line.rests_until
+        health.record_failure()
+        pauses.append(health.is_paused)
+    paused_until = health.paused_until
 
-    assert rests == [False, False] + [True] * 38
-    assert left <= clock.monotonic() + worker.LONGEST_REST
+    assert pauses == [False, False] + [True] * 38
+    assert paused_until <= clock.monotonic() + worker.MAX_PAUSE

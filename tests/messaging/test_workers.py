@@ -1,4 +1,4 @@
-"""Workers in processes of their own: killed, replaced, told to stop, and started in vain."""
+"""Workers in separate processes: killed, replaced, stopped, and started without a channel."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from functools import partial
 import pytest
 
 from models import OutboxMessage
-from tests.live import LiveServer
-from tests.mail_server import serving_mail
-from tests.nursery import FLASK, Python
-from tests.patience import wait_until
-from tests.post_office import Arrivals, MailServer, Workers, courier
+from tests.child_processes import FLASK, PythonProcess
+from tests.live_server import LiveServer
+from tests.mail_server import run_mail_server
+from tests.polling import wait_until
 from tests.rows import rows
+from tests.smtp_fixtures import Arrivals, MailServer, Workers, delivery_command
 
 COUNT = 300
 LEASE = 2.0  # seconds
@@ -35,25 +35,25 @@ def mail_server(arrivals):
 
 @pytest.fixture
 def workers(settings_environment, mail_server):
-    workers = Workers(settings_environment, partial(courier, mail_server, LEASE))
+    workers = Workers(settings_environment, partial(delivery_command, mail_server, LEASE))
     yield workers
     workers.end()
 
 
 @pytest.fixture
-def said(tmp_path):
-    """Where `flask worker` writes what it says."""
-    return tmp_path / "said"
+def output(tmp_path):
+    """Return the file with the output of `flask worker`."""
+    return tmp_path / "output"
 
 
 @pytest.fixture
-def flask_worker(settings_environment, said):
-    """Start `flask worker`, perhaps with other settings; it is killed in the end."""
+def flask_worker(settings_environment, output):
+    """Start `flask worker`, optionally with other settings; it is killed after the test."""
     started = []
 
     def start(**variables):
         environ = {"PATH": os.environ["PATH"], **settings_environment, **variables}
-        started.append(Python([*FLASK, "worker"], environ, said))
+        started.append(PythonProcess([*FLASK, "worker"], environ, output))
         return started[-1]
 
     yield start
@@ -81,10 +81,10 @@ def started(flask_worker, settings_environment, tmp_path):
 
 
 @pytest.mark.stores
-def test_every_message_arrives_though_a_worker_is_killed_and_the_mail_server_is_down(
-    app, post, arrivals, mail_server, workers
+def test_messages_all_arrive_although_a_worker_is_killed_and_the_mail_server_is_down(
+    app, delivery, arrivals, mail_server, workers
 ):
-    post.put(*[f"person{number}@example.com" for number in range(COUNT)])
+    delivery.put(*[f"user{number}@example.com" for number in range(COUNT)])
     mail_server.start()
     workers.start(2)
 
@@ -98,32 +98,30 @@ def test_every_message_arrives_though_a_worker_is_killed_and_the_mail_server_is_
 
     arrived = {f"<{row.id}@localhost>" for row in rows(app, OutboxMessage)}
     assert set(arrivals.accepted) == arrived
-    assert (
-        arrivals.duplicates <= 3
-    )  # the killed worker, and what both had in hand when the line was cut
+    assert arrivals.duplicates <= 3  # one of the killed worker, two of the lost connections
 
 
-def test_a_worker_says_that_it_works_and_leaves_when_it_is_told_to(app, post, flask_worker, said):
-    post.put("ada@example.com")
+def test_worker_prints_that_it_started_and_stops_on_sigterm(app, delivery, flask_worker, output):
+    delivery.put("ada@example.com")
     process = flask_worker()
 
     wait_until(lambda: rows(app, OutboxMessage)[0].sent_at)
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(timeout=10) == 0
-    line = "Delivering what waits in the outbox, until SIGTERM."
-    assert line in said.read_text().splitlines()
+    assert process.wait(timeout=30) == 0
+    line = "Delivering the messages of the outbox until SIGTERM."
+    assert line in output.read_text().splitlines()
     assert rows(app, OutboxMessage)[0].sent_at is not None
 
 
 @pytest.mark.parametrize("kind", ["flask worker", "flask serve"])
-def test_what_is_in_hand_when_the_end_is_near_is_sent_once_and_the_rest_is_free(
-    app, post, started, kind
+def test_worker_finishes_the_current_message_on_sigterm_and_releases_the_rest(
+    app, delivery, started, kind
 ):
-    with serving_mail() as mail:
-        mail.handler.pause = 1.0  # a second
+    with run_mail_server() as mail:
+        mail.handler.pause = 1.0  # seconds
         process = started(kind, SMTP_URL=f"insecure-smtp://localhost:{mail.port}")
-        post.put(*[f"person{number}@example.com" for number in range(10)])
+        delivery.put(*[f"user{number}@example.com" for number in range(10)])
 
         wait_until(lambda: mail.handler.begun)
         process.send_signal(signal.SIGTERM)
@@ -134,17 +132,17 @@ def test_what_is_in_hand_when_the_end_is_near_is_sent_once_and_the_rest_is_free(
     assert [row.leased_until for row in rows(app, OutboxMessage)] == [None] * 10
 
 
-def test_a_worker_whose_database_is_away_stops_with_a_sentence(flask_worker, said, tmp_path):
+def test_worker_without_a_database_stops_with_an_error(flask_worker, output, tmp_path):
     process = flask_worker(DATABASE_URL=f"sqlite:///{tmp_path}/nothing/at.all")
 
     assert process.wait(timeout=30) == 1
-    assert "Error: The database at sqlite:///" in said.read_text()
-    assert "Traceback" not in said.read_text()
+    assert "Error: The database at sqlite:///" in output.read_text()
+    assert "Traceback" not in output.read_text()
 
 
 @pytest.mark.settings(GATEHOUSE_ENV="production", GATEHOUSE_BCRYPT_COST=None)
 @pytest.mark.settings(GATEHOUSE_PUBLIC_URL="https://id.example.com")
-def test_a_worker_that_has_no_channel_stops_with_a_sentence(app):
+def test_worker_without_a_channel_stops_with_an_error(app):
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     result = app.test_cli_runner().invoke(args=["worker"])
@@ -152,6 +150,6 @@ def test_a_worker_that_has_no_channel_stops_with_a_sentence(app):
     for number, handler in handlers.items():
         signal.signal(number, handler)
     assert result.exit_code == 1
-    assert "Error: No channel carries mail, so there is nothing to do: set SMTP_URL first.\n" in (
+    assert "Error: No channel can send mail, so there is nothing to do: set SMTP_URL first.\n" in (
         result.output
     )

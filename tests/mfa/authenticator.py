@@ -1,4 +1,4 @@
-"""A browser and an authenticator in one, which lie about whatever a test wants them to."""
+"""A browser with an authenticator; tests can override any part of its responses."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 UP, UV, BE, BS, AT, ED = 0x01, 0x04, 0x08, 0x10, 0x40, 0x80
 """The flags of authenticator data (WebAuthn section 6.1)."""
-MODEL = bytes.fromhex("2fc0579f811347eab116bb5a8db9202a")
+AAGUID = bytes.fromhex("2fc0579f811347eab116bb5a8db9202a")
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
-Lies = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 
 def b64(data: bytes) -> str:
-    """Write base64url without padding."""
+    """Encode base64url without padding."""
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def unb64(text: str) -> bytes:
-    """Read base64url without padding."""
+    """Decode base64url without padding."""
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def cose(key: Key) -> dict[int, Any]:
-    """Return the public half of a key (RFC 9053)."""
+    """Return the public key in COSE form (RFC 9053)."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return {1: 1, 3: -8, -1: 6, -2: key.public_key().public_bytes_raw()}
     if isinstance(key, rsa.RSAPrivateKey):
@@ -46,7 +46,7 @@ def cose(key: Key) -> dict[int, Any]:
 
 
 def sign(key: Key, data: bytes) -> bytes:
-    """Sign as a key's algorithm does."""
+    """Sign with the algorithm of the key."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
     if isinstance(key, rsa.RSAPrivateKey):
@@ -55,18 +55,18 @@ def sign(key: Key, data: bytes) -> bytes:
 
 
 def unchanged(value: Any) -> Any:
-    """Tell the truth."""
+    """Return the value as it is: the default of the `change_...` overrides."""
     return value
 
 
 @dataclass
 class Authenticator:
-    """Holds one passkey. Each method takes lies: what it shall say instead of the truth.
+    """An authenticator with one passkey. Each method takes overrides for parts of its response.
 
-    `client_data` members: type, challenge, origin, cross_origin, top_origin. Of the authenticator:
-    rp_id, flags, counter, credential_id, key, cose, aaguid, fmt, statement, extra (bytes behind the
-    data it signs). Of the answer: id, raw_id, user_handle, signature. `change_...` are functions
-    over the bytes before they are sent.
+    Of the client data: type, challenge, origin, cross_origin, top_origin. Of the authenticator:
+    rp_id, flags, counter, credential_id, key, cose, aaguid, fmt, statement, extra (bytes after the
+    authenticator data). Of the credential: id, raw_id, user_handle. `change_...` are functions that
+    change encoded bytes.
     """
 
     origin: str = "http://localhost:8000"
@@ -77,65 +77,69 @@ class Authenticator:
     counter: int = 0
     user_handle: str | None = None
 
-    def create(self, options: Lies, **lies: Any) -> dict[str, Any]:
-        """Answer `navigator.credentials.create()`."""
-        if "user_handle" not in lies:
+    def create(self, options: Json, **overrides: Any) -> dict[str, Any]:
+        """Return the credential of `navigator.credentials.create()`."""
+        if "user_handle" not in overrides:
             self.user_handle = options["user"]["id"]
-        client_data = self._client_data("webauthn.create", options, lies)
-        auth_data = self._auth_data(lies.get("flags", self.flags) | AT, self._attested(lies), lies)
-        fmt, statement = lies.get("fmt", "none"), lies.get("statement", {})
+        client_data = self._client_data("webauthn.create", options, overrides)
+        auth_data = self._auth_data(
+            overrides.get("flags", self.flags) | AT, self._attested(overrides), overrides
+        )
+        fmt, statement = overrides.get("fmt", "none"), overrides.get("statement", {})
         if callable(statement):
             statement = statement(auth_data + hashlib.sha256(client_data).digest())
         attested = {"fmt": fmt, "attStmt": statement, "authData": auth_data}
-        encoded = lies.get("change_object", unchanged)(cbor2.dumps(attested))
+        encoded = overrides.get("change_object", unchanged)(cbor2.dumps(attested))
         response = {"attestationObject": b64(encoded), "transports": ["internal", "laser"]}
-        return self._answer(client_data, response, lies)
+        return self._credential(client_data, response, overrides)
 
-    def get(self, options: Lies, **lies: Any) -> dict[str, Any]:
-        """Answer `navigator.credentials.get()`."""
+    def get(self, options: Json, **overrides: Any) -> dict[str, Any]:
+        """Return the credential of `navigator.credentials.get()`."""
         self.counter += 1 if self.counter else 0
-        client_data = self._client_data("webauthn.get", options, lies)
-        auth_data = self._auth_data(lies.get("flags", self.flags), b"", lies)
+        client_data = self._client_data("webauthn.get", options, overrides)
+        auth_data = self._auth_data(overrides.get("flags", self.flags), b"", overrides)
         signed = auth_data + hashlib.sha256(client_data).digest()
-        signature = lies.get("change_signature", unchanged)(sign(lies.get("key", self.key), signed))
+        signature = overrides.get("change_signature", unchanged)(
+            sign(overrides.get("key", self.key), signed)
+        )
         response = {
             "authenticatorData": b64(auth_data),
             "signature": b64(signature),
-            "userHandle": lies.get("user_handle", self.user_handle),
+            "userHandle": overrides.get("user_handle", self.user_handle),
         }
-        return self._answer(client_data, response, lies)
+        return self._credential(client_data, response, overrides)
 
-    def _client_data(self, kind: str, options: Lies, lies: Lies) -> bytes:
-        told = {
-            "type": lies.get("type", kind),
-            "challenge": lies.get("challenge", options["challenge"]),
-            "origin": lies.get("origin", self.origin),
-            "crossOrigin": lies.get("cross_origin", False),
+    def _client_data(self, kind: str, options: Json, overrides: Json) -> bytes:
+        members = {
+            "type": overrides.get("type", kind),
+            "challenge": overrides.get("challenge", options["challenge"]),
+            "origin": overrides.get("origin", self.origin),
+            "crossOrigin": overrides.get("cross_origin", False),
         }
-        if "top_origin" in lies:
-            told["topOrigin"] = lies["top_origin"]
-        change: Callable[[bytes], bytes] = lies.get("change_client_data", unchanged)
-        return change(json.dumps(told).encode())
+        if "top_origin" in overrides:
+            members["topOrigin"] = overrides["top_origin"]
+        change: Callable[[bytes], bytes] = overrides.get("change_client_data", unchanged)
+        return change(json.dumps(members).encode())
 
-    def _auth_data(self, flags: int, attested: bytes, lies: Lies) -> bytes:
-        rp_id_hash = hashlib.sha256(lies.get("rp_id", self.rp_id).encode()).digest()
-        counter = lies.get("counter", self.counter).to_bytes(4, "big")
-        data = rp_id_hash + bytes([flags]) + counter + attested + lies.get("extra", b"")
-        changed: bytes = lies.get("change_auth_data", unchanged)(data)
+    def _auth_data(self, flags: int, attested: bytes, overrides: Json) -> bytes:
+        rp_id_hash = hashlib.sha256(overrides.get("rp_id", self.rp_id).encode()).digest()
+        counter = overrides.get("counter", self.counter).to_bytes(4, "big")
+        data = rp_id_hash + bytes([flags]) + counter + attested + overrides.get("extra", b"")
+        changed: bytes = overrides.get("change_auth_data", unchanged)(data)
         return changed
 
-    def _attested(self, lies: Lies) -> bytes:
-        credential_id = lies.get("credential_id", self.credential_id)
-        key = lies["cose"] if "cose" in lies else cose(lies.get("key", self.key))
-        length = lies.get("id_length", len(credential_id)).to_bytes(2, "big")
-        public: bytes = lies.get("change_key", unchanged)(cbor2.dumps(key))
-        return lies.get("aaguid", MODEL) + length + credential_id + public
+    def _attested(self, overrides: Json) -> bytes:
+        credential_id = overrides.get("credential_id", self.credential_id)
+        key = overrides["cose"] if "cose" in overrides else cose(overrides.get("key", self.key))
+        length = overrides.get("id_length", len(credential_id)).to_bytes(2, "big")
+        public: bytes = overrides.get("change_key", unchanged)(cbor2.dumps(key))
+        return overrides.get("aaguid", AAGUID) + length + credential_id + public
 
-    def _answer(self, client_data: bytes, response: Lies, lies: Lies) -> dict[str, Any]:
-        told_id = b64(lies.get("credential_id", self.credential_id))
+    def _credential(self, client_data: bytes, response: Json, overrides: Json) -> dict[str, Any]:
+        credential_id = b64(overrides.get("credential_id", self.credential_id))
         return {
-            "id": lies.get("id", told_id),
-            "rawId": lies.get("raw_id", told_id),
+            "id": overrides.get("id", credential_id),
+            "rawId": overrides.get("raw_id", credential_id),
             "type": "public-key",
             "authenticatorAttachment": "platform",
             "clientExtensionResults": {},

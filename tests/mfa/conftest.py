@@ -1,4 +1,4 @@
-"""People with passkeys, and what their browsers send."""
+"""Users with passkeys, and the requests of their browsers."""
 
 from __future__ import annotations
 
@@ -14,94 +14,101 @@ from tests.client import Client, User
 from tests.mfa.authenticator import Authenticator
 from tests.rows import audited
 
-REFUSED = (401, "invalid_code")
+REJECTED = (401, "invalid_code")
 MALFORMED = (400, "malformed_request")
 OPTIONS = "/auth/passkeys/{}/options"
 VERIFY = "/auth/passkeys/{}/verify"
 
 
-def told(answer: TestResponse) -> tuple[int, str]:
-    """Return what an answer tells."""
-    return answer.status_code, answer.json.get("code")
+def status_and_code(response: TestResponse) -> tuple[int, str]:
+    """Return the status, and the error code of a failure."""
+    return response.status_code, response.json.get("code")
 
 
-def succeeds(answer: TestResponse) -> bool:
-    """Tell whether a ceremony came to a good end."""
-    return answer.status_code in (200, 201)
+def is_success(response: TestResponse) -> bool:
+    """Return whether a ceremony succeeded."""
+    return response.status_code in (200, 201)
 
 
-def whys(app: Flask) -> list[str]:
-    """Return why passkeys were refused, as the audit has it."""
-    return [event.details["why"] for event in audited(app, "passkey.refused")]
+def is_rejected(response: TestResponse) -> bool:
+    """Return whether a passkey was rejected."""
+    return status_and_code(response) == REJECTED
+
+
+def rejection_reasons(app: Flask) -> list[str]:
+    """Return why passkeys were rejected, according to the audit log."""
+    return [event.details["reason"] for event in audited(app, "passkey.refused")]
 
 
 @dataclass
 class Browser:
-    """A browser with an authenticator; takes the lies that the authenticator takes."""
+    """A user's browser with an authenticator; its methods take the authenticator's overrides."""
 
     client: Client
     authenticator: Authenticator
     user: User
 
-    def options(self, ceremony: str = "authentication") -> dict[str, Any]:
-        """Ask for options: of `authentication`, or as the signed-in user of `registration`."""
-        who = self.client.as_(self.user.tokens) if ceremony == "registration" else self.client
-        answer = who.post(OPTIONS.format(ceremony))
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json
-        return found
+    def request_options(self, ceremony: str = "authentication") -> dict[str, Any]:
+        """Request options for `authentication`, or as the signed-in user for `registration`."""
+        client = self.client.as_(self.user.tokens) if ceremony == "registration" else self.client
+        response = client.post(OPTIONS.format(ceremony))
+        assert response.status_code == 200, response.text
+        options: dict[str, Any] = response.json
+        return options
 
-    def register(self, asked: Mapping[str, Any] | None = None, **lies: Any) -> TestResponse:
+    def register(self, options: Mapping[str, Any] | None = None, **overrides: Any) -> TestResponse:
         """Register the passkey of the authenticator."""
-        public_key = (asked or self.options("registration"))["public_key"]
-        form = {"credential": self.authenticator.create(public_key, **lies)}
-        answer = self.client.as_(self.user.tokens).post(VERIFY.format("registration"), form)
-        if answer.status_code == 201:  # the session has risen, and its next token says so
+        public_key = (options or self.request_options("registration"))["public_key"]
+        form = {"credential": self.authenticator.create(public_key, **overrides)}
+        response = self.client.as_(self.user.tokens).post(VERIFY.format("registration"), form)
+        if response.status_code == 201:  # the session stepped up; its next token has AAL2
             self.user.tokens = self.client.renew(self.user.tokens)
-        return answer
+        return response
 
     def sign_in(
-        self, asked: Mapping[str, Any] | None = None, transport: str = "body", **lies: Any
+        self, options: Mapping[str, Any] | None = None, transport: str = "body", **overrides: Any
     ) -> TestResponse:
-        """Sign in with the passkey of the authenticator."""
-        asked = asked or self.options()
-        credential = self.authenticator.get(asked["public_key"], **lies)
-        form = {"login_token": asked["login_token"], "credential": credential}
+        """Log in with the passkey of the authenticator."""
+        options = options or self.request_options()
+        credential = self.authenticator.get(options["public_key"], **overrides)
+        form = {"login_token": options["login_token"], "credential": credential}
         form["transport"] = transport
         return self.client.post(VERIFY.format("authentication"), form)
 
 
 @pytest.fixture
 def new_browser(client: Client, make_user: Callable[..., User]) -> Callable[..., Browser]:
-    """Give somebody who is signed in a browser; arguments are the authenticator's."""
+    """Return a function that makes the browser of a signed-in user, with an authenticator."""
 
-    def make(user: User | None = None, **about: Any) -> Browser:
+    def make(user: User | None = None, **authenticator: Any) -> Browser:
         user = user or make_user()
         if not user.tokens:
             client.log_in(user)
-        return Browser(client, Authenticator(**about), user)
+        return Browser(client, Authenticator(**authenticator), user)
 
     return make
 
 
 @pytest.fixture
 def browser(new_browser: Callable[..., Browser]) -> Browser:
-    """A browser of somebody who is signed in, with an authenticator that is new."""
+    """The browser of a signed-in user; its passkey is not registered."""
     return new_browser()
 
 
 @pytest.fixture
-def ready(browser: Browser) -> Browser:
-    """A browser whose passkey is registered."""
-    answer = browser.register()
-    assert answer.status_code == 201, answer.text
+def registered_browser(browser: Browser) -> Browser:
+    """The browser of a signed-in user with a registered passkey."""
+    response = browser.register()
+    assert response.status_code == 201, response.text
     return browser
 
 
 @pytest.fixture(params=["register", "sign_in"])
-def perform(request: pytest.FixtureRequest, browser: Browser) -> Callable[..., TestResponse]:
-    """One ceremony, then the other; it takes lies."""
+def perform_ceremony(
+    request: pytest.FixtureRequest, browser: Browser
+) -> Callable[..., TestResponse]:
+    """Run the test with both ceremonies; the function takes the authenticator's overrides."""
     if request.param == "sign_in":
         assert browser.register().status_code == 201
-    act: Callable[..., TestResponse] = getattr(browser, request.param)
-    return act
+    ceremony: Callable[..., TestResponse] = getattr(browser, request.param)
+    return ceremony

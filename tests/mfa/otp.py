@@ -1,4 +1,4 @@
-"""People whose second factor is a code that is sent to them."""
+"""Users whose second factor is an OTP by e-mail or SMS."""
 
 from __future__ import annotations
 
@@ -8,70 +8,77 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from tests.client import Client, User
-from tests.letters import letter
+from tests.mail_links import read_mail
 
 NUMBER, OTHER_NUMBER = "+4915112345678", "+4915187654321"
 KINDS = ("email", "sms")
 
 
-def where(user: User, kind: str) -> str:
-    """Return where codes of a kind go."""
+def recipient_of(user: User, kind: str) -> str:
+    """Return the e-mail address or number that codes of a kind are sent to."""
     return user.email if kind == "email" else NUMBER
 
 
-def sent(client: Client, user: User, kind: str) -> int:
-    """Return how many codes went to a person to prove this factor."""
+def count_codes(client: Client, user: User, kind: str) -> int:
+    """Return how many codes of a factor were sent to a user."""
     template = "factor_code" if kind == "email" else "sms_factor"
-    return [item["template"] for item in client.mailbox(to=where(user, kind))].count(template)
+    items = client.mailbox(to=recipient_of(user, kind))
+    return len([item for item in items if item["template"] == template])
 
 
-def prove_phone(client: Client, user: User, number: str = NUMBER) -> None:
-    """Prove a number, as a person who is signed in."""
-    mine = client.as_(user.tokens)
-    assert mine.post("/auth/phone", {"phone": number}).status_code == 202
-    form = {"phone": number, "code": letter(client, number)["code"]}
-    assert mine.post("/auth/phone/verify", form).status_code == 200
+def verify_phone(client: Client, user: User, number: str = NUMBER) -> None:
+    """Verify a phone number, as a signed-in user."""
+    signed_in = client.as_(user.tokens)
+    assert signed_in.post("/auth/phone", {"phone": number}).status_code == 202
+    form = {"phone": number, "code": read_mail(client, number)["code"]}
+    assert signed_in.post("/auth/phone/verify", form).status_code == 200
 
 
-def begin(client: Client, user: User, kind: str) -> dict[str, Any]:
-    """Begin to set a factor up, as a person who has just signed in."""
+def start_enrolment(client: Client, user: User, kind: str) -> dict[str, Any]:
+    """Log in, and start enrolling a factor; return the response."""
     client.log_in(user)
     if kind == "sms":
-        prove_phone(client, user)
-    answer = client.as_(user.tokens).post("/auth/mfa/factors", {"kind": kind})
-    assert answer.status_code == 201, answer.text
-    factor: dict[str, Any] = answer.json
+        verify_phone(client, user)
+    response = client.as_(user.tokens).post("/auth/mfa/factors", {"kind": kind})
+    assert response.status_code == 201, response.text
+    factor: dict[str, Any] = response.json
     return factor
 
 
-def confirm(client: Client, user: User, factor: Mapping[str, Any], code: str) -> TestResponse:
-    """Send the first proof of a factor."""
+def confirm_factor(
+    client: Client, user: User, factor: Mapping[str, Any], code: str
+) -> TestResponse:
+    """Confirm a factor with its first code."""
     path = f"/auth/mfa/factors/{factor['id']}/confirm"
     return client.as_(user.tokens).post(path, {"code": code})
 
 
-def enrol(client: Client, user: User, kind: str) -> dict[str, Any]:
-    """Give a person a factor; return it."""
-    factor = begin(client, user, kind)
-    answer = confirm(client, user, factor, code_of(client, user, kind))
-    assert answer.status_code == 200, answer.text
-    user.recovery_codes = answer.json.get("recovery_codes") or user.recovery_codes
+def enrol_factor(client: Client, user: User, kind: str) -> dict[str, Any]:
+    """Enrol a factor for a user; return the factor."""
+    factor = start_enrolment(client, user, kind)
+    response = confirm_factor(client, user, factor, read_code(client, user, kind))
+    assert response.status_code == 200, response.text
+    user.recovery_codes = response.json.get("recovery_codes") or user.recovery_codes
     return factor
 
 
-def code_of(client: Client, user: User, kind: str) -> str:
-    """Return the newest code that is to prove this factor; notices may have followed it."""
+def read_code(client: Client, user: User, kind: str) -> str:
+    """Return the newest code of this factor; notifications may have followed it."""
     template = "factor_code" if kind == "email" else "sms_factor"
-    items = client.mailbox(to=where(user, kind))
+    items = client.mailbox(to=recipient_of(user, kind))
     return next(str(i["variables"]["code"]) for i in items if i["template"] == template)
 
 
-def ask(client: Client, question: Mapping[str, Any], factor: Mapping[str, Any]) -> TestResponse:
-    """Have the code of a second step sent."""
-    form = {"mfa_token": question["mfa_token"], "factor_id": factor["id"]}
+def request_challenge(
+    client: Client, challenge: Mapping[str, Any], factor: Mapping[str, Any]
+) -> TestResponse:
+    """Request the code, or the options, of a factor in the second step of a login."""
+    form = {"mfa_token": challenge["mfa_token"], "factor_id": factor["id"]}
     return client.post("/auth/login/mfa/challenge", form)
 
 
-def step(question: Mapping[str, Any], kind: str, code: str, **more: Any) -> dict[str, Any]:
+def second_step_form(
+    challenge: Mapping[str, Any], kind: str, code: str, **more: Any
+) -> dict[str, Any]:
     """Return the form of a second step."""
-    return {"mfa_token": question["mfa_token"], "factor": kind, "code": code, **more}
+    return {"mfa_token": challenge["mfa_token"], "factor": kind, "code": code, **more}

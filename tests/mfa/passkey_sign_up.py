@@ -1,4 +1,4 @@
-"""People who begin with a passkey, and no password."""
+"""Sign-up with a passkey and without a password."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from werkzeug.test import TestResponse
 
 from tests.account.conftest import ADA
 from tests.client import Client
-from tests.letters import letter
+from tests.mail_links import read_mail
 from tests.mfa.authenticator import Authenticator
 
 OPTIONS = "/auth/register/options"
 
 
 @dataclass
-class Newcomer:
-    """Somebody with an authenticator, who registers with it."""
+class PasskeyApplicant:
+    """An applicant who registers with the passkey of an authenticator."""
 
     client: Client
     email: str = ADA
@@ -25,34 +25,34 @@ class Newcomer:
     token: str = ""
     recovery_codes: list[str] = field(default_factory=list)
 
-    def options(self) -> dict[str, Any]:
-        """Ask for the options of a passkey, and keep their token."""
-        answer = self.client.post(OPTIONS, {"email": self.email})
-        assert answer.status_code == 200, answer.text
-        self.token = answer.json["registration_token"]
-        asked: dict[str, Any] = answer.json
-        return asked
+    def request_options(self) -> dict[str, Any]:
+        """Request creation options, and keep their registration token."""
+        response = self.client.post(OPTIONS, {"email": self.email})
+        assert response.status_code == 200, response.text
+        self.token = response.json["registration_token"]
+        options: dict[str, Any] = response.json
+        return options
 
-    def form(self, asked: Any = None, **lies: Any) -> dict[str, Any]:
-        """Return what is sent to register; takes the lies that the authenticator takes."""
-        asked = asked or self.options()
-        credential = self.authenticator.create(asked["public_key"], **lies)
-        passkey = {"registration_token": asked["registration_token"], "credential": credential}
+    def registration_form(self, options: Any = None, **overrides: Any) -> dict[str, Any]:
+        """Return the form of a registration; takes the authenticator's overrides."""
+        options = options or self.request_options()
+        credential = self.authenticator.create(options["public_key"], **overrides)
+        passkey = {"registration_token": options["registration_token"], "credential": credential}
         return {"email": self.email, "passkey": passkey}
 
-    def register(self, asked: Any = None, **lies: Any) -> TestResponse:
-        """Ask for an account."""
-        return self.client.post("/auth/register", self.form(asked, **lies))
+    def register(self, options: Any = None, **overrides: Any) -> TestResponse:
+        """Register; the e-mail address is not verified yet."""
+        return self.client.post("/auth/register", self.registration_form(options, **overrides))
 
-    def verify(self, code: str = "") -> TestResponse:
-        """Type the code of the newest mail, or another, where they registered."""
-        code = code or letter(self.client, self.email)["code"]
+    def verify_email(self, code: str = "") -> TestResponse:
+        """Verify the e-mail address with the newest code, or another one."""
+        code = code or read_mail(self.client, self.email)["code"]
         form = {"email": self.email, "code": code, "registration_token": self.token}
         return self.client.post("/auth/email/verify", form)
 
     def sign_in(self) -> TestResponse:
-        """Sign in with the passkey and nothing else."""
-        asked = self.client.post("/auth/passkeys/authentication/options").json
-        credential = self.authenticator.get(asked["public_key"])
-        form = {"login_token": asked["login_token"], "credential": credential}
+        """Log in with the passkey."""
+        options = self.client.post("/auth/passkeys/authentication/options").json
+        credential = self.authenticator.get(options["public_key"])
+        form = {"login_token": options["login_token"], "credential": credential}
         return self.client.post("/auth/passkeys/authentication/verify", form)

@@ -1,4 +1,4 @@
-"""People who lost a second factor, and thieves who say so."""
+"""MFA recovery: request it, verify it, and run the reset that it schedules."""
 
 from __future__ import annotations
 
@@ -9,41 +9,46 @@ from werkzeug.test import TestResponse
 
 from gatehouse.mfa import reset
 from gatehouse.operations import cleanup
-from models import Challenge
-from tests.account.conftest import ADA, mails
+from models import OneTimeCode
+from tests.account.conftest import ADA, read_messages
 from tests.client import PASSWORD, Client
 from tests.rows import rows
 
-ASK, PROVE = "/auth/mfa/recovery", "/auth/mfa/recovery/verify"
+REQUEST, VERIFY = "/auth/mfa/recovery", "/auth/mfa/recovery/verify"
 
 
-def ask(client: Client, **whose: str) -> dict[str, Any]:
-    """Ask for a code; return what has to be sent back with it: the token, and the newest code."""
-    whose = whose or {"email": ADA}
-    [to] = whose.values()
-    answer = client.post(ASK, whose)
-    assert answer.status_code == 202, answer.text
-    return {"recovery_token": answer.json["recovery_token"], "code": newest(client, to)}
+def request_recovery(client: Client, **identifier: str) -> dict[str, Any]:
+    """Request a code; return the first members of the next form: token and newest code."""
+    identifier = identifier or {"email": ADA}
+    [to] = identifier.values()
+    response = client.post(REQUEST, identifier)
+    assert response.status_code == 202, response.text
+    return {"recovery_token": response.json["recovery_token"], "code": newest_code(client, to)}
 
 
-def newest(client: Client, to: str) -> str:
-    """Return the newest code that went to an address or number, or one that was never sent."""
-    kind = "sms_mfa_recovery" if to.startswith("+") else "mfa_recovery"
-    found = mails(client, to, kind)
-    return str(found[0]["code"]) if found else "00000000"
+def newest_code(client: Client, to: str) -> str:
+    """Return the newest recovery code sent to a recipient, or a wrong one if there is none."""
+    template = "sms_mfa_recovery" if to.startswith("+") else "mfa_recovery"
+    messages = read_messages(client, to, template)
+    return str(messages[0]["code"]) if messages else "00000000"
 
 
-def prove(client: Client, asked: dict[str, Any], **proof: str) -> TestResponse:
-    """Send the code, and beside it a proof: the password unless another is given."""
-    return client.post(PROVE, asked | (proof or {"password": PASSWORD}))
+def verify_recovery(client: Client, request: dict[str, Any], **second: str) -> TestResponse:
+    """Send the code with a second method: the password, unless another one is given."""
+    return client.post(VERIFY, request | (second or {"password": PASSWORD}))
 
 
-def announced(app: Flask) -> int:
-    """Return how many resets wait."""
-    return len([row for row in rows(app, Challenge, purpose=reset.PURPOSE) if not row.used_at])
+def recover(client: Client, **second: str) -> TestResponse:
+    """Request a code by e-mail and send it with a second method, by default the password."""
+    return verify_recovery(client, request_recovery(client), **second)
 
 
-def keep_house(app: Flask) -> None:
-    """Do what is due."""
+def count_pending_resets(app: Flask) -> int:
+    """Return how many resets are pending."""
+    return len([row for row in rows(app, OneTimeCode, purpose=reset.PURPOSE) if not row.used_at])
+
+
+def run_cleanup(app: Flask) -> None:
+    """Run the periodic jobs, which execute the resets that are due."""
     with app.app_context():
-        cleanup.purge()
+        cleanup.run_cleanup()

@@ -1,6 +1,6 @@
-"""Who must have a second factor sets one up by the first step alone for a while, and then no more.
+"""The grace period: how long a required second factor can be enrolled with the first factor only.
 
-After that the mailbox has to be proved as well, or an operator helps. Nobody is locked out.
+Afterwards the mailbox must be verified as well, or an operator extends the period.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import sqlalchemy as sa
 
 import config
 from gatehouse.cli import serve
-from gatehouse.database.session import db, writing
+from gatehouse.database.session import db, write_transaction
 from gatehouse.mfa import grace_period
 from models import Credential, Role, Session, UserRole
 from models import User as Account
 from tests.client import PASSWORD, User
-from tests.letters import letter, token_of
+from tests.mail_links import read_mail, token_of
 from tests.mfa import otp
+from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
-from tests.together import at_once
 
 STEP = "/auth/login/mfa"
 NEW = "another long phrase instead"
@@ -30,54 +30,57 @@ no_mail = pytest.mark.settings(GATEHOUSE_FACTORS="totp,recovery_codes")
 
 
 @pytest.fixture
-def noted(app):
-    """A service that has started once with its policy."""
+def policy_recorded(app):
+    """Start the service once, so that it records since when the policy applies."""
     with app.app_context():
-        serve.prepare()
+        serve.prepare_database()
 
 
 @pytest.fixture
-def ada(noted, make_user):
+def ada(policy_recorded, make_user):
+    """A user without a second factor."""
     return make_user(email="ada@example.com")
 
 
-def appoint(app):
-    """Make the one account an administrator's."""
+def assign_admin_role(app):
+    """Give the only user the role `admin`."""
     with app.app_context():
         db.session.add(UserRole(user_id=rows(app, Account)[0].id, role="admin"))
         db.session.commit()
 
 
 def log_in(client, user):
-    """Return what somebody is told who has the password and nothing else."""
-    answer = client.post("/auth/login", {"identifier": user.email, "password": user.password})
-    return answer.json.get("code") or answer.json["status"]
+    """Log in with the password; return the error code, or the status of the login."""
+    response = client.post("/auth/login", {"identifier": user.email, "password": user.password})
+    return response.json.get("code") or response.json["status"]
 
 
-def offer_of(question):
-    [offer] = question["factors"]
-    return offer
+def only_factor(challenge):
+    [factor] = challenge["factors"]
+    return factor
 
 
-def prove_mailbox(client, user, question):
-    """Prove the mailbox in a login that asks for it; return the answer."""
-    assert otp.ask(client, question, offer_of(question)).status_code == 200
-    return client.post(STEP, otp.step(question, "email", otp.code_of(client, user, "email")))
+def verify_mailbox(client, user, challenge):
+    """Complete a login with the e-mail fallback; return the response."""
+    assert otp.request_challenge(client, challenge, only_factor(challenge)).status_code == 200
+    return client.post(
+        STEP, otp.second_step_form(challenge, "email", otp.read_code(client, user, "email"))
+    )
 
 
 def enrol_totp(client, user, token):
-    """Set an app up in a login; return the answer."""
-    begun = client.post(f"{STEP}/enrolment", {"mfa_token": token, "kind": "totp"})
-    if begun.status_code != 201:
-        return begun
-    user.secret = begun.json["secret"]
-    form = {"mfa_token": token, "factor_id": begun.json["id"], "code": user.totp()}
+    """Enrol TOTP within a login; return the response."""
+    started = client.post(f"{STEP}/enrolment", {"mfa_token": token, "kind": "totp"})
+    if started.status_code != 201:
+        return started
+    user.secret = started.json["secret"]
+    form = {"mfa_token": token, "factor_id": started.json["id"], "code": user.totp()}
     return client.post(f"{STEP}/enrolment/confirm", form)
 
 
 @required
 @pytest.mark.stores
-def test_the_first_step_sets_a_factor_up_for_two_weeks_and_then_asks_for_the_mailbox(
+def test_enrolment_needs_only_the_first_factor_for_two_weeks_and_then_the_mailbox_too(
     app, client, ada, wait
 ):
     wait(days=13, hours=23)
@@ -88,41 +91,49 @@ def test_the_first_step_sets_a_factor_up_for_two_weeks_and_then_asks_for_the_mai
 
     assert within["status"] == "mfa_enrolment_required"
     assert after["status"] == "mfa_required"
-    assert offer_of(after).keys() == {"id", "kind", "label"}
-    assert offer_of(after)["kind"] == "email"
-    proved = prove_mailbox(client, ada, after)
-    assert proved.json["status"] == "mfa_enrolment_required"
+    assert only_factor(after).keys() == {"id", "kind", "label"}
+    assert only_factor(after)["kind"] == "email"
+    verified = verify_mailbox(client, ada, after)
+    assert verified.json["status"] == "mfa_enrolment_required"
     assert rows(app, Session) == []
     assert rows(app, Credential) == []
-    enrolled = enrol_totp(client, ada, proved.json["mfa_token"])
+    enrolled = enrol_totp(client, ada, verified.json["mfa_token"])
     assert (enrolled.status_code, enrolled.json["status"]) == (200, "authenticated")
     assert [row.acr for row in rows(app, Session)] == ["aal2"]
     assert log_in(client, ada) == "mfa_required"
 
 
 @required
-def test_who_has_the_password_alone_cannot_set_a_factor_up_any_more(app, client, ada, wait):
+def test_enrolment_after_the_grace_period_is_impossible_with_the_password_alone(
+    app, client, ada, wait
+):
     wait(days=15)
-    question = client.log_in(ada)
-    token = question["mfa_token"]
+    challenge = client.log_in(ada)
+    token = challenge["mfa_token"]
 
-    tried = [
+    responses = [
         enrol_totp(client, ada, token),
-        client.post(STEP, otp.step(question, "email", "000000")),
-        client.post(STEP, otp.step(question, "totp", "000000")),
+        client.post(STEP, otp.second_step_form(challenge, "email", "000000")),
+        client.post(STEP, otp.second_step_form(challenge, "totp", "000000")),
         client.post(STEP, {"mfa_token": token, "factor_id": ada.email, "code": "000000"}),
     ]
-    otp.ask(client, question, offer_of(question))
-    guessed = client.post(STEP, otp.step(question, "email", "000000"))
+    otp.request_challenge(client, challenge, only_factor(challenge))
+    wrong_code = client.post(STEP, otp.second_step_form(challenge, "email", "000000"))
 
-    assert [answer.status_code for answer in (*tried, guessed)] == [401, 401, 401, 422, 401]
+    assert [response.status_code for response in (*responses, wrong_code)] == [
+        401,
+        401,
+        401,
+        422,
+        401,
+    ]
     assert rows(app, Credential) == rows(app, Session) == []
     assert len(audited(app, "factor.failed")) == 1
     assert "notice_attempts" in [mail["template"] for mail in client.mailbox(to=ada.email)]
 
 
 @required
-def test_it_passes_though_nobody_signs_in_and_signing_in_does_not_begin_it_anew(client, ada, wait):
+def test_grace_period_passes_without_logins_and_is_not_restarted_by_one(client, ada, wait):
     wait(days=15)
     assert log_in(client, ada) == "mfa_required"
 
@@ -132,10 +143,10 @@ def test_it_passes_though_nobody_signs_in_and_signing_in_does_not_begin_it_anew(
 
 
 @required
-def test_nothing_that_its_owner_can_do_begins_it_anew(client, ada, wait):
+def test_grace_period_is_not_restarted_by_a_password_reset(client, ada, wait):
     wait(days=15)
     client.post("/auth/password/forgot", {"email": ada.email})
-    form = {"email": ada.email, "code": letter(client, ada.email)["code"], "password": NEW}
+    form = {"email": ada.email, "code": read_mail(client, ada.email)["code"], "password": NEW}
     assert client.post("/auth/password/reset", form).status_code == 204
     ada.password = NEW
 
@@ -143,7 +154,7 @@ def test_nothing_that_its_owner_can_do_begins_it_anew(client, ada, wait):
 
 
 @required
-def test_who_comes_later_has_as_long(client, ada, make_user, wait):
+def test_grace_period_of_a_later_account_starts_with_the_account(client, ada, make_user, wait):
     wait(days=15)
     later = make_user(email="later@example.com")
 
@@ -154,12 +165,12 @@ def test_who_comes_later_has_as_long(client, ada, make_user, wait):
 
 @pytest.fixture
 def policy(app):
-    """Start the service with another policy: policy(mfa="off")."""
+    """Return a function that restarts the service with other settings: `policy(mfa="off")`."""
 
     def start(**changed):
         app.extensions["gatehouse.settings"] = replace(config.settings_of(app), **changed)
         with app.app_context():
-            serve.prepare()
+            serve.prepare_database()
 
     return start
 
@@ -167,75 +178,79 @@ def policy(app):
 @no_mail
 @pytest.mark.settings(GATEHOUSE_MFA="required_for_roles")
 @pytest.mark.parametrize("between", ["off", "required"])
-def test_no_other_policy_begins_it_anew_for_whom_one_wanted_a_factor_of(
+def test_grace_period_is_not_restarted_by_a_stricter_policy_for_users_already_covered(
     app, client, ada, wait, policy, between
 ):
-    appoint(app)
+    assign_admin_role(app)
     wait(days=400)
-    over = log_in(client, ada)
+    before = log_in(client, ada)
     policy(mfa=between)
     wait(days=1)
 
     policy(mfa="required")
 
-    assert [over, log_in(client, ada)] == ["mfa_grace_over"] * 2
+    assert [before, log_in(client, ada)] == ["mfa_enrolment_overdue"] * 2
 
 
 @no_mail
 @required
-def test_a_policy_for_roles_after_one_for_all_begins_nothing_anew(app, client, ada, wait, policy):
-    appoint(app)
+def test_grace_period_is_not_restarted_by_a_policy_for_roles_after_one_for_all(
+    app, client, ada, wait, policy
+):
+    assign_admin_role(app)
     wait(days=400)
 
     policy(mfa="required_for_roles")
 
-    assert log_in(client, ada) == "mfa_grace_over"
+    assert log_in(client, ada) == "mfa_enrolment_overdue"
 
 
 @no_mail
 @pytest.mark.settings(GATEHOUSE_MFA="required_for_roles")
-def test_a_policy_for_all_begins_with_it_for_whom_none_was_for(client, ada, wait, policy):
+def test_grace_period_starts_with_a_policy_for_users_not_covered_before(client, ada, wait, policy):
     wait(days=400)
 
     policy(mfa="required")
 
     assert log_in(client, ada) == "mfa_enrolment_required"
     wait(days=15)
-    assert log_in(client, ada) == "mfa_grace_over"
+    assert log_in(client, ada) == "mfa_enrolment_overdue"
 
 
 @pytest.mark.settings(GATEHOUSE_MFA="required_for_roles")
-def test_who_is_given_a_role_has_as_long_from_then_on(app, client, ada, wait):
+def test_grace_period_starts_with_the_assignment_of_a_role(app, client, ada, wait):
     wait(days=15)
-    appoint(app)
+    assign_admin_role(app)
 
     assert log_in(client, ada) == "mfa_enrolment_required"
     wait(days=15)
     assert log_in(client, ada) == "mfa_required"
 
 
-def test_where_nobody_needs_a_factor_nothing_is_noted_and_nothing_ends(app, client, ada, wait):
+def test_grace_period_is_not_recorded_where_no_factor_is_required(app, client, ada, wait):
     wait(days=15)
 
     assert log_in(client, ada) == "authenticated"
-    assert [role.mfa_wanted_at for role in rows(app, Role)] == [None, None]
+    assert [role.mfa_required_since for role in rows(app, Role)] == [None, None]
 
 
 @required
-def test_it_begins_when_the_service_starts_with_the_policy_and_once(app, noted, wait):
-    [first] = [role.mfa_wanted_at for role in rows(app, Role) if role.mfa_wanted_at]
+def test_grace_period_starts_with_the_first_start_under_the_policy_only(app, policy_recorded, wait):
+    [first] = [role.mfa_required_since for role in rows(app, Role) if role.mfa_required_since]
     wait(days=1)
     with app.app_context():
-        serve.prepare()
+        serve.prepare_database()
 
-    assert [(role.name, role.mfa_wanted_at) for role in rows(app, Role)] == [
+    assert [(role.name, role.mfa_required_since) for role in rows(app, Role)] == [
         ("admin", None),
         ("user", first),
     ]
 
 
 @required
-def test_a_policy_that_nobody_has_noted_begins_with_the_first_login(app, client, make_user, wait):
+def test_grace_period_starts_with_the_first_login_if_no_start_was_recorded(
+    app, client, make_user, wait
+):
     user = make_user()
     with app.app_context():
         db.session.execute(sa.update(Account).values(created_at=sa.func.now()))
@@ -246,135 +261,139 @@ def test_a_policy_that_nobody_has_noted_begins_with_the_first_login(app, client,
     assert log_in(client, user) == "mfa_required"
 
 
-@pytest.mark.settings(GATEHOUSE_MFA="required", GATEHOUSE_MFA_GRACE="0")
-def test_without_a_grace_the_mailbox_is_proved_from_the_beginning(client, ada):
-    question = client.log_in(ada)
+@pytest.mark.settings(GATEHOUSE_MFA="required", GATEHOUSE_MFA_GRACE_PERIOD="0")
+def test_grace_period_of_zero_requires_the_mailbox_from_the_beginning(client, ada):
+    challenge = client.log_in(ada)
 
-    proved = prove_mailbox(client, ada, question)
+    verified = verify_mailbox(client, ada, challenge)
 
-    assert question["status"] == "mfa_required"
-    assert enrol_totp(client, ada, proved.json["mfa_token"]).status_code == 200
+    assert challenge["status"] == "mfa_required"
+    assert enrol_totp(client, ada, verified.json["mfa_token"]).status_code == 200
 
 
 @required
 @no_mail
-def test_where_no_code_can_be_mailed_an_operator_helps(app, client, ada, wait):
+def test_grace_period_is_extended_by_an_operator_where_no_code_can_be_mailed(
+    app, client, ada, wait
+):
     wait(days=15)
-    refused = client.post("/auth/login", {"identifier": ada.email, "password": PASSWORD})
+    overdue = client.post("/auth/login", {"identifier": ada.email, "password": PASSWORD})
     wrong = client.post("/auth/login", {"identifier": ada.email, "password": NEW})
 
-    ran = app.test_cli_runner().invoke(args=["users", "renew-mfa", ada.email])
+    command = app.test_cli_runner().invoke(args=["users", "extend-mfa-grace", ada.email])
 
-    assert (refused.status_code, refused.json["code"]) == (403, "mfa_grace_over")
+    assert (overdue.status_code, overdue.json["code"]) == (403, "mfa_enrolment_overdue")
     assert (wrong.status_code, wrong.json["code"]) == (401, "invalid_credentials")
-    assert ran.exit_code == 0
-    assert f"{ada.email} may set up a second factor until " in ran.output
+    assert command.exit_code == 0
+    assert f"{ada.email} can enrol a second factor until " in command.output
     assert log_in(client, ada) == "mfa_enrolment_required"
-    assert len(audited(app, "factor.grace_renewed")) == 1
+    assert len(audited(app, "factor.grace_extended")) == 1
     wait(days=15)
-    assert log_in(client, ada) == "mfa_grace_over"
+    assert log_in(client, ada) == "mfa_enrolment_overdue"
 
 
 @no_mail
-@pytest.mark.settings(GATEHOUSE_MFA="required", GATEHOUSE_MFA_GRACE="0")
-def test_an_operator_gives_a_day_at_the_least(app, client, ada, wait):
-    assert log_in(client, ada) == "mfa_grace_over"
-    app.test_cli_runner().invoke(args=["users", "renew-mfa", ada.email])
+@pytest.mark.settings(GATEHOUSE_MFA="required", GATEHOUSE_MFA_GRACE_PERIOD="0")
+def test_grace_period_extension_lasts_a_day_at_least(app, client, ada, wait):
+    assert log_in(client, ada) == "mfa_enrolment_overdue"
+    app.test_cli_runner().invoke(args=["users", "extend-mfa-grace", ada.email])
 
     wait(hours=23)
     assert log_in(client, ada) == "mfa_enrolment_required"
     wait(hours=2)
-    assert log_in(client, ada) == "mfa_grace_over"
+    assert log_in(client, ada) == "mfa_enrolment_overdue"
 
 
-def test_nobody_without_an_account_is_given_time(app):
-    ran = app.test_cli_runner().invoke(args=["users", "renew-mfa", "nobody@example.com"])
+def test_grace_period_extension_needs_an_account(app):
+    command = app.test_cli_runner().invoke(
+        args=["users", "extend-mfa-grace", "unknown@example.com"]
+    )
 
-    assert ran.exit_code == 1
-    assert "nobody@example.com has no account." in ran.output
+    assert command.exit_code == 1
+    assert "unknown@example.com has no account." in command.output
 
 
 @required
-@pytest.mark.parametrize("proof", ["token", "code"])
-def test_who_comes_by_the_mailbox_has_not_proved_anything_else(app, client, ada, wait, proof):
+@pytest.mark.parametrize("field", ["token", "code"])
+def test_login_link_does_not_open_a_session_after_the_grace_period(app, client, ada, wait, field):
     wait(days=15)
     token = client.post("/auth/login/link", {"email": ada.email}).json["login_token"]
-    mail = letter(client, ada.email)
-    secret = mail["code"] if proof == "code" else token_of(mail["link"])
+    mail = read_mail(client, ada.email)
+    secret = mail["code"] if field == "code" else token_of(mail["link"])
 
-    answer = client.post("/auth/login/link/verify", {"login_token": token, proof: secret})
+    response = client.post("/auth/login/link/verify", {"login_token": token, field: secret})
 
-    assert (answer.status_code, answer.json["code"]) == (403, "mfa_grace_over")
+    assert (response.status_code, response.json["code"]) == (403, "mfa_enrolment_overdue")
     assert rows(app, Session) == []
-    assert len(audited(app, "risk.judged")) == len(audited(app, "login.refused")) == 1
+    assert len(audited(app, "risk.assessed")) == len(audited(app, "login.refused")) == 1
 
 
 @required
 @pytest.mark.stores
 @pytest.mark.requirement("MF-02")
-def test_the_mailed_code_works_once_also_when_posted_twenty_times_at_once(app, client, ada, wait):
+def test_fallback_code_works_once_in_twenty_parallel_requests(app, client, ada, wait):
     wait(days=15)
-    question = client.log_in(ada)
-    otp.ask(client, question, offer_of(question))
-    form = otp.step(question, "email", otp.code_of(client, ada, "email"))
+    challenge = client.log_in(ada)
+    otp.request_challenge(client, challenge, only_factor(challenge))
+    form = otp.second_step_form(challenge, "email", otp.read_code(client, ada, "email"))
 
-    answers = client.in_parallel(20, STEP, form)
+    responses = client.in_parallel(20, STEP, form)
 
-    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 19
+    assert sorted(response.status_code for response in responses) == [200] + [401] * 19
     assert client.post(STEP, form).status_code == 401
 
 
 @required
-def test_who_has_set_a_factor_up_meanwhile_is_asked_for_that(app, client, ada, wait):
+def test_fallback_code_is_not_accepted_after_a_factor_was_enrolled(app, client, ada, wait):
     wait(days=15)
-    waiting = client.log_in(ada)
-    otp.ask(client, waiting, offer_of(waiting))
-    code = otp.code_of(client, ada, "email")
-    proved = prove_mailbox(client, ada, client.log_in(ada))
-    assert enrol_totp(client, ada, proved.json["mfa_token"]).status_code == 200
+    pending = client.log_in(ada)
+    otp.request_challenge(client, pending, only_factor(pending))
+    code = otp.read_code(client, ada, "email")
+    verified = verify_mailbox(client, ada, client.log_in(ada))
+    assert enrol_totp(client, ada, verified.json["mfa_token"]).status_code == 200
 
-    answer = client.post(STEP, otp.step(waiting, "email", code))
+    response = client.post(STEP, otp.second_step_form(pending, "email", code))
 
-    assert (answer.status_code, answer.json["code"]) == (401, "invalid_code")
+    assert (response.status_code, response.json["code"]) == (401, "invalid_code")
     assert len(rows(app, Session)) == 1
 
 
 @required
-def test_a_mail_that_was_asked_for_in_one_login_is_worth_nothing_in_another(client, ada, wait):
+def test_fallback_code_of_one_login_is_not_accepted_in_another(client, ada, wait):
     wait(days=15)
     one, other = client.log_in(ada), client.log_in(ada)
-    otp.ask(client, one, offer_of(one))
-    code = otp.code_of(client, ada, "email")
+    otp.request_challenge(client, one, only_factor(one))
+    code = otp.read_code(client, ada, "email")
 
-    assert otp.ask(client, other, offer_of(one)).status_code == 401
-    assert client.post(STEP, otp.step(other, "email", code)).status_code == 401
+    assert otp.request_challenge(client, other, only_factor(one)).status_code == 401
+    assert client.post(STEP, otp.second_step_form(other, "email", code)).status_code == 401
 
 
 @required
 @pytest.mark.requirement("RL-07")
-def test_a_wrong_password_is_told_the_same_before_and_after_and_of_nobody(client, ada, wait):
-    told = []
+def test_wrong_password_gets_the_same_error_before_and_after_the_grace_period(client, ada, wait):
+    codes = []
     for days in (0, 15):
         wait(days=days)
-        for email in (ada.email, "nobody@example.com"):
-            told.append(log_in(client, User(email, "a wrong password")))
+        for email in (ada.email, "unknown@example.com"):
+            codes.append(log_in(client, User(email, "a wrong password")))
 
-    assert told == ["invalid_credentials"] * 4
+    assert codes == ["invalid_credentials"] * 4
 
 
 @required
 @pytest.mark.stores
-def test_twenty_replicas_that_start_at_once_note_the_policy_once(app, wait):
+def test_policy_start_is_recorded_once_by_twenty_parallel_starts(app, wait):
     def start():
         with app.app_context():
-            with writing():
-                grace_period.begin()
+            with write_transaction():
+                grace_period.note_policy_start()
             db.session.commit()
 
-    at_once(*[start] * 20)
-    noted = {role.name: role.mfa_wanted_at for role in rows(app, Role)}
+    run_in_parallel(*[start] * 20)
+    recorded = {role.name: role.mfa_required_since for role in rows(app, Role)}
     wait(hours=1)
-    at_once(*[start] * 20)
+    run_in_parallel(*[start] * 20)
 
-    assert noted["user"]
-    assert {role.name: role.mfa_wanted_at for role in rows(app, Role)} == noted
+    assert recorded["user"]
+    assert {role.name: role.mfa_required_since for role in rows(app, Role)} == recorded

@@ -1,4 +1,4 @@
-"""Thieves who say that they lost a factor: each has one thing, and makes it look like two."""
+"""Attacks on MFA recovery: an attacker with one authentication method makes it look like two."""
 
 import pytest
 import sqlalchemy as sa
@@ -14,263 +14,280 @@ from tests.account.conftest import (
     NUMBER,
     THIRD,
     change_email,
-    forgot,
-    mails,
-    prove_phone,
-    reset,
-    reset_mail,
-    told,
-    undo_token,
+    read_messages,
+    read_revert_token,
+    request_reset,
+    request_reset_mail,
+    reset_password,
+    status_and_code,
+    verify_phone,
 )
 from tests.client import PASSWORD, User
-from tests.letters import token_of
+from tests.mail_links import token_of
 from tests.mfa import otp
-from tests.mfa.recovery import announced, ask, keep_house, newest, prove
+from tests.mfa.recovery import (
+    count_pending_resets,
+    newest_code,
+    recover,
+    request_recovery,
+    run_cleanup,
+    verify_recovery,
+)
 from tests.rows import audited, rows
 
-NOT_TWO = (403, "proofs_not_independent")
+NOT_INDEPENDENT = (403, "proofs_not_independent")
 WRONG = (401, "invalid_code")
-ANNOUNCED = (200, "announced")
+SCHEDULED = (200, "announced")
 
 
 @pytest.fixture
 def ada(client, make_user):
-    """Ada, who has an app and is signed in."""
+    """A user with TOTP who is signed in."""
     user = make_user(email=ADA, factors=["totp"])
-    user.tokens = client.renew(user.tokens)  # which tell of the factor
+    user.tokens = client.renew(user.tokens)  # now with the second factor
     return user
 
 
 def reset_by_phone(client, password=NEW):
-    assert forgot(client, phone=NUMBER).status_code == 202
-    code = mails(client, NUMBER, "sms_reset")[0]["code"]
-    assert reset(client, password, phone=NUMBER, code=code).status_code == 204
+    assert request_reset(client, phone=NUMBER).status_code == 202
+    code = read_messages(client, NUMBER, "sms_reset")[0]["code"]
+    assert reset_password(client, password, phone=NUMBER, code=code).status_code == 204
 
 
 def reset_by_mail(client, password=NEW):
-    assert reset(client, password, token=reset_mail(client)["token"]).status_code == 204
+    assert (
+        reset_password(client, password, token=request_reset_mail(client)["token"]).status_code
+        == 204
+    )
 
 
-# The mailbox, or the phone
+# Attackers with the mailbox or the phone
 
 
 @pytest.mark.requirement("RG-04")
-def test_a_password_that_was_reset_by_mail_is_no_second_proof(app, client, ada):
+def test_recovery_rejects_a_password_that_was_reset_by_email(app, client, ada):
     reset_by_mail(client)
 
-    answer = prove(client, ask(client), password=NEW)
+    response = recover(client, password=NEW)
 
-    assert told(answer) == NOT_TWO
-    assert announced(app) == 0
-    assert len(audited(app, "factor.loss_unproved")) == 1
+    assert status_and_code(response) == NOT_INDEPENDENT
+    assert count_pending_resets(app) == 0
+    assert len(audited(app, "mfa_recovery.failed")) == 1
 
 
 @pytest.mark.requirement("RG-04")
-@pytest.mark.parametrize("to", [{"phone": NUMBER}, {"email": ADA}], ids=["text", "mail"])
-def test_a_password_that_was_reset_by_text_is_no_second_proof(app, client, ada, wait, to):
-    """A phone that was stolen unlocked reads the mail, too."""
-    prove_phone(client, ada.tokens)
+@pytest.mark.parametrize("to", [{"phone": NUMBER}, {"email": ADA}], ids=["sms", "email"])
+def test_recovery_rejects_a_password_that_was_reset_by_sms(app, client, ada, wait, to):
+    """A phone that was stolen unlocked receives the e-mails, too."""
+    verify_phone(client, ada.tokens)
     wait(days=4)
     reset_by_phone(client)
 
-    answer = prove(client, ask(client, **to), password=NEW)
+    response = verify_recovery(client, request_recovery(client, **to), password=NEW)
 
-    assert told(answer) == NOT_TWO
-    assert announced(app) == 0
+    assert status_and_code(response) == NOT_INDEPENDENT
+    assert count_pending_resets(app) == 0
 
 
 @pytest.mark.requirement("RG-04")
-def test_changing_a_password_that_was_reset_does_not_make_it_a_proof(app, client, ada):
-    """With codes by mail as a weak factor the mailbox alone signs in, but changes no factor."""
-    sent_by_mail = enrol_codes_by_mail(client, ada)
+def test_recovery_rejects_a_password_that_was_changed_after_a_reset_by_email(app, client, ada):
+    """With e-mail OTP as a weak factor the mailbox alone logs in, but cannot change factors."""
+    factor = enrol_email_otp(client, ada)
     reset_by_mail(client)
-    question = client.log_in(User(ADA, NEW))
-    otp.ask(client, question, sent_by_mail)
-    form = otp.step(question, "email", otp.code_of(client, ada, "email"))
+    challenge = client.log_in(User(ADA, NEW))
+    otp.request_challenge(client, challenge, factor)
+    form = otp.second_step_form(challenge, "email", otp.read_code(client, ada, "email"))
     session = client.post("/auth/login/mfa", form).json
 
     change = {"current_password": NEW, "password": THIRD}
     assert client.as_(session).post("/auth/password/change", change).status_code == 204
 
-    assert told(prove(client, ask(client), password=THIRD)) == NOT_TWO
-    assert announced(app) == 0
+    assert status_and_code(recover(client, password=THIRD)) == NOT_INDEPENDENT
+    assert count_pending_resets(app) == 0
 
 
-def enrol_codes_by_mail(client, user):
-    user.tokens = client.second_step(user, client.log_in(user))
-    mine = client.as_(user.tokens)
-    factor = mine.post("/auth/mfa/factors", {"kind": "email"}).json
-    code = otp.code_of(client, user, "email")
-    confirmed = mine.post(f"/auth/mfa/factors/{factor['id']}/confirm", {"code": code})
+def enrol_email_otp(client, user):
+    user.tokens = client.complete_mfa(user, client.log_in(user))
+    signed_in = client.as_(user.tokens)
+    factor = signed_in.post("/auth/mfa/factors", {"kind": "email"}).json
+    code = otp.read_code(client, user, "email")
+    confirmed = signed_in.post(f"/auth/mfa/factors/{factor['id']}/confirm", {"code": code})
     assert confirmed.status_code == 200
     return factor
 
 
 @pytest.mark.requirement("RG-04")
-def test_a_texted_second_factor_does_not_vouch_for_a_password_that_was_reset_by_text(
+def test_recovery_rejects_a_password_that_was_reset_by_sms_after_a_login_with_sms_otp(
     app, client, make_user, wait
 ):
     user = make_user(email=ADA)
-    factor = otp.enrol(client, user, "sms")
+    factor = otp.enrol_factor(client, user, "sms")
     wait(days=4)
     reset_by_phone(client)
-    question = client.log_in(User(ADA, NEW))
-    otp.ask(client, question, factor)
-    form = otp.step(question, "sms", otp.code_of(client, user, "sms"))
+    challenge = client.log_in(User(ADA, NEW))
+    otp.request_challenge(client, challenge, factor)
+    form = otp.second_step_form(challenge, "sms", otp.read_code(client, user, "sms"))
     assert client.post("/auth/login/mfa", form).status_code == 200
 
-    assert told(prove(client, ask(client, phone=NUMBER), password=NEW)) == NOT_TWO
+    assert (
+        status_and_code(
+            verify_recovery(client, request_recovery(client, phone=NUMBER), password=NEW)
+        )
+        == NOT_INDEPENDENT
+    )
 
 
-def test_once_a_factor_was_proved_beside_it_such_a_password_counts_again(app, client, ada):
+def test_recovery_accepts_a_reset_password_after_a_login_with_a_strong_factor(app, client, ada):
     reset_by_mail(client)
     ada.password = NEW
-    client.second_step(ada, client.log_in(ada))
+    client.complete_mfa(ada, client.log_in(ada))
 
-    assert told(prove(client, ask(client), password=NEW)) == ANNOUNCED
+    assert status_and_code(recover(client, password=NEW)) == SCHEDULED
 
 
 @pytest.mark.requirement("RG-04")
-def test_the_owner_s_login_without_the_password_does_not_vouch_for_it(client, ada):
-    """The thief chose it; the owner signs in by a link and the app meanwhile."""
+def test_recovery_rejects_a_reset_password_after_a_login_without_it(client, ada):
+    """The attacker chose it; meanwhile the user logs in with a link and TOTP."""
     reset_by_mail(client)
-    asked = client.post("/auth/login/link", {"email": ADA}).json["login_token"]
-    code = mails(client, ADA, "login_link")[0]["code"]
-    question = client.post("/auth/login/link/verify", {"login_token": asked, "code": code}).json
-    client.second_step(ada, question)
+    token = client.post("/auth/login/link", {"email": ADA}).json["login_token"]
+    code = read_messages(client, ADA, "login_link")[0]["code"]
+    challenge = client.post("/auth/login/link/verify", {"login_token": token, "code": code}).json
+    client.complete_mfa(ada, challenge)
 
-    assert told(prove(client, ask(client), password=NEW)) == NOT_TWO
+    assert status_and_code(recover(client, password=NEW)) == NOT_INDEPENDENT
 
 
 @pytest.mark.requirement("RG-04")
-def test_a_flagged_password_is_no_proof(app, client, ada):
+def test_recovery_rejects_a_compromised_password(app, client, ada):
     assert app.test_cli_runner().invoke(args=["passwords", "flag", ADA]).exit_code == 0
 
-    assert told(prove(client, ask(client))) == NOT_TWO
+    assert status_and_code(recover(client)) == NOT_INDEPENDENT
 
 
 @pytest.mark.requirement("RG-04")
-def test_an_old_mailbox_that_takes_the_account_back_removes_nothing(app, client, ada):
+def test_recovery_is_impossible_with_an_old_mailbox_that_reverted_the_email_change(
+    app, client, ada
+):
     change_email(client, ada.tokens)
-    assert client.post("/auth/email/undo", {"token": undo_token(client)}).status_code == 204
+    assert client.post("/auth/email/undo", {"token": read_revert_token(client)}).status_code == 204
     reset_by_mail(client)
 
-    answer = prove(client, ask(client), password=NEW)
+    response = recover(client, password=NEW)
 
-    assert told(answer) == NOT_TWO
+    assert status_and_code(response) == NOT_INDEPENDENT
     assert {row.kind for row in rows(app, Credential)} == {"totp", "recovery_codes"}
 
 
 @pytest.mark.requirement("RL-03")
-def test_without_the_code_no_password_is_evaluated(client, ada):
-    """Else a right one would be told from a wrong one, past the lock of all other doors."""
-    asked = ask(client) | {"code": "00000000"}
+def test_recovery_evaluates_no_password_without_a_correct_code(client, ada):
+    """Otherwise passwords could be tried here, past the lockout of all other routes."""
+    form = request_recovery(client) | {"code": "00000000"}
 
-    right, wrong = prove(client, asked), prove(client, asked, password=NEW)
+    correct, wrong = verify_recovery(client, form), verify_recovery(client, form, password=NEW)
 
-    assert [told(answer) for answer in (right, wrong)] == [WRONG] * 2
-    assert right.json["detail"] == wrong.json["detail"]
+    assert [status_and_code(response) for response in (correct, wrong)] == [WRONG] * 2
+    assert correct.json["detail"] == wrong.json["detail"]
     assert client.log_in(ada)["status"] == "mfa_required"
 
 
-# A session and the password
+# Attackers with a session and the password
 
 
 @pytest.mark.requirement("RG-04")
-def test_an_address_that_came_lately_gets_no_code(app, client, ada, wait):
+def test_recovery_sends_no_code_to_a_new_email(app, client, ada, wait):
     change_email(client, ada.tokens)
 
-    early = ask(client, email=NEW_ADDRESS)
+    early = request_recovery(client, email=NEW_ADDRESS)
     wait(hours=72, seconds=1)
-    late = ask(client, email=NEW_ADDRESS)
+    late = request_recovery(client, email=NEW_ADDRESS)
 
-    assert told(prove(client, early)) == WRONG
-    assert len(mails(client, NEW_ADDRESS, "mfa_recovery")) == 1
-    assert told(prove(client, late)) == ANNOUNCED
-
-
-@pytest.mark.requirement("RG-04")
-def test_a_number_that_came_lately_gets_no_code(app, client, ada, wait):
-    prove_phone(client, ada.tokens)
-
-    early = ask(client, phone=NUMBER)
-
-    assert told(prove(client, early)) == WRONG
-    assert mails(client, NUMBER, "sms_mfa_recovery") == []
+    assert status_and_code(verify_recovery(client, early)) == WRONG
+    assert len(read_messages(client, NEW_ADDRESS, "mfa_recovery")) == 1
+    assert status_and_code(verify_recovery(client, late)) == SCHEDULED
 
 
 @pytest.mark.requirement("RG-04")
-def test_a_code_that_was_sent_to_an_address_before_it_was_changed_is_void(app, client, ada):
-    asked = ask(client)
+def test_recovery_sends_no_code_to_a_new_number(app, client, ada, wait):
+    verify_phone(client, ada.tokens)
+
+    early = request_recovery(client, phone=NUMBER)
+
+    assert status_and_code(verify_recovery(client, early)) == WRONG
+    assert read_messages(client, NUMBER, "sms_mfa_recovery") == []
+
+
+@pytest.mark.requirement("RG-04")
+def test_recovery_code_is_void_after_an_email_change(app, client, ada):
+    form = request_recovery(client)
     change_email(client, ada.tokens)
 
-    assert told(prove(client, asked)) == WRONG
+    assert status_and_code(verify_recovery(client, form)) == WRONG
 
 
 @pytest.mark.requirement("RG-04")
-def test_a_number_that_was_taken_away_does_not_prove_anything_any_more(app, client, ada, wait):
-    prove_phone(client, ada.tokens)
+def test_recovery_code_is_void_after_its_number_was_removed(app, client, ada, wait):
+    verify_phone(client, ada.tokens)
     wait(days=4)
-    asked = ask(client, phone=NUMBER)
+    form = request_recovery(client, phone=NUMBER)
     with app.app_context():
         db.session.execute(sa.update(Account).values(phone=None, phone_verified_at=None))
         db.session.commit()
 
-    assert told(prove(client, asked)) == WRONG
+    assert status_and_code(verify_recovery(client, form)) == WRONG
 
 
-# The password and the mailbox: then the owner still has a day, and the factor
+# Attackers with the password and the mailbox: the user has a day, and the factor, to stop them
 
 
 @pytest.mark.requirement("RG-04")
-def test_factors_stay_that_their_owner_proves_meanwhile(app, client, ada, wait):
-    prove(client, ask(client))
+def test_recovery_is_aborted_by_a_login_with_the_factor(app, client, ada, wait):
+    recover(client)
     wait(hours=1)
-    client.second_step(ada, client.log_in(ada))
+    client.complete_mfa(ada, client.log_in(ada))
     wait(days=1)
-    keep_house(app)
+    run_cleanup(app)
 
     assert client.log_in(ada)["status"] == "mfa_required"
-    [dropped] = audited(app, "factor.reset_dropped")
-    assert dropped.details["why"] == "a factor was used"
+    [aborted] = audited(app, "factor.reset_aborted")
+    assert aborted.details["reason"] == "a factor was used or added"
 
 
 @pytest.mark.requirement("RG-04")
 @pytest.mark.parametrize("meanwhile", [False, True], ids=["before", "meanwhile"])
-def test_while_a_reset_waits_a_remembered_device_is_asked_so_that_its_owner_stops_it(
+def test_recovery_makes_trusted_devices_need_the_factor_so_that_its_use_aborts_it(
     app, client, ada, wait, meanwhile
 ):
-    """The thief has deleted the mail; the owner signs in as every day, and notices nothing else."""
-    device = ada.tokens if meanwhile else remember(client, ada)
-    prove(client, ask(client))
+    """The attacker deleted the e-mail; the user notices nothing, and logs in as usual."""
+    device = ada.tokens if meanwhile else trust_device(client, ada)
+    recover(client)
     wait(hours=1)
-    device = remember_by_code(client, ada) if meanwhile else device
+    device = trust_device_with_recovery_code(client, ada) if meanwhile else device
 
-    question = log_in_on(client, device)
-    client.second_step(ada, question)
+    challenge = log_in_on(client, device)
+    client.complete_mfa(ada, challenge)
     wait(days=1)
-    keep_house(app)
+    run_cleanup(app)
 
-    assert question["status"] == "mfa_required"
+    assert challenge["status"] == "mfa_required"
     assert {row.kind for row in rows(app, Credential)} == {"totp", "recovery_codes"}
 
 
 @pytest.mark.requirement("RG-04")
-def test_when_the_reset_is_stopped_the_device_is_remembered_as_before(client, ada):
-    device = remember(client, ada)
-    prove(client, ask(client))
-    token = token_of(mails(client, ADA, "notice_mfa_reset")[0]["link"])
+def test_recovery_that_is_cancelled_leaves_devices_trusted(client, ada):
+    device = trust_device(client, ada)
+    recover(client)
+    token = token_of(read_messages(client, ADA, "notice_mfa_reset")[0]["link"])
     assert client.post("/auth/mfa/reset/cancel", {"token": token}).status_code == 204
 
     assert log_in_on(client, device)["status"] == "authenticated"
 
 
-def remember(client, user, **code):
-    return client.second_step(user, client.log_in(user), remember_device=True, **code)
+def trust_device(client, user, **code):
+    return client.complete_mfa(user, client.log_in(user), remember_device=True, **code)
 
 
-def remember_by_code(client, user):
-    return remember(client, user, factor="recovery_codes", code=user.recovery_codes[0])
+def trust_device_with_recovery_code(client, user):
+    return trust_device(client, user, factor="recovery_codes", code=user.recovery_codes[0])
 
 
 def log_in_on(client, device):
@@ -280,70 +297,70 @@ def log_in_on(client, device):
 
 
 @pytest.mark.requirement("RG-04")
-def test_factors_stay_where_a_new_one_came_meanwhile(app, client, ada, wait):
-    prove(client, ask(client))
+def test_recovery_is_aborted_by_the_enrolment_of_a_factor(app, client, ada, wait):
+    recover(client)
     wait(minutes=1)
     client.enrol_totp(ada, "Tablet")
     wait(days=1)
-    keep_house(app)
+    run_cleanup(app)
 
     kinds = sorted(row.kind for row in rows(app, Credential))
     assert kinds == ["recovery_codes", "totp", "totp"]
 
 
 @pytest.mark.requirement("RG-04")
-def test_a_recovery_code_that_is_used_meanwhile_does_not_keep_the_factors(app, client, ada, wait):
-    """It is what the owner of a lost factor signs in with."""
-    prove(client, ask(client))
+def test_recovery_is_not_aborted_by_a_login_with_a_recovery_code(app, client, ada, wait):
+    """A user who lost a factor logs in with one."""
+    recover(client)
     wait(hours=1)
     code = {"factor": "recovery_codes", "code": ada.recovery_codes[0]}
-    client.second_step(ada, client.log_in(ada), **code)
+    client.complete_mfa(ada, client.log_in(ada), **code)
     wait(days=1)
-    keep_house(app)
+    run_cleanup(app)
 
     assert client.log_in(ada)["status"] == "authenticated"
 
 
 @pytest.mark.requirement("RG-04")
-def test_factors_stay_where_the_owner_chooses_another_password(app, client, ada, wait):
-    prove(client, ask(client))
+def test_recovery_is_aborted_by_a_new_password(app, client, ada, wait):
+    recover(client)
     reset_by_mail(client)
     wait(days=1, seconds=1)
-    keep_house(app)
+    run_cleanup(app)
 
     assert client.log_in(User(ADA, NEW))["status"] == "mfa_required"
-    assert audited(app, "factor.reset_dropped")[0].details["why"] == "another password"
+    assert audited(app, "factor.reset_aborted")[0].details["reason"] == "password changed"
 
 
 @pytest.mark.requirement("RG-04")
-def test_factors_stay_where_the_account_has_another_address_by_then(app, client, ada, wait):
-    prove(client, ask(client))
+def test_recovery_is_aborted_by_a_new_email(app, client, ada, wait):
+    recover(client)
     change_email(client, ada.tokens)
     wait(days=1, seconds=1)
-    keep_house(app)
+    run_cleanup(app)
 
     assert {row.kind for row in rows(app, Credential)} == {"totp", "recovery_codes"}
-    assert audited(app, "factor.reset_dropped")[0].details["why"] == "another address"
+    assert audited(app, "factor.reset_aborted")[0].details["reason"] == "e-mail address changed"
 
 
-def test_who_loses_it_again_after_that_announces_it_again(app, client, ada, wait):
-    prove(client, ask(client))
+def test_recovery_can_be_requested_again_after_it_was_aborted(app, client, ada, wait):
+    recover(client)
     wait(hours=1)
-    client.second_step(ada, client.log_in(ada))
+    client.complete_mfa(ada, client.log_in(ada))
     wait(hours=1)
 
-    assert told(prove(client, ask(client))) == ANNOUNCED
+    assert status_and_code(recover(client)) == SCHEDULED
 
     wait(days=1, seconds=1)
-    keep_house(app)
+    run_cleanup(app)
     assert client.log_in(ada)["status"] == "authenticated"
 
 
-def test_nothing_is_sent_for_an_account_that_is_disabled(app, client, ada):
+def test_recovery_sends_no_code_to_a_disabled_account(app, client, ada):
     with app.app_context():
         db.session.execute(sa.update(Account).values(disabled_at=clock.now()))
         db.session.commit()
 
-    ask(client)
+    request_recovery(client)
 
-    assert newest(client, ADA) == "00000000"
+    assert newest_code(client, ADA) == "00000000"

@@ -1,71 +1,71 @@
-"""Changes of factors are told at every address, old and new, with a way to object."""
+"""Users are notified of factor changes at the old and the new e-mail address."""
 
 import pytest
 
-from tests.account.conftest import ADA, NEW_ADDRESS, change_email, mails
+from tests.account.conftest import ADA, NEW_ADDRESS, change_email, read_messages
 from tests.mfa import otp
 from tests.mfa.authenticator import Authenticator
 from tests.mfa.conftest import Browser
 
-OBJECTION = "http://localhost:8000/forgot-password"
+RESET_URL = "http://localhost:8000/forgot-password"
 
 
 @pytest.fixture
 def user(client, make_user):
-    """Somebody who has an app and another address since today: the old one can still undo that."""
+    """A user with TOTP who changed the e-mail address just now, so the old one is notified too."""
     user = make_user(email=ADA, factors=["totp"])
-    change_email(client, client.second_step(user, client.log_in(user)))
+    change_email(client, client.complete_mfa(user, client.log_in(user)))
     user.email = NEW_ADDRESS
     return user
 
 
-def told(client, template):
-    """Return what factor the newest notice of a kind names, and where one can object to it."""
-    newest = [mails(client, to, template)[0] for to in (ADA, NEW_ADDRESS)]
-    return [(notice.get("factor"), notice["link"]) for notice in newest]
+def read_notifications(client, template):
+    """Return factor and link of the newest notification at the old and the new address."""
+    newest = [read_messages(client, to, template)[0] for to in (ADA, NEW_ADDRESS)]
+    return [(message.get("factor"), message["link"]) for message in newest]
 
 
-def add_a_passkey(client, user):
+def add_passkey(client, user):
     assert Browser(client, Authenticator(), user).register().status_code == 201
 
 
-def replace_the_codes(client, user):
+def replace_recovery_codes(client, user):
     assert client.as_(user.tokens).post("/auth/mfa/recovery-codes").status_code == 201
 
 
-def remove_the_app(client, user):
-    [app, _codes] = client.as_(user.tokens).get("/auth/mfa/factors").json["items"]
-    assert client.as_(user.tokens).delete(f"/auth/mfa/factors/{app['id']}").status_code == 204
+def remove_totp(client, user):
+    [totp, _codes] = client.as_(user.tokens).get("/auth/mfa/factors").json["items"]
+    assert client.as_(user.tokens).delete(f"/auth/mfa/factors/{totp['id']}").status_code == 204
 
 
-def use_a_code(client, user):
+def use_recovery_code(client, user):
     form = {"factor": "recovery_codes", "code": user.recovery_codes[0]}
-    client.second_step(user, client.log_in(user), **form)
+    client.complete_mfa(user, client.log_in(user), **form)
 
 
 @pytest.mark.requirement("RG-05")
 @pytest.mark.parametrize(
-    ("act", "template", "factor"),
+    ("change", "template", "factor"),
     [
-        (add_a_passkey, "notice_factor_added", "passkey"),
-        (replace_the_codes, "notice_factor_added", "recovery_codes"),
-        (remove_the_app, "notice_factor_removed", "Phone (totp)"),
-        (use_a_code, "notice_recovery_code_used", None),
+        (add_passkey, "notice_factor_added", "passkey"),
+        (replace_recovery_codes, "notice_factor_added", "recovery_codes"),
+        (remove_totp, "notice_factor_removed", "Phone (totp)"),
+        (use_recovery_code, "notice_recovery_code_used", None),
     ],
 )
-def test_a_change_of_a_factor_is_told_at_the_old_and_the_new_address(
-    client, user, act, template, factor
+def test_factor_change_is_notified_at_the_old_and_the_new_email(
+    client, user, change, template, factor
 ):
-    act(client, user)
+    change(client, user)
 
-    assert told(client, template) == [(factor, OBJECTION)] * 2
+    assert read_notifications(client, template) == [(factor, RESET_URL)] * 2
 
 
 @pytest.mark.requirement("RG-05")
 @pytest.mark.parametrize(
-    ("kind", "named"), [("totp", "Phone (totp)"), ("sms", "sms"), ("email", "email")]
+    ("kind", "name"), [("totp", "Phone (totp)"), ("sms", "sms"), ("email", "email")]
 )
-def test_a_new_factor_is_told_at_the_old_and_the_new_address(client, make_user, kind, named):
+def test_new_factor_is_notified_at_the_old_and_the_new_email(client, make_user, kind, name):
     user = make_user(email=ADA)
     change_email(client, client.log_in(user))
     user.email = NEW_ADDRESS
@@ -74,6 +74,6 @@ def test_a_new_factor_is_told_at_the_old_and_the_new_address(client, make_user, 
     if kind == "totp":
         client.enrol_totp(user)
     else:
-        otp.enrol(client, user, kind)
+        otp.enrol_factor(client, user, kind)
 
-    assert told(client, "notice_factor_added") == [(named, OBJECTION)] * 2
+    assert read_notifications(client, "notice_factor_added") == [(name, RESET_URL)] * 2

@@ -1,4 +1,4 @@
-"""Signing in with a passkey and nothing else: what one gets, and who does not get in."""
+"""Login with a passkey alone: its level, its response, and the accounts that are rejected."""
 
 import json
 from datetime import UTC, datetime
@@ -11,99 +11,105 @@ from models import Credential, Password
 from models import User as Account
 from tests.client import PASSWORD
 from tests.mfa.authenticator import BE, UP, UV, unb64
-from tests.mfa.conftest import succeeds, told
+from tests.mfa.conftest import is_success, status_and_code
 from tests.rows import audited, rows
 
 
-def claims(answer):
-    return json.loads(unb64(answer.json["access_token"].split(".")[1]))
+def claims(response):
+    return json.loads(unb64(response.json["access_token"].split(".")[1]))
 
 
-def change(app, statement):
+def execute(app, statement):
     with app.app_context():
         db.session.execute(statement)
         db.session.commit()
 
 
 @pytest.mark.requirement("MF-11")
-@pytest.mark.parametrize(("flags", "word"), [(UP | UV, "hwk"), (UP | UV | BE, "swk")])
-def test_a_passkey_signs_in_at_the_second_level_by_itself(app, browser, flags, word):
-    assert succeeds(browser.register(flags=flags))
+@pytest.mark.parametrize(("flags", "method"), [(UP | UV, "hwk"), (UP | UV | BE, "swk")])
+def test_passkey_login_reaches_aal2_by_itself(app, browser, flags, method):
+    assert is_success(browser.register(flags=flags))
 
-    answer = browser.sign_in(flags=flags)
+    response = browser.sign_in(flags=flags)
 
-    assert (answer.status_code, answer.json["status"]) == (200, "authenticated")
-    assert answer.json["user"]["email"] == browser.user.email
-    assert (claims(answer)["amr"], claims(answer)["acr"]) == ([word, "mfa"], "aal2")
-    assert audited(app, "login.succeeded")[-1].details["amr"] == [word, "mfa"]
+    assert (response.status_code, response.json["status"]) == (200, "authenticated")
+    assert response.json["user"]["email"] == browser.user.email
+    assert (claims(response)["amr"], claims(response)["acr"]) == ([method, "mfa"], "aal2")
+    assert audited(app, "login.succeeded")[-1].details["amr"] == [method, "mfa"]
     assert rows(app, Credential, kind="passkey")[0].last_used_at is not None
 
 
-def test_a_browser_gets_cookies_and_no_token_in_the_answer(ready):
-    answer = ready.sign_in(transport="cookie")
+def test_passkey_login_in_cookie_mode_returns_cookies_and_no_token_in_the_answer(
+    registered_browser,
+):
+    response = registered_browser.sign_in(transport="cookie")
 
-    cookies = {text.partition("=")[0] for text in answer.headers.getlist("Set-Cookie")}
+    cookies = {text.partition("=")[0] for text in response.headers.getlist("Set-Cookie")}
     assert cookies == {"__Host-access", "__Secure-refresh", "__Host-csrf", "__Host-device"}
-    assert answer.json.keys() == {"status", "expires_in", "csrf_token", "user"}
+    assert response.json.keys() == {"status", "expires_in", "csrf_token", "user"}
 
 
 @pytest.mark.stores
-def test_who_is_disabled_stays_out(app, ready):
-    change(app, sa.update(Account).values(disabled_at=datetime.now(UTC)))
+def test_passkey_login_to_a_disabled_account_is_rejected(app, registered_browser):
+    execute(app, sa.update(Account).values(disabled_at=datetime.now(UTC)))
 
-    assert told(ready.sign_in()) == (403, "account_disabled")
-
-
-def test_whose_address_is_not_proved_stays_out(app, ready):
-    change(app, sa.update(Account).values(email_verified_at=None))
-
-    assert told(ready.sign_in()) == (403, "email_unverified")
+    assert status_and_code(registered_browser.sign_in()) == (403, "account_disabled")
 
 
-def test_a_passkey_that_was_removed_opens_nothing(app, ready):
-    asked = ready.options()
-    change(app, sa.delete(Credential))
+def test_passkey_login_with_an_unverified_email_is_rejected(app, registered_browser):
+    execute(app, sa.update(Account).values(email_verified_at=None))
 
-    assert told(ready.sign_in(asked)) == (401, "invalid_code")
-
-
-def test_a_passkey_that_was_never_confirmed_opens_nothing(app, ready):
-    change(app, sa.update(Credential).values(confirmed_at=None))
-
-    assert told(ready.sign_in()) == (401, "invalid_code")
+    assert status_and_code(registered_browser.sign_in()) == (403, "email_unverified")
 
 
-def test_an_account_without_a_password_has_its_passkey_and_no_password_opens_it(app, ready):
-    change(app, sa.delete(Password))
-    form = {"identifier": ready.user.email, "password": PASSWORD}
+def test_passkey_that_was_removed_is_rejected(app, registered_browser):
+    options = registered_browser.request_options()
+    execute(app, sa.delete(Credential))
 
-    known = ready.client.post("/auth/login", form)
-    unknown = ready.client.post("/auth/login", form | {"identifier": "nobody@example.com"})
+    assert status_and_code(registered_browser.sign_in(options)) == (401, "invalid_code")
 
-    assert told(known) == told(unknown) == (401, "invalid_credentials")
+
+def test_passkey_that_was_never_confirmed_is_rejected(app, registered_browser):
+    execute(app, sa.update(Credential).values(confirmed_at=None))
+
+    assert status_and_code(registered_browser.sign_in()) == (401, "invalid_code")
+
+
+def test_passkey_login_to_an_account_without_a_password_works_and_password_login_does_not(
+    app, registered_browser
+):
+    execute(app, sa.delete(Password))
+    form = {"identifier": registered_browser.user.email, "password": PASSWORD}
+
+    known = registered_browser.client.post("/auth/login", form)
+    unknown = registered_browser.client.post(
+        "/auth/login", form | {"identifier": "unknown@example.com"}
+    )
+
+    assert status_and_code(known) == status_and_code(unknown) == (401, "invalid_credentials")
     assert known.json["detail"] == unknown.json["detail"]
-    assert succeeds(ready.sign_in())
+    assert is_success(registered_browser.sign_in())
 
 
-def test_a_passkey_is_registered_by_who_proved_lately_who_they_are(browser, wait):
+def test_passkey_registration_needs_a_recent_authentication(browser, wait):
     wait(minutes=9)
-    asked = browser.options("registration")
+    options = browser.request_options("registration")
     wait(minutes=2)
 
     signed_in = browser.client.as_(browser.client.renew(browser.user.tokens))
-    refused = signed_in.post("/auth/passkeys/registration/options")
+    rejected = signed_in.post("/auth/passkeys/registration/options")
 
-    assert told(refused) == (401, "insufficient_user_authentication")
-    assert browser.register(asked).status_code == 401
+    assert status_and_code(rejected) == (401, "insufficient_user_authentication")
+    assert browser.register(options).status_code == 401
 
 
 @pytest.mark.settings(GATEHOUSE_PASSKEY_ORIGINS="https://shop.example, https://app.localhost")
-def test_related_origins_are_published_and_those_of_the_domain_are_not(client):
-    answer = client.get("/.well-known/webauthn")
+def test_related_origins_outside_the_domain_are_published(client):
+    response = client.get("/.well-known/webauthn")
 
-    assert answer.mimetype == "application/json"
-    assert answer.json == {"origins": ["https://shop.example"]}
+    assert response.mimetype == "application/json"
+    assert response.json == {"origins": ["https://shop.example"]}
 
 
-def test_without_related_origins_there_is_nothing(client):
-    assert told(client.get("/.well-known/webauthn")) == (404, "not_found")
+def test_related_origins_are_not_found_if_there_are_none(client):
+    assert status_and_code(client.get("/.well-known/webauthn")) == (404, "not_found")

@@ -1,198 +1,193 @@
-"""Lost factors: what an operator announces, the owner can stop, and a mailbox alone never does."""
+"""MFA reset: scheduled by an operator, cancelled by the user, impossible with a mailbox alone."""
 
 import pytest
 
 from gatehouse.database.session import db
 from gatehouse.mfa import reset
-from gatehouse.operations import cleanup
-from gatehouse.web.request_context import NOBODY
-from models import Challenge, Credential, Session
+from gatehouse.web.request_context import NO_REQUEST
+from models import Credential, OneTimeCode, Session
 from tests.account.conftest import (
     ADA,
     NEW,
     NEW_ADDRESS,
     NUMBER,
     change_email,
-    mails,
-    prove_phone,
-    reset_mail,
-    templates,
-    undo_token,
+    list_templates,
+    read_messages,
+    read_revert_token,
+    request_reset_mail,
+    verify_phone,
 )
-from tests.account.conftest import reset as choose_password
+from tests.account.conftest import reset_password as choose_password
 from tests.client import PASSWORD
-from tests.letters import letter, token_of
+from tests.mail_links import read_mail, token_of
+from tests.mfa.recovery import run_cleanup
+from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
-from tests.together import at_once
 
-STOP = "/auth/mfa/reset/cancel"
+CANCEL = "/auth/mfa/reset/cancel"
 
 
 @pytest.fixture
 def ada(client, make_user):
-    """Ada, whose app is lost and who is signed in where it was not needed."""
+    """A user with TOTP who is signed in at AAL2."""
     user = make_user(email=ADA, factors=["totp"])
-    client.second_step(user, client.log_in(user))
+    client.complete_mfa(user, client.log_in(user))
     return user
 
 
-def announce(app, address=ADA):
-    return app.test_cli_runner().invoke(args=["users", "reset-mfa", address])
+def schedule_reset(app, identifier=ADA):
+    return app.test_cli_runner().invoke(args=["users", "reset-mfa", identifier])
 
 
-def keep_house(app):
-    with app.app_context():
-        cleanup.purge()
+def cancellation_token(client):
+    return token_of(read_messages(client, ADA, "notice_mfa_reset")[0]["link"])
 
 
-def stop_token(client):
-    return token_of(mails(client, ADA, "notice_mfa_reset")[0]["link"])
-
-
-def is_asked(client, user):
+def is_mfa_required(client, user):
     return client.log_in(user)["status"] == "mfa_required"
 
 
 @pytest.mark.requirement("RG-05")
-def test_the_fourth_announcement_of_an_hour_comes_with_its_link_too(client, app, ada):
+def test_reset_notification_is_not_limited_per_hour(client, app, ada):
     for _ in range(4):
-        assert announce(app).exit_code == 0
-        stopped = client.post(STOP, {"token": stop_token(client)})
-        assert stopped.status_code == 204
+        assert schedule_reset(app).exit_code == 0
+        cancelled = client.post(CANCEL, {"token": cancellation_token(client)})
+        assert cancelled.status_code == 204
 
-    assert len(mails(client, ADA, "notice_mfa_reset")) == 4
+    assert len(read_messages(client, ADA, "notice_mfa_reset")) == 4
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("MF-09")
-def test_the_factors_go_when_the_delay_is_over_and_not_before(app, client, ada, wait):
+def test_reset_removes_the_factors_after_the_delay_and_not_before(app, client, ada, wait):
     tokens = ada.tokens
-    assert announce(app).exit_code == 0
+    assert schedule_reset(app).exit_code == 0
     wait(hours=23, minutes=59)
-    keep_house(app)
-    assert is_asked(client, ada)
+    run_cleanup(app)
+    assert is_mfa_required(client, ada)
 
     wait(minutes=2)
-    keep_house(app)
+    run_cleanup(app)
 
     assert rows(app, Credential) == []
     assert client.log_in(ada)["status"] == "authenticated"
     assert client.refresh(tokens).status_code == 401
     assert {row.end_reason for row in rows(app, Session) if row.ended_at} == {"mfa_reset"}
     assert audited(app, "factor.reset")[0].details["kinds"] == ["recovery_codes", "totp"]
-    assert "notice_factor_removed" in templates(client, ADA)
+    assert "notice_factor_removed" in list_templates(client, ADA)
 
 
-def test_a_device_that_was_remembered_is_not_any_more(app, client, make_user, wait):
+def test_reset_revokes_the_trust_of_devices(app, client, make_user, wait):
     user = make_user(email=ADA, factors=["totp"])
-    tokens = client.second_step(user, client.log_in(user), remember_device=True)
-    announce(app)
+    tokens = client.complete_mfa(user, client.log_in(user), remember_device=True)
+    schedule_reset(app)
     wait(days=1, seconds=1)
-    keep_house(app)
+    run_cleanup(app)
 
-    fresh = client.log_in(user)
+    after_reset = client.log_in(user)
     client.enrol_totp(user)
 
     headers = {"X-Device-Token": tokens["device_token"]}
     form = {"identifier": ADA, "password": PASSWORD}
-    assert fresh["status"] == "authenticated"
+    assert after_reset["status"] == "authenticated"
     assert client.post("/auth/login", form, headers=headers).json["status"] == "mfa_required"
 
 
 @pytest.mark.requirement("RG-05")
-def test_the_owner_hears_of_it_at_every_address_and_number(app, client, ada):
-    prove_phone(client, ada.tokens)
+def test_reset_is_notified_at_every_address_and_number(app, client, ada):
+    verify_phone(client, ada.tokens)
     change_email(client, ada.tokens)
 
-    announce(app, NEW_ADDRESS)
+    schedule_reset(app, NEW_ADDRESS)
 
-    told = [mails(client, to, "notice_mfa_reset") for to in (ADA, NEW_ADDRESS)]
-    assert [len(found) for found in told] == [1, 1]
-    assert told[0][0]["link"].startswith("http://localhost:8000/cancel-mfa-reset/")
-    assert "second factor" in mails(client, NUMBER, "sms_notice")[0]["what"]
+    notifications = [read_messages(client, to, "notice_mfa_reset") for to in (ADA, NEW_ADDRESS)]
+    assert [len(found) for found in notifications] == [1, 1]
+    assert notifications[0][0]["link"].startswith("http://localhost:8000/cancel-mfa-reset/")
+    assert "second factor" in read_messages(client, NUMBER, "sms_notice")[0]["what"]
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("RG-04")
-def test_the_owner_stops_it_with_the_link_once(app, client, ada, wait):
-    announce(app)
-    token = stop_token(client)
+def test_reset_is_cancelled_with_the_link_once(app, client, ada, wait):
+    schedule_reset(app)
+    token = cancellation_token(client)
 
-    answers = client.in_parallel(20, STOP, {"token": token})
+    responses = client.in_parallel(20, CANCEL, {"token": token})
 
-    assert sorted(answer.status_code for answer in answers) == [204] + [401] * 19
+    assert sorted(response.status_code for response in responses) == [204] + [401] * 19
     wait(days=2)
-    keep_house(app)
-    assert is_asked(client, ada)
+    run_cleanup(app)
+    assert is_mfa_required(client, ada)
     assert len(audited(app, "factor.reset_cancelled")) == 1
-    assert announce(app).exit_code == 0  # which the operator may try again
+    assert schedule_reset(app).exit_code == 0  # the operator can schedule another one
 
 
-def test_the_owner_stops_it_where_a_factor_was_just_proved(app, client, ada, wait):
-    announce(app)
+def test_reset_is_cancelled_by_a_session_with_recent_mfa(app, client, ada, wait):
+    schedule_reset(app)
 
-    answers = [client.as_(ada.tokens).delete("/auth/mfa/reset") for _ in range(2)]
+    responses = [client.as_(ada.tokens).delete("/auth/mfa/reset") for _ in range(2)]
 
-    assert [answer.status_code for answer in answers] == [204, 401]
+    assert [response.status_code for response in responses] == [204, 401]
     wait(days=2)
-    keep_house(app)
-    assert is_asked(client, ada)
+    run_cleanup(app)
+    assert is_mfa_required(client, ada)
 
 
-def test_who_has_not_proved_a_factor_lately_cannot_stop_it_without_the_link(app, client, ada, wait):
-    announce(app)
+def test_reset_is_not_cancelled_by_a_session_without_recent_mfa(app, client, ada, wait):
+    schedule_reset(app)
     wait(minutes=9, seconds=58)
     tokens = client.renew(ada.tokens)
     wait(minutes=1)
 
-    answer = client.as_(tokens).delete("/auth/mfa/reset")
+    response = client.as_(tokens).delete("/auth/mfa/reset")
 
-    assert answer.json["code"] == "insufficient_user_authentication"
+    assert response.json["code"] == "insufficient_user_authentication"
 
 
 @pytest.mark.stores
-def test_twenty_at_once_are_announced_and_done_once(app, client, ada, wait):
-    def ask():
+def test_reset_in_twenty_parallel_calls_is_scheduled_and_executed_once(app, client, ada, wait):
+    def schedule():
         with app.app_context():
             try:
-                reset.ask(ADA, NOBODY)
+                reset.schedule_by_operator(ADA, NO_REQUEST)
                 db.session.commit()
             except LookupError:
                 db.session.rollback()
                 return 0
             return 1
 
-    assert sum(at_once(*[ask] * 20)) == 1
+    assert sum(run_in_parallel(*[schedule] * 20)) == 1
     wait(days=1, seconds=1)
-    [row] = rows(app, Challenge, purpose=reset.PURPOSE)
+    [row] = rows(app, OneTimeCode, purpose=reset.PURPOSE)
 
-    def finish():
+    def execute():
         with app.app_context():
-            return reset.finish(row.id, NOBODY)
+            return reset.execute(row.id, NO_REQUEST)
 
-    assert sum(at_once(*[finish] * 20)) == 1
+    assert sum(run_in_parallel(*[execute] * 20)) == 1
     assert len(audited(app, "factor.reset")) == 1
-    assert client.post(STOP, {"token": stop_token(client)}).status_code == 401
+    assert client.post(CANCEL, {"token": cancellation_token(client)}).status_code == 401
 
 
-def test_nothing_is_announced_where_there_is_nothing_to_take(app, client, make_user):
+def test_reset_needs_an_account_with_a_second_factor(app, client, make_user):
     make_user(email=ADA)
 
-    outputs = [announce(app, address).output for address in (ADA, "nobody@example.com")]
+    outputs = [schedule_reset(app, email).output for email in (ADA, "unknown@example.com")]
 
     assert outputs == [
         "Error: ada@example.com has no second factor.\n",
-        "Error: nobody@example.com has no account.\n",
+        "Error: unknown@example.com has no account.\n",
     ]
-    assert rows(app, Challenge, purpose=reset.PURPOSE) == []
+    assert rows(app, OneTimeCode, purpose=reset.PURPOSE) == []
 
 
-def test_a_new_password_does_not_undo_what_was_announced(app, client, ada, wait):
-    """Who lost everything resets the password meanwhile, too."""
-    announce(app)
-    choose_password(client, token=reset_mail(client)["token"])
+def test_reset_by_an_operator_is_not_aborted_by_a_password_reset(app, client, ada, wait):
+    """A user who lost everything resets the password meanwhile, too."""
+    schedule_reset(app)
+    choose_password(client, token=request_reset_mail(client)["token"])
     wait(days=1, seconds=1)
-    keep_house(app)
+    run_cleanup(app)
 
     ada.password = NEW
     assert client.log_in(ada)["status"] == "authenticated"
@@ -200,14 +195,18 @@ def test_a_new_password_does_not_undo_what_was_announced(app, client, ada, wait)
 
 @pytest.mark.requirement("MF-09")
 @pytest.mark.settings(GATEHOUSE_MFA_RESET_DELAY="0")
-def test_without_a_delay_they_go_at_once(app, client, ada):
-    assert announce(app).exit_code == 0
+def test_reset_without_a_delay_is_executed_immediately(app, client, ada):
+    assert schedule_reset(app).exit_code == 0
     assert client.log_in(ada)["status"] == "authenticated"
 
 
-def test_the_page_of_the_link_says_when(app, client, ada):
-    announce(app)
-    path = mails(client, ADA, "notice_mfa_reset")[0]["link"].partition("8000")[2].partition("#")[0]
+def test_reset_page_states_when_the_reset_is_due(app, client, ada):
+    schedule_reset(app)
+    path = (
+        read_messages(client, ADA, "notice_mfa_reset")[0]["link"]
+        .partition("8000")[2]
+        .partition("#")[0]
+    )
 
     pages = [client.get(path, headers={"Accept-Language": tag}) for tag in ("en", "de")]
 
@@ -215,37 +214,37 @@ def test_the_page_of_the_link_says_when(app, client, ada):
     assert "They will be removed on" in pages[0].text
     assert "Ihre zweiten Faktoren sollen entfernt werden" in pages[1].text
     assert "Abgebrochen" in pages[1].text
-    assert client.post(STOP, {"token": stop_token(client)}).status_code == 204
+    assert client.post(CANCEL, {"token": cancellation_token(client)}).status_code == 204
     assert client.get(path).status_code == 404
 
 
 @pytest.mark.requirement("RG-04")
-def test_a_mailbox_alone_never_removes_a_factor(app, client, ada):
-    """Reset, link, change of address and undo: each way still meets the second step."""
+def test_reset_is_impossible_with_a_mailbox_alone(app, client, ada):
+    """After a password reset, a login link, or a reverted e-mail change, logins still need MFA."""
     before = [row.id for row in rows(app, Credential)]
 
-    def by_mail():
-        asked = client.post("/auth/login/link", {"email": ADA}).json["login_token"]
-        form = {"login_token": asked, "code": letter(client, ADA)["code"]}
+    def log_in_by_email():
+        token = client.post("/auth/login/link", {"email": ADA}).json["login_token"]
+        form = {"login_token": token, "code": read_mail(client, ADA)["code"]}
         return client.post("/auth/login/link/verify", form).json["status"]
 
-    met = [by_mail()]
+    statuses = [log_in_by_email()]
     change_email(client, ada.tokens)
-    assert client.post("/auth/email/undo", {"token": undo_token(client)}).status_code == 204
-    met.append(by_mail())
-    assert choose_password(client, token=reset_mail(client)["token"]).status_code == 204
+    assert client.post("/auth/email/undo", {"token": read_revert_token(client)}).status_code == 204
+    statuses.append(log_in_by_email())
+    assert choose_password(client, token=request_reset_mail(client)["token"]).status_code == 204
     ada.password = NEW
-    met += [client.log_in(ada)["status"], by_mail()]
+    statuses += [client.log_in(ada)["status"], log_in_by_email()]
 
-    assert met == ["mfa_required"] * 4
+    assert statuses == ["mfa_required"] * 4
     assert [row.id for row in rows(app, Credential)] == before
-    refused = client.post("/auth/mfa/factors", {"kind": "totp"})
-    assert refused.status_code == 401
+    rejected = client.post("/auth/mfa/factors", {"kind": "totp"})
+    assert rejected.status_code == 401
 
 
 @pytest.mark.requirement("RG-04")
-def test_an_old_mailbox_does_not_remove_what_replaced_a_lost_factor(app, client, ada, wait):
-    """The new phone was set up by proving the old one, so it is the owner's."""
+def test_reverted_email_change_does_not_remove_a_replaced_factor(app, client, ada, wait):
+    """The new phone was enrolled after verifying the old one, so it is the user's."""
     change_email(client, ada.tokens)
     [old] = rows(app, Credential, kind="totp")
     wait(seconds=30)
@@ -254,8 +253,8 @@ def test_an_old_mailbox_does_not_remove_what_replaced_a_lost_factor(app, client,
     removed = client.as_(ada.tokens).delete(f"/auth/mfa/factors/{old.id}")
     assert removed.status_code == 204
 
-    assert client.post("/auth/email/undo", {"token": undo_token(client)}).status_code == 204
-    assert choose_password(client, token=reset_mail(client)["token"]).status_code == 204
+    assert client.post("/auth/email/undo", {"token": read_revert_token(client)}).status_code == 204
+    assert choose_password(client, token=request_reset_mail(client)["token"]).status_code == 204
 
     ada.password = NEW
-    assert is_asked(client, ada)
+    assert is_mfa_required(client, ada)

@@ -28,11 +28,11 @@ from typing import Any
 import pyotp
 import time_machine
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from gatehouse.foundation.database import db
 
 from app import create_app
 from config import Settings
 from gatehouse.cli.serve import prepare
-from gatehouse.foundation.database import db
 
 PASSWORD = "an unlikely phrase 42"
 WRONG = "not the password at all"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.skips import skip_without
+from tests.missing_tools import skip_without
 
 ROOT = Path(__file__).parents[2]
 LIST = "migrations/landed.sha256"

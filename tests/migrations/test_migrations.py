@@ -1,4 +1,4 @@
-"""Migrations: up, down and up again, with data; by many at once; and they make what models say."""
+"""Migrations: up, down and up again with data, by many replicas, and equal to the models."""
 
 import os
 
@@ -9,36 +9,36 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from gatehouse.captcha import service as captcha
-from gatehouse.captcha.provider import Solved
+from gatehouse.captcha.provider import VerifiedAnswer
 from gatehouse.core import clock
-from gatehouse.database.session import Base, db, writing
+from gatehouse.database.session import Base, db, write_transaction
 from gatehouse.messaging import sms_budget
 from gatehouse.tokens import keys
 from gatehouse.web.rate_limit_storage import DatabaseCounters
-from gatehouse.web.request_context import NOBODY
+from gatehouse.web.request_context import NO_REQUEST
 from models import LimitCounter, Role, SigningKey
+from tests.child_processes import PythonProcess
 from tests.client import PASSWORD, User
 from tests.conftest import environment
-from tests.nursery import Python
 from tests.rows import rows
-from tests.surface.conftest import contents
+from tests.surface.conftest import read_tables
 
 PREPARE = """
 from app import create_app
-from gatehouse.cli.serve import prepare
+from gatehouse.cli.serve import prepare_database
 with create_app().app_context():
-    prepare()
+    prepare_database()
 """
 
 
 def tables(app):
-    """Return the names of the tables that are there."""
+    """Return the names of all tables."""
     with app.app_context():
         return set(inspect(db.engine).get_table_names())
 
 
 def fill(app, client):
-    """Let every table have rows, by living in the house for a while."""
+    """Use the service so that every table has rows."""
     client.sign_up(User("ada@example.com", username="ada"))
     invite = ["users", "invite", "root@example.com", "--role", "admin"]
     app.test_cli_runner().invoke(args=invite)
@@ -56,11 +56,11 @@ def fill(app, client):
     client.post("/auth/register", eve, headers={"Idempotency-Key": "eve-1"})
     client.post("/auth/login", {"identifier": "ada", "password": "a wrong guess"})
     with app.app_context():
-        DatabaseCounters("db://").incr("somebody", 60)
-        with writing():
-            sms_budget.charge("+4915112345678", NOBODY, is_code=True)
+        DatabaseCounters("db://").incr("a client", 60)
+        with write_transaction():
+            sms_budget.charge("+4915112345678", NO_REQUEST, is_code=True)
         db.session.commit()
-        captcha.spend(Solved("an answer", clock.now()))
+        captcha.consume_answer(VerifiedAnswer("an answer", clock.now()))
 
 
 def downgrade(app):
@@ -74,7 +74,7 @@ def upgrade(app):
 
 
 @pytest.mark.stores
-def test_the_migrations_make_what_the_models_say(app):
+def test_migrations_create_the_schema_of_the_models(app):
     with app.app_context(), db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
 
@@ -82,14 +82,14 @@ def test_the_migrations_make_what_the_models_say(app):
 
 
 @pytest.mark.stores
-def test_down_and_up_again_with_data_in_every_table(app, client):
+def test_migrations_go_down_and_up_with_data_in_every_table(app, client):
     fill(app, client)
-    full = {table: len(found) for table, found in contents(app).items()}
+    full = {table: len(found) for table, found in read_tables(app).items()}
 
     downgrade(app)
     bare = tables(app)
     upgrade(app)
-    again = {table: len(found) for table, found in contents(app).items()}
+    again = {table: len(found) for table, found in read_tables(app).items()}
 
     assert all(full.values()), full
     assert bare == {"alembic_version"}
@@ -98,14 +98,14 @@ def test_down_and_up_again_with_data_in_every_table(app, client):
 
 
 @pytest.mark.stores
-def test_after_down_and_up_people_can_live_in_the_house(app, client):
+def test_migrations_leave_a_working_service_after_down_and_up(app, client):
     downgrade(app)
     upgrade(app)
     with app.app_context():
-        with writing():
-            keys.ensure()
+        with write_transaction():
+            keys.ensure_keys()
         db.session.commit()
-    app.extensions["gatehouse.tokens"].ring = None
+    app.extensions["gatehouse.tokens"].key_set = None
 
     fill(app, client)
 
@@ -114,34 +114,32 @@ def test_after_down_and_up_people_can_live_in_the_house(app, client):
 
 
 @pytest.mark.stores
-def test_upgrading_again_changes_nothing(app, client):
+def test_migrations_change_nothing_when_run_again(app, client):
     fill(app, client)
-    before = contents(app)
+    before = read_tables(app)
 
     upgrade(app)
 
-    assert contents(app) == before
+    assert read_tables(app) == before
 
 
 @pytest.mark.stores
-def test_four_replicas_that_start_at_once_migrate_once_and_make_one_set_of_keys(
-    app, store, tmp_path
-):
+def test_migrations_run_once_when_four_replicas_start_together(app, store, tmp_path):
     downgrade(app)
     environ = {"PATH": os.environ["PATH"], **environment(store)}
-    said = tmp_path / "said"
-    starting = [Python(["-c", PREPARE], environ, said) for _ in range(4)]
+    output = tmp_path / "output"
+    starting = [PythonProcess(["-c", PREPARE], environ, output) for _ in range(4)]
 
-    assert [process.wait(60) for process in starting] == [0] * 4, said.read_text()
+    assert [process.wait(100) for process in starting] == [0] * 4, output.read_text()
     with app.app_context():
         assert len(db.session.execute(text("SELECT * FROM alembic_version")).all()) == 1
-        assert [stage for _, stage in keys.stages()] == ["active", "next"]
+        assert [stage for _, stage in keys.list_keys()] == ["active", "next"]
     assert len(rows(app, SigningKey)) == 2
     assert len(rows(app, Role)) == 2
     assert rows(app, LimitCounter) == []
 
 
-def test_sqlite_minds_foreign_keys_again_after_a_migration(app):
+def test_migrations_leave_foreign_keys_enforced_on_sqlite(app):
     downgrade(app)
     upgrade(app)
 

@@ -25,11 +25,12 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from flask.testing import FlaskClient
 
+from gatehouse.core.crypto_labels import IDEMPOTENT_ENDPOINTS
+from tests.child_processes import PythonProcess
 from tests.conftest import environment, running
-from tests.mail_server import serving_mail
+from tests.mail_server import run_mail_server
 from tests.mfa.authenticator import Authenticator
 from tests.migrations.test_edited_0003 import NOT_YET_IN
-from tests.nursery import Python
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NEW_PASSWORD = "another long phrase instead"
@@ -184,7 +185,7 @@ class Service:
         assert asked["status"] == "mfa_required"
         return asked
 
-    def second_step(self, known, asked, factor, code):
+    def complete_mfa(self, known, asked, factor, code):
         """Finish a login with a code."""
         form = {"mfa_token": asked["mfa_token"], "factor": factor, "code": code}
         tokens = self.send("/auth/login/mfa", form)
@@ -194,7 +195,7 @@ class Service:
     def logs_in_with_totp(self, known):
         """Log in with the password and a code of the authenticator app that was not used yet."""
         self.clock.shift(timedelta(seconds=30))
-        return self.second_step(known, self.question(known), "totp", totp(known))
+        return self.complete_mfa(known, self.question(known), "totp", totp(known))
 
     def logs_in_with_sent_code(self, known, factor, recipient):
         """Log in with the password and a code that is sent."""
@@ -202,7 +203,7 @@ class Service:
         [offered] = [one for one in asked["factors"] if one["kind"] == factor]
         form = {"mfa_token": asked["mfa_token"], "factor_id": offered["id"]}
         self.send("/auth/login/mfa/challenge", form)
-        return self.second_step(known, asked, factor, self.code(recipient))
+        return self.complete_mfa(known, asked, factor, self.code(recipient))
 
     def logs_in_with_passkey(self, known, asked=None):
         """Log in with the passkey alone."""
@@ -304,7 +305,7 @@ def totp_factor(service, known):
     """A code of the authenticator app and a recovery code work, each once."""
     service.logs_in_with_totp(known)
     recovery_code = known["recovery_codes"][0]
-    service.second_step(known, service.question(known), "recovery_codes", recovery_code)
+    service.complete_mfa(known, service.question(known), "recovery_codes", recovery_code)
     asked = service.question(known)
     for factor, code in (("recovery_codes", recovery_code), ("totp", totp(known))):
         form = {"mfa_token": asked["mfa_token"], "factor": factor, "code": code}
@@ -326,7 +327,7 @@ def remembered_device(service, known):
 
 def second_step(service, known):
     """A login that waited for its second factor is finished."""
-    service.second_step(known, known, "totp", totp(known))
+    service.complete_mfa(known, known, "totp", totp(known))
 
 
 def sms(service, known):
@@ -433,10 +434,10 @@ def mfa_reset(service, known):
 
 def unsent_mail(service, known):
     """The worker sends the mail that was waiting, as it was written, and no other one."""
-    with serving_mail() as server:
+    with run_mail_server() as server:
         smtp = {"SMTP_URL": f"insecure-smtp://127.0.0.1:{server.port}"}
         environ = {"PATH": os.environ["PATH"], **service.environment, **smtp}
-        worker = Python(["-c", WORKER, str(time.time())], environ, service.output)
+        worker = PythonProcess(["-c", WORKER, str(time.time())], environ, service.output)
         deadline = time.monotonic() + 60
         while not server.handler.received and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -554,3 +555,13 @@ def test_an_encryption_key_is_replaced_before_anything_of_an_old_version_is_used
     service = serve(replace_encryption_key(upgraded))
 
     use_all(service, fixture)
+
+
+def test_idempotent_routes_keep_the_names_in_their_digests(app):
+    views = app.view_functions.items()
+    endpoints = {endpoint for endpoint, view in views if getattr(view, "idempotent", False)}
+
+    labels = {IDEMPOTENT_ENDPOINTS.get(endpoint, endpoint) for endpoint in endpoints}
+
+    assert labels >= set(IDEMPOTENT_ENDPOINTS.values())
+    assert endpoints >= IDEMPOTENT_ENDPOINTS.keys()

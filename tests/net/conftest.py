@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the outbound client: exceptions, names, an authority."""
+"""Fixtures for the outbound HTTP client: allow-list, host names, certificate authority."""
 
 import itertools
 import socket
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import trustme
 
-from gatehouse.settings.parsers import destinations
+from gatehouse.settings.parsers import egress_destinations
 
 
 @pytest.fixture(scope="module")
@@ -17,39 +17,41 @@ def authority():
 
 @pytest.fixture
 def context(app):
-    """Be inside of an application, as whoever calls another server is."""
+    """Push an application context: the client reads its settings."""
     with app.app_context():
         yield
 
 
 @pytest.fixture
 def allow(app):
-    """Allow-list hosts and networks, and perhaps trust an authority."""
+    """Return a function that allow-lists hosts and networks, and may trust an authority."""
 
     def allow(*entries, ca=None):
-        more = {"outbound_ca": ca.cert_pem.bytes().decode()} if ca else {}
+        changes = {"ca_bundle": ca.cert_pem.bytes().decode()} if ca else {}
         settings = app.extensions["gatehouse.settings"]
-        allowed = destinations(",".join(entries))
-        app.extensions["gatehouse.settings"] = replace(settings, outbound_allowed=allowed, **more)
+        allowed = egress_destinations(",".join(entries))
+        app.extensions["gatehouse.settings"] = replace(
+            settings, egress_allowlist=allowed, **changes
+        )
 
     return allow
 
 
 @pytest.fixture
-def names(monkeypatch):
-    """Names that resolve to what a test says: each time to the next of its answers."""
-    known, asked, real = {}, [], socket.getaddrinfo
+def resolve_names(monkeypatch):
+    """Return a function that sets the IP addresses of a name, one list per resolution."""
+    addresses, resolved, real = {}, [], socket.getaddrinfo
 
-    def resolve(host, port, *rest, **more):
-        if host not in known:
-            return real(host, port, *rest, **more)
-        asked.append(host)
-        found = next(known[host])
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in found]
+    def resolve(host, port, *args, **changes):
+        if host not in addresses:
+            return real(host, port, *args, **changes)
+        resolved.append(host)
+        ips = next(addresses[host])
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in ips]
 
-    def name(host, *answers):
-        known[host] = itertools.chain(answers, itertools.repeat(answers[-1]))
-        return asked
+    def set_addresses(host, *answers):
+        addresses[host] = itertools.chain(answers, itertools.repeat(answers[-1]))
+        return resolved
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    return name
+    return set_addresses

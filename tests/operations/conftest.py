@@ -1,4 +1,4 @@
-"""A PostgreSQL that goes away and comes back."""
+"""A PostgreSQL server that tests stop and start again."""
 
 from __future__ import annotations
 
@@ -8,58 +8,60 @@ import pytest
 
 from tests.client import Client
 from tests.conftest import environment
-from tests.live import LiveServer
-from tests.patience import wait_until
-from tests.skips import skip_without
-from tests.stores import NO_POSTGRES, PostgresCluster, postgres_is_installed
+from tests.live_server import LiveServer
+from tests.missing_tools import skip_without
+from tests.polling import wait_until
+from tests.servers import NO_POSTGRES, PostgresCluster, postgres_is_installed
 
 
-class FickleCluster(PostgresCluster):
-    """A PostgreSQL of one test, which may stop it and start it again."""
+class StoppableCluster(PostgresCluster):
+    """A PostgreSQL server of one test module, which stops it and starts it again."""
 
-    is_away = False
+    is_stopped = False
 
-    def halt(self) -> None:
-        """Stop the server and break its connections; its data stay."""
+    def stop_server(self) -> None:
+        """Stop the server and close its connections; keep its data."""
         self._run("pg_ctl", "-D", self._data, "-m", "fast", "stop")
-        self.is_away = True
+        self.is_stopped = True
 
-    def resume(self) -> None:
-        """Start the server where it was."""
+    def start_server(self) -> None:
+        """Start the server again with the same address and data."""
         options = f"-k {self._home} -c listen_addresses='' -c fsync=off"
         log = self._home / "log"
         self._run("pg_ctl", "-D", self._data, "-l", log, "-w", "-o", options, "start")
-        self.is_away = False
+        self.is_stopped = False
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[FickleCluster]:
+def cluster() -> Iterator[StoppableCluster]:
     if not postgres_is_installed():
         skip_without("PostgreSQL", NO_POSTGRES)
-    cluster = FickleCluster()
+    cluster = StoppableCluster()
     yield cluster
-    if cluster.is_away:
-        cluster.resume()
+    if cluster.is_stopped:
+        cluster.start_server()
     cluster.stop()
 
 
 @pytest.fixture(scope="module")
-def away(cluster: FickleCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Lend one server to the tests of a file, which take its database away and bring it back.
+def server(
+    cluster: StoppableCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """Run one Gatehouse server for the tests of a module, which stop and start its database.
 
-    All of its workers are ready: one that still starts would refuse what needs its keys.
+    All workers are ready: one that is still starting has no signing keys yet.
     """
-    wanted = environment(cluster.url)
-    del wanted["GATEHOUSE_PUBLIC_URL"]
-    server = LiveServer(wanted, tmp_path_factory.mktemp("server") / "server.log")
+    environ = environment(cluster.url)
+    del environ["GATEHOUSE_PUBLIC_URL"]
+    server = LiveServer(environ, tmp_path_factory.mktemp("server") / "server.log")
     try:
         server.start()
-        wait_until(lambda: every_worker(server.client, "/health/ready") == {200})
+        wait_until(lambda: statuses_of_all_workers(server.client, "/health/ready") == {200})
         yield server
     finally:
         server.kill()
 
 
-def every_worker(client: Client, path: str) -> set[int]:
-    """Return the statuses of so many answers that each worker gave one."""
+def statuses_of_all_workers(client: Client, path: str) -> set[int]:
+    """Return the statuses of many responses, so that every worker sent at least one."""
     return {client.get(path).status_code for _ in range(20)}

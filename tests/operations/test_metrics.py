@@ -1,11 +1,11 @@
-"""Metrics: right under two workers, and for those with the token only."""
+"""Metrics: sums over two workers, and access with the token only."""
 
 import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.surface.conftest import verdict
+from tests.surface.conftest import read_problem
 
 TOKEN = "a long token of the metrics"
 IN_PRODUCTION = {
@@ -16,7 +16,7 @@ IN_PRODUCTION = {
 production = pytest.mark.settings(**IN_PRODUCTION)
 
 
-def counted(metrics, name, **labels):
+def sample_value(metrics, name, **labels):
     """Return the value of a sample in the Prometheus text format."""
     for family in text_string_to_metric_families(metrics):
         for sample in family.samples:
@@ -25,57 +25,59 @@ def counted(metrics, name, **labels):
     return 0
 
 
-def test_the_sum_over_the_workers_is_what_was_asked_by_route(live):
+def test_metrics_are_the_sum_over_the_workers_by_route(live):
     for number in range(20):
-        live.get(f"/invented/{number}")
+        live.get(f"/unknown/{number}")
         live.client.delete(f"/auth/sessions/01900000-0000-7000-8000-{number:012}")
-    live.client.in_parallel(20, "/auth/login", {"identifier": "nobody", "password": "wrong"})
+    live.client.in_parallel(20, "/auth/login", {"identifier": "unknown", "password": "wrong"})
 
     metrics = live.get("/metrics").text
 
     requests = "gatehouse_request_seconds_count"
     login = {"method": "POST", "route": "/auth/login", "status": "401"}
-    assert counted(metrics, requests, route="none", status="404") == 20
-    assert counted(metrics, requests, route="/auth/sessions/<uuid:session_id>") == 20
-    assert counted(metrics, requests, **login) == 5
-    assert counted(metrics, requests, **login | {"status": "429"}) == 15
-    assert counted(metrics, "gatehouse_events_total", event="login.failed") == 5
-    assert counted(metrics, "gatehouse_guesses_refused_total") == 15
-    assert counted(metrics, "gatehouse_password_hash_seconds_count") == 5
-    assert "invented" not in metrics
+    assert sample_value(metrics, requests, route="none", status="404") == 20
+    assert sample_value(metrics, requests, route="/auth/sessions/<uuid:session_id>") == 20
+    assert sample_value(metrics, requests, **login) == 5
+    assert sample_value(metrics, requests, **login | {"status": "429"}) == 15
+    assert sample_value(metrics, "gatehouse_events_total", event="login.failed") == 5
+    assert sample_value(metrics, "gatehouse_password_attempts_throttled_total") == 15
+    assert sample_value(metrics, "gatehouse_password_hash_seconds_count") == 5
+    assert "unknown/" not in metrics
     assert "01900000" not in metrics
 
 
-def test_the_age_of_the_revocations_is_that_of_a_worker_and_not_of_their_master(live):
-    read_at = counted(live.get("/metrics").text, "gatehouse_revocations_read_timestamp_seconds")
+def test_metrics_have_the_refresh_time_of_revocations_of_a_worker(live):
+    read_at = sample_value(
+        live.get("/metrics").text, "gatehouse_revocations_refreshed_timestamp_seconds"
+    )
 
     assert abs(time.time() - read_at) < 600
 
 
-def test_development_shows_its_metrics_to_everyone(client):
-    answer = client.get("/metrics")
+def test_metrics_need_no_token_in_development(client):
+    response = client.get("/metrics")
 
-    assert answer.status_code == 200
-    assert answer.content_type.startswith("text/plain; version=")
+    assert response.status_code == 200
+    assert response.content_type.startswith("text/plain; version=")
 
 
 @production
-def test_production_without_a_token_has_no_metrics(client):
-    assert verdict(client.get("/metrics")) == (404, "not_found")
-    assert verdict(client.as_("anything").get("/metrics")) == (404, "not_found")
+def test_metrics_do_not_exist_in_production_without_a_token(client):
+    assert read_problem(client.get("/metrics")) == (404, "not_found")
+    assert read_problem(client.as_("anything").get("/metrics")) == (404, "not_found")
 
 
 @production
 @pytest.mark.settings(GATEHOUSE_METRICS_TOKEN=TOKEN)
-def test_production_shows_its_metrics_to_whoever_has_the_token(client):
+def test_metrics_are_returned_in_production_with_the_token(client):
     assert client.as_(TOKEN).get("/metrics").status_code == 200
 
 
 @pytest.mark.settings(GATEHOUSE_METRICS_TOKEN=TOKEN)
-def test_a_token_is_asked_for_wherever_one_is_set(client, make_user):
-    somebody = client.log_in(make_user())["access_token"]
+def test_metrics_need_the_token_wherever_one_is_set(client, make_user):
+    access_token = client.log_in(make_user())["access_token"]
 
-    assert verdict(client.get("/metrics")) == (401, "token_missing")
-    for wrong in ("wrong", TOKEN[:-1], f"{TOKEN}x", TOKEN.upper(), "t\xf6ken", somebody):
-        assert verdict(client.as_(wrong).get("/metrics")) == (401, "token_invalid"), wrong
-    assert verdict(client.get(f"/metrics?token={TOKEN}")) == (401, "token_missing")
+    assert read_problem(client.get("/metrics")) == (401, "token_missing")
+    for wrong in ("wrong", TOKEN[:-1], f"{TOKEN}x", TOKEN.upper(), "t\xf6ken", access_token):
+        assert read_problem(client.as_(wrong).get("/metrics")) == (401, "token_invalid"), wrong
+    assert read_problem(client.get(f"/metrics?token={TOKEN}")) == (401, "token_missing")

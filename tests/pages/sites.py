@@ -1,4 +1,4 @@
-"""Sites beside the service: the example page's, and those of somebody hostile."""
+"""Web sites of other origins: the example page, and hostile pages."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from pathlib import Path
 TYPES = {".html": "text/html", ".js": "text/javascript"}
 EMPTY = b"<!doctype html><title>A page</title><body>"
 Page = Callable[[str], tuple[str, bytes]]
-"""Answers a path with a media type and a content."""
+"""Returns media type and content for a path."""
 
 
-def anything(_path: str) -> tuple[str, bytes]:
-    """Answer an empty page, whose deeds the test then tells it."""
+def serve_empty_page(_path: str) -> tuple[str, bytes]:
+    """Return an empty page, in which a test then runs scripts."""
     return "text/html", EMPTY
 
 
-def files(folder: Path, service: Callable[[], str]) -> Page:
-    """Answer the files of a folder, with the address of the service put in."""
+def serve_files(folder: Path, service: Callable[[], str]) -> Page:
+    """Return a page function for the files of a folder, with the URL of the service filled in."""
 
-    def answer(path: str) -> tuple[str, bytes]:
+    def serve(path: str) -> tuple[str, bytes]:
         file = folder / (path.strip("/") or "index.html")
         text = file.read_text().replace("http://localhost:8000", service())
         return TYPES[file.suffix], text.encode()
 
-    return answer
+    return serve
 
 
 @contextmanager
-def site(page: Page) -> Iterator[int]:
-    """Serve a site on the loopback address; lend its port."""
+def run_site(page: Page) -> Iterator[int]:
+    """Serve a site on the loopback interface; yield its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            kind, content = page(self.path)
+            media_type, content = page(self.path)
             self.send_response(200)
-            self.send_header("Content-Type", kind)
+            self.send_header("Content-Type", media_type)
             self.end_headers()
             self.wfile.write(content)
 

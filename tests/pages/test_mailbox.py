@@ -1,4 +1,4 @@
-"""The developer mailbox: JSON for clients, a page for people, nothing in production."""
+"""The developer mailbox: JSON for clients, HTML for browsers, absent in production."""
 
 import os
 
@@ -6,19 +6,19 @@ import pytest
 from playwright.sync_api import expect
 
 from gatehouse.core import clock
-from gatehouse.database.session import db, writing
+from gatehouse.database.session import db, write_transaction
 from gatehouse.messaging import outbox
-from gatehouse.messaging.message import Letter
-from gatehouse.web.request_context import NOBODY
+from gatehouse.messaging.message import MessageRequest
+from gatehouse.web.request_context import NO_REQUEST
 from tests.pages.conftest import ONE_WORKER
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 FIELDS = {"id", "channel", "to", "subject", "text", "html", "template", "variables", "created_at"}
-SOMETHING = "01890000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "01890000-0000-7000-8000-000000000000"
 HOSTILE = "<svg onload=alert(1)>{{7*7}}"
 
 
-def test_messages_come_newest_first_with_everything_a_developer_needs(client):
+def test_mailbox_lists_messages_newest_first_with_all_fields(client):
     client.register("ada@example.com")
     client.register("bob@example.com")
 
@@ -31,7 +31,7 @@ def test_messages_come_newest_first_with_everything_a_developer_needs(client):
     assert newest["created_at"].endswith("Z")
 
 
-def test_messages_to_one_address_are_found_in_any_case(client):
+def test_mailbox_filters_by_recipient_in_any_case(client):
     client.register("ada@example.com")
     client.register("bob@example.com")
 
@@ -39,7 +39,7 @@ def test_messages_to_one_address_are_found_in_any_case(client):
 
 
 @pytest.mark.parametrize(
-    ("accept", "kind"),
+    ("accept", "media_type"),
     [
         (None, "application/json"),
         ("*/*", "application/json"),
@@ -47,18 +47,18 @@ def test_messages_to_one_address_are_found_in_any_case(client):
         (FIREFOX, "text/html"),
     ],
 )
-def test_browsers_get_a_page_and_everyone_else_json(client, accept, kind):
-    answer = client.get("/dev/mailbox", headers={"Accept": accept} if accept else {})
+def test_mailbox_is_html_for_browsers_and_json_for_other_clients(client, accept, media_type):
+    response = client.get("/dev/mailbox", headers={"Accept": accept} if accept else {})
 
-    assert (answer.status_code, answer.mimetype) == (200, kind)
+    assert (response.status_code, response.mimetype) == (200, media_type)
 
 
-def test_an_emptied_mailbox_is_empty(client):
+def test_mailbox_can_be_emptied(client):
     client.register("ada@example.com")
 
-    answer = client.delete("/dev/mailbox")
+    response = client.delete("/dev/mailbox")
 
-    assert (answer.status_code, answer.data) == (204, b"")
+    assert (response.status_code, response.data) == (204, b"")
     assert client.mailbox() == []
 
 
@@ -67,20 +67,20 @@ def test_an_emptied_mailbox_is_empty(client):
     GATEHOUSE_PUBLIC_URL="https://id.example.com",
     GATEHOUSE_BCRYPT_COST=None,
 )
-@pytest.mark.parametrize("path", ["", f"/{SOMETHING}", f"/{SOMETHING}/qr.svg"])
+@pytest.mark.parametrize("path", ["", f"/{UNKNOWN_ID}", f"/{UNKNOWN_ID}/qr.svg"])
 @pytest.mark.parametrize("method", ["get", "delete"])
-def test_production_has_no_mailbox(client, method, path):
-    answer = getattr(client, method)(f"/dev/mailbox{path}")
+def test_mailbox_does_not_exist_in_production(client, method, path):
+    response = getattr(client, method)(f"/dev/mailbox{path}")
 
-    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+    assert (response.status_code, response.json["code"]) == (404, "not_found")
 
 
 @pytest.mark.requirement("AP-09")
-def test_page_and_mail_show_values_as_text_and_the_page_links_to_the_web_only(app, client):
+def test_mailbox_escapes_values_and_links_only_to_http_urls(app, client):
     hostile = dict.fromkeys(("code", "asked", "address", "device"), HOSTILE)
     hostile |= {"link": "javascript:alert(1)", "expires": clock.now()}
-    with app.app_context(), writing():
-        outbox.put(Letter(f"{HOSTILE}@example.com", "verify_email", hostile), NOBODY)
+    with app.app_context(), write_transaction():
+        outbox.put(MessageRequest(f"{HOSTILE}@example.com", "verify_email", hostile), NO_REQUEST)
         db.session.commit()
 
     page = client.get("/dev/mailbox", headers={"Accept": FIREFOX}).text
@@ -93,7 +93,7 @@ def test_page_and_mail_show_values_as_text_and_the_page_links_to_the_web_only(ap
 
 
 @pytest.mark.settings(**ONE_WORKER)
-def test_the_page_shows_what_comes_and_a_developer_copies_filters_and_empties(live, tab):
+def test_mailbox_page_updates_copies_filters_and_empties(live, tab):
     live.client.register("ada@example.com")
     tab.open(f"{live.url}/dev/mailbox")
     articles = tab.page.get_by_role("article")
@@ -106,9 +106,9 @@ def test_the_page_shows_what_comes_and_a_developer_copies_filters_and_empties(li
     expect(articles).to_have_count(1)
     tab.press("Copy code")
     variables = live.client.mailbox(to="ada@example.com")[0]["variables"]
-    tab.reads(f"Copied {variables['code']}.")
-    copied = tab.page.evaluate("navigator.clipboard.readText()")
-    linked = tab.page.get_by_role("link").get_attribute("href")
+    tab.expect_status(f"Copied {variables['code']}.")
+    copied_code = tab.page.evaluate("navigator.clipboard.readText()")
+    shown_link = tab.page.get_by_role("link").get_attribute("href")
     mail = tab.page.frame_locator("article:visible iframe")
     expect(mail.get_by_text(variables["code"])).to_be_visible()
     tab.page.locator("article:visible summary").click()
@@ -119,14 +119,14 @@ def test_the_page_shows_what_comes_and_a_developer_copies_filters_and_empties(li
     tab.press("Empty the mailbox")
     expect(tab.page.get_by_text("No messages yet")).to_be_visible()
 
-    assert (copied, linked) == (variables["code"], variables["link"])
+    assert (copied_code, shown_link) == (variables["code"], variables["link"])
     assert live.client.mailbox() == []
-    assert tab.complaints == []
-    assert tab.foreign_requests(live.url) == []
+    assert tab.console_errors == []
+    assert tab.requests_to_others(live.url) == []
 
 
 @pytest.mark.settings(**ONE_WORKER)
-def test_the_page_fits_a_phone_and_the_keyboard(live, tab):
+def test_mailbox_page_works_on_a_phone_and_by_keyboard(live, tab):
     live.client.register("ada@example.com")
     tab.page.set_viewport_size({"width": 360, "height": 780})
     tab.open(f"{live.url}/dev/mailbox")
@@ -147,11 +147,11 @@ def test_the_page_fits_a_phone_and_the_keyboard(live, tab):
     assert width <= 360
     assert focused == ["", "Empty th", "Copy cod", "http://l", "QR code "]
     assert tab.page.locator("details").get_attribute("open") is not None
-    assert tab.complaints == []
+    assert tab.console_errors == []
 
 
 @pytest.mark.settings(**ONE_WORKER)
-def test_a_framed_mail_can_be_read_by_day_and_by_night(live, tab):
+def test_mailbox_frame_is_readable_in_light_and_dark_mode(live, tab):
     live.client.register("ada@example.com")
     seen = {}
 
@@ -159,9 +159,11 @@ def test_a_framed_mail_can_be_read_by_day_and_by_night(live, tab):
         tab.page.emulate_media(color_scheme=scheme)
         tab.open(f"{live.url}/dev/mailbox")
         heading = tab.page.frame_locator("iframe").get_by_role("heading")
-        ink = heading.evaluate("it => getComputedStyle(it).color")
-        paper = tab.page.locator("iframe").evaluate("it => getComputedStyle(it).backgroundColor")
-        seen[scheme] = (ink, paper)
+        text_color = heading.evaluate("it => getComputedStyle(it).color")
+        background = tab.page.locator("iframe").evaluate(
+            "it => getComputedStyle(it).backgroundColor"
+        )
+        seen[scheme] = (text_color, background)
 
     assert seen == {
         "light": ("rgb(0, 0, 0)", "rgba(0, 0, 0, 0)"),
@@ -169,12 +171,12 @@ def test_a_framed_mail_can_be_read_by_day_and_by_night(live, tab):
     }
 
 
-def test_a_mail_is_framed_without_scripts_and_by_nobody_else(client):
+def test_mailbox_frame_has_no_scripts_and_cannot_be_embedded_elsewhere(client):
     client.register("ada@example.com")
     [item] = client.mailbox()
 
     mail = client.get(f"/dev/mailbox/{item['id']}")
-    drawing = client.get(f"/dev/mailbox/{item['id']}/qr.svg")
+    qr_code = client.get(f"/dev/mailbox/{item['id']}/qr.svg")
     missing = client.get("/dev/mailbox/01890000-0000-7000-8000-000000000000")
 
     policy = mail.headers["Content-Security-Policy"]
@@ -182,17 +184,17 @@ def test_a_mail_is_framed_without_scripts_and_by_nobody_else(client):
     assert policy.startswith("default-src 'none';")
     assert policy.endswith("frame-ancestors 'self'; sandbox")
     assert "script-src" not in policy
-    assert drawing.mimetype == "image/svg+xml"
+    assert qr_code.mimetype == "image/svg+xml"
     assert missing.status_code == 404
 
 
 @pytest.mark.settings(GATEHOUSE_DEV_FIXED_CODES="Ann@example.com=12345678, +4915112345678=1234")
-def test_test_users_have_codes_that_no_test_has_to_look_up(client):
+def test_mailbox_codes_of_test_users_can_be_fixed_by_a_setting(client):
     client.register("ann@example.com")
     client.register("bob@example.com")
-    proof = {"email": "ann@example.com", "code": "12345678"}
+    form = {"email": "ann@example.com", "code": "12345678"}
 
-    anns = client.post("/auth/email/verify", proof)
-    bobs = client.post("/auth/email/verify", proof | {"email": "bob@example.com"})
+    anns = client.post("/auth/email/verify", form)
+    bobs = client.post("/auth/email/verify", form | {"email": "bob@example.com"})
 
     assert (anns.status_code, bobs.status_code) == (200, 401)

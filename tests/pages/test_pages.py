@@ -1,4 +1,4 @@
-"""The hosted pages, on the wire and in a real browser."""
+"""The hosted pages, over HTTP and in a real browser."""
 
 import hashlib
 import re
@@ -6,60 +6,62 @@ from pathlib import Path
 
 import pytest
 
-from gatehouse.pages.mailbox import WITH_FRAMES
+from gatehouse.pages.mailbox import MAILBOX_CSP
 from gatehouse.pages.security_headers import CSP
 from tests.client import PASSWORD, User
 from tests.pages.conftest import policy_of
-from tests.pages.links import ADA, invitation_link, path_of, registration_link
+from tests.pages.links import ADA, create_invitation_link, create_registration_link, path_of
 
 pytestmark = pytest.mark.settings(GATEHOUSE_WORKERS="1")  # a browser keeps one busy
 
-STRANGER = "01890000-0000-7000-8000-000000000000"
-HOSTILE = "{{7*7}}&lt@example.com"  # an address that a careless page would turn into 49<
-STRANGE_AGENT = "<svg onload=alert(1)> evil.example"
+UNKNOWN_ID = "01890000-0000-7000-8000-000000000000"
+HOSTILE = "{{7*7}}&lt@example.com"  # without escaping it would be shown as 49<
+HOSTILE_AGENT = "<svg onload=alert(1)> evil.example"
 ROOT = Path(__file__).parents[2]
 VENDORED = ROOT / "gatehouse/pages/static/swagger-ui"
 INLINE = re.compile(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:", re.IGNORECASE)
 
 
-# The reference
+# The API reference
 
 
-def test_the_reference_renders_under_the_strict_policy_and_asks_nobody_else(live, tab):
+def test_docs_page_renders_under_the_strict_policy_without_other_origins(live, tab):
     tab.open(f"{live.url}/docs")
     tab.page.locator(".opblock-summary").first.click()
     tab.page.get_by_role("button", name="Try it out").wait_for()
 
     assert policy_of(live.get("/docs")) == CSP
-    assert tab.complaints == []
-    assert tab.foreign_requests(live.url) == []
+    assert tab.console_errors == []
+    assert tab.requests_to_others(live.url) == []
 
 
-def test_the_bare_address_leads_to_the_reference(client):
-    answer = client.get("/")
+def test_root_url_redirects_to_the_docs_page(client):
+    response = client.get("/")
 
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/docs")
+    assert (response.status_code, response.headers["Location"]) == (302, "/docs")
 
 
-def test_what_is_vendored_is_what_its_readme_says():
+def test_vendored_files_have_the_documented_hashes():
     readme = VENDORED.joinpath("README.md").read_text()
-    told = dict(re.findall(r"^\| ([\w.-]+) \| ([0-9a-f]{64}) \|$", readme, re.MULTILINE))
+    documented = dict(re.findall(r"^\| ([\w.-]+) \| ([0-9a-f]{64}) \|$", readme, re.MULTILINE))
 
     files = [file for file in VENDORED.iterdir() if file.name != "README.md"]
-    assert told == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    assert documented == {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files
+    }
 
 
-# The page that proves an address
+# E-mail verification
 
 
-def test_the_secret_of_a_link_stays_out_of_log_and_history(live, tab):
-    link = registration_link(live.client)
+def test_link_token_is_neither_logged_nor_in_the_history(live, tab):
+    link = create_registration_link(live.client)
     page, _, secret = link.partition("#")
 
     tab.open(link)
     tab.field("Password").fill(PASSWORD)
     tab.press("Confirm this e-mail address")
-    tab.reads("Your e-mail address is verified.")
+    tab.expect_status("Your e-mail address is verified.")
 
     log = live.log.read_text()
     assert tab.page.url == page
@@ -67,28 +69,28 @@ def test_the_secret_of_a_link_stays_out_of_log_and_history(live, tab):
     assert secret not in log
 
 
-def test_a_wrong_password_is_explained_and_the_right_one_still_works(live, tab):
-    tab.open(registration_link(live.client))
+def test_verification_page_explains_a_wrong_password_and_accepts_the_right_one(live, tab):
+    tab.open(create_registration_link(live.client))
 
     tab.field("Password").fill("not the one I chose")
     tab.press("Confirm this e-mail address")
-    tab.reads("this is not the password that was chosen when registering")
+    tab.expect_status("the password is not the one chosen at sign-up")
     tab.field("Password").fill(PASSWORD)
     tab.press("Confirm this e-mail address")
 
-    tab.reads("Your e-mail address is verified.")
+    tab.expect_status("Your e-mail address is verified.")
 
 
-def test_a_link_without_its_fragment_says_so_and_sends_nothing(live, tab):
-    tab.open(live.url + path_of(registration_link(live.client)))
+def test_link_without_its_fragment_is_reported_and_sends_nothing(live, tab):
+    tab.open(live.url + path_of(create_registration_link(live.client)))
 
-    tab.reads("This link is incomplete.")
+    tab.expect_status("This link is incomplete.")
     assert tab.page.get_by_role("button").is_disabled()
 
 
 @pytest.mark.requirement("PW-14")
-def test_passwords_are_masked_shown_on_demand_and_may_be_pasted(live, tab):
-    tab.open(registration_link(live.client))
+def test_password_field_is_masked_can_be_shown_and_accepts_paste(live, tab):
+    tab.open(create_registration_link(live.client))
     field = tab.field("Password")
     masked = field.get_attribute("type")
     tab.page.evaluate("text => navigator.clipboard.writeText(text)", PASSWORD)
@@ -101,17 +103,17 @@ def test_passwords_are_masked_shown_on_demand_and_may_be_pasted(live, tab):
 
 
 @pytest.mark.requirement("AP-09")
-def test_what_a_stranger_wrote_is_shown_as_text(live, tab):
+def test_verification_page_escapes_the_email_address(live, tab):
     live.client.post("/auth/register", {"email": HOSTILE, "password": PASSWORD})
 
     tab.open(live.client.mailbox()[0]["variables"]["link"])
 
     assert HOSTILE in tab.page.get_by_role("definition").all_inner_texts()
-    assert tab.complaints == []
+    assert tab.console_errors == []
 
 
-def test_the_name_of_an_unknown_program_reaches_neither_page_nor_mail(client):
-    link = registration_link(client, headers={"User-Agent": STRANGE_AGENT})
+def test_unknown_user_agent_is_shown_in_neither_page_nor_email(client):
+    link = create_registration_link(client, headers={"User-Agent": HOSTILE_AGENT})
 
     page, mail = client.get(path_of(link)).text, client.mailbox()[0]
 
@@ -119,9 +121,9 @@ def test_the_name_of_an_unknown_program_reaches_neither_page_nor_mail(client):
     assert "evil.example" not in page + mail["text"] + mail["html"]
 
 
-def test_the_page_says_when_and_from_where_and_for_whom_it_was_asked(client):
+def test_verification_page_shows_time_ip_address_device_and_email(client):
     agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-    link = registration_link(client, headers={"User-Agent": agent})
+    link = create_registration_link(client, headers={"User-Agent": agent})
 
     page = client.get(path_of(link)).text
 
@@ -129,59 +131,59 @@ def test_the_page_says_when_and_from_where_and_for_whom_it_was_asked(client):
         assert fact in page
 
 
-# The page that accepts an invitation
+# Invitation
 
 
-def test_an_invited_person_chooses_a_password_and_signs_in(live, tab):
-    tab.open(invitation_link(live))
+def test_invitation_page_sets_a_password(live, tab):
+    tab.open(create_invitation_link(live))
     field = tab.field("New password")
 
     field.fill("too short")
     tab.press("Accept the invitation")
-    tab.reads("15")
+    tab.expect_status("15")
     field.fill(PASSWORD)
     tab.press("Accept the invitation")
-    tab.reads("Your account is ready. You can sign in now.")
+    tab.expect_status("Your account is ready. You can sign in now.")
 
     assert field.get_attribute("autocomplete") == "new-password"
     assert live.client.log_in(User(ADA))["status"] == "authenticated"
 
 
-# All of them
+# All pages
 
 
 @pytest.mark.parametrize("page", ["verify-email", "accept-invitation"])
-def test_a_link_that_nobody_sent_is_no_longer_valid(client, page):
-    answer = client.get(f"/{page}/{STRANGER}")
+def test_link_that_is_unknown_is_no_longer_valid(client, page):
+    response = client.get(f"/{page}/{UNKNOWN_ID}")
 
-    assert answer.status_code == 404
-    assert "This link is no longer valid" in answer.text
+    assert response.status_code == 404
+    assert "This link is no longer valid" in response.text
 
 
-def test_a_used_link_looks_like_one_that_nobody_sent(client):
-    link = registration_link(client)
+def test_link_that_was_used_looks_like_an_unknown_one(client):
+    link = create_registration_link(client)
     client.verify(ADA)
 
-    assert client.get(path_of(link)).text == client.get(f"/verify-email/{STRANGER}").text
+    assert client.get(path_of(link)).text == client.get(f"/verify-email/{UNKNOWN_ID}").text
 
 
-def test_pages_are_never_kept_and_only_found_files_are(client):
-    pages = ["/docs", path_of(registration_link(client)), "/dev/mailbox", "/assets/no.css"]
+def test_pages_are_never_cached_and_only_existing_files_are(client):
+    pages = ["/docs", path_of(create_registration_link(client)), "/dev/mailbox", "/assets/no.css"]
 
-    kept = {path: client.get(path).headers["Cache-Control"] for path in pages}
+    cache_control = {path: client.get(path).headers["Cache-Control"] for path in pages}
     with client.get("/assets/pages.css") as file:
-        kept_file = file.headers["Cache-Control"]
+        asset_cache_control = file.headers["Cache-Control"]
 
-    assert kept == dict.fromkeys(pages, "no-store")
-    assert kept_file == "public, max-age=86400"
+    assert cache_control == dict.fromkeys(pages, "no-store")
+    assert asset_cache_control == "public, max-age=86400"
 
 
-def test_no_page_holds_anything_inline_and_each_has_the_policy(client):
-    link = registration_link(client)
+def test_pages_have_nothing_inline_and_the_content_security_policy(client):
+    link = create_registration_link(client)
     paths = [
         "/docs",
         path_of(link),
-        f"/verify-email/{STRANGER}",
+        f"/verify-email/{UNKNOWN_ID}",
         "/dev/mailbox",
         "/errors",
         "/account",
@@ -189,5 +191,5 @@ def test_no_page_holds_anything_inline_and_each_has_the_policy(client):
 
     for path in paths:
         page = client.get(path, headers={"Accept": "text/html"})
-        assert policy_of(page) == (WITH_FRAMES if path == "/dev/mailbox" else CSP)
+        assert policy_of(page) == (MAILBOX_CSP if path == "/dev/mailbox" else CSP)
         assert not INLINE.search(page.text), path

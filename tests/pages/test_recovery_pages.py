@@ -1,101 +1,101 @@
-"""The pages that bring an account back: nothing happens without a click."""
+"""The pages of password reset and e-mail change: nothing happens without a click."""
 
 import pytest
 import requests
 
-from tests.account.conftest import ADA, NEW, NEW_ADDRESS, mails
+from tests.account.conftest import ADA, NEW, NEW_ADDRESS, read_messages
 from tests.client import PASSWORD, User
-from tests.letters import letter
+from tests.mail_links import read_mail
 from tests.pages.conftest import policy_of
 
 pytestmark = pytest.mark.settings(GATEHOUSE_WORKERS="1")  # a browser keeps one busy
 
-STRANGER = "01890000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "01890000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
 def phone(tab):
-    """A tab as wide as a small phone's."""
+    """Return a tab as narrow as a small phone."""
     tab.page.set_viewport_size({"width": 360, "height": 740})
     return tab
 
 
-def fits(tab):
-    """Tell whether nothing stands beyond the right edge."""
+def fits_width(tab):
+    """Return whether the page does not scroll horizontally."""
     return tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_the_well_known_address_leads_to_where_a_password_is_changed(client):
-    answer = client.get("/.well-known/change-password")
+def test_well_known_change_password_url_redirects_to_the_reset_page(client):
+    response = client.get("/.well-known/change-password")
 
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/forgot-password")
+    assert (response.status_code, response.headers["Location"]) == (302, "/forgot-password")
 
 
 @pytest.mark.requirement("RG-10")
-def test_a_reset_link_is_inert_until_the_button_is_pressed(live, phone):
+def test_reset_link_changes_nothing_before_the_click(live, phone):
     live.client.sign_up(User(ADA))
     live.post("/auth/password/forgot", {"email": ADA})
-    link = letter(live.client, ADA)["link"]
-    scans = [requests.request(method, link).status_code for method in ("GET", "HEAD", "GET")]
+    link = read_mail(live.client, ADA)["link"]
+    statuses = [requests.request(method, link).status_code for method in ("GET", "HEAD", "GET")]
     phone.open(link)
     phone.page.wait_for_timeout(300)  # milliseconds: a page that posts by itself would have
-    posted_unasked = phone.posts()
+    posted_before_click = phone.posted_urls()
 
     phone.field("New password").fill("too short")
     phone.press("Set the new password")
-    phone.reads("15")
+    phone.expect_status("15")
     phone.field("New password").fill(NEW)
     phone.page.keyboard.press("Enter")
-    phone.reads("Your new password is set.")
+    phone.expect_status("Your new password is set.")
 
-    assert (scans, posted_unasked, fits(phone)) == ([200] * 3, [], True)
+    assert (statuses, posted_before_click, fits_width(phone)) == ([200] * 3, [], True)
     assert phone.page.get_by_label("New password").get_attribute("autocomplete") == "new-password"
     assert live.client.log_in(User(ADA, NEW))["status"] == "authenticated"
 
 
-def test_a_forgotten_password_is_replaced_on_one_page_by_keyboard(live, phone):
+def test_forgot_password_page_resets_a_password_by_keyboard(live, phone):
     live.client.sign_up(User(ADA))
     phone.open(f"{live.url}/forgot-password")
 
     phone.field("E-mail address").fill(ADA)
     phone.page.keyboard.press("Enter")
     phone.page.get_by_text("you will receive an e-mail").wait_for()
-    phone.page.keyboard.type(letter(live.client, ADA)["code"])  # the field has the focus
+    phone.page.keyboard.type(read_mail(live.client, ADA)["code"])  # the field has the focus
     phone.page.keyboard.press("Tab")
     phone.page.keyboard.type(NEW)
     phone.page.keyboard.press("Enter")
-    phone.reads("Your new password is set.")
+    phone.expect_status("Your new password is set.")
 
-    assert (phone.complaints, fits(phone)) == ([], True)
+    assert (phone.console_errors, fits_width(phone)) == ([], True)
     assert live.client.log_in(User(ADA, NEW))["status"] == "authenticated"
 
 
 @pytest.mark.requirement("RG-10")
-def test_a_new_address_is_confirmed_and_taken_back_by_a_button(live, phone):
+def test_email_change_is_confirmed_and_reverted_by_buttons(live, phone):
     ada = live.client.sign_up(User(ADA))
-    mine = live.client.as_(live.client.log_in(ada))
-    mine.post("/auth/email/change", {"email": NEW_ADDRESS})
+    signed_in = live.client.as_(live.client.log_in(ada))
+    signed_in.post("/auth/email/change", {"email": NEW_ADDRESS})
 
-    phone.open(letter(live.client, NEW_ADDRESS)["link"])
+    phone.open(read_mail(live.client, NEW_ADDRESS)["link"])
     phone.field("Password").fill(PASSWORD)
     phone.press("Confirm this e-mail address")
-    phone.reads("Your new e-mail address is confirmed.")
-    confirmed = mine.get("/auth/me").json["email"]
-    phone.open(mails(live.client, ADA, "notice_email_changed")[0]["link"])
+    phone.expect_status("Your new e-mail address is confirmed.")
+    confirmed = signed_in.get("/auth/me").json["email"]
+    phone.open(read_messages(live.client, ADA, "notice_email_changed")[0]["link"])
     phone.press("Restore the old e-mail address")
-    phone.reads("Your old e-mail address is restored")
+    phone.expect_status("Your old e-mail address is restored")
     phone.page.get_by_role("link", name="Choose a new password").click()
     phone.field("E-mail address").wait_for()
 
     assert confirmed == NEW_ADDRESS
-    assert mine.get("/auth/me").json["code"] == "token_revoked"
-    assert (phone.complaints, fits(phone)) == ([], True)
+    assert signed_in.get("/auth/me").json["code"] == "token_revoked"
+    assert (phone.console_errors, fits_width(phone)) == ([], True)
 
 
 @pytest.mark.parametrize("page", ["reset-password", "confirm-email", "undo-email"])
-def test_a_link_that_nobody_sent_is_no_longer_valid(client, page):
-    answer = client.get(f"/{page}/{STRANGER}")
+def test_link_that_is_unknown_is_no_longer_valid(client, page):
+    response = client.get(f"/{page}/{UNKNOWN_ID}")
 
-    assert answer.status_code == 404
-    assert "This link is no longer valid" in answer.text
-    assert "nonce-{nonce}" in policy_of(answer)
+    assert response.status_code == 404
+    assert "This link is no longer valid" in response.text
+    assert "nonce-{nonce}" in policy_of(response)

@@ -1,20 +1,20 @@
-"""What pages may load, and what browsers tell us that they refused."""
+"""Security headers of the pages, and reports of violations (CSP)."""
 
 import json
 import re
 
 import pytest
 
-from tests.logged import lines
+from tests.log_lines import read_log_lines
 from tests.pages.conftest import ONE_WORKER, policy_of
 
 REPORT = {"csp-report": {"blocked-uri": "https://evil.example/x.js", "document-uri": "/docs"}}
-KINDS = ["application/csp-report", "application/reports+json"]
+MEDIA_TYPES = ["application/csp-report", "application/reports+json"]
 
 
-def report(client, kind, body=None):
+def send_report(client, media_type, body=None):
     body = json.dumps(REPORT) if body is None else body
-    return client.post("/csp-reports", data=body, content_type=kind)
+    return client.post("/csp-reports", data=body, content_type=media_type)
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def browser_agent(app):
 
 @pytest.mark.requirement("AP-05")
 @pytest.mark.settings(GATEHOUSE_PUBLIC_URL="https://id.example.com")
-def test_every_page_says_what_may_run_in_it_and_where_to_complain(browser_agent):
+def test_pages_have_a_content_security_policy_and_a_report_url(browser_agent):
     for path in ("/docs", "/errors", "/dev/mailbox", "/nowhere/at/all"):
         page = browser_agent.get(path, headers={"Accept": "text/html"})
         policy = page.headers["Content-Security-Policy"]
@@ -42,7 +42,7 @@ def test_every_page_says_what_may_run_in_it_and_where_to_complain(browser_agent)
 
 
 @pytest.mark.requirement("AP-05")
-def test_scripts_run_by_a_nonce_that_no_two_answers_share(browser_agent):
+def test_pages_have_a_new_script_nonce_in_every_response(browser_agent):
     first, second = (browser_agent.get("/docs") for _ in range(2))
 
     nonces = set(re.findall(r'nonce="([\w-]{43})"', first.text))
@@ -54,50 +54,52 @@ def test_scripts_run_by_a_nonce_that_no_two_answers_share(browser_agent):
 
 @pytest.mark.settings(**ONE_WORKER)
 @pytest.mark.requirement("AP-05")
-def test_a_script_that_was_smuggled_into_a_page_does_not_run(live, tab):
+def test_injected_script_without_a_nonce_does_not_run(live, tab):
     tab.open(f"{live.url}/docs")
 
     outcome = tab.page.evaluate(
         "() => new Promise(done => { const s = document.createElement('script');"
-        " s.onload = () => done('ran'); s.onerror = () => done('refused');"
+        " s.onload = () => done('ran'); s.onerror = () => done('blocked');"
         " s.src = '/assets/mailbox.js'; document.head.append(s); })"
     )
 
-    assert outcome == "refused"
-    assert any("Content Security Policy" in complaint for complaint in tab.complaints)
+    assert outcome == "blocked"
+    assert any("Content Security Policy" in error for error in tab.console_errors)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_report_is_one_line_of_the_log(browser_agent, capsys, kind):
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_csp_report_is_one_line_of_the_log(browser_agent, capsys, media_type):
     capsys.readouterr()
 
-    answer = report(browser_agent, kind)
+    response = send_report(browser_agent, media_type)
 
-    [line] = [line for line in lines(capsys) if "refused content" in line["event"]]
-    assert (answer.status_code, answer.data) == (204, b"")
+    [line] = [line for line in read_log_lines(capsys) if "blocked content" in line["event"]]
+    assert (response.status_code, response.data) == (204, b"")
     assert json.loads(line["report"]) == REPORT
 
 
 @pytest.mark.parametrize("body", ["", "no json", "a\nb\x1b[31m" * 10, "x" * 60_000])
-def test_whatever_stands_in_a_report_stays_short_and_on_its_line(browser_agent, capsys, body):
+def test_csp_report_is_logged_on_one_line_whatever_it_contains(browser_agent, capsys, body):
     capsys.readouterr()
 
-    answer = report(browser_agent, KINDS[0], body)
+    response = send_report(browser_agent, MEDIA_TYPES[0], body)
 
-    written = capsys.readouterr().err.splitlines()
-    assert answer.status_code == 204
-    assert len(written) == 2  # the report, and the request
-    assert "\x1b" not in written[0]
-    assert len(written[0]) < 8000
+    lines = capsys.readouterr().err.splitlines()
+    assert response.status_code == 204
+    assert len(lines) == 2  # the report, and the request
+    assert "\x1b" not in lines[0]
+    assert len(lines[0]) < 8000
 
 
-def test_a_report_is_no_other_form(browser_agent):
-    assert report(browser_agent, "text/plain").status_code == 415
-    assert browser_agent.post("/auth/login", data="{}", content_type=KINDS[0]).status_code == 415
+def test_csp_report_media_types_are_accepted_by_no_other_route(browser_agent):
+    assert send_report(browser_agent, "text/plain").status_code == 415
+    assert (
+        browser_agent.post("/auth/login", data="{}", content_type=MEDIA_TYPES[0]).status_code == 415
+    )
 
 
 @pytest.mark.settings(GATEHOUSE_RATE_LIMITS="on")
-def test_nobody_fills_the_log_with_reports(browser_agent):
-    statuses = [report(browser_agent, KINDS[0]).status_code for _ in range(21)]
+def test_csp_reports_are_rate_limited(browser_agent):
+    statuses = [send_report(browser_agent, MEDIA_TYPES[0]).status_code for _ in range(21)]
 
     assert statuses == [204] * 20 + [429]

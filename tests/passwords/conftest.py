@@ -1,4 +1,4 @@
-"""Every way to set a password, and the same database after a restart with other settings."""
+"""The flows that set a password, and a restart of the application with other settings."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from app import create_app
 from config import Settings
 from gatehouse.database.session import db
 from tests.client import Client, User
-from tests.letters import link_token
+from tests.mail_links import read_link_token
 
 ADA = "ada@example.com"
 
 
 @pytest.fixture
 def restart(settings_environment: dict[str, str], app: Flask) -> Iterator[Callable[..., Flask]]:
-    """Start the application anew, with some settings changed: restart(GATEHOUSE_...="...")."""
+    """Return a function that restarts the application with changed settings."""
     with ExitStack() as stack:
 
         def start(**changes: str) -> Flask:
-            again = create_app(Settings.from_environment(settings_environment | changes))
-            stack.callback(dispose, again)
-            return again
+            restarted = create_app(Settings.from_environment(settings_environment | changes))
+            stack.callback(dispose, restarted)
+            return restarted
 
         yield start
 
@@ -37,27 +37,27 @@ def dispose(app: Flask) -> None:
         db.engine.dispose()
 
 
-class Path:
-    """A way to set a password: `set` sends it, `log_in` tries one afterwards."""
+class PasswordFlow:
+    """A flow that sets a password: `set` sends it, `log_in` tries one afterwards."""
 
     def __init__(self, client: Client, begin: Callable[[], Callable[[str], TestResponse]]) -> None:
         self._client = client
         self.set = begin()
 
     def log_in(self, password: str) -> int:
-        """Try a password; return the status."""
+        """Log in with a password; return the status."""
         form = {"identifier": ADA, "password": password}
         return self._client.post("/auth/login", form).status_code
 
 
 @pytest.fixture(params=["register", "change", "invitation"])
-def path(request: pytest.FixtureRequest, app: Flask, client: Client) -> Path:
-    """Lend each of the ways to set a password, for the same person."""
+def flow(request: pytest.FixtureRequest, app: Flask, client: Client) -> PasswordFlow:
+    """Return each of the flows that set a password, for the same user."""
 
     def register() -> Callable[[str], TestResponse]:
         def send(password: str) -> TestResponse:
-            answer = client.register(ADA, password)
-            return client.verify(ADA) if answer.status_code == 202 else answer
+            response = client.register(ADA, password)
+            return client.verify(ADA) if response.status_code == 202 else response
 
         return send
 
@@ -70,10 +70,10 @@ def path(request: pytest.FixtureRequest, app: Flask, client: Client) -> Path:
 
     def invitation() -> Callable[[str], TestResponse]:
         app.test_cli_runner().invoke(args=["users", "invite", ADA])
-        token = link_token(client, ADA)
+        token = read_link_token(client, ADA)
         return lambda password: client.post(
             "/auth/invitation", {"token": token, "password": password}
         )
 
     begin = {"register": register, "change": change, "invitation": invitation}
-    return Path(client, begin[request.param])
+    return PasswordFlow(client, begin[request.param])

@@ -1,4 +1,4 @@
-"""What becomes of stored passwords while costs, hashers, peppers and years change."""
+"""Stored passwords after changes of cost, hasher and pepper."""
 
 import base64
 import hashlib
@@ -7,19 +7,19 @@ import pytest
 
 from models import Password
 from tests.client import PASSWORD, Client
-from tests.letters import later
+from tests.mail_links import advance_clock
+from tests.recording_hashers import record_hasher_calls
 from tests.rows import audited, rows
-from tests.watched import watch
 
 ADA = "ada@example.com"
 
 
-def ring(kid: str) -> str:
-    """Return a key ring of one key, the same for the same name."""
-    return f"{kid}:{base64.b64encode(hashlib.sha256(kid.encode()).digest()).decode()}"
+def create_pepper(key_id: str) -> str:
+    """Return a pepper setting with one key, derived from its id."""
+    return f"{key_id}:{base64.b64encode(hashlib.sha256(key_id.encode()).digest()).decode()}"
 
 
-OLD, NEW = ring("old"), ring("new")
+OLD, NEW = create_pepper("old"), create_pepper("new")
 
 
 def log_in(app, password=PASSWORD):
@@ -30,21 +30,21 @@ def log_in(app, password=PASSWORD):
     )
 
 
-def hashes(app):
+def read_hash_prefixes(app):
     return [row.hash[:7] for row in rows(app, Password)]
 
 
-def status(app):
-    """Return what `flask passwords status` prints: the count of each pepper."""
+def count_by_pepper(app):
+    """Return the counts that `flask passwords status` prints."""
     lines = app.test_cli_runner().invoke(args=["passwords", "status"]).output.splitlines()
     return {name: int(count) for name, count in (line.split() for line in lines if line[0] != "{")}
 
 
 @pytest.mark.requirement("PW-08")
-def test_a_password_does_not_grow_old(client, make_user):
+def test_password_does_not_expire(client, make_user):
     user = make_user()
 
-    with later(days=400):
+    with advance_clock(days=400):
         tokens = client.log_in(user)
 
         assert client.as_(tokens).get("/auth/me").status_code == 200
@@ -52,20 +52,20 @@ def test_a_password_does_not_grow_old(client, make_user):
 
 @pytest.mark.stores
 @pytest.mark.requirement("PW-11")
-def test_a_login_hashes_anew_when_the_cost_has_risen(app, make_user, restart):
+def test_login_rehashes_the_password_after_a_change_of_cost(app, make_user, restart):
     make_user(email=ADA)
-    dearer = restart(GATEHOUSE_BCRYPT_COST="5")
+    expensive = restart(GATEHOUSE_BCRYPT_COST="5")
 
-    before = hashes(app)
-    wrong, right, again = log_in(dearer, "x" * 20), log_in(dearer), log_in(dearer)
+    before = read_hash_prefixes(app)
+    wrong, first, second = log_in(expensive, "x" * 20), log_in(expensive), log_in(expensive)
 
-    assert (wrong, right, again) == (401, 200, 200)
-    assert (before, hashes(app)) == (["$2b$04$"], ["$2b$05$"])
+    assert (wrong, first, second) == (401, 200, 200)
+    assert (before, read_hash_prefixes(app)) == (["$2b$04$"], ["$2b$05$"])
     assert len(audited(app, "account.password_upgraded")) == 1
 
 
 @pytest.mark.requirement("PW-11")
-def test_a_login_moves_to_the_chosen_hasher_and_back(app, make_user, restart):
+def test_login_rehashes_the_password_after_a_change_of_hasher(app, make_user, restart):
     make_user(email=ADA)
 
     argon2 = restart(GATEHOUSE_PASSWORD_HASHER="argon2")
@@ -77,7 +77,7 @@ def test_a_login_moves_to_the_chosen_hasher_and_back(app, make_user, restart):
     assert to_bcrypt[1].startswith("$2b$04$")
 
 
-def test_an_upgrade_is_not_a_change_of_the_password(app, make_user, restart):
+def test_rehash_does_not_change_the_date_of_the_password(app, make_user, restart):
     make_user(email=ADA)
     [before] = rows(app, Password)
 
@@ -87,31 +87,31 @@ def test_an_upgrade_is_not_a_change_of_the_password(app, make_user, restart):
 
 
 @pytest.mark.stores
-def test_logins_that_upgrade_at_once_all_succeed(app, make_user, restart):
+def test_logins_in_parallel_all_succeed_and_rehash_once(app, make_user, restart):
     make_user(email=ADA)
-    dearer = Client(restart(GATEHOUSE_BCRYPT_COST="5").test_client)
+    expensive = Client(restart(GATEHOUSE_BCRYPT_COST="5").test_client)
 
     form = {"identifier": ADA, "password": PASSWORD}
-    answers = dearer.in_parallel(5, "/auth/login", form)
+    responses = expensive.in_parallel(5, "/auth/login", form)
 
-    assert [answer.status_code for answer in answers] == [200] * 5
-    assert hashes(app) == ["$2b$05$"]
+    assert [response.status_code for response in responses] == [200] * 5
+    assert read_hash_prefixes(app) == ["$2b$05$"]
     assert len(audited(app, "account.password_upgraded")) == 1
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("PW-12")
 @pytest.mark.settings(GATEHOUSE_PASSWORD_PEPPERS=OLD)
-def test_a_new_pepper_reaches_each_password_at_its_owners_next_login(app, make_user, restart):
+def test_pepper_rotation_rehashes_each_password_at_the_next_login(app, make_user, restart):
     make_user(email=ADA)
     make_user(email="bob@example.com")
     rotated = restart(GATEHOUSE_PASSWORD_PEPPERS=f"{NEW},{OLD}")
 
-    counts = [status(rotated)]
-    answer = log_in(rotated)
-    counts.append(status(rotated))
+    counts = [count_by_pepper(rotated)]
+    status = log_in(rotated)
+    counts.append(count_by_pepper(rotated))
 
-    assert answer == 200
+    assert status == 200
     assert counts == [{"new": 0, "old": 2}, {"new": 1, "old": 1}]
     assert len(audited(app, "account.password_upgraded")) == 1
     assert log_in(restart(GATEHOUSE_PASSWORD_PEPPERS=NEW)) == 200
@@ -119,26 +119,26 @@ def test_a_new_pepper_reaches_each_password_at_its_owners_next_login(app, make_u
 
 @pytest.mark.requirement("PW-12")
 @pytest.mark.settings(GATEHOUSE_PASSWORD_PEPPERS=OLD)
-def test_the_database_alone_verifies_nothing(make_user, restart):
+def test_pepper_is_needed_to_verify_a_password(make_user, restart):
     make_user(email=ADA)
-    material = NEW.partition(":")[2]
+    key = NEW.partition(":")[2]
 
-    thief = restart(GATEHOUSE_PASSWORD_PEPPERS=f"old:{material}")
+    attacker = restart(GATEHOUSE_PASSWORD_PEPPERS=f"old:{key}")
 
-    assert log_in(thief) == 401
+    assert log_in(attacker) == 401
 
 
 @pytest.mark.requirement("PW-12")
 @pytest.mark.settings(GATEHOUSE_PASSWORD_PEPPERS=OLD)
-def test_without_its_pepper_a_password_fails_as_an_unknown_account_does(
+def test_pepper_that_was_removed_makes_login_fail_like_an_unknown_account(
     app, make_user, restart, monkeypatch
 ):
     make_user(email=ADA)
-    notes = watch(monkeypatch)
-    bereft = restart(GATEHOUSE_PASSWORD_PEPPERS=NEW)
+    calls = record_hasher_calls(monkeypatch)
+    without_pepper = restart(GATEHOUSE_PASSWORD_PEPPERS=NEW)
 
-    assert log_in(bereft) == 401
+    assert log_in(without_pepper) == 401
 
-    assert [stored[:7] for stored in notes.verified] == ["$2b$04$"]
-    assert status(bereft) == {"new": 0, "old": 1}
+    assert [stored[:7] for stored in calls.verified] == ["$2b$04$"]
+    assert count_by_pepper(without_pepper) == {"new": 0, "old": 1}
     assert log_in(app) == 200

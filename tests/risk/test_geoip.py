@@ -1,4 +1,4 @@
-"""Where addresses are: GeoIP files of several publishers, broken ones, and none."""
+"""GeoIP databases of several publishers, invalid ones, and the list of bad networks."""
 
 from ipaddress import ip_address, ip_network
 
@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config import ConfigurationError
-from gatehouse.risk.geoip import Atlas, Place, Spot, place
-from gatehouse.risk.network_list import Networks
+from gatehouse.risk.geoip import Coordinates, GeoIpDatabase, GeoLocation, parse_location
+from gatehouse.risk.network_list import IpNetworkSet
 from tests.conftest import environment, running
-from tests.geoip import write
+from tests.geoip import write_geoip_file
 
-GERMANY = Place("DE", Spot(51.0, 10.4), 445)
+GERMANY = GeoLocation("DE", Coordinates(51.0, 10.4), 445)
 RECORDS = [
     ({"country": {"iso_code": "DE"}}, GERMANY),
     ({"registered_country": {"iso_code": "DE"}}, GERMANY),
@@ -20,116 +20,121 @@ RECORDS = [
     ({"country": "de"}, GERMANY),
     (
         {"country": {"iso_code": "DE"}, "location": {"latitude": 52.5, "longitude": 13.4}},
-        Place("DE", Spot(52.5, 13.4)),
+        GeoLocation("DE", Coordinates(52.5, 13.4)),
     ),
     (
         {
             "country": {"iso_code": "DE"},
             "location": {"latitude": 51.2, "longitude": 9.4, "accuracy_radius": 200},
         },
-        Place("DE", Spot(51.2, 9.4), 200),
+        GeoLocation("DE", Coordinates(51.2, 9.4), 200),
     ),
     (
         {"country": "DE", "latitude": "52.5", "longitude": "13.4"},
-        Place("DE", Spot(52.5, 13.4)),
+        GeoLocation("DE", Coordinates(52.5, 13.4)),
     ),
     ({"country_code": "DE", "latitude": 152.5, "longitude": 13.4}, GERMANY),
-    ({"country_code": "ZZ"}, Place("ZZ")),
+    ({"country_code": "ZZ"}, GeoLocation("ZZ")),
     ({"country_code": ""}, None),
     ({"country": {}}, None),
     ({"asn": 64500}, None),
 ]
 
 
-@pytest.mark.parametrize(("record", "expected"), RECORDS)
-def test_a_record_is_understood_whoever_published_it(record, expected):
-    assert place(record) == expected
+def test_geoip_records_of_all_publishers_are_parsed():
+    for record, expected in RECORDS:
+        assert parse_location(record) == expected, record
 
 
 @pytest.fixture
-def atlas(tmp_path):
-    known = {"192.0.2.0/24": {"country_code": "FR"}, "2001:db8::/32": {"country_code": "US"}}
-    return Atlas(write(tmp_path / "places.mmdb", known))
+def geoip(tmp_path):
+    records = {"192.0.2.0/24": {"country_code": "FR"}, "2001:db8::/32": {"country_code": "US"}}
+    return GeoIpDatabase(write_geoip_file(tmp_path / "places.mmdb", records))
 
 
-@pytest.mark.parametrize(
-    ("address", "country"),
-    [("192.0.2.7", "FR"), ("2001:db8::1", "US"), ("198.51.100.1", None), ("", None), ("x", None)],
-)
-def test_an_address_is_found_in_a_file(atlas, address, country):
-    found = atlas.find(address)
-
-    assert (found.country if found else None) == country
-
-
-BROKEN = {
-    "text": b"this is no database",
-    "nothing": b"",
-    "a mark and no more": b"\xab\xcd\xefMaxMind.com",
+COUNTRIES = {
+    "192.0.2.7": "FR",
+    "2001:db8::1": "US",
+    "198.51.100.1": None,
+    "": None,
+    "not an IP address": None,
 }
 
 
-@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_a_broken_file_stops_the_start_with_one_sentence(store, tmp_path, content):
+def test_geoip_database_locates_ip_addresses(geoip):
+    for ip, country in COUNTRIES.items():
+        location = geoip.locate(ip)
+
+        assert (location.country if location else None) == country, ip
+
+
+NOT_A_DATABASE = [b"this is no database", b"", b"\xab\xcd\xefMaxMind.com"]
+
+
+def test_geoip_file_that_is_invalid_stops_the_start(store, tmp_path):
     path = tmp_path / "places.mmdb"
-    path.write_bytes(content)
+    for content in NOT_A_DATABASE:
+        path.write_bytes(content)
 
-    assert refused(store, GATEHOUSE_GEOIP=str(path)) == (
-        "GATEHOUSE_GEOIP is no GeoIP file, or a broken one."
-    )
+        assert start_error(store, GATEHOUSE_GEOIP=str(path)) == (
+            "GATEHOUSE_GEOIP is no GeoIP file, or a broken one."
+        ), content
 
 
-def test_a_file_that_is_cut_short_is_found_at_the_start(store, tmp_path):
-    whole = write(tmp_path / "whole.mmdb", {"8.0.0.0/8": {"country_code": "US"}}).read_bytes()
+def test_geoip_file_that_is_damaged_stops_the_start(store, tmp_path):
+    whole = write_geoip_file(
+        tmp_path / "whole.mmdb", {"8.0.0.0/8": {"country_code": "US"}}
+    ).read_bytes()
     at = whole.index(b"\x4ccountry_code")
     path = tmp_path / "cut.mmdb"
     path.write_bytes(whole[:at] + b"\xff" * 8 + whole[at + 8 :])
 
-    assert "broken" in refused(store, GATEHOUSE_GEOIP=str(path))
+    assert "broken" in start_error(store, GATEHOUSE_GEOIP=str(path))
 
 
-def test_a_file_that_is_not_there_stops_the_start_with_one_sentence(store, tmp_path):
-    told = refused(store, GATEHOUSE_GEOIP=str(tmp_path / "none.mmdb"))
+def test_geoip_file_that_is_missing_stops_the_start(store, tmp_path):
+    error = start_error(store, GATEHOUSE_GEOIP=str(tmp_path / "none.mmdb"))
 
-    assert told == "GATEHOUSE_GEOIP must name a file that is there."
+    assert error == "GATEHOUSE_GEOIP must be a file that exists."
 
 
-def refused(store, **chosen):
-    with pytest.raises(ConfigurationError) as problem, running(environment(store) | chosen):
+def start_error(store, **settings):
+    """Return the message with which the start fails."""
+    with pytest.raises(ConfigurationError) as error, running(environment(store) | settings):
         pass
-    return problem.value.message
+    return error.value.message
 
 
-# The operator's list
+# The list of bad networks
 
 cidrs = st.builds(
-    lambda address, length: ip_network((address, length), strict=False),
+    lambda ip, length: ip_network((ip, length), strict=False),
     st.ip_addresses(v=4),
     st.integers(4, 32),
 )
 
 
-@given(networks=st.lists(cidrs, max_size=8), address=st.ip_addresses(v=4))
-def test_a_list_holds_what_its_networks_hold(networks, address):
-    held = Networks(networks).holding(str(address))
+@given(networks=st.lists(cidrs, max_size=8), ip=st.ip_addresses(v=4))
+def test_network_set_matches_the_ip_addresses_of_its_networks(networks, ip):
+    matched = IpNetworkSet(networks).match(str(ip))
 
-    assert bool(held) is any(address in network for network in networks)
-    assert not held or address in ip_network(held)
+    assert bool(matched) is any(ip in network for network in networks)
+    assert not matched or ip in ip_network(matched)
 
 
 @given(networks=st.lists(cidrs, min_size=1, max_size=8), data=st.data())
-def test_every_address_of_a_listed_network_is_found(networks, data):
+def test_network_set_matches_every_ip_address_of_a_network(networks, data):
     network = data.draw(st.sampled_from(networks))
     last = network.num_addresses - 1
-    address = network[data.draw(st.integers(0, last))]
+    ip = network[data.draw(st.integers(0, last))]
 
-    assert address in ip_network(Networks(networks).holding(str(address)))
+    assert ip in ip_network(IpNetworkSet(networks).match(str(ip)))
 
 
-def test_both_kinds_of_addresses_can_be_listed():
-    listed = Networks([ip_network("192.0.2.0/25"), ip_network("2001:db8::/32")])
+def test_network_set_has_ipv4_and_ipv6_networks():
+    listed = IpNetworkSet([ip_network("192.0.2.0/25"), ip_network("2001:db8::/32")])
 
-    assert listed.holding("192.0.2.127") == "192.0.2.0/25"
-    assert listed.holding("2001:db8:1::1") == "2001:db8::/32"
-    assert [listed.holding(a) for a in ("192.0.2.128", "2001:db9::1", "", "x")] == [""] * 4
-    assert listed.holding(str(ip_address("::c000:201"))) == ""
+    assert listed.match("192.0.2.127") == "192.0.2.0/25"
+    assert listed.match("2001:db8:1::1") == "2001:db8::/32"
+    assert [listed.match(ip) for ip in ("192.0.2.128", "2001:db9::1", "", "x")] == [""] * 4
+    assert listed.match(str(ip_address("::c000:201"))) == ""

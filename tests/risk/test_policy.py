@@ -1,4 +1,4 @@
-"""The policy file: what it may say, and how a start is refused that says something else."""
+"""The risk policy file: valid and invalid content, and the strictest decision."""
 
 import pytest
 from hypothesis import given
@@ -7,46 +7,46 @@ from hypothesis import strategies as st
 from config import ConfigurationError
 from gatehouse.core import plugins
 from gatehouse.risk import policy as risk_policy
-from gatehouse.risk.engine import SHELF
-from gatehouse.risk.policy import Decision, strictest
+from gatehouse.risk.engine import PACKAGE
+from gatehouse.risk.policy import Decision, strictest_decision
 from tests.conftest import environment, running
 
-SIGNALS = plugins.names(SHELF)
+SIGNALS = plugins.list_names(PACKAGE)
 
 
-def test_as_shipped_a_new_device_notifies_and_everything_else_is_allowed():
-    policy = risk_policy.parse(risk_policy.shipped(), SIGNALS)
+def test_default_policy_notifies_of_new_devices_and_allows_everything_else():
+    policy = risk_policy.parse_policy(risk_policy.read_default_policy(), SIGNALS)
 
     assert policy == dict.fromkeys(SIGNALS, Decision.ALLOW) | {"new_device": Decision.NOTIFY}
 
 
-def test_a_signal_that_is_not_named_is_allowed():
-    policy = risk_policy.parse('new_country = "refuse"', SIGNALS)
+def test_policy_allows_signals_that_it_does_not_name():
+    policy = risk_policy.parse_policy('new_country = "refuse"', SIGNALS)
 
-    assert strictest(policy, ["new_device", "new_network"]) is Decision.ALLOW
-    assert strictest({}, SIGNALS) is Decision.ALLOW
+    assert strictest_decision(policy, ["new_device", "new_network"]) is Decision.ALLOW
+    assert strictest_decision({}, SIGNALS) is Decision.ALLOW
 
 
 decisions = st.dictionaries(st.sampled_from(SIGNALS), st.sampled_from(list(Decision)))
 
 
 @given(policy=decisions, found=st.lists(st.sampled_from(SIGNALS)), more=st.sampled_from(SIGNALS))
-def test_the_strictest_decision_wins_and_one_more_finding_is_never_milder(policy, found, more):
-    decided = strictest(policy, found)
+def test_strictest_decision_wins_and_another_finding_never_softens_it(policy, found, more):
+    decision = strictest_decision(policy, found)
 
-    assert all(policy.get(name, Decision.ALLOW) <= decided for name in found)
-    assert strictest(policy, [*found, more]) >= decided
-    assert strictest(policy, reversed(found)) is decided
+    assert all(policy.get(name, Decision.ALLOW) <= decision for name in found)
+    assert strictest_decision(policy, [*found, more]) >= decision
+    assert strictest_decision(policy, reversed(found)) is decision
 
 
 @given(policy=decisions)
-def test_what_is_written_is_read(policy):
-    text = "".join(f'{name} = "{decision.word}"\n' for name, decision in policy.items())
+def test_policy_file_is_parsed_as_written(policy):
+    text = "".join(f'{name} = "{decision.policy_name}"\n' for name, decision in policy.items())
 
-    assert risk_policy.parse(text, SIGNALS) == policy
+    assert risk_policy.parse_policy(text, SIGNALS) == policy
 
 
-WRONG = {
+INVALID = {
     'new_devce = "notify"': "names 'new_devce', which is no signal: did you mean new_device?",
     'weather = "notify"': f"names 'weather', which is no signal: there are {', '.join(SIGNALS)}.",
     'new_device = "notfy"': (
@@ -68,25 +68,25 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("text", WRONG)
-def test_a_policy_that_cannot_be_meant_stops_the_start_with_one_sentence(store, tmp_path, text):
+def test_policy_file_that_is_invalid_stops_the_start(store, tmp_path):
     path = tmp_path / "policy.toml"
-    path.write_text(text)
+    for text, message in INVALID.items():
+        path.write_text(text)
 
-    with pytest.raises(ConfigurationError) as refused:
-        start(store, path)
+        with pytest.raises(ConfigurationError) as error:
+            start(store, path)
 
-    assert refused.value.message == f"GATEHOUSE_RISK_POLICY {WRONG[text]}"
+        assert error.value.message == f"GATEHOUSE_RISK_POLICY {message}", text
 
 
-def test_a_policy_that_is_no_text_stops_the_start(store, tmp_path):
+def test_policy_file_that_is_not_text_stops_the_start(store, tmp_path):
     path = tmp_path / "policy.toml"
     path.write_bytes(b"\xff\xfe")
 
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ConfigurationError) as error:
         start(store, path)
 
-    assert refused.value.message == "GATEHOUSE_RISK_POLICY must name a readable text file."
+    assert error.value.message == "GATEHOUSE_RISK_POLICY must name a readable text file."
 
 
 def start(store, path):

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.client import Client, CookieClient, User
+
+
+@pytest.fixture
+def wait(time_machine: Any) -> Callable[..., None]:
+    """Move the clock forward, which stands still otherwise: a slow machine misses no limit."""
+    time_machine.move_to(datetime.now(UTC), tick=False)
+    return lambda **delta: time_machine.shift(timedelta(**delta))
 
 
 @pytest.fixture
@@ -17,22 +25,17 @@ def user(make_user: Callable[..., User]) -> User:
 
 @pytest.fixture
 def tokens(client: Client, user: User) -> dict[str, Any]:
-    """The TokenAnswer of somebody who has just logged in."""
+    """The token response of a login in body mode."""
     return client.log_in(user)
 
 
 @pytest.fixture
-def browser(browser_client: CookieClient) -> CookieClient:
-    return browser_client
+def cookie_tokens(browser_client: CookieClient, user: User) -> dict[str, Any]:
+    """The token response of a login in cookie mode, with its cookies."""
+    return browser_client.log_in(user)
 
 
 @pytest.fixture
-def held(browser: CookieClient, user: User) -> dict[str, Any]:
-    """The answer, and the cookies, of somebody who has just logged in."""
-    return browser.log_in(user)
-
-
-@pytest.fixture
-def mine(browser: CookieClient, held: dict[str, Any]) -> CookieClient:
-    """Lend the browser of somebody who is signed in."""
-    return browser.as_(held)
+def mine(browser_client: CookieClient, cookie_tokens: dict[str, Any]) -> CookieClient:
+    """A browser with the cookies of a signed-in user."""
+    return browser_client.as_(cookie_tokens)

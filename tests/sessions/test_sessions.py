@@ -1,4 +1,4 @@
-"""People see their sessions, end them, and cannot touch anybody else's."""
+"""Users list and end their own sessions, but not those of others."""
 
 import base64
 import re
@@ -7,45 +7,45 @@ from uuid import UUID
 import pytest
 
 from gatehouse.core import crypto
-from gatehouse.database.session import db, writing
+from gatehouse.database.session import db, write_transaction
 from gatehouse.sessions import service as sessions
-from gatehouse.web.request_context import NOBODY
+from gatehouse.web.request_context import NO_REQUEST
+from tests.parallel import run_in_parallel
 from tests.rows import audited
-from tests.sessions.answers import assert_alive, assert_over, session_of
-from tests.together import at_once
+from tests.sessions.token_responses import assert_active, assert_ended, session_id_of
 from tests.tokens.forgery import case
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0"
-MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def listed(client, tokens, **query):
-    """Return one part of somebody's list of sessions."""
-    answer = client.as_(tokens).get("/auth/sessions", query_string=query)
-    assert answer.status_code == 200, answer.text
-    return answer.json
+def list_sessions(client, tokens, **query):
+    """Return one page of the session list of a user."""
+    response = client.as_(tokens).get("/auth/sessions", query_string=query)
+    assert response.status_code == 200, response.text
+    return response.json
 
 
-def ids(part):
-    return [item["id"] for item in part["items"]]
+def session_ids(page):
+    return [item["id"] for item in page["items"]]
 
 
-# The list
+# List
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("SE-08")
-def test_a_person_sees_when_where_and_with_what_they_signed_in(client, user):
+def test_session_list_shows_times_ip_address_and_device(client, user):
     form = {"identifier": user.email, "password": user.password}
     tokens = client.post("/auth/login", form, headers={"User-Agent": FIREFOX}).json
 
-    item = listed(client, tokens)["items"][0]
+    item = list_sessions(client, tokens)["items"][0]
 
-    moments = [item.pop(name) for name in ("created_at", "last_seen_at", "expires_at")]
-    assert all(MOMENT.fullmatch(moment) for moment in moments)
+    timestamps = [item.pop(name) for name in ("created_at", "last_seen_at", "expires_at")]
+    assert all(TIMESTAMP.fullmatch(timestamp) for timestamp in timestamps)
     assert item == {
-        "id": session_of(tokens),
-        "address": "127.0.0.1",
+        "id": session_id_of(tokens),
+        "ip_address": "127.0.0.1",
         "device": "Firefox on Linux",
         "amr": ["pwd"],
         "current": True,
@@ -54,56 +54,56 @@ def test_a_person_sees_when_where_and_with_what_they_signed_in(client, user):
 
 @pytest.mark.stores
 @pytest.mark.requirement("SE-08")
-def test_a_person_sees_all_their_sessions_newest_first_and_nobody_elses(client, make_user):
+def test_session_list_has_only_own_sessions_newest_first(client, make_user):
     ann, bob = make_user(), make_user()
     mine = [client.log_in(ann) for _ in range(3)]
     theirs = client.log_in(bob)
 
-    part = listed(client, mine[1])
+    page = list_sessions(client, mine[1])
 
-    assert sorted(ids(part)) == sorted(map(session_of, mine))
-    assert ids(part) == sorted(ids(part), reverse=True)
-    assert part["next_cursor"] is None
-    assert [item["id"] for item in part["items"] if item["current"]] == [session_of(mine[1])]
-    assert ids(listed(client, theirs)) == [session_of(theirs)]
+    assert sorted(session_ids(page)) == sorted(map(session_id_of, mine))
+    assert session_ids(page) == sorted(session_ids(page), reverse=True)
+    assert page["next_cursor"] is None
+    assert [item["id"] for item in page["items"] if item["current"]] == [session_id_of(mine[1])]
+    assert session_ids(list_sessions(client, theirs)) == [session_id_of(theirs)]
 
 
 @pytest.mark.requirement("SE-08")
-def test_ended_and_expired_sessions_are_not_listed(client, user, wait):
+def test_session_list_omits_ended_and_expired_sessions(client, user, wait):
     client.log_in(user)
     wait(days=14, seconds=1)
     ended, here = client.log_in(user), client.log_in(user)
     client.as_(ended).post("/auth/logout")
 
-    assert ids(listed(client, here)) == [session_of(here)]
+    assert session_ids(list_sessions(client, here)) == [session_id_of(here)]
 
 
 @pytest.mark.stores
-def test_a_long_list_comes_in_parts(client, user):
-    all_of_them = sorted((session_of(client.log_in(user)) for _ in range(5)), reverse=True)
+def test_session_list_is_paginated(client, user):
+    expected = sorted((session_id_of(client.log_in(user)) for _ in range(5)), reverse=True)
     tokens = user.tokens
 
-    first = listed(client, tokens, limit=2)
-    second = listed(client, tokens, limit=2, cursor=first["next_cursor"])
-    last = listed(client, tokens, limit=2, cursor=second["next_cursor"])
+    first = list_sessions(client, tokens, limit=2)
+    second = list_sessions(client, tokens, limit=2, cursor=first["next_cursor"])
+    last = list_sessions(client, tokens, limit=2, cursor=second["next_cursor"])
 
-    assert [len(part["items"]) for part in (first, second, last)] == [2, 2, 1]
-    assert ids(first) + ids(second) + ids(last) == all_of_them
+    assert [len(page["items"]) for page in (first, second, last)] == [2, 2, 1]
+    assert session_ids(first) + session_ids(second) + session_ids(last) == expected
     assert last["next_cursor"] is None
 
 
-def test_a_list_that_fits_has_no_second_part(client, user):
+def test_session_list_on_one_page_has_no_cursor(client, user):
     tokens = [client.log_in(user) for _ in range(2)][-1]
 
-    assert listed(client, tokens, limit=2)["next_cursor"] is None
+    assert list_sessions(client, tokens, limit=2)["next_cursor"] is None
 
 
 @pytest.mark.requirement("AP-08")
-def test_nobody_can_make_up_a_cursor(client, make_user):
+def test_session_list_rejects_forged_cursors(client, make_user):
     ann, bob = make_user(), make_user()
     for user in (ann, ann, bob, bob):
         client.log_in(user)
-    mine, theirs = (listed(client, u.tokens, limit=1)["next_cursor"] for u in (ann, bob))
+    mine, theirs = (list_sessions(client, u.tokens, limit=1)["next_cursor"] for u in (ann, bob))
     raw = base64.urlsafe_b64decode(mine + "==")
     forgeries = [
         theirs,
@@ -113,7 +113,7 @@ def test_nobody_can_make_up_a_cursor(client, make_user):
         mine[:-3] + ("BBB" if mine[-3:] != "BBB" else "CCC"),
         base64.urlsafe_b64encode(bytes(16) + raw[16:]).decode(),
         base64.urlsafe_b64encode(raw[:16]).decode(),
-        session_of(ann.tokens),
+        session_id_of(ann.tokens),
         "AAAA",
         "x",
         "é",
@@ -122,105 +122,113 @@ def test_nobody_can_make_up_a_cursor(client, make_user):
     ]
 
     for forgery in forgeries:
-        answer = client.as_(ann.tokens).get("/auth/sessions", query_string={"cursor": forgery})
+        response = client.as_(ann.tokens).get("/auth/sessions", query_string={"cursor": forgery})
 
         with case(cursor=forgery):
-            assert (answer.status_code, answer.json["code"]) == (400, "malformed_request")
+            assert (response.status_code, response.json["code"]) == (400, "malformed_request")
 
 
-@pytest.mark.parametrize(
-    "query",
-    [{"limit": 0}, {"limit": 101}, {"limit": -1}, {"limit": "x"}, {"limit": "1.5"}, {"cursor": ""}],
-    ids=repr,
-)
-def test_a_part_has_one_to_a_hundred_items(client, tokens, query):
-    answer = client.as_(tokens).get("/auth/sessions", query_string=query)
+def test_session_list_limit_is_between_one_and_a_hundred(client, tokens):
+    for query in (
+        {"limit": 0},
+        {"limit": 101},
+        {"limit": -1},
+        {"limit": "x"},
+        {"limit": "1.5"},
+        {"cursor": ""},
+    ):
+        with case(query=query):
+            response = client.as_(tokens).get("/auth/sessions", query_string=query)
 
-    assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
+            assert (response.status_code, response.json["code"]) == (422, "validation_failed")
 
 
-# Ending one
+# End a session
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("SE-08")
-def test_a_person_ends_one_of_their_sessions(app, client, user):
+def test_session_can_be_ended_by_its_user(app, client, user):
     lost, here = client.log_in(user), client.log_in(user)
 
-    answer = client.as_(here).delete(f"/auth/sessions/{session_of(lost)}")
+    response = client.as_(here).delete(f"/auth/sessions/{session_id_of(lost)}")
 
-    assert (answer.status_code, answer.data) == (204, b"")
-    assert_over(client, lost)
-    assert_alive(client, here)
+    assert (response.status_code, response.data) == (204, b"")
+    assert_ended(client, lost)
+    assert_active(client, here)
     event = audited(app, "session.ended")[0]
-    assert (str(event.session_id), event.details) == (session_of(lost), {"reason": "ended_by_user"})
+    assert (str(event.session_id), event.details) == (
+        session_id_of(lost),
+        {"reason": "ended_by_user"},
+    )
 
 
-def test_a_person_ends_the_session_they_are_in(client, tokens):
-    answer = client.as_(tokens).delete(f"/auth/sessions/{session_of(tokens)}")
+def test_session_can_end_itself(client, tokens):
+    response = client.as_(tokens).delete(f"/auth/sessions/{session_id_of(tokens)}")
 
-    assert answer.status_code == 204
-    assert_over(client, tokens)
+    assert response.status_code == 204
+    assert_ended(client, tokens)
 
 
 @pytest.mark.stores
 @pytest.mark.requirement("SE-08")
-def test_somebody_elses_session_is_not_there(app, client, make_user):
+def test_session_of_another_user_is_not_found(app, client, make_user):
     mine, theirs = client.log_in(make_user()), client.log_in(make_user())
 
-    answer = client.as_(mine).delete(f"/auth/sessions/{session_of(theirs)}")
+    response = client.as_(mine).delete(f"/auth/sessions/{session_id_of(theirs)}")
     unknown = client.as_(mine).delete(f"/auth/sessions/{crypto.new_id()}")
 
-    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
-    assert answer.json | {"request_id": ""} == unknown.json | {"request_id": ""}
-    assert_alive(client, theirs)
+    assert (response.status_code, response.json["code"]) == (404, "not_found")
+    assert response.json | {"request_id": ""} == unknown.json | {"request_id": ""}
+    assert_active(client, theirs)
     assert audited(app, "session.ended") == []
 
 
 @pytest.mark.requirement("SE-08")
-@pytest.mark.parametrize("session_id", ["x", "7", "' OR 1=1 --", "../me", "0" * 36])
-def test_what_is_no_id_is_not_there(client, tokens, session_id):
-    answer = client.as_(tokens).delete(f"/auth/sessions/{session_id}")
+def test_session_id_that_is_malformed_is_not_found(client, tokens):
+    for session_id in ("x", "7", "' OR 1=1 --", "../me", "0" * 36):
+        with case(session_id=session_id):
+            response = client.as_(tokens).delete(f"/auth/sessions/{session_id}")
 
-    assert answer.status_code in (404, 405)
-    assert_alive(client, tokens)
+            assert response.status_code in (404, 405)
+            assert_active(client, tokens)
 
 
-def test_a_session_ends_once(client, user):
+def test_session_that_has_ended_is_not_found(client, user):
     lost, here = client.log_in(user), client.log_in(user)
-    path = f"/auth/sessions/{session_of(lost)}"
+    path = f"/auth/sessions/{session_id_of(lost)}"
     client.as_(here).delete(path)
 
     assert client.as_(here).delete(path).status_code == 404
 
 
 @pytest.mark.stores
-def test_a_session_that_many_end_at_once_ends_once(app, client, user):
+def test_session_ended_in_parallel_ends_once(app, client, user):
     lost, here = client.log_in(user), client.log_in(user)
-    path = f"/auth/sessions/{session_of(lost)}"
+    path = f"/auth/sessions/{session_id_of(lost)}"
 
-    answers = at_once(*[lambda: client.as_(here).delete(path)] * 8)
+    responses = run_in_parallel(*[lambda: client.as_(here).delete(path)] * 8)
 
-    assert {answer.status_code for answer in answers} <= {204, 404}
+    assert {response.status_code for response in responses} <= {204, 404}
     assert len(audited(app, "session.ended")) == 1
-    assert_over(client, lost)
+    assert_ended(client, lost)
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)  # SQLite has one writer at a time
-def test_a_session_that_ended_while_we_looked_at_it_ends_once(app, client, user):
+def test_session_ended_by_a_concurrent_transaction_keeps_its_reason(app, client, user):
     lost, here = client.log_in(user), client.log_in(user)
-    path = f"/auth/sessions/{session_of(lost)}"
+    path = f"/auth/sessions/{session_id_of(lost)}"
 
     with app.app_context():
-        with writing():
-            seen = sessions.live(UUID(user.tokens["user"]["id"]))
-            at_once(lambda: client.as_(here).delete(path))  # in a transaction of its own
+        with write_transaction():
+            seen = sessions.active_sessions(UUID(user.tokens["user"]["id"]))
+            run_in_parallel(lambda: client.as_(here).delete(path))  # in another transaction
             for session in seen:
-                sessions.end(session.id, "logout_global", NOBODY)
+                sessions.end_session(session.id, "logout_global", NO_REQUEST)
         db.session.commit()
 
     ended = {
         str(event.session_id): event.details["reason"] for event in audited(app, "session.ended")
     }
-    assert ended == {session_of(lost): "ended_by_user", session_of(here): "logout_global"}
+    assert ended == {session_id_of(lost): "ended_by_user", session_id_of(here): "logout_global"}
     assert len(audited(app, "session.ended")) == 2

@@ -1,4 +1,4 @@
-"""Writes that a page of somebody else could make a browser send."""
+"""Writes that a page of another origin could make a browser send."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from sqlalchemy import Row
 from werkzeug.test import TestResponse
 
 from tests.client import PASSWORD, CookieClient
-from tests.surface.conftest import contents
-from tests.tokens.forgery import read
+from tests.surface.conftest import read_tables
+from tests.tokens.forgery import decode_token
 
-OURS = "http://localhost:8000"
-FRONT = "https://app.example.com"
-REFUSED = (403, "csrf_failed")
-NEW = "another unlikely phrase 43"
-allow_listed = pytest.mark.settings(GATEHOUSE_ALLOWED_ORIGINS=FRONT)
+OWN_ORIGIN = "http://localhost:8000"
+ALLOWED_ORIGIN = "https://app.example.com"
+CSRF_FAILED = (403, "csrf_failed")
+NEW_PASSWORD = "another unlikely phrase 43"
+allow_listed = pytest.mark.settings(GATEHOUSE_ALLOWED_ORIGINS=ALLOWED_ORIGIN)
 WRITES = [
     ("PATCH", "/auth/me", {"name": "Mallory"}),
-    ("POST", "/auth/password/change", {"current_password": PASSWORD, "password": NEW}),
+    ("POST", "/auth/password/change", {"current_password": PASSWORD, "password": NEW_PASSWORD}),
     ("POST", "/auth/refresh", None),
     ("POST", "/auth/logout", None),
     ("POST", "/auth/logout", {"scope": "others"}),
@@ -28,20 +28,20 @@ WRITES = [
 ]
 
 
-def write(
+def send_write(
     client: CookieClient, method: str, path: str, body: Any, **headers: str | None
 ) -> TestResponse:
-    """Send one of the writes; a header of None is left out."""
+    """Send one of the writes; `_` in names of headers stands for `-`, None removes a header."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return client._send(client._door, method, path, {"json": body, "headers": named})
+    return client.send(method, path, json=body, headers=named)
 
 
-def all_but_audit(app: Flask) -> dict[str, list[Row[Any]]]:
-    """Return every row of every other table."""
-    return {name: found for name, found in contents(app).items() if name != "audit_events"}
+def rows_except_audit(app: Flask) -> dict[str, list[Row[Any]]]:
+    """Return all rows of all tables except the audit log."""
+    return {name: found for name, found in read_tables(app).items() if name != "audit_events"}
 
 
-def session_of(client: CookieClient) -> str:
-    """Return the id of the session that a browser is in."""
-    sid: str = read(client.cookies["__Host-access"])[1]["sid"]
-    return sid
+def session_id_of(client: CookieClient) -> str:
+    """Return the id of the session of a browser's cookies."""
+    session_id: str = decode_token(client.cookies["__Host-access"])[1]["sid"]
+    return session_id

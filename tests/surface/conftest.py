@@ -1,4 +1,4 @@
-"""Knocking at every door that takes a body, and looking whether anything behind it moved."""
+"""A valid form for every endpoint with a body, requests to every route, and database comparison."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sqlalchemy import Row, select
 from werkzeug.test import TestResponse
 
 from gatehouse.database.session import Base, db
-from tests.applications import Applications
+from tests.application_pool import ApplicationPool
 from tests.client import PASSWORD, Client, User
 from tests.conftest import environment
-from tests.live import LiveServer
-from tests.people import settle
+from tests.live_server import LiveServer
 from tests.stores import SqliteStore
+from tests.user_accounts import create_user
 
-Door = tuple[str, str]
-"""A method and a path."""
+Endpoint = tuple[str, str]
+"""Method and path."""
 
 CREDENTIAL = {
     "id": "AAAA",
@@ -29,9 +29,9 @@ CREDENTIAL = {
     "response": {"clientDataJSON": "AAAA"},
 }
 SOME_ID = "01900000-0000-7000-8000-000000000000"
-"""The id of nothing."""
+"""An id that no row has."""
 
-FORMS: dict[Door, dict[str, Any]] = {
+FORMS: dict[Endpoint, dict[str, Any]] = {
     ("POST", "/auth/register"): {
         "email": "bob@example.com",
         "password": PASSWORD,
@@ -152,116 +152,123 @@ FORMS: dict[Door, dict[str, Any]] = {
         "credential": CREDENTIAL,
     },
 }
-"""Every operation that reads a body, with all of its fields."""
+"""Every operation with a body, and a form with all of its fields."""
 
 
 TABLES = Base.metadata.sorted_tables
 
 
-def contents(app: Flask) -> dict[str, list[Row[Any]]]:
+def read_tables(app: Flask) -> dict[str, list[Row[Any]]]:
     """Return every row of every table, oldest first."""
     with app.app_context(), db.engine.connect() as connection:
-        rows = {each.name: select(each).order_by(*each.primary_key) for each in TABLES}
-        return {name: list(connection.execute(all_)) for name, all_ in rows.items()}
+        queries = {table.name: select(table).order_by(*table.primary_key) for table in TABLES}
+        return {name: list(connection.execute(query)) for name, query in queries.items()}
 
 
-def verdict(answer: TestResponse) -> tuple[int, str]:
-    """Return the status and the code of a refusal, which is a problem document and no more."""
-    problem = answer.json
-    assert answer.mimetype == "application/problem+json"
+def read_problem(response: TestResponse) -> tuple[int, str]:
+    """Check that a response is a problem document; return its status and code."""
+    problem = response.json
+    assert response.mimetype == "application/problem+json"
     assert problem.keys() >= {"type", "title", "status", "detail", "code", "request_id"}
-    assert problem["status"] == answer.status_code
-    assert problem["request_id"] == answer.headers["X-Request-Id"]
-    assert "Traceback" not in answer.text
-    return answer.status_code, problem["code"]
+    assert problem["status"] == response.status_code
+    assert problem["request_id"] == response.headers["X-Request-Id"]
+    assert "Traceback" not in response.text
+    return response.status_code, problem["code"]
 
 
-def other_than(
-    expected: tuple[int, str], answers: Mapping[Any, TestResponse]
+def unexpected_problems(
+    expected: tuple[int, str], responses: Mapping[Any, TestResponse]
 ) -> dict[Any, tuple[int, str]]:
-    """Return the verdicts that are not the expected one."""
-    verdicts = {sent: verdict(answer) for sent, answer in answers.items()}
-    return {sent: found for sent, found in verdicts.items() if found != expected}
+    """Return status and code of the responses that are not as expected, by request."""
+    problems = {sent: read_problem(response) for sent, response in responses.items()}
+    return {sent: problem for sent, problem in problems.items() if problem != expected}
 
 
-LAST = "/auth/logout"
-"""Asked in the end: the bearer token is dead afterwards."""
+LAST_PATH = "/auth/logout"
+"""Requested last: it revokes the bearer token."""
 
-Knock = Callable[..., TestResponse]
+SendInvalid = Callable[..., TestResponse]
 
 
 @pytest.fixture
 def ada(client: Client, make_user: Callable[..., User]) -> Client:
-    """Lend the client of a person who is signed in."""
+    """Return the client of a logged-in user."""
     return client.as_(client.log_in(make_user(email="ada@example.com")))
 
 
 @pytest.fixture
-def knock(app: Flask, ada: Client) -> Iterator[Knock]:
-    """Send something bad to a door, signed in; in the end nothing in the database has changed."""
-    before = contents(app)
+def send_invalid(app: Flask, ada: Client) -> Iterator[SendInvalid]:
+    """Send an invalid body to an endpoint, logged in; fail if the database changes in the test."""
+    before = read_tables(app)
 
-    def knock(door: Door, data: bytes | str, content_type: str | None = None) -> TestResponse:
-        send = ada.post if door[0] == "POST" else ada.patch
-        path = door[1].format(factor_id=SOME_ID)
+    def send_invalid(
+        endpoint: Endpoint, data: bytes | str, content_type: str | None = None
+    ) -> TestResponse:
+        send = ada.post if endpoint[0] == "POST" else ada.patch
+        path = endpoint[1].format(factor_id=SOME_ID)
         return send(path, data=data, content_type=content_type or "application/json")
 
-    yield knock
-    assert contents(app) == before
+    yield send_invalid
+    assert read_tables(app) == before
 
 
 @pytest.fixture
-def member(client: Client, make_user: Callable[..., User]) -> str:
-    """Lend the access token of somebody who is signed in."""
+def access_token(client: Client, make_user: Callable[..., User]) -> str:
+    """Return the access token of a logged-in user."""
     token: str = client.log_in(make_user())["access_token"]
     return token
 
 
-def ask(
+def send_request(
     app: Flask, method: str, path: str, bearer: str | None = None, **headers: str
 ) -> TestResponse:
-    """Send a request without a body; the answer is read whole."""
+    """Send a request without a body; read the whole response."""
     if bearer:
         headers["Authorization"] = f"Bearer {bearer}"
-    with app.test_client().open(path, method=method, headers=headers) as answer:
-        answer.get_data()
-        return answer
+    with app.test_client().open(path, method=method, headers=headers) as response:
+        response.get_data()
+        return response
 
 
-def every_answer(app: Flask, bearer: str | None = None) -> Iterator[tuple[str, TestResponse]]:
-    """Ask every route with every method; yield what was asked, and the answer."""
+def request_every_route(
+    app: Flask, bearer: str | None = None
+) -> Iterator[tuple[str, TestResponse]]:
+    """Request every route with every method; yield `METHOD path` and the response."""
     ids = ("session_id", "request_id", "factor_id", "device_id", "message_id")
     sample = {**dict.fromkeys(ids, SOME_ID), "filename": "pages.css", "number": "0"}
     with app.test_request_context():
         rules = [rule for rule in app.url_map.iter_rules() if "broken" not in rule.rule]
         paths = {rule.build(sample, append_unknown=False)[1] for rule in rules}
-    for path in sorted({*paths, "/nowhere"}, key=lambda path: (path == LAST, path)):
+    for path in sorted({*paths, "/nowhere"}, key=lambda path: (path == LAST_PATH, path)):
         for method in ("OPTIONS", "GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "POST"):
-            yield f"{method} {path}", ask(app, method, path, bearer)
+            yield f"{method} {path}", send_request(app, method, path, bearer)
 
 
 @pytest.fixture(scope="session")
-def answers(sqlite_store: SqliteStore) -> dict[str, list[tuple[str, TestResponse]]]:
-    """What a stranger gets of every route with every method, and what a member gets."""
+def responses(sqlite_store: SqliteStore) -> dict[str, list[tuple[str, TestResponse]]]:
+    """The responses of every route to every method, without a token and with one."""
     with (
         sqlite_store.fresh() as url,
-        closing(Applications()) as applications,
-        applications.lend(environment(url)) as app,
+        closing(ApplicationPool()) as applications,
+        applications.acquire(environment(url)) as app,
     ):
-        user = settle(app, User("member@example.com"))
+        user = create_user(app, User("member@example.com"))
         token = Client(app.test_client).log_in(user)["access_token"]
-        return {"stranger": [*every_answer(app)], "member": [*every_answer(app, token)]}
+        return {
+            "anonymous": [*request_every_route(app)],
+            "authenticated": [*request_every_route(app, token)],
+        }
 
 
 @pytest.fixture(scope="module")
 def server(
     sqlite_store: SqliteStore, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
-    """Lend one server to all tests of a file: what they send changes nothing."""
+    """Yield one server for all tests of a file: they change nothing."""
     with sqlite_store.fresh() as url:
-        wanted = environment(url)
-        del wanted["GATEHOUSE_PUBLIC_URL"]
-        server = LiveServer(wanted, tmp_path_factory.mktemp("server") / "server.log")
+        environ = environment(url)
+        del environ["GATEHOUSE_PUBLIC_URL"]
+        server = LiveServer(environ, tmp_path_factory.mktemp("server") / "server.log")
         try:
             server.start()
             yield server

@@ -1,4 +1,4 @@
-"""Every answer: what it may say, how it is labelled, and who may read it."""
+"""Responses: error documents, media types, security headers, caching and request ids."""
 
 import json
 import re
@@ -9,45 +9,45 @@ from sqlalchemy import text, update
 from gatehouse.database.session import db
 from models import User
 from tests.client import PASSWORD
-from tests.logged import lines
-from tests.surface.conftest import SOME_ID, ask, contents, verdict
+from tests.log_lines import read_log_lines
+from tests.surface.conftest import SOME_ID, read_problem, read_tables, send_request
 
 JSON_TYPES = ("application/json", "application/problem+json")
-SIGNED = "application/statuslist+jwt"
-WITH_AN_ID = (
+SIGNED_TYPE = "application/statuslist+jwt"
+PATHS_WITH_ID = (
     "accept-invitation|cancel-mfa-reset|confirm-email|login-link|reset-password|undo-email|"
     "verify-email"
 )
 PAGES = re.compile(
     r"GET /(docs|errors|account|forgot-password|\.well-known/change-password|)|"
-    rf"GET /({WITH_AN_ID})/{SOME_ID}"
+    rf"GET /({PATHS_WITH_ID})/{SOME_ID}"
 )
-TEXTS = re.compile(r"text/(html|plain|css|javascript)(; version=[\d.]+)?; charset=utf-8")
-INSIDE = re.compile(
+TEXT_TYPES = re.compile(r"text/(html|plain|css|javascript)(; version=[\d.]+)?; charset=utf-8")
+INTERNALS = re.compile(
     r"Traceback|Error\(|secret detail|/gatehouse/|site-packages|\.py\b|SELECT|INSERT|sqlite|psycopg"
 )
-NOBODY = {"identifier": "nobody@example.com", "password": "wrong"}
-CLOSED = (
+UNKNOWN_LOGIN = {"identifier": "nobody@example.com", "password": "wrong"}
+DENY_ALL_CSP = (
     "default-src 'none'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'none'"
 )
 
-pytestmark = pytest.mark.alters_the_application  # some of them add routes that break
+pytestmark = pytest.mark.alters_the_application  # some of them add routes that fail
 
 
-def fail():
+def raise_error():
     raise RuntimeError("secret detail: /srv/gatehouse/app.py")
 
 
-def fail_in_the_database():
+def raise_database_error():
     db.session.execute(text("SELECT secret FROM nowhere WHERE detail = 'secret detail'"))
 
 
 @pytest.fixture
 def broken(app):
-    """Lend an application with two routes that nobody should have written."""
-    app.add_url_rule("/broken", view_func=fail)
-    app.add_url_rule("/broken/database", view_func=fail_in_the_database)
+    """Return an application with two routes that raise exceptions."""
+    app.add_url_rule("/broken", view_func=raise_error)
+    app.add_url_rule("/broken/database", view_func=raise_database_error)
     return app
 
 
@@ -56,14 +56,14 @@ def broken(app):
 
 @pytest.mark.requirement("AP-01")
 @pytest.mark.settings(GATEHOUSE_RATE_LIMITS="on")
-def test_a_refusal_of_every_status_is_a_problem_document(broken, client, make_user):
+def test_error_of_every_status_is_a_problem_document(broken, client, make_user):
     make_user(email="ada@example.com", username="ada")
     right = {"identifier": "ada", "password": PASSWORD}
     form = {"email": "bob@example.com", "password": PASSWORD, "username": "ada"}
 
-    answers = [
+    responses = [
         client.post("/auth/login", data="{", content_type="application/json"),
-        client.post("/auth/login", NOBODY),
+        client.post("/auth/login", UNKNOWN_LOGIN),
         client.get("/nowhere"),
         client.get("/auth/login"),
         client.post("/auth/register", form),
@@ -75,15 +75,15 @@ def test_a_refusal_of_every_status_is_a_problem_document(broken, client, make_us
     with broken.app_context():
         db.session.execute(update(User).values(disabled_at=text("CURRENT_TIMESTAMP")))
         db.session.commit()
-    answers.append(client.post("/auth/login", right))
-    answers.append([client.post("/auth/login", {}) for _ in range(60)][-1])
+    responses.append(client.post("/auth/login", right))
+    responses.append([client.post("/auth/login", {}) for _ in range(60)][-1])
     with broken.app_context():
         db.session.execute(text("DELETE FROM signing_keys"))
         db.session.commit()
-    broken.extensions["gatehouse.tokens"].ring = None
-    answers.append(client.get("/.well-known/jwks.json"))
+    broken.extensions["gatehouse.tokens"].key_set = None
+    responses.append(client.get("/.well-known/jwks.json"))
 
-    assert [verdict(answer) for answer in answers] == [
+    assert [read_problem(response) for response in responses] == [
         (400, "malformed_json"),
         (401, "invalid_credentials"),
         (404, "not_found"),
@@ -97,86 +97,88 @@ def test_a_refusal_of_every_status_is_a_problem_document(broken, client, make_us
         (429, "rate_limited"),
         (503, "service_unavailable"),
     ]
-    for answer in answers:
-        assert answer.json["type"] == f"http://localhost:8000/errors#{answer.json['code']}"
-        assert not INSIDE.search(answer.text), answer.text
-    assert all("Retry-After" in answer.headers for answer in answers[-2:])
-    assert answers[-2].json["retry_after"] == int(answers[-2].headers["Retry-After"])
+    for response in responses:
+        assert response.json["type"] == f"http://localhost:8000/errors#{response.json['code']}"
+        assert not INTERNALS.search(response.text), response.text
+    assert all("Retry-After" in response.headers for response in responses[-2:])
+    assert responses[-2].json["retry_after"] == int(responses[-2].headers["Retry-After"])
 
 
 @pytest.mark.requirement("AP-01")
 @pytest.mark.stores
 @pytest.mark.parametrize("path", ["/broken", "/broken/database"])
-def test_an_error_of_ours_tells_nothing_of_the_inside(broken, path):
-    answer = broken.test_client().get(path)
+def test_internal_error_discloses_no_internals(broken, path):
+    response = broken.test_client().get(path)
 
-    assert answer.status_code in (500, 503)
-    assert verdict(answer)[1] in ("internal_error", "service_unavailable")
-    assert not INSIDE.search(answer.text + str(answer.headers))
+    assert response.status_code in (500, 503)
+    assert read_problem(response)[1] in ("internal_error", "service_unavailable")
+    assert not INTERNALS.search(response.text + str(response.headers))
 
 
 @pytest.mark.requirement("AP-01")
-def test_our_log_knows_the_error_that_the_answer_hides(broken, capsys):
-    answer = broken.test_client().get("/broken")
+def test_internal_error_is_logged_with_the_request_id(broken, capsys):
+    response = broken.test_client().get("/broken")
 
-    [line] = [line for line in lines(capsys) if line["event"] == "unexpected error"]
+    [line] = [line for line in read_log_lines(capsys) if line["event"] == "unexpected error"]
     assert "secret detail" in line["exception"]
-    assert line["request_id"] == answer.json["request_id"]
+    assert line["request_id"] == response.json["request_id"]
 
 
-def test_an_error_of_ours_undoes_what_was_begun(broken, client):
-    def half_done():
+def test_internal_error_rolls_the_transaction_back(broken, client):
+    def raise_after_insert():
         db.session.add(User(email="half@example.com", email_canonical="half@example.com"))
         db.session.flush()
-        fail()
+        raise_error()
 
-    broken.add_url_rule("/broken/half", view_func=half_done)
-    before = contents(broken)
+    broken.add_url_rule("/broken/half", view_func=raise_after_insert)
+    before = read_tables(broken)
 
-    answer = client.get("/broken/half")
+    response = client.get("/broken/half")
 
-    assert verdict(answer) == (500, "internal_error")
-    assert contents(broken) == before
+    assert read_problem(response) == (500, "internal_error")
+    assert read_tables(broken) == before
 
 
 @pytest.mark.requirement("AP-01")
-def test_every_401_says_how_to_authenticate(answers, client):
-    refused = [answer for _, answer in answers["stranger"] if answer.status_code == 401]
-    refused.append(client.post("/auth/login", NOBODY))
-    refused.append(client.post("/auth/refresh", {"refresh_token": "x"}))
-    refused.append(client.post("/auth/invitation", {"token": "x", "password": PASSWORD}))
+def test_every_401_has_a_www_authenticate_header(responses, client):
+    rejected = [response for _, response in responses["anonymous"] if response.status_code == 401]
+    rejected.append(client.post("/auth/login", UNKNOWN_LOGIN))
+    rejected.append(client.post("/auth/refresh", {"refresh_token": "x"}))
+    rejected.append(client.post("/auth/invitation", {"token": "x", "password": PASSWORD}))
 
-    assert len(refused) > 10
-    assert all(a.headers["WWW-Authenticate"].startswith('Bearer realm="') for a in refused)
+    assert len(rejected) > 10
+    assert all(a.headers["WWW-Authenticate"].startswith('Bearer realm="') for a in rejected)
 
 
 # Labels
 
 
 @pytest.mark.requirement("AP-02")
-@pytest.mark.parametrize("who", ["stranger", "member"])
-def test_every_answer_is_labelled_and_cannot_be_sniffed(answers, who):
-    for asked, answer in answers[who]:
-        kind = answer.headers.get("Content-Type", "")
-        assert answer.headers["X-Content-Type-Options"] == "nosniff", asked
-        if answer.data:
-            assert kind in (*JSON_TYPES, SIGNED) or TEXTS.fullmatch(kind), f"{asked}: {kind}"
-        if answer.data and answer.mimetype == "text/html":
-            assert PAGES.fullmatch(asked), asked
-        if answer.data and kind in JSON_TYPES:
-            json.loads(answer.data.decode("utf-8"))
+@pytest.mark.parametrize("client_kind", ["anonymous", "authenticated"])
+def test_every_response_has_a_media_type_and_nosniff(responses, client_kind):
+    for request_line, response in responses[client_kind]:
+        content_type = response.headers.get("Content-Type", "")
+        assert response.headers["X-Content-Type-Options"] == "nosniff", request_line
+        if response.data:
+            assert content_type in (*JSON_TYPES, SIGNED_TYPE) or TEXT_TYPES.fullmatch(
+                content_type
+            ), f"{request_line}: {content_type}"
+        if response.data and response.mimetype == "text/html":
+            assert PAGES.fullmatch(request_line), request_line
+        if response.data and content_type in JSON_TYPES:
+            json.loads(response.data.decode("utf-8"))
 
 
 @pytest.mark.requirement("AP-02")
-def test_json_that_a_browser_opens_can_run_and_load_nothing(client):
+def test_json_response_has_a_policy_that_loads_nothing(client):
     for path in ("/health/live", "/auth/me", "/nowhere", "/openapi.json", "/dev/mailbox"):
-        answer = client.get(path, headers={"Accept": "application/json"})
+        response = client.get(path, headers={"Accept": "application/json"})
 
-        assert answer.mimetype in JSON_TYPES, path
-        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'"), path
+        assert response.mimetype in JSON_TYPES, path
+        assert response.headers["Content-Security-Policy"].startswith("default-src 'none'"), path
 
 
-def test_every_answer_has_the_security_headers(answers, broken):
+def test_every_response_has_the_security_headers(responses, broken):
     expected = {
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
@@ -185,78 +187,81 @@ def test_every_answer_has_the_security_headers(answers, broken):
         "X-Frame-Options": "DENY",
     }
 
-    for asked, answer in [*answers["stranger"], ("GET /broken", ask(broken, "GET", "/broken"))]:
-        assert {name: answer.headers.get(name) for name in expected} == expected, asked
-        [policy] = answer.headers.getlist("Content-Security-Policy")
-        assert "frame-ancestors 'none'" in policy, asked
+    for request_line, response in [
+        *responses["anonymous"],
+        ("GET /broken", send_request(broken, "GET", "/broken")),
+    ]:
+        assert {name: response.headers.get(name) for name in expected} == expected, request_line
+        [policy] = response.headers.getlist("Content-Security-Policy")
+        assert "frame-ancestors 'none'" in policy, request_line
 
 
-def test_what_is_no_page_has_the_closed_policy(client):
-    assert client.get("/auth/me").headers["Content-Security-Policy"] == CLOSED
+def test_api_response_has_the_deny_all_policy(client):
+    assert client.get("/auth/me").headers["Content-Security-Policy"] == DENY_ALL_CSP
 
 
-def test_only_public_answers_may_be_kept(answers):
-    kept = {
-        asked.partition(" ")[2]
-        for asked, answer in answers["member"]
-        if answer.headers["Cache-Control"] != "no-store"
+def test_only_public_responses_are_cacheable(responses):
+    cached = {
+        request_line.partition(" ")[2]
+        for request_line, response in responses["authenticated"]
+        if response.headers["Cache-Control"] != "no-store"
     }
 
-    assert kept == {"/.well-known/jwks.json", "/tokens/status/0", "/assets/pages.css"}
+    assert cached == {"/.well-known/jwks.json", "/tokens/status/0", "/assets/pages.css"}
 
 
-def test_whoever_gets_tokens_gets_them_uncached(client, make_user):
+def test_token_response_is_not_cacheable(client, make_user):
     user = make_user()
     tokens = client.log_in(user)
 
-    answers = [
+    responses = [
         client.post("/auth/login", {"identifier": user.email, "password": user.password}),
         client.refresh(tokens),
         client.as_(tokens).get("/auth/me"),
         client.as_(tokens).get("/auth/sessions"),
         client.register("bob@example.com"),
-        client.post("/auth/login", NOBODY),
+        client.post("/auth/login", UNKNOWN_LOGIN),
     ]
 
-    assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
+    assert {response.headers["Cache-Control"] for response in responses} == {"no-store"}
 
 
-def test_hsts_is_not_promised_on_plain_http(client):
+def test_hsts_is_not_sent_on_plain_http(client):
     assert "Strict-Transport-Security" not in client.get("/health/live").headers
 
 
 @pytest.mark.settings(GATEHOUSE_PUBLIC_URL="https://id.example.com")
-def test_hsts_is_promised_for_a_year_and_more_where_people_come_by_https(client):
+def test_hsts_is_sent_for_at_least_a_year_on_https(client):
     for path in ("/health/live", "/nowhere", "/docs"):
-        promise = client.get(path).headers["Strict-Transport-Security"]
+        header = client.get(path).headers["Strict-Transport-Security"]
 
-        seconds = int(re.search(r"max-age=(\d+)", promise)[1])
+        seconds = int(re.search(r"max-age=(\d+)", header)[1])
         assert seconds >= 365 * 24 * 3600
-        assert "includeSubDomains" in promise
+        assert "includeSubDomains" in header
 
 
 # The request's id
 
 
-def test_a_safe_request_id_comes_back_and_stands_in_the_audit(app, client):
-    for given in ("a", "trace-1.2_3", "A" * 64, "0190f2a4-7a0b-7def-8abc-0123456789ab"):
-        answer = client.post("/auth/login", NOBODY, headers={"X-Request-Id": given})
+def test_request_id_that_is_safe_is_returned_and_audited(app, client):
+    for sent_id in ("a", "trace-1.2_3", "A" * 64, "0190f2a4-7a0b-7def-8abc-0123456789ab"):
+        response = client.post("/auth/login", UNKNOWN_LOGIN, headers={"X-Request-Id": sent_id})
 
-        assert answer.headers.getlist("X-Request-Id") == [given]
-        assert answer.json["request_id"] == given
-        assert given in [event.request_id for event in contents(app)["audit_events"]]
-
-
-def test_an_unsafe_request_id_is_replaced(client):
-    for given in ("", " ", "a b", "a" * 65, "<script>", "a;b", "é", "a/b", "'--"):
-        answer = client.get("/nowhere", headers={"X-Request-Id": given})
-
-        [found] = answer.headers.getlist("X-Request-Id")
-        assert found == answer.json["request_id"] != given
-        assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", found)
+        assert response.headers.getlist("X-Request-Id") == [sent_id]
+        assert response.json["request_id"] == sent_id
+        assert sent_id in [event.request_id for event in read_tables(app)["audit_events"]]
 
 
-def test_every_request_gets_an_id_of_its_own(client):
+def test_request_id_that_is_unsafe_is_replaced(client):
+    for sent_id in ("", " ", "a b", "a" * 65, "<script>", "a;b", "é", "a/b", "'--"):
+        response = client.get("/nowhere", headers={"X-Request-Id": sent_id})
+
+        [returned_id] = response.headers.getlist("X-Request-Id")
+        assert returned_id == response.json["request_id"] != sent_id
+        assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", returned_id)
+
+
+def test_request_id_differs_for_every_request(client):
     ids = {client.get("/health/live").headers["X-Request-Id"] for _ in range(100)}
 
     assert len(ids) == 100

@@ -1,4 +1,4 @@
-"""What would cost much costs its sender's line only: nobody else waits for it."""
+"""Oversized and compressed bodies: rejected cheaply, without delaying other requests."""
 
 from __future__ import annotations
 
@@ -18,45 +18,47 @@ LONG = json.dumps({"identifier": "ada@example.com", "password": "x" * 60_000}).e
 JSON = {"Content-Type": "application/json"}
 
 
-def send(server, path, body, **headers):
-    """Return the status and code of the answer; nothing where the server had hung up."""
+def post_body(server, path, body, **headers):
+    """Return status and code of the response; None if the server closed the connection."""
     with requests.Session() as session:
         session.trust_env = False
         try:
-            answer = session.post(server.url + path, data=body, headers=JSON | headers, timeout=60)
-        except requests.ConnectionError:  # it was answered while it still sent
+            response = session.post(
+                server.url + path, data=body, headers=JSON | headers, timeout=60
+            )
+        except requests.ConnectionError:  # the server responded before it had read all
             return None
-    return answer.status_code, answer.json()["code"]
+    return response.status_code, response.json()["code"]
 
 
 @pytest.mark.requirement("AP-13")
 @pytest.mark.parametrize(
-    ("body", "refused"),
+    ("body", "rejected"),
     [(HEAVY, (413, "payload_too_large")), (LONG, (422, "validation_failed"))],
     ids=["10 MB", "60 kB"],
 )
-def test_fifty_endless_passwords_at_once_are_refused_and_others_log_in(server, body, refused):
-    calm = server.client.sign_up(User(f"calm{len(body)}@example.com"))
+def test_fifty_parallel_oversized_passwords_do_not_block_other_logins(server, body, rejected):
+    user = server.client.sign_up(User(f"user{len(body)}@example.com"))
     ready = threading.Barrier(SENDERS + 1)
 
-    def flood():
+    def send_heavy_body():
         ready.wait(timeout=60)
-        return send(server, "/auth/login", body)
+        return post_body(server, "/auth/login", body)
 
     with ThreadPoolExecutor(SENDERS) as pool:
-        answers = [pool.submit(flood) for _ in range(SENDERS)]
+        responses = [pool.submit(send_heavy_body) for _ in range(SENDERS)]
         ready.wait(timeout=60)
-        logins = [server.client.log_in(calm)["status"] for _ in range(5)]
+        logins = [server.client.log_in(user)["status"] for _ in range(5)]
 
-    assert {answer.result() for answer in answers} <= {refused, None}
+    assert {response.result() for response in responses} <= {rejected, None}
     assert logins == ["authenticated"] * 5
     assert server.get("/health/ready").status_code == 200
 
 
 @pytest.mark.requirement("AP-13")
-def test_what_is_packed_is_not_unpacked(server):
-    bomb = gzip.compress(HEAVY)
+def test_compressed_body_is_not_decompressed(server):
+    compressed = gzip.compress(HEAVY)
 
-    answer = send(server, "/auth/login", bomb, **{"Content-Encoding": "gzip"})
+    response = post_body(server, "/auth/login", compressed, **{"Content-Encoding": "gzip"})
 
-    assert answer == (400, "malformed_json")
+    assert response == (400, "malformed_json")

@@ -1,4 +1,4 @@
-"""Only the methods and media types that a route declares are answered."""
+"""Routes accept only the methods and media types that they declare."""
 
 import json
 import re
@@ -7,11 +7,18 @@ from itertools import product
 
 import pytest
 
-from tests.surface.conftest import FORMS, ask, contents, every_answer, other_than, verdict
+from tests.surface.conftest import (
+    FORMS,
+    read_problem,
+    read_tables,
+    request_every_route,
+    send_request,
+    unexpected_problems,
+)
 
-WRONG_MEDIA = (415, "unsupported_media_type")
+UNSUPPORTED_MEDIA_TYPE = (415, "unsupported_media_type")
 CREDENTIALS = json.dumps({"identifier": "nobody@example.com", "password": "wrong"})
-OTHER_MEDIA = [
+OTHER_MEDIA_TYPES = [
     "text/plain",
     "text/json",
     "application/x-www-form-urlencoded",
@@ -28,76 +35,78 @@ OTHER_MEDIA = [
 
 
 @pytest.mark.requirement("AP-04")
-def test_methods_that_nobody_declared_are_refused_and_the_others_named(app):
+def test_undeclared_method_gets_405_with_the_allowed_methods(app):
     declared = defaultdict(set)
     for rule in app.url_map.iter_rules():
         declared[re.compile(re.sub("<[^>]+>", "[^/]+", rule.rule))] |= rule.methods
 
-    for asked, answer in every_answer(app):
-        method, path = asked.split(" ")
-        allowed = set().union(*(declared[known] for known in declared if known.fullmatch(path)))
+    for request_line, response in request_every_route(app):
+        method, path = request_line.split(" ")
+        allowed = set().union(
+            *(declared[pattern] for pattern in declared if pattern.fullmatch(path))
+        )
         if path == "/nowhere":
-            assert answer.status_code == 404, asked
+            assert response.status_code == 404, request_line
         elif method in allowed:
-            assert answer.status_code != 405, asked
+            assert response.status_code != 405, request_line
         else:
-            assert answer.status_code == 405, asked
-            assert {*answer.headers["Allow"].split(", ")} == allowed, asked
+            assert response.status_code == 405, request_line
+            assert {*response.headers["Allow"].split(", ")} == allowed, request_line
 
 
 @pytest.mark.requirement("AP-04")
-def test_strange_methods_are_refused_everywhere_and_echo_nothing(app):
+def test_unknown_method_gets_405_without_an_echo(app):
     paths = ["/auth/me", "/health/live", "/docs", "/gateway/verify"]
 
     for method, path in product(["TRACE", "CONNECT", "PROPFIND", "GETX"], paths):
-        answer = ask(app, method, path, bearer="secret", Cookie="secret=1")
+        response = send_request(app, method, path, bearer="secret", Cookie="secret=1")
 
-        assert verdict(answer) == (405, "method_not_allowed"), (method, path)
-        assert "secret" not in answer.text, (method, path)
+        assert read_problem(response) == (405, "method_not_allowed"), (method, path)
+        assert "secret" not in response.text, (method, path)
 
 
 @pytest.mark.requirement("AP-04")
-def test_no_header_or_parameter_overrides_the_method(app, ada):
+def test_method_is_not_overridden_by_a_header_or_parameter(app, ada):
     session = ada.get("/auth/sessions").json["items"][0]["id"]
-    before = contents(app)
+    before = read_tables(app)
 
     for name in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"):
-        refused = ada.post(f"/auth/sessions/{session}", headers={name: "DELETE"})
+        rejected = ada.post(f"/auth/sessions/{session}", headers={name: "DELETE"})
         ignored = ada.get("/dev/mailbox", headers={name: "DELETE"})
-        in_the_address = ada.get("/dev/mailbox", query_string={name: "DELETE"})
+        in_the_query = ada.get("/dev/mailbox", query_string={name: "DELETE"})
 
-        assert verdict(refused) == (405, "method_not_allowed"), name
-        assert (ignored.status_code, in_the_address.status_code) == (200, 200), name
-    assert contents(app) == before
+        assert read_problem(rejected) == (405, "method_not_allowed"), name
+        assert (ignored.status_code, in_the_query.status_code) == (200, 200), name
+    assert read_tables(app) == before
 
 
 # Media types
 
 
 @pytest.mark.requirement("AP-04")
-def test_a_body_of_another_media_type_is_refused(knock):
-    answers = {
-        (door, media): knock(door, json.dumps(FORMS[door]), media)
-        for door, media in product(FORMS, OTHER_MEDIA)
+def test_body_of_another_media_type_is_rejected(send_invalid):
+    responses = {
+        (endpoint, media_type): send_invalid(endpoint, json.dumps(FORMS[endpoint]), media_type)
+        for endpoint, media_type in product(FORMS, OTHER_MEDIA_TYPES)
     }
 
-    assert other_than(WRONG_MEDIA, answers) == {}
+    assert unexpected_problems(UNSUPPORTED_MEDIA_TYPE, responses) == {}
 
 
 @pytest.mark.requirement("AP-04")
-def test_a_body_without_a_media_type_is_refused(client):
-    assert verdict(client.post("/auth/login", data=CREDENTIALS)) == WRONG_MEDIA
+def test_body_without_a_media_type_is_rejected(client):
+    assert read_problem(client.post("/auth/login", data=CREDENTIALS)) == UNSUPPORTED_MEDIA_TYPE
 
 
 @pytest.mark.requirement("AP-04")
-def test_a_body_that_nobody_asked_for_must_be_json_too(ada):
-    answer = ada.get("/auth/me", data="a=b", content_type="application/x-www-form-urlencoded")
+def test_body_of_a_get_must_be_json_too(ada):
+    response = ada.get("/auth/me", data="a=b", content_type="application/x-www-form-urlencoded")
 
-    assert verdict(answer) == WRONG_MEDIA
+    assert read_problem(response) == UNSUPPORTED_MEDIA_TYPE
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8"])
-def test_json_is_read_in_whatever_case_it_is_announced(client, content_type):
-    answer = client.post("/auth/login", data=CREDENTIALS, content_type=content_type)
+def test_json_media_type_is_case_insensitive(client, content_type):
+    response = client.post("/auth/login", data=CREDENTIALS, content_type=content_type)
 
-    assert verdict(answer) == (401, "invalid_credentials")
+    assert read_problem(response) == (401, "invalid_credentials")

@@ -1,14 +1,14 @@
-"""Which other origins may read answers, and that none can embed them."""
+"""CORS for allow-listed origins only; no embedding by other origins."""
 
 from itertools import product
 
 import pytest
 
-from tests.surface.conftest import ask, every_answer
+from tests.surface.conftest import request_every_route, send_request
 
-APP = "https://app.example.com"
-SECOND = "http://localhost:3000"
-STRANGERS = [
+APP_ORIGIN = "https://app.example.com"
+SECOND_ORIGIN = "http://localhost:3000"
+FOREIGN_ORIGINS = [
     "null",
     "*",
     "",
@@ -30,132 +30,138 @@ STRANGERS = [
     "http://localhost:30000",
     "http://localhost",
 ]
-allow_listed = pytest.mark.settings(GATEHOUSE_ALLOWED_ORIGINS=f"{APP}, {SECOND}")
+allow_listed = pytest.mark.settings(GATEHOUSE_ALLOWED_ORIGINS=f"{APP_ORIGIN}, {SECOND_ORIGIN}")
 
 
-def granted(answer):
-    """Return the CORS headers of an answer."""
-    return {k: v for k, v in answer.headers if k.startswith("Access-Control-")}
+def cors_headers(response):
+    """Return the CORS headers of a response."""
+    return {k: v for k, v in response.headers if k.startswith("Access-Control-")}
 
 
 @pytest.mark.requirement("AP-06")
 @allow_listed
-@pytest.mark.parametrize("origin", [APP, SECOND])
-def test_an_allow_listed_origin_may_read_answers_and_refusals(client, origin):
+@pytest.mark.parametrize("origin", [APP_ORIGIN, SECOND_ORIGIN])
+def test_allow_listed_origin_can_read_responses_and_errors(client, origin):
     for path in ("/health/live", "/auth/me", "/nowhere"):
-        answer = client.get(path, headers={"Origin": origin})
+        response = client.get(path, headers={"Origin": origin})
 
-        assert answer.headers.getlist("Access-Control-Allow-Origin") == [origin], path
-        assert "Origin" in answer.headers.get_all("Vary")[0], path
-        assert answer.headers.getlist("Access-Control-Allow-Credentials") == ["true"], path
-        exposed = answer.headers["Access-Control-Expose-Headers"]
+        assert response.headers.getlist("Access-Control-Allow-Origin") == [origin], path
+        assert "Origin" in response.headers.get_all("Vary")[0], path
+        assert response.headers.getlist("Access-Control-Allow-Credentials") == ["true"], path
+        exposed = response.headers["Access-Control-Expose-Headers"]
         assert {"X-Request-Id", "Retry-After", "WWW-Authenticate"} <= {*exposed.split(", ")}, path
 
 
 @pytest.mark.requirement("AP-06")
 @allow_listed
-def test_no_other_origin_may_read_anything(app):
-    for origin, asked in product(STRANGERS, [("GET", "/health/live"), ("OPTIONS", "/auth/login")]):
+def test_other_origin_cannot_read_responses(app):
+    for origin, request_line in product(
+        FOREIGN_ORIGINS, [("GET", "/health/live"), ("OPTIONS", "/auth/login")]
+    ):
         headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
 
-        answer = ask(app, *asked, **headers)
+        response = send_request(app, *request_line, **headers)
 
-        assert granted(answer) == {}, origin
-        assert answer.headers["Vary"] == "Origin", origin
-        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin", origin
+        assert cors_headers(response) == {}, origin
+        assert response.headers["Vary"] == "Origin", origin
+        assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin", origin
 
 
 @pytest.mark.requirement("AP-06")
 @allow_listed
-def test_a_preflight_tells_what_an_allow_listed_origin_may_send(app):
-    asked = {
-        "Origin": APP,
+def test_preflight_lists_allowed_methods_and_headers(app):
+    request_line = {
+        "Origin": APP_ORIGIN,
         "Access-Control-Request-Method": "PATCH",
         "Access-Control-Request-Headers": "authorization,content-type",
     }
 
-    answer = ask(app, "OPTIONS", "/auth/me", **asked)
+    response = send_request(app, "OPTIONS", "/auth/me", **request_line)
 
-    assert (answer.status_code, answer.data) == (200, b"")
-    assert answer.headers["Access-Control-Allow-Origin"] == APP
+    assert (response.status_code, response.data) == (200, b"")
+    assert response.headers["Access-Control-Allow-Origin"] == APP_ORIGIN
     methods, headers = (
-        granted(answer)[f"Access-Control-Allow-{what}"].split(", ")
+        cors_headers(response)[f"Access-Control-Allow-{what}"].split(", ")
         for what in ("Methods", "Headers")
     )
     assert {"GET", "POST", "PATCH", "DELETE"} <= {*methods}
     assert {"Authorization", "Content-Type", "X-CSRF-Token", "X-Device-Token"} <= {*headers}
-    assert "*" not in "".join(granted(answer).values())
+    assert "*" not in "".join(cors_headers(response).values())
 
 
 @pytest.mark.requirement("AP-06")
-def test_without_an_allow_list_no_origin_may_read_anything(client):
-    answer = client.get("/health/live", headers={"Origin": "http://localhost:8000"})
+def test_origin_cannot_read_responses_without_an_allow_list(client):
+    response = client.get("/health/live", headers={"Origin": "http://localhost:8000"})
 
-    assert granted(answer) == {}
+    assert cors_headers(response) == {}
 
 
 @pytest.mark.requirement("AP-06")
 @allow_listed
-def test_what_is_cached_for_one_origin_is_not_given_to_another(client):
-    for headers in ({}, {"Origin": APP}, {"Origin": "https://evil.example"}):
-        answer = client.get("/.well-known/jwks.json", headers=headers)
+def test_cacheable_response_varies_by_origin(client):
+    for headers in ({}, {"Origin": APP_ORIGIN}, {"Origin": "https://evil.example"}):
+        response = client.get("/.well-known/jwks.json", headers=headers)
 
-        assert "public" in answer.headers["Cache-Control"]
-        assert answer.headers["Vary"] == "Origin"
+        assert "public" in response.headers["Cache-Control"]
+        assert response.headers["Vary"] == "Origin"
 
 
 # Other pages
 
 
 @pytest.mark.requirement("AP-07")
-def test_there_is_no_jsonp(ada):
+def test_jsonp_is_not_supported(ada):
     names = ["callback", "jsonp", "cb", "_callback", "jsoncallback"]
     paths = ["/auth/me", "/.well-known/jwks.json", "/health/live", "/openapi.json"]
 
     for path, name in product(paths, names):
-        answer = ada.get(path, query_string={name: "steal"})
+        response = ada.get(path, query_string={name: "steal"})
 
-        assert answer.data == ada.get(path).data, (path, name)
-        assert answer.content_type == "application/json", (path, name)
+        assert response.data == ada.get(path).data, (path, name)
+        assert response.content_type == "application/json", (path, name)
 
 
 @pytest.mark.requirement("AP-07")
-def test_scripts_are_files_and_say_the_same_to_everyone(app, answers, member):
-    for asked, answer in answers["member"]:
-        assert "script" not in answer.mimetype or asked.startswith("GET /assets/"), asked
+def test_script_is_a_static_file_without_user_data(app, responses, access_token):
+    for request_line, response in responses["authenticated"]:
+        assert "script" not in response.mimetype or request_line.startswith("GET /assets/"), (
+            request_line
+        )
 
     for script in ("docs.js", "mailbox.js", "link_form.js", "verify_email.js"):
-        mine, anyones = (ask(app, "GET", f"/assets/{script}", who) for who in (member, None))
-        assert mine.mimetype == "text/javascript"
-        assert mine.data == anyones.data
+        authenticated, anonymous = (
+            send_request(app, "GET", f"/assets/{script}", who) for who in (access_token, None)
+        )
+        assert authenticated.mimetype == "text/javascript"
+        assert authenticated.data == anonymous.data
 
 
 @pytest.mark.requirement("AP-07")
 @allow_listed
-def test_nothing_can_be_embedded_by_another_origin(app, member):
-    for asked, answer in every_answer(app, member):
-        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin", asked
-        assert answer.headers["X-Frame-Options"] == "DENY", asked
-        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"], asked
+def test_response_cannot_be_embedded_by_another_origin(app, access_token):
+    for request_line, response in request_every_route(app, access_token):
+        assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin", request_line
+        assert response.headers["X-Frame-Options"] == "DENY", request_line
+        assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"], request_line
 
 
 @pytest.mark.requirement("AP-07")
 @allow_listed
-def test_a_mail_in_the_mailbox_is_framed_by_the_mailbox_alone_and_runs_nothing(app, client):
+def test_mail_in_the_mailbox_is_framed_by_the_mailbox_only_and_sandboxed(app, client):
     client.register("ada@example.com")
     [mail] = client.mailbox(to="ada@example.com")
 
     for path in (f"/dev/mailbox/{mail['id']}", f"/dev/mailbox/{mail['id']}/qr.svg"):
-        answer = ask(app, "GET", path, Origin="https://evil.example")
-        policy = answer.headers["Content-Security-Policy"].split("; ")
+        response = send_request(app, "GET", path, Origin="https://evil.example")
+        policy = response.headers["Content-Security-Policy"].split("; ")
 
-        assert answer.status_code == 200, path
-        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin", path
-        assert answer.headers["X-Content-Type-Options"] == "nosniff", path
-        assert answer.headers["Cache-Control"] == "no-store", path
-        assert granted(answer) == {}, path
+        assert response.status_code == 200, path
+        assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin", path
+        assert response.headers["X-Content-Type-Options"] == "nosniff", path
+        assert response.headers["Cache-Control"] == "no-store", path
+        assert cors_headers(response) == {}, path
         assert "default-src 'none'" in policy, path
-    mail = ask(app, "GET", f"/dev/mailbox/{mail['id']}")
+    mail = send_request(app, "GET", f"/dev/mailbox/{mail['id']}")
     policy = mail.headers["Content-Security-Policy"].split("; ")
     assert mail.content_type == "text/html; charset=utf-8"
     assert mail.headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
@@ -164,9 +170,9 @@ def test_a_mail_in_the_mailbox_is_framed_by_the_mailbox_alone_and_runs_nothing(a
 
 
 @allow_listed
-def test_a_preflight_is_no_way_past_a_gateway(app):
-    asked = {"Origin": APP, "Access-Control-Request-Method": "GET"}
+def test_preflight_to_the_forward_auth_route_gets_401(app):
+    request_line = {"Origin": APP_ORIGIN, "Access-Control-Request-Method": "GET"}
 
-    answer = ask(app, "OPTIONS", "/gateway/verify", **asked)
+    response = send_request(app, "OPTIONS", "/gateway/verify", **request_line)
 
-    assert answer.status_code == 401
+    assert response.status_code == 401

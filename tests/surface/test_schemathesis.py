@@ -1,4 +1,4 @@
-"""The document is true: whatever is generated from it is answered as it says."""
+"""Requests generated from the OpenAPI document get the documented responses."""
 
 from functools import cache
 
@@ -66,64 +66,64 @@ OPERATIONS = [
     "GET /gateway/verify",
 ]
 
-MORE_THAN_A_SCHEMA_SAYS = {
+STRICTER_THAN_THE_SCHEMA = {
     "POST /auth/register": "a password or a passkey, the policy, and a number that exists",
-    "POST /auth/invitation": "the password's policy",
-    "POST /auth/password/change": "the password's policy",
-    "POST /auth/email/verify": "one of two ways, whole",
-    "POST /auth/email/resend": "an Idempotency-Key comes with one body only",
-    "POST /auth/login/link": "one of two addresses, and a number that exists",
+    "POST /auth/invitation": "the password policy",
+    "POST /auth/password/change": "the password policy",
+    "POST /auth/email/verify": "one of two ways, complete",
+    "POST /auth/email/resend": "one body per Idempotency-Key",
+    "POST /auth/login/link": "an e-mail address or a number, and a number that exists",
     "POST /auth/login/link/verify": "one of two ways",
-    "POST /auth/login/mfa": "a factor that is named in one way",
-    "POST /auth/mfa/factors": "a kind of factor that there is",
-    "POST /auth/login/mfa/enrolment": "a kind of factor that there is",
-    "POST /auth/reauthenticate": "one proof, and no more",
-    "POST /auth/password/forgot": "one of two addresses, and a number that exists",
-    "POST /auth/mfa/recovery": "one of two addresses, and a number that exists",
-    "POST /auth/mfa/recovery/verify": "one of two proofs",
-    "POST /auth/password/reset": "one of three ways, whole; the password's policy",
-    "POST /auth/email/change": "an Idempotency-Key comes with one body only",
+    "POST /auth/login/mfa": "a factor that is selected in one way",
+    "POST /auth/mfa/factors": "a supported kind of factor",
+    "POST /auth/login/mfa/enrolment": "a supported kind of factor",
+    "POST /auth/reauthenticate": "exactly one credential",
+    "POST /auth/password/forgot": "an e-mail address or a number, and a number that exists",
+    "POST /auth/mfa/recovery": "an e-mail address or a number, and a number that exists",
+    "POST /auth/mfa/recovery/verify": "one of two credentials",
+    "POST /auth/password/reset": "one of three ways, complete; the password policy",
+    "POST /auth/email/change": "one body per Idempotency-Key",
     "POST /auth/phone": "a number that exists",
     "POST /auth/phone/verify": "a number that exists",
-    "POST /auth/passkeys/authentication/verify": "a signature of a passkey",
-    "POST /auth/passkeys/registration/verify": "a passkey that answers a challenge",
-    "GET /auth/sessions": "a cursor is one that the service made",
+    "POST /auth/passkeys/authentication/verify": "a valid assertion",
+    "POST /auth/passkeys/registration/verify": "a valid attestation",
+    "GET /auth/sessions": "a cursor of this service",
 }
-"""Here even data that the schema allows can be refused: positive_data_acceptance is left out."""
+"""Operations that reject some data that their schema allows: no positive_data_acceptance."""
 
 
 @pytest.fixture
 def document(app):
-    return document_of(app)
+    return load_document(app)
 
 
 @cache
-def document_of(app):
-    """Return the document; what was made for one of its schemas serves the next operation, too.
+def load_document(app):
+    """Load the document once, as its generators are cached in it.
 
-    Bounds of thousands of characters are left out: with them, its patterns take long to compile.
-    What is longer than they allow is refused in test_input.py.
+    Bounds of thousands of characters are removed: with them, patterns take long to compile.
+    test_input.py tests strings that are too long.
     """
     document = schemathesis.openapi.from_wsgi("/openapi.json", app)
-    for schema in objects_in(document.raw_schema):
+    for schema in iterate_objects(document.raw_schema):
         if schema.get("maxLength", 0) > 1024:
             del schema["maxLength"]
     return document
 
 
-def objects_in(node):
-    """Yield every object of a document."""
+def iterate_objects(node):
+    """Yield every object within a document."""
     if isinstance(node, dict):
         yield node
     for inner in node.values() if isinstance(node, dict) else node:
         if isinstance(inner, dict | list):
-            yield from objects_in(inner)
+            yield from iterate_objects(inner)
 
 
-def test_the_operations_are_those_of_the_document(document):
-    found = [result.ok() for result in document.get_all_operations()]
+def test_operations_are_those_of_the_document(document):
+    results = [result.ok() for result in document.get_all_operations()]
 
-    assert {operation.label for operation in found} == set(OPERATIONS)
+    assert {operation.label for operation in results} == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -133,15 +133,17 @@ def test_the_operations_are_those_of_the_document(document):
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_an_operation_answers_as_the_document_says(document, member, operation, data):
+def test_operation_responds_as_documented(document, access_token, operation, data):
     method, path = operation.split(" ")
-    described = document[path][method]
+    operation_spec = document[path][method]
     case = data.draw(
-        described.as_strategy(generation_mode=data.draw(st.sampled_from(GenerationMode)))
+        operation_spec.as_strategy(generation_mode=data.draw(st.sampled_from(GenerationMode)))
     )
-    secured = described.definition.raw.get("security")
-    without = case.meta.is_negative_at(ParameterLocation.HEADER)  # the token itself is left out
-    headers = {"Authorization": f"Bearer {member}"} if secured and not without else {}
-    left_out = [positive_data_acceptance] if operation in MORE_THAN_A_SCHEMA_SAYS else []
+    needs_token = operation_spec.definition.raw.get("security")
+    token_omitted = case.meta.is_negative_at(ParameterLocation.HEADER)  # generated without a token
+    headers = (
+        {"Authorization": f"Bearer {access_token}"} if needs_token and not token_omitted else {}
+    )
+    excluded = [positive_data_acceptance] if operation in STRICTER_THAN_THE_SCHEMA else []
 
-    case.call_and_validate(headers=headers, excluded_checks=left_out)
+    case.call_and_validate(headers=headers, excluded_checks=excluded)

@@ -1,7 +1,8 @@
-"""Fixtures of the tests of tokens: a token, a forger, an operator, another worker."""
+"""Fixtures of the tests of tokens: tokens, a forger, key commands, another application."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -12,19 +13,20 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from gatehouse.database.session import db, writing
+from gatehouse.core import clock
+from gatehouse.database.session import db, write_transaction
 from gatehouse.tokens import keys, sync
 from gatehouse.tokens.worker_state import TokenState
 from models import SigningKey
 from tests.client import Client, User
 from tests.conftest import running
-from tests.tokens.forgery import DOORS, Attack, Forger, assert_refused, case
-from tests.tokens.status_lists import LIST
+from tests.tokens.forgery import ENDPOINTS, Attack, Forger, assert_rejected, case
+from tests.tokens.status_lists import LIST_PATH
 
 
 @pytest.fixture
 def tokens(client: Client, make_user: Callable[..., User]) -> dict[str, Any]:
-    """The TokenAnswer of somebody who has just logged in."""
+    """The token response of a login."""
     return client.log_in(make_user())
 
 
@@ -34,72 +36,81 @@ def forger(app: Flask) -> Forger:
 
 
 @pytest.fixture
-def every_door_refuses(client: Client, tokens: dict[str, Any]) -> Callable[..., None]:
-    """Check that no door takes what any of these attacks makes of the token it would take."""
+def all_endpoints_reject(client: Client, tokens: dict[str, Any]) -> Callable[..., None]:
+    """Check that each endpoint rejects what each attack makes of a token that it accepts."""
 
     def check(attacks: Iterable[Attack], code: str = "token_invalid") -> None:
         for attack in attacks:
-            for name, door in DOORS.items():
-                with case(door=name, attack=attack):
-                    assert_refused(door.knock(client, attack(tokens[door.kind])), code)
+            for name, endpoint in ENDPOINTS.items():
+                forged = attack(tokens[endpoint.token_name])
+                with case(endpoint=name, attack=attack):
+                    assert_rejected(endpoint.send(client, forged), code)
 
     return check
 
 
 @pytest.fixture
-def memory(app: Flask) -> TokenState:
-    """What the worker knows; from here on it reads the database only when `refresh` says so."""
+def token_state(app: Flask, monkeypatch: pytest.MonkeyPatch) -> TokenState:
+    """The state of the worker; from here on only `sync.refresh` reads the database.
+
+    The monotonic clock nearly stands still, so that the state is never stale on a slow machine,
+    except where a test dates `read_at` back.
+    """
+    start, ticks = clock.monotonic(), itertools.count()
+    monkeypatch.setattr(clock, "monotonic", lambda: start + next(ticks) * 1e-6)
     state: TokenState = app.extensions["gatehouse.tokens"]
     with app.app_context():
-        sync.read()
-    state.watched = True
+        sync.refresh()
+    state.synced_in_background = True
     return state
 
 
 @pytest.fixture
-def fetch(client: Client, memory: TokenState) -> Callable[..., TestResponse]:
-    """Fetch a status list as it is after the pause in which a list stays the same."""
+def fetch_list(client: Client, token_state: TokenState) -> Callable[..., TestResponse]:
+    """Fetch a status list that is built for this request."""
 
-    def fetch(path: str = LIST, **request: Any) -> TestResponse:
-        memory.lists.clear()
+    def fetch_list(path: str = LIST_PATH, **request: Any) -> TestResponse:
+        token_state.lists.clear()
         return client.get(path, **request)
 
-    return fetch
+    return fetch_list
 
 
 @pytest.fixture
-def operate(app: Flask) -> Callable[..., str]:
-    """Run `flask keys ...` an hour later and let the worker notice: it returns what was printed.
+def run_keys_command(app: Flask) -> Callable[..., str]:
+    """Run `flask keys ...` an hour later, let the worker read the keys, and return the output.
 
-    Instead of waiting, the keys become older: a next key signs when all workers have read it.
+    The keys are dated back instead of waiting: a next key signs when all workers have read it.
     """
 
     def run(*arguments: str, status: int = 0) -> str:
-        with app.app_context(), writing():
+        with app.app_context(), write_transaction():
             for row in db.session.scalars(select(SigningKey)):
                 row.created_at -= timedelta(hours=1)
             db.session.commit()
         result = app.test_cli_runner().invoke(args=["keys", *arguments])
         assert result.exit_code == status, result.output
         with app.app_context():
-            sync.read()
+            sync.refresh()
         return result.output
 
     return run
 
 
 @pytest.fixture
-def start_again(settings_environment: dict[str, str]) -> Iterator[Callable[..., Flask]]:
-    """Start another application on the same database, with other settings: start_again(X="y")."""
-    with ExitStack() as applications:
-        yield lambda **changes: applications.enter_context(_started(settings_environment | changes))
+def start_application(settings_environment: dict[str, str]) -> Iterator[Callable[..., Flask]]:
+    """Start another application on the same database, perhaps with other settings."""
+    with ExitStack() as stack:
+        yield lambda **changes: stack.enter_context(_started(settings_environment | changes))
 
 
 @contextmanager
 def _started(environ: dict[str, str]) -> Iterator[Flask]:
     with running(environ) as app:
         with app.app_context():
-            with writing():
-                keys.ensure()
+            with write_transaction():
+                keys.ensure_keys()
             db.session.commit()
+            if environ.get("GATEHOUSE_SIGNING_ALGORITHM") == "RS256":
+                sync.refresh()  # loading RSA keys may take longer than a state is valid
         yield app

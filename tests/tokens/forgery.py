@@ -1,4 +1,4 @@
-"""Makes tokens piece by piece: as an attacker would, or with the service's own key."""
+"""Build forged tokens, as an attacker would, or signed with the service's own key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.client import Client
 
 
 class Absent:
-    """In the place of a value: the member is left out."""
+    """As the value of a member: the member is left out."""
 
     def __repr__(self) -> str:
         return "absent"
@@ -28,70 +28,73 @@ class Absent:
 ABSENT = Absent()
 
 Attack = Callable[[str], str]
-"""Makes a bad token of a good one."""
+"""Makes a forged token of a valid one."""
 
 
 @dataclass(frozen=True)
-class Door:
-    """A place where tokens are taken, and the kind it takes."""
+class Endpoint:
+    """An endpoint that accepts tokens, and which token of a token response it accepts."""
 
-    kind: str
-    knock: Callable[[Client, str], TestResponse]
-
-
-ME = Door("access_token", lambda client, token: client.as_(token).get("/auth/me"))
-GATEWAY = Door("access_token", lambda client, token: client.as_(token).get("/gateway/verify"))
-REFRESH = Door("refresh_token", lambda client, token: client.refresh({"refresh_token": token}))
-DOORS = {"me": ME, "gateway": GATEWAY, "refresh": REFRESH}
+    token_name: str
+    send: Callable[[Client, str], TestResponse]
 
 
-def segment(value: Any) -> str:
-    """Return JSON, or bytes as they are, in base64url without padding."""
+ME = Endpoint("access_token", lambda client, token: client.as_(token).get("/auth/me"))
+FORWARD_AUTH = Endpoint(
+    "access_token", lambda client, token: client.as_(token).get("/gateway/verify")
+)
+REFRESH = Endpoint("refresh_token", lambda client, token: client.refresh({"refresh_token": token}))
+ENDPOINTS = {"me": ME, "gateway": FORWARD_AUTH, "refresh": REFRESH}
+
+
+def encode_segment(value: Any) -> str:
+    """Return JSON, or unchanged bytes, in base64url without padding."""
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def opened(part: str) -> bytes:
+def decode_segment(segment: str) -> bytes:
     """Return the bytes of a segment."""
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
 
 
-def read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def decode_token(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return header and claims, unverified."""
     header, claims, _ = token.split(".")
-    return json.loads(opened(header)), json.loads(opened(claims))
+    return json.loads(decode_segment(header)), json.loads(decode_segment(claims))
 
 
-def signed(header: Mapping[str, Any], payload: Any, key: Any, algorithm: str | None = None) -> str:
-    """Return a compact JWS of any header, signed by the algorithm it names or by another."""
-    message = f"{segment(header)}.{segment(payload)}"
+def sign(header: Mapping[str, Any], payload: Any, key: Any, algorithm: str | None = None) -> str:
+    """Return a compact JWS with any header, signed by its `alg` or by another algorithm."""
+    message = f"{encode_segment(header)}.{encode_segment(payload)}"
     algorithm = algorithm or header["alg"]
     signature = jwt.get_algorithm_by_name(algorithm).sign(message.encode(), key)
-    return f"{message}.{segment(signature)}"
+    return f"{message}.{encode_segment(signature)}"
 
 
-def changed(members: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return members with some replaced, added or, where ABSENT, left out."""
-    both = {**members, **changes}
-    return {name: value for name, value in both.items() if value is not ABSENT}
+def replace_members(members: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return members with some replaced, added or, if ABSENT, removed."""
+    merged = {**members, **changes}
+    return {name: value for name, value in merged.items() if value is not ABSENT}
 
 
-def with_parts(token: str, **parts: Any) -> str:
+def replace_segments(token: str, **changes: Any) -> str:
     """Return a token with some of its segments replaced: header, claims, signature."""
     names = ("header", "claims", "signature")
-    return ".".join(changed(dict(zip(names, token.split("."), strict=True)), parts).values())
+    segments = dict(zip(names, token.split("."), strict=True))
+    return ".".join(replace_members(segments, changes).values())
 
 
-def signed_by(
+def sign_again(
     key: Any, token: str, *, header: Mapping[str, Any] = {}, claims: Mapping[str, Any] = {}
 ) -> str:
-    """Return a token with other members, signed by the algorithm it names."""
-    own_header, own_claims = read(token)
-    return signed(changed(own_header, header), changed(own_claims, claims), key)
+    """Return a token with other members, signed by its `alg` with this key."""
+    own_header, own_claims = decode_token(token)
+    return sign(replace_members(own_header, header), replace_members(own_claims, claims), key)
 
 
 class Forger:
-    """Signs whatever it is told with the key that signs the service's tokens."""
+    """Signs anything with the active signing key of the service."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
@@ -100,31 +103,31 @@ class Forger:
     def key(self) -> Key:
         """The active signing key."""
         with self._app.app_context():
-            return sync.up_to_date().keys().active
+            return sync.current_state().require_keys().active
 
-    def like(
+    def sign_again(
         self, token: str, *, header: Mapping[str, Any] = {}, claims: Mapping[str, Any] = {}
     ) -> str:
-        """Return a token with other members, truly signed whatever `alg` it names."""
-        own_header, own_claims = read(token)
-        members = changed(own_header, header), changed(own_claims, claims)
-        return signed(*members, self.key.private, self.key.algorithm)
+        """Return a token with other members and a valid signature, whatever its `alg`."""
+        own_header, own_claims = decode_token(token)
+        members = replace_members(own_header, header), replace_members(own_claims, claims)
+        return sign(*members, self.key.private, self.key.algorithm)
 
 
 @contextmanager
-def case(**about: object) -> Iterator[None]:
-    """Name the one of many cases that fails."""
+def case(**details: object) -> Iterator[None]:
+    """Add the details of this case to a failing assertion."""
     try:
         yield
-    except AssertionError as failure:
-        failure.add_note(f"in the case {about}"[:400])
+    except AssertionError as error:
+        error.add_note(f"in the case {details}"[:400])
         raise
 
 
-def assert_refused(answer: TestResponse, code: str) -> None:
-    """Check everything that a client is told about a token that is not taken."""
-    assert (answer.status_code, answer.json["code"]) == (401, code), answer.text
-    assert answer.json["status"] == 401
-    assert answer.mimetype == "application/problem+json"
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
-    assert answer.headers["Cache-Control"] == "no-store"
+def assert_rejected(response: TestResponse, code: str) -> None:
+    """Check the status, body and headers of the error for a rejected token."""
+    assert (response.status_code, response.json["code"]) == (401, code), response.text
+    assert response.json["status"] == 401
+    assert response.mimetype == "application/problem+json"
+    assert response.headers["WWW-Authenticate"].startswith("Bearer ")
+    assert response.headers["Cache-Control"] == "no-store"

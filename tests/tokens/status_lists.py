@@ -1,4 +1,4 @@
-"""Status lists and access tokens, read by hand."""
+"""Decode status lists, and the references to them in access tokens."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from tests.tokens.forgery import opened, read
+from tests.tokens.forgery import decode_segment, decode_token
 
-OURS = "http://localhost:8000"
-LIST = "/tokens/status/0"
-SOME = re.compile(rb"[^\0]")
-"""A byte with a bit that is 1; nearly all have none."""
-
-
-def place(tokens: dict[str, Any]) -> dict[str, Any]:
-    """Return where the access token of a TokenAnswer says that its bit is."""
-    found: dict[str, Any] = read(tokens["access_token"])[1]["status"]["status_list"]
-    return found
+ISSUER = "http://localhost:8000"
+LIST_PATH = "/tokens/status/0"
+NONZERO_BYTE = re.compile(rb"[^\0]")
 
 
-def bits(lst: str) -> tuple[set[int], int]:
-    """Return the indexes of the bits that are 1 in a `lst`, and how many there are in all."""
-    packed = zlib.decompress(opened(lst))
-    marked = ((found.start(), found[0][0]) for found in SOME.finditer(packed))
-    ones = {8 * n + bit for n, byte in marked for bit in range(8) if byte >> bit & 1}
-    return ones, 8 * len(packed)
+def status_reference(tokens: dict[str, Any]) -> dict[str, Any]:
+    """Return index and URI of the status list entry of an access token."""
+    claims = decode_token(tokens["access_token"])[1]
+    reference: dict[str, Any] = claims["status"]["status_list"]
+    return reference
 
 
-def revoked(answer: TestResponse) -> set[int]:
-    """Return the places that are revoked in a list that was answered."""
-    assert answer.status_code == 200, answer.text
-    return bits(read(answer.text)[1]["status_list"]["lst"])[0]
+def decode_list(lst: str) -> tuple[set[int], int]:
+    """Return the indexes of the bits that are 1 in a `lst`, and the number of bits."""
+    data = zlib.decompress(decode_segment(lst))
+    nonzero = ((found.start(), found[0][0]) for found in NONZERO_BYTE.finditer(data))
+    ones = {8 * n + bit for n, byte in nonzero for bit in range(8) if byte >> bit & 1}
+    return ones, 8 * len(data)
+
+
+def revoked_indexes(response: TestResponse) -> set[int]:
+    """Return the indexes that are revoked in the list of a response."""
+    assert response.status_code == 200, response.text
+    return decode_list(decode_token(response.text)[1]["status_list"]["lst"])[0]

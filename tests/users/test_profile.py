@@ -1,13 +1,15 @@
-"""GET and PATCH /auth/me: what people read and change of their own account."""
+"""The profile of the signed-in user: GET and PATCH /auth/me."""
+
+from functools import partial
 
 import pytest
 
 from models import User
+from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
-from tests.together import at_once
 
 ADA = "ada@example.com"
-NOT_THEIRS = {
+READ_ONLY_FIELDS = {
     "email": "eve@example.com",
     "email_canonical": "eve@example.com",
     "email_verified": False,
@@ -27,13 +29,13 @@ NOT_THEIRS = {
 
 @pytest.fixture
 def ada(client, make_user):
-    """Lend a client that is signed in."""
+    """A client that is signed in as Ada."""
     user = make_user(email=ADA, username="ada", phone="+4915112345678", name="Ada", locale="en")
     return client.as_(client.log_in(user))
 
 
 @pytest.mark.stores
-def test_a_person_reads_their_own_account(app, ada):
+def test_profile_is_read_by_its_user(app, ada):
     me = ada.get("/auth/me").json
 
     [user] = rows(app, User)
@@ -52,20 +54,20 @@ def test_a_person_reads_their_own_account(app, ada):
     }
 
 
-def test_a_stranger_reads_and_changes_nothing(app, client, ada):
-    answers = [client.get("/auth/me"), client.patch("/auth/me", {"name": "Eve"})]
+def test_profile_needs_an_access_token(app, client, ada):
+    responses = [client.get("/auth/me"), client.patch("/auth/me", {"name": "Eve"})]
 
-    assert [(answer.status_code, answer.json["code"]) for answer in answers] == [
+    assert [(response.status_code, response.json["code"]) for response in responses] == [
         (401, "token_missing")
     ] * 2
     assert [user.name for user in rows(app, User)] == ["Ada"]
 
 
 @pytest.mark.stores
-def test_what_is_sent_is_changed_and_the_rest_stays(app, ada):
-    answer = ada.patch("/auth/me", {"name": "Ada Lovelace", "locale": "de-AT"})
+def test_profile_update_changes_only_the_given_fields(app, ada):
+    response = ada.patch("/auth/me", {"name": "Ada Lovelace", "locale": "de-AT"})
 
-    assert (answer.status_code, answer.json) == (200, ada.get("/auth/me").json)
+    assert (response.status_code, response.json) == (200, ada.get("/auth/me").json)
     [user] = rows(app, User)
     [event] = audited(app, "account.profile_changed")
     assert (user.name, user.locale, user.username) == ("Ada Lovelace", "de-AT", "ada")
@@ -73,41 +75,43 @@ def test_what_is_sent_is_changed_and_the_rest_stays(app, ada):
 
 
 @pytest.mark.stores
-def test_null_empties_a_field(app, ada):
-    answer = ada.patch("/auth/me", {"name": None, "username": None, "locale": None})
+def test_profile_update_with_null_clears_a_field(app, ada):
+    response = ada.patch("/auth/me", {"name": None, "username": None, "locale": None})
 
     [user] = rows(app, User)
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert (user.name, user.username, user.username_canonical, user.locale) == (None,) * 4
 
 
-def test_a_username_that_was_given_up_is_free(ada, client, make_user):
+def test_profile_update_frees_the_previous_username(ada, client, make_user):
     ada.patch("/auth/me", {"username": None})
 
     assert client.log_in(make_user(username="ada"))["user"]["username"] == "ada"
 
 
 @pytest.mark.requirement("RG-07")
-def test_no_address_role_flag_or_id_is_changed_with_the_profile(app, ada):
+def test_profile_update_rejects_other_fields(app, ada):
     before = ada.get("/auth/me").json
 
-    answers = {name: ada.patch("/auth/me", {name: value}) for name, value in NOT_THEIRS.items()}
+    responses = {
+        name: ada.patch("/auth/me", {name: value}) for name, value in READ_ONLY_FIELDS.items()
+    }
 
-    for name, answer in answers.items():
-        assert answer.status_code == 422, name
-        assert answer.json["errors"][name][0]["code"] == "unknown_field"
+    for name, response in responses.items():
+        assert response.status_code == 422, name
+        assert response.json["errors"][name][0]["code"] == "unknown_field"
     assert ada.get("/auth/me").json == before
     assert audited(app, "account.profile_changed") == []
 
 
 @pytest.mark.stores
-@pytest.mark.parametrize("username", ["bob", "BOB"])
-def test_nobody_takes_somebody_elses_username(app, ada, make_user, username):
+def test_profile_update_rejects_a_taken_username(app, ada, make_user):
     make_user(email="bob@example.com", username="Bob")
 
-    answer = ada.patch("/auth/me", {"name": "Bob", "username": username})
+    for username in ("bob", "BOB"):
+        response = ada.patch("/auth/me", {"name": "Bob", "username": username})
 
-    assert (answer.status_code, answer.json["code"]) == (409, "username_taken")
+        assert (response.status_code, response.json["code"]) == (409, "username_taken"), username
     assert [(user.username, user.name) for user in rows(app, User)] == [
         ("ada", "Ada"),
         ("Bob", None),
@@ -115,28 +119,29 @@ def test_nobody_takes_somebody_elses_username(app, ada, make_user, username):
     assert audited(app, "account.profile_changed") == []
 
 
-def test_a_person_writes_their_own_username_in_another_case(ada):
-    answer = ada.patch("/auth/me", {"username": "ADA"})
+def test_profile_update_accepts_the_own_username_in_another_case(ada):
+    response = ada.patch("/auth/me", {"username": "ADA"})
 
-    assert (answer.status_code, answer.json["username"]) == (200, "ADA")
+    assert (response.status_code, response.json["username"]) == (200, "ADA")
 
 
 @pytest.mark.stores
-def test_a_username_taken_by_many_at_once_goes_to_one(app, client, make_user):
-    people = [client.as_(client.log_in(make_user())) for _ in range(4)]
-    wish = [lambda who=who: who.patch("/auth/me", {"username": "ada"}) for who in people]
+def test_profile_update_gives_a_username_to_one_of_parallel_requests(app, client, make_user):
+    clients = [client.as_(client.log_in(make_user())) for _ in range(4)]
 
-    answers = at_once(*wish)
+    responses = run_in_parallel(
+        *(partial(each.patch, "/auth/me", {"username": "ada"}) for each in clients)
+    )
 
-    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    assert sorted(response.status_code for response in responses) == [200, 409, 409, 409]
     assert [user.username for user in rows(app, User) if user.username] == ["ada"]
 
 
-def test_what_cannot_stand_in_a_profile_is_refused(app, ada):
+def test_profile_update_rejects_invalid_values(app, ada):
     changes = [{"name": ""}, {"name": "a\nb"}, {"name": 7}, {"locale": "german!"}, {"username": ""}]
 
     for change in changes:
-        answer = ada.patch("/auth/me", change)
+        response = ada.patch("/auth/me", change)
 
-        assert (answer.status_code, answer.json["errors"].keys()) == (422, change.keys())
+        assert (response.status_code, response.json["errors"].keys()) == (422, change.keys())
     assert audited(app, "account.profile_changed") == []

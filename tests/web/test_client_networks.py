@@ -1,4 +1,4 @@
-"""One /64 is one visitor, and so is an IPv4 address however it arrives: with real sockets."""
+"""One IPv6 /64, or one IPv4 address, is one client for the rate limits; with real sockets."""
 
 import json
 
@@ -6,55 +6,55 @@ import pytest
 import sqlalchemy as sa
 
 from models import AuditEvent
-from tests.island import island
-from tests.live import ColdServer
+from tests.live_server import ColdServer
+from tests.network_namespace import network_namespace
 
-LISTENING = {
+SERVER_SETTINGS = {
     "GATEHOUSE_HOST": "::",  # for IPv4 too: its addresses then arrive as ::ffff:...
     "GATEHOUSE_INSECURE_DEVELOPMENT_ON_NETWORK": "true",
     "GATEHOUSE_RATE_LIMITS": "on",
 }
-HUNDRED = [f"2001:db8::{number:x}:{number:x}" for number in range(1, 101)]
-NEIGHBOUR = "2001:db8:0:1::1"
+SAME_NETWORK = [f"2001:db8::{number:x}:{number:x}" for number in range(1, 101)]
+OTHER_NETWORK = "2001:db8:0:1::1"
 
 
 @pytest.fixture
-def home():
-    with island([*HUNDRED, NEIGHBOUR]) as home:
-        yield home
+def namespace():
+    with network_namespace([*SAME_NETWORK, OTHER_NETWORK]) as namespace:
+        yield namespace
 
 
 @pytest.fixture
-def guess(home, settings_environment, tmp_path):
-    """Guess at another account each time, from an address; return the status of the answer."""
+def try_login(namespace, settings_environment, tmp_path):
+    """Return a function that tries a login with another account from an IP address."""
     del settings_environment["GATEHOUSE_PUBLIC_URL"]
-    server = ColdServer(settings_environment | LISTENING, tmp_path / "server.log")
+    server = ColdServer(settings_environment | SERVER_SETTINGS, tmp_path / "server.log")
 
-    def guess(address):
-        form = {"identifier": f"{address}@example.com".replace(":", "-"), "password": "wrong"}
-        sender = (address, "::1" if ":" in address else "127.0.0.1")
-        return home.post(server.port, "/auth/login", json.dumps(form), sender)
+    def try_login(ip_address):
+        form = {"identifier": f"{ip_address}@example.com".replace(":", "-"), "password": "wrong"}
+        source_and_target = (ip_address, "::1" if ":" in ip_address else "127.0.0.1")
+        return namespace.post(server.port, "/auth/login", json.dumps(form), source_and_target)
 
     try:
-        home.run(server.start)
-        yield guess
+        namespace.run(server.start)
+        yield try_login
     finally:
         server.kill()
 
 
 @pytest.mark.requirement("RL-05")
-def test_a_hundred_addresses_of_one_network_share_one_bucket(guess, store):
-    statuses = [guess(address) for address in HUNDRED]
-    others = [guess(NEIGHBOUR), guess("127.0.0.1")]
+def test_ipv6_addresses_of_one_64_share_one_rate_limit(try_login, store):
+    statuses = [try_login(ip_address) for ip_address in SAME_NETWORK]
+    other_statuses = [try_login(OTHER_NETWORK), try_login("127.0.0.1")]
 
     assert statuses == [401] * 60 + [429] * 40
-    assert others == [401, 401]
-    assert addresses(store) == [*HUNDRED[:60], NEIGHBOUR, "127.0.0.1"]
+    assert other_statuses == [401, 401]
+    assert audited_ip_addresses(store) == [*SAME_NETWORK[:60], OTHER_NETWORK, "127.0.0.1"]
 
 
-def addresses(store):
-    """Return from where each of those guesses came that were looked at, by the audit."""
+def audited_ip_addresses(store):
+    """Return the IP address of each login attempt in the audit log."""
     engine = sa.create_engine(store, poolclass=sa.NullPool)
-    events = sa.select(AuditEvent.address).where(AuditEvent.name == "login.failed")
+    events = sa.select(AuditEvent.ip_address).where(AuditEvent.name == "login.failed")
     with engine.connect() as connection:
         return list(connection.scalars(events.order_by(AuditEvent.id)))

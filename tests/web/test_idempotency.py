@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: sent again, nothing happens again, and the answer is the same."""
+"""`Idempotency-Key`: a repeated request has no second effect and gets the same response."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import sqlalchemy as sa
 from flask import jsonify
 
 from gatehouse.core import crypto
-from gatehouse.core.errors import Refusal
-from gatehouse.database.session import db, writing
+from gatehouse.core.errors import ApiError
+from gatehouse.database.session import db, write_transaction
 from gatehouse.messaging import outbox
-from gatehouse.messaging.message import Letter
+from gatehouse.messaging.message import MessageRequest
 from gatehouse.operations import cleanup
 from gatehouse.web import idempotency
 from gatehouse.web.idempotency import idempotent
-from gatehouse.web.request_context import NOBODY
-from models import AuditEvent, Challenge, IdempotencyKey, OutboxMessage
+from gatehouse.web.request_context import NO_REQUEST
+from models import AuditEvent, IdempotencyKey, OneTimeCode, OutboxMessage
 from tests.client import PASSWORD, User
-from tests.letters import later
+from tests.mail_links import advance_clock
+from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
-from tests.surface.conftest import verdict
-from tests.together import at_once
+from tests.surface.conftest import read_problem
 
 pytestmark = pytest.mark.stores
 
@@ -37,7 +37,7 @@ def headers(key="key-1", **more):
 
 @pytest.fixture
 def register(client):
-    """Register with a key: register(form, "key-1")."""
+    """Return a function that registers with a key: `register(form, "key-1")`."""
 
     def register(form=ADA, key="key-1", **request):
         return client.post(REGISTER, form, headers=headers(key), **request)
@@ -45,21 +45,21 @@ def register(client):
     return register
 
 
-def test_the_same_request_with_the_same_key_acts_once_and_is_answered_the_same(app, register):
+def test_repeated_request_has_one_effect_and_the_same_response(app, register):
     first = register()
     before = [(row.id, row.payload) for row in rows(app, OutboxMessage)]
 
-    again = register()
+    repeated = register()
 
-    assert (first.status_code, again.status_code) == (202, 202)
-    assert again.data == first.data
-    assert list(again.headers.keys()) == list(first.headers.keys())
+    assert (first.status_code, repeated.status_code) == (202, 202)
+    assert repeated.data == first.data
+    assert list(repeated.headers.keys()) == list(first.headers.keys())
     assert [(row.id, row.payload) for row in rows(app, OutboxMessage)] == before
-    assert len(rows(app, Challenge)) == 1
+    assert len(rows(app, OneTimeCode)) == 1
     assert len(audited(app, "registration.requested")) == 1
 
 
-def test_without_a_key_a_request_acts_each_time(app, client):
+def test_request_without_a_key_is_executed_each_time(app, client):
     client.register("ada@example.com")
     client.register("ada@example.com")
 
@@ -67,70 +67,74 @@ def test_without_a_key_a_request_acts_each_time(app, client):
     assert rows(app, IdempotencyKey) == []
 
 
-def test_another_key_is_another_request(app, register):
+def test_other_key_is_another_request(app, register):
     register(key="key-1")
     register(key="key-2")
 
     assert len(rows(app, OutboxMessage)) == 2
 
 
-def test_the_same_key_with_another_body_is_refused_and_does_nothing(app, register):
+def test_key_with_another_body_is_rejected(app, register):
     register(ADA)
 
-    answer = register(BOB)
+    response = register(BOB)
 
-    assert verdict(answer) == (422, "idempotency_key_reused")
+    assert read_problem(response) == (422, "idempotency_key_reused")
     assert [row.recipient for row in rows(app, OutboxMessage)] == ["ada@example.com"]
 
 
 @pytest.mark.settings(GATEHOUSE_TRUSTED_HOPS="1")
-def test_a_stranger_elsewhere_has_keys_of_their_own(app, client):
-    here, there = (headers(**{"X-Forwarded-For": each}) for each in ("192.0.2.1", "198.51.100.1"))
+def test_key_is_scoped_to_the_network_of_an_anonymous_client(app, client):
+    here, elsewhere = (
+        headers(**{"X-Forwarded-For": ip_address}) for ip_address in ("192.0.2.1", "198.51.100.1")
+    )
     client.post(REGISTER, ADA, headers=here)
 
-    other = client.post(REGISTER, BOB, headers=there)
+    other = client.post(REGISTER, BOB, headers=elsewhere)
     same = client.post(REGISTER, ADA, headers=here)
 
     assert (other.status_code, same.status_code) == (202, 202)
     assert len(rows(app, OutboxMessage)) == 2
 
 
-@pytest.mark.parametrize(
-    "key", ["", " ", "a b", "k" * 65, "tab\there", "caf\xe9", "\x7f", "line\x0b"], ids=repr
-)
-def test_a_key_that_is_not_visible_ascii_is_refused_and_does_nothing(app, register, key):
-    answer = register(key=key)
+def test_key_that_is_not_visible_ascii_is_rejected(app, register):
+    for key in ("", " ", "a b", "k" * 65, "tab\there", "caf\xe9", "\x7f", "line\x0b"):
+        response = register(key=key)
 
-    assert answer.status_code == 400
-    assert answer.json["code"] in {"idempotency_key_invalid", "malformed_request"}
-    assert rows(app, OutboxMessage) == []
+        assert response.status_code == 400, repr(key)
+        assert response.json["code"] in {"idempotency_key_invalid", "malformed_request"}, repr(key)
+        assert rows(app, OutboxMessage) == [], repr(key)
 
 
-@pytest.mark.parametrize("key", ["!", "~" * 64, "8e03978e-40d5-43dd-bc93-6894a57f9324", '"a,b"'])
-def test_a_key_of_visible_ascii_is_taken(app, register, key):
-    assert [register(key=key).status_code for _ in range(2)] == [202, 202]
+def test_key_of_visible_ascii_is_accepted(app, register):
+    keys = ["!", "~" * 64, "8e03978e-40d5-43dd-bc93-6894a57f9324", '"a,b"']
 
+    for number, key in enumerate(keys, start=1):
+        form = {**ADA, "email": f"user{number}@example.com"}
+        statuses = [register(form, key).status_code for _ in range(2)]
+
+        assert statuses == [202, 202], key
+        assert len(rows(app, OutboxMessage)) == number, key
+
+
+def test_key_of_a_rejected_request_can_be_used_again(app, register):
+    rejected = [register({**ADA, "password": "short"}), register({"email": "nonsense"})]
+
+    response = register(ADA)
+
+    assert [each.status_code for each in rejected] == [422, 422]
+    assert response.status_code == 202
     assert len(rows(app, OutboxMessage)) == 1
 
 
-def test_a_refused_request_does_not_burn_its_key(app, register):
-    refused = [register({**ADA, "password": "short"}), register({"email": "nonsense"})]
-
-    answer = register(ADA)
-
-    assert [one.status_code for one in refused] == [422, 422]
-    assert answer.status_code == 202
-    assert len(rows(app, OutboxMessage)) == 1
-
-
-def test_a_request_that_failed_inside_leaves_neither_its_effect_nor_its_key(app, register):
+def test_failed_request_leaves_neither_its_effect_nor_its_key(app, register):
     with app.app_context():
         db.session.execute(sa.text(f"ALTER TABLE {AuditEvent.__tablename__} RENAME TO lost"))
         db.session.commit()
 
-    answer = register()
+    response = register()
 
-    assert answer.status_code >= 500
+    assert response.status_code >= 500
     assert rows(app, IdempotencyKey) == rows(app, OutboxMessage) == []
     with app.app_context():
         db.session.execute(sa.text(f"ALTER TABLE lost RENAME TO {AuditEvent.__tablename__}"))
@@ -139,42 +143,42 @@ def test_a_request_that_failed_inside_leaves_neither_its_effect_nor_its_key(app,
     assert len(rows(app, OutboxMessage)) == 1
 
 
-def test_a_key_that_cannot_be_kept_undoes_the_effect(app, register):
+def test_effect_is_rolled_back_when_the_key_cannot_be_stored(app, register):
     with app.app_context():
         db.session.execute(sa.text("ALTER TABLE idempotency_keys RENAME COLUMN status TO lost"))
         db.session.commit()
 
-    answer = register()
+    response = register()
 
-    assert answer.status_code >= 500
-    assert rows(app, OutboxMessage) == rows(app, Challenge) == []
+    assert response.status_code >= 500
+    assert rows(app, OutboxMessage) == rows(app, OneTimeCode) == []
 
 
-def test_of_twenty_at_once_one_acts_and_all_get_its_answer(app, client):
+def test_parallel_requests_have_one_effect_and_the_same_response(app, client):
     send = partial(app.test_client().post, REGISTER, json=ADA, headers=headers())
 
-    answers = at_once(*[send] * 20)
+    responses = run_in_parallel(*[send] * 20)
     repeated = client.post(REGISTER, ADA, headers=headers())
 
-    done = [answer for answer in answers if answer.status_code == 202]
-    busy = {answer.json["code"] for answer in answers if answer.status_code != 202}
-    assert {answer.data for answer in done} == {repeated.data}
-    assert busy <= {"service_busy", "service_unavailable"}
-    assert len(done) >= 2
-    assert len(rows(app, OutboxMessage)) == len(rows(app, Challenge)) == 1
+    successful = [response for response in responses if response.status_code == 202]
+    other_codes = {response.json["code"] for response in responses if response.status_code != 202}
+    assert {response.data for response in successful} == {repeated.data}
+    assert other_codes <= {"service_busy", "service_unavailable"}
+    assert len(successful) >= 2
+    assert len(rows(app, OutboxMessage)) == len(rows(app, OneTimeCode)) == 1
     assert len(rows(app, IdempotencyKey)) == 1
     assert len(audited(app, "registration.requested")) == 1
 
 
-def test_of_twenty_bodies_with_one_key_at_once_one_acts(app):
-    forms = [{**ADA, "email": f"person{number}@example.com"} for number in range(20)]
+def test_parallel_bodies_with_one_key_have_one_effect(app):
+    forms = [{**ADA, "email": f"user{number}@example.com"} for number in range(20)]
     sends = [
         partial(app.test_client().post, REGISTER, json=form, headers=headers()) for form in forms
     ]
 
-    answers = at_once(*sends)
+    responses = run_in_parallel(*sends)
 
-    codes = [answer.json.get("code") for answer in answers]
+    codes = [response.json.get("code") for response in responses]
     assert codes.count(None) == 1
     reused = {"idempotency_key_reused", "service_busy", "service_unavailable", None}
     assert set(codes) <= reused
@@ -182,21 +186,21 @@ def test_of_twenty_bodies_with_one_key_at_once_one_acts(app):
 
 
 @pytest.mark.settings(GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL="true")
-def test_a_repeat_is_not_refused_for_what_the_first_one_did(register):
+def test_repeated_request_does_not_conflict_with_its_own_effect(register):
     form = {**ADA, "username": "ada"}
 
-    answers = [register(form), register(form)]
+    responses = [register(form), register(form)]
 
-    assert [answer.status_code for answer in answers] == [202, 202]
+    assert [response.status_code for response in responses] == [202, 202]
 
 
-def test_after_a_day_a_key_is_free_again_even_before_it_is_purged(app, register):
+def test_key_expires_after_a_day_even_before_it_is_purged(app, register):
     register()
 
-    with later(hours=23):
+    with advance_clock(hours=23):
         register()
         before = len(rows(app, OutboxMessage))
-    with later(hours=25):
+    with advance_clock(hours=25):
         register(BOB)
 
         assert before == 1
@@ -204,16 +208,16 @@ def test_after_a_day_a_key_is_free_again_even_before_it_is_purged(app, register)
         assert len(rows(app, IdempotencyKey)) == 1
 
 
-def test_old_keys_are_deleted(app, register):
+def test_expired_keys_are_purged(app, register):
     register()
 
-    with later(hours=25), app.app_context():
-        cleanup.purge()
+    with advance_clock(hours=25), app.app_context():
+        cleanup.run_cleanup()
 
     assert rows(app, IdempotencyKey) == []
 
 
-def test_neither_the_key_nor_the_body_nor_the_address_can_be_read_in_the_database(app, register):
+def test_stored_row_does_not_contain_key_body_or_email(app, register):
     register(key="a-key-of-ada")
 
     [row] = rows(app, IdempotencyKey)
@@ -222,19 +226,19 @@ def test_neither_the_key_nor_the_body_nor_the_address_can_be_read_in_the_databas
     for secret in ("a-key-of-ada", "ada@example.com", PASSWORD):
         assert secret not in stored
     with app.app_context():  # a stolen database and the secret keys are not enough to try passwords
-        tried = crypto.keyed_digest("idempotency body", body)
-    assert row.body_digest not in {tried, crypto.digest(body)}
+        digest_of_body = crypto.keyed_digest("idempotency body", body)
+    assert row.body_digest not in {digest_of_body, crypto.digest(body)}
 
 
-def test_known_and_unknown_addresses_are_answered_alike_with_a_key(client, register):
+def test_response_with_a_key_is_the_same_for_known_and_unknown_emails(client, register):
     client.sign_up(User("ada@example.com"))
 
-    answers = [register(form, key) for form in (ADA, BOB) for key in (form["email"],) * 2]
+    responses = [register(form, key) for form in (ADA, BOB) for key in (form["email"],) * 2]
 
-    assert len({(answer.status_code, answer.data) for answer in answers}) == 1
+    assert len({(response.status_code, response.data) for response in responses}) == 1
 
 
-# Routes that other rooms have: a token in the answer, somebody signed in
+# Routes with a token in the response or an authenticated user
 
 
 class Caller:
@@ -243,89 +247,91 @@ class Caller:
 
 
 @pytest.fixture
-def answering(app):
-    """Send a request to a route that answers with a new token each time it acts."""
+def send_to_route(app):
+    """Return a function that calls a route which returns a new token each time it is executed."""
 
-    def send(caller="ada", key="key-1", secrets=("login_token",), act=None):
+    def send(caller="ada", key="key-1", secrets=("login_token",), action=None):
         @idempotent(*secrets)
         def route(_caller):
-            (act or put)()
-            return jsonify(status="sent", login_token=crypto.token())
+            (action or enqueue_message)()
+            return jsonify(status="sent", login_token=crypto.random_token())
 
-        told = headers(key) if key else {}
-        with app.test_request_context("/", method="POST", json={}, headers=told) as context:
+        request_headers = headers(key) if key else {}
+        with app.test_request_context(
+            "/", method="POST", json={}, headers=request_headers
+        ) as context:
             context.request.environ["gatehouse.request_id"] = "1"
             return route(Caller(caller)).json
 
     return send
 
 
-def put():
-    with writing():
+def enqueue_message():
+    with write_transaction():
         variables = {"asked": "", "address": "", "device": ""}
-        outbox.put(Letter("ada@example.com", "account_exists", variables), NOBODY)
+        outbox.put(MessageRequest("ada@example.com", "account_exists", variables), NO_REQUEST)
 
 
-def test_a_token_in_an_answer_is_repeated_and_is_not_stored_in_clear(app, answering):
-    first = answering()
+def test_token_in_a_response_is_repeated_and_stored_encrypted(app, send_to_route):
+    first = send_to_route()
 
-    again = answering()
+    repeated = send_to_route()
 
-    assert again == first
+    assert repeated == first
     assert len(rows(app, OutboxMessage)) == 1
     [row] = rows(app, IdempotencyKey)
     assert first["login_token"] not in repr(vars(row))
-    assert row.answer["told"] == {"status": "sent"}
+    assert row.response["told"] == {"status": "sent"}
 
 
-def test_a_sealed_token_opens_in_its_own_row_only(app, answering):
-    answering(key="key-1")
-    answering(key="key-2")
-    one, other = rows(app, IdempotencyKey)
+def test_encrypted_token_is_bound_to_its_row(app, send_to_route):
+    send_to_route(key="key-1")
+    send_to_route(key="key-2")
+    row, other = rows(app, IdempotencyKey)
     with app.app_context():
-        moved = sa.update(IdempotencyKey).where(IdempotencyKey.key == one.key)
-        db.session.execute(moved.values(answer=other.answer))
+        moved = sa.update(IdempotencyKey).where(IdempotencyKey.key == row.key)
+        db.session.execute(moved.values(response=other.response))
         db.session.commit()
 
-    refused = 0
+    rejected = 0
     for key in ("key-1", "key-2"):
         try:
-            answering(key=key)
+            send_to_route(key=key)
         except idempotency.IdempotencyKeyReused:
-            refused += 1
+            rejected += 1
 
-    assert refused == 1
+    assert rejected == 1
 
 
-def test_people_who_are_signed_in_have_keys_of_their_own(answering):
-    adas, bobs = answering(caller="ada"), answering(caller="bob")
+def test_key_is_scoped_to_the_authenticated_user(send_to_route):
+    first, other = send_to_route(caller="ada"), send_to_route(caller="bob")
 
-    assert adas != bobs
-    assert answering(caller="ada") == adas
+    assert first != other
+    assert send_to_route(caller="ada") == first
 
 
 @pytest.mark.parametrize("key", ["key-1", None])
-def test_a_route_that_commits_itself_is_told_so(answering, key):
-    def act():
-        put()
+def test_route_that_commits_itself_raises_an_error(send_to_route, key):
+    def action():
+        enqueue_message()
         db.session.commit()
 
     with pytest.raises(RuntimeError, match="leaves its commit"):
-        answering(key=key, act=act)
+        send_to_route(key=key, action=action)
 
 
-def test_a_route_that_refuses_leaves_no_key(app, answering):
-    def refuse():
-        put()
-        raise Refusal("no")
+def test_route_that_raises_leaves_no_key(app, send_to_route):
+    def raise_error():
+        enqueue_message()
+        raise ApiError("no")
 
-    with pytest.raises(Refusal):
-        answering(act=refuse)
+    with pytest.raises(ApiError):
+        send_to_route(action=raise_error)
 
     assert rows(app, IdempotencyKey) == []
 
 
-def test_the_document_tells_of_the_header(app):
+def test_header_is_documented(app):
     document = app.test_client().get("/openapi.json").json
 
     operation = document["paths"][REGISTER]["post"]

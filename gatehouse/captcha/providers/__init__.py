@@ -1,1 +1,1 @@
-"""The shelf of CAPTCHAs; each file holds one `piece`, whose contract is `defence/puzzle.py`."""
+"""CAPTCHA provider plugins; each file defines `plugin`, a `captcha.provider.CaptchaProvider`."""

@@ -1,7 +1,7 @@
-"""ALTCHA: a proof of work that this service sets and checks itself; nobody else is asked.
+"""ALTCHA: a proof of work that this service issues and verifies itself, without a third party.
 
-Who has to be slowed down computes a few hundred PBKDF2 keys until one matches; we compute one. The
-challenge is signed, with a key of its action, and says when it expires; no row is written for it.
+The client computes a few hundred PBKDF2 keys until one matches; the service computes one. A
+challenge is signed with a key of its action and contains its expiry, so no row is stored for it.
 """
 
 from binascii import Error as NotBase64
@@ -11,53 +11,53 @@ from typing import Any
 from altcha import Challenge, Payload, create_challenge, verify_solution
 
 import config
-from gatehouse.captcha.provider import Solved, Unsolved
-from gatehouse.core import clock, crypto
+from gatehouse.captcha.provider import CaptchaFailed, VerifiedAnswer
+from gatehouse.core import clock, crypto, crypto_labels
 
-ALGORITHM = "PBKDF2/SHA-256"  # which browsers compute in their own code
-FEWEST = 200
-"""Tries of a solver: so many, and up to 500 more; no slow phone has a thousand by bad luck."""
+ALGORITHM = "PBKDF2/SHA-256"  # implemented natively in browsers
+MIN_ITERATIONS = 200
+"""A solver needs this many tries and up to 500 more: bad luck never makes it a thousand."""
 LIFETIME = timedelta(minutes=10)
 
 
 class Altcha:
-    """Sets and checks proofs of work (ALTCHA, version 2 of its protocol)."""
+    """Issues and verifies proofs of work (ALTCHA, version 2 of its protocol)."""
 
     def challenge(self, action: str) -> dict[str, Any]:
-        """Return a challenge as the ALTCHA widget reads it."""
-        made: Challenge = create_challenge(
+        """Return a challenge for the ALTCHA widget."""
+        created: Challenge = create_challenge(
             ALGORITHM,
             config.settings().captcha_cost,
-            counter=FEWEST + int(crypto.code(3)) // 2,
+            counter=MIN_ITERATIONS + int(crypto.random_digits(3)) // 2,
             expires_at=clock.now() + LIFETIME,
             hmac_secret=_secrets(action)[0],
         )
-        return made.to_dict()
+        return created.to_dict()
 
-    def verify(self, answer: str, action: str) -> Solved:
-        """Return the challenge's nonce: the answer around it can be written in many ways.
+    def verify(self, answer: str, action: str) -> VerifiedAnswer:
+        """Verify the work; the challenge's nonce is the id, as an answer has many encodings.
 
         Raises:
-            Unsolved: the work was not done, or for another challenge than a fresh one of ours.
+            CaptchaFailed: the work is wrong, or its challenge expired or is not of this service.
         """
-        payload = _read(answer)
+        payload = _parse_answer(answer)
         if not any(verify_solution(payload, secret).verified for secret in _secrets(action)):
-            raise Unsolved
+            raise CaptchaFailed
         parameters = payload.challenge.parameters
         expires_at = datetime.fromtimestamp(parameters.expires_at or 0, UTC)
-        return Solved(parameters.nonce, expires_at)
+        return VerifiedAnswer(parameters.nonce, expires_at)
 
 
-def _read(answer: str) -> Payload:
+def _parse_answer(answer: str) -> Payload:
     try:
         return Payload.from_base64(answer)
     except (NotBase64, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Unsolved from None
+        raise CaptchaFailed from None
 
 
 def _secrets(action: str) -> list[str]:
-    """Return the keys that sign an action's challenges, the active one first."""
-    return crypto.keyed_digests("captcha", action)
+    """Return the keys that sign the challenges of an action, the active one first."""
+    return crypto.keyed_digests(crypto_labels.CAPTCHA, action)
 
 
-piece = Altcha()
+plugin = Altcha()

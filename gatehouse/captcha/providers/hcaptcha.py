@@ -1,5 +1,5 @@
-"""hCaptcha; its answers are bound to a host, and to no action."""
+"""hCaptcha; its answers are bound to a host but not to an action."""
 
-from gatehouse.captcha.siteverify import Siteverify
+from gatehouse.captcha.siteverify import SiteverifyProvider
 
-piece = Siteverify("hcaptcha", "https://api.hcaptcha.com/siteverify", tells_action=False)
+plugin = SiteverifyProvider("hcaptcha", "https://api.hcaptcha.com/siteverify", returns_action=False)

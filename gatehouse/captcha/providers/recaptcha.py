@@ -1,7 +1,7 @@
-"""Google reCAPTCHA, version 3: its answers have an action and a score."""
+"""Google reCAPTCHA, version 3; its answers have an action and a score."""
 
-from gatehouse.captcha.siteverify import Siteverify
+from gatehouse.captcha.siteverify import SiteverifyProvider
 
 URL = "https://www.google.com/recaptcha/api/siteverify"
 
-piece = Siteverify("recaptcha", URL, tells_action=True)
+plugin = SiteverifyProvider("recaptcha", URL, returns_action=True)

@@ -1,7 +1,7 @@
-"""Cloudflare Turnstile; its widget is given the action, and its answers repeat it."""
+"""Cloudflare Turnstile; its answers are bound to a host and an action."""
 
-from gatehouse.captcha.siteverify import Siteverify
+from gatehouse.captcha.siteverify import SiteverifyProvider
 
 URL = "https://challenges.cloudflare.com/turnstile/v0/siteverify"
 
-piece = Siteverify("turnstile", URL, tells_action=True)
+plugin = SiteverifyProvider("turnstile", URL, returns_action=True)

@@ -1,1 +1,1 @@
-"""The pages of `docs/` that the code writes about itself; imports what they describe, no street."""
+"""Generators of the pages of `docs/` that are built from the code."""

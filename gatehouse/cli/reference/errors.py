@@ -1,4 +1,4 @@
-"""`docs/errors.md`, from the refusals' classes and from what the fields and the policy say."""
+"""Generate `docs/errors.md` from the error classes and the messages of form fields."""
 
 import ast
 import re
@@ -9,76 +9,78 @@ from pathlib import Path
 
 import config
 from gatehouse.core import errors
-from gatehouse.core.errors import Refusal
-from gatehouse.passwords.error_messages import SENTENCES
+from gatehouse.core.errors import ApiError
+from gatehouse.passwords.error_messages import ERROR_MESSAGES
 from gatehouse.web import fields
 
 OPENING = """# Errors
 
-Generated from the classes of refusals by `flask docs build`; a running service shows the same list
-at `/errors`.
+Generated from the error classes by `flask docs build`; a running service shows the same list at
+`/errors`.
 
-Every error is `application/problem+json` (RFC 9457). `code` is stable: decide by it. `type` links
-here, `detail` is the sentence below or a more precise one, `next` says what the client can do now,
-and `request_id` finds the request in the logs and in the audit.
+Every error is `application/problem+json` (RFC 9457). `code` is stable: use it to decide what
+to do. `type` links here, `detail` is the sentence below or a more precise one, `next` says what the
+client can do now, and `request_id` identifies the request in the logs and audit events.
 """
 
 FIELDS = """
 ## Codes of fields
 
-`validation_failed` carries `errors`: `{field: [{code, message}]}`, nested fields with dots, and
-`body` for what concerns the whole. `{...}` stands for a value.
+`validation_failed` has `errors`: `{field: [{code, message}]}`. Nested fields are joined by dots;
+`body` is the request body as a whole. `{...}` stands for a value.
 
 | Code | Message |
 |---|---|
 """
 
-SPEAKER = "Coded"
-"""What is called with a code and a message about a field."""
-NUMBER = re.compile(r"%\(\w+\)s")
+FIELD_ERROR_CLASS = "CodedMessage"
+"""Called with a code and a message about a field; the messages are found by this name."""
+PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
 
-def page() -> str:
-    """Return the page."""
-    sections = "".join(_section(kind) for kind in errors.catalogue())
-    rows = (f"| `{code}` | {' · '.join(said)} |\n" for code, said in sorted(field_codes().items()))
+def render_page() -> str:
+    """Return the page in Markdown."""
+    sections = "".join(_section(error_class) for error_class in errors.all_errors())
+    codes = sorted(field_codes().items())
+    rows = (f"| `{code}` | {' · '.join(messages)} |\n" for code, messages in codes)
     return OPENING + sections + FIELDS + "".join(rows)
 
 
 @cache
 def field_codes() -> dict[str, list[str]]:
-    """Return the codes that stand in `errors`, each with its messages as the sources write them."""
+    """Return every code of a field error with its messages, as written in the source."""
     codes: dict[str, list[str]] = defaultdict(list)
-    for code, message in (*_spoken(), *((code, said) for said, code in fields.CODES.items())):
+    defaults = ((code, message) for message, code in fields.MARSHMALLOW_CODES.items())
+    for code, message in (*_field_messages(), *defaults):
         if message not in codes[code]:
             codes[code].append(message)
     return codes
 
 
-def _section(kind: type[Refusal]) -> str:
-    following = f" {kind.next}" if kind.next else ""
-    return f"\n## {kind.code}\n\n**{kind.status}.** {errors.explanation(kind)}{following}\n"
+def _section(error_class: type[ApiError]) -> str:
+    sentences = f"{errors.default_detail(error_class)} {error_class.next or ''}".rstrip()
+    return f"\n## {error_class.code}\n\n**{error_class.status}.** {sentences}\n"
 
 
-def _spoken() -> Iterator[tuple[str, str]]:
+def _field_messages() -> Iterator[tuple[str, str]]:
     for file in sorted((config.ROOT / "gatehouse").rglob("*.py")):
-        yield from _said_in(file)
-    for code, sentence in SENTENCES.items():
-        yield code, NUMBER.sub("{...}", sentence)
+        yield from _messages_in(file)
+    for code, sentence in ERROR_MESSAGES.items():
+        yield code, PLACEHOLDER.sub("{...}", sentence)
 
 
-def _said_in(file: Path) -> Iterator[tuple[str, str]]:
+def _messages_in(file: Path) -> Iterator[tuple[str, str]]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == SPEAKER:
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == FIELD_ERROR_CLASS:
             code, message = node.args
             if isinstance(code, ast.Constant):
                 yield str(code.value), _message(message)
 
 
 def _message(node: ast.expr) -> str:
-    """Return a message with `{...}` where a value is put in."""
+    """Return a message with `{...}` in place of values."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     if not isinstance(node, ast.JoinedStr):
-        return "(a sentence that says why)"
-    return "".join(str(p.value) if isinstance(p, ast.Constant) else "{...}" for p in node.values)
+        return "(a sentence that gives the reason)"
+    return "".join(str(v.value) if isinstance(v, ast.Constant) else "{...}" for v in node.values)

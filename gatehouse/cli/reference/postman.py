@@ -1,6 +1,6 @@
-"""`docs/postman.json`, a Postman collection (format 2.1), from the OpenAPI document.
+"""Generate `docs/postman.json`, a Postman collection (format 2.1), from the OpenAPI document.
 
-Its scripts carry the mailed code and the tokens from one request to the next.
+Its scripts copy the mailed code and the tokens into the requests that follow.
 """
 
 import json
@@ -13,7 +13,7 @@ from flask import current_app
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 DESCRIPTION = (
     "Generated from the OpenAPI document by `flask docs build`. Start Gatehouse with `make run`, "
-    "then send the requests of the first folder in their order."
+    "then send the requests of the first folder in order."
 )
 VARIABLES = {
     "base_url": "http://localhost:8000",
@@ -23,7 +23,7 @@ VARIABLES = {
     "access_token": "",
     "refresh_token": "",
 }
-FILLED_IN = {
+FIELD_VARIABLES = {
     "email": "{{email}}",
     "identifier": "{{email}}",
     "password": "{{password}}",
@@ -31,26 +31,26 @@ FILLED_IN = {
     "code": "{{code}}",
     "refresh_token": "{{refresh_token}}",
 }
-"""The fields whose value is a variable of the collection."""
+"""Fields whose value is a variable of the collection."""
 BODIES: dict[str, dict[str, Any]] = {
     "VerifyEmail": {"email": "ann@example.com", "code": "12345678"},
-    "Profile": {"name": "Ann"},
-    "Forgot": {"email": "ann@example.com"},
-    "Reset": {"email": "ann@example.com", "code": "12345678", "password": "x"},
-    "LinkRequest": {"email": "ann@example.com"},
+    "ProfileUpdate": {"name": "Ann"},
+    "PasswordResetRequest": {"email": "ann@example.com"},
+    "PasswordReset": {"email": "ann@example.com", "code": "12345678", "password": "x"},
+    "LoginLinkRequest": {"email": "ann@example.com"},
     "LinkLogin": {"login_token": "", "code": "12345678"},
-    "Refresh": {"refresh_token": ""},
+    "RefreshRequest": {"refresh_token": ""},
 }
-"""Examples for schemas whose fields are all optional, so that they suggest none."""
-OF_COOKIES = ("/auth/csrf", "/auth/refresh")
-"""What looks at cookies only where no bearer token is sent."""
-KEEP_TOKENS = """\
+"""Example bodies for schemas with optional fields only, from which none can be derived."""
+COOKIE_PATHS = ("/auth/csrf", "/auth/refresh")
+"""Paths that read cookies only when no bearer token is sent."""
+SAVE_TOKENS_SCRIPT = """\
 if (pm.response.code === 200) {
-  const answer = pm.response.json();
-  pm.collectionVariables.set("access_token", answer.access_token);
-  pm.collectionVariables.set("refresh_token", answer.refresh_token);
+  const tokens = pm.response.json();
+  pm.collectionVariables.set("access_token", tokens.access_token);
+  pm.collectionVariables.set("refresh_token", tokens.refresh_token);
 }"""
-KEEP_CODE = """\
+SAVE_CODE_SCRIPT = """\
 const newest = pm.response.json().items[0];
 if (newest) {
   pm.collectionVariables.set("code", newest.variables.code);
@@ -59,18 +59,18 @@ if (newest) {
 Json = dict[str, Any]
 
 
-def page() -> str:
-    """Return the collection of the running application."""
+def render_page() -> str:
+    """Return the collection of the current application, as JSON."""
     api = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
-    return json.dumps(collection(api.document()), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(build_collection(api.document()), indent=2, ensure_ascii=False) + "\n"
 
 
-def collection(document: Json) -> Json:
-    """Return a collection with a folder for each tag and a request for each operation."""
-    about = {"name": document["info"]["title"], "description": DESCRIPTION, "schema": SCHEMA}
+def build_collection(document: Json) -> Json:
+    """Return a collection with a folder per tag and a request per operation."""
+    info = {"name": document["info"]["title"], "description": DESCRIPTION, "schema": SCHEMA}
     token = {"key": "token", "value": "{{access_token}}", "type": "string"}
     return {
-        "info": about,
+        "info": info,
         "auth": {"type": "bearer", "bearer": [token]},
         "variable": [{"key": key, "value": value} for key, value in VARIABLES.items()],
         "item": [_folder(tag, document) for tag in document["tags"]],
@@ -88,7 +88,7 @@ def _folder(tag: Json, document: Json) -> Json:
 
 
 def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
-    """Yield path, method and operation; the path's own parameters are the operation's too."""
+    """Yield path, method and operation, with the parameters of the path added."""
     for path, methods in document["paths"].items():
         shared = methods.get("parameters", [])
         for method, operation in methods.items():
@@ -100,15 +100,15 @@ def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
 def _item(path: str, method: str, operation: Json, schemas: Json) -> Json:
     request: Json = {"method": method, "url": _url(path, operation["parameters"])}
     request["description"] = operation.get("description", "")
-    wants_token = "`token_missing`" in operation["responses"].get("401", {}).get("description", "")
-    if path in OF_COOKIES or not wants_token:
+    needs_token = "`token_missing`" in operation["responses"].get("401", {}).get("description", "")
+    if path in COOKIE_PATHS or not needs_token:
         request["auth"] = {"type": "noauth"}
     if "requestBody" in operation:
         request |= _body(_schema_name(operation["requestBody"]), schemas)
     item = {"name": operation["summary"].rstrip("."), "request": request}
-    answer = _schema_name(operation["responses"].get("200", {}))
-    answers_tokens = answer in ("TokenAnswer", "LoginAnswer")
-    return item | (_script(KEEP_TOKENS) if answers_tokens else {})
+    response = _schema_name(operation["responses"].get("200", {}))
+    returns_tokens = response in ("TokenResponse", "LoginResponse")
+    return item | (_script(SAVE_TOKENS_SCRIPT) if returns_tokens else {})
 
 
 def _url(path: str, parameters: list[Json]) -> Json:
@@ -127,7 +127,7 @@ def _parameter(parameter: Json) -> Json:
 
 def _body(schema: str, schemas: Json) -> Json:
     example = BODIES.get(schema) or dict(_example(schemas[schema]))
-    filled = {name: FILLED_IN.get(name, value) for name, value in example.items()}
+    filled = {name: FIELD_VARIABLES.get(name, value) for name, value in example.items()}
     return {
         "header": [{"key": "Content-Type", "value": "application/json"}],
         "body": {
@@ -139,25 +139,25 @@ def _body(schema: str, schemas: Json) -> Json:
 
 
 def _example(schema: Json) -> Iterator[tuple[str, Any]]:
-    """Yield the fields that are required, or that bring an example or a default."""
-    for name, about in schema["properties"].items():
-        value = about.get("example", about.get("default"))
+    """Yield the fields that are required or have an example or a default, with that value."""
+    for name, field in schema["properties"].items():
+        value = field.get("example", field.get("default"))
         if value is not None or name in schema.get("required", ()):
             yield name, "" if value is None else value
 
 
-def _schema_name(holder: Json) -> str:
-    content = holder.get("content", {}).get("application/json", {})
+def _schema_name(body: Json) -> str:
+    content = body.get("content", {}).get("application/json", {})
     return str(content.get("schema", {}).get("$ref", "")).rpartition("/")[2]
 
 
 def _mailbox() -> Json:
-    """Return the request that reads the mailed code; the mailbox is no part of the document."""
+    """Return the request that reads the mailed code; the OpenAPI document lacks the mailbox."""
     url = _url("/dev/mailbox", [])
     url |= {"raw": url["raw"] + "?to={{email}}", "query": [{"key": "to", "value": "{{email}}"}]}
     request = {"method": "GET", "url": url, "auth": {"type": "noauth"}}
-    request["description"] = "Development only: keeps the code of the newest mail."
-    return {"name": "Read the developer mailbox", "request": request} | _script(KEEP_CODE)
+    request["description"] = "Development only: saves the code of the newest mail."
+    return {"name": "Read the developer mailbox", "request": request} | _script(SAVE_CODE_SCRIPT)
 
 
 def _script(source: str) -> Json:

@@ -1,4 +1,4 @@
-"""`docs/settings.md`, from `config.Settings`: each field, its reader, and the sentence below it."""
+"""Generate `docs/settings.md` from `config.Settings`: each field, its parser and its docstring."""
 
 import ast
 from collections.abc import Iterator
@@ -8,58 +8,58 @@ from pathlib import Path
 from typing import Any
 
 import config
-from gatehouse.settings.keyrings import MAKE_ONE, key_ring
-from gatehouse.settings.loader import name_of
+from gatehouse.settings.keyrings import HOW_TO_GENERATE_KEY, key_ring
+from gatehouse.settings.loader import environment_name
 
 OPENING = f"""# Settings
 
 Generated from `config.py` by `flask docs build`.
 
-Settings are environment variables, read once, at the start. What is wrong with them is told
-together, one sentence each, and stops the start; so does a `GATEHOUSE_` name that is not below.
+Settings are environment variables, read once, at the start. Every mistake stops the start, and all
+are reported together, one sentence each; a `GATEHOUSE_` name that is not below is a mistake too.
 
 - **Files.** Every name can end in `_FILE`: `GATEHOUSE_SECRET_KEYS_FILE=/run/secrets/keys` reads the
-  value from that file. Giving both is a mistake.
+  value from that file. Setting both is a mistake.
 - **Production** needs `GATEHOUSE_PUBLIC_URL` and the three key rings `GATEHOUSE_SECRET_KEYS`,
   `GATEHOUSE_ENCRYPTION_KEYS` and `GATEHOUSE_PASSWORD_PEPPERS`, each with keys of its own.
-- **Development** (`GATEHOUSE_ENV=development`, as `make run` sets it) needs nothing: it makes its
-  own keys in the instance folder, once, readable by their owner only.
-- **A key ring** is a list whose first key makes new values; the others only read old ones. This
-  prints one key:
+- **Development** (`GATEHOUSE_ENV=development`, as set by `make run`) needs no settings: its keys
+  are generated once, in `GATEHOUSE_DATA_DIR`, readable by their owner only.
+- **A key ring** is a list whose first key is used for new values, the others only for old ones.
+  This prints one key:
 
-      {MAKE_ONE.partition(": ")[2]}
+      {HOW_TO_GENERATE_KEY.partition(": ")[2]}
 
-| Name | Value | Default | What it is for |
+| Name | Value | Default | Description |
 |---|---|---|---|
 """
 
 
-def page() -> str:
-    """Return the page."""
-    sentences = dict(explanations())
-    rows = (_row(option, sentences.get(option.name, "")) for option in fields(config.Settings))
+def render_page() -> str:
+    """Return the page in Markdown."""
+    descriptions = dict(field_docstrings())
+    rows = (_row(field, descriptions.get(field.name, "")) for field in fields(config.Settings))
     return OPENING + "".join(rows)
 
 
-def explanations() -> Iterator[tuple[str, str]]:
-    """Yield the name of each field that is followed by a sentence, and the sentence in one line."""
+def field_docstrings() -> Iterator[tuple[str, str]]:
+    """Yield the name and the docstring, in one line, of each field that has one."""
     tree = ast.parse(Path(config.__file__).read_text(encoding="utf-8"))
-    described = config.Settings.__name__
-    body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == described)
+    name = config.Settings.__name__
+    body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
     for field, below in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            yield field.target.id, " ".join(_text(below).split())
+            yield field.target.id, " ".join(_docstring(below).split())
 
 
-def _text(statement: ast.stmt) -> str:
-    """Return what a statement says that is nothing but a string."""
+def _docstring(statement: ast.stmt) -> str:
+    """Return the string of a statement that consists of a string only."""
     value = statement.value if isinstance(statement, ast.Expr) else None
     return str(value.value) if isinstance(value, ast.Constant) else ""
 
 
-def _row(option: Field[Any], sentence: str) -> str:
-    read, default = option.metadata["read"], option.metadata["default"]
-    shown = f"`{default}`" if default else ""
-    shown = "none in production" if read is key_ring else shown
-    cells = (f"`{name_of(option.name)}`", read.__doc__, shown, sentence)
+def _row(field: Field[Any], description: str) -> str:
+    parser, default = field.metadata["read"], field.metadata["default"]
+    default = f"`{default}`" if default else ""
+    default = "none in production" if parser is key_ring else default
+    cells = (f"`{environment_name(field.name)}`", parser.__doc__, default, description)
     return f"| {' | '.join(cells)} |\n"

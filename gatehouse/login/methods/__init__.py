@@ -1,1 +1,1 @@
-"""The shelf of login methods; each file holds one `piece`."""
+"""Login method plugins; each module defines one `plugin`."""

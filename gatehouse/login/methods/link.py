@@ -1,7 +1,7 @@
-"""A link or a code by mail, or a code by SMS: who asked for it and can read it signs in.
+"""Login with a link or a code by e-mail, or a code by SMS.
 
-Whoever asks gets a login token, and the message works together with that token alone: it is bound
-to the browser or app that asked. A link that is opened elsewhere only shows its code.
+The response to the request carries a login token, and link and code work only together with it:
+they are bound to the browser or app that requested them. A link opened elsewhere shows its code.
 """
 
 from dataclasses import dataclass, replace
@@ -14,180 +14,188 @@ from marshmallow import Schema, ValidationError, validates_schema
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.core import crypto
-from gatehouse.database.session import writing
-from gatehouse.login.method import LoginForm, Proof
+from gatehouse.core import crypto, crypto_labels
+from gatehouse.database.session import write_transaction
+from gatehouse.login.method import AuthenticationResult, LoginForm
 from gatehouse.messaging import outbox, recipient_limits, sms, sms_budget
-from gatehouse.messaging.message import Letter
+from gatehouse.messaging.message import MessageRequest
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.users import code_attempts, identifiers, mail_variables
 from gatehouse.users import service as users
 from gatehouse.users.forms import Identifier
-from gatehouse.web.fields import Coded, Form, Text
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.fields import CodedMessage, Form, String
+from gatehouse.web.request_context import RequestContext
 from gatehouse.web.user_agent import device_name
-from models import Challenge, User
+from models import OneTimeCode, User
 
-PURPOSE = "login"
+PURPOSE = crypto_labels.LOGIN_LINK
 LIFETIME = timedelta(minutes=10)
 
 
 class LinkFailed(InvalidCode):
-    """The code or the link is wrong, has expired, was used before, or was asked for elsewhere."""
+    """The code or link is wrong, has expired, was used before, or was requested elsewhere."""
 
     event = events.Login.FAILED
 
 
-class LinkRequest(Form):
-    """Who wants to sign in: by `email`, or by `phone` where that was proved."""
+class LoginLinkRequest(Form):
+    """The user who wants to sign in: by `email`, or by a verified `phone` number."""
 
-    email = Identifier(identifiers.email, 254, metadata={"format": "email"})
-    phone = Identifier(identifiers.phone, 32, metadata={"example": "+4915112345678"})
+    email = Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
+    phone = Identifier(identifiers.parse_phone, 32, metadata={"example": "+4915112345678"})
 
     @validates_schema
-    def one_way(self, form: dict[str, Any], **_: Any) -> None:
-        """Ask for one of the two."""
+    def require_one_identifier(self, form: dict[str, Any], **_: Any) -> None:
+        """Require exactly one of the two."""
         if len(form) != 1:
-            raise ValidationError(Coded("one_way", "Send email or phone."))
+            raise ValidationError(CodedMessage("invalid_combination", "Send email or phone."))
 
 
 class LinkLogin(LoginForm):
-    """The login token of who asked, with the link's `token` or the message's `code`."""
+    """The login token of the request, with the link's `token` or the message's `code`."""
 
-    login_token = Text(64, required=True, metadata={"description": "of the answer to asking"})
-    token = Text(200, metadata={"description": "from the link"})
-    code = Text(32, metadata={"description": "from the message", "example": "12345678"})
+    login_token = String(
+        64, required=True, metadata={"description": "from the response to the request"}
+    )
+    token = String(200, metadata={"description": "from the link"})
+    code = String(32, metadata={"description": "from the message", "example": "12345678"})
 
     @validates_schema
-    def one_way(self, form: dict[str, Any], **_: Any) -> None:
-        """Ask for one of the two."""
+    def require_token_or_code(self, form: dict[str, Any], **_: Any) -> None:
+        """Require exactly one of the two."""
         if len(form.keys() & {"token", "code"}) != 1:
-            raise ValidationError(Coded("one_way", "Send token or code."))
+            raise ValidationError(CodedMessage("invalid_combination", "Send token or code."))
 
 
 @dataclass(frozen=True)
 class PendingLogin:
-    """What the page of the link tells about the login that somebody asked for."""
+    """A requested login, as the page of its link shows it."""
 
-    asked_at: datetime
-    address: str
+    requested_at: datetime
+    ip_address: str
     device: str
 
 
 class LinkMethod:
-    """For nobody, a challenge is written that no message tells of: answer and work are the same."""
+    """Unknown users cause the same response and the same work: a code is stored but not sent."""
 
     schema: type[Schema] = LinkLogin
 
-    def ask(self, form: dict[str, Any], visitor: Visitor) -> str:
+    def send_link(self, form: dict[str, Any], context: RequestContext) -> str:
         """Send a link or a code, in one write transaction; return the login token."""
-        login_token = crypto.token()
-        with writing():
-            user = _owner(form)
-            letter = _letter(form, user)
-            if user is None or not recipient_limits.left(letter.recipient, letter.template):
+        login_token = crypto.random_token()
+        with write_transaction():
+            user = _find_user(form)
+            message = _build_message(form, user)
+            if user is None or not recipient_limits.has_quota(message.recipient, message.template):
                 about = {"user_id": user.id} if user else {}
-                record(events.Login.LINK_WITHHELD, visitor, **about)
-                outbox.waste(_filled(letter, login_token, _data(form, None, visitor)), visitor)
+                record(events.Login.LINK_SUPPRESSED, context, **about)
+                outbox.enqueue_decoy(
+                    _create_code(message, login_token, _code_data(form, None, context)), context
+                )
                 return login_token
-            put = sms.text if letter.channel == "sms" else outbox.put
-            put(_filled(letter, login_token, _data(form, user, visitor)), visitor)
-            record(events.Login.LINK_SENT, visitor, user_id=user.id, by=letter.channel)
+            enqueue = sms.send if message.channel == "sms" else outbox.put
+            enqueue(_create_code(message, login_token, _code_data(form, user, context)), context)
+            record(events.Login.LINK_SENT, context, user_id=user.id, channel=message.channel)
         return login_token
 
-    def prove(self, form: dict[str, Any], visitor: Visitor) -> Proof:
-        """Return whose link or code it is; it is used up in the transaction that follows.
+    def authenticate(self, form: dict[str, Any], context: RequestContext) -> AuthenticationResult:
+        """Verify the link or code; it is consumed in the transaction that follows.
 
         Raises:
-            LinkFailed: it is nobody's, or was not asked for with this login token.
+            LinkFailed: it is wrong, or was not requested with this login token.
             TooManyAttempts: too many codes were wrong; this one was not evaluated.
         """
-        row = _by_code(form, visitor) if "code" in form else _by_token(form)
+        row = _verify_code(form, context) if "code" in form else _find_by_token(form)
         user_id = row.user_id
         if user_id is None:
             raise LinkFailed
-        data = one_time_codes.open_data(row)
-        return Proof(user_id, (data["by"],), spend=partial(_spend, row, data))
+        data = one_time_codes.decrypt_data(row)
+        return AuthenticationResult(user_id, (data["by"],), consume=partial(_consume, row, data))
 
 
-def _spend(row: Challenge, data: dict[str, Any]) -> None:
+def _consume(row: OneTimeCode, data: dict[str, Any]) -> None:
     try:
         one_time_codes.consume(row.id)
     except InvalidCode:
         raise LinkFailed(user_id=row.user_id) from None
     if data["by"] == "sms":
-        sms_budget.proved(data["named"])
+        sms_budget.record_conversion(data["named"])
 
 
-def describe(challenge_id: UUID) -> PendingLogin | None:
-    """Return when and from where a login was asked for, if its link still works."""
-    row = one_time_codes.by_id(PURPOSE, challenge_id)
+def find_pending(code_id: UUID) -> PendingLogin | None:
+    """Return when and from where a login was requested, if its link still works."""
+    row = one_time_codes.find_by_id(PURPOSE, code_id)
     if row is None:
         return None
-    data = one_time_codes.open_data(row)
+    data = one_time_codes.decrypt_data(row)
     return PendingLogin(row.created_at, data["address"], data["device"])
 
 
-def code_of(token: str) -> str:
-    """Return the code that belongs to a link, for whoever opened it elsewhere; uses nothing up.
+def get_code(token: str) -> str:
+    """Return the code that belongs to a link, for a link opened elsewhere; consumes nothing.
 
     Raises:
-        LinkFailed: the link is wrong or does not work any more.
+        LinkFailed: the link is wrong, has expired or was used before.
     """
-    row = one_time_codes.by_token(PURPOSE, token)
+    row = one_time_codes.find_by_token(PURPOSE, token)
     if row is None:
         raise LinkFailed
-    return str(one_time_codes.open_data(row)["code"])
+    return str(one_time_codes.decrypt_data(row)["code"])
 
 
-def _owner(form: dict[str, Any]) -> User | None:
-    """Return who has the address, or has proved the number."""
+def _find_user(form: dict[str, Any]) -> User | None:
+    """Return the user with this e-mail address, or with this verified number."""
     if "phone" in form:
-        return users.by_proven_phone(form["phone"])
-    return users.by_email(form["email"].canonical)
+        return users.find_by_verified_phone(form["phone"])
+    return users.find_by_email(form["email"].canonical)
 
 
-def _letter(form: dict[str, Any], user: User | None) -> Letter:
-    """Return the message without its variables; it goes to the address as its owner wrote it."""
+def _build_message(form: dict[str, Any], user: User | None) -> MessageRequest:
+    """Return the message without its variables; a known user's address is used as they wrote it."""
     locale = user.locale if user else None
     if "phone" in form:
-        return Letter(form["phone"], "sms_login", {}, locale, "sms")
-    return Letter(user.email if user else form["email"].address, "login_link", {}, locale)
+        return MessageRequest(form["phone"], "sms_login", {}, locale, "sms")
+    return MessageRequest(
+        user.email if user else form["email"].as_written, "login_link", {}, locale
+    )
 
 
-def _data(form: dict[str, Any], user: User | None, visitor: Visitor) -> dict[str, Any]:
+def _code_data(form: dict[str, Any], user: User | None, context: RequestContext) -> dict[str, Any]:
     named = form["phone"] if "phone" in form else form["email"].canonical
     about = {"named": named, "by": "sms" if "phone" in form else "email"}
-    about |= {"address": visitor.address, "device": device_name(visitor.user_agent)}
+    about |= {"address": context.ip_address, "device": device_name(context.user_agent)}
     return about | ({"user_id": str(user.id)} if user else {})
 
 
-def _filled(letter: Letter, login_token: str, data: dict[str, Any]) -> Letter:
-    """Write the challenge; return the letter with its code and, in a mail, its link."""
-    if letter.channel == "sms":
-        secrets = one_time_codes.create_texted(PURPOSE, login_token, data)
-        return replace(letter, variables={"code": secrets.code})
+def _create_code(message: MessageRequest, login_token: str, data: dict[str, Any]) -> MessageRequest:
+    """Store the one-time code; return the message with the code and, in an e-mail, the link."""
+    if message.channel == "sms":
+        secrets = one_time_codes.create_short_code(PURPOSE, login_token, data)
+        return replace(message, variables={"code": secrets.code})
     secrets = one_time_codes.create(PURPOSE, login_token, data, LIFETIME)
-    one_time_codes.keep_code(secrets, data)
-    return replace(letter, variables=mail_variables.proof("login-link", secrets, LIFETIME))
+    one_time_codes.store_code(secrets, data)
+    return replace(
+        message, variables=mail_variables.build_code_variables("login-link", secrets, LIFETIME)
+    )
 
 
-def _by_token(form: dict[str, Any]) -> Challenge:
-    row = one_time_codes.by_token(PURPOSE, form["token"])
-    if row is None or row.lookup not in crypto.keyed_digests(PURPOSE, form["login_token"]):
+def _find_by_token(form: dict[str, Any]) -> OneTimeCode:
+    row = one_time_codes.find_by_token(PURPOSE, form["token"])
+    if row is None or row.subject_digest not in crypto.keyed_digests(PURPOSE, form["login_token"]):
         raise LinkFailed
     return row
 
 
-def _by_code(form: dict[str, Any], visitor: Visitor) -> Challenge:
-    """Count the guess for the account that the login token is about, then evaluate it."""
-    asked = one_time_codes.waiting(PURPOSE, form["login_token"])
-    if not asked:
+def _verify_code(form: dict[str, Any], context: RequestContext) -> OneTimeCode:
+    """Count an attempt on the account of the login token, then verify the code."""
+    pending = one_time_codes.list_pending(PURPOSE, form["login_token"])
+    if not pending:
         raise LinkFailed
-    whom = asked[0].user_id or one_time_codes.open_data(asked[0])["named"]
-    with code_attempts.counted(whom, visitor, LinkFailed):
-        return one_time_codes.guess_code(PURPOSE, form["login_token"], form["code"])
+    subject = pending[0].user_id or one_time_codes.decrypt_data(pending[0])["named"]
+    with code_attempts.counted_attempt(subject, context, LinkFailed):
+        return one_time_codes.verify_code(PURPOSE, form["login_token"], form["code"])
 
 
-piece = LinkMethod()
+plugin = LinkMethod()

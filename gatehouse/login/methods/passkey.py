@@ -1,4 +1,4 @@
-"""A passkey and nothing else: it says who somebody is, and verifies that it is them."""
+"""Login with a passkey alone: a discoverable credential, with user verification."""
 
 from functools import partial
 from typing import Any
@@ -6,70 +6,78 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from gatehouse.core import crypto
-from gatehouse.database.session import release
-from gatehouse.login.method import LoginForm, Proof
+from gatehouse.database.session import end_transaction
+from gatehouse.login.method import AuthenticationResult, LoginForm
 from gatehouse.mfa import registry
 from gatehouse.mfa.webauthn import ceremonies, options, passkey_store
 from gatehouse.mfa.webauthn.ceremonies import SIGN_IN, Ceremony
-from gatehouse.mfa.webauthn.errors import PasskeyRefused
+from gatehouse.mfa.webauthn.errors import PasskeyRejected
 from gatehouse.mfa.webauthn.forms import BrowserCredential
-from gatehouse.mfa.webauthn.verification import Asked, Signed, require_signed
-from gatehouse.web.fields import Text
-from gatehouse.web.request_context import Visitor
+from gatehouse.mfa.webauthn.verification import (
+    ExpectedResponse,
+    VerifiedAssertion,
+    verify_assertion,
+)
+from gatehouse.web.fields import String
+from gatehouse.web.request_context import RequestContext
 from models import Credential
 
 
 class PasskeyLogin(LoginForm):
-    """What a passkey answered, and the token that its options came with."""
+    """The response of a passkey, and the `login_token` that came with the options."""
 
-    login_token = Text(64, required=True, metadata={"description": "of the options"})
+    login_token = String(64, required=True, metadata={"description": "of the options"})
     credential = fields.Nested(BrowserCredential, required=True)
 
 
 class PasskeyMethod:
-    """Nobody is named before the passkey does it, so options are the same for everybody."""
+    """The passkey itself identifies the user, so the options are the same for all."""
 
     schema: type[Schema] = PasskeyLogin
 
-    def ask(self) -> dict[str, Any]:
-        """Write a challenge for whoever holds its login token, in the current transaction.
+    def create_options(self) -> dict[str, Any]:
+        """Store a WebAuthn challenge, in the current transaction; return options and login token.
 
         Raises:
-            FactorNotOffered: there are no passkeys here.
+            FactorUnavailable: passkeys are not enabled.
         """
-        registry.piece(passkey_store.KIND)
-        login_token = crypto.token()
-        challenge = ceremonies.begin(Ceremony(SIGN_IN, login_token))
-        public_key = options.request(challenge, [], alone=True)
+        registry.get_factor(passkey_store.KIND)
+        login_token = crypto.random_token()
+        challenge = ceremonies.create_challenge(Ceremony(SIGN_IN, login_token))
+        public_key = options.request_options(challenge, [], user_verification_required=True)
         expires_in = int(options.LIFETIME.total_seconds())
         return {"login_token": login_token, "expires_in": expires_in, "public_key": public_key}
 
-    def prove(self, form: dict[str, Any], visitor: Visitor) -> Proof:
-        """Return whose passkey it is; the challenge is used up in the transaction that follows.
+    def authenticate(self, form: dict[str, Any], context: RequestContext) -> AuthenticationResult:
+        """Verify the assertion; the challenge is consumed in the transaction that follows.
 
         Raises:
-            FactorNotOffered: there are no passkeys here.
-            MalformedCredential, PasskeyRefused: nothing was proved.
-            PasskeyCopied: perhaps somebody has a copy of it.
+            FactorUnavailable: passkeys are not enabled.
+            MalformedCredential, PasskeyRejected: the response is malformed, or not valid.
+            PasskeyCloned: the signature counter fell, so there may be a copy of the passkey.
         """
-        registry.piece(passkey_store.KIND)
-        answer = form["credential"]
-        answered = ceremonies.find(Ceremony(SIGN_IN, form["login_token"]), answer)
-        row = passkey_store.find(answer["id"])
-        if row is None or not answer["response"].get("userHandle"):  # section 7.2 step 6
-            raise PasskeyRefused(why="passkey unknown")
-        release()
-        passkey = passkey_store.opened(row)
-        with passkey_store.telling_whose(row):
-            signed = require_signed(answer, Asked(answered.challenge, True), passkey, row.counter)
-        spend = partial(_spend, answered, row, signed)
-        return Proof(row.user_id, (passkey.amr, "mfa"), spend=spend)
+        registry.get_factor(passkey_store.KIND)
+        credential = form["credential"]
+        challenge = ceremonies.find_challenge(Ceremony(SIGN_IN, form["login_token"]), credential)
+        row = passkey_store.find_by_credential_id(credential["id"])
+        if row is None or not credential["response"].get("userHandle"):  # section 7.2 step 6
+            raise PasskeyRejected(reason="passkey unknown")
+        end_transaction()
+        passkey = passkey_store.load(row)
+        with passkey_store.audit_context(row):
+            assertion = verify_assertion(
+                credential, ExpectedResponse(challenge.challenge, True), passkey, row.counter
+            )
+        consume = partial(_consume, challenge, row, assertion)
+        return AuthenticationResult(row.user_id, (passkey.amr, "mfa"), consume=consume)
 
 
-def _spend(answered: ceremonies.Answered, row: Credential, signed: Signed) -> None:
-    with passkey_store.telling_whose(row):
-        ceremonies.use_up(answered)
-        passkey_store.note(row.id, signed)
+def _consume(
+    challenge: ceremonies.AnsweredChallenge, row: Credential, assertion: VerifiedAssertion
+) -> None:
+    with passkey_store.audit_context(row):
+        ceremonies.consume_challenge(challenge)
+        passkey_store.record_use(row.id, assertion)
 
 
-piece = PasskeyMethod()
+plugin = PasskeyMethod()

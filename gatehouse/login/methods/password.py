@@ -1,55 +1,57 @@
-"""Identifier and password."""
+"""Login with an identifier and a password."""
 
 from typing import Any
 
 from marshmallow import Schema
 
-from gatehouse.captcha import service as robots
+from gatehouse.captcha import service as captcha_service
 from gatehouse.captcha.provider import captcha_field
-from gatehouse.login.method import Captcha, LoginForm, Proof
+from gatehouse.login.method import AuthenticationResult, CaptchaAnswer, LoginForm
 from gatehouse.passwords import breached
-from gatehouse.users import password_check as password
-from gatehouse.web.fields import Text
-from gatehouse.web.request_context import Visitor
+from gatehouse.users import password_check
+from gatehouse.web.fields import String
+from gatehouse.web.request_context import RequestContext
 
 
 class PasswordLogin(LoginForm):
     """An identifier (e-mail address, username or phone number) and a password."""
 
-    identifier = Text(254, required=True, metadata={"example": "ann@example.com"})
-    password = Text(1024, required=True, one_line=False, load_only=True)
+    identifier = String(254, required=True, metadata={"example": "ann@example.com"})
+    password = String(1024, required=True, one_line=False, load_only=True)
     captcha = captcha_field()
 
 
 class PasswordMethod:
-    """Looks the account up, lets the database go, then hashes: known or not, always once."""
+    """Look up the account, release the database connection, and hash once; known user or not."""
 
     schema: type[Schema] = PasswordLogin
 
-    def prove(self, form: dict[str, Any], visitor: Visitor) -> Proof:
-        """Return whose password it is, and whether the operator's file of stolen ones has it.
+    def authenticate(self, form: dict[str, Any], context: RequestContext) -> AuthenticationResult:
+        """Verify the password of an identifier, and look it up in the local list of breached ones.
 
-        Only a right password is looked up there: nothing is told of others, not even by its time.
+        Only a correct password is looked up, so the response time of a wrong one reveals nothing.
 
         Raises:
-            InvalidCredentials: nobody's, or not this one's; which of the two is never told.
-            TooManyAttempts: after too many of those; whose is never told either.
-            CaptchaRequired: before that, and before anything is evaluated or counted as a guess.
+            InvalidCredentials: the identifier is unknown, or the password is wrong.
+            TooManyAttempts: too many attempts failed; unknown identifiers get this, too.
+            CaptchaRequired: a CAPTCHA is needed; nothing was evaluated or counted as an attempt.
         """
-        claimed = password.claim(form["identifier"], visitor)
-        admission = robots.admit(claimed.whom, claimed.device_id, form.get("captcha"), visitor)
-        verified = password.verify(claimed, form["password"], visitor)
-        robots.succeeded(admission)
-        return Proof(
+        target = password_check.find_by_identifier(form["identifier"], context)
+        captcha_check = captcha_service.check_login(
+            target.subject, target.device_id, form.get("captcha"), context
+        )
+        verified = password_check.verify_password(target, form["password"], context)
+        captcha_service.release_count(captcha_check)
+        return AuthenticationResult(
             verified.user_id,
             ("pwd",),
-            password=verified.stored,
-            fresh=verified.fresh,
-            failures=verified.failures,
-            strangers=verified.strangers,
-            breached=breached.stands_in_file(form["password"]),
-            captcha=Captcha(form.get("captcha"), admission.solved),
+            password_hash=verified.stored,
+            rehashed=verified.rehashed,
+            failures_here=verified.failures_here,
+            failures_from_unknown_devices=verified.failures_from_unknown_devices,
+            breached=breached.in_local_list(form["password"]),
+            captcha=CaptchaAnswer(form.get("captcha"), captcha_check.solved),
         )
 
 
-piece = PasswordMethod()
+plugin = PasswordMethod()

@@ -1,1 +1,1 @@
-"""The shelf of delivery channels; each file holds one `piece`."""
+"""Delivery channel plugins; each file provides one `plugin`."""

@@ -1,34 +1,34 @@
-"""Development: says in the log that there is a message; it is read at /dev/mailbox."""
+"""Channel for development: logs each message, which can be read at /dev/mailbox."""
 
 from collections.abc import Sequence
 
 import config
-from gatehouse.core.log import log
+from gatehouse.core.log import logger
 from gatehouse.messaging.channel import Channel
 from gatehouse.messaging.message import Message
 
 
-class Console:
-    """Writes one line for each message, without its body."""
+class ConsoleChannel:
+    """Logs one line for each message, without its body."""
 
     name = "console"
 
     def send(self, message: Message) -> None:
-        """Name the recipient and the subject, and where to read the rest."""
-        kind = "mail" if message.channel == "email" else "text"
-        log().info(kind, to=message.recipient, subject=message.subject, read="/dev/mailbox")
+        """Log recipient, subject, and where to read the message."""
+        name = "E-mail" if message.channel == "email" else "SMS"
+        logger().info(name, to=message.recipient, subject=message.subject, read="/dev/mailbox")
 
 
-class Consoles:
-    """The log of this process."""
+class ConsoleFactory:
+    """Creates the console channel."""
 
-    carries = ("email", "sms")
+    message_types = ("email", "sms")
 
-    def open(self, settings: config.Settings) -> Sequence[Channel]:
-        """Return the one console; production has no mailbox, so nobody would read there."""
+    def create(self, settings: config.Settings) -> Sequence[Channel]:
+        """Return the channel; production is an error, since it has no mailbox to read."""
         if not settings.development:
             raise ValueError("The channel console is for development only.")
-        return [Console()]
+        return [ConsoleChannel()]
 
 
-piece = Consoles()
+plugin = ConsoleFactory()

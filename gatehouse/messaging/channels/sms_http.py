@@ -1,7 +1,7 @@
-"""SMS gateways: one HTTP request for each text, described by a file.
+"""SMS gateways over HTTP: one request for each SMS, described by a file.
 
-A gateway that is down, too busy or not content with us is temporary: the text waits, or goes by the
-next gateway. Only what the description calls `refused`, a number that gets no texts, is final.
+Errors of the gateway or of our account are temporary: the SMS waits or goes by the next gateway.
+Only a response that matches `refused` in the file (a number without SMS) is permanent.
 """
 
 import re
@@ -11,86 +11,91 @@ from email.utils import parsedate_to_datetime
 
 import config
 from gatehouse.core import clock
-from gatehouse.core.log import log
+from gatehouse.core.log import logger
 from gatehouse.messaging import sms_gateway
 from gatehouse.messaging.channel import Channel
 from gatehouse.messaging.message import DeliveryFailed, Message
-from gatehouse.messaging.sms_gateway import Caller, Gateway
+from gatehouse.messaging.sms_gateway import Credentials, Gateway
 from gatehouse.net import http_client
 from gatehouse.web.fields import UNSTORABLE
 
-NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+E164_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 """E.164."""
-OURS = (401, 402, 403)
-"""They do not know us, or want money first: somebody has to do something."""
-LONGEST_WAIT = 3600.0  # seconds
+ACCOUNT_ERRORS = (401, 402, 403)
+"""Wrong credentials or no credit: the operator has to act."""
+MAX_RETRY_AFTER = 3600.0  # seconds
 
 
-class SmsHttp:
-    """One gateway."""
+class SmsHttpChannel:
+    """Delivers SMS by one gateway."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.name, self.gateway = f"sms_http {gateway.name}", gateway
 
     def send(self, message: Message) -> None:
-        """Hand a text over, in an application's context."""
-        if not NUMBER.fullmatch(message.recipient) or UNSTORABLE.search(message.text):
-            raise DeliveryFailed("This is no number, or no text.", permanent=True)
-        self._judge(self._ask(message))
+        """Deliver an SMS; needs an application context."""
+        if not E164_NUMBER.fullmatch(message.recipient) or UNSTORABLE.search(message.text):
+            raise DeliveryFailed("The phone number or the text is invalid.", permanent=True)
+        self._require_accepted(self._send_request(message))
 
-    def _ask(self, message: Message) -> http_client.Answer:
+    def _send_request(self, message: Message) -> http_client.HttpResponse:
         try:
-            return http_client.send(self.gateway.call(message))
-        except http_client.OutboundRefused as problem:
-            log().error("An SMS gateway may not be called.", channel=self.name, reason=str(problem))
-            raise DeliveryFailed(f"{self.name} may not be called. {problem}") from None
-        except http_client.OutboundFailed as problem:
-            raise DeliveryFailed(f"{self.name} is of no use. {problem}") from None
+            return http_client.send_request(self.gateway.build_request(message))
+        except http_client.OutboundRequestBlocked as error:
+            logger().error(
+                "An SMS gateway may not be called.", channel=self.name, reason=str(error)
+            )
+            raise DeliveryFailed(f"{self.name} may not be called. {error}") from None
+        except http_client.OutboundRequestFailed as error:
+            raise DeliveryFailed(f"{self.name} is unavailable. {error}") from None
 
-    def _judge(self, answer: http_client.Answer) -> None:
-        """Return if the text was accepted."""
-        body, said = sms_gateway.read_json(answer), self.gateway.error(answer)
-        if any(rule.fits(answer.status, body) for rule in self.gateway.accepted):
+    def _require_accepted(self, response: http_client.HttpResponse) -> None:
+        """Return if the gateway accepted the SMS."""
+        body, status = sms_gateway.parse_json(response), self.gateway.describe_error(response)
+        if any(rule.matches(response.status, body) for rule in self.gateway.accepted):
             return
-        if any(rule.fits(answer.status, body) for rule in self.gateway.refused):
-            reason = f"{self.name} refused the number or the text: {said}."
+        if any(rule.matches(response.status, body) for rule in self.gateway.refused):
+            reason = f"{self.name} rejected the number or the text: {status}."
             raise DeliveryFailed(reason, permanent=True)
-        if answer.status in OURS:
-            log().error("An SMS gateway does not accept us.", channel=self.name, said=said)
-        wait = _wait(answer.headers.get("Retry-After", ""))
-        raise DeliveryFailed(f"{self.name} said {said}.", retry_after=wait)
+        if response.status in ACCOUNT_ERRORS:
+            logger().error("An SMS gateway does not accept us.", channel=self.name, status=status)
+        wait = _parse_retry_after(response.headers.get("Retry-After", ""))
+        raise DeliveryFailed(f"{self.name} replied {status}.", retry_after=wait)
 
 
-def _wait(told: str) -> float | None:
-    """Return the seconds of a Retry-After (RFC 9110 section 10.2.3), an hour at most."""
-    if told.isascii() and told.isdecimal():
-        return min(float(told[:9]), LONGEST_WAIT)
-    with suppress(ValueError, TypeError):  # no date, or one without a zone
-        seconds = (parsedate_to_datetime(told) - clock.now()).total_seconds()
-        return max(0.0, min(seconds, LONGEST_WAIT))
+def _parse_retry_after(value: str) -> float | None:
+    """Return the seconds of a Retry-After header (RFC 9110 section 10.2.3), at most an hour."""
+    if value.isascii() and value.isdecimal():
+        return min(float(value[:9]), MAX_RETRY_AFTER)
+    with suppress(ValueError, TypeError):  # not a date, or without a time zone
+        seconds = (parsedate_to_datetime(value) - clock.now()).total_seconds()
+        return max(0.0, min(seconds, MAX_RETRY_AFTER))
     return None
 
 
-class SmsGateways:
-    """All gateways of GATEHOUSE_SMS_GATEWAY."""
+class SmsHttpFactory:
+    """Creates the gateways of GATEHOUSE_SMS_GATEWAY."""
 
-    carries = ("sms",)
+    message_types = ("sms",)
 
-    def open(self, settings: config.Settings) -> Sequence[Channel]:
+    def create(self, settings: config.Settings) -> Sequence[Channel]:
         """Return a channel for each gateway."""
         names = settings.sms_gateway
         if not names:
             raise ValueError("The channel sms_http needs GATEHOUSE_SMS_GATEWAY.")
-        given = (settings.sms_account, settings.sms_secret, settings.sms_from)
-        callers = zip(*(_for_each(value, len(names)) for value in given), strict=True)
-        described = zip(names, callers, strict=True)
-        return [SmsHttp(sms_gateway.load(name, Caller(*values))) for name, values in described]
+        options = (settings.sms_account, settings.sms_secret, settings.sms_from)
+        columns = (_split_per_gateway(value, len(names)) for value in options)
+        credentials = zip(*columns, strict=True)
+        return [
+            SmsHttpChannel(sms_gateway.load_gateway(name, Credentials(*values)))
+            for name, values in zip(names, credentials, strict=True)
+        ]
 
 
-def _for_each(value: str, number: int) -> Sequence[str]:
-    """Return a value for each gateway; for one alone it is taken as it is."""
-    parts = [part.strip() for part in value.split(",")] if number > 1 else [value]
-    return parts if len(parts) == number else parts * number
+def _split_per_gateway(value: str, count: int) -> Sequence[str]:
+    """Return one value per gateway from a comma-separated list; one gateway gets it unsplit."""
+    parts = [part.strip() for part in value.split(",")] if count > 1 else [value]
+    return parts if len(parts) == count else parts * count
 
 
-piece = SmsGateways()
+plugin = SmsHttpFactory()

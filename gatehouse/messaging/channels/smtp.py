@@ -1,7 +1,7 @@
-"""Mail servers: STARTTLS or TLS from the start, one connection for many mails.
+"""SMTP channel: STARTTLS or implicit TLS, with a pool of reused connections.
 
-What goes wrong with the server, its certificate or our password is temporary: the mail waits, or
-goes to the next server. Only a refusal (5xx) of the recipient or the message is final.
+Errors of the server, its certificate or our password are temporary: the mail waits or goes to the
+next server. Only a 5xx reply to the recipient or the message is permanent.
 """
 
 import ssl
@@ -15,114 +15,117 @@ from urllib.parse import urlsplit
 
 import config
 from gatehouse.core import clock
-from gatehouse.core.log import log
+from gatehouse.core.log import logger
 from gatehouse.messaging import mime
 from gatehouse.messaging.channel import Channel
 from gatehouse.messaging.message import DeliveryFailed, Message
-from gatehouse.messaging.smtp_connection import Connection, Line
+from gatehouse.messaging.smtp_connection import Connection, ConnectionParameters
 from gatehouse.net.deadline import Deadline
 
-HUNG_UP = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+CONNECTION_CLOSED_ERRORS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Seconds: to connect, for one command, for all of a mail; how long a connection may rest."""
+class Timeouts:
+    """Seconds to connect, for one command, for a whole e-mail, and for an idle connection."""
 
     connect: float = 5
     command: float = 15
     mail: float = 25
-    rest: float = 20
+    idle_timeout: float = 20
 
 
-PATIENCE = Patience()
+TIMEOUTS = Timeouts()
 
 
-class Smtp:
-    """One mail server."""
+class SmtpChannel:
+    """Delivers e-mails by one server."""
 
-    def __init__(self, line: Line, sender: Address, patience: Patience) -> None:
-        self.name = f"smtp {line.server.host}"
-        self.line, self.sender, self.patience = line, sender, patience
-        self._resting: list[tuple[Connection, float]] = []
+    def __init__(
+        self, parameters: ConnectionParameters, sender: Address, timeouts: Timeouts
+    ) -> None:
+        self.name = f"smtp {parameters.server.host}"
+        self.parameters, self.sender, self.timeouts = parameters, sender, timeouts
+        self._idle: list[tuple[Connection, float]] = []
         self._lock = threading.Lock()
 
     def send(self, message: Message) -> None:
-        """Hand a mail over; a connection that died while it rested is replaced."""
+        """Deliver an e-mail; a pooled connection that has died is replaced."""
         mail = mime.compose(message, self.sender)
-        with Deadline(self.patience.mail) as deadline, self._explained(deadline):
-            connection = self._connection(deadline)
+        with Deadline(self.timeouts.mail) as deadline, self._translate_errors(deadline):
+            connection = self._acquire_connection(deadline)
             try:
-                connection.hand_over(mail)
+                connection.deliver(mail)
             except DeliveryFailed:
-                self._let_rest(connection)  # it said no, and is ready for the next one
+                self._return_to_pool(connection)  # the server rejected it; the connection works
                 raise
             except BaseException:
                 connection.close()
                 raise
-            self._let_rest(connection)
+            self._return_to_pool(connection)
 
     def close(self) -> None:
-        """Close the connections that rest."""
+        """Close the idle connections."""
         with self._lock:
-            resting, self._resting = self._resting, []
-        for connection, _ in resting:
+            idle, self._idle = self._idle, []
+        for connection, _ in idle:
             connection.close()
 
-    def _connection(self, deadline: Deadline) -> Connection:
-        """Return a connection that nobody else uses: a rested one that is alive, or a new one."""
-        connection = self._rested()
+    def _acquire_connection(self, deadline: Deadline) -> Connection:
+        """Return a connection for exclusive use: an idle one that still works, or a new one."""
+        connection = self._idle_connection()
         if connection is None:
-            return Connection(self.line, deadline)
-        if connection.wake(deadline):
+            return Connection(self.parameters, deadline)
+        if connection.ping(deadline):
             return connection
         connection.close()
-        return Connection(self.line, deadline)
+        return Connection(self.parameters, deadline)
 
-    def _rested(self) -> Connection | None:
+    def _idle_connection(self) -> Connection | None:
         with self._lock:
-            connection, since = self._resting.pop() if self._resting else (None, 0.0)
-        if connection and clock.monotonic() - since > self.patience.rest:
+            connection, since = self._idle.pop() if self._idle else (None, 0.0)
+        if connection and clock.monotonic() - since > self.timeouts.idle_timeout:
             connection.close()
             return None
         return connection
 
-    def _let_rest(self, connection: Connection) -> None:
+    def _return_to_pool(self, connection: Connection) -> None:
         with self._lock:
-            self._resting.append((connection, clock.monotonic()))
+            self._idle.append((connection, clock.monotonic()))
 
     @contextmanager
-    def _explained(self, deadline: Deadline) -> Iterator[None]:
-        """Turn whatever goes wrong into a failure that says where, and no more than its kind."""
-        host = self.line.server.host
+    def _translate_errors(self, deadline: Deadline) -> Iterator[None]:
+        """Convert errors into DeliveryFailed with the host and the type of the error only."""
+        host = self.parameters.server.host
         try:
             yield
-        except (OSError, UnicodeError) as problem:  # which SSLError and SMTPException are
-            reason = "too slow" if deadline.is_over else type(problem).__name__
-            if isinstance(problem, ssl.SSLError) and not isinstance(problem, HUNG_UP):
-                log().error("A mail server is not to be trusted.", host=host, reason=str(problem))
-                reason = "it is not to be trusted"
-            raise DeliveryFailed(f"{host} did not take the mail ({reason}).") from None
+        except (OSError, UnicodeError) as error:  # SSLError and SMTPException are OSErrors
+            reason = "timeout" if deadline.has_passed else type(error).__name__
+            if isinstance(error, ssl.SSLError) and not isinstance(error, CONNECTION_CLOSED_ERRORS):
+                logger().error("TLS with a mail server failed.", host=host, reason=str(error))
+                reason = "TLS failed"
+            raise DeliveryFailed(f"{host} did not accept the e-mail ({reason}).") from None
 
 
-class MailServers:
-    """All servers of `SMTP_URL`."""
+class SmtpFactory:
+    """Creates the servers of SMTP_URL."""
 
-    carries = ("email",)
+    message_types = ("email",)
 
-    def open(self, settings: config.Settings) -> Sequence[Channel]:
+    def create(self, settings: config.Settings) -> Sequence[Channel]:
         """Return a channel for each server."""
         if not settings.smtp_url:
             raise ValueError("The channel smtp needs SMTP_URL.")
-        trust = ssl.create_default_context()
-        if settings.outbound_ca:
-            trust.load_verify_locations(cadata=settings.outbound_ca)
-        own_name = urlsplit(settings.public_url).hostname or "localhost"
-        lines = [
-            Line(s, trust, own_name, PATIENCE.connect, PATIENCE.command) for s in settings.smtp_url
+        tls_context = ssl.create_default_context()
+        if settings.ca_bundle:
+            tls_context.load_verify_locations(cadata=settings.ca_bundle)
+        hostname = urlsplit(settings.public_url).hostname or "localhost"
+        servers = [
+            ConnectionParameters(server, tls_context, hostname, TIMEOUTS.connect, TIMEOUTS.command)
+            for server in settings.smtp_url
         ]
-        sender = cast(Address, settings.mail_from)  # the checks of the settings saw to it
-        return [Smtp(line, sender, PATIENCE) for line in lines]
+        sender = cast(Address, settings.mail_from)  # required with SMTP_URL, see settings.checks
+        return [SmtpChannel(server, sender, TIMEOUTS) for server in servers]
 
 
-piece = MailServers()
+plugin = SmtpFactory()

@@ -1,1 +1,1 @@
-"""The shelf of factors: one file is one kind; imports the contract and below."""
+"""Factor plugins: one module per kind, each with a `plugin` that implements `mfa.factor.Factor`."""

@@ -1,76 +1,95 @@
-"""Codes by mail to the account's proven address: something beside the password, and no AAL2.
+"""E-mail OTP to the account's verified address: an addition to the password that never gives AAL2.
 
-A mailbox is nothing that one holds (NIST SP 800-63B-4 section 3.1.3.1); where the policy wants a
-second factor of somebody, this one is not enough. Decision 27 says more.
+A mailbox is no possession factor (NIST SP 800-63B-4 section 3.1.3.1), so it does not satisfy a
+policy that requires a second factor (decision 27).
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from gatehouse.messaging.message import Letter
+from gatehouse.core import crypto_labels
+from gatehouse.messaging.message import MessageRequest
 from gatehouse.mfa import credential_store, otp
-from gatehouse.mfa.errors import FactorNotOffered, TooManyFactors
-from gatehouse.mfa.factor import CodeProof, CodeUsed, Enrolment, Factor, Proof, Proved, Question
+from gatehouse.mfa.errors import FactorUnavailable, TooManyFactors
+from gatehouse.mfa.factor import (
+    CodeResponse,
+    CodeUsed,
+    Enrolment,
+    Factor,
+    FactorChallenge,
+    FactorResponse,
+    VerifiedFactor,
+)
 from gatehouse.passwords import service as passwords
 from gatehouse.users import service as users
 from gatehouse.web.fields import Form
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
-PURPOSE = "factor_email"
+PURPOSE = crypto_labels.EMAIL_OTP
 
 
-class EmailCodes:
-    """One for a person; it follows the address of the account."""
+class EmailOtp:
+    """At most one per user; codes go to the account's current e-mail address."""
 
-    schema: type[Form] = CodeProof
+    schema: type[Form] = CodeResponse
     amr: tuple[str, ...] = ("email",)
     strong = False
 
-    def enrol(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Enrolment:
+    def enrol(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> Enrolment:
         """Send a first code.
 
         Raises:
-            FactorNotOffered: the address is not proved, or there is no password to be beside.
-            TooManyFactors: they have it already.
+            FactorUnavailable: the e-mail address is not verified, or the user has no password.
+            TooManyFactors: the user has this factor already.
         """
-        if user.email_verified_at is None or passwords.of(user.id) is None:
-            raise FactorNotOffered
-        if held:
+        if user.email_verified_at is None or passwords.get(user.id) is None:
+            raise FactorUnavailable
+        if enrolled:
             raise TooManyFactors
-        return Enrolment(_send(user, visitor).kept or {}, {})
+        return Enrolment(_send_otp(user, context).state or {}, {})
 
-    def confirm(self, row: Credential, proof: Proof) -> None:
-        """Use the first code up.
+    def confirm(self, row: Credential, response: FactorResponse) -> None:
+        """Consume the first code.
 
         Raises:
-            InvalidCode: it is wrong.
+            InvalidCode: the code is wrong.
         """
-        otp.take(PURPOSE, credential_store.read(row), proof["code"])
-        credential_store.keep(row, {})
+        otp.consume_otp(PURPOSE, credential_store.load_data(row), response["code"])
+        credential_store.save_data(row, {})
 
-    def ask(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Question:
+    def challenge(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> FactorChallenge:
         """Send a code."""
-        return _send(user, visitor)
+        return _send_otp(user, context)
 
     def verify(
-        self, held: Sequence[Credential], proof: Proof, asked: dict[str, Any], visitor: Visitor
-    ) -> Proved:
-        """Use the code up that was sent for this, to the address that still is the account's.
+        self,
+        enrolled: Sequence[Credential],
+        response: FactorResponse,
+        state: dict[str, Any],
+        context: RequestContext,
+    ) -> VerifiedFactor:
+        """Consume the code that was sent for this challenge to the account's current address.
 
         Raises:
-            InvalidCode: it is wrong.
-            CodeUsed: none was sent for this, or it has expired, or the address is another now.
+            InvalidCode: the code is wrong.
+            CodeUsed: no code is pending for this challenge, or the e-mail address has changed.
         """
-        to = otp.take(PURPOSE, asked, proof["code"])
-        user = users.get(held[0].user_id)
-        if user is None or user.email != to:
+        recipient = otp.consume_otp(PURPOSE, state, response["code"])
+        user = users.get_user(enrolled[0].user_id)
+        if user is None or user.email != recipient:
             raise CodeUsed
-        return Proved(held[0], self.amr)
+        return VerifiedFactor(enrolled[0], self.amr)
 
 
-def _send(user: User, visitor: Visitor) -> Question:
-    return otp.ask(PURPOSE, user, Letter(user.email, "factor_code", {}, user.locale), visitor)
+def _send_otp(user: User, context: RequestContext) -> FactorChallenge:
+    return otp.send_otp(
+        PURPOSE, user, MessageRequest(user.email, "factor_code", {}, user.locale), context
+    )
 
 
-piece: Factor = EmailCodes()
+plugin: Factor = EmailOtp()

@@ -1,4 +1,4 @@
-"""Passkeys as a second factor: what they prove here, they prove beside something else."""
+"""Passkeys as a second factor; user verification is preferred, not required."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,85 +7,106 @@ from typing import Any
 from marshmallow import fields
 
 from gatehouse.mfa import credential_store
-from gatehouse.mfa.factor import Enrolment, Factor, Proof, Proved, Question
+from gatehouse.mfa.factor import Enrolment, Factor, FactorChallenge, FactorResponse, VerifiedFactor
 from gatehouse.mfa.webauthn import ceremonies, options, passkey_store
 from gatehouse.mfa.webauthn.ceremonies import CREATE, SECOND_FACTOR, Ceremony
-from gatehouse.mfa.webauthn.errors import PasskeyRefused
+from gatehouse.mfa.webauthn.errors import PasskeyRejected
 from gatehouse.mfa.webauthn.forms import BrowserCredential
-from gatehouse.mfa.webauthn.verification import Asked, require_made, require_signed
+from gatehouse.mfa.webauthn.verification import (
+    ExpectedResponse,
+    verify_assertion,
+    verify_registration,
+)
 from gatehouse.web.fields import Form
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
 
-class PasskeyProof(Form):
-    """What a passkey answered."""
+class PasskeyResponse(Form):
+    """The response of a passkey."""
 
     credential = fields.Nested(BrowserCredential, required=True)
 
 
-class Passkeys:
-    """Several for a person; each has a name of their own."""
+class PasskeyFactor:
+    """A user can have several, each with a label."""
 
-    schema: type[Form] = PasskeyProof
-    amr: tuple[str, ...] = ("swk",)  # what the weakest of them proves
+    schema: type[Form] = PasskeyResponse
+    amr: tuple[str, ...] = ("swk",)  # the weakest kind of passkey
     strong = True
 
-    def enrol(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Enrolment:
-        """Ask the browser for one more; an authenticator that holds one already is left out."""
-        mine = [passkey_store.opened(row) for row in held]
-        owner = passkey_store.owner(user, mine)
-        challenge = ceremonies.begin(Ceremony(CREATE, str(user.id)))
-        asked = {"challenge": challenge, "user_handle": owner.handle}
-        return Enrolment(asked, {"public_key": options.creation(challenge, owner, mine, False)})
+    def enrol(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> Enrolment:
+        """Return creation options that exclude authenticators with an enrolled passkey."""
+        passkeys = [passkey_store.load(row) for row in enrolled]
+        entity = passkey_store.user_entity(user, passkeys)
+        challenge = ceremonies.create_challenge(Ceremony(CREATE, str(user.id)))
+        public_key = options.creation_options(challenge, entity, passkeys, False)
+        pending = {"challenge": challenge, "user_handle": entity.handle}
+        return Enrolment(pending, {"public_key": public_key})
 
-    def confirm(self, row: Credential, proof: Proof) -> None:
-        """Complete the row with the passkey that the browser made.
+    def confirm(self, row: Credential, response: FactorResponse) -> None:
+        """Verify the passkey that the browser created and complete the row with it.
 
         Raises:
-            MalformedCredential, PasskeyRefused, AuthenticatorNotAllowed: it breaks a rule.
+            MalformedCredential, PasskeyRejected: the credential breaks a rule of WebAuthn.
+            AuthenticatorNotAllowed: the operator does not allow this authenticator.
         """
-        asked = credential_store.read(row)
-        answer = proof["credential"]
-        ceremonies.claim(Ceremony(CREATE, str(row.user_id)), answer, asked["challenge"])
-        made = require_made(answer, Asked(asked["challenge"], False), asked["user_handle"])
-        passkey_store.complete(row, made)
+        pending = credential_store.load_data(row)
+        challenge, credential = pending["challenge"], response["credential"]
+        ceremonies.consume_expected(Ceremony(CREATE, str(row.user_id)), credential, challenge)
+        registration = verify_registration(
+            credential, ExpectedResponse(challenge, False), pending["user_handle"]
+        )
+        passkey_store.save_registration(row, registration)
 
-    def ask(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Question:
-        """Ask for a signature of one of the person's passkeys."""
-        mine = [passkey_store.opened(row) for row in held]
-        challenge = ceremonies.begin(Ceremony(SECOND_FACTOR, str(user.id)))
-        shown = {"public_key": options.request(challenge, mine, False)}
-        return Question(shown, {"challenge": challenge})
+    def challenge(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> FactorChallenge:
+        """Return request options for the user's passkeys."""
+        passkeys = [passkey_store.load(row) for row in enrolled]
+        challenge = ceremonies.create_challenge(Ceremony(SECOND_FACTOR, str(user.id)))
+        public = {"public_key": options.request_options(challenge, passkeys, False)}
+        return FactorChallenge(public, {"challenge": challenge})
 
     def verify(
-        self, held: Sequence[Credential], proof: Proof, asked: dict[str, Any], visitor: Visitor
-    ) -> Proved:
-        """Return which passkey has signed the challenge.
+        self,
+        enrolled: Sequence[Credential],
+        response: FactorResponse,
+        state: dict[str, Any],
+        context: RequestContext,
+    ) -> VerifiedFactor:
+        """Verify the signature of one of the enrolled passkeys over the challenge.
 
         Raises:
-            MalformedCredential, PasskeyRefused: none of these has, or not for this login.
-            PasskeyCopied: perhaps somebody has a copy of it.
+            MalformedCredential, PasskeyRejected: no enrolled passkey signed this challenge.
+            PasskeyCloned: the signature counter did not increase.
         """
-        answer = proof["credential"]
-        row = _named(held, answer["id"])
-        with passkey_store.telling_whose(row):
-            challenge = asked.get("challenge", "")
-            ceremonies.claim(Ceremony(SECOND_FACTOR, str(row.user_id)), answer, challenge)
-            passkey = passkey_store.opened(row)
-            signed = require_signed(answer, Asked(challenge, False), passkey, row.counter)
-            row.counter = signed.counter
-            passkey_store.keep(row, replace(passkey, backed_up=signed.backed_up))
-        return Proved(row, (passkey.amr, "mfa") if signed.verified else (passkey.amr,))
+        credential = response["credential"]
+        row = _find_enrolled(enrolled, credential["id"])
+        with passkey_store.audit_context(row):
+            challenge = state.get("challenge", "")
+            ceremonies.consume_expected(
+                Ceremony(SECOND_FACTOR, str(row.user_id)), credential, challenge
+            )
+            passkey = passkey_store.load(row)
+            assertion = verify_assertion(
+                credential, ExpectedResponse(challenge, False), passkey, row.counter
+            )
+            row.counter = assertion.counter
+            passkey_store.save(row, replace(passkey, backed_up=assertion.backed_up))
+        amr = (passkey.amr, "mfa") if assertion.user_verified else (passkey.amr,)
+        return VerifiedFactor(row, amr)
 
 
-def _named(held: Sequence[Credential], credential_id: str) -> Credential:
-    """Return the passkey that was named, if it is one of these (WebAuthn section 7.2 step 5)."""
-    named = passkey_store.lookup(credential_id)
-    for row in held:
-        if row.lookup == named:
+def _find_enrolled(enrolled: Sequence[Credential], credential_id: str) -> Credential:
+    """Return the enrolled passkey with this credential id (WebAuthn section 7.2 step 5)."""
+    lookup = passkey_store.lookup_digest(credential_id)
+    for row in enrolled:
+        if row.lookup == lookup:
             return row
-    raise PasskeyRefused(why="passkey of somebody else, or unknown")
+    raise PasskeyRejected(reason="passkey unknown, or of another user")
 
 
-piece: Factor = Passkeys()
+plugin: Factor = PasskeyFactor()

@@ -1,98 +1,113 @@
-"""Ten codes on paper for when all else is lost; each works once (NIST SP 800-63B-4, 4.2.1.1)."""
+"""Recovery codes: ten saved codes that work once each (NIST SP 800-63B-4 section 4.2.1.1)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import config
-from gatehouse.core import crypto
+from gatehouse.core import crypto, crypto_labels
 from gatehouse.mfa import credential_store
-from gatehouse.mfa.factor import CodeProof, CodeUsed, Enrolment, Proof, Proved, Question
+from gatehouse.mfa.factor import (
+    CodeResponse,
+    CodeUsed,
+    Enrolment,
+    FactorChallenge,
+    FactorResponse,
+    VerifiedFactor,
+)
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.users import notifications
 from gatehouse.users import service as users
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
-MANY = 10
-CODE_BYTES = 10  # 80 bits, which are 16 letters; the standard wants 64
-FEW = 3
-"""So many left, or fewer, and their owner is told to get new ones."""
+CODE_COUNT = 10
+CODE_BYTES = 10  # 80 bits, 16 characters in base32; the standard requires 64 bits
+LOW_COUNT = 3
+"""With this many codes left, or fewer, the user is asked to create new ones."""
 
 
 @dataclass(frozen=True)
-class Codes:
-    """The digests of those that work, and of those that did."""
+class CodeDigests:
+    """The digests of a set's codes."""
 
     unused: list[str]
     used: list[str]
 
 
 class RecoveryCodes:
-    """A set of codes; a new set takes the place of the old one."""
+    """One set of codes per user; a new set replaces the old one."""
 
-    schema = CodeProof
+    schema = CodeResponse
     amr = ("recovery",)
     strong = True
 
-    def enrol(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Enrolment:
-        """Make a set; a person has one."""
-        codes = [_grouped(crypto.random_base32(CODE_BYTES).lower()) for _ in range(MANY)]
-        kept = Codes([_digest(code) for code in codes], [])
-        lookup = crypto.digest(f"recovery_codes:{user.id}")
-        return Enrolment(asdict(kept), {"recovery_codes": codes}, lookup)
+    def enrol(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> Enrolment:
+        """Create a set; its look-up digest makes it the user's only one."""
+        codes = [_format_code(crypto.random_base32(CODE_BYTES).lower()) for _ in range(CODE_COUNT)]
+        digests = CodeDigests([_digest(code) for code in codes], [])
+        lookup = crypto.digest(f"{crypto_labels.RECOVERY_CODES_PREFIX}{user.id}")
+        return Enrolment(asdict(digests), {"recovery_codes": codes}, lookup)
 
-    def confirm(self, row: Credential, proof: Proof) -> None:
-        """Refuse: a set counts from when it is shown."""
+    def confirm(self, row: Credential, response: FactorResponse) -> None:
+        """Raise `InvalidCode`: a set is active as soon as it is shown."""
         raise InvalidCode
 
-    def ask(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Question:
-        """Ask for nothing: the codes are on paper."""
-        return Question()
+    def challenge(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> FactorChallenge:
+        """Send nothing: the user has the codes."""
+        return FactorChallenge()
 
     def verify(
-        self, held: Sequence[Credential], proof: Proof, asked: dict[str, Any], visitor: Visitor
-    ) -> Proved:
-        """Use a code up, and tell its owner; the locked row lets one of many at once do so.
+        self,
+        enrolled: Sequence[Credential],
+        response: FactorResponse,
+        state: dict[str, Any],
+        context: RequestContext,
+    ) -> VerifiedFactor:
+        """Consume a code and notify the user; the locked row makes each code work once.
 
         Raises:
-            InvalidCode: it is none of the set.
-            CodeUsed: it was used before.
+            InvalidCode: the code is not in the set.
+            CodeUsed: the code was used before.
         """
-        typed = _digest(proof["code"])
-        for row in held:
-            codes = Codes(**credential_store.read(row))
-            if typed in codes.used:
+        digest = _digest(response["code"])
+        for row in enrolled:
+            codes = CodeDigests(**credential_store.load_data(row))
+            if digest in codes.used:
                 raise CodeUsed
-            if typed in codes.unused:
-                rest = [digest for digest in codes.unused if digest != typed]
-                credential_store.keep(row, asdict(Codes(rest, [*codes.used, typed])))
-                _tell(row, len(rest), visitor)
-                return Proved(row, self.amr)
+            if digest in codes.unused:
+                unused = [other for other in codes.unused if other != digest]
+                credential_store.save_data(row, asdict(CodeDigests(unused, [*codes.used, digest])))
+                _notify(row, len(unused), context)
+                return VerifiedFactor(row, self.amr)
         raise InvalidCode
 
 
-def left(row: Credential) -> int:
-    """Return how many codes of a set still work."""
-    return len(Codes(**credential_store.read(row)).unused)
+def count_unused(row: Credential) -> int:
+    """Return how many codes of a set are unused."""
+    return len(CodeDigests(**credential_store.load_data(row)).unused)
 
 
-def _tell(row: Credential, left: int, visitor: Visitor) -> None:
-    user = users.get(row.user_id)
+def _notify(row: Credential, remaining: int, context: RequestContext) -> None:
+    user = users.get_user(row.user_id)
     if user is None:
         return
-    about = {"left": left, "link": f"{config.settings().public_url}/forgot-password"}
-    notifications.tell(user, "notice_recovery_code_used", about, visitor)
-    if left <= FEW:
-        notifications.tell(user, "notice_codes_low", about, visitor)
+    variables = {"left": remaining, "link": f"{config.settings().public_url}/forgot-password"}
+    notifications.notify(user, "notice_recovery_code_used", variables, context)
+    if remaining <= LOW_COUNT:
+        notifications.notify(user, "notice_codes_low", variables, context)
 
 
-def _grouped(letters: str) -> str:
-    return "-".join(letters[start : start + 4] for start in range(0, len(letters), 4))
+def _format_code(code: str) -> str:
+    return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
 def _digest(code: str) -> str:
     return crypto.digest(code.replace("-", "").replace(" ", "").lower())
 
 
-piece = RecoveryCodes()
+plugin = RecoveryCodes()

@@ -1,90 +1,107 @@
-"""Codes by SMS to a number that was proved: a restricted authenticator, so others stand beside it.
+"""SMS OTP to a verified phone number: a restricted authenticator, so alternatives are offered.
 
-NIST SP 800-63B-4 section 3.1.3.3: who chooses it is told of the risk and of what is better.
+NIST SP 800-63B-4 section 3.1.3.3: users who choose it are informed of the risk and of alternatives.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+from gatehouse.core import crypto_labels
 from gatehouse.messaging import sms_budget
-from gatehouse.messaging.message import Letter
+from gatehouse.messaging.message import MessageRequest
 from gatehouse.mfa import credential_store, otp, registry
-from gatehouse.mfa.errors import PhoneUnproven, TooManyFactors
-from gatehouse.mfa.factor import CodeProof, CodeUsed, Enrolment, Factor, Proof, Proved, Question
+from gatehouse.mfa.errors import PhoneUnverified, TooManyFactors
+from gatehouse.mfa.factor import (
+    CodeResponse,
+    CodeUsed,
+    Enrolment,
+    Factor,
+    FactorChallenge,
+    FactorResponse,
+    VerifiedFactor,
+)
 from gatehouse.web.fields import Form
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
 KIND = "sms"
-PURPOSE = "factor_sms"
-RISK = (
+PURPOSE = crypto_labels.SMS_OTP
+RISK_NOTICE = (
     "Text messages can be read by others who take over your number. "
     "An authenticator app or a passkey protects better."
 )
 
 
-class TextedCodes:
-    """Each is bound to the number that it was set up with, whatever becomes of the account's."""
+class SmsOtp:
+    """Each is bound to the number it was enrolled with, even if the account's number changes."""
 
-    schema: type[Form] = CodeProof
+    schema: type[Form] = CodeResponse
     amr: tuple[str, ...] = ("sms",)
     strong = True
 
-    def enrol(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Enrolment:
-        """Text a first code to the account's number; say what the risk is, and what is better.
+    def enrol(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> Enrolment:
+        """Send a first code to the account's number; return the risk and the alternatives.
 
         Raises:
-            PhoneUnproven: the account has no proven number.
-            TooManyFactors: this number is one already.
+            PhoneUnverified: the account has no verified number.
+            TooManyFactors: this number is enrolled already.
         """
         number = user.phone
         if not (number and user.phone_verified_at):
-            raise PhoneUnproven
-        if number in {_number(row) for row in held}:
+            raise PhoneUnverified
+        if number in {_phone_number(row) for row in enrolled}:
             raise TooManyFactors
-        asked = _send(user, number, visitor)
-        better = [kind for kind in registry.strong() if kind != KIND]
-        shown = {"risk": RISK, "alternatives": better}
-        return Enrolment({"number": number, **(asked.kept or {})}, shown)
+        challenge = _send_otp(user, number, context)
+        alternatives = [kind for kind in registry.strong_kinds() if kind != KIND]
+        public = {"risk": RISK_NOTICE, "alternatives": alternatives}
+        return Enrolment({"number": number, **(challenge.state or {})}, public)
 
-    def confirm(self, row: Credential, proof: Proof) -> None:
-        """Use the first code up.
+    def confirm(self, row: Credential, response: FactorResponse) -> None:
+        """Consume the first code.
 
         Raises:
-            InvalidCode: it is wrong.
+            InvalidCode: the code is wrong.
         """
-        number = otp.take(PURPOSE, credential_store.read(row), proof["code"])
-        credential_store.keep(row, {"number": number})
-        sms_budget.proved(number)
+        number = otp.consume_otp(PURPOSE, credential_store.load_data(row), response["code"])
+        credential_store.save_data(row, {"number": number})
+        sms_budget.record_conversion(number)
 
-    def ask(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Question:
-        """Text a code to the number of the factor."""
-        return _send(user, _number(held[0]), visitor)
+    def challenge(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> FactorChallenge:
+        """Send a code to the number of the factor."""
+        return _send_otp(user, _phone_number(enrolled[0]), context)
 
     def verify(
-        self, held: Sequence[Credential], proof: Proof, asked: dict[str, Any], visitor: Visitor
-    ) -> Proved:
-        """Use the code up that was texted for this, and return to which of the numbers it was.
+        self,
+        enrolled: Sequence[Credential],
+        response: FactorResponse,
+        state: dict[str, Any],
+        context: RequestContext,
+    ) -> VerifiedFactor:
+        """Consume the code that was sent for this challenge; return the factor of its number.
 
         Raises:
-            InvalidCode: it is wrong.
-            CodeUsed: none was texted for this, or it has expired.
+            InvalidCode: the code is wrong.
+            CodeUsed: no code is pending for this challenge, or its number is no longer enrolled.
         """
-        to = otp.take(PURPOSE, asked, proof["code"])
-        for row in held:
-            if _number(row) == to:
-                sms_budget.proved(to)
-                return Proved(row, self.amr)
+        recipient = otp.consume_otp(PURPOSE, state, response["code"])
+        for row in enrolled:
+            if _phone_number(row) == recipient:
+                sms_budget.record_conversion(recipient)
+                return VerifiedFactor(row, self.amr)
         raise CodeUsed
 
 
-def _number(row: Credential) -> str:
-    return str(credential_store.read(row)["number"])
+def _phone_number(row: Credential) -> str:
+    return str(credential_store.load_data(row)["number"])
 
 
-def _send(user: User, number: str, visitor: Visitor) -> Question:
-    letter = Letter(number, "sms_factor", {}, user.locale, "sms")
-    return otp.ask(PURPOSE, user, letter, visitor)
+def _send_otp(user: User, number: str, context: RequestContext) -> FactorChallenge:
+    message = MessageRequest(number, "sms_factor", {}, user.locale, "sms")
+    return otp.send_otp(PURPOSE, user, message, context)
 
 
-piece: Factor = TextedCodes()
+plugin: Factor = SmsOtp()

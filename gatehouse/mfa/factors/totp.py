@@ -1,4 +1,4 @@
-"""Codes of an authenticator app (RFC 6238): six digits, thirty seconds, SHA-1."""
+"""TOTP codes of an authenticator app (RFC 6238): six digits, 30 seconds, SHA-1."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,89 +12,106 @@ import config
 from gatehouse.core import clock, crypto
 from gatehouse.database.session import db
 from gatehouse.mfa import credential_store
-from gatehouse.mfa.factor import CodeProof, CodeUsed, Enrolment, Proof, Proved, Question
+from gatehouse.mfa.factor import (
+    CodeResponse,
+    CodeUsed,
+    Enrolment,
+    FactorChallenge,
+    FactorResponse,
+    VerifiedFactor,
+)
 from gatehouse.one_time_codes.service import InvalidCode
-from gatehouse.web.request_context import Visitor
+from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
-STEP = 30
+TIME_STEP = 30
 SECRET_BYTES = 20  # 160 bits: RFC 4226 section 4, R6
 DRIFT = (0, 1)
-"""Steps back from now: one, for the way here and a slow clock (RFC 6238 section 5.2)."""
+"""Accepted time steps back from now: one, for network delay and slow clocks (RFC 6238 5.2)."""
 
 
 @dataclass(frozen=True)
 class Secret:
-    """What the app and we know."""
+    """The secret shared with the app, in base32."""
 
     secret: str
 
 
 class Totp:
-    """A shared secret that an app makes codes of."""
+    """A shared secret from which an app computes codes."""
 
-    schema = CodeProof
+    schema = CodeResponse
     amr = ("otp",)
     strong = True
 
-    def enrol(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Enrolment:
-        """Make a secret, as text, as `otpauth:` address and as a picture of that."""
+    def enrol(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> Enrolment:
+        """Create a secret; return it as base32, as an `otpauth:` URI and as a QR code of it."""
         secret = Secret(crypto.random_base32(SECRET_BYTES))
         issuer = config.settings().service_name
         uri = pyotp.TOTP(secret.secret).provisioning_uri(name=user.email, issuer_name=issuer)
-        picture = segno.make(uri, micro=False).svg_inline(scale=4)
-        return Enrolment(asdict(secret), {"secret": secret.secret, "uri": uri, "qr_svg": picture})
+        qr_svg = segno.make(uri, micro=False).svg_inline(scale=4)
+        return Enrolment(asdict(secret), {"secret": secret.secret, "uri": uri, "qr_svg": qr_svg})
 
-    def confirm(self, row: Credential, proof: Proof) -> None:
-        """Return if the app makes our codes.
+    def confirm(self, row: Credential, response: FactorResponse) -> None:
+        """Verify a first code of the app.
 
         Raises:
-            InvalidCode: it does not.
+            InvalidCode: the code is wrong.
         """
-        _use(row, _step_of(row, proof["code"]))
+        _consume_step(row, _matching_step(row, response["code"]))
 
-    def ask(self, user: User, held: Sequence[Credential], visitor: Visitor) -> Question:
-        """Ask for nothing: the app is always ready."""
-        return Question()
+    def challenge(
+        self, user: User, enrolled: Sequence[Credential], context: RequestContext
+    ) -> FactorChallenge:
+        """Send nothing: the app shows the code."""
+        return FactorChallenge()
 
     def verify(
-        self, held: Sequence[Credential], proof: Proof, asked: dict[str, Any], visitor: Visitor
-    ) -> Proved:
-        """Return whose code it is, and use its step up.
+        self,
+        enrolled: Sequence[Credential],
+        response: FactorResponse,
+        state: dict[str, Any],
+        context: RequestContext,
+    ) -> VerifiedFactor:
+        """Return the enrolled app that a code comes from, and consume the code's time step.
 
         Raises:
-            InvalidCode: no app's, or of another time.
-            CodeUsed: its step was used before, or a later one.
+            InvalidCode: the code matches no app and accepted time step.
+            CodeUsed: its time step or a later one was used before.
         """
-        for row in held:
-            step = _step_of(row, proof["code"], none=0)
+        for row in enrolled:
+            step = _matching_step(row, response["code"], default=0)
             if step:
-                _use(row, step)
-                return Proved(row, self.amr)
+                _consume_step(row, step)
+                return VerifiedFactor(row, self.amr)
         raise InvalidCode
 
 
-def _step_of(row: Credential, code: str, none: int | None = None) -> int:
-    """Return the step of a code, which is the current one or the one before.
+def _matching_step(row: Credential, code: str, default: int | None = None) -> int:
+    """Return the time step of a code, current or previous, or `default` if it matches neither.
 
     Raises:
-        InvalidCode: it is of neither, and there is no word for `none`.
+        InvalidCode: it matches neither, and there is no default.
     """
-    app = pyotp.HOTP(Secret(**credential_store.read(row)).secret)
-    now = clock.seconds() // STEP  # our clock alone (RFC 6238 section 6)
-    typed = code.replace(" ", "")
-    matching = [now - back for back in DRIFT if crypto.equal(app.at(now - back), typed)]
-    if not matching and none is None:
+    app = pyotp.HOTP(Secret(**credential_store.load_data(row)).secret)
+    now = clock.unix_time() // TIME_STEP  # the server's clock only (RFC 6238 section 6)
+    digits = code.replace(" ", "")
+    matching = [
+        now - back for back in DRIFT if crypto.constant_time_equal(app.at(now - back), digits)
+    ]
+    if not matching and default is None:
         raise InvalidCode
-    return matching[0] if matching else none or 0
+    return matching[0] if matching else default or 0
 
 
-def _use(row: Credential, step: int) -> None:
-    """Use a step up: one UPDATE, so that each works once (RFC 6238 section 5.2)."""
+def _consume_step(row: Credential, step: int) -> None:
+    """Consume a time step, in one UPDATE so that each works once (RFC 6238 section 5.2)."""
     unused = update(Credential).where(Credential.id == row.id, Credential.counter < step)
-    used = db.session.execute(unused.values(counter=step).returning(Credential.id))
-    if used.first() is None:
+    updated = db.session.execute(unused.values(counter=step).returning(Credential.id))
+    if updated.first() is None:
         raise CodeUsed
 
 
-piece = Totp()
+plugin = Totp()

@@ -1,1 +1,1 @@
-"""Passkeys (WebAuthn Level 3): what a browser is asked, and how its answer is judged; no HTTP."""
+"""WebAuthn Level 3: options, challenges, verification and storage of passkeys; no HTTP."""

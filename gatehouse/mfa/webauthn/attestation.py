@@ -1,4 +1,4 @@
-"""What an authenticator proves about itself: nothing by default, else that it is an allowed one."""
+"""Attestation policy: none required by default, else only authenticators that are allowed."""
 
 from typing import Any
 from uuid import UUID
@@ -8,69 +8,73 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from webauthn.helpers.structs import AttestationFormat
 
 import config
-from gatehouse.mfa.webauthn.errors import AuthenticatorNotAllowed, PasskeyRefused
+from gatehouse.mfa.webauthn.errors import AuthenticatorNotAllowed, PasskeyRejected
 
-MODEL = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
-"""id-fido-gen-ce-aaguid, the extension that names the model."""
-OCTETS = b"\x04\x10"
+AAGUID_EXTENSION = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
+"""id-fido-gen-ce-aaguid, the extension that holds the authenticator model's AAGUID."""
+AAGUID_DER_PREFIX = b"\x04\x10"
 """DER: an OCTET STRING of 16 bytes."""
-UNIT = "Authenticator Attestation"
+ATTESTATION_OU = "Authenticator Attestation"
 
 
-def roots() -> dict[AttestationFormat, list[bytes]]:
-    """Return the authorities of the operator, in PEM, by the format whose chains they end."""
-    trusted = config.settings().passkey_roots.encode()
-    found = x509.load_pem_x509_certificates(trusted) if trusted else []
-    return {AttestationFormat.PACKED: [one.public_bytes(Encoding.PEM) for one in found]}
+def trusted_roots() -> dict[AttestationFormat, list[bytes]]:
+    """Return the operator's trusted root certificates, in PEM, by attestation format."""
+    pem = config.settings().passkey_attestation_roots.encode()
+    roots = x509.load_pem_x509_certificates(pem) if pem else []
+    return {AttestationFormat.PACKED: [root.public_bytes(Encoding.PEM) for root in roots]}
 
 
-def require_known_form(attested: dict[str, Any]) -> None:
-    """Return if the attestation is of a form that we verify: none, or packed.
+def require_supported_format(attestation_object: dict[str, Any]) -> None:
+    """Check that the attestation format is one that we verify: `none` or `packed`.
 
     Raises:
-        PasskeyRefused: it is another; browsers send none unless they are asked for more.
+        PasskeyRejected: it is another one; browsers send `none` unless attestation is requested.
     """
-    form, statement = attested["fmt"], attested["attStmt"]
-    if form not in (AttestationFormat.NONE, AttestationFormat.PACKED):
-        raise PasskeyRefused(why="attestation of another form")
-    if form == AttestationFormat.NONE and statement != {}:  # WebAuthn section 8.7
-        raise PasskeyRefused(why="attestation that is none, and yet says something")
+    name, statement = attestation_object["fmt"], attestation_object["attStmt"]
+    if name not in (AttestationFormat.NONE, AttestationFormat.PACKED):
+        raise PasskeyRejected(reason="attestation format not supported")
+    if name == AttestationFormat.NONE and statement != {}:  # WebAuthn section 8.7
+        raise PasskeyRejected(reason="attestation format none with a statement")
 
 
-def require_allowed(attested: dict[str, Any], aaguid: str) -> None:
-    """Return if the operator allows the authenticator, whose chain was verified before.
+def require_allowed_authenticator(attestation_object: dict[str, Any], aaguid: str) -> None:
+    """Check that the operator allows the authenticator. The chain must be verified already.
 
     Raises:
-        AuthenticatorNotAllowed: it proves nothing about itself, or that it is another model.
+        AuthenticatorNotAllowed: the attestation is missing, or its model is not allowed.
     """
     settings = config.settings()
-    if not settings.passkey_roots:
+    if not settings.passkey_attestation_roots:
         return
-    chain = attested["attStmt"].get("x5c")
+    chain = attestation_object["attStmt"].get("x5c")
     if not chain:  # none, or signed with the new key itself
         raise AuthenticatorNotAllowed
-    named = _require_certificate(x509.load_der_x509_certificate(chain[0]))
-    if named not in (aaguid, None):
+    certified = _verify_leaf_certificate(x509.load_der_x509_certificate(chain[0]))
+    if certified not in (aaguid, None):
         raise AuthenticatorNotAllowed
-    if settings.passkey_models and named not in settings.passkey_models:
+    if settings.passkey_allowed_aaguids and certified not in settings.passkey_allowed_aaguids:
         raise AuthenticatorNotAllowed
 
 
-def _require_certificate(leaf: x509.Certificate) -> str | None:
-    """Return the model that a certificate is for, if it names one (WebAuthn section 8.2.1)."""
+def _verify_leaf_certificate(leaf: x509.Certificate) -> str | None:
+    """Check an attestation certificate (WebAuthn section 8.2.1); return its AAGUID, if any."""
     units = leaf.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
     basic = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
-    if leaf.version != x509.Version.v3 or basic.ca or [unit.value for unit in units] != [UNIT]:
+    if (
+        leaf.version != x509.Version.v3
+        or basic.ca
+        or [unit.value for unit in units] != [ATTESTATION_OU]
+    ):
         raise AuthenticatorNotAllowed
-    return _model(leaf)
+    return _certificate_aaguid(leaf)
 
 
-def _model(leaf: x509.Certificate) -> str | None:
-    """Read the extension: an OCTET STRING of 16 bytes."""
+def _certificate_aaguid(leaf: x509.Certificate) -> str | None:
+    """Return the AAGUID of the certificate's extension, an OCTET STRING of 16 bytes."""
     try:
-        found = leaf.extensions.get_extension_for_oid(MODEL).value.public_bytes()
+        encoded = leaf.extensions.get_extension_for_oid(AAGUID_EXTENSION).value.public_bytes()
     except x509.ExtensionNotFound:
         return None
-    if len(found) != 18 or not found.startswith(OCTETS):
+    if len(encoded) != 18 or not encoded.startswith(AAGUID_DER_PREFIX):
         raise AuthenticatorNotAllowed
-    return str(UUID(bytes=found[2:]))
+    return str(UUID(bytes=encoded[2:]))

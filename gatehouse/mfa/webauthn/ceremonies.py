@@ -1,89 +1,93 @@
-"""Begins a ceremony and finds it again: a challenge that works once, for one purpose and one asker.
+"""WebAuthn challenges: each works once, for one ceremony and one subject.
 
-What the browser signs is the challenge's token itself: 32 random bytes, kept as a digest
-(WebAuthn section 13.4.3).
+A challenge is the token of a one-time code: 32 random bytes, stored as a digest (WebAuthn section
+13.4.3).
 """
 
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from gatehouse.core import crypto
-from gatehouse.mfa.webauthn.errors import PasskeyRefused
-from gatehouse.mfa.webauthn.forms import Answer
+from gatehouse.core import crypto, crypto_labels
+from gatehouse.mfa.webauthn.errors import PasskeyRejected
+from gatehouse.mfa.webauthn.forms import CredentialJson
 from gatehouse.mfa.webauthn.options import LIFETIME
-from gatehouse.mfa.webauthn.verification import client_data
+from gatehouse.mfa.webauthn.verification import extract_client_data
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.service import InvalidCode
 
-CREATE, SIGN_UP = "passkey_create", "passkey_sign_up"
-SIGN_IN, SECOND_FACTOR = "passkey_sign_in", "passkey_second_factor"
-"""The purposes, with those above: an answer to one ceremony is no answer to another."""
+CREATE, SIGN_UP = crypto_labels.PASSKEY_CREATION, crypto_labels.PASSKEY_SIGN_UP
+SIGN_IN, SECOND_FACTOR = crypto_labels.PASSKEY_SIGN_IN, crypto_labels.PASSKEY_SECOND_FACTOR
+"""Purposes, with those above: a challenge of one ceremony is not accepted in another."""
 
 
 @dataclass(frozen=True)
 class Ceremony:
-    """What is done, and by whom: a session, a pending login, or whoever holds a token."""
+    """The purpose of a challenge, and its subject: a session id, a user id or a secret token."""
 
     purpose: str
-    holder: str
+    subject: str
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A challenge that was answered, and is not used up yet."""
+class AnsweredChallenge:
+    """A challenge that a credential refers to; not consumed yet."""
 
     id: UUID
     challenge: str
     data: dict[str, Any]
 
 
-def begin(ceremony: Ceremony, data: dict[str, Any] | None = None) -> str:
-    """Write a challenge in the current transaction and return it, as base64url."""
-    made = one_time_codes.create(ceremony.purpose, ceremony.holder, data or {}, LIFETIME)
-    return made.token
+def create_challenge(ceremony: Ceremony, data: dict[str, Any] | None = None) -> str:
+    """Store a challenge in the current transaction and return it, as base64url."""
+    secrets = one_time_codes.create(ceremony.purpose, ceremony.subject, data or {}, LIFETIME)
+    return secrets.token
 
 
-def find(ceremony: Ceremony, answer: Answer) -> Answered:
-    """Return the challenge that an answer names; each answer is counted, and committed, first.
+def find_challenge(ceremony: Ceremony, credential: CredentialJson) -> AnsweredChallenge:
+    """Return the challenge that a credential answers; counts the attempt first, and commits it.
 
     Raises:
-        MalformedCredential: the answer names none.
-        PasskeyRefused: there is no such challenge, or it is of another ceremony.
+        MalformedCredential: the client data contains no challenge.
+        PasskeyRejected: the challenge is unknown, or of another ceremony or subject.
     """
-    challenge = client_data(answer).challenge
+    challenge = extract_client_data(credential).challenge
     try:
-        row = one_time_codes.guess_with_token(ceremony.purpose, challenge)
+        row = one_time_codes.attempt_with_token(ceremony.purpose, challenge)
     except InvalidCode:
-        raise PasskeyRefused(why="challenge unknown, expired or used") from None
-    if row.lookup not in crypto.keyed_digests(ceremony.purpose, ceremony.holder):
-        raise PasskeyRefused(why="challenge of somebody else")
-    return Answered(row.id, challenge, one_time_codes.open_data(row))
+        raise PasskeyRejected(reason="challenge unknown, expired or used") from None
+    if row.subject_digest not in crypto.keyed_digests(ceremony.purpose, ceremony.subject):
+        raise PasskeyRejected(reason="challenge of another session or login")
+    return AnsweredChallenge(row.id, challenge, one_time_codes.decrypt_data(row))
 
 
-def claim(ceremony: Ceremony, answer: Answer, challenge: str) -> None:
-    """Use up the challenge that was asked, in the current transaction, if the answer names it.
+def consume_expected(ceremony: Ceremony, credential: CredentialJson, challenge: str) -> None:
+    """Consume the expected challenge, in the current transaction, if the credential answers it.
 
-    For those who count guesses themselves.
+    Counts no attempt: the caller does.
 
     Raises:
-        MalformedCredential: the answer names none.
-        PasskeyRefused: it names another, or it is used, or too old.
+        MalformedCredential: the client data contains no challenge.
+        PasskeyRejected: it contains another one, or the challenge has expired or was used.
     """
-    named = client_data(answer).challenge
-    row = one_time_codes.by_token(ceremony.purpose, named) if named == challenge else None
-    if row is None or row.lookup not in crypto.keyed_digests(ceremony.purpose, ceremony.holder):
-        raise PasskeyRefused(why="challenge unknown, expired or used")
-    use_up(Answered(row.id, challenge, {}))
+    answered = extract_client_data(credential).challenge
+    row = (
+        one_time_codes.find_by_token(ceremony.purpose, challenge) if answered == challenge else None
+    )
+    if row is None or row.subject_digest not in crypto.keyed_digests(
+        ceremony.purpose, ceremony.subject
+    ):
+        raise PasskeyRejected(reason="challenge unknown, expired or used")
+    consume_challenge(AnsweredChallenge(row.id, challenge, {}))
 
 
-def use_up(answered: Answered) -> None:
-    """Use a challenge up, in the current transaction.
+def consume_challenge(answered: AnsweredChallenge) -> None:
+    """Consume a challenge, in the current transaction.
 
     Raises:
-        PasskeyRefused: somebody else did.
+        PasskeyRejected: it was consumed meanwhile.
     """
     try:
         one_time_codes.consume(answered.id)
     except InvalidCode:
-        raise PasskeyRefused(why="challenge used meanwhile") from None
+        raise PasskeyRejected(reason="challenge used meanwhile") from None

@@ -1,30 +1,30 @@
-"""Why the answer of a passkey is not accepted. The audit learns which rule it broke."""
+"""Errors of passkeys. The audit event's `reason` says which rule was broken."""
 
 from gatehouse.audit import events
-from gatehouse.core.errors import MalformedRequest, Refusal
+from gatehouse.core.errors import ApiError, MalformedRequest
 from gatehouse.one_time_codes.service import InvalidCode
 
 
 class MalformedCredential(MalformedRequest):
-    """The credential is not written as the standard wants it (WebAuthn Level 3)."""
+    """The credential is not in the format that WebAuthn Level 3 defines."""
 
 
-class PasskeyRefused(InvalidCode):
-    """The passkey does not answer what was asked, or was asked too long ago, or is not known."""
+class PasskeyRejected(InvalidCode):
+    """The passkey is unknown, or its response does not match the options or came too late."""
 
     event = events.Passkey.REFUSED
     next = "Ask for new options, then try again."
 
 
-class PasskeyCopied(PasskeyRefused):
-    """The passkey counts fewer signatures than it has made: perhaps somebody has a copy of it."""
+class PasskeyCloned(PasskeyRejected):
+    """The passkey's signature counter did not increase; the passkey may have been copied."""
 
-    event = events.Passkey.COUNTER_FELL
+    event = events.Passkey.CLONE_SUSPECTED
     next = "Sign in another way, and remove this passkey."
 
 
-class AuthenticatorNotAllowed(Refusal):
-    """The operator allows only certain authenticators, and this one does not prove to be one."""
+class AuthenticatorNotAllowed(ApiError):
+    """Only certain authenticators are allowed here, and this one could not be verified as one."""
 
     code = "authenticator_not_allowed"
-    next = "Use another authenticator; the people who run this service know which."
+    next = "Use another authenticator; the operator of this service knows which ones are allowed."

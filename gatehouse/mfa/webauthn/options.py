@@ -1,4 +1,4 @@
-"""What a browser is asked: to make a passkey, or to sign with one (WebAuthn sections 5.4, 5.5)."""
+"""Options for creating a passkey and for requesting an assertion (WebAuthn sections 5.4, 5.5)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from webauthn.helpers.structs import (
 import config
 from gatehouse.mfa.webauthn.cbor_checks import from_base64url
 from gatehouse.mfa.webauthn.passkey import Passkey
-from gatehouse.mfa.webauthn.relying_party import ourselves
+from gatehouse.mfa.webauthn.relying_party import relying_party
 
 LIFETIME = timedelta(minutes=5)
 ALGORITHMS = [
@@ -30,64 +30,70 @@ ALGORITHMS = [
 
 
 @dataclass(frozen=True)
-class Owner:
-    """For whom a passkey is made: a handle that says nothing about them, and what they read."""
+class UserEntity:
+    """The user of a new passkey: an opaque handle, and the names that authenticators display."""
 
     handle: str
     name: str
     display_name: str
 
 
-def creation(challenge: str, owner: Owner, mine: Sequence[Passkey], alone: bool) -> dict[str, Any]:
+def creation_options(
+    challenge: str, user: UserEntity, passkeys: Sequence[Passkey], user_verification_required: bool
+) -> dict[str, Any]:
     """Return the options of `navigator.credentials.create()`, as JSON.
 
-    `alone` asks for a passkey that signs in without anything else: it is found without a name, and
-    verifies who holds it.
+    `user_verification_required` is for passwordless login: the passkey must be discoverable and
+    verify the user.
     """
-    party = ourselves()
+    party = relying_party()
     options = webauthn.generate_registration_options(
         rp_id=party.id,
         rp_name=party.name,
-        user_id=from_base64url(owner.handle),
-        user_name=owner.name,
-        user_display_name=owner.display_name,
+        user_id=from_base64url(user.handle),
+        user_name=user.name,
+        user_display_name=user.display_name,
         challenge=from_base64url(challenge),
         timeout=int(LIFETIME.total_seconds() * 1000),
-        attestation=_attestation(),
+        attestation=_attestation_conveyance(),
         authenticator_selection=AuthenticatorSelectionCriteria(
             resident_key=(
-                ResidentKeyRequirement.REQUIRED if alone else ResidentKeyRequirement.PREFERRED
+                ResidentKeyRequirement.REQUIRED
+                if user_verification_required
+                else ResidentKeyRequirement.PREFERRED
             ),
-            user_verification=verification(alone),
+            user_verification=user_verification_requirement(user_verification_required),
         ),
-        exclude_credentials=[passkey.descriptor for passkey in mine],
+        exclude_credentials=[passkey.descriptor for passkey in passkeys],
         supported_pub_key_algs=ALGORITHMS,
     )
     return options_to_json_dict(options)
 
 
-def request(challenge: str, mine: Sequence[Passkey], alone: bool) -> dict[str, Any]:
+def request_options(
+    challenge: str, passkeys: Sequence[Passkey], user_verification_required: bool
+) -> dict[str, Any]:
     """Return the options of `navigator.credentials.get()`, as JSON.
 
-    Without passkeys the browser offers what it has: the answer is the same for everybody.
+    Without passkeys the browser offers all it has, and the options reveal nothing about a user.
     """
     options = webauthn.generate_authentication_options(
-        rp_id=ourselves().id,
+        rp_id=relying_party().id,
         challenge=from_base64url(challenge),
         timeout=int(LIFETIME.total_seconds() * 1000),
-        allow_credentials=[passkey.descriptor for passkey in mine],
-        user_verification=verification(alone),
+        allow_credentials=[passkey.descriptor for passkey in passkeys],
+        user_verification=user_verification_requirement(user_verification_required),
     )
     return options_to_json_dict(options)
 
 
-def verification(alone: bool) -> UserVerificationRequirement:
-    """Return what is asked of an authenticator; whether it complied is judged by its flags."""
-    wanted = UserVerificationRequirement
-    return wanted.REQUIRED if alone else wanted.PREFERRED
+def user_verification_requirement(user_verification_required: bool) -> UserVerificationRequirement:
+    """Return the requirement to send; the response's flags show whether it was met."""
+    requirement = UserVerificationRequirement
+    return requirement.REQUIRED if user_verification_required else requirement.PREFERRED
 
 
-def _attestation() -> AttestationConveyancePreference:
-    """Return whether the authenticator shall prove what it is."""
-    wanted = AttestationConveyancePreference
-    return wanted.DIRECT if config.settings().passkey_roots else wanted.NONE
+def _attestation_conveyance() -> AttestationConveyancePreference:
+    """Request attestation only if the operator restricts authenticators."""
+    preference = AttestationConveyancePreference
+    return preference.DIRECT if config.settings().passkey_attestation_roots else preference.NONE

@@ -1,4 +1,4 @@
-"""A passkey as it is kept, and as browsers name it."""
+"""A passkey as it is stored, and as a descriptor for browsers."""
 
 from dataclasses import asdict, dataclass
 
@@ -11,38 +11,38 @@ TRANSPORTS = {transport.value for transport in AuthenticatorTransport}
 
 @dataclass(frozen=True)
 class Passkey:
-    """What is sealed in a credential's `data`; bytes are base64url."""
+    """The encrypted `data` of a credential row; bytes are base64url."""
 
     credential_id: str
     public_key: str
     """COSE (RFC 9052 section 7)."""
     user_handle: str
     backup_eligible: bool
-    """Whether it can be copied to other devices; never changes (WebAuthn section 6.1.3)."""
+    """Whether it can be synced to other devices; never changes (WebAuthn section 6.1.3)."""
     backed_up: bool
     aaguid: str
-    """The model of the authenticator, as it says itself."""
+    """The authenticator's model, as it states itself."""
     transports: tuple[str, ...] = ()
     """How browsers reach it, such as `internal` or `usb`."""
 
     @property
     def amr(self) -> str:
-        """What it proves possession of: a key in hardware, or one that is copied (RFC 8176)."""
+        """Its `amr` value: `hwk` for a device-bound key, `swk` for a synced one (RFC 8176)."""
         return "swk" if self.backup_eligible else "hwk"
 
     @property
     def descriptor(self) -> PublicKeyCredentialDescriptor:
-        """How options name it."""
+        """The descriptor that names it in options."""
         known = [AuthenticatorTransport(name) for name in self.transports if name in TRANSPORTS]
         return PublicKeyCredentialDescriptor(from_base64url(self.credential_id), transports=known)
 
-    def written(self) -> dict[str, object]:
-        """Return it as JSON."""
+    def to_json(self) -> dict[str, object]:
+        """Return the members as JSON values."""
         return asdict(self)
 
 
-def read(data: dict[str, object]) -> Passkey:
-    """Return the passkey that was written."""
+def from_json(data: dict[str, object]) -> Passkey:
+    """Return the passkey that `to_json` wrote."""
     transports = data["transports"]
     assert isinstance(transports, list | tuple)  # noqa: S101
     return Passkey(**{**data, "transports": tuple(transports)})  # type: ignore[arg-type]

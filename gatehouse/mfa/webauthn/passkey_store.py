@@ -1,4 +1,4 @@
-"""Passkeys in the table of credentials."""
+"""Passkeys in the `credentials` table: find, load, save, record use."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,89 +7,96 @@ from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
-from gatehouse.core import clock, crypto
+from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.database.session import db
 from gatehouse.mfa import credential_store
 from gatehouse.mfa.webauthn.cbor_checks import to_base64url
-from gatehouse.mfa.webauthn.errors import PasskeyRefused
-from gatehouse.mfa.webauthn.options import Owner
-from gatehouse.mfa.webauthn.passkey import Passkey, read
-from gatehouse.mfa.webauthn.verification import Made, Signed, require_counted_on
+from gatehouse.mfa.webauthn.errors import PasskeyRejected
+from gatehouse.mfa.webauthn.options import UserEntity
+from gatehouse.mfa.webauthn.passkey import Passkey, from_json
+from gatehouse.mfa.webauthn.verification import (
+    VerifiedAssertion,
+    VerifiedPasskey,
+    require_counter_increased,
+)
 from models import Credential, User
 
 KIND = "passkey"
 
 
-def lookup(credential_id: str) -> str:
-    """Return the digest by which a passkey is found; no two people have the same one."""
+def lookup_digest(credential_id: str) -> str:
+    """Return the digest by which a passkey is found; unique over all users."""
     return crypto.digest(credential_id)
 
 
-def find(credential_id: str) -> Credential | None:
-    """Find a confirmed passkey by its credential id, whosever it is."""
-    return credential_store.by_lookup(KIND, lookup(credential_id))
+def find_by_credential_id(credential_id: str) -> Credential | None:
+    """Find a confirmed passkey of any user by its credential id."""
+    return credential_store.find_by_lookup(KIND, lookup_digest(credential_id))
 
 
-def of(user_id: UUID) -> list[Passkey]:
-    """Return the person's confirmed passkeys, oldest first."""
-    return [opened(row) for row in credential_store.held(user_id) if row.kind == KIND]
+def list_passkeys(user_id: UUID) -> list[Passkey]:
+    """Return the confirmed passkeys of a user, oldest first."""
+    return [load(row) for row in credential_store.list_confirmed(user_id) if row.kind == KIND]
 
 
-def opened(row: Credential) -> Passkey:
-    """Return the passkey of a row."""
-    return read(credential_store.read(row))
+def load(row: Credential) -> Passkey:
+    """Decrypt the passkey of a row."""
+    return from_json(credential_store.load_data(row))
 
 
-def keep(row: Credential, passkey: Passkey) -> None:
-    """Seal a passkey in its row."""
-    credential_store.keep(row, passkey.written())
+def save(row: Credential, passkey: Passkey) -> None:
+    """Encrypt a passkey into its row."""
+    credential_store.save_data(row, passkey.to_json())
 
 
-def complete(row: Credential, made: Made) -> None:
-    """Write what a browser made into its row, in the current transaction.
+def save_registration(row: Credential, registration: VerifiedPasskey) -> None:
+    """Save a verified new passkey in its row, in the current transaction.
 
     Raises:
-        PasskeyRefused: somebody has it already (WebAuthn section 7.1 step 26).
+        PasskeyRejected: the credential id is registered already (WebAuthn section 7.1 step 26).
     """
-    row.lookup, row.counter = lookup(made.passkey.credential_id), made.counter
-    keep(row, made.passkey)
+    row.lookup, row.counter = (
+        lookup_digest(registration.passkey.credential_id),
+        registration.counter,
+    )
+    save(row, registration.passkey)
     try:
         db.session.flush()
     except IntegrityError:
-        raise PasskeyRefused(why="credential id known") from None
+        raise PasskeyRejected(reason="credential id known") from None
 
 
-def note(credential_id: UUID, signed: Signed) -> None:
-    """Note a signature, in the current transaction; of two with one count only one is noted.
+def record_use(credential_id: UUID, assertion: VerifiedAssertion) -> None:
+    """Save counter and time of an assertion, in the current transaction, with the row locked.
 
     Raises:
-        PasskeyRefused: the passkey was removed meanwhile.
-        PasskeyCopied: another signature counted as far, or further, meanwhile.
+        PasskeyRejected: the passkey was removed meanwhile.
+        PasskeyCloned: another assertion with this or a higher counter was saved meanwhile.
     """
     row = db.session.get(Credential, credential_id, with_for_update=True, populate_existing=True)
     if row is None:
-        raise PasskeyRefused(why="removed meanwhile")
-    require_counted_on(signed.counter, row.counter)
-    row.counter, row.last_used_at = signed.counter, clock.now()
-    keep(row, replace(opened(row), backed_up=signed.backed_up))
+        raise PasskeyRejected(reason="removed meanwhile")
+    require_counter_increased(assertion.counter, row.counter)
+    row.counter, row.last_used_at = assertion.counter, clock.now()
+    save(row, replace(load(row), backed_up=assertion.backed_up))
 
 
-def owner(user: User, mine: Sequence[Passkey]) -> Owner:
-    """Return for whom one more passkey is made.
+def user_entity(user: User, passkeys: Sequence[Passkey]) -> UserEntity:
+    """Return the user entity for one more passkey.
 
-    The handle is the same for all passkeys of a person: an authenticator keeps one for each
-    handle. It is random to whoever lacks our key, and says nothing (WebAuthn section 14.6.1).
+    All passkeys of a user have the same handle, because an authenticator stores one per handle. The
+    handle is a keyed digest that reveals nothing without our key (WebAuthn section 14.6.1).
     """
-    digest = crypto.keyed_digest("passkey handle", str(user.id))
-    handle = mine[0].user_handle if mine else to_base64url(bytes.fromhex(digest))
-    return Owner(handle, user.email, user.name or user.email)
+    digest = crypto.keyed_digest(crypto_labels.PASSKEY_USER_HANDLE, str(user.id))
+    handle = passkeys[0].user_handle if passkeys else to_base64url(bytes.fromhex(digest))
+    return UserEntity(handle, user.email, user.name or user.email)
 
 
 @contextmanager
-def telling_whose(row: Credential) -> Iterator[None]:
-    """Let the audit tell whose passkey was refused."""
+def audit_context(row: Credential) -> Iterator[None]:
+    """Add the user and the passkey to the audit event of a rejection."""
     try:
         yield
-    except PasskeyRefused as refusal:
-        refusal.about |= {"user_id": row.user_id, "credential_id": str(row.id)}
+    except PasskeyRejected as error:
+        error.event_data |= {"user_id": row.user_id, "factor_id": str(row.id)}
         raise

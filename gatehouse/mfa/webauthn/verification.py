@@ -1,6 +1,6 @@
-"""Judges what a passkey answered: WebAuthn sections 7.1 (creation) and 7.2 (signature).
+"""Verification of registrations and assertions: WebAuthn sections 7.1 and 7.2.
 
-The library verifies; what it lets pass is refused here, before it or after.
+The library does most of it; the checks it lacks are made here, before and after.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.structs import CredentialDeviceType
 from webauthn.registration.verify_registration_response import VerifiedRegistration
 
-from gatehouse.core.errors import Refusal
+from gatehouse.core.errors import ApiError
 from gatehouse.mfa.webauthn import attestation
 from gatehouse.mfa.webauthn.cbor_checks import (
     ClientData,
@@ -30,206 +30,218 @@ from gatehouse.mfa.webauthn.cbor_checks import (
     require_authenticator_data,
     to_base64url,
 )
-from gatehouse.mfa.webauthn.errors import MalformedCredential, PasskeyCopied, PasskeyRefused
-from gatehouse.mfa.webauthn.forms import Answer
+from gatehouse.mfa.webauthn.errors import MalformedCredential, PasskeyCloned, PasskeyRejected
+from gatehouse.mfa.webauthn.forms import CredentialJson
 from gatehouse.mfa.webauthn.options import ALGORITHMS
 from gatehouse.mfa.webauthn.passkey import TRANSPORTS, Passkey
-from gatehouse.mfa.webauthn.relying_party import ourselves
+from gatehouse.mfa.webauthn.relying_party import relying_party
 
 RSA_BITS = range(2048, 4097)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a ceremony was begun with."""
+class ExpectedResponse:
+    """What a response must match."""
 
     challenge: str
-    alone: bool
-    """Whether the passkey has to verify who holds it, because nothing else does."""
+    user_verification_required: bool
+    """Whether the authenticator must verify the user: in passwordless login."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """A new passkey."""
+class VerifiedPasskey:
+    """A verified registration: a new passkey."""
 
     passkey: Passkey
     counter: int
-    verified: bool
-    """Whether the authenticator verified who holds it."""
+    user_verified: bool
+    """Whether the authenticator verified the user, such as by a PIN or fingerprint."""
 
 
 @dataclass(frozen=True)
-class Signed:
-    """A signature of a passkey that we know."""
+class VerifiedAssertion:
+    """A verified signature of a registered passkey."""
 
     counter: int
     backed_up: bool
-    verified: bool
+    user_verified: bool
 
 
-def require_made(answer: Answer, asked: Asked, user_handle: str) -> Made:
-    """Return the passkey that a browser made when it was asked.
-
-    Raises:
-        MalformedCredential, PasskeyRefused: it breaks a rule of section 7.1.
-        AuthenticatorNotAllowed: it is not one that the operator allows.
-    """
-    attested = _attested(answer)
-    require_our_page(client_data(answer))
-    attestation.require_known_form(attested)
-    with refusing():
-        found = _verify_creation(answer, asked)
-        _require_sound_key(found.credential_public_key)
-        attestation.require_allowed(attested, found.aaguid)
-    if to_base64url(found.credential_id) != answer["id"]:
-        raise PasskeyRefused(why="another credential id than the authenticator's")
-    return Made(_passkey(answer, found, user_handle), found.sign_count, found.user_verified)
-
-
-def require_signed(answer: Answer, asked: Asked, passkey: Passkey, counter: int) -> Signed:
-    """Return what a known passkey says of itself in a signature that verifies.
+def verify_registration(
+    credential: CredentialJson, expected: ExpectedResponse, user_handle: str
+) -> VerifiedPasskey:
+    """Verify a registration response and return the new passkey.
 
     Raises:
-        MalformedCredential, PasskeyRefused: it breaks a rule of section 7.2.
-        PasskeyCopied: it counts, and has not counted on.
+        MalformedCredential, PasskeyRejected: it breaks a rule of section 7.1.
+        AuthenticatorNotAllowed: the operator does not allow this authenticator.
     """
-    response = answer["response"]
-    require_authenticator_data(from_base64url(_member(answer, "authenticatorData")))
-    from_base64url(_member(answer, "signature"))
-    require_our_page(client_data(answer))
-    if answer["id"] != passkey.credential_id:
-        raise PasskeyRefused(why="another passkey")
+    attestation_object = _parse_attestation(credential)
+    require_trusted_frame(extract_client_data(credential))
+    attestation.require_supported_format(attestation_object)
+    with reject_library_errors():
+        verified = _verify_creation(credential, expected)
+        _require_valid_key(verified.credential_public_key)
+        attestation.require_allowed_authenticator(attestation_object, verified.aaguid)
+    if to_base64url(verified.credential_id) != credential["id"]:
+        raise PasskeyRejected(reason="credential id differs from the authenticator's")
+    passkey = _build_passkey(credential, verified, user_handle)
+    return VerifiedPasskey(passkey, verified.sign_count, verified.user_verified)
+
+
+def verify_assertion(
+    credential: CredentialJson, expected: ExpectedResponse, passkey: Passkey, counter: int
+) -> VerifiedAssertion:
+    """Verify an assertion of a registered passkey, whose stored counter is `counter`.
+
+    Raises:
+        MalformedCredential, PasskeyRejected: it breaks a rule of section 7.2.
+        PasskeyCloned: the counter did not increase.
+    """
+    response = credential["response"]
+    require_authenticator_data(from_base64url(_require_field(credential, "authenticatorData")))
+    from_base64url(_require_field(credential, "signature"))
+    require_trusted_frame(extract_client_data(credential))
+    if credential["id"] != passkey.credential_id:
+        raise PasskeyRejected(reason="another passkey")
     if response.get("userHandle") not in (None, "", passkey.user_handle):
-        raise PasskeyRefused(why="user handle of somebody else")
-    with refusing():
-        found = _verify_signature(answer, asked, passkey)
-    if _can_be_backed_up(found) != passkey.backup_eligible:  # section 7.2 step 19
-        raise PasskeyRefused(why="backup eligibility changed")
-    require_counted_on(found.new_sign_count, counter)
-    return Signed(found.new_sign_count, found.credential_backed_up, found.user_verified)
-
-
-def require_counted_on(told: int, known: int) -> None:
-    """Return if a counter went on; authenticators that do not count always say 0.
-
-    Raises:
-        PasskeyCopied: it did not (section 7.2 step 22).
-    """
-    if (told or known) and told <= known:
-        raise PasskeyCopied(why="counter", told=told, known=known)
-
-
-def require_our_page(told: ClientData) -> None:
-    """Return if the page that asked stood in no frame, or in one of a site that may hold it.
-
-    Raises:
-        PasskeyRefused: it stood in another (sections 7.1 steps 10 and 11, 7.2 steps 13 and 14).
-    """
-    if not told.crossed and not told.top_origin:
-        return
-    if not told.crossed or told.top_origin not in ourselves().top_origins:
-        raise PasskeyRefused(why="page in a frame of another site")
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Refuse what the library does not verify: on hostile bytes it raises whatever comes up."""
-    try:
-        yield
-    except Refusal:
-        raise
-    except Exception as problem:
-        raise PasskeyRefused(why=str(problem)[:200]) from None
-
-
-def client_data(answer: Answer) -> ClientData:
-    """Return what the browser says about the page that asked.
-
-    Raises:
-        MalformedCredential: it says nothing that can be read.
-    """
-    return read_client_data(from_base64url(_member(answer, "clientDataJSON")))
-
-
-def _member(answer: Answer, name: str) -> str:
-    if name not in answer["response"]:
-        raise MalformedCredential(f"The credential lacks {name}.")
-    return str(answer["response"][name])
-
-
-def _attested(answer: Answer) -> dict[str, Any]:
-    """Return the members of the attestation object, each of its type (section 6.5)."""
-    encoded = from_base64url(_member(answer, "attestationObject"))
-    require_attestation_object(encoded)
-    with refusing():
-        attested: dict[str, Any] = parse_cbor(encoded)
-    typed = isinstance(attested.get("fmt"), str) and isinstance(attested.get("attStmt"), dict)
-    if not typed:
-        raise MalformedCredential("The attestation object lacks its form or its statement.")
-    require_authenticator_data(attested.get("authData"))
-    return attested
-
-
-def _verify_creation(answer: Answer, asked: Asked) -> VerifiedRegistration:
-    party = ourselves()
-    return webauthn.verify_registration_response(
-        credential=answer,
-        expected_challenge=from_base64url(asked.challenge),
-        expected_rp_id=party.id,
-        expected_origin=list(party.origins),
-        require_user_verification=asked.alone,
-        supported_pub_key_algs=ALGORITHMS,
-        pem_root_certs_bytes_by_fmt=attestation.roots(),
+        raise PasskeyRejected(reason="user handle of another user")
+    with reject_library_errors():
+        verified = _verify_signature(credential, expected, passkey)
+    if _is_backup_eligible(verified) != passkey.backup_eligible:  # section 7.2 step 19
+        raise PasskeyRejected(reason="backup eligibility changed")
+    require_counter_increased(verified.new_sign_count, counter)
+    return VerifiedAssertion(
+        verified.new_sign_count, verified.credential_backed_up, verified.user_verified
     )
 
 
-def _verify_signature(answer: Answer, asked: Asked, passkey: Passkey) -> VerifiedAuthentication:
-    """Verify all but the counter, which means something only where the signature is right."""
-    party = ourselves()
+def require_counter_increased(received: int, stored: int) -> None:
+    """Check that a signature counter increased; authenticators without one always send 0.
+
+    Raises:
+        PasskeyCloned: it did not (section 7.2 step 22).
+    """
+    if (received or stored) and received <= stored:
+        raise PasskeyCloned(reason="counter", sign_count=received, stored_sign_count=stored)
+
+
+def require_trusted_frame(data: ClientData) -> None:
+    """Check that the calling page was in no cross-origin frame, or in one of an allowed origin.
+
+    Raises:
+        PasskeyRejected: it was in another one (sections 7.1 steps 10 and 11, 7.2 steps 13 and 14).
+    """
+    if not data.cross_origin and not data.top_origin:
+        return
+    if not data.cross_origin or data.top_origin not in relying_party().top_origins:
+        raise PasskeyRejected(reason="page in a frame of another origin")
+
+
+@contextmanager
+def reject_library_errors() -> Iterator[None]:
+    """Raise `PasskeyRejected` for any exception of the library, which may be any type."""
+    try:
+        yield
+    except ApiError:
+        raise
+    except Exception as error:
+        raise PasskeyRejected(reason=str(error)[:200]) from None
+
+
+def extract_client_data(credential: CredentialJson) -> ClientData:
+    """Return the client data of a credential.
+
+    Raises:
+        MalformedCredential: it is missing or malformed.
+    """
+    return read_client_data(from_base64url(_require_field(credential, "clientDataJSON")))
+
+
+def _require_field(credential: CredentialJson, name: str) -> str:
+    if name not in credential["response"]:
+        raise MalformedCredential(f"The credential lacks {name}.")
+    return str(credential["response"][name])
+
+
+def _parse_attestation(credential: CredentialJson) -> dict[str, Any]:
+    """Return the attestation object, with its members and their types checked (section 6.5)."""
+    encoded = from_base64url(_require_field(credential, "attestationObject"))
+    require_attestation_object(encoded)
+    with reject_library_errors():
+        parsed: dict[str, Any] = parse_cbor(encoded)
+    if not (isinstance(parsed.get("fmt"), str) and isinstance(parsed.get("attStmt"), dict)):
+        raise MalformedCredential("The attestation object lacks its format or its statement.")
+    require_authenticator_data(parsed.get("authData"))
+    return parsed
+
+
+def _verify_creation(
+    credential: CredentialJson, expected: ExpectedResponse
+) -> VerifiedRegistration:
+    party = relying_party()
+    return webauthn.verify_registration_response(
+        credential=credential,
+        expected_challenge=from_base64url(expected.challenge),
+        expected_rp_id=party.id,
+        expected_origin=list(party.origins),
+        require_user_verification=expected.user_verification_required,
+        supported_pub_key_algs=ALGORITHMS,
+        pem_root_certs_bytes_by_fmt=attestation.trusted_roots(),
+    )
+
+
+def _verify_signature(
+    credential: CredentialJson, expected: ExpectedResponse, passkey: Passkey
+) -> VerifiedAuthentication:
+    """Verify all but the counter, which is meaningful only once the signature is verified."""
+    party = relying_party()
     return webauthn.verify_authentication_response(
-        credential=answer,
-        expected_challenge=from_base64url(asked.challenge),
+        credential=credential,
+        expected_challenge=from_base64url(expected.challenge),
         expected_rp_id=party.id,
         expected_origin=list(party.origins),
         credential_public_key=from_base64url(passkey.public_key),
         credential_current_sign_count=0,
-        require_user_verification=asked.alone,
+        require_user_verification=expected.user_verification_required,
     )
 
 
-def _require_sound_key(encoded: bytes) -> None:
-    """Return if a key is of the kind that its algorithm wants, and of a sane size."""
+def _require_valid_key(encoded: bytes) -> None:
+    """Check that a COSE key's type and size fit its algorithm."""
     decoded = decode_credential_public_key(encoded)
     key = decoded_public_key_to_cryptography(decoded)
-    sound = {
+    valid = {
         COSEAlgorithmIdentifier.ECDSA_SHA_256: _is_p256(key),
         COSEAlgorithmIdentifier.EDDSA: isinstance(key, ed25519.Ed25519PublicKey),
-        COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256: _is_sane_rsa(key),
+        COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256: _is_accepted_rsa(key),
     }
-    if not sound[decoded.alg]:
-        raise PasskeyRefused(why="key of another kind than its algorithm")
+    if not valid[decoded.alg]:
+        raise PasskeyRejected(reason="key does not fit its algorithm")
 
 
 def _is_p256(key: object) -> bool:
     return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
 
 
-def _is_sane_rsa(key: object) -> bool:
+def _is_accepted_rsa(key: object) -> bool:
     return isinstance(key, rsa.RSAPublicKey) and key.key_size in RSA_BITS
 
 
-def _can_be_backed_up(found: VerifiedRegistration | VerifiedAuthentication) -> bool:
-    return found.credential_device_type == CredentialDeviceType.MULTI_DEVICE
+def _is_backup_eligible(verified: VerifiedRegistration | VerifiedAuthentication) -> bool:
+    return verified.credential_device_type == CredentialDeviceType.MULTI_DEVICE
 
 
-def _passkey(answer: Answer, found: VerifiedRegistration, user_handle: str) -> Passkey:
-    told = answer["response"].get("transports", ())
+def _build_passkey(
+    credential: CredentialJson, verified: VerifiedRegistration, user_handle: str
+) -> Passkey:
+    transports = credential["response"].get("transports", ())
     return Passkey(
-        credential_id=answer["id"],
-        public_key=to_base64url(found.credential_public_key),
+        credential_id=credential["id"],
+        public_key=to_base64url(verified.credential_public_key),
         user_handle=user_handle,
-        backup_eligible=_can_be_backed_up(found),
-        backed_up=found.credential_backed_up,
-        aaguid=found.aaguid,
-        transports=tuple(name for name in told if name in TRANSPORTS),
+        backup_eligible=_is_backup_eligible(verified),
+        backed_up=verified.credential_backed_up,
+        aaguid=verified.aaguid,
+        transports=tuple(name for name in transports if name in TRANSPORTS),
     )

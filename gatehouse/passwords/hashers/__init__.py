@@ -1,1 +1,1 @@
-"""The shelf of password hashers, one file each; a piece imports its contract and its library."""
+"""Password hasher plugins, one file each; a plugin imports only its contract and its library."""

@@ -12,11 +12,11 @@ FORMAT = re.compile(
     r"\$m=(?P<memory>[0-9]{1,10}),t=(?P<passes>[0-9]{1,10}),p=(?P<lanes>[0-9]{1,8})"
     r"\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,172}"  # salt of 8 to 64 bytes, tag of 12 to 128
 )
-HIGHEST = {"memory": 131_072, "passes": 10, "lanes": 16}  # KiB, passes, lanes
+MAX_COSTS = {"memory": 131_072, "passes": 10, "lanes": 16}  # KiB, passes, lanes
 
 
 class Argon2Hasher:
-    """Makes Argon2id hashes and verifies the three Argon2 variants."""
+    """Creates Argon2id hashes and verifies the three Argon2 variants."""
 
     def __init__(self, costs: Costs) -> None:
         self._argon2 = PasswordHasher(
@@ -25,37 +25,37 @@ class Argon2Hasher:
             parallelism=costs.argon2_lanes,
         )
 
-    def understands(self, stored: str) -> bool:
-        """Tell whether this is an Argon2 string in the PHC format."""
+    def identify(self, stored: str) -> bool:
+        """Return whether this is an Argon2 string in the PHC format."""
         return FORMAT.fullmatch(stored) is not None
 
     def hash(self, secret: bytes) -> str:
         """Hash the secret with a fresh 128-bit salt."""
         return self._argon2.hash(secret)
 
-    def decoy(self) -> str:
-        """Return a hash of nothing known, with the configured parameters."""
+    def dummy_hash(self) -> str:
+        """Return a valid hash of no known secret, with the configured parameters."""
         own = self._argon2
         costs = f"m={own.memory_cost},t={own.time_cost},p={own.parallelism}"
         return f"$argon2id$v=19${costs}${'A' * 22}${'A' * 43}"
 
     def verify(self, stored: str, secret: bytes) -> None:
-        """Return if the secret made the stored hash.
+        """Return if the secret matches the stored hash.
 
         Raises:
-            WrongPassword: it did not, or the string is foreign, malformed or too costly.
+            WrongPassword: it does not, or the string is foreign, malformed or too costly.
         """
-        form = FORMAT.fullmatch(stored)
-        if form is None or any(int(form[name]) > cap for name, cap in HIGHEST.items()):
+        found = FORMAT.fullmatch(stored)
+        if found is None or any(int(found[name]) > limit for name, limit in MAX_COSTS.items()):
             raise WrongPassword
         try:
             self._argon2.verify(stored, secret)
         except (InvalidHashError, VerificationError) as error:
             raise WrongPassword from error
 
-    def is_current(self, stored: str) -> bool:
-        """Tell whether the hash is Argon2id with exactly the configured parameters."""
-        return self.understands(stored) and not self._argon2.check_needs_rehash(stored)
+    def needs_rehash(self, stored: str) -> bool:
+        """Return whether the hash is not Argon2id with exactly the configured parameters."""
+        return not self.identify(stored) or self._argon2.check_needs_rehash(stored)
 
 
-piece: HasherFactory = Argon2Hasher
+plugin: HasherFactory = Argon2Hasher

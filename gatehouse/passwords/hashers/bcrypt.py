@@ -10,19 +10,19 @@ FORMAT = re.compile(  # the last character of the salt carries two bits
     r"\$(?P<version>2[aby])\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
 )
 VERSION = "2b"
-HIGHEST_COST = 16  # sixteen times the work of the default; above it a verification takes too long
+MAX_COST = 16  # sixteen times the work of the default; a verification beyond takes too long
 
 
 class BcryptHasher:
-    """Makes `$2b$` hashes and verifies `$2a$`, `$2b$` and `$2y$`."""
+    """Creates `$2b$` hashes and verifies `$2a$`, `$2b$` and `$2y$`."""
 
     def __init__(self, costs: Costs) -> None:
         self._cost = costs.bcrypt
         self._prefix = f"${VERSION}${costs.bcrypt:02}$"
         self._bcrypt = Bcrypt()  # without an app: its unkeyed prehash of long passwords stays off
 
-    def understands(self, stored: str) -> bool:
-        """Tell whether this is a bcrypt string in the modular crypt format."""
+    def identify(self, stored: str) -> bool:
+        """Return whether this is a bcrypt string in the modular crypt format."""
         return FORMAT.fullmatch(stored) is not None
 
     def hash(self, secret: bytes) -> str:
@@ -30,18 +30,18 @@ class BcryptHasher:
         stored: bytes = self._bcrypt.generate_password_hash(secret, self._cost, VERSION)
         return stored.decode("ascii")
 
-    def decoy(self) -> str:
-        """Return a hash of nothing known, at the configured cost."""
+    def dummy_hash(self) -> str:
+        """Return a valid hash of no known secret, at the configured cost."""
         return f"{self._prefix}{'.' * 53}"
 
     def verify(self, stored: str, secret: bytes) -> None:
-        """Return if the secret made the stored hash.
+        """Return if the secret matches the stored hash.
 
         Raises:
-            WrongPassword: it did not, or the string is foreign, malformed or too costly.
+            WrongPassword: it does not, or the string is foreign, malformed or too costly.
         """
-        form = FORMAT.fullmatch(stored)
-        if form is None or int(form["cost"]) > HIGHEST_COST:
+        found = FORMAT.fullmatch(stored)
+        if found is None or int(found["cost"]) > MAX_COST:
             raise WrongPassword
         try:
             matches = self._bcrypt.check_password_hash(stored, secret)
@@ -50,10 +50,10 @@ class BcryptHasher:
         if not matches:
             raise WrongPassword
 
-    def is_current(self, stored: str) -> bool:
-        """Tell whether the hash is `$2b$` at the configured cost."""
-        form = FORMAT.fullmatch(stored)
-        return form is not None and form["version"] == VERSION and int(form["cost"]) == self._cost
+    def needs_rehash(self, stored: str) -> bool:
+        """Return whether the hash is not `$2b$` at the configured cost."""
+        found = FORMAT.fullmatch(stored)
+        return found is None or found["version"] != VERSION or int(found["cost"]) != self._cost
 
 
-piece: HasherFactory = BcryptHasher
+plugin: HasherFactory = BcryptHasher

@@ -1,1 +1,1 @@
-"""The shelf of risk signals; each file holds one `piece`, pure, that may only look at its facts."""
+"""Risk signal plugins; each file defines `plugin`, a `risk.signal.Signal`: a pure function."""

@@ -1,15 +1,15 @@
-"""A right password that thieves have as well."""
+"""Signal: the password is in a list of breached passwords."""
 
 from gatehouse.risk.signal import Attempt, Finding, History
 
 
 class BreachedPassword:
-    """Takes the fact from where passwords are verified."""
+    """Reports the result of the breach check that runs when the password is verified."""
 
     def score(self, attempt: Attempt, history: History) -> Finding | None:
-        """Find a password that stands in a list of stolen ones."""
-        stolen = "The password stands in a list of stolen passwords."
-        return Finding(stolen) if attempt.breached else None
+        """Return a finding for a breached password."""
+        explanation = "The password is in a list of breached passwords."
+        return Finding(explanation) if attempt.breached else None
 
 
-piece = BreachedPassword()
+plugin = BreachedPassword()

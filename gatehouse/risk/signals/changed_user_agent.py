@@ -1,20 +1,20 @@
-"""A session that goes on with another program."""
+"""Signal: the session continues with another browser or operating system."""
 
 from gatehouse.risk.signal import Attempt, Finding, History
 from gatehouse.web.user_agent import device_name, is_same_program
 
 
 class ChangedUserAgent:
-    """A stolen token is seldom used with its owner's browser; an update of that is no other one."""
+    """Stolen tokens are rarely used with the owner's browser; an updated browser is the same."""
 
     def score(self, attempt: Attempt, history: History) -> Finding | None:
-        """Find another program, or system, than the session was used with before."""
-        if attempt.before is None or not attempt.before.user_agent:
+        """Return a finding for a browser or operating system other than at the last use."""
+        if attempt.last_use is None or not attempt.last_use.user_agent:
             return None
-        if is_same_program(attempt.before.user_agent, attempt.user_agent):
+        if is_same_program(attempt.last_use.user_agent, attempt.user_agent):
             return None
-        before, now = device_name(attempt.before.user_agent), device_name(attempt.user_agent)
-        return Finding(f"The session was used with {before}, and goes on with {now}.")
+        before, now = device_name(attempt.last_use.user_agent), device_name(attempt.user_agent)
+        return Finding(f"The session was used with {before}, and continues with {now}.")
 
 
-piece = ChangedUserAgent()
+plugin = ChangedUserAgent()

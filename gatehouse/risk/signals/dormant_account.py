@@ -1,20 +1,20 @@
-"""An account that nobody has used for long."""
+"""Signal: the account has not been used for a long time."""
 
 from datetime import timedelta
 
 from gatehouse.risk.signal import Attempt, Finding, History
 
-LONG = timedelta(days=90)
+DORMANT_AFTER = timedelta(days=90)
 
 
 class DormantAccount:
-    """A forgotten account is taken over unnoticed."""
+    """The takeover of an abandoned account goes unnoticed."""
 
     def score(self, attempt: Attempt, history: History) -> Finding | None:
-        """Find a last login that was ninety days ago or more."""
-        if not history or (rested := attempt.at - history[0].at) < LONG:
+        """Return a finding if the last login was 90 days ago or more."""
+        if not history or (dormant := attempt.at - history[0].at) < DORMANT_AFTER:
             return None
-        return Finding(f"Nobody had signed in to this account for {rested.days} days.")
+        return Finding(f"There had been no login to this account for {dormant.days} days.")
 
 
-piece = DormantAccount()
+plugin = DormantAccount()

@@ -1,21 +1,22 @@
-"""A right password after several wrong ones."""
+"""Signal: several wrong passwords came before the right one."""
 
 from gatehouse.risk.signal import Attempt, Finding, History
 
-HERE = 3
-ANYWHERE = 20
+HERE_THRESHOLD = 3
+UNKNOWN_DEVICES_THRESHOLD = 20
 
 
 class FailuresBefore:
-    """Looks at the counts that the lockout keeps (see `defence.throttle`)."""
+    """Uses the failure counters of `lockout.service`."""
 
     def score(self, attempt: Attempt, history: History) -> Finding | None:
-        """Find three wrong passwords in a row from here, or twenty from strangers in all."""
-        if (attempt.failures or 0) >= HERE:
-            return Finding(f"{attempt.failures} wrong passwords in a row came from here before.")
-        if (attempt.strangers or 0) >= ANYWHERE:
-            return Finding(f"Unknown devices sent {attempt.strangers} wrong passwords before.")
+        """Return a finding for 3 failures in a row from here, or 20 from all unknown devices."""
+        here, elsewhere = attempt.failures_here or 0, attempt.failures_from_unknown_devices or 0
+        if here >= HERE_THRESHOLD:
+            return Finding(f"{here} wrong passwords in a row came from here before.")
+        if elsewhere >= UNKNOWN_DEVICES_THRESHOLD:
+            return Finding(f"Unknown devices sent {elsewhere} wrong passwords before.")
         return None
 
 
-piece = FailuresBefore()
+plugin = FailuresBefore()

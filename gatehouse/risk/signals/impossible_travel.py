@@ -1,33 +1,40 @@
-"""Somebody who is farther away from their last login than they can have come."""
+"""Signal: the distance from the last login is too great for the time in between."""
 
-from gatehouse.risk.geoip import Place, kilometres
+from gatehouse.risk.geoip import GeoLocation, distance_km
 from gatehouse.risk.signal import Attempt, Finding, History
 
-FASTEST = 1000  # kilometres per hour: an airliner, with the wind behind it
-NEAR = 500  # kilometres that a provider's exit may be away from its customer
-HOUR = 3600  # seconds
+MAX_SPEED_KMH = 1000  # an airliner with tailwind
+IGNORED_DISTANCE_KM = 500  # how far a provider's gateway may be from its customer
+HOUR_SECONDS = 3600
 
 
 class ImpossibleTravel:
-    """Needs a GeoIP file; where that knows countries only, the nearest ends of two count."""
+    """Needs a GeoIP database; with countries only, their smallest distance counts."""
 
     def score(self, attempt: Attempt, history: History) -> Finding | None:
-        """Find a distance from the last login that takes longer than the time since then."""
-        last = next((login for login in history if login.place and login.place.spot), None)
-        if not last or not last.place or not attempt.place:
+        """Return a finding if the distance from the last login takes longer than the time since."""
+        last = next(
+            (login for login in history if login.location and login.location.coordinates), None
+        )
+        if not last or not last.location or not attempt.location:
             return None
-        distance = least_distance(last.place, attempt.place)
-        hours = max(0.0, (attempt.at - last.at).total_seconds() / HOUR)
-        if distance <= NEAR or distance <= hours * FASTEST:
+        distance = min_distance_km(last.location, attempt.location)
+        hours = max(0.0, (attempt.at - last.at).total_seconds() / HOUR_SECONDS)
+        if distance <= IGNORED_DISTANCE_KM or distance <= hours * MAX_SPEED_KMH:
             return None
         return Finding(f"The login {hours:.1f} hours before was at least {distance:.0f} km away.")
 
 
-def least_distance(one: Place, other: Place) -> float:
-    """Return how far apart two places are at the least, in kilometres; 0 if one is nowhere."""
-    if not one.spot or not other.spot:
+def min_distance_km(one: GeoLocation, other: GeoLocation) -> float:
+    """Return the smallest possible distance, in kilometres; 0 if one has no coordinates."""
+    if not one.coordinates or not other.coordinates:
         return 0.0
-    return max(0.0, kilometres(one.spot, other.spot) - one.reach - other.reach)
+    return max(
+        0.0,
+        distance_km(one.coordinates, other.coordinates)
+        - one.accuracy_radius_km
+        - other.accuracy_radius_km,
+    )
 
 
-piece = ImpossibleTravel()
+plugin = ImpossibleTravel()

@@ -1,16 +1,18 @@
-"""A network that the operator has listed."""
+"""Signal: the IP address is in a network that the operator has listed."""
 
 from gatehouse.risk.signal import Attempt, Finding, History
 
 
 class KnownBadNetwork:
-    """The list is GATEHOUSE_BAD_NETWORKS."""
+    """Uses the networks in GATEHOUSE_BAD_NETWORKS."""
 
     def score(self, attempt: Attempt, history: History) -> Finding | None:
-        """Find an address of the list."""
-        if not attempt.listed:
+        """Return a finding for an IP address in a listed network."""
+        if not attempt.listed_network:
             return None
-        return Finding(f"The address belongs to {attempt.listed}, which the operator has listed.")
+        return Finding(
+            f"The IP address is in {attempt.listed_network}, which the operator has listed."
+        )
 
 
-piece = KnownBadNetwork()
+plugin = KnownBadNetwork()

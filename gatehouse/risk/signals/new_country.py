@@ -1,17 +1,17 @@
-"""A country from which this person has not signed in lately."""
+"""Signal: the user has not signed in from this country recently."""
 
 from gatehouse.risk.signal import Attempt, Finding, History
 
 
 class NewCountry:
-    """Needs a GeoIP file."""
+    """Needs a GeoIP database."""
 
     def score(self, attempt: Attempt, history: History) -> Finding | None:
-        """Find a country that none of the latest logins came from."""
-        known = {login.place.country for login in history if login.place}
-        if not attempt.place or not known or attempt.place.country in known:
+        """Return a finding for a country that no recent login came from."""
+        known = {login.location.country for login in history if login.location}
+        if not attempt.location or not known or attempt.location.country in known:
             return None
-        return Finding(f"No recent login came from the country {attempt.place.country}.")
+        return Finding(f"No recent login came from the country {attempt.location.country}.")
 
 
-piece = NewCountry()
+plugin = NewCountry()

@@ -1,17 +1,17 @@
-"""A network from which this person has not signed in lately."""
+"""Signal: the user has not signed in from this network recently."""
 
 from gatehouse.risk.signal import Attempt, Finding, History
 
 
 class NewNetwork:
-    """Compares networks, so that a new address of the same provider's block is nothing new."""
+    """Compares IP prefixes, so that another IP address of the same prefix is not new."""
 
     def score(self, attempt: Attempt, history: History) -> Finding | None:
-        """Find a network that none of the latest logins came from."""
-        known = {login.network for login in history if login.network}
-        if not attempt.network or not known or attempt.network in known:
+        """Return a finding for an IP prefix that no recent login came from."""
+        known = {login.ip_prefix for login in history if login.ip_prefix}
+        if not attempt.ip_prefix or not known or attempt.ip_prefix in known:
             return None
-        return Finding(f"No recent login came from the network {attempt.network}.")
+        return Finding(f"No recent login came from the network {attempt.ip_prefix}.")
 
 
-piece = NewNetwork()
+plugin = NewNetwork()

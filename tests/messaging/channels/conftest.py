@@ -1,4 +1,4 @@
-"""Fixtures of deliveries: an authority, a message, channels that are closed in the end."""
+"""Fixtures of channels: a certificate authority, a message, SMTP channels."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 import trustme
 
 from gatehouse.core import crypto
-from gatehouse.messaging.channels.smtp import Patience, Smtp
+from gatehouse.messaging.channels.smtp import SmtpChannel, Timeouts
 from gatehouse.messaging.message import Message
-from gatehouse.messaging.smtp_connection import Line
-from gatehouse.settings.mail import MailServer
+from gatehouse.messaging.smtp_connection import ConnectionParameters
+from gatehouse.settings.mail import SmtpServer
 
 SENDER = Address("Gatehouse", "no-reply", "id.example.com")
-BRIEF = Patience(connect=1, command=1, mail=2, rest=20)
+SHORT_TIMEOUTS = Timeouts(connect=1, command=1, mail=2, idle_timeout=20)
 
 
 @pytest.fixture(scope="session")
@@ -25,25 +25,27 @@ def authority():
 
 @pytest.fixture
 def message():
-    page = "<p>Your code is <b>31415926</b>.</p>"
-    return Message(crypto.new_id(), "ada@example.com", "Your code", "It is 31415926.\n", page)
+    html = "<p>Your code is <b>31415926</b>.</p>"
+    return Message(crypto.new_id(), "ada@example.com", "Your code", "It is 31415926.\n", html)
 
 
 @pytest.fixture
-def mail_to(authority):
-    """Make channels to servers on this machine: mail_to(port, scheme="smtps", user=...)."""
-    opened = []
+def create_channel(authority):
+    """Return a function that creates SMTP channels to servers on this machine.
 
-    def make(
-        port, scheme="insecure-smtp", patience=BRIEF, host="localhost", trust=authority, **who
-    ):
+    `create_channel(port, "smtps", user=...)`: the options are those of SmtpServer.
+    """
+    channels = []
+
+    def create(port, scheme="insecure-smtp", timeouts=SHORT_TIMEOUTS, trust=authority, **login):
         context = ssl.create_default_context()
         trust.configure_trust(context)
-        where, waits = MailServer(scheme, host, port, **who), (patience.connect, patience.command)
-        line = Line(where, context, "id.example.com", *waits)
-        opened.append(Smtp(line, SENDER, patience))
-        return opened[-1]
+        server = SmtpServer(scheme, "localhost", port, **login)
+        seconds = (timeouts.connect, timeouts.command)
+        parameters = ConnectionParameters(server, context, "id.example.com", *seconds)
+        channels.append(SmtpChannel(parameters, SENDER, timeouts))
+        return channels[-1]
 
-    yield make
-    for channel in opened:
+    yield create
+    for channel in channels:
         channel.close()

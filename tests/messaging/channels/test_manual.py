@@ -1,4 +1,4 @@
-"""The examples of the manuals of mail and SMS are what they say they are."""
+"""The examples in the documentation of e-mail, SMS and channels work."""
 
 from __future__ import annotations
 
@@ -12,73 +12,79 @@ import trustme
 
 from config import ROOT
 from gatehouse.messaging import routing, sms_gateway
-from gatehouse.messaging.channels.sms_http import SmsHttp
+from gatehouse.messaging.channels.sms_http import SmsHttpChannel
 from gatehouse.messaging.message import DeliveryFailed
-from gatehouse.messaging.sms_gateway import Caller
-from gatehouse.net.http_client import Answer
-from tests.config.conftest import read
+from gatehouse.messaging.sms_gateway import Credentials
+from gatehouse.net.http_client import HttpResponse
+from tests.config.conftest import read_settings
 
 MANUAL = (ROOT / "docs/mail-and-sms.md").read_text()
-PIGEON = (ROOT / "docs/adding-a-channel.md").read_text()
+CHANNEL_GUIDE = (ROOT / "docs/adding-a-channel.md").read_text()
 
 
-def examples(manual: str, language: str) -> list[str]:
-    """Return the examples in a language."""
+def find_examples(manual: str, language: str) -> list[str]:
+    """Return the code blocks of a language."""
     return re.findall(f"```{language}\n(.*?)```", manual, re.DOTALL)
 
 
-def variables(example: str, folder: Path) -> dict[str, str]:
-    """Return the variables of an example; the files that they name are there."""
+def read_variables(example: str, folder: Path) -> dict[str, str]:
+    """Return the variables of an example, after creating the files that they name."""
     found = dict(word.split("=", 1) for word in shlex.split(example, comments=True))
     for name in [name for name in found if name.endswith("_FILE")]:
-        is_authority = name == "GATEHOUSE_OUTBOUND_CA_FILE"
+        is_authority = name == "GATEHOUSE_CA_BUNDLE_FILE"
         text = trustme.CA().cert_pem.bytes().decode() if is_authority else "first,second"
         found[name] = str(folder / name)
         (folder / name).write_text(text)
     return found
 
 
-@pytest.mark.parametrize("example", examples(MANUAL, "sh"), ids=lambda text: text.split("\n")[0])
-def test_every_example_of_settings_opens_its_channels(tmp_path, example):
-    settings = read(**variables(example, tmp_path))
+@pytest.mark.parametrize(
+    "example", find_examples(MANUAL, "sh"), ids=lambda text: text.split("\n")[0]
+)
+def test_manual_examples_of_settings_create_their_channels(tmp_path, example):
+    settings = read_settings(**read_variables(example, tmp_path))
 
-    mails = list(routing.open_all("email", settings.mail_channels, settings))
-    texts = list(routing.open_all("sms", settings.sms_channels, settings))
+    email_channels = list(routing.create_channels("email", settings.mail_channels, settings))
+    sms_channels = list(routing.create_channels("sms", settings.sms_channels, settings))
 
-    assert len(mails) == max(len(settings.smtp_url), settings.development)
-    assert len(texts) == max(len(settings.sms_gateway), settings.development)
+    assert len(email_channels) == max(len(settings.smtp_url), settings.development)
+    assert len(sms_channels) == max(len(settings.sms_gateway), settings.development)
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "outcome"),
+    ("status", "body", "outcome"),
     [
         (202, {"state": "queued"}, "accepted"),
         (200, {"state": "lost"}, "temporary"),
-        (400, {"error": {"code": 17}}, "final"),
+        (400, {"error": {"code": 17}}, "permanent"),
         (400, {"error": {"code": "no_money"}}, "temporary"),
     ],
 )
-def test_the_example_of_a_gateway_means_what_its_comments_say(tmp_path, status, answer, outcome):
-    [example] = examples(MANUAL, "toml")
-    (tmp_path / "house.toml").write_text(example)
-    channel = SmsHttp(sms_gateway.load(str(tmp_path / "house.toml"), Caller("", "s", "Us")))
+def test_manual_example_of_a_gateway_maps_responses_as_its_comments_say(
+    tmp_path, status, body, outcome
+):
+    [example] = find_examples(MANUAL, "toml")
+    (tmp_path / "gateway.toml").write_text(example)
+    channel = SmsHttpChannel(
+        sms_gateway.load_gateway(str(tmp_path / "gateway.toml"), Credentials("", "s", "Example"))
+    )
 
     try:
-        channel._judge(Answer(status, {}, json.dumps(answer).encode()))
+        channel._require_accepted(HttpResponse(status, {}, json.dumps(body).encode()))
         found = "accepted"
-    except DeliveryFailed as problem:
-        found = "final" if problem.permanent else "temporary"
+    except DeliveryFailed as error:
+        found = "permanent" if error.permanent else "temporary"
 
     assert found == outcome
 
 
-def test_the_example_of_a_channel_is_one():
-    [example] = examples(PIGEON, "python")
+def test_manual_example_of_a_channel_is_a_plugin():
+    [example] = find_examples(CHANNEL_GUIDE, "python")
     module: dict[str, object] = {}
 
     exec(compile(example, "pigeon.py", "exec"), module)
 
-    piece = module["piece"]
-    [channel] = piece.open(read())
-    assert piece.carries == ("email", "sms")
+    plugin = module["plugin"]
+    [channel] = plugin.create(read_settings())
+    assert plugin.message_types == ("email", "sms")
     assert channel.name == "pigeon north"

@@ -1,4 +1,4 @@
-"""A message goes by the first channel that takes it; what cannot be meant stops the start."""
+"""Routing: a message goes by the first channel that accepts it; wrong settings stop the start."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from config import ConfigurationError, Settings
 from gatehouse.core import clock, log
 from gatehouse.messaging import routing, worker
 from gatehouse.messaging.message import DeliveryFailed
-from gatehouse.messaging.routing import Routes
+from gatehouse.messaging.routing import MessageRouter
 from tests.config.conftest import PRODUCTION
 from tests.conftest import environment
-from tests.logged import lines
-from tests.mail_server import serving_mail
-from tests.stores import free_port
+from tests.log_lines import read_log_lines
+from tests.mail_server import run_mail_server
+from tests.servers import free_port
 
 
-class Way:
-    """A channel that remembers what it was handed, or fails as a test says."""
+class FakeChannel:
+    """Records messages, or raises a given failure."""
 
     def __init__(self, name, failure=None):
         self.name, self.failure, self.sent = name, failure, []
@@ -29,89 +29,92 @@ class Way:
             raise self.failure
 
 
-def failing(reason, **more):
-    return Way(reason, DeliveryFailed(reason, **more))
+def failing_channel(reason, **options):
+    return FakeChannel(reason, DeliveryFailed(reason, **options))
 
 
-def failure(message, *ways):
+def send_and_fail(message, *channels):
+    """Send a message and return the failure."""
     with pytest.raises(DeliveryFailed) as failed:
-        Routes({"email": ways}).send(message)
+        MessageRouter({"email": channels}).send(message)
     return failed.value
 
 
-def refusal(**more):
-    """Return the sentence with which an application is not made."""
-    with pytest.raises(ConfigurationError) as refused:
-        create_app(Settings.from_environment(environment("sqlite:///x") | more))
-    return str(refused.value)
+def start_and_fail(**settings):
+    """Return the error that stops the start of an application with wrong settings."""
+    with pytest.raises(ConfigurationError) as stopped:
+        create_app(Settings.from_environment(environment("sqlite:///x") | settings))
+    return str(stopped.value)
 
 
-def test_the_first_channel_that_works_is_the_only_one_that_is_used(message):
-    first, second = Way("first"), Way("second")
+def test_routing_uses_only_the_first_channel_that_works(message):
+    first, second = FakeChannel("first"), FakeChannel("second")
 
-    Routes({"email": [first, second]}).send(message)
+    MessageRouter({"email": [first, second]}).send(message)
 
     assert (first.sent, second.sent) == ([message.id], [])
 
 
-def test_what_is_temporary_goes_by_the_next_channel(message, capsys):
-    log.set_up()
-    first, second = failing("the line is cut"), Way("second")
+def test_routing_tries_the_next_channel_after_a_temporary_failure(message, capsys):
+    log.configure_logging()
+    first, second = failing_channel("connection lost"), FakeChannel("second")
 
-    Routes({"email": [first, second]}).send(message)
+    MessageRouter({"email": [first, second]}).send(message)
 
-    [told] = lines(capsys)
+    [logged] = read_log_lines(capsys)
     assert second.sent == [message.id]
-    assert (told["channel"], told["reason"]) == ("the line is cut", "the line is cut")
+    assert (logged["channel"], logged["reason"]) == ("connection lost", "connection lost")
 
 
-def test_what_is_final_is_not_tried_elsewhere(message):
-    second = Way("second")
+def test_routing_tries_no_other_channel_after_a_permanent_failure(message):
+    second = FakeChannel("second")
 
-    problem = failure(message, failing("nobody there", permanent=True), second)
+    error = send_and_fail(message, failing_channel("no such mailbox", permanent=True), second)
 
-    assert (problem.permanent, second.sent) == (True, [])
+    assert (error.permanent, second.sent) == (True, [])
 
 
-def test_when_all_fail_all_reasons_are_told_and_the_message_waits(message):
-    problem = failure(message, failing("One is down."), failing("Two is down."))
+def test_routing_reports_all_reasons_when_all_channels_fail(message):
+    error = send_and_fail(message, failing_channel("One is down."), failing_channel("Two is down."))
 
-    assert (str(problem), problem.permanent) == ("One is down. Two is down.", False)
+    assert (str(error), error.permanent) == ("One is down. Two is down.", False)
 
 
 @pytest.mark.parametrize(
     ("waits", "wait"), [([30, 7], 7), ([30, None], None), ([None, None], None)]
 )
-def test_a_message_waits_until_the_first_channel_wants_it_again(message, waits, wait):
-    ways = [failing("busy", retry_after=seconds) for seconds in waits]
+def test_routing_retries_after_the_shortest_wait_of_all_channels(message, waits, wait):
+    channels = [failing_channel("busy", retry_after=seconds) for seconds in waits]
 
-    assert failure(message, *ways).retry_after == wait
+    assert send_and_fail(message, *channels).retry_after == wait
 
 
-def test_nobody_waits_for_a_third_channel_when_two_were_stuck(message, monkeypatch):
-    third = Way("third")
+def test_routing_tries_no_further_channel_after_its_timeout(message, monkeypatch):
+    third = FakeChannel("third")
     seconds = iter([0.0, 0.0, 25.0, 50.0])
     monkeypatch.setattr(clock, "monotonic", lambda: next(seconds))
 
-    problem = failure(message, failing("One is stuck."), failing("Two is stuck."), third)
+    error = send_and_fail(
+        message, failing_channel("One is stuck."), failing_channel("Two is stuck."), third
+    )
 
-    assert (str(problem), third.sent) == ("One is stuck. Two is stuck.", [])
-
-
-def test_without_a_channel_a_message_waits(message):
-    problem = failure(message)
-
-    assert (str(problem), problem.permanent) == ("Nothing carries mails.", False)
+    assert (str(error), third.sent) == ("One is stuck. Two is stuck.", [])
 
 
-def test_a_second_mail_server_takes_over_from_one_that_is_down(message):
-    with serving_mail() as server:
+def test_routing_without_a_channel_is_a_temporary_failure(message):
+    error = send_and_fail(message)
+
+    assert (str(error), error.permanent) == ("No channel delivers e-mail.", False)
+
+
+def test_routing_uses_the_second_mail_server_when_the_first_is_down(message):
+    with run_mail_server() as server:
         urls = [f"insecure-smtp://127.0.0.1:{port}" for port in (free_port(), server.port)]
-        more = {"SMTP_URL": ",".join(urls), "GATEHOUSE_MAIL_FROM": "Us <us@id.example.com>"}
-        app = create_app(Settings.from_environment(environment("sqlite:///x") | more))
+        settings = {"SMTP_URL": ",".join(urls), "GATEHOUSE_MAIL_FROM": "Us <us@id.example.com>"}
+        app = create_app(Settings.from_environment(environment("sqlite:///x") | settings))
         with app.app_context():
-            routing.carry(message)
-        for channel in routing.routes(app).by_kind["email"]:
+            routing.send_message(message)
+        for channel in routing.get_router(app).channels_by_type["email"]:
             channel.close()
 
     [received] = server.handler.received
@@ -119,46 +122,49 @@ def test_a_second_mail_server_takes_over_from_one_that_is_down(message):
 
 
 @pytest.mark.parametrize(
-    ("more", "sentence"),
+    ("settings", "sentence"),
     [
         (
             {"GATEHOUSE_MAIL_CHANNELS": "smpt"},
-            "delivery/channels has no 'smpt'; it has console, sms_http, smtp",
+            "messaging/channels has no 'smpt'; it has console, sms_http, smtp",
         ),
         ({"GATEHOUSE_MAIL_CHANNELS": "smtp"}, "The channel smtp needs SMTP_URL."),
-        ({"GATEHOUSE_MAIL_CHANNELS": "sms_http"}, "The channel sms_http carries no mails."),
-        ({"GATEHOUSE_SMS_CHANNELS": "console, smtp"}, "The channel smtp carries no texts."),
+        ({"GATEHOUSE_MAIL_CHANNELS": "sms_http"}, "The channel sms_http does not deliver e-mail."),
+        ({"GATEHOUSE_SMS_CHANNELS": "console, smtp"}, "The channel smtp does not deliver SMS."),
         (
             {"GATEHOUSE_SMS_GATEWAY": "twillio"},
             "There is no SMS gateway 'twillio'; there are messagebird, twilio, vonage.",
         ),
     ],
 )
-def test_an_unknown_channel_or_gateway_stops_the_start_with_one_sentence(more, sentence):
-    assert refusal(**more) == sentence
+def test_routing_with_a_wrong_channel_or_gateway_stops_the_start(settings, sentence):
+    assert start_and_fail(**settings) == sentence
 
 
-def test_production_has_no_console():
+def test_console_channel_is_rejected_in_production():
     with pytest.raises(ConfigurationError, match="console is for development only"):
         create_app(Settings.from_environment(PRODUCTION | {"GATEHOUSE_MAIL_CHANNELS": "console"}))
 
 
-def test_production_without_channels_starts_and_says_so_loudly(capsys):
+def test_production_without_channels_starts_and_logs_errors(capsys):
     app = create_app(Settings.from_environment(PRODUCTION))
     capsys.readouterr()
 
-    routing.warn(app)
+    routing.warn_of_missing_channels(app)
 
-    told = lines(capsys)
-    assert worker.courier(app) is None
-    assert [(line["level"], line["kind"]) for line in told] == [
+    logged = read_log_lines(capsys)
+    assert worker.create_worker(app) is None
+    assert [(line["level"], line["kind"]) for line in logged] == [
         ("error", "email"),
         ("error", "sms"),
     ]
-    assert "wait in the outbox" in told[0]["event"]
+    assert "stays in the outbox" in logged[0]["event"]
 
 
-def test_development_reads_everything_in_the_console(app):
-    names = {kind: [c.name for c in ways] for kind, ways in routing.routes(app).by_kind.items()}
+def test_development_uses_the_console_channel_by_default(app):
+    names = {
+        name: [channel.name for channel in channels]
+        for name, channels in routing.get_router(app).channels_by_type.items()
+    }
 
     assert names == {"email": ["console"], "sms": ["console"]}
