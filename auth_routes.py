@@ -12,7 +12,7 @@ from gatehouse.account.forms import PasskeySignUpOptionsRequest, RegistrationReq
 from gatehouse.captcha import service as captcha
 from gatehouse.captcha.service import CaptchaRequired
 from gatehouse.core import clock
-from gatehouse.database.session import db, write_transaction
+from gatehouse.database.session import write_transaction
 from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.login import service as login
 from gatehouse.login.account_checks import AccountDisabled, EmailUnverified, PasswordCompromised
@@ -97,9 +97,7 @@ def passkey_signup_options(form: dict[str, Any]) -> dict[str, Any]:
     The options are alike for known and unknown e-mail addresses.
     """
     with write_transaction():
-        passkey_options = passkey_sign_up.create_options(form["email"].as_written, form.get("name"))
-    db.session.commit()
-    return passkey_options
+        return passkey_sign_up.create_options(form["email"].as_written, form.get("name"))
 
 
 @auth.post("/email/verify")
@@ -118,7 +116,6 @@ def verify_email(form: dict[str, Any]) -> dict[str, Any]:
         email_change.verify_by_link(form["token"], form["password"], request_context())
     else:
         codes = email_change.verify_by_code(form, request_context())
-    db.session.commit()
     return {"status": "verified"} | ({"recovery_codes": codes} if codes else {})
 
 
@@ -130,7 +127,6 @@ def verify_email(form: dict[str, Any]) -> dict[str, Any]:
 def accept_invitation(form: dict[str, Any]) -> None:
     """Accept an invitation, and choose the password of the new account."""
     invitation.accept(form["token"], form["password"], request_context())
-    db.session.commit()
 
 
 @auth.post("/login")
@@ -143,7 +139,6 @@ def log_in(form: dict[str, Any]) -> Any:
     """Log in with a password; the response may ask for a second factor."""
     transport, context = form["transport"], request_context()
     result = login.authenticate("password", form, context, session_to_replace(transport))
-    db.session.commit()
     return token_response(result, transport, context)
 
 
@@ -171,7 +166,6 @@ def log_in_with_link(form: dict[str, Any]) -> Any:
     """Log in with the link or the code, in the browser or app that requested it."""
     transport, context = form["transport"], request_context()
     result = login.authenticate("link", form, context, session_to_replace(transport))
-    db.session.commit()
     return token_response(result, transport, context)
 
 
@@ -210,7 +204,6 @@ def refresh_tokens(form: dict[str, Any]) -> Any:
     transport, context = BODY if "refresh_token" in form else COOKIE, request_context()
     encoded = form["refresh_token"] if transport == BODY else refresh_cookie()
     tokens = sessions.refresh(encoded, context)
-    db.session.commit()
     return token_response(tokens, transport, context)
 
 
@@ -236,7 +229,6 @@ def log_out(form: dict[str, Any]) -> Any:
         return _log_browser_out(form["scope"])
     access = request_credentials.bearer_token_or_none()
     logout.log_out(form["scope"], access, form.get("refresh_token"), request_context())
-    db.session.commit()
     return None
 
 
@@ -247,7 +239,6 @@ def _log_browser_out(scope: str) -> Any:
             logout.end_one_session(UUID(current_browser_session().sid), "logout", request_context())
     else:
         logout.end_many_sessions(scope, current_token(), request_context())
-    db.session.commit()
     return None if scope == logout.OTHERS else (None, clear_cookies_headers())
 
 
@@ -280,5 +271,4 @@ def read_me(caller: AccessToken) -> Response:
 def update_me(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
     """Change name, username or locale; null clears a field."""
     users.update_profile(UUID(caller.sub), form, request_context())
-    db.session.commit()
     return users.get_profile(UUID(caller.sub))

@@ -30,6 +30,14 @@ LAYERS = [  # top to bottom; packages on one line do not import each other
 LAYER_OF = {package: number for number, packages in enumerate(LAYERS) for package in packages}
 LATE_IMPORTS_ALLOWED = {"granian.cli"}  # libraries that are slow to import, by name
 LOADERS = {"gatehouse/core/plugins.py"}
+COMMITTERS = {  # `commits` ends the requests; the others are background work and commands
+    "gatehouse/database/session.py",
+    "gatehouse/database/reencryption.py",
+    "gatehouse/messaging/worker.py",
+    "gatehouse/mfa/reset.py",  # a scheduled job
+    "gatehouse/operations/cleanup.py",
+    "gatehouse/operations/error_handlers.py",  # `on_rollback`
+}
 
 
 def package_of(module: str) -> str:
@@ -115,6 +123,18 @@ def test_modules_are_imported_by_name_in_the_plugin_loader_only():
     loaders = {str(path.relative_to(ROOT)) for path in FILES if "import_module" in path.read_text()}
 
     assert loaders == LOADERS
+
+
+def test_requests_are_committed_in_one_place():
+    """ARCHITECTURE.md rule 6: no route and no service commits."""
+    committing = {
+        name
+        for path in FILES
+        if "session.commit()" in path.read_text()
+        and not (name := str(path.relative_to(ROOT))).startswith("gatehouse/cli/")
+    }
+
+    assert committing == COMMITTERS
 
 
 def test_imports_form_no_cycle():

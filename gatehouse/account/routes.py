@@ -25,7 +25,6 @@ from gatehouse.account.errors import (
 from gatehouse.account.password_change import CurrentPasswordWrong
 from gatehouse.captcha import service as captcha
 from gatehouse.captcha.service import CaptchaRequired
-from gatehouse.database.session import db
 from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.mfa import service as mfa
 from gatehouse.mfa.errors import FactorUnavailable, FactorVerificationFailed
@@ -53,7 +52,6 @@ def change_password(caller: AccessToken, form: dict[str, Any]) -> None:
     password_change.change_password(
         caller, form["current_password"], form["password"], request_context()
     )
-    db.session.commit()
 
 
 @routes.post("/password/forgot")
@@ -83,7 +81,6 @@ def reset_password(form: dict[str, Any]) -> None:
     All sessions end, no new session is opened, and second factors stay.
     """
     password_reset.reset_password(form, request_context())
-    db.session.commit()
 
 
 @routes.post("/email/resend")
@@ -109,7 +106,6 @@ def change_email(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
     """
     mfa.require_max_assurance_level(caller)
     email_change.request_email_change(caller, form["email"], request_context())
-    db.session.commit()
     return SENT
 
 
@@ -124,7 +120,6 @@ def revert_email_change(form: dict[str, Any]) -> None:
     All sessions end, and the password is deleted: I set a new one by password reset.
     """
     email_change_revert.revert_email_change(form["token"], request_context())
-    db.session.commit()
 
 
 @routes.post("/phone")
@@ -136,7 +131,6 @@ def change_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
     """Send a code by SMS to verify my new phone number."""
     mfa.require_max_assurance_level(caller)
     phone_number.send_code(caller, form["phone"], request_context())
-    db.session.commit()
     return SENT
 
 
@@ -150,7 +144,6 @@ def verify_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
     """Verify my new phone number with the code; my old number is notified."""
     mfa.require_max_assurance_level(caller)
     phone_number.verify_phone(caller, form["phone"], form["code"], request_context())
-    db.session.commit()
     return {"status": "verified"}
 
 
@@ -162,7 +155,6 @@ def remove_phone(caller: AccessToken) -> None:
     """Remove my phone number."""
     mfa.require_max_assurance_level(caller)
     phone_number.remove_phone(caller, request_context())
-    db.session.commit()
 
 
 class MfaRecoveryResponse(Status):
@@ -207,5 +199,4 @@ def confirm_mfa_recovery(form: dict[str, Any]) -> dict[str, Any]:
     opened.
     """
     due_at = mfa_recovery.confirm_recovery(form, request_context())
-    db.session.commit()
     return {"status": "announced", "due_at": due_at}

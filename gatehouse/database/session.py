@@ -6,10 +6,11 @@ during slow work (a password hash, a network request): call `end_transaction()` 
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from flask import has_app_context
 from flask_sqlalchemy import SQLAlchemy
@@ -19,6 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from gatehouse.database.direct_sql import execute_direct
 
+View = TypeVar("View", bound=Callable[..., Any])
 TAKE_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 AUTOCOMMIT_BIND = "reader"
 """Bind key of the engine with autocommit connections."""
@@ -138,13 +140,32 @@ def end_transaction() -> None:
 
 @contextmanager
 def write_transaction() -> Iterator[None]:
-    """Begin the request's write transaction, or join the current one; the route commits it."""
+    """Begin the request's write transaction, or join the current one; `commits` ends it."""
     if not db.session.info.get("writing"):
         end_transaction()
         db.session.connection(execution_options={"writing": True})
         db.session.info["writing"] = True
     yield
     db.session.flush()
+
+
+def commits(view: View) -> View:
+    """Commit the request's transaction after a view has succeeded, and roll it back on an error.
+
+    The wrapper runs inside Flask's error handling, so that a failed commit is handled, too.
+    """
+
+    @wraps(view)
+    def committed(*arguments: Any, **named: Any) -> Any:
+        try:
+            response = view(*arguments, **named)
+            db.session.commit()
+        except BaseException:
+            db.session.rollback()
+            raise
+        return response
+
+    return cast(View, committed)
 
 
 @event.listens_for(Session, "after_transaction_end")

@@ -7,7 +7,7 @@ from uuid import UUID
 from marshmallow import Schema, fields
 
 from gatehouse.core.errors import NotFound
-from gatehouse.database.session import db, write_transaction
+from gatehouse.database.session import write_transaction
 from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.login import reauthentication
 from gatehouse.login import service as login
@@ -80,7 +80,6 @@ def create_login_challenge(form: dict[str, Any]) -> dict[str, Any]:
 def verify_second_factor(form: dict[str, Any]) -> Any:
     """Complete a login with a second factor."""
     result, transport = login.complete_second_factor(form, request_context())
-    db.session.commit()
     return token_response(result, transport, request_context())
 
 
@@ -91,9 +90,7 @@ def verify_second_factor(form: dict[str, Any]) -> Any:
 @routes.errors(InvalidCode, FactorUnavailable, PhoneUnverified)
 def enrol_factor_at_login(form: dict[str, Any]) -> dict[str, Any]:
     """Start to enrol the second factor that is required to sign in."""
-    enrolled = mandatory_enrolment.enrol_factor(form, request_context())
-    db.session.commit()
-    return enrolled
+    return mandatory_enrolment.enrol_factor(form, request_context())
 
 
 @routes.post("/login/mfa/enrolment/confirm")
@@ -104,7 +101,6 @@ def enrol_factor_at_login(form: dict[str, Any]) -> dict[str, Any]:
 def confirm_factor_at_login(form: dict[str, Any]) -> Any:
     """Confirm the factor, and complete the login."""
     tokens, transport, codes = login.complete_enrolment(form, request_context())
-    db.session.commit()
     response = token_response(tokens, transport, request_context())
     body, headers = response if isinstance(response, tuple) else (response, [])
     content = body if isinstance(body, dict) else asdict(body)
@@ -133,7 +129,6 @@ def create_reauthentication_challenge(caller: AccessToken, form: dict[str, Any])
 def reauthenticate(caller: AccessToken, form: dict[str, Any]) -> Any:
     """Authenticate again in my session, with the password or a factor."""
     tokens = reauthentication.reauthenticate(caller, form, request_context())
-    db.session.commit()
     return token_response(tokens, BODY if cookies.has_bearer() else COOKIE, request_context())
 
 
@@ -154,9 +149,7 @@ class PasskeyRequestOptions(Schema):
 def passkey_login_options() -> dict[str, Any]:
     """Start to sign in with a passkey; the options name no user."""
     with write_transaction():
-        passkey_options = passkey.plugin.create_options()
-    db.session.commit()
-    return passkey_options
+        return passkey.plugin.create_options()
 
 
 @passkey_login_routes.post("/authentication/verify")
@@ -169,7 +162,6 @@ def log_in_with_passkey(form: dict[str, Any]) -> Any:
     """Sign in with the response of a passkey."""
     transport, context = form["transport"], request_context()
     result = login.authenticate("passkey", form, context, session_to_replace(transport))
-    db.session.commit()
     return token_response(result, transport, context)
 
 

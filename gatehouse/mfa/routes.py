@@ -6,7 +6,6 @@ from uuid import UUID
 from marshmallow import Schema, fields
 
 from gatehouse.core.errors import NotFound
-from gatehouse.database.session import db
 from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.mfa import passkey_registration, reset
 from gatehouse.mfa import service as mfa
@@ -102,9 +101,7 @@ def list_factors(caller: AccessToken) -> dict[str, Any]:
 def enrol_factor(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
     """Start enrolling a factor; it becomes active once it is confirmed."""
     mfa.require_max_assurance_level(caller)
-    enrolled = mfa.enrol_factor(UUID(caller.sub), form, request_context())
-    db.session.commit()
-    return enrolled
+    return mfa.enrol_factor(UUID(caller.sub), form, request_context())
 
 
 @routes.post("/factors/<uuid:factor_id>/confirm")
@@ -116,9 +113,7 @@ def enrol_factor(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
 def confirm_factor(caller: AccessToken, form: dict[str, Any], factor_id: UUID) -> Any:
     """Confirm a factor with a first response; this ends my other sessions."""
     mfa.require_max_assurance_level(caller)
-    confirmed = mfa.confirm_factor(caller, factor_id, form, request_context())
-    db.session.commit()
-    return confirmed
+    return mfa.confirm_factor(caller, factor_id, form, request_context())
 
 
 @routes.delete("/factors/<uuid:factor_id>")
@@ -129,7 +124,6 @@ def remove_factor(caller: AccessToken, factor_id: UUID) -> None:
     """Remove a factor; this ends my other sessions."""
     mfa.require_max_assurance_level(caller)
     mfa.remove_factor(caller, factor_id, request_context())
-    db.session.commit()
 
 
 @routes.post("/recovery-codes")
@@ -141,7 +135,6 @@ def replace_recovery_codes(caller: AccessToken) -> dict[str, Any]:
     """Replace my recovery codes; the old ones stop working."""
     mfa.require_max_assurance_level(caller)
     codes = mfa.replace_recovery_codes(UUID(caller.sub), request_context())
-    db.session.commit()
     return {"recovery_codes": codes}
 
 
@@ -159,7 +152,6 @@ class MfaResetCancellation(Form):
 def cancel_mfa_reset(form: dict[str, Any]) -> None:
     """Cancel the reset of my second factors, with the link from the notification."""
     reset.cancel_by_link(form["token"], request_context())
-    db.session.commit()
 
 
 @routes.delete("/reset")
@@ -171,7 +163,6 @@ def cancel_my_mfa_reset(caller: AccessToken) -> None:
     """Cancel the reset of my second factors, after authenticating with one of them."""
     mfa.require_max_assurance_level(caller)
     reset.cancel_by_owner(UUID(caller.sub), request_context())
-    db.session.commit()
 
 
 class PasskeyCreationOptions(Schema):
@@ -199,7 +190,6 @@ def passkey_registration_options(caller: AccessToken) -> dict[str, Any]:
     """Start registering a passkey for login without a password."""
     mfa.require_max_assurance_level(caller)
     public_key = passkey_registration.create_options(caller)
-    db.session.commit()
     return {"public_key": public_key, "expires_in": int(LIFETIME.total_seconds())}
 
 
@@ -213,8 +203,6 @@ def passkey_registration_options(caller: AccessToken) -> dict[str, Any]:
 def register_passkey(caller: AccessToken, form: dict[str, Any]) -> Any:
     """Register the passkey that the browser created; this ends my other sessions."""
     mfa.require_max_assurance_level(caller)
-    registered = passkey_registration.register_passkey(
+    return passkey_registration.register_passkey(
         caller, form["credential"], form["label"], request_context()
     )
-    db.session.commit()
-    return registered

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core.errors import NotFound
-from gatehouse.database.session import db, write_transaction
+from gatehouse.database.session import write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.sessions.guards import signed_in
 from gatehouse.tokens.service import AccessToken
@@ -62,7 +62,6 @@ def forget_trusted_device(caller: AccessToken, device_id: UUID) -> None:
         if not devices.forget_trust(UUID(caller.sub), device_id):
             raise NotFound
         record(events.Factor.DEVICE_TRUST_REVOKED, request_context(), user_id=UUID(caller.sub))
-    db.session.commit()
 
 
 def _serialize_device(row: Device) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import segno
 from flask import Blueprint, Response, abort, jsonify, make_response, render_template, request
 
 from gatehouse.core import clock
-from gatehouse.database.session import db, write_transaction
+from gatehouse.database.session import commits, write_transaction
 from gatehouse.messaging import outbox
 from gatehouse.pages.security_headers import CSP, nonce, register_security_headers
 
@@ -60,11 +60,11 @@ def show_qr_code(message_id: UUID) -> Response:
 
 
 @mailbox.delete("/dev/mailbox")
+@commits
 def delete_messages() -> tuple[str, int]:
     """Delete all messages."""
     with write_transaction():
         outbox.delete_all_messages()
-    db.session.commit()
     return "", 204
 
 

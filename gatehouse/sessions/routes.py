@@ -6,7 +6,6 @@ from uuid import UUID
 from marshmallow import Schema, fields
 
 from gatehouse.core.errors import NotFound
-from gatehouse.database.session import db
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.guards import signed_in
 from gatehouse.tokens.service import AccessToken
@@ -56,7 +55,6 @@ def list_sessions(caller: AccessToken, query: dict[str, Any]) -> dict[str, Any]:
 def end_session(caller: AccessToken, session_id: UUID) -> None:
     """End one of my sessions; its access tokens become invalid within a second."""
     sessions.end_own_session(UUID(caller.sub), session_id, request_context())
-    db.session.commit()
 
 
 def _item(row: Session, caller: AccessToken) -> dict[str, Any]:

@@ -14,9 +14,7 @@ from typing import Any, TypeVar, cast
 
 from flask import Response, jsonify, request
 from sqlalchemy import delete, select
-from sqlalchemy.event import listens_for
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.core.errors import ApiError
@@ -57,19 +55,17 @@ class RequestKey:
 
 
 def idempotent(*secret_members: str) -> Callable[[Route], Route]:
-    """Execute a route once per `Idempotency-Key`, and commit its transaction.
+    """Execute a route once per `Idempotency-Key`; the key is stored in the route's transaction.
 
-    Place it directly above `response`; the route must not commit. `secret_members` are the members
-    of the response that are tokens: they are stored encrypted.
+    Place it directly above `response`. `secret_members` are the members of the response that are
+    tokens: they are stored encrypted.
     """
 
     def decorate_route(route: Route) -> Route:
         @wraps(route)
         def wrapper(*args: Any, **kwargs: Any) -> Response:
             key = _read_key(args)
-            return _run_once(
-                key, secret_members, lambda: _require_uncommitted(route(*args, **kwargs))
-            )
+            return _run_once(key, secret_members, lambda: route(*args, **kwargs))
 
         error_types = getattr(route, "error_types", ())
         error_types = (*error_types, IdempotencyKeyInvalid, IdempotencyKeyReused)
@@ -112,20 +108,13 @@ def _caller_id(arguments: tuple[Any, ...]) -> str:
     return next(subjects, None) or rate_limits.network_key()
 
 
-def _require_uncommitted(response: Response) -> Response:
-    """Return the response; raise `RuntimeError` if the route committed its transaction itself."""
-    if db.session.info.pop("committed", False) and not db.session.info.get("writing"):
-        raise RuntimeError("an idempotent route leaves its commit to the decorator")
-    return response
-
-
 def _run_once(
     key: RequestKey | None, secret_members: Sequence[str], view: Callable[[], Response]
 ) -> Response:
-    """Execute the view and commit, or return the stored response.
+    """Execute the view and store its response, or return the stored one.
 
-    Of concurrent requests with one key a single one commits; the others are rolled back and return
-    its response.
+    Of concurrent requests with one key a single one inserts it; the others wait for that
+    transaction, are rolled back and return its response.
     """
     if stored := _find_response(key):
         return stored
@@ -133,7 +122,7 @@ def _run_once(
         response = view()
         if key:
             _store_response(key, response, secret_members)
-        db.session.commit()
+        db.session.flush()
     except (ApiError, IntegrityError):
         db.session.rollback()
         if stored := _find_response(key):
@@ -148,7 +137,6 @@ def _find_response(key: RequestKey | None) -> Response | None:
     Raises:
         IdempotencyKeyReused: the key was used with another body.
     """
-    db.session.info.pop("committed", None)
     if key is None:
         return None
     matching = select(IdempotencyKey).where(IdempotencyKey.key.in_(key.digests))
@@ -202,8 +190,3 @@ def _decrypt_member(value: str, key: str) -> str:
 
 def _associated_data(key: str) -> str:
     return crypto_labels.column_data(crypto_labels.IDEMPOTENT_RESPONSE, key)
-
-
-@listens_for(Session, "after_commit")
-def _mark_committed(session: Session) -> None:
-    session.info["committed"] = True

@@ -27,6 +27,7 @@ from gatehouse.core.errors import (
     ValidationFailed,
     default_detail,
 )
+from gatehouse.database.session import commits
 from gatehouse.web import cookies
 
 Route = TypeVar("Route", bound=Callable[..., Any])
@@ -168,7 +169,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return self._register_route(rule, "DELETE")
 
     def _register_route(self, rule: str, method: str) -> Decorator:
-        """Register a route and document it from its decorators."""
+        """Register a route that commits when it succeeds; document it from its decorators."""
 
         def register(route: Route) -> Route:
             by_status = _errors_by_status(route, method != "GET")
@@ -176,7 +177,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             names = {"operationId": route.__name__, "security": _security(route)}
             if hasattr(route, "idempotent"):
                 names["parameters"] = [IDEMPOTENCY_KEY_HEADER]
-            documented = self.doc(responses=responses, **names)(route)
+            view = route if hasattr(route, "non_blocking") else commits(route)
+            documented = self.doc(responses=responses, **names)(view)
             self.route(rule, methods=[method])(documented)
             return route
 

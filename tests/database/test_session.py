@@ -5,12 +5,18 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy import event, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from gatehouse.core import clock
 from gatehouse.database import session
-from gatehouse.database.session import advisory_lock, autonomous_transaction, db, write_transaction
+from gatehouse.database.session import (
+    advisory_lock,
+    autonomous_transaction,
+    commits,
+    db,
+    write_transaction,
+)
 from models import LimitCounter, Password, Session
 from tests.parallel import run_in_parallel
 
@@ -51,6 +57,54 @@ class ParallelTransaction:
     def __exit__(self, *_):
         self.finish.set()
         self.thread.join(TIMEOUT)
+
+
+# The request's transaction
+
+
+@commits
+def add_in_view(key, error=None):
+    with write_transaction():
+        add_counter(key)
+    if error:
+        raise error
+
+
+@pytest.mark.stores
+def test_view_that_succeeds_is_committed(app):
+    with app.app_context():
+        add_in_view("kept")
+        assert not db.session().in_transaction()
+
+    assert committed_keys(app) == {"kept"}
+
+
+@pytest.mark.stores
+def test_view_that_fails_is_rolled_back(app):
+    with app.app_context():
+        with pytest.raises(LookupError):
+            add_in_view("lost", LookupError())
+        assert not db.session().in_transaction()
+
+    assert committed_keys(app) == set()
+
+
+@pytest.mark.stores
+def test_failed_commit_is_answered_as_an_error_of_the_view(app, client, make_user):
+    mine = client.as_(client.log_in(make_user()))
+    event.listen(db.session, "before_commit", fail_to_commit)
+    try:
+        response = mine.patch("/auth/me", {"name": "Lost"})
+    finally:
+        event.remove(db.session, "before_commit", fail_to_commit)
+
+    assert response.status_code == 503
+    assert response.json["code"] == "service_unavailable"
+    assert mine.get("/auth/me").json["name"] is None
+
+
+def fail_to_commit(_session):
+    raise OperationalError("COMMIT", None, ConnectionError("the server is gone"))
 
 
 # Types
