@@ -1,9 +1,10 @@
 """Strict marshmallow fields: no type conversion; strings are safe to store and to display."""
 
 import re
-from typing import Any
+from enum import Enum
+from typing import Any, ClassVar, Final
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, post_load
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -35,8 +36,29 @@ class CodedMessage(str):
         return self
 
 
+class Missing(Enum):
+    """The type of `MISSING`."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+"""Default of a form's member where an absent member and null differ, as in a PATCH."""
+
+
 class Form(Schema):
-    """A JSON object; unknown members are rejected."""
+    """A JSON object; unknown members are rejected.
+
+    It loads into `form_type`, a dataclass with an attribute for each field: services take that. A
+    field that is not required has a default there, None or `MISSING`.
+    """
+
+    form_type: ClassVar[type]
+
+    @post_load
+    def make_form(self, members: dict[str, Any], **_: Any) -> Any:
+        """Return the form as a dataclass."""
+        return self.form_type(**members) if hasattr(self, "form_type") else members
 
 
 class String(fields.String):
