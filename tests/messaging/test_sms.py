@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -222,7 +223,10 @@ def test_sms_prefix_is_not_paused_by_a_burst_whose_codes_can_still_be_entered(ap
     assert audited(app, "sms.prefix_paused") == []
 
 
-def test_sms_prefix_is_paused_during_continuous_pumping_when_thirty_codes_have_expired(app, wait):
+def test_sms_prefix_is_paused_during_continuous_pumping_when_thirty_codes_have_expired(
+    app, wait, time_machine
+):
+    time_machine.move_to(datetime.now(UTC), tick=False)
     sent = []
     for number, _ in zip(generate_numbers(), range(80), strict=False):
         sent.append(send_sms(app, number))
