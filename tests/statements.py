@@ -1,4 +1,4 @@
-"""Record the SQL statements that SQLAlchemy or the driver sends to the database."""
+"""Record the SQL statements that SQLAlchemy sends to the database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-import psycopg
 import sqlalchemy as sa
 from flask import Flask
 
@@ -22,14 +21,9 @@ def record_statements(app: Flask) -> Iterator[list[tuple[str, Any]]]:
     The periodic token sync (every 0.4 s) is done before, so that it never falls into the block.
     """
     recorded: list[tuple[str, Any]] = []
-    execute = psycopg.Connection.execute
 
     def on_execute(_conn: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
         recorded.append((statement, values))
-
-    def driver_execute(connection: Any, statement: Any, values: Any = None, **options: Any) -> Any:
-        recorded.append((statement, values))  # bypasses SQLAlchemy
-        return execute(connection, statement, values, **options)
 
     with app.app_context():
         engines = list(db.engines.values())
@@ -37,10 +31,7 @@ def record_statements(app: Flask) -> Iterator[list[tuple[str, Any]]]:
     for engine in engines:
         sa.event.listen(engine, "before_cursor_execute", on_execute)
     try:
-        with (
-            patch.object(psycopg.Connection, "execute", driver_execute),
-            patch.object(tokens, "synced_in_background", new=True),
-        ):
+        with patch.object(tokens, "synced_in_background", new=True):
             yield recorded
     finally:
         for engine in engines:

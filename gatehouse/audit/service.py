@@ -1,23 +1,18 @@
 """Record audit events, in the transaction of what they report."""
 
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, bindparam
 from sqlalchemy.event import listens_for
 from sqlalchemy.orm import Session, SessionTransaction
 
 from gatehouse.audit.events import Event
 from gatehouse.core import clock, crypto, metrics
-from gatehouse.database.direct_sql import execute_direct
 from gatehouse.database.session import db
 from gatehouse.web.request_context import RequestContext
 from models import AuditEvent
 
-_events = AuditEvent.metadata.tables["audit_events"]
-BATCH_SIZE = 100
-"""Events written by one statement, at most."""
+INSERT_EVENT = AuditEvent.metadata.tables["audit_events"].insert()
 
 
 def record(
@@ -52,26 +47,8 @@ def record(
 
 @listens_for(Session, "before_commit")
 def _write_events(session: Session) -> None:
-    pending = session.info.get("events")
-    if not pending:
-        return
-    connection = session.connection()
-    # SQLite has no round trips to save, and SQLAlchemy would compile a multi-row insert each time
-    size = BATCH_SIZE if connection.dialect.name == "postgresql" else 1
-    for start in range(0, len(pending), size):
-        rows = pending[start : start + size]
-        parameters = {
-            f"{name}_{n}": value for n, row in enumerate(rows) for name, value in row.items()
-        }
-        execute_direct(connection, _insert_statement(len(rows)), parameters)
-
-
-@cache
-def _insert_statement(count: int) -> Insert:
-    """Return the statement that inserts so many events."""
-    columns = _events.columns
-    rows = [{c: bindparam(f"{c.name}_{n}", type_=c.type) for c in columns} for n in range(count)]
-    return _events.insert().values(rows if count > 1 else rows[0])
+    if pending := session.info.get("events"):
+        session.connection().execute(INSERT_EVENT, pending)
 
 
 @listens_for(Session, "after_commit")

@@ -18,8 +18,6 @@ from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, e
 from sqlalchemy.engine import Engine, ExceptionContext, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from gatehouse.database.direct_sql import execute_direct
-
 View = TypeVar("View", bound=Callable[..., Any])
 TAKE_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 AUTOCOMMIT_BIND = "reader"
@@ -214,4 +212,4 @@ def advisory_lock(key: str) -> None:
     """
     if db.engine.dialect.name == "postgresql":
         db.session.flush()  # pending changes would be lost where a row is refreshed after the wait
-        execute_direct(db.session.connection(), TAKE_ADVISORY_LOCK, {"key": key})
+        db.session.execute(TAKE_ADVISORY_LOCK, {"key": key})

@@ -14,7 +14,6 @@ from sqlalchemy import BindParameter, ScalarSelect, bindparam, delete, select, u
 
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.database.session import UTCDateTime, db
-from gatehouse.database.statements import execute_in_session
 from gatehouse.web.request_context import RequestContext
 from models import Device
 
@@ -135,7 +134,8 @@ def _update_known_device(user_id: UUID, context: RequestContext, now: datetime) 
     digests = _digests(context.device_token)
     used = {"now": now, "until": now + LIFETIME, "user_agent": context.user_agent}
     used["digest"] = digests[0]  # of the active key
-    return bool(execute_in_session(UPDATE_LAST_USE, id_of_user=user_id, digests=digests, **used))
+    values = used | {"id_of_user": user_id, "digests": digests}
+    return db.session.execute(UPDATE_LAST_USE, values).first() is not None
 
 
 def _is_issued(token: str) -> bool:

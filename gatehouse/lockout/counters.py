@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import Connection, TextClause, bindparam, case, select, text
 
 from gatehouse.core import clock, crypto, crypto_labels
-from gatehouse.database.direct_sql import execute_direct
 from gatehouse.database.session import UTCDateTime
 from gatehouse.lockout.backoff import MAX_WAIT, BackoffSchedule
 from gatehouse.lockout.errors import TooManyAttempts
@@ -62,17 +61,18 @@ def increment(connection: Connection, key: str, schedule: BackoffSchedule) -> in
     """
     now = clock.now()
     ends = {f"from_{threshold}": now + wait for threshold, wait in schedule.items()}
-    counted = execute_direct(
-        connection, _increment_statement(*schedule), {"key": key, "now": now} | ends
-    )
-    if not counted:
+    counted = connection.execute(
+        _increment_statement(*schedule), {"key": key, "now": now} | ends
+    ).scalar()
+    if counted is None:
         raise TooManyAttempts(_seconds_left(connection, key, now))
-    return int(counted[0][0])
+    return int(counted)
 
 
 def decrement(connection: Connection, key: str, amount: int = 1) -> bool:
     """Subtract failures; return whether the counter had any."""
-    return bool(execute_direct(connection, DECREMENT_COUNTER, {"counter": key, "amount": amount}))
+    values = {"counter": key, "amount": amount}
+    return connection.execute(DECREMENT_COUNTER, values).first() is not None
 
 
 @cache

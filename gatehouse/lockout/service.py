@@ -20,7 +20,6 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto_labels, metrics
 from gatehouse.core.log import logger
-from gatehouse.database.direct_sql import execute_direct
 from gatehouse.database.session import autocommit_write, autonomous_transaction, db
 from gatehouse.database.statements import fetch_all
 from gatehouse.devices import service as devices
@@ -144,11 +143,11 @@ def reset_in_transaction(attempt: CountedAttempt) -> None:
 def _reset(attempt: CountedAttempt, connection: Connection) -> None:
     if attempt.device_id:
         keys = {"keys": [attempt.source_key, attempt.total_key]}
-        execute_direct(connection, counters.DELETE_COUNTERS, keys)
+        connection.execute(counters.DELETE_COUNTERS, keys)
         return
-    popped = execute_direct(connection, counters.POP_COUNTER, {"counter": attempt.source_key})
-    if popped and attempt.prefix_key:
-        counters.decrement(connection, attempt.prefix_key, popped[0].failures)
+    popped = connection.execute(counters.POP_COUNTER, {"counter": attempt.source_key}).scalar()
+    if popped is not None and attempt.prefix_key:
+        counters.decrement(connection, attempt.prefix_key, popped)
     counters.decrement(connection, attempt.total_key)
 
 

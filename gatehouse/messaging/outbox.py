@@ -16,7 +16,6 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select
 import config
 from gatehouse.core import clock, crypto, crypto_labels, i18n
 from gatehouse.database.session import db
-from gatehouse.database.statements import execute_in_session
 from gatehouse.messaging import template_rendering
 from gatehouse.messaging.message import Message, MessageRequest
 from gatehouse.web.request_context import RequestContext
@@ -82,7 +81,7 @@ def count_messages_since(
     if template_names:
         parameters["template_names"] = list(template_names)
     query = COUNT_SINCE_BY_TEMPLATE if template_names else COUNT_SINCE
-    return int(execute_in_session(query, **parameters)[0].count)
+    return db.session.execute(query, parameters).scalar_one()
 
 
 def sms_sent_since(

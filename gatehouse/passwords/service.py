@@ -23,7 +23,6 @@ from gatehouse.audit.service import record
 from gatehouse.core import clock, plugins
 from gatehouse.core.errors import ServiceBusy, ValidationFailed
 from gatehouse.database.session import db
-from gatehouse.database.statements import execute_in_session
 from gatehouse.passwords import breached, policy
 from gatehouse.passwords.hash_pool import Result, hash_pool
 from gatehouse.passwords.hasher import Costs, Hasher, WrongPassword
@@ -125,10 +124,10 @@ def lock_and_check_unchanged(user_id: UUID, changed_at: datetime | None) -> bool
     Raises:
         WrongPassword: the password was changed, or the account was deleted.
     """
-    locked = execute_in_session(LOCK_PASSWORD, user_id=user_id)
-    if not locked or locked[0].changed_at != changed_at:
+    locked = db.session.execute(LOCK_PASSWORD, {"user_id": user_id}).one_or_none()
+    if locked is None or locked.changed_at != changed_at:
         raise WrongPassword
-    return locked[0].compromised_at is not None
+    return locked.compromised_at is not None
 
 
 def store_password_hash(user_id: UUID, password_hash: PasswordHash) -> None:

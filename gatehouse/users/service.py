@@ -12,7 +12,7 @@ from gatehouse.audit.service import record
 from gatehouse.authorization import roles
 from gatehouse.core import clock, crypto
 from gatehouse.database.session import db, write_transaction
-from gatehouse.database.statements import fetch_one
+from gatehouse.database.statements import fetch_one_or_none
 from gatehouse.users import identifiers
 from gatehouse.users.errors import AccountDeleted, UsernameTaken
 from gatehouse.web.request_context import RequestContext
@@ -186,7 +186,7 @@ def get_profile(user_id: UUID) -> dict[str, Any]:
 
 def fetch_profile(user_id: UUID) -> dict[str, Any]:
     """Return a user's profile like `get_profile`, in one round trip outside any transaction."""
-    return _require_profile(fetch_one(SELECT_PROFILE, user_id=user_id))
+    return _require_profile(fetch_one_or_none(SELECT_PROFILE, user_id=user_id))
 
 
 def _require_profile(row: Any) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gatehouse.core import clock
 from gatehouse.core.log import logger
-from gatehouse.database.direct_sql import execute_direct
 from gatehouse.database.session import autocommit_connection, autocommit_write_connection
 
 REDIS_TIMEOUT = 0.5
@@ -83,14 +82,14 @@ class DatabaseCounters(Counters):
         now = clock.now().timestamp()
         row = {"key": key, "amount": amount, "now": now, "expires_at": now + expiry}
         with autocommit_write_connection() as connection:
-            return int(execute_direct(connection, self.INCREMENT_COUNTER, row)[0][0])
+            return int(connection.execute(self.INCREMENT_COUNTER, row).scalar_one())
 
     def peek(self, key: str) -> tuple[int, float]:
         """Return the hits of the current window and the seconds until it ends."""
         now = clock.now().timestamp()
         with autocommit_connection() as connection:
-            rows = execute_direct(connection, self.READ_COUNTER, {"key": key, "now": now})
-        return (rows[0][0], rows[0][1] - now) if rows else (0, 0.0)
+            row = connection.execute(self.READ_COUNTER, {"key": key, "now": now}).first()
+        return (row.hits, row.expires_at - now) if row else (0, 0.0)
 
     def check(self) -> bool:
         """Return whether the store answers."""
