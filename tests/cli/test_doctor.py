@@ -246,10 +246,12 @@ def test_token_of_an_older_secret_key_is_valid(settings_environment, token):
 
 
 def test_without_a_valid_token_the_endpoint_responds_like_an_unknown_path(app, token):
-    digest = token[10:]
+    path, timestamp, signature = token.split(".")
     tokens = [None, "", ".", token[:-1], f"{token}0", f"{token},{token}", f"0{token}", f"+{token}"]
-    tokens += [f"{int(token[:10]) + 1}{digest}", f"{'9' * 5000}{digest}", token.partition(".")[0]]
-    tokens += [f"\u00b2{token}", f"{token}\u00ff"]
+    tokens += [
+        f"{path}.{moment}.{signature}" for moment in ("", "AAAA", f"{timestamp}A", "9" * 5000)
+    ]
+    tokens += [path, f"{path}.{timestamp}", f"\u00b2{token}", f"{token}\u00ff", f"{token}="]
     methods = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "HEAD")
 
     for invalid, method in itertools.product(tokens, methods):

@@ -1,6 +1,5 @@
 """Users list and end their own sessions, but not those of others."""
 
-import base64
 import re
 from uuid import UUID
 
@@ -104,15 +103,16 @@ def test_session_list_rejects_forged_cursors(client, make_user):
     for user in (ann, ann, bob, bob):
         client.log_in(user)
     mine, theirs = (list_sessions(client, u.tokens, limit=1)["next_cursor"] for u in (ann, bob))
-    raw = base64.urlsafe_b64decode(mine + "==")
+    payload, signature = mine.split(".")
     forgeries = [
         theirs,
         mine[:-4],
         mine + "AAAA",
         ("B" if mine[0] == "A" else "A") + mine[1:],
         mine[:-3] + ("BBB" if mine[-3:] != "BBB" else "CCC"),
-        base64.urlsafe_b64encode(bytes(16) + raw[16:]).decode(),
-        base64.urlsafe_b64encode(raw[:16]).decode(),
+        f"{'A' * len(payload)}.{signature}",
+        payload,
+        f"{payload}.",
         session_id_of(ann.tokens),
         "AAAA",
         "x",
