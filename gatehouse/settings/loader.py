@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from environs import EnvError, FileAwareEnv
-
 from gatehouse.settings.keyrings import HOW_TO_GENERATE_KEY, key_ring, load_development_key_ring
 from gatehouse.settings.mail import channel_names, gateway_names, smtp_servers
 from gatehouse.settings.parsers import (
@@ -58,30 +56,11 @@ def environment_name(field_name: str) -> str:
     return name if name in UNPREFIXED_NAMES else f"GATEHOUSE_{name}"
 
 
-class Environment(FileAwareEnv):
-    """Read a given mapping and the files that its `_FILE` variants name, not `os.environ`."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        super().__init__(strip_whitespace=True)
-        self.mapping = environ
-
-    def _get_value(self, env_key: str, default: Any) -> Any:
-        path = self.mapping.get(f"{env_key}_FILE")
-        if path and self.mapping.get(env_key):
-            raise ValueError(f"{env_key} is set twice: unset it or {env_key}_FILE.")
-        if not path:
-            return self.mapping.get(env_key, "").strip() or default
-        try:
-            return Path(path).read_text().strip()
-        except (OSError, UnicodeDecodeError):
-            raise ValueError(f"{env_key}_FILE must name a readable text file.") from None
-
-
 class SettingsLoader:
     """Parse settings one by one; `problems` collects a sentence for each mistake."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self.env = Environment(environ)
+        self.environ = environ
         self.problems: list[str] = []
         self.development = self._raw_value("GATEHOUSE_ENV") == "development"
         self.data_dir = Path(self._raw_value("GATEHOUSE_DATA_DIR") or "instance").absolute()
@@ -101,10 +80,17 @@ class SettingsLoader:
             return None
 
     def _raw_value(self, variable: str) -> str:
+        """Return the text of a variable, or of the file that its `_FILE` variant names."""
+        value, path = self.environ.get(variable, ""), self.environ.get(f"{variable}_FILE")
+        if not path:
+            return value.strip()
+        if value:
+            self.problems.append(f"{variable} is set twice: unset it or {variable}_FILE.")
+            return ""
         try:
-            return self.env.str(variable, "")
-        except (EnvError, ValueError) as problem:
-            self.problems.append(str(problem))
+            return Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            self.problems.append(f"{variable}_FILE must name a readable text file.")
             return ""
 
     def _computed_default(self, name: str) -> str:

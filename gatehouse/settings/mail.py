@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from email_validator import EmailNotValidError, validate_email
 
-from gatehouse.settings.parsers import HOST_PATTERN, split_url
+from gatehouse.settings.parsers import HOST_PATTERN, split_list, split_url
 
 DEFAULT_PORTS = {"smtp": 587, "smtps": 465, "insecure-smtp": 25}
 SMTP_URL_SHAPE = "must look like smtp://user:password@mail.example.com:587"
@@ -31,7 +31,7 @@ class SmtpServer:
 
 def smtp_servers(value: str) -> tuple[SmtpServer, ...]:
     """`smtp://user:password@host:587` (STARTTLS) or `smtps://...:465`, several in order"""
-    return tuple(_smtp_server(item.strip()) for item in value.split(",") if item.strip())
+    return tuple(_smtp_server(item) for item in split_list(value))
 
 
 def _smtp_server(item: str) -> SmtpServer:
@@ -86,7 +86,7 @@ def gateway_names(value: str) -> tuple[str, ...]:
 
 
 def _matching_items(value: str, pattern: re.Pattern[str], message: str) -> tuple[str, ...]:
-    items = tuple(item.strip() for item in value.split(",") if item.strip())
+    items = tuple(split_list(value))
     if not items or not all(pattern.fullmatch(item) for item in items):
         raise ValueError(message)
     return items

@@ -66,9 +66,14 @@ def choice(*choices: str) -> Callable[[str], str]:
     return read
 
 
+def split_list(value: str) -> list[str]:
+    """Return the items of a list separated by commas, without empty ones."""
+    return [stripped for item in value.split(",") if (stripped := item.strip())]
+
+
 def name_list(value: str) -> tuple[str, ...]:
     """names, separated by commas"""
-    items = [item.strip() for item in value.split(",") if item.strip()]
+    items = split_list(value)
     if not all(NAME_PATTERN.fullmatch(item) for item in items):
         raise ValueError("must be names in lower case, separated by commas")
     return tuple(dict.fromkeys(items))
@@ -109,13 +114,14 @@ def origin(value: str) -> str:
 
 def origin_list(value: str) -> tuple[str, ...]:
     """origins, separated by commas"""
-    return tuple(origin(item.strip()) for item in value.split(",") if item.strip())
+    return tuple(origin(item) for item in split_list(value))
 
 
 def webauthn_origins(value: str) -> tuple[str, ...]:
     """origins, separated by commas; an Android app is `android:apk-key-hash:...`"""
-    items = [item.strip() for item in value.split(",") if item.strip()]
-    return tuple(item if ANDROID_ORIGIN.fullmatch(item) else origin(item) for item in items)
+    return tuple(
+        item if ANDROID_ORIGIN.fullmatch(item) else origin(item) for item in split_list(value)
+    )
 
 
 def domain_name(value: str) -> str:
@@ -128,16 +134,14 @@ def domain_name(value: str) -> str:
 def aaguids(value: str) -> tuple[str, ...]:
     """AAGUIDs, separated by commas"""
     try:
-        return tuple(str(UUID(item.strip())) for item in value.split(",") if item.strip())
+        return tuple(str(UUID(item)) for item in split_list(value))
     except ValueError:
         raise ValueError("must be AAGUIDs like 2fc0579f-8113-47ea-b116-bb5a8db9202a") from None
 
 
 def egress_destinations(value: str) -> tuple[EgressDestination, ...]:
     """host names, `host:port`, or networks such as `10.0.0.0/8`, separated by commas"""
-    return tuple(
-        _egress_destination(item.strip().lower()) for item in value.split(",") if item.strip()
-    )
+    return tuple(_egress_destination(item) for item in split_list(value.lower()))
 
 
 def ip_networks(value: str) -> tuple[IpNetwork, ...]:
@@ -193,7 +197,7 @@ def http_url(value: str) -> str:
 
 def mapping(value: str) -> dict[str, str]:
     """`ann@example.com=12345678`, `+4915112345678=123456`, separated by commas"""
-    pairs = [item.strip().lower().partition("=") for item in value.split(",") if item.strip()]
+    pairs = [item.partition("=") for item in split_list(value.lower())]
     if not all(name and CODE_PATTERN.fullmatch(code) for name, _, code in pairs):
         raise ValueError("must be like ann@example.com=12345678, with 4 to 12 digits")
     return {name: code for name, _, code in pairs}
