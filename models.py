@@ -47,6 +47,10 @@ def _encrypted(label: str) -> Mapped[bytes]:
     return mapped_column(LargeBinary, info={"associated_data": label})
 
 
+def _profile(length: int) -> Mapped[str | None]:
+    return mapped_column(String(length), info={"profile_length": length})
+
+
 def _user() -> Mapped[UUID]:
     return mapped_column(Uuid, ForeignKey("users.id", ondelete="CASCADE"), index=True)
 
@@ -76,13 +80,24 @@ class User(Base):
     phone: Mapped[str | None] = mapped_column(String(16))
     """E.164; unique among verified numbers."""
     phone_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    name: Mapped[str | None] = mapped_column(String(200))
-    locale: Mapped[str | None] = mapped_column(String(35))
+    name: Mapped[str | None] = _profile(200)
+    locale: Mapped[str | None] = _profile(35)
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     mfa_grace_extended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When an operator restarted the grace period for enrolling a second factor."""
     created_at: Mapped[datetime] = _created()
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, onupdate=clock.now)
+
+
+PROFILE_LENGTHS: dict[str, int] = {
+    column.name: column.info["profile_length"]
+    for column in User.__table__.columns
+    if "profile_length" in column.info
+}
+"""The profile's columns and their lengths: forms, services and responses follow this list.
+
+Identifiers, such as the username, are not in it: they have rules of their own.
+"""
 
 
 class Password(Base):

@@ -6,6 +6,7 @@ from marshmallow import Schema, fields, post_dump, validate
 
 from gatehouse.core import clock
 from gatehouse.web.fields import Form, QueryInteger, String
+from models import PROFILE_LENGTHS
 
 
 class Timestamp(fields.Field[Any]):
@@ -51,8 +52,8 @@ class PasskeyOptions(Schema):
     )
 
 
-class User(Schema):
-    """The profile of a user."""
+class UserIdentifiers(Schema):
+    """What identifies a user."""
 
     id = fields.String(required=True, metadata={"format": "uuid"})
     email = fields.String(required=True)
@@ -60,8 +61,15 @@ class User(Schema):
     username = fields.String(required=True, allow_none=True)
     phone = fields.String(required=True, allow_none=True)
     phone_verified = fields.Boolean(required=True)
-    name = fields.String(required=True, allow_none=True)
-    locale = fields.String(required=True, allow_none=True)
+
+
+class User(
+    UserIdentifiers.from_dict(  # type: ignore[misc] # a class made from the model
+        {name: fields.String(required=True, allow_none=True) for name in PROFILE_LENGTHS}
+    )
+):
+    """The profile of a user."""
+
     roles = fields.List(fields.String(), required=True)
     created_at = Timestamp(required=True, metadata={"type": "string", "format": "date-time"})
 

@@ -34,12 +34,12 @@ from gatehouse.users.errors import (
 from gatehouse.users.identifiers import Email
 from gatehouse.web.request_context import RequestContext, ip_prefix_of
 from gatehouse.web.user_agent import device_name
-from models import OneTimeCode, User
+from models import PROFILE_LENGTHS, OneTimeCode, User
 
 PURPOSE = crypto_labels.REGISTRATION
 LIFETIME = timedelta(hours=24)  # NIST SP 800-63B-4 section 4.2.1.2: at most 24 hours by e-mail
 TEMPLATE = "verify_email"
-PROFILE_FIELDS = ("username", "phone", "name", "locale")
+PROFILE_FIELDS = ("username", "phone", *PROFILE_LENGTHS)
 CREDENTIAL_FIELDS = ("hash", "pepper", "passkey", "holder")
 """The stored credential: a password hash, or a passkey and the digest of its registration token."""
 TakeOwnership = Callable[[User, RequestContext], None]

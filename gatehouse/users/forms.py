@@ -8,6 +8,7 @@ from marshmallow import ValidationError, validate, validates_schema
 from gatehouse.captcha.provider import captcha_field
 from gatehouse.users import identifiers
 from gatehouse.web.fields import CodedMessage, Form, String
+from models import PROFILE_LENGTHS
 
 LOCALE_VALIDATOR = validate.Regexp(
     r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\Z",
@@ -16,6 +17,10 @@ LOCALE_VALIDATOR = validate.Regexp(
 LOCALE_METADATA = {"pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", "example": "de-AT"}
 USERNAME_METADATA = {"pattern": f"^{identifiers.USERNAME_PATTERN.pattern}$", "example": "ann"}
 """The same rules for the OpenAPI document."""
+PROFILE_RULES: dict[str, Any] = {
+    "locale": {"validate": LOCALE_VALIDATOR, "metadata": LOCALE_METADATA}
+}
+"""Rules of a column of the profile, besides its length."""
 
 
 class Identifier(String):
@@ -50,15 +55,26 @@ def new_password_field(required: bool = True) -> String:
     return String(1024, required=required, one_line=False, load_only=True, metadata=about)
 
 
+def profile_fields(**options: Any) -> dict[str, String]:
+    """Return a field for each column of the profile."""
+    return {
+        name: String(length, **PROFILE_RULES.get(name, {}), **options)
+        for name, length in PROFILE_LENGTHS.items()
+    }
+
+
 class RegistrationFields(Form):
     """The profile fields of a sign-up; `account.forms` adds the password or passkey."""
 
     email = email_field()
     username = Identifier(_validate_username, 32, min_length=3, metadata=USERNAME_METADATA)
     phone = Identifier(identifiers.parse_phone, 32, metadata={"example": "+4915112345678"})
-    name = String(200)
-    locale = String(35, validate=LOCALE_VALIDATOR, metadata=LOCALE_METADATA)
     captcha = captcha_field()
+
+    class Meta:
+        """The profile's fields."""
+
+        include = profile_fields()
 
 
 EMAIL_VERIFICATION_FIELDS = (
@@ -101,8 +117,11 @@ class AcceptInvitation(Form):
 class ProfileUpdate(Form):
     """The profile fields that users change directly; null clears a field."""
 
-    name = String(200, allow_none=True)
     username = Identifier(
         _validate_username, 32, min_length=3, allow_none=True, metadata=USERNAME_METADATA
     )
-    locale = String(35, allow_none=True, validate=LOCALE_VALIDATOR, metadata=LOCALE_METADATA)
+
+    class Meta:
+        """The profile's fields."""
+
+        include = profile_fields(allow_none=True)

@@ -16,7 +16,7 @@ from gatehouse.database.statements import fetch_one_or_none
 from gatehouse.users import identifiers
 from gatehouse.users.errors import AccountDeleted, UsernameTaken
 from gatehouse.web.request_context import RequestContext
-from models import User
+from models import PROFILE_LENGTHS, User
 
 SELECT_ID_BY_EMAIL = select(User.id).where(User.email_canonical == bindparam("canonical"))
 SELECT_ID_BY_USERNAME = select(User.id).where(User.username_canonical == bindparam("canonical"))
@@ -29,16 +29,7 @@ SELECT_ID_BY_PHONE = (
 UNKNOWN_USER_ID = UUID(int=0)
 """An id without account, password or device; looking it up takes as long as a real one."""
 SELECT_PROFILE = select(
-    User.id,
-    User.email,
-    User.email_verified_at,
-    User.username,
-    User.phone,
-    User.phone_verified_at,
-    User.name,
-    User.locale,
-    User.created_at,
-    roles.assigned_roles(User.id).label("given_roles"),
+    *User.__table__.columns, roles.assigned_roles(User.id).label("given_roles")
 ).where(User.id == bindparam("user_id"))
 
 
@@ -203,15 +194,14 @@ def _serialize(row: Any, given_roles: str | None) -> dict[str, Any]:
         "username": row.username,
         "phone": row.phone,
         "phone_verified": row.phone_verified_at is not None,
-        "name": row.name,
-        "locale": row.locale,
+        **{name: getattr(row, name) for name in PROFILE_LENGTHS},
         "roles": roles.effective_roles(given_roles),
         "created_at": row.created_at,
     }
 
 
 def _set_fields(user: User, values: dict[str, Any]) -> None:
-    for field in ("name", "locale", "phone"):
+    for field in ("phone", *PROFILE_LENGTHS):
         if field in values:
             setattr(user, field, values[field])
     if "username" in values:
