@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import has_app_context
+from flask import g, has_app_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, event, text
 from sqlalchemy.engine import Engine, ExceptionContext, make_url
@@ -138,13 +138,27 @@ def end_transaction() -> None:
 
 @contextmanager
 def write_transaction() -> Iterator[None]:
-    """Begin the request's write transaction, or join the current one; `commits` ends it."""
+    """Begin the request's write transaction, or join the current one; `commits` ends it.
+
+    Raises:
+        ApiError: the check of `check_before_writes` failed.
+    """
     if not db.session.info.get("writing"):
         end_transaction()
         db.session.connection(execution_options={"writing": True})
         db.session.info["writing"] = True
+        if check := g.get("check_before_writes"):
+            check()
     yield
     db.session.flush()
+
+
+def check_before_writes(check: Callable[[], object] | None) -> None:
+    """Run a check at the beginning of each further write transaction of this request, or none.
+
+    It takes the locks that must come first, and raises an `ApiError` to stop the write.
+    """
+    g.check_before_writes = check
 
 
 def commits(view: View) -> View:

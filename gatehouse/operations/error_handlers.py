@@ -16,7 +16,7 @@ from gatehouse.audit.service import record
 from gatehouse.core import errors
 from gatehouse.core.errors import ApiError, InternalError, ServiceUnavailable
 from gatehouse.core.log import logger, request_id
-from gatehouse.database.session import db, write_transaction
+from gatehouse.database.session import check_before_writes, db, write_transaction
 from gatehouse.web import rate_limits
 from gatehouse.web.fields import format_field_errors
 from gatehouse.web.request_context import request_context
@@ -54,6 +54,7 @@ def _run_on_rollback(error: ApiError) -> None:
     """Run `on_rollback` and write the audit event, in one new transaction."""
     if not (error.on_rollback or error.event):
         return
+    check_before_writes(None)  # what follows an error is not a write of the client
     with write_transaction():
         if error.on_rollback:
             error.on_rollback()

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar, cast, overload
 from uuid import UUID
 
+from flask import request
+
 from gatehouse.core import clock
-from gatehouse.sessions import assurance, csrf, request_credentials, step_up
+from gatehouse.database.session import check_before_writes
+from gatehouse.sessions import assurance, csrf, live_session, request_credentials, step_up
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.errors import InsufficientUserAuthentication
+from gatehouse.sessions.errors import InsufficientUserAuthentication, SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.service import AccessToken
@@ -21,14 +24,25 @@ RECENT = timedelta(minutes=10)
 
 
 def signed_in(route: Route) -> Route:
-    """Require a valid access token and pass it to the route as the first argument."""
+    """Require a valid access token and pass it to the route as the first argument.
+
+    Until it expires, or its revocation has reached this worker, the token of an ended session is
+    valid. So each write transaction begins by locking the live session.
+    """
 
     @wraps(route)
     def guarded(*arguments: Any, **named: Any) -> Any:
-        return route(current_token(), *arguments, **named)
+        caller = current_token()
+        if request.method not in csrf.SAFE_METHODS:
+            check_before_writes(partial(live_session.lock_live_session, caller))
+        return route(caller, *arguments, **named)
 
     known = getattr(route, "error_types", ())
-    guarded.error_types = (*known, *request_credentials.NOT_AUTHENTICATED)  # type: ignore[attr-defined]
+    guarded.error_types = (  # type: ignore[attr-defined]
+        *known,
+        *request_credentials.NOT_AUTHENTICATED,
+        SessionEnded,
+    )
     guarded.guarded = True  # type: ignore[attr-defined]
     return cast(Route, csrf.accepts_bearer(guarded))
 

@@ -1,0 +1,131 @@
+"""A write on behalf of a session fails once the session has ended, also before workers know it."""
+
+from functools import partial
+
+import pytest
+import sqlalchemy as sa
+
+from gatehouse.core import clock
+from gatehouse.database.session import db
+from models import AuditEvent, Credential, OneTimeCode, Password, Session, User
+from tests.client import PASSWORD
+from tests.parallel import run_in_parallel
+from tests.rows import rows
+
+UNKNOWN_ID = "01900000-0000-7000-8000-000000000000"
+WRITES = [
+    ("PATCH", "/auth/me", {"name": "Eve"}),
+    (
+        "POST",
+        "/auth/password/change",
+        {"current_password": PASSWORD, "password": "nine yellow kites"},
+    ),
+    ("POST", "/auth/email/change", {"email": "eve@example.com"}),
+    ("POST", "/auth/phone", {"phone": "+4915112345678"}),
+    ("DELETE", "/auth/phone", None),
+    ("POST", "/auth/mfa/factors", {"kind": "totp"}),
+    ("DELETE", f"/auth/mfa/factors/{UNKNOWN_ID}", None),
+    ("POST", "/auth/mfa/recovery-codes", None),
+    ("POST", "/auth/passkeys/registration/options", None),
+    ("DELETE", f"/auth/sessions/{UNKNOWN_ID}", None),
+    ("DELETE", f"/auth/devices/{UNKNOWN_ID}", None),
+    ("POST", "/auth/reauthenticate", {"password": PASSWORD}),
+    ("POST", "/auth/reauthenticate/challenge", {"factor_id": UNKNOWN_ID}),
+]
+
+
+def end_elsewhere(app):
+    """End all sessions as another worker would, whose revocations have not arrived here yet."""
+    with app.app_context():
+        db.session.execute(sa.update(Session).values(ended_at=clock.now(), end_reason="logout"))
+        db.session.commit()
+
+
+def stored(app):
+    return [
+        [
+            {column.key: getattr(row, column.key) for column in sa.inspect(table).columns}
+            for row in rows(app, table)
+        ]
+        for table in (User, Password, Credential, OneTimeCode, Session)
+    ]
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("SE-05")
+def test_ended_session_writes_nothing(app, client, make_user):
+    thief = client.as_(client.log_in(make_user()))
+    end_elsewhere(app)
+    before = stored(app)
+
+    answers = {
+        (method, path): thief.send(method, path, json=body).json["code"]
+        for method, path, body in WRITES
+    }
+
+    assert thief.get("/auth/me").status_code == 200  # its revocation is not known here
+    assert answers == {(method, path): "session_ended" for method, path, _ in WRITES}
+    assert stored(app) == before
+
+
+def test_every_write_of_a_signed_in_user_is_tried(app):
+    guarded = {
+        (method, rule.rule.replace("<uuid:", "<"))
+        for rule in app.url_map.iter_rules()
+        if hasattr(app.view_functions[rule.endpoint], "guarded")
+        for method in rule.methods - {"GET", "HEAD", "OPTIONS"}
+    }
+    needs_more = {  # without it, they fail before they write
+        ("DELETE", "/auth/mfa/reset"),
+        ("POST", "/auth/mfa/factors/<factor_id>/confirm"),
+        ("POST", "/auth/passkeys/registration/verify"),
+        ("POST", "/auth/phone/verify"),
+    }
+    names = {"factors": "factor_id", "sessions": "session_id", "devices": "device_id"}
+    tried = set()
+    for method, path, _ in WRITES:
+        kind = path.split("/")[-2]
+        tried.add((method, path.replace(UNKNOWN_ID, f"<{names.get(kind)}>")))
+
+    assert guarded == tried | needs_more
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("SE-06")
+def test_disabled_user_writes_nothing(app, client, make_user):
+    mine = client.as_(client.log_in(make_user()))
+    with app.app_context():
+        db.session.execute(sa.update(User).values(disabled_at=clock.now()))
+        db.session.commit()
+
+    response = mine.patch("/auth/me", {"name": "Eve"})
+
+    assert response.json["code"] == "session_ended"
+    assert rows(app, User)[0].name is None
+
+
+@pytest.mark.stores
+def test_ended_session_is_audited_once_for_each_attempt(app, client, make_user):
+    mine = client.as_(client.log_in(make_user()))
+    end_elsewhere(app)
+
+    mine.patch("/auth/me", {"name": "Eve"})
+
+    refused = [event for event in rows(app, AuditEvent) if event.name == "token.refused"]
+    assert [event.details for event in refused] == [{"code": "session_ended"}]
+
+
+@pytest.mark.stores
+def test_writes_and_logouts_in_parallel_never_deadlock(app, client, make_user):
+    user = make_user()
+    sessions = [client.as_(client.log_in(user)) for _ in range(4)]
+
+    def act(number):
+        mine = sessions[number % 4]
+        if number % 5 == 4:
+            return mine.post("/auth/logout", {"scope": "others"})
+        return mine.patch("/auth/me", {"name": f"Name {number}"})
+
+    responses = run_in_parallel(*[partial(act, number) for number in range(20)])
+
+    assert {response.status_code for response in responses} <= {200, 204, 401}
