@@ -1,0 +1,101 @@
+"""Journeys: from no account to the first session."""
+
+from tests.client import PASSWORD, User
+from tests.journeys.conftest import ADA, NEW_PASSWORD
+from tests.journeys.device import outcome
+from tests.mail_links import token_of, wrong_code
+from tests.mfa.authenticator import Authenticator
+
+INVALID = (401, "invalid_code")
+PENDING = (202, "verification_required")
+VERIFIED = (200, "verified")
+
+
+def test_sign_up_with_a_password_is_completed_by_the_newest_mailed_code(device, mailbox):
+    ada = User(ADA, username="ada")
+    form = {"email": ADA, "password": PASSWORD, "username": "ada", "name": "Ada"}
+    assert outcome(device.post("/auth/register", **form)) == PENDING
+    assert outcome(device.log_in(ada)) == (401, "invalid_credentials")
+
+    lost = mailbox.read("verify_email")["code"]
+    assert outcome(device.post("/auth/email/resend", email=ADA)) == (202, "sent")
+    code = mailbox.read("verify_email")["code"]
+    for useless in (lost, wrong_code(code)):
+        response = device.post("/auth/email/verify", email=ADA, code=useless)
+        assert outcome(response) == INVALID
+    assert outcome(device.post("/auth/email/verify", email=ADA, code=code)) == VERIFIED
+    assert not device.is_signed_in
+
+    assert outcome(device.log_in(ada)) == (200, "authenticated")
+    profile = device.me
+    assert (profile["email"], profile["email_verified"]) == (ADA, True)
+    assert (profile["username"], profile["name"], profile["roles"]) == ("ada", "Ada", ["user"])
+    assert mailbox.templates() == ["verify_email", "verify_email"]
+
+
+def test_sign_up_is_completed_on_another_device_by_the_mailed_link(new_device, mailbox):
+    laptop, phone = new_device(), new_device()
+    assert outcome(laptop.post("/auth/register", email=ADA, password=PASSWORD)) == PENDING
+
+    link = mailbox.read("verify_email")["link"]
+    assert ADA in phone.open_page(link).text
+    form = {"token": token_of(link), "password": "what a stranger guesses"}
+    assert outcome(phone.post("/auth/email/verify", **form)) == (401, "invalid_credentials")
+    form["password"] = PASSWORD
+    assert outcome(phone.post("/auth/email/verify", **form)) == VERIFIED
+
+    assert outcome(phone.post("/auth/email/verify", **form)) == INVALID
+    assert phone.open_page(link).status_code == 404
+    for device in (phone, laptop):
+        assert outcome(device.log_in(User(ADA))) == (200, "authenticated")
+
+
+def test_sign_up_of_a_user_who_has_an_account_leads_back_to_it(device, ada, mailbox):
+    form = {"email": ADA, "password": NEW_PASSWORD}
+    assert outcome(device.post("/auth/register", **form)) == PENDING
+
+    assert mailbox.templates() == ["account_exists"]
+    assert outcome(device.log_in(User(ADA, NEW_PASSWORD))) == (401, "invalid_credentials")
+    assert outcome(device.log_in(ada)) == (200, "authenticated")
+
+
+def test_sign_up_with_a_passkey_needs_no_password(device, new_device, mailbox):
+    key = Authenticator()
+    options = device.post("/auth/register/options", email=ADA, name="Ada").json
+    token = options["registration_token"]
+    passkey = {"registration_token": token, "credential": key.create(options["public_key"])}
+    form = {"email": ADA, "name": "Ada", "passkey": passkey}
+    assert outcome(device.post("/auth/register", **form)) == PENDING
+    assert outcome(device.log_in_with_passkey(key)) == INVALID
+
+    form = {"email": ADA, "code": mailbox.read("verify_email")["code"]}
+    assert outcome(new_device().post("/auth/email/verify", **form)) == INVALID
+    verified = device.post("/auth/email/verify", **form, registration_token=token)
+    assert outcome(verified) == VERIFIED
+    assert len(verified.json["recovery_codes"]) == 10
+
+    assert outcome(device.log_in_with_passkey(key)) == (200, "authenticated")
+    assert (device.me["email"], device.me["name"]) == (ADA, "Ada")
+    factors = device.get("/auth/mfa/factors").json["items"]
+    assert [factor["kind"] for factor in factors] == ["passkey", "recovery_codes"]
+    assert outcome(new_device().log_in(User(ADA))) == (401, "invalid_credentials")
+
+
+def test_invitation_creates_the_account_of_its_guest(app, device, mailbox):
+    invited = app.test_cli_runner().invoke(args=["users", "invite", ADA, "--role", "admin"])
+    link = mailbox.read("invitation")["link"]
+    assert link in invited.output
+
+    assert ADA in device.open_page(link).text
+    weak = device.post("/auth/invitation", token=token_of(link), password="passwordpassword")
+    assert weak.json["errors"]["password"][0]["code"] == "password_blocklisted"
+    accepted = device.post("/auth/invitation", token=token_of(link), password=NEW_PASSWORD)
+    assert accepted.status_code == 204
+    assert not device.is_signed_in
+
+    again = device.post("/auth/invitation", token=token_of(link), password=PASSWORD)
+    assert outcome(again) == INVALID
+    assert device.open_page(link).status_code == 404
+    assert outcome(device.log_in(User(ADA, NEW_PASSWORD))) == (200, "authenticated")
+    assert device.me["roles"] == ["admin", "user"]
+    assert device.me["email_verified"]
