@@ -1,11 +1,15 @@
 """Journeys: authenticate again before a sensitive change; devices that skip the second factor."""
 
+import pytest
+
 from tests.client import PASSWORD
-from tests.journeys.conftest import ADA, NEW_PASSWORD
+from tests.journeys.conftest import ADA, NEW_PASSWORD, NUMBER
 from tests.journeys.device import outcome
+from tests.mail_links import wrong_code
 from tests.mfa.authenticator import Authenticator
 
 CHALLENGE, STEP_UP = "/auth/reauthenticate/challenge", "/auth/reauthenticate"
+INVALID = (401, "invalid_code")
 MFA_REQUIRED = (200, "mfa_required")
 SIGNED_IN = (200, "authenticated")
 STEP_UP_NEEDED = (401, "insufficient_user_authentication")
@@ -58,6 +62,23 @@ def test_step_up_of_a_user_with_factors_takes_any_of_them(device, make_user, mai
         replaced = device.post("/auth/mfa/recovery-codes")
         assert replaced.status_code == 201
         ada.recovery_codes = replaced.json["recovery_codes"]
+
+
+@pytest.mark.parametrize("kind", ["email", "sms"])
+def test_step_up_by_a_code_that_is_sent(device, ada_with_phone, mailbox, wait, kind):
+    mail = ("factor_code", ADA) if kind == "email" else ("sms_factor", NUMBER)
+    device.log_in(ada_with_phone)
+    enrolled = device.enrol(kind, lambda _factor: {"code": mailbox.read(*mail)["code"]})
+    wait_until_stale(device, wait)
+    assert outcome(device.delete("/auth/phone")) == STEP_UP_NEEDED
+
+    challenge = device.post(CHALLENGE, factor_id=enrolled.json["factor"]["id"])
+    assert challenge.json.keys() == {"expires_in"}
+    code = mailbox.read(*mail)["code"]
+    assert outcome(device.post(STEP_UP, factor=kind, code=wrong_code(code))) == INVALID
+    assert outcome(device.post(STEP_UP, factor=kind, code=code)) == SIGNED_IN
+    assert outcome(device.post(STEP_UP, factor=kind, code=code)) == INVALID
+    assert device.delete("/auth/phone").status_code == 204
 
 
 def test_trusted_device_skips_the_second_factor_until_its_owner_forgets_it(

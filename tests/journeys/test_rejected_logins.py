@@ -140,27 +140,49 @@ def set_disabled(app, disabled):
         db.session.commit()
 
 
-@pytest.mark.settings(GATEHOUSE_MFA="required")
-def test_enrolment_of_a_required_factor_that_is_overdue_takes_a_mailed_code(
-    app, device, ada, mailbox, wait
-):
+def enrol_within_the_login(device, user, challenge):
+    """Enrol TOTP in a login that requires a second factor; return the outcome."""
+    mfa_token = challenge["mfa_token"]
+    factor = device.post("/auth/login/mfa/enrolment", mfa_token=mfa_token, kind="totp").json
+    user.secret = factor["secret"]
+    form = {"mfa_token": mfa_token, "factor_id": factor["id"], "code": user.totp()}
+    return outcome(device.post("/auth/login/mfa/enrolment/confirm", **form))
+
+
+@pytest.fixture
+def overdue(app, ada, wait):
+    """Let a second factor be required for longer than the grace period."""
     with app.app_context():
-        serve.prepare_database()  # records since when a factor is required
+        serve.prepare_database()  # records since when it is required
     wait(days=15)
 
+
+@pytest.mark.usefixtures("overdue")
+@pytest.mark.settings(GATEHOUSE_MFA="required")
+def test_enrolment_that_is_overdue_takes_a_mailed_code(device, ada, mailbox):
     challenge = device.log_in(ada).json
     assert challenge["status"] == "mfa_required"
     [factor] = challenge["factors"]
     assert factor["kind"] == "email"
-    form = {"mfa_token": challenge["mfa_token"], "factor_id": factor["id"]}
-    device.post("/auth/login/mfa/challenge", **form)
-    form = {"mfa_token": challenge["mfa_token"], "factor": "email"}
-    verified = device.post("/auth/login/mfa", **form, code=mailbox.read("factor_code")["code"])
+    form = {"mfa_token": challenge["mfa_token"]}
+    device.post("/auth/login/mfa/challenge", **form, factor_id=factor["id"])
+    code = mailbox.read("factor_code")["code"]
+    verified = device.post("/auth/login/mfa", **form, factor="email", code=code)
     assert outcome(verified) == (200, "mfa_enrolment_required")
 
-    mfa_token = verified.json["mfa_token"]
-    factor = device.post("/auth/login/mfa/enrolment", mfa_token=mfa_token, kind="totp").json
-    ada.secret = factor["secret"]
-    form = {"mfa_token": mfa_token, "factor_id": factor["id"], "code": ada.totp()}
-    assert outcome(device.post("/auth/login/mfa/enrolment/confirm", **form)) == SIGNED_IN
+    assert enrol_within_the_login(device, ada, verified.json) == SIGNED_IN
+    assert device.me["email"] == ADA
+
+
+@pytest.mark.usefixtures("overdue")
+@pytest.mark.settings(GATEHOUSE_MFA="required", GATEHOUSE_FACTORS="totp,recovery_codes")
+def test_enrolment_that_is_overdue_is_allowed_again_by_an_operator(app, device, ada):
+    rejected = device.log_in(ada)
+    assert outcome(rejected) == (403, "mfa_enrolment_overdue")
+
+    extended = app.test_cli_runner().invoke(args=["users", "extend-mfa-grace", ADA])
+    assert extended.exit_code == 0, extended.output
+    challenge = device.log_in(ada)
+    assert outcome(challenge) == (200, "mfa_enrolment_required")
+    assert enrol_within_the_login(device, ada, challenge.json) == SIGNED_IN
     assert device.me["email"] == ADA

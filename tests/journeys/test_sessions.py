@@ -97,7 +97,7 @@ def test_refresh_in_two_tabs_logs_none_of_them_out(device, ada, wait):
 
 
 def test_refresh_token_of_a_thief_ends_the_session_and_the_user_logs_in_again(
-    new_device, ada, mailbox, wait
+    new_device, ada, wait
 ):
     mine = new_device()
     mine.log_in(ada)

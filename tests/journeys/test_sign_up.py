@@ -50,6 +50,33 @@ def test_sign_up_is_completed_on_another_device_by_the_mailed_link(new_device, m
         assert outcome(device.log_in(User(ADA))) == (200, "authenticated")
 
 
+def test_sign_up_that_was_left_for_days_starts_again(device, mailbox, wait):
+    form = {"email": ADA, "password": PASSWORD, "username": "ada"}
+    device.post("/auth/register", **form)
+    late = mailbox.read("verify_email")["code"]
+    wait(days=2)
+    assert outcome(device.post("/auth/email/verify", email=ADA, code=late)) == INVALID
+    device.post("/auth/email/resend", email=ADA)
+    assert mailbox.templates() == ["verify_email"]  # nothing is pending any more
+
+    assert outcome(device.post("/auth/register", **form)) == PENDING
+    code = mailbox.read("verify_email")["code"]
+    assert outcome(device.post("/auth/email/verify", email=ADA, code=code)) == VERIFIED
+    assert outcome(device.log_in(User(ADA), "ada")) == (200, "authenticated")
+
+
+def test_sign_up_with_a_taken_username_chooses_another(device, ada, mailbox):
+    form = {"email": "grace@example.com", "password": PASSWORD, "username": "Ada"}
+    assert outcome(device.post("/auth/register", **form)) == (409, "username_taken")
+    form["username"] = "grace"
+    assert outcome(device.post("/auth/register", **form)) == PENDING
+
+    code = mailbox.read("verify_email", "grace@example.com")["code"]
+    form = {"email": "grace@example.com", "code": code}
+    assert outcome(device.post("/auth/email/verify", **form)) == VERIFIED
+    assert outcome(device.log_in(User("grace@example.com"), "grace")) == (200, "authenticated")
+
+
 def test_sign_up_of_a_user_who_has_an_account_leads_back_to_it(device, ada, mailbox):
     form = {"email": ADA, "password": NEW_PASSWORD}
     assert outcome(device.post("/auth/register", **form)) == PENDING
@@ -99,3 +126,17 @@ def test_invitation_creates_the_account_of_its_guest(app, device, mailbox):
     assert outcome(device.log_in(User(ADA, NEW_PASSWORD))) == (200, "authenticated")
     assert device.me["roles"] == ["admin", "user"]
     assert device.me["email_verified"]
+
+
+def test_invitation_that_expired_is_sent_again(app, device, mailbox, wait):
+    def invite():
+        app.test_cli_runner().invoke(args=["users", "invite", ADA])
+        return {"token": token_of(mailbox.read("invitation")["link"]), "password": PASSWORD}
+
+    late = invite()
+    wait(days=4)
+    assert outcome(device.post("/auth/invitation", **late)) == INVALID
+
+    assert device.post("/auth/invitation", **invite()).status_code == 204
+    assert outcome(device.log_in(User(ADA))) == (200, "authenticated")
+    assert device.me["roles"] == ["user"]
