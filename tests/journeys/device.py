@@ -91,12 +91,12 @@ class Device:
         """Log out this session, the others or all."""
         return self.post("/auth/logout", scope=scope)
 
-    def enrol(self, kind: str, read_answer: Callable[[Any], Mapping[str, Any]]) -> TestResponse:
-        """Enrol a second factor; `read_answer` turns the factor into the form that confirms it."""
+    def enrol(self, kind: str, respond: Callable[[Any], Mapping[str, Any]]) -> TestResponse:
+        """Enrol a second factor; `respond` turns the factor into the form that confirms it."""
         started = self.post("/auth/mfa/factors", kind=kind)
         assert started.status_code == 201, started.text
         path = f"/auth/mfa/factors/{started.json['id']}/confirm"
-        return self.post(path, **read_answer(started.json))
+        return self.post(path, **respond(started.json))
 
     def enrol_totp(self, user: User) -> TestResponse:
         """Enrol TOTP with the code of the previous time step; the current one is still unused."""

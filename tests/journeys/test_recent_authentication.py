@@ -47,18 +47,18 @@ def test_step_up_of_a_user_with_factors_takes_any_of_them(device, make_user, mai
     )
     passkey_id = {"factor_id": enrolled.json["factor"]["id"]}
 
-    def answer_with_passkey():
+    def respond_with_passkey():
         options = device.post(CHALLENGE, **passkey_id).json["public_key"]
         return passkey_id | {"credential": key.get(options)}
 
-    for read_answer in (
+    for respond in (
         lambda: {"code": ada.totp()},
-        answer_with_passkey,
+        respond_with_passkey,
         lambda: {"factor": "recovery_codes", "code": ada.recovery_codes[0]},
     ):
         wait_until_stale(device, wait)
         assert outcome(device.post("/auth/mfa/recovery-codes")) == STEP_UP_NEEDED
-        assert outcome(device.post(STEP_UP, **read_answer())) == SIGNED_IN
+        assert outcome(device.post(STEP_UP, **respond())) == SIGNED_IN
         replaced = device.post("/auth/mfa/recovery-codes")
         assert replaced.status_code == 201
         ada.recovery_codes = replaced.json["recovery_codes"]
@@ -79,6 +79,20 @@ def test_step_up_by_a_code_that_is_sent(device, ada_with_phone, mailbox, wait, k
     assert outcome(device.post(STEP_UP, factor=kind, code=code)) == SIGNED_IN
     assert outcome(device.post(STEP_UP, factor=kind, code=code)) == INVALID
     assert device.delete("/auth/phone").status_code == 204
+
+
+def test_step_up_after_two_idle_hours_takes_the_second_factor_again(device, make_user, wait):
+    ada = make_user(email=ADA, factors=["totp"])
+    device.log_in_with_totp(ada)
+    wait(hours=2)
+    assert outcome(device.refresh()) == SIGNED_IN
+    assert device.session["amr"] == ["pwd"]
+
+    assert outcome(device.post("/auth/mfa/recovery-codes")) == STEP_UP_NEEDED
+    assert outcome(device.post(STEP_UP, password=PASSWORD)) == SIGNED_IN
+    assert outcome(device.post("/auth/mfa/recovery-codes")) == STEP_UP_NEEDED
+    assert outcome(device.post(STEP_UP, code=ada.totp())) == SIGNED_IN
+    assert device.post("/auth/mfa/recovery-codes").status_code == 201
 
 
 def test_trusted_device_skips_the_second_factor_until_its_owner_forgets_it(

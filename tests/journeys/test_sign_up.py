@@ -108,7 +108,7 @@ def test_sign_up_with_a_passkey_needs_no_password(device, new_device, mailbox):
     assert outcome(new_device().log_in(User(ADA))) == (401, "invalid_credentials")
 
 
-def test_invitation_creates_the_account_of_its_guest(app, device, mailbox):
+def test_invitation_creates_an_account_with_its_role(app, device, mailbox):
     invited = app.test_cli_runner().invoke(args=["users", "invite", ADA, "--role", "admin"])
     link = mailbox.read("invitation")["link"]
     assert link in invited.output
