@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import (
     JSON,
     BigInteger,
+    CheckConstraint,
     ForeignKey,
     Index,
     Integer,
@@ -31,6 +32,7 @@ DIGEST = String(64)
 IP_ADDRESS = String(45)
 SUCCESSFUL_LOGINS = text("name = 'login.succeeded'")
 """The condition of the partial index that finds a user's recent logins among other events."""
+IN_NO_ORGANIZATION = text("organization_id IS NULL")
 UNSENT = text("sent_at IS NULL AND abandoned_at IS NULL")
 AUTOINCREMENT = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up in INTEGER only
 
@@ -155,18 +157,59 @@ class Role(Base):
     """When the policy first required a second factor for this role."""
 
 
-class UserRole(Base):
-    """A role that was assigned to a user. All users have `user` without a row."""
+class RoleAssignment(Base):
+    """A role that a subject has: everywhere, or in one organization. All users have `user` anyway.
 
-    __tablename__ = "user_roles"
+    Two indexes make an assignment unique, because NULL equals no other NULL in a unique constraint.
+    """
 
-    user_id: Mapped[UUID] = mapped_column(
-        Uuid, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    __tablename__ = "role_assignments"
+    __table_args__ = (
+        UniqueConstraint("subject_kind", "subject_id", "role", "organization_id"),
+        Index(
+            "uq_role_assignments_in_no_organization",
+            *("subject_kind", "subject_id", "role"),
+            unique=True,
+            sqlite_where=IN_NO_ORGANIZATION,
+            postgresql_where=IN_NO_ORGANIZATION,
+        ),
+        CheckConstraint(
+            "subject_kind <> 'user' OR (user_id IS NOT NULL AND user_id = subject_id)",
+            name="subject_of_user",
+        ),
     )
+
+    id: Mapped[UUID] = _id()
+    subject_kind: Mapped[str] = mapped_column(String(16))
+    """`user`; other kinds of subjects have no foreign key yet."""
+    subject_id: Mapped[UUID] = mapped_column(Uuid)
+    user_id: Mapped[UUID | None] = mapped_column(
+        Uuid, ForeignKey("users.id", ondelete="CASCADE"), index=True
+    )
+    """The subject if it is a user: its assignments are deleted with it."""
     role: Mapped[str] = mapped_column(
-        String(64), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True, index=True
+        String(64), ForeignKey("roles.name", ondelete="CASCADE"), index=True
     )
+    organization_id: Mapped[UUID | None] = mapped_column(Uuid)
     created_at: Mapped[datetime] = _created()
+
+
+class ExternalIdentity(Base):
+    """A user's identity at an identity provider; a user may have several, also of one issuer."""
+
+    __tablename__ = "external_identities"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+
+    id: Mapped[UUID] = _id()
+    user_id: Mapped[UUID] = _user()
+    issuer: Mapped[str] = mapped_column(String(1024))
+    """The issuer of OpenID Connect, or the entity id of SAML (at most 1024 characters)."""
+    subject: Mapped[str] = mapped_column(String(256))
+    """The issuer's permanent id of the user: an e-mail address can pass to another person."""
+    provider: Mapped[str] = mapped_column(String(32))
+    """The name in our settings under which the issuer is in force."""
+    created_at: Mapped[datetime] = _created()
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class OneTimeCode(Base):
@@ -358,6 +401,14 @@ class AuditEvent(Base):
     request_id: Mapped[str] = mapped_column(String(64), index=True)
     ip_address: Mapped[str] = mapped_column(IP_ADDRESS)
     user_agent: Mapped[str] = mapped_column(String(400))
+    actor_kind: Mapped[str | None] = mapped_column(String(16))
+    """`user`, `operator`, `system` or `anonymous`; None in rows of versions that had no actor."""
+    actor_id: Mapped[UUID | None] = mapped_column(Uuid)
+    client_id: Mapped[str | None] = mapped_column(String(255))
+    """The OAuth client of the token that authenticated the actor."""
+    target_kind: Mapped[str | None] = mapped_column(String(32))
+    """What was affected, such as `session`, where it is not the user of `user_id`."""
+    target_id: Mapped[str | None] = mapped_column(String(255))
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 

@@ -6,18 +6,23 @@ from uuid import UUID
 from sqlalchemy import ScalarSelect, func, literal_column, select
 
 from gatehouse.database.session import db
-from models import Role, UserRole
+from models import Role, RoleAssignment
 
 DEFAULT_ROLE = "user"
+USER = "user"
+"""The kind of subjects that are users."""
 SEPARATOR: Any = literal_column("' '")  # a plain string is rendered at each execution
 
 
 def assigned_roles(user_id: Any) -> ScalarSelect[str]:
-    """Return a column for queries of users: the roles assigned to the user, joined by spaces."""
-    names = select(func.aggregate_strings(UserRole.role, SEPARATOR)).where(
-        UserRole.user_id == user_id
+    """Return a column for queries of users: the roles assigned to the user, joined by spaces.
+
+    Roles within an organization are not among them.
+    """
+    names = select(func.aggregate_strings(RoleAssignment.role, SEPARATOR)).where(
+        RoleAssignment.user_id == user_id, RoleAssignment.organization_id.is_(None)
     )
-    return names.correlate_except(UserRole).scalar_subquery()
+    return names.correlate_except(RoleAssignment).scalar_subquery()
 
 
 def effective_roles(assigned: str | None) -> list[str]:
@@ -26,9 +31,15 @@ def effective_roles(assigned: str | None) -> list[str]:
 
 
 def assign_role(user_id: UUID, role: str) -> None:
-    """Assign a role to a user; assigning it again changes nothing."""
-    if role != DEFAULT_ROLE:
-        db.session.merge(UserRole(user_id=user_id, role=role))
+    """Assign a role to a user, in no organization; assigning it again changes nothing."""
+    same = select(RoleAssignment.id).where(
+        RoleAssignment.user_id == user_id,
+        RoleAssignment.role == role,
+        RoleAssignment.organization_id.is_(None),
+    )
+    if role != DEFAULT_ROLE and db.session.scalar(same) is None:
+        row = RoleAssignment(subject_kind=USER, subject_id=user_id, user_id=user_id, role=role)
+        db.session.add(row)
 
 
 def role_exists(role: str) -> bool:

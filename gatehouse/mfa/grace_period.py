@@ -21,7 +21,7 @@ from gatehouse.database.session import db, write_transaction
 from gatehouse.sessions import assurance
 from gatehouse.users import service as users
 from gatehouse.web.request_context import RequestContext
-from models import Role, User, UserRole
+from models import Role, RoleAssignment, User
 
 MIN_EXTENSION = timedelta(days=1)
 """The shortest extension by an operator, even where the grace period is shorter or 0."""
@@ -81,9 +81,13 @@ def _policy_starts(user: User) -> Sequence[Any]:
     """
     columns = (
         Role.mfa_required_since.label("required_since"),
-        UserRole.created_at.label("assigned_at"),
+        RoleAssignment.created_at.label("assigned_at"),
     )
-    assignment = and_(UserRole.role == Role.name, UserRole.user_id == user.id)
-    assigned = or_(Role.name == DEFAULT_ROLE, UserRole.user_id.is_not(None))
-    rows = select(*columns).select_from(Role).outerjoin(UserRole, assignment)
+    assignment = and_(
+        RoleAssignment.role == Role.name,
+        RoleAssignment.user_id == user.id,
+        RoleAssignment.organization_id.is_(None),
+    )
+    assigned = or_(Role.name == DEFAULT_ROLE, RoleAssignment.user_id.is_not(None))
+    rows = select(*columns).select_from(Role).outerjoin(RoleAssignment, assignment)
     return db.session.execute(rows.where(Role.mfa_required_since.is_not(None), assigned)).all()

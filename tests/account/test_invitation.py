@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 from flask_jwt_extended import decode_token
 
-from models import OneTimeCode, OutboxMessage, User, UserRole
+from models import OneTimeCode, OutboxMessage, RoleAssignment, User
 from tests.client import PASSWORD, Client
 from tests.client import User as ClientUser
 from tests.mail_links import advance_clock, read_link_token, read_mail, token_of
@@ -62,7 +62,7 @@ def test_invitation_without_a_role_gives_the_default_role(app, client):
     accept(client, read_link_token(client, ADA))
 
     assert client.log_in(ClientUser(ADA))["user"]["roles"] == ["user"]
-    assert rows(app, UserRole) == []
+    assert rows(app, RoleAssignment) == []
 
 
 @pytest.mark.requirement("PW-13")

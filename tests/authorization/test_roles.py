@@ -5,8 +5,9 @@ import sqlalchemy as sa
 from flask_jwt_extended import decode_token
 
 from gatehouse.authorization import roles
+from gatehouse.core import crypto
 from gatehouse.database.session import db, write_transaction
-from models import Role, User, UserRole
+from models import Role, RoleAssignment, User
 from tests.rows import rows
 
 pytestmark = pytest.mark.stores
@@ -28,7 +29,7 @@ def assign_role(app, role):
 def list_assigned(app):
     """Return the assigned roles."""
     with app.app_context():
-        return [row.role for row in db.session.scalars(sa.select(UserRole))]
+        return [row.role for row in db.session.scalars(sa.select(RoleAssignment))]
 
 
 def read_roles(app, tokens):
@@ -96,3 +97,48 @@ def test_role_of_one_user_is_not_assigned_to_others(app, client, tokens, make_us
     assign_role(app, "admin")
 
     assert client.log_in(make_user())["user"]["roles"] == ["user"]
+
+
+def add_assignment(app, **columns):
+    """Insert an assignment of `admin` to the only user, with other columns as given."""
+    [user] = rows(app, User)
+    subject = {"subject_kind": "user", "subject_id": user.id, "user_id": user.id}
+    with app.app_context():
+        db.session.add(RoleAssignment(**subject | {"role": "admin"} | columns))
+        db.session.commit()
+
+
+def test_role_assignment_is_unique_in_an_organization_and_in_none(app, tokens):
+    first, second = crypto.new_id(), crypto.new_id()
+    for organization in (None, first, second):
+        add_assignment(app, organization_id=organization)
+
+    for organization in (None, first):
+        with pytest.raises(sa.exc.IntegrityError):
+            add_assignment(app, organization_id=organization)
+
+    assert list_assigned(app) == ["admin"] * 3
+
+
+def test_role_in_an_organization_is_not_a_role_everywhere(app, client, tokens):
+    add_assignment(app, organization_id=crypto.new_id())
+
+    assert client.as_(tokens).get("/auth/me").json["roles"] == ["user"]
+
+
+def test_role_assignment_is_deleted_with_its_user(app, tokens):
+    assign_role(app, "admin")
+
+    with app.app_context():
+        db.session.execute(sa.delete(User))
+        db.session.commit()
+
+    assert list_assigned(app) == []
+
+
+def test_role_assignment_of_a_user_names_the_user_in_its_foreign_key(app, tokens):
+    for user_id in (None, crypto.new_id()):
+        with pytest.raises(sa.exc.IntegrityError):
+            add_assignment(app, user_id=user_id)
+
+    assert list_assigned(app) == []

@@ -7,9 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from gatehouse.authorization import roles
 from gatehouse.core import crypto
 from gatehouse.database.session import db, end_transaction
-from models import Role, UserRole
+from models import Role
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_sqlite_pragmas_are_durable_and_strict(app, pragma, value):
 @pytest.mark.stores
 def test_foreign_key_is_enforced(app):
     with app.app_context():
-        db.session.add(UserRole(user_id=crypto.new_id(), role="user"))
+        roles.assign_role(crypto.new_id(), "admin")
 
         with pytest.raises(IntegrityError):
             db.session.flush()

@@ -11,10 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 import config
+from gatehouse.authorization import roles
 from gatehouse.cli import serve
 from gatehouse.database.session import db, write_transaction
 from gatehouse.mfa import grace_period
-from models import Credential, Role, Session, UserRole
+from models import Credential, Role, Session
 from models import User as Account
 from tests.client import PASSWORD, User
 from tests.mail_links import read_mail, token_of
@@ -45,7 +46,7 @@ def ada(policy_recorded, make_user):
 def assign_admin_role(app):
     """Give the only user the role `admin`."""
     with app.app_context():
-        db.session.add(UserRole(user_id=rows(app, Account)[0].id, role="admin"))
+        roles.assign_role(rows(app, Account)[0].id, "admin")
         db.session.commit()
 
 

@@ -16,13 +16,15 @@ from gatehouse.messaging import sms_budget
 from gatehouse.tokens import keys
 from gatehouse.web.rate_limit_storage import DatabaseCounters
 from gatehouse.web.request_context import NO_REQUEST
-from models import LimitCounter, Role, SigningKey
+from models import AuditEvent, ExternalIdentity, LimitCounter, Role, RoleAssignment, SigningKey
+from models import User as Account
 from tests.child_processes import PythonProcess
 from tests.client import PASSWORD, User
 from tests.conftest import environment
 from tests.rows import rows
 from tests.surface.conftest import read_tables
 
+BEFORE_ACTORS = "0005"
 PREPARE = """
 from app import create_app
 from gatehouse.cli.serve import prepare_database
@@ -60,6 +62,10 @@ def fill(app, client):
         with write_transaction():
             sms_budget.charge("+4915112345678", NO_REQUEST, is_code=True)
         db.session.commit()
+        ada_id = rows(app, Account, email_canonical="ada@example.com")[0].id
+        identity = {"issuer": "https://idp.example.com", "subject": "ada", "provider": "example"}
+        db.session.add(ExternalIdentity(user_id=ada_id, **identity))
+        db.session.commit()
         captcha.consume_answer(VerifiedAnswer("an answer", clock.now()))
 
 
@@ -95,6 +101,24 @@ def test_migrations_go_down_and_up_with_data_in_every_table(app, client):
     assert bare == {"alembic_version"}
     assert tables(app) == {*Base.metadata.tables, "alembic_version"}
     assert {table for table, count in again.items() if count} == {"roles"}
+
+
+@pytest.mark.stores
+def test_migrations_keep_assigned_roles_and_invent_no_actor(app, client):
+    fill(app, client)
+    assigned = rows(app, RoleAssignment)
+    recorded = rows(app, AuditEvent)
+
+    with app.app_context():
+        flask_migrate.downgrade(revision=BEFORE_ACTORS)
+    upgrade(app)
+
+    kept = [(row.subject_id, row.user_id, row.role, row.created_at) for row in assigned]
+    found = rows(app, RoleAssignment)
+    assert [(row.subject_id, row.user_id, row.role, row.created_at) for row in found] == kept
+    assert [(row.subject_kind, row.role, row.id.version) for row in found] == [("user", "admin", 7)]
+    assert [row.id for row in rows(app, AuditEvent)] == [row.id for row in recorded]
+    assert {(row.actor_kind, row.actor_id) for row in rows(app, AuditEvent)} == {(None, None)}
 
 
 @pytest.mark.stores
