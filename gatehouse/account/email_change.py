@@ -177,6 +177,7 @@ def _change_email(row: OneTimeCode, context: RequestContext) -> None:
     data = one_time_codes.decrypt_data(row)
     new = Email(data["email"], data["email"].lower())
     user_id = UUID(data["user_id"])
+    context = context.authenticated_as(user_id)
     advisory_lock(users.lock_key(user_id))
     advisory_lock(registration.lock_key(new.canonical))
     one_time_codes.consume(row.id)

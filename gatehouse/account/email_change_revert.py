@@ -97,6 +97,7 @@ def _restore_email(row: OneTimeCode, context: RequestContext) -> None:
     data = one_time_codes.decrypt_data(row)
     old = Email(data["old"], data["old"].lower())
     user_id = UUID(data["user_id"])
+    context = context.authenticated_as(user_id)
     advisory_lock(users.lock_key(user_id))
     advisory_lock(registration.lock_key(old.canonical))
     one_time_codes.consume(row.id)

@@ -102,4 +102,5 @@ def _create_user(
     user.email_verified_at = clock.now()
     passwords.store_password_hash(user.id, password_hash)
     roles.assign_role(user.id, data["role"])
+    context = context.authenticated_as(user.id)
     record(events.Invitation.ACCEPTED, context, user_id=user.id, role=data["role"])

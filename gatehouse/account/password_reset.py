@@ -160,6 +160,7 @@ def _replace_password(
 ) -> None:
     data = one_time_codes.decrypt_data(row)
     user_id = UUID(data["user_id"])
+    context = context.authenticated_as(user_id)
     try:
         with write_transaction():
             advisory_lock(users.lock_key(user_id))

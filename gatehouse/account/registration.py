@@ -248,7 +248,7 @@ def activate(row: OneTimeCode, context: RequestContext, take_ownership: TakeOwne
             existing = _take_over_unverified(canonical, data, take_ownership, context)
             user = existing or _create_user(data)
             user.email_verified_at = clock.now()
-            record(events.Registration.VERIFIED, context, user_id=user.id)
+            record(events.Registration.VERIFIED, context.authenticated_as(user.id), user_id=user.id)
     except (IntegrityError, one_time_codes.InvalidCode):
         raise EmailVerificationFailed from None
     return user

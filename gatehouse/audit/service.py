@@ -13,6 +13,13 @@ from gatehouse.web.request_context import RequestContext
 from models import AuditEvent
 
 INSERT_EVENT = AuditEvent.metadata.tables["audit_events"].insert()
+TARGETS = {
+    "session": ("session", "session_id"),
+    "passkey": ("factor", "factor_id"),
+    "delivery": ("message", "message"),
+    "key": ("signing_key", "kid"),
+}
+"""What events affect besides a user, and the value with its id, by the first part of their name."""
 
 
 def record(
@@ -37,12 +44,24 @@ def record(
         "request_id": context.request_id,
         "ip_address": context.ip_address,
         "user_agent": context.user_agent,
+        "actor_kind": context.actor.kind,
+        "actor_id": context.actor.id,
+        "client_id": context.actor.client_id,
         "details": details,
+        **_target_of(event, details | {"session_id": session_id}),
     }
     session = db.session()
     if not session.in_transaction():
         session.begin()  # the end of a transaction discards its events
     session.info.setdefault("events", []).append(row)
+
+
+def _target_of(event: Event, values: dict[str, Any]) -> dict[str, str | None]:
+    kind, id_name = TARGETS.get(event.name.partition(".")[0], (None, ""))
+    target_id = values.get(id_name)
+    if target_id is None:
+        return {"target_kind": None, "target_id": None}
+    return {"target_kind": kind, "target_id": str(target_id)}
 
 
 @listens_for(Session, "before_commit")

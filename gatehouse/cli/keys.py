@@ -30,7 +30,7 @@ def list_keys() -> None:
 def rotate_keys() -> None:
     """Sign with the next key; the retired one still verifies tokens. Needs no restart."""
     with write_transaction():  # a database that was never served from has no keys
-        signing_keys.ensure_keys()
+        signing_keys.ensure_keys(NO_REQUEST)
     db.session.commit()
     row = _rotate_when_published()
     db.session.commit()
@@ -49,7 +49,8 @@ def _rotate_when_published() -> SigningKey:
     while True:
         try:
             with write_transaction():
-                return signing_keys.rotate_keys(published_for=MAX_STATE_AGE + sync.INTERVAL)
+                published_for = MAX_STATE_AGE + sync.INTERVAL
+                return signing_keys.rotate_keys(NO_REQUEST, published_for)
         except signing_keys.KeyNotYetPublished as error:
             db.session.rollback()
             time.sleep(error.seconds)
@@ -64,7 +65,7 @@ def revoke_key(kid: str) -> None:
     """
     try:
         with write_transaction():
-            signing_keys.revoke_key(kid)
+            signing_keys.revoke_key(kid, NO_REQUEST)
     except LookupError as problem:
         raise click.ClickException(str(problem)) from None
     db.session.commit()

@@ -187,6 +187,7 @@ def complete_second_factor(
         tokens = _open_session(person, attempt.first_factor, amr, context)
         if form["remember_device"] and tokens.device_token:
             devices.trust_device(user.id, tokens.device_token)
+            context = context.authenticated_as(user.id)
             record(events.Factor.DEVICE_TRUSTED, context, user_id=user.id)
     return tokens, attempt.first_factor.transport
 
@@ -221,6 +222,7 @@ def _open_session(
     context: RequestContext,
 ) -> sessions.TokenPair:
     user_id = person.user.id
+    context = context.authenticated_as(user_id)
     device_token = devices.register_login(user_id, context)
     tokens = sessions.open_session(person, amr, context)
     if first_factor.replaced_session_id:

@@ -5,7 +5,7 @@ the latter allows one writer at a time. The reasons are in docs/decisions/0018.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from gatehouse.core import clock, crypto, metrics
 from gatehouse.database.session import db
 from gatehouse.messaging.message import DeliveryFailed
 from gatehouse.messaging.outbox import is_pending
-from gatehouse.web.request_context import RequestContext
+from gatehouse.web.request_context import BACKGROUND
 from models import OutboxMessage
 
 LEASE = timedelta(minutes=2)
@@ -33,7 +33,7 @@ ABANDON_AFTER = timedelta(days=3)
 """Age at which a message is abandoned; earlier if its code expired or it failed permanently."""
 ABANDON_BATCH = 500
 """Overdue messages that are abandoned in one transaction."""
-SYSTEM_ACTOR = RequestContext(ip_address="", user_agent="", request_id="delivery")
+DELIVERY = replace(BACKGROUND, request_id="delivery")
 
 FAILED, ABANDONED = "failed", "abandoned"
 EXPIRED, TOO_LATE, REFUSED = "expired", "too_late", "refused"
@@ -209,4 +209,4 @@ def _update_if_leased(lease: Lease, **values: Any) -> bool:
 def _record_abandoned(row: OutboxMessage, reason: str) -> None:
     details: dict[str, Any] = {"message": str(row.id), "channel": row.channel}
     details |= {"template": row.template, "attempts": row.attempts, "reason": reason}
-    record(events.Delivery.ABANDONED, SYSTEM_ACTOR, **details)
+    record(events.Delivery.ABANDONED, DELIVERY, **details)

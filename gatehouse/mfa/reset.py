@@ -27,7 +27,7 @@ from gatehouse.passwords import service as passwords
 from gatehouse.sessions import service as sessions
 from gatehouse.users import notifications
 from gatehouse.users import service as users
-from gatehouse.web.request_context import NO_REQUEST, RequestContext
+from gatehouse.web.request_context import BACKGROUND, RequestContext
 from models import Credential, OneTimeCode, User
 
 PURPOSE = notifications.MFA_RESET
@@ -83,7 +83,8 @@ def schedule_by_owner(
             return _due_at(row)
     one_time_codes.delete_for_subject(PURPOSE, str(user.id))
     set_at = password_set_at.isoformat() if password_set_at else None
-    return _schedule(user, {"address": user.email_canonical, "password": set_at}, context)
+    conditions = {"address": user.email_canonical, "password": set_at}
+    return _schedule(user, conditions, context.authenticated_as(user.id))
 
 
 def is_pending(user_id: UUID) -> bool:
@@ -100,7 +101,7 @@ def cancel_by_link(token: str, context: RequestContext) -> None:
     row = one_time_codes.find_by_token(PURPOSE, token)
     if row is None or row.user_id is None:
         raise ResetNotPending
-    _cancel(row.user_id, [row.id], context)
+    _cancel(row.user_id, [row.id], context.authenticated_as(row.user_id))
 
 
 def cancel_by_owner(user_id: UUID, context: RequestContext) -> None:
@@ -126,7 +127,7 @@ def execute_due() -> None:
     )
     pending = db.session.scalars(unused.order_by(OneTimeCode.id)).all()
     for code_id in [row.id for row in pending if _due_at(row) <= clock.now()]:
-        execute(code_id, NO_REQUEST)
+        execute(code_id, BACKGROUND)
 
 
 def execute(code_id: UUID, context: RequestContext) -> bool:

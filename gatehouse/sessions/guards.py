@@ -17,6 +17,7 @@ from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web import cookies
+from gatehouse.web.request_context import FIRST_PARTY_CLIENT, USER, Actor, set_actor
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 RECENT = timedelta(minutes=10)
@@ -104,9 +105,11 @@ def current_token() -> AccessToken:
         CsrfFailed: it is a write by cookie without the CSRF token of the session.
     """
     if cookies.has_bearer():
-        return tokens.verify_access(request_credentials.bearer_token())
-    found = request_credentials.access_cookie()
-    csrf.require_csrf_token(found)
+        found = tokens.verify_access(request_credentials.bearer_token())
+    else:
+        found = request_credentials.access_cookie()
+        csrf.require_csrf_token(found)
+    _set_actor(found)
     return found
 
 
@@ -120,7 +123,12 @@ def current_browser_session() -> SessionRef:
     found = request_credentials.session_from_cookies()
     sessions.require_active_session(UUID(found.sid))
     csrf.require_csrf_token(found)
+    _set_actor(found)
     return found
+
+
+def _set_actor(found: SessionRef) -> None:
+    set_actor(Actor(USER, UUID(found.sub), FIRST_PARTY_CLIENT))
 
 
 def refresh_cookie() -> str:

@@ -7,7 +7,7 @@ from gatehouse.database.session import write_transaction
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenMissing
-from gatehouse.tokens.service import AccessToken
+from gatehouse.tokens.service import AccessToken, RefreshToken
 from gatehouse.web.request_context import RequestContext
 
 LOCAL, OTHERS, GLOBAL = "local", "others", "global"
@@ -22,7 +22,9 @@ def log_out(scope: str, access: str | None, refresh: str | None, context: Reques
         TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: there is no valid token for this.
     """
     if scope == LOCAL:
-        end_one_session(_session_of(access, refresh), "logout", context)
+        found = _verify_any_token(access, refresh)
+        user_context = context.authenticated_as(UUID(found.sub))
+        end_one_session(UUID(found.sid), "logout", user_context)
     else:
         end_many_sessions(scope, _verify_access_token(access), context)
 
@@ -36,6 +38,7 @@ def end_one_session(session_id: UUID, reason: str, context: RequestContext) -> N
 def end_many_sessions(scope: str, caller: AccessToken, context: RequestContext) -> None:
     """End the caller's sessions: all of them, or all but this one."""
     keep = UUID(caller.sid) if scope == OTHERS else None
+    context = context.authenticated_as(UUID(caller.sub))
     with write_transaction():
         sessions.end_all_sessions(UUID(caller.sub), f"logout_{scope}", context, keep=keep)
 
@@ -46,10 +49,10 @@ def _verify_access_token(access: str | None) -> AccessToken:
     return tokens.verify_access(access)
 
 
-def _session_of(access: str | None, refresh: str | None) -> UUID:
+def _verify_any_token(access: str | None, refresh: str | None) -> AccessToken | RefreshToken:
     try:
-        return UUID(_verify_access_token(access).sid)
+        return _verify_access_token(access)
     except ApiError:
         if refresh is None:
             raise
-    return UUID(tokens.verify_refresh(refresh).sid)
+    return tokens.verify_refresh(refresh)

@@ -244,10 +244,10 @@ def _rotate(session: Session, jti: UUID, now: datetime, context: RequestContext)
         end_session_for_reuse = partial(_end_reused, session.id, context)
         raise RefreshTokenReused(session.user_id, session.id, end_session_for_reuse)
     if presented.used_at:
-        record(events.Session.REFRESH_REPLAYED, context, **ids)
+        record(events.Session.REFRESH_REPLAYED, context.authenticated_as(session.user_id), **ids)
         return refresh_tokens.current_token(session)
     presented.used_at = now
-    record(events.Session.REFRESHED, context, **ids)
+    record(events.Session.REFRESHED, context.authenticated_as(session.user_id), **ids)
     return refresh_tokens.issue_token(session, now)
 
 

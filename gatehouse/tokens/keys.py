@@ -27,7 +27,7 @@ from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.database.session import advisory_lock, db
 from gatehouse.database.statements import fetch_all
-from gatehouse.web.request_context import NO_REQUEST
+from gatehouse.web.request_context import BACKGROUND, RequestContext
 from models import SigningKey
 
 NEXT, ACTIVE, RETIRED = "next", "active", "retired"
@@ -79,15 +79,15 @@ def read_key_set(cached: KeySet | None) -> KeySet | None:
         return KeySet(loaded, _fingerprint(unexpired))
 
 
-def ensure_keys() -> None:
+def ensure_keys(context: RequestContext = BACKGROUND) -> None:
     """Create the first keys, or switch to a changed GATEHOUSE_SIGNING_ALGORITHM. Idempotent."""
     advisory_lock("signing keys")
     chosen = config.settings().signing_algorithm
     active, following = _newest_in_stage(ACTIVE), _newest_in_stage(NEXT)
     if following is None or following.algorithm != chosen:
-        following = _replace_next(following, chosen)
+        following = _replace_next(following, chosen, context)
     if active is None or active.algorithm != chosen:
-        rotate_keys()
+        rotate_keys(context)
 
 
 class KeyNotYetPublished(Exception):
@@ -98,7 +98,7 @@ class KeyNotYetPublished(Exception):
         self.seconds = seconds
 
 
-def rotate_keys(published_for: float = 0) -> SigningKey:
+def rotate_keys(context: RequestContext, published_for: float = 0) -> SigningKey:
     """Activate the next key, retire the active one, and publish a new next key.
 
     Raises:
@@ -107,7 +107,7 @@ def rotate_keys(published_for: float = 0) -> SigningKey:
     advisory_lock("signing keys")
     active, following = _newest_in_stage(ACTIVE), _newest_in_stage(NEXT)
     chosen = config.settings().signing_algorithm
-    following = following or _create_key(chosen)
+    following = following or _create_key(chosen, context)
     age = (clock.now() - following.created_at).total_seconds()
     if age < published_for:
         raise KeyNotYetPublished(published_for - age)
@@ -115,12 +115,12 @@ def rotate_keys(published_for: float = 0) -> SigningKey:
         active.retired_at = clock.now()
     following.activated_at = clock.now()
     db.session.flush()
-    record(events.SigningKey.ACTIVATED, NO_REQUEST, kid=following.kid)
-    _create_key(chosen)
+    record(events.SigningKey.ACTIVATED, context, kid=following.kid)
+    _create_key(chosen, context)
     return following
 
 
-def revoke_key(kid: str) -> None:
+def revoke_key(kid: str, context: RequestContext) -> None:
     """Revoke a key immediately: every token that it signed becomes invalid.
 
     Raises:
@@ -133,11 +133,11 @@ def revoke_key(kid: str) -> None:
     stage = _stage(row, clock.now())
     row.revoked_at = clock.now()
     db.session.flush()
-    record(events.SigningKey.REVOKED, NO_REQUEST, kid=kid)
+    record(events.SigningKey.REVOKED, context, kid=kid)
     if stage == ACTIVE:
-        rotate_keys()
+        rotate_keys(context)
     if stage == NEXT:
-        _create_key(config.settings().signing_algorithm)
+        _create_key(config.settings().signing_algorithm, context)
 
 
 def list_keys() -> list[tuple[SigningKey, str]]:
@@ -175,13 +175,15 @@ def _newest_in_stage(stage: str) -> SigningKey | None:
     return next((row for row, current in reversed(list_keys()) if current == stage), None)
 
 
-def _replace_next(following: SigningKey | None, algorithm: str) -> SigningKey:
+def _replace_next(
+    following: SigningKey | None, algorithm: str, context: RequestContext
+) -> SigningKey:
     if following:
         following.revoked_at = clock.now()
-    return _create_key(algorithm)
+    return _create_key(algorithm, context)
 
 
-def _create_key(algorithm: str) -> SigningKey:
+def _create_key(algorithm: str, context: RequestContext) -> SigningKey:
     """Create a key and publish it as the next one."""
     private = _generate(algorithm)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -190,7 +192,7 @@ def _create_key(algorithm: str) -> SigningKey:
     row.private = crypto.encrypt(pem, crypto_labels.column_data(crypto_labels.SIGNING_KEY, row.id))
     db.session.add(row)
     db.session.flush()
-    record(events.SigningKey.CREATED, NO_REQUEST, kid=kid, algorithm=algorithm)
+    record(events.SigningKey.CREATED, context, kid=kid, algorithm=algorithm)
     return row
 
 

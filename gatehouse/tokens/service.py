@@ -23,8 +23,7 @@ from gatehouse.tokens.errors import (
     TokenRevoked,
 )
 from gatehouse.tokens.worker_state import LEEWAY, cache_verified
-
-CLIENT_ID = "gatehouse"
+from gatehouse.web.request_context import FIRST_PARTY_CLIENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,11 @@ class RefreshToken:
 
 def sign_access(user_id: str, claims: dict[str, Any], expires_at: datetime) -> str:
     """Return an access token (RFC 9068); `claims` are those of the session and its user."""
-    own = {"client_id": CLIENT_ID, "iat": clock.unix_time(), "exp": int(expires_at.timestamp())}
+    own = {
+        "client_id": FIRST_PARTY_CLIENT,
+        "iat": clock.unix_time(),
+        "exp": int(expires_at.timestamp()),
+    }
     sync.current_state().require_keys()
     encoded: str = create_access_token(
         user_id, additional_claims=claims | own, additional_headers={"typ": "at+jwt"}

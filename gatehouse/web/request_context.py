@@ -1,9 +1,14 @@
-"""Request context: client IP address, user agent, device token and request id for services."""
+"""Request context for services: who acts, client IP address, user agent, device token, request id.
+
+Requests are anonymous until a guard has verified their token (`set_actor`), or a service has
+verified something else that identifies the user (`RequestContext.authenticated_as`).
+"""
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from uuid import UUID
 
 from flask import request
 
@@ -14,6 +19,21 @@ from gatehouse.web import cookies
 NON_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 IP_WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>\d+\.\d+\.\d+\.\d+):\d+")
 """An IP address with a port, as some proxies write it; IPv6 in brackets."""
+
+USER, OPERATOR, SYSTEM, ANONYMOUS = "user", "operator", "system", "anonymous"
+FIRST_PARTY_CLIENT = "gatehouse"
+"""The `client_id` of our own API's tokens."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: a user, an operator at the command line, the system, or an anonymous client."""
+
+    kind: str
+    id: UUID | None = None
+    """The user's id."""
+    client_id: str | None = None
+    """The OAuth client whose token authenticates the request; None without a token."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +49,7 @@ class RequestContext:
     """Whether it came in the cookie, unreadable for scripts; then no body may contain it either."""
     accept_language: str = ""
     """The value of `Accept-Language` (RFC 9110 section 12.5.4)."""
+    actor: Actor = Actor(ANONYMOUS)
 
     @property
     def network(self) -> str:
@@ -43,9 +64,15 @@ class RequestContext:
         """
         return ip_prefix_of(self.ip_address)
 
+    def authenticated_as(self, user_id: UUID) -> "RequestContext":
+        """Return the context after the request has identified its user to the first-party API."""
+        return replace(self, actor=Actor(USER, user_id, FIRST_PARTY_CLIENT))
 
-NO_REQUEST = RequestContext(ip_address="", user_agent="", request_id="command-line")
+
+NO_REQUEST = RequestContext("", "", request_id="command-line", actor=Actor(OPERATOR))
 """The context of commands, which serve no request."""
+BACKGROUND = RequestContext("", "", request_id="background", actor=Actor(SYSTEM))
+"""The context of workers and scheduled jobs."""
 
 
 def ip_prefix_of(ip_address: str) -> str:
@@ -63,6 +90,11 @@ def _network_of(ip_address: str, prefix_length: int) -> str:
     )
 
 
+def set_actor(actor: Actor) -> None:
+    """Set the actor of the current request; only for guards that have verified its token."""
+    request.environ["gatehouse.actor"] = actor
+
+
 def request_context() -> RequestContext:
     """Return the context of the current request."""
     user_agent = _printable_header("User-Agent", 400)
@@ -70,7 +102,9 @@ def request_context() -> RequestContext:
     token_header = request.headers.get("X-Device-Token", "")
     device = token_header or cookies.get(cookies.DEVICE)
     languages = _printable_header("Accept-Language", 200)
-    return RequestContext(ip_address, user_agent, request_id(), device, not token_header, languages)
+    actor = request.environ.get("gatehouse.actor") or Actor(ANONYMOUS)
+    client = (ip_address, user_agent, request_id())
+    return RequestContext(*client, device, not token_header, languages, actor)
 
 
 def _printable_header(header: str, max_length: int) -> str:

@@ -12,6 +12,7 @@ from gatehouse.web.request_context import NO_REQUEST
 from models import AuditEvent, OneTimeCode, OutboxMessage, Password, Session, User
 from tests.audit.event_scenarios import ADA, NEW, SCENARIOS, Scenario, create_outdated_hash
 from tests.client import PASSWORD
+from tests.client import User as ClientUser
 from tests.mail_links import advance_clock
 from tests.rows import audited, rows
 
@@ -150,3 +151,99 @@ def test_event_of_an_error_is_written_after_the_rollback(app, client, scenario):
     assert session.end_reason == ended.details["reason"] == "refresh_token_reused"
     assert reused.session_id == ended.session_id == session.id
     assert reused.request_id == ended.request_id == response.headers["X-Request-Id"]
+
+
+# Actors and targets
+
+
+def actor_of(event):
+    """Return the kind and id of who acted, and the client of the token."""
+    return event.actor_kind, event.actor_id, event.client_id
+
+
+@pytest.mark.stores
+def test_event_names_the_user_of_the_token_as_actor(app, either_client, make_user):
+    signed_in = either_client.as_(either_client.log_in(make_user()))
+    [user] = rows(app, User)
+
+    signed_in.patch("/auth/me", {"name": "Ada"})
+    signed_in.post("/auth/logout", {})
+
+    changed = audited(app, "account.profile_changed", "session.ended")
+    assert [actor_of(event) for event in changed] == [("user", user.id, "gatehouse")] * 2
+
+
+def test_event_of_a_request_without_a_token_has_no_actor(app, client, make_user):
+    user = make_user()
+    [row] = rows(app, User)
+
+    client.post("/auth/login", {"identifier": user.email, "password": "a wrong guess"})
+    client.post("/auth/password/forgot", {"email": user.email})
+
+    failed = audited(app, "login.failed", "password_reset.requested")
+    assert [event.user_id for event in failed] == [row.id] * 2
+    assert [actor_of(event) for event in failed] == [("anonymous", None, None)] * 2
+
+
+def test_event_of_an_invalid_token_has_no_actor(app, client, make_user):
+    tokens = client.log_in(make_user())
+    client.as_(tokens).post("/auth/logout", {})
+    before = len(rows(app, AuditEvent))
+
+    client.as_(tokens).patch("/auth/me", {"name": "Ada"})
+    client.as_(tokens).post("/auth/login", {"identifier": "ada@example.com", "password": "wrong"})
+
+    assert [actor_of(event) for event in rows(app, AuditEvent)[before:]] == [
+        ("anonymous", None, None)
+    ]
+
+
+def test_event_of_a_successful_authentication_names_its_user_as_actor(app, client, make_user):
+    tokens = client.log_in(make_user())
+    client.refresh(tokens)
+    [user] = rows(app, User)
+
+    done = audited(app, "login.succeeded", "session.refreshed")
+    assert [actor_of(event) for event in done] == [("user", user.id, "gatehouse")] * 2
+
+
+def test_event_of_a_code_by_mail_names_the_owner_as_actor(app, client):
+    client.sign_up(ClientUser("ada@example.com"))
+
+    [user] = rows(app, User)
+    [verified] = audited(app, "registration.verified")
+    assert actor_of(verified) == ("user", user.id, "gatehouse")
+    assert actor_of(audited(app, "registration.requested")[0]) == ("anonymous", None, None)
+
+
+def test_event_of_a_command_names_an_operator_and_of_a_job_the_system(app, scenario):
+    [created, *_] = audited(app, "key.created")
+
+    scenario.command("keys", "rotate")
+
+    assert actor_of(created) == ("system", None, None)
+    assert actor_of(audited(app, "key.activated")[-1]) == ("operator", None, None)
+
+
+def test_event_of_one_request_is_not_attributed_to_the_actor_of_another(app, client, make_user):
+    """Both requests share an application context here, as `flask.g` would."""
+    tokens = client.log_in(make_user())
+    with app.app_context():
+        client.as_(tokens).patch("/auth/me", {"name": "Ada"})
+        client.post("/auth/login", {"identifier": "ada@example.com", "password": "wrong"})
+
+    assert actor_of(audited(app, "login.failed")[0]) == ("anonymous", None, None)
+
+
+def test_event_names_its_target_unless_it_is_the_user(app, client, make_user):
+    tokens = client.log_in(make_user())
+    client.as_(tokens).patch("/auth/me", {"name": "Ada"})
+    client.as_(tokens).post("/auth/logout", {})
+
+    [session] = rows(app, Session)
+    [changed] = audited(app, "account.profile_changed")
+    [ended] = audited(app, "session.ended")
+    [key, *_] = audited(app, "key.created")
+    assert (changed.target_kind, changed.target_id) == (None, None)
+    assert (ended.target_kind, ended.target_id) == ("session", str(session.id))
+    assert (key.target_kind, key.target_id) == ("signing_key", key.details["kid"])

@@ -6,6 +6,7 @@ import pytest
 
 from gatehouse.database.session import db, write_transaction
 from gatehouse.tokens import jwt_verification, keys, sync, worker_state
+from gatehouse.web.request_context import NO_REQUEST
 from tests.tokens.forgery import assert_rejected, decode_token
 
 
@@ -89,7 +90,7 @@ def test_cache_drops_a_token_whose_key_is_revoked_during_verification(
     def decode_slowly(*arguments):
         claims = decode(*arguments)
         with write_transaction():
-            keys.revoke_key(decode_token(tokens["access_token"])[0]["kid"])
+            keys.revoke_key(decode_token(tokens["access_token"])[0]["kid"], NO_REQUEST)
         db.session.commit()
         sync.refresh()
         return claims

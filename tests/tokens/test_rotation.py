@@ -7,6 +7,7 @@ import pytest
 
 from gatehouse.database.session import write_transaction
 from gatehouse.tokens import keys
+from gatehouse.web.request_context import NO_REQUEST
 from models import SigningKey
 from tests.child_processes import run_flask
 from tests.client import User
@@ -52,7 +53,7 @@ def test_rotation_waits_until_the_next_key_is_published_long_enough(app):
     before = kids_by_stage(app)
 
     with app.app_context(), pytest.raises(keys.KeyNotYetPublished) as error, write_transaction():
-        keys.rotate_keys(published_for=60)
+        keys.rotate_keys(NO_REQUEST, published_for=60)
 
     assert 30 < error.value.seconds <= 60
     assert kids_by_stage(app) == before
