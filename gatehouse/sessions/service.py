@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, select
 import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.authorization import roles
+from gatehouse.authorization import permissions, roles
 from gatehouse.core import clock, crypto
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import advisory_lock, db, write_transaction
@@ -271,7 +271,7 @@ def _sign_tokens(
         "amr": session.amr,
         "acr": session.acr,
         "roles": profile["roles"],
-        "scope": "",
+        "scope": permissions.scope_of(profile["roles"]),
         **status_lists.build_claim(status_index),
     }
     refresh_token = tokens.RefreshToken(profile["id"], claims["sid"], str(current.id))
