@@ -9,7 +9,7 @@ from gatehouse.sessions.csrf import accepts_any_origin
 from gatehouse.sessions.request_credentials import bearer_token
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
-from gatehouse.web.openapi import error_response
+from gatehouse.web.openapi import document_errors
 from gatehouse.web.request_validation import non_blocking
 
 forward_auth = Blueprint("forward_auth", __name__)
@@ -40,9 +40,9 @@ def document_forward_auth(spec: APISpec) -> None:
         "security": [{"bearer": []}],
         "responses": {
             "200": {"description": "The token is valid.", "headers": headers},
-            "400": error_response((MalformedRequest,)),
-            "401": error_response(token_errors),
-            "503": error_response((ServiceUnavailable,)),
+            "400": document_errors((MalformedRequest,)),
+            "401": document_errors(token_errors),
+            "503": document_errors((ServiceUnavailable,)),
         },
     }
     spec.tag({"name": "forward_auth", "description": "For gateways; accepts every HTTP method"})

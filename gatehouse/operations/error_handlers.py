@@ -1,23 +1,22 @@
-"""Error handlers: roll back, run the error's follow-up, write its audit event, return the problem.
+"""Error handlers: roll back, run the error's follow-up, write its audit event, return the error.
 
-Every error response is `application/problem+json` (RFC 9457) and never contains internal details.
+The blueprint of a request chooses the format of its errors (see `gatehouse.web.error_formats`); no
+error response contains internal details.
 """
 
-from typing import Any
-
-from flask import Flask, Response, jsonify
+from flask import Flask, Response
 from flask_limiter import RateLimitExceeded
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-import config
 from gatehouse.audit.service import record
 from gatehouse.core import errors
 from gatehouse.core.errors import ApiError, InternalError, ServiceUnavailable
-from gatehouse.core.log import logger, request_id
+from gatehouse.core.log import logger
 from gatehouse.database.session import check_before_writes, db, write_transaction
 from gatehouse.web import rate_limits
+from gatehouse.web.error_formats import error_response
 from gatehouse.web.fields import format_field_errors
 from gatehouse.web.request_context import request_context
 
@@ -41,13 +40,13 @@ def register_error_handlers(app: Flask) -> None:
 
 
 def handle_api_error(error: ApiError) -> Response:
-    """Roll back the request, run the error's follow-up and return its problem document."""
+    """Roll back the request, run the error's follow-up and return its response."""
     try:
         db.session.rollback()
         _run_on_rollback(error)
     except SQLAlchemyError as db_error:
         return handle_db_error(db_error)
-    return problem_response(error, error.headers)
+    return error_response(error, error.headers)
 
 
 def _run_on_rollback(error: ApiError) -> None:
@@ -70,12 +69,12 @@ def handle_http_exception(error: HTTPException) -> Response:
         messages = data["messages"]
         sources = messages.values() if isinstance(messages, dict) else [messages]
         invalid = errors.ValidationFailed(format_field_errors(next(iter(sources))))
-        return problem_response(invalid, {})
+        return error_response(invalid, {})
     if isinstance(error, RateLimitExceeded):
         return handle_api_error(rate_limits.rate_limited_error())
     error_class = ERRORS_BY_STATUS.get(error.code or 500, errors.MalformedRequest)
     headers = {name: value for name, value in error.get_headers() if name == "Allow"}
-    return problem_response(error_class(), headers)
+    return error_response(error_class(), headers)
 
 
 def handle_db_error(error: SQLAlchemyError) -> Response:
@@ -85,21 +84,11 @@ def handle_db_error(error: SQLAlchemyError) -> Response:
         return handle_unexpected(error)
     reason = str(getattr(error, "orig", error)).partition("\n")[0]
     logger().error("The database cannot be reached.", reason=reason)
-    return problem_response(ServiceUnavailable(), ServiceUnavailable.headers)
+    return error_response(ServiceUnavailable(), ServiceUnavailable.headers)
 
 
 def handle_unexpected(error: Exception) -> Response:
     """Return 500 without details; the traceback is in the log."""
     db.session.rollback()
     logger().error("unexpected error", exc_info=error)
-    return problem_response(InternalError(), {})
-
-
-def problem_response(error: ApiError, headers: Any) -> Response:
-    """Return the problem document of an error as a response."""
-    document = errors.problem_document(error, config.settings().public_url, request_id())
-    response = jsonify(document)
-    response.mimetype = "application/problem+json"
-    response.status_code = error.status
-    response.headers.extend(headers)
-    return response
+    return error_response(InternalError(), {})

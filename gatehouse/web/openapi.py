@@ -6,6 +6,7 @@ serializes the response, and `errors` lists the errors that a route can return.
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
@@ -29,6 +30,8 @@ from gatehouse.core.errors import (
 )
 from gatehouse.database.session import commits
 from gatehouse.web import cookies
+from gatehouse.web.error_formats import PROBLEM, ErrorFormat
+from gatehouse.web.request_validation import accepts
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 
@@ -42,7 +45,9 @@ class Decorator(Protocol):
 
 
 BODY_ERRORS = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
-PROBLEM_MEDIA_TYPE = "application/problem+json"
+JSON, FORM = "json", "form"
+"""Formats of request bodies, as webargs names them."""
+MEDIA_TYPES = {JSON: "application/json", FORM: "application/x-www-form-urlencoded"}
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "cookie": {
@@ -113,11 +118,34 @@ class StrictParser(FlaskParser):
         except ValueError:
             raise MalformedJSON from None
 
+    def load_form(self, req: Request, schema: Schema) -> Any:
+        """Return the fields of a form.
+
+        Raises:
+            MalformedRequest: a field was sent twice (RFC 6749 section 3.2).
+        """
+        if any(len(values) > 1 for _, values in req.form.lists()):
+            raise MalformedRequest("A form field was sent twice.")
+        return super().load_form(req, schema)
+
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
-    """A Flask blueprint whose routes are validated and documented."""
+    """A Flask blueprint whose routes are validated and documented.
+
+    It states the format of its request bodies and of its errors.
+    """
 
     ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(
+        self,
+        *arguments: Any,
+        body_format: str = JSON,
+        error_format: ErrorFormat = PROBLEM,
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.body_format, self.error_format = body_format, error_format
 
     def document_routes(self, api: ProblemApi, app: Flask, spec: APISpec) -> None:
         """Add the routes to the OpenAPI document."""
@@ -126,9 +154,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def arguments(self, schema: type[Schema] | Schema, **options: Any) -> Decorator:
         """Validate the body, or another `location`, and pass it as the last argument."""
-        options = {"error_status_code": 422, "unknown": RAISE} | options
+        defaults = {"location": self.body_format, "unknown": RAISE, "error_status_code": 422}
         instance = schema() if isinstance(schema, type) else schema  # once, not per request
-        decorate = super().arguments(instance, **options)
+        decorate = super().arguments(instance, **defaults | options)
 
         def decorate_route(route: Route) -> Route:
             validated: Route = decorate(route)
@@ -173,10 +201,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         def register(route: Route) -> Route:
             by_status = _errors_by_status(route, method != "GET")
-            responses = {str(status): error_response(errors) for status, errors in by_status}
+            document = partial(document_errors, error_format=self.error_format)
+            responses = {str(status): document(errors) for status, errors in by_status}
             names = {"operationId": route.__name__, "security": _security(route)}
             if hasattr(route, "idempotent"):
                 names["parameters"] = [IDEMPOTENCY_KEY_HEADER]
+            if self.body_format != JSON:
+                accepts(MEDIA_TYPES[self.body_format])(route)
             view = route if hasattr(route, "non_blocking") else commits(route)
             documented = self.doc(responses=responses, **names)(view)
             self.route(rule, methods=[method])(documented)
@@ -202,7 +233,10 @@ def _errors_by_status(route: Any, writes: bool) -> list[tuple[int, list[type[Api
     return [(status, list(same)) for status, same in groupby(ordered, lambda error: error.status)]
 
 
-def error_response(error_types: Iterable[type[ApiError]]) -> dict[str, Any]:
+def document_errors(
+    error_types: Iterable[type[ApiError]], error_format: ErrorFormat = PROBLEM
+) -> dict[str, Any]:
     """Return the OpenAPI response object for errors that share a status."""
     text = "\n".join(f"- `{error.code}`: {default_detail(error)}" for error in error_types)
-    return {"description": text, "content": {PROBLEM_MEDIA_TYPE: {"schema": "Problem"}}}
+    content = {error_format.media_type: {"schema": error_format.schema}}
+    return {"description": text, "content": content}

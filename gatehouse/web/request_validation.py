@@ -111,8 +111,9 @@ def read_bounded_body(environ: dict[str, Any]) -> None:
     if len(body) < announced:  # the client disconnected: RFC 9112 section 8
         raise MalformedRequest("The body is shorter than its Content-Length.")
     view = current_app.view_functions.get(request.endpoint or "")
-    if body and request.mimetype not in getattr(view, "accepts", ("application/json",)):
-        raise UnsupportedMediaType
+    accepted = getattr(view, "accepts", ("application/json",))
+    if body and request.mimetype not in accepted:
+        raise UnsupportedMediaType(f"The body must be sent as `{'` or `'.join(accepted)}`.")
     environ["wsgi.input"] = BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
 
