@@ -29,8 +29,7 @@ def list_keys() -> None:
 @keys.command("rotate")
 def rotate_keys() -> None:
     """Sign with the next key; the retired one still verifies tokens. Needs no restart."""
-    with write_transaction():  # a database that was never served from has no keys
-        signing_keys.ensure_keys(NO_REQUEST)
+    signing_keys.ensure_keys(NO_REQUEST)  # a database that was never served from has none
     db.session.commit()
     row = _rotate_when_published()
     db.session.commit()
@@ -48,9 +47,7 @@ def _rotate_when_published() -> SigningKey:
     """Rotate as soon as every running worker has read the next key."""
     while True:
         try:
-            with write_transaction():
-                published_for = MAX_STATE_AGE + sync.INTERVAL
-                return signing_keys.rotate_keys(NO_REQUEST, published_for)
+            return signing_keys.rotate_keys(NO_REQUEST, MAX_STATE_AGE + sync.INTERVAL)
         except signing_keys.KeyNotYetPublished as error:
             db.session.rollback()
             time.sleep(error.seconds)
@@ -64,8 +61,7 @@ def revoke_key(kid: str) -> None:
     KID may start with a hyphen.
     """
     try:
-        with write_transaction():
-            signing_keys.revoke_key(kid, NO_REQUEST)
+        signing_keys.revoke_key(kid, NO_REQUEST)
     except LookupError as problem:
         raise click.ClickException(str(problem)) from None
     db.session.commit()

@@ -65,8 +65,8 @@ def prepare_database() -> None:
     try:
         _require_utf8()
         upgrade()
+        keys.ensure_keys()
         with write_transaction():
-            keys.ensure_keys()
             grace_period.note_policy_start()
         db.session.commit()
     except SQLAlchemyError as problem:

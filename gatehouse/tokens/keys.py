@@ -3,10 +3,13 @@
 The next key is published before it signs, so that verifiers fetch it in time; only the first key,
 and the first of a newly chosen algorithm, sign immediately. A retired key verifies until the last
 token that it signed has expired. Every worker follows the keys (see `sync`): no restart is needed.
+
+An RSA key takes seconds to generate on a slow machine: the functions that create keys generate them
+before their transaction, so they must not be called after other changes of a transaction.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,11 +28,12 @@ import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto, crypto_labels
-from gatehouse.database.session import advisory_lock, db
+from gatehouse.database.session import advisory_lock, db, end_transaction, write_transaction
 from gatehouse.database.statements import fetch_all
 from gatehouse.web.request_context import BACKGROUND, RequestContext
 from models import SigningKey
 
+LOCK_KEY = "signing keys"
 NEXT, ACTIVE, RETIRED = "next", "active", "retired"
 JWK_CLASSES: dict[str, Any] = {"ES256": ECKey, "EdDSA": OKPKey, "RS256": RSAKey}
 JWKS_MAX_AGE = 300  # seconds for which verifiers may cache the key set
@@ -53,6 +57,14 @@ class Key:
 
 
 @dataclass(frozen=True)
+class _GeneratedKey:
+    """A key that is not stored yet."""
+
+    algorithm: str
+    pem: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class KeySet:
     """All keys that verify, by `kid`, and the kid and stage of each to detect changes."""
 
@@ -70,24 +82,27 @@ def read_key_set(cached: KeySet | None) -> KeySet | None:
     if cached and cached.fingerprint == _fingerprint(_unexpired(fetch_all(FINGERPRINT_COLUMNS))):
         return cached
     with Session(db.engine) as session:  # never the request's own, which may be writing
-        unexpired = _unexpired(
-            session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()
-        )
-        if not any(stage == ACTIVE for _, stage in unexpired):
-            return None
-        loaded = {row.kid: _load_key(row, stage) for row, stage in unexpired}
-        return KeySet(loaded, _fingerprint(unexpired))
+        rows = session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()
+    unexpired = _unexpired(rows)
+    if not any(stage == ACTIVE for _, stage in unexpired):
+        return None
+    loaded = {row.kid: _load_key(row, stage) for row, stage in unexpired}  # slow for RSA
+    return KeySet(loaded, _fingerprint(unexpired))
 
 
 def ensure_keys(context: RequestContext = BACKGROUND) -> None:
     """Create the first keys, or switch to a changed GATEHOUSE_SIGNING_ALGORITHM. Idempotent."""
-    advisory_lock("signing keys")
-    chosen = config.settings().signing_algorithm
-    active, following = _newest_in_stage(ACTIVE), _newest_in_stage(NEXT)
-    if following is None or following.algorithm != chosen:
-        following = _replace_next(following, chosen, context)
-    if active is None or active.algorithm != chosen:
-        rotate_keys(context)
+    newest = _newest_in_stage(ACTIVE), _newest_in_stage(NEXT)
+    if all(_has_chosen_algorithm(row) for row in newest):
+        return
+    spare = _generate_spare_keys()
+    with write_transaction():
+        advisory_lock(LOCK_KEY)
+        following = _newest_in_stage(NEXT)
+        if not _has_chosen_algorithm(following):
+            _replace_next(following, spare, context)
+        if not _has_chosen_algorithm(_newest_in_stage(ACTIVE)):
+            _activate_next(spare, context)
 
 
 class KeyNotYetPublished(Exception):
@@ -104,20 +119,10 @@ def rotate_keys(context: RequestContext, published_for: float = 0) -> SigningKey
     Raises:
         KeyNotYetPublished: the next key was published less than `published_for` seconds ago.
     """
-    advisory_lock("signing keys")
-    active, following = _newest_in_stage(ACTIVE), _newest_in_stage(NEXT)
-    chosen = config.settings().signing_algorithm
-    following = following or _create_key(chosen, context)
-    age = (clock.now() - following.created_at).total_seconds()
-    if age < published_for:
-        raise KeyNotYetPublished(published_for - age)
-    if active:
-        active.retired_at = clock.now()
-    following.activated_at = clock.now()
-    db.session.flush()
-    record(events.SigningKey.ACTIVATED, context, kid=following.kid)
-    _create_key(chosen, context)
-    return following
+    spare = _generate_spare_keys()
+    with write_transaction():
+        advisory_lock(LOCK_KEY)
+        return _activate_next(spare, context, published_for)
 
 
 def revoke_key(kid: str, context: RequestContext) -> None:
@@ -126,18 +131,20 @@ def revoke_key(kid: str, context: RequestContext) -> None:
     Raises:
         LookupError: there is no such key, or it is revoked already.
     """
-    advisory_lock("signing keys")
-    row = db.session.scalar(select(SigningKey).where(SigningKey.kid == kid))
-    if row is None or row.revoked_at:
-        raise LookupError(f"there is no key {kid}; `flask keys list` shows them")
-    stage = _stage(row, clock.now())
-    row.revoked_at = clock.now()
-    db.session.flush()
-    record(events.SigningKey.REVOKED, context, kid=kid)
-    if stage == ACTIVE:
-        rotate_keys(context)
-    if stage == NEXT:
-        _create_key(config.settings().signing_algorithm, context)
+    spare = _generate_spare_keys()
+    with write_transaction():
+        advisory_lock(LOCK_KEY)
+        row = db.session.scalar(select(SigningKey).where(SigningKey.kid == kid))
+        if row is None or row.revoked_at:
+            raise LookupError(f"there is no key {kid}; `flask keys list` shows them")
+        stage = _stage(row, clock.now())
+        row.revoked_at = clock.now()
+        db.session.flush()
+        record(events.SigningKey.REVOKED, context, kid=kid)
+        if stage == ACTIVE:
+            _activate_next(spare, context)
+        if stage == NEXT:
+            _store_key(spare.pop(), context)
 
 
 def list_keys() -> list[tuple[SigningKey, str]]:
@@ -175,25 +182,58 @@ def _newest_in_stage(stage: str) -> SigningKey | None:
     return next((row for row, current in reversed(list_keys()) if current == stage), None)
 
 
+def _has_chosen_algorithm(row: SigningKey | None) -> bool:
+    return row is not None and row.algorithm == config.settings().signing_algorithm
+
+
 def _replace_next(
-    following: SigningKey | None, algorithm: str, context: RequestContext
-) -> SigningKey:
+    following: SigningKey | None, spare: list[_GeneratedKey], context: RequestContext
+) -> None:
     if following:
         following.revoked_at = clock.now()
-    return _create_key(algorithm, context)
+    _store_key(spare.pop(), context)
 
 
-def _create_key(algorithm: str, context: RequestContext) -> SigningKey:
-    """Create a key and publish it as the next one."""
-    private = _generate(algorithm)
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    kid = JWK_CLASSES[algorithm].import_key(pem).thumbprint()
-    row = SigningKey(id=crypto.new_id(), kid=kid, algorithm=algorithm)
-    row.private = crypto.encrypt(pem, crypto_labels.column_data(crypto_labels.SIGNING_KEY, row.id))
+def _activate_next(
+    spare: list[_GeneratedKey], context: RequestContext, published_for: float = 0
+) -> SigningKey:
+    active = _newest_in_stage(ACTIVE)
+    following = _newest_in_stage(NEXT) or _store_key(spare.pop(), context)
+    age = (clock.now() - following.created_at).total_seconds()
+    if age < published_for:
+        raise KeyNotYetPublished(published_for - age)
+    if active:
+        active.retired_at = clock.now()
+    following.activated_at = clock.now()
+    db.session.flush()
+    record(events.SigningKey.ACTIVATED, context, kid=following.kid)
+    _store_key(spare.pop(), context)
+    return following
+
+
+def _generate_spare_keys() -> list[_GeneratedKey]:
+    """Generate two keys, as many as a change can need; no transaction is open meanwhile."""
+    end_transaction()
+    algorithm = config.settings().signing_algorithm
+    return [_GeneratedKey(algorithm, _generate_pem(algorithm)) for _ in range(2)]
+
+
+def _store_key(key: _GeneratedKey, context: RequestContext) -> SigningKey:
+    """Store a key and publish it as the next one."""
+    kid = JWK_CLASSES[key.algorithm].import_key(key.pem).thumbprint()
+    row = SigningKey(id=crypto.new_id(), kid=kid, algorithm=key.algorithm)
+    label = crypto_labels.column_data(crypto_labels.SIGNING_KEY, row.id)
+    row.private = crypto.encrypt(key.pem, label)
     db.session.add(row)
     db.session.flush()
-    record(events.SigningKey.CREATED, context, kid=kid, algorithm=algorithm)
+    record(events.SigningKey.CREATED, context, kid=kid, algorithm=key.algorithm)
     return row
+
+
+def _generate_pem(algorithm: str) -> bytes:
+    private = _generate(algorithm)
+    pem: bytes = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem
 
 
 def _generate(algorithm: str) -> Any:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from functools import partial
 
 import jwt
 import pytest
@@ -60,6 +61,47 @@ def test_keys_are_created_once_by_replicas_that_start_in_parallel(app):
     run_in_parallel(*[start] * 8)
 
     assert len(rows(app, SigningKey)) == 2
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize("change", ["start", "rotation", "revocation"])
+def test_keys_are_generated_while_no_transaction_is_open(app, change, monkeypatch):
+    """An RSA key takes seconds: longer than a transaction may be idle, or a writer may wait."""
+    [active] = kids_by_stage(app)["active"]
+    generate, in_transaction = keys._generate, []
+
+    def observe(algorithm):
+        in_transaction.append(db.session().in_transaction())
+        return generate(algorithm)
+
+    monkeypatch.setattr(keys, "_generate", observe)
+    with app.app_context():
+        if change == "start":
+            db.session.execute(delete(SigningKey))
+            db.session.commit()
+        {
+            "start": keys.ensure_keys,
+            "rotation": keys.rotate_keys,
+            "revocation": partial(keys.revoke_key, active),
+        }[change]()
+        db.session.commit()
+
+    assert in_transaction == [False, False]
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_keys_are_loaded_while_no_transaction_is_open(app, monkeypatch):
+    load, checked_out = keys._load_key, []
+
+    def observe(*arguments):
+        checked_out.append(db.engine.pool.checkedout())
+        return load(*arguments)
+
+    monkeypatch.setattr(keys, "_load_key", observe)
+    with app.app_context():
+        keys.read_key_set(None)
+
+    assert checked_out == [0, 0]
 
 
 @pytest.mark.requirement("JW-09")
