@@ -18,7 +18,7 @@ RINGS = ("GATEHOUSE_SECRET_KEYS", "GATEHOUSE_ENCRYPTION_KEYS", "GATEHOUSE_PASSWO
 
 
 @pytest.mark.requirement("CF-02")
-def test_invalid_keys_are_reported_with_the_name_of_their_setting():
+def test_key_rings_that_are_invalid_are_reported_with_the_name_of_their_setting():
     cases = [
         (None, "{} is missing; generate one with:"),
         ("", "{} is missing; generate one with:"),
@@ -53,7 +53,7 @@ def test_key_rings_must_not_share_a_key(rings):
 
 
 @pytest.mark.requirement("CF-02")
-def test_problems_never_contain_the_value_of_a_setting():
+def test_settings_problems_never_contain_a_value():
     accept_any_text = {"audience", "host", "data_dir", "sms_account", "sms_from", "sms_secret"}
     accept_any_text |= {"captcha_site_key", "captcha_secret"}
     values = {
@@ -91,7 +91,7 @@ def test_key_ring_uses_its_first_key_and_accepts_the_others():
 
 @pytest.mark.requirement("CF-02")
 @pytest.mark.parametrize("ring", RINGS)
-def test_secrets_are_read_from_files_without_their_newline(tmp_path, ring):
+def test_settings_with_secrets_are_read_from_files_without_their_newline(tmp_path, ring):
     file = tmp_path / "secret"
     file.write_text(f"{key(5)}\n")
 

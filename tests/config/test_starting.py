@@ -149,7 +149,7 @@ def test_serve_reports_invalid_settings_without_their_values_or_a_traceback():
         ("sqlite:////nowhere/gatehouse.db", ["passwords", "status"]),
     ],
 )
-def test_commands_report_a_database_that_cannot_be_reached(url, command):
+def test_command_reports_a_database_that_cannot_be_reached(url, command):
     result = flask(*command, **PRODUCTION, DATABASE_URL=url)
 
     assert result.returncode == 1

@@ -2,13 +2,11 @@
 
 import threading
 import time
-from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import event, select, text
-from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
-from gatehouse.core import clock
 from gatehouse.database import session
 from gatehouse.database.session import (
     advisory_lock,
@@ -17,7 +15,7 @@ from gatehouse.database.session import (
     db,
     write_transaction,
 )
-from models import LimitCounter, Password, Session
+from models import LimitCounter
 from tests.parallel import run_in_parallel
 
 TIMEOUT = 30  # seconds until a waiting thread is a failure
@@ -105,44 +103,6 @@ def test_failed_commit_is_answered_as_an_error_of_the_view(app, client, make_use
 
 def fail_to_commit(_session):
     raise OperationalError("COMMIT", None, ConnectionError("the server is gone"))
-
-
-# Types
-
-
-@pytest.mark.stores
-def test_datetime_of_any_zone_is_returned_in_utc(app, make_user):
-    make_user()
-    written = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
-    with app.app_context():
-        db.session.scalars(select(Password)).one().changed_at = written
-        db.session.commit()
-
-    with app.app_context():
-        stored = db.session.scalars(select(Password.changed_at)).one()
-
-    assert stored == written
-    assert (stored.tzinfo, stored.hour) == (UTC, 10)
-
-
-@pytest.mark.stores
-def test_datetimes_of_different_zones_are_compared_correctly(app, client, make_user):
-    client.log_in(make_user())
-    other_zone = timezone(timedelta(hours=-11))
-
-    with app.app_context():
-        earlier = (clock.now() - timedelta(minutes=1)).astimezone(other_zone)
-        later = select(Session).where(Session.created_at > earlier)
-
-        assert len(db.session.scalars(later).all()) == 1
-
-
-@pytest.mark.stores
-def test_datetime_without_a_zone_is_rejected(app):
-    naive = datetime(2026, 7, 1, 12, 0, 0)  # noqa: DTZ001 - that is the point
-
-    with app.app_context(), pytest.raises(StatementError, match="without a time zone"):
-        db.session.scalars(select(Session).where(Session.created_at > naive)).all()
 
 
 # Reading and writing

@@ -33,7 +33,7 @@ def verify(app):
 
 
 @pytest.mark.stores
-def test_valid_token_passes_with_the_identity_of_its_user(verify, tokens):
+def test_forward_auth_passes_a_valid_token_with_the_identity_of_its_user(verify, tokens):
     claims = decode_token(tokens["access_token"])[1]
 
     response = verify(tokens["access_token"])
@@ -49,7 +49,7 @@ def test_valid_token_passes_with_the_identity_of_its_user(verify, tokens):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_is_accepted(verify, tokens, method):
+def test_forward_auth_accepts_every_method(verify, tokens, method):
     passed, rejected = verify(tokens["access_token"], method), verify(None, method)
 
     assert passed.status_code == 200
@@ -59,11 +59,11 @@ def test_every_method_is_accepted(verify, tokens, method):
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND"])
-def test_unknown_methods_do_not_pass(verify, tokens, method):
+def test_forward_auth_passes_no_unknown_method(verify, tokens, method):
     assert verify(tokens["access_token"], method).status_code == 405
 
 
-def test_missing_token_is_rejected_with_a_challenge(verify):
+def test_forward_auth_rejects_a_missing_token_with_a_challenge(verify):
     response = verify()
 
     assert_rejected(response, "token_missing")
@@ -71,7 +71,7 @@ def test_missing_token_is_rejected_with_a_challenge(verify):
     assert not any(name in response.headers for name in IDENTITY)
 
 
-def test_invalid_token_is_rejected_with_a_challenge(verify):
+def test_forward_auth_rejects_an_invalid_token_with_a_challenge(verify):
     response = verify("a.b.c")
 
     assert_rejected(response, "token_invalid")
@@ -79,19 +79,19 @@ def test_invalid_token_is_rejected_with_a_challenge(verify):
     assert response.headers["WWW-Authenticate"] == challenge
 
 
-def test_expired_token_does_not_pass(verify, tokens, time_machine):
+def test_forward_auth_passes_no_expired_token(verify, tokens, time_machine):
     time_machine.move_to(decode_token(tokens["access_token"])[1]["exp"] + 5)
 
     assert_rejected(verify(tokens["access_token"]), "token_expired")
 
 
-def test_token_of_an_ended_session_does_not_pass(client, verify, tokens):
+def test_forward_auth_passes_no_token_of_an_ended_session(client, verify, tokens):
     client.as_(tokens).post("/auth/logout")
 
     assert_rejected(verify(tokens["access_token"]), "token_revoked")
 
 
-def test_refresh_token_does_not_pass(verify, tokens):
+def test_forward_auth_passes_no_refresh_token(verify, tokens):
     assert_rejected(verify(tokens["refresh_token"]), "token_invalid")
 
 
@@ -107,7 +107,7 @@ def test_refresh_token_does_not_pass(verify, tokens):
     ids=["form", "broken JSON", "large", "no type", "without length"],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_body_of_the_request_is_ignored(verify, tokens, method, body):
+def test_forward_auth_ignores_the_body_of_the_request(verify, tokens, method, body):
     response = verify(tokens["access_token"], method, **body)
 
     assert response.status_code == 200
@@ -115,14 +115,14 @@ def test_body_of_the_request_is_ignored(verify, tokens, method, body):
 
 
 @pytest.mark.parametrize("name", ["access_token", "token", "jwt", "authorization"])
-def test_token_in_the_url_is_ignored(verify, tokens, name):
+def test_forward_auth_ignores_a_token_in_the_url(verify, tokens, name):
     path = f"/gateway/verify?{name}={tokens['access_token']}"
 
     assert_rejected(verify(None, path=path), "token_missing")
 
 
 @pytest.mark.parametrize("name", ["access_token", "__Host-access", "access_token_cookie"])
-def test_token_in_a_form_or_a_cookie_is_ignored(app, client, tokens, name):
+def test_forward_auth_ignores_a_token_in_a_form_or_a_cookie(app, client, tokens, name):
     token = tokens["access_token"]
     browser = app.test_client(use_cookies=False)  # a cookie jar would replace the header
 
@@ -134,7 +134,7 @@ def test_token_in_a_form_or_a_cookie_is_ignored(app, client, tokens, name):
 
 
 @pytest.mark.parametrize("name", IDENTITY)
-def test_identity_headers_of_the_request_are_not_returned(client, tokens, name):
+def test_forward_auth_returns_no_identity_headers_of_the_request(client, tokens, name):
     own = client.as_(tokens).get("/gateway/verify").headers[name]
 
     response = client.as_(tokens).get("/gateway/verify", headers={name: "another-user"})
@@ -144,7 +144,7 @@ def test_identity_headers_of_the_request_are_not_returned(client, tokens, name):
     assert name not in anonymous.headers
 
 
-def test_claims_cannot_add_a_header_or_a_role(app, client, tokens):
+def test_forward_auth_adds_no_header_or_role_from_claims(app, client, tokens):
     forger = Forger(app)
     names = ("roles", "amr", "scope", "acr", "sub", "sid")
     values = (
@@ -166,13 +166,13 @@ def test_claims_cannot_add_a_header_or_a_role(app, client, tokens):
             assert_rejected(client.as_(token).get("/gateway/verify"), "token_invalid")
 
 
-def test_role_with_a_space_is_rejected(app, client, tokens):
+def test_forward_auth_rejects_a_role_with_a_space(app, client, tokens):
     token = Forger(app).sign_again(tokens["access_token"], claims={"roles": ["user admin"]})
 
     assert_rejected(client.as_(token).get("/gateway/verify"), "token_invalid")
 
 
-def test_roles_and_scopes_are_returned(app, client, make_user):
+def test_forward_auth_returns_roles_and_scopes(app, client, make_user):
     user = make_user()
     roles = ["admin", "user"]
     token = Forger(app).sign_again(
@@ -186,7 +186,7 @@ def test_roles_and_scopes_are_returned(app, client, make_user):
 
 
 @pytest.mark.requirement("JW-11")
-def test_running_server_accepts_large_bodies_and_rejects_large_tokens(live):
+def test_forward_auth_accepts_large_bodies_and_rejects_large_tokens(live):
     tokens = live.client.log_in(live.client.sign_up(User("ada@example.com")))
 
     huge = send_huge_token(live)

@@ -6,7 +6,7 @@
 
 Run it in a checkout of the old commit, on a virtual environment that has its dependencies. It
 writes `<name>/database.sql` and `<name>/secrets.json`: what the users of that database know, by
-the name of the check in `test_upgrades.py`. A landed fixture is not built again: it stands for the
+the name of the check in `upgrade_checks.py`. A landed fixture is not built again: it stands for the
 databases that exist.
 """
 

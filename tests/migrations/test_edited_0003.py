@@ -73,7 +73,7 @@ def schema():
 
 
 @pytest.mark.stores
-def test_a_database_of_every_version_of_0003_reaches_the_schema_of_a_new_one(
+def test_migrations_bring_every_version_of_0003_to_the_schema_of_a_new_database(
     app, client, make_user
 ):
     user = make_user()

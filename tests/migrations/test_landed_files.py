@@ -68,7 +68,7 @@ def problems(root):
     ]
 
 
-def test_landed_migration_files_are_unchanged():
+def test_migration_files_that_have_landed_are_unchanged():
     assert problems(ROOT) == []
 
 
@@ -94,7 +94,7 @@ def write(checkout, name, content, *, listed=True):
     git(checkout, *author, "commit", "-m", "a migration", "--no-verify", "--no-gpg-sign")
 
 
-def test_a_new_migration_file_is_accepted_with_its_digest_and_named_without(checkout):
+def test_migration_file_that_is_new_is_accepted_with_its_digest_and_named_without(checkout):
     write(checkout, "0002_roles.py", "new")
     accepted = problems(checkout)
     write(checkout, "0003_keys.py", "unlisted", listed=False)
@@ -106,7 +106,9 @@ def test_a_new_migration_file_is_accepted_with_its_digest_and_named_without(chec
 
 
 @pytest.mark.parametrize("listed", [False, True], ids=["digest_kept", "digest_changed"])
-def test_a_changed_migration_file_is_named_even_when_its_digest_is_changed_too(checkout, listed):
+def test_migration_file_that_is_changed_is_named_even_when_its_digest_is_changed_too(
+    checkout, listed
+):
     write(checkout, "0001_users.py", "changed", listed=listed)
 
     [problem] = problems(checkout)
@@ -114,14 +116,14 @@ def test_a_changed_migration_file_is_named_even_when_its_digest_is_changed_too(c
     assert "0001_users.py has landed" in problem
 
 
-def test_a_migration_file_that_is_put_back_is_accepted_again(checkout):
+def test_migration_file_that_is_put_back_is_accepted_again(checkout):
     write(checkout, "0001_users.py", "changed")
     write(checkout, "0001_users.py", "landed")
 
     assert problems(checkout) == []
 
 
-def test_a_removed_migration_file_is_named_even_when_its_digest_is_removed_too(checkout):
+def test_migration_file_that_is_removed_is_named_even_when_its_digest_is_removed_too(checkout):
     (checkout / "migrations/versions/0001_users.py").unlink()
     write(checkout, "0001_accounts.py", "landed under another name")
 
@@ -130,7 +132,7 @@ def test_a_removed_migration_file_is_named_even_when_its_digest_is_removed_too(c
     assert named == ["migrations/versions/0001_users.py"]
 
 
-def test_without_history_the_digests_alone_decide(checkout):
+def test_migration_files_without_history_are_compared_with_their_digests_alone(checkout):
     write(checkout, "0001_users.py", "changed", listed=False)
     shutil.rmtree(checkout / ".git")
 
