@@ -10,8 +10,10 @@ from gatehouse.captcha.routes import routes as captcha
 from gatehouse.cli import docs, doctor, keys, passwords, risk, serve, translations, users
 from gatehouse.cli import worker as worker_command
 from gatehouse.core import log, metrics
+from gatehouse.core.events import CredentialChanged, SessionEnded, subscribe
 from gatehouse.database import session
 from gatehouse.database.session import AUTOCOMMIT_BIND, db, engine_options
+from gatehouse.devices import service as devices
 from gatehouse.forward_auth.routes import document_forward_auth, forward_auth
 from gatehouse.login.routes import passkey_login_routes, related_origin_routes
 from gatehouse.login.routes import routes as login
@@ -30,8 +32,9 @@ from gatehouse.pages.routes import pages
 from gatehouse.passwords import hash_pool
 from gatehouse.risk import engine
 from gatehouse.sessions import csrf
+from gatehouse.sessions import service as session_service
 from gatehouse.sessions.routes import routes as sessions
-from gatehouse.tokens import flask_jwt, sync
+from gatehouse.tokens import flask_jwt, revocation, sync
 from gatehouse.tokens.routes import tokens
 from gatehouse.users import identifiers
 from gatehouse.web import proxy_check, rate_limits, request_validation
@@ -60,6 +63,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _set_up_http(app)
         flask_jwt.set_up(app)
         factor_registry.validate_settings()
+        _subscribe(app)
         _register_blueprints(app)
     commands = (serve.serve, worker_command.run_worker, keys.keys, users.users, passwords.passwords)
     tools = (risk.risk, doctor.doctor, docs.docs, translations.translations)
@@ -114,6 +118,13 @@ def _set_up_http(app: Flask) -> None:
     app.after_request(metrics.count_response)
     app.after_request(log.log_response)
     rate_limits.set_up(app, identifiers.get_recipient)
+
+
+def _subscribe(app: Flask) -> None:
+    """Subscribe to domain events: the one place that says who reacts to what."""
+    subscribe(app, SessionEnded, revocation.revoke_access_tokens)
+    subscribe(app, CredentialChanged, session_service.end_other_sessions)
+    subscribe(app, CredentialChanged, devices.withdraw_trust)
 
 
 def _register_blueprints(app: Flask) -> None:

@@ -137,6 +137,18 @@ def test_requests_are_committed_in_one_place():
     assert committing == COMMITTERS
 
 
+def test_domain_events_are_subscribed_to_in_one_place():
+    """ARCHITECTURE.md rule 12: `app.py` says who reacts to what."""
+    subscribing = {
+        module_name(path)
+        for path in FILES
+        for _, other in imports(path)
+        if other == "gatehouse.core.events.subscribe"
+    }
+
+    assert subscribing == {"app"}
+
+
 def test_imports_form_no_cycle():
     edges = {
         module_name(path): {t for _, other in imports(path) if (t := target(other))}

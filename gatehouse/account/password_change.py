@@ -6,12 +6,11 @@ from uuid import UUID
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import i18n
+from gatehouse.core.events import CredentialChanged, publish
 from gatehouse.database.session import advisory_lock, write_transaction
-from gatehouse.devices import service as devices
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
-from gatehouse.sessions import service as sessions
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import notifications, password_check
 from gatehouse.users import service as users
@@ -48,8 +47,7 @@ def change_password(caller: AccessToken, current: str, new: str, context: Reques
         passwords.store_password_hash(user_id, replace(password_hash, set_via=stored.set_via))
         # codes requested with the old password, perhaps by an attacker
         one_time_codes.delete_for_user(user_id, except_purposes=notifications.SURVIVING_PURPOSES)
-        sessions.end_all_sessions(user_id, "password_changed", context, keep=UUID(caller.sid))
-        devices.forget_trust(user_id)
+        publish(CredentialChanged(user_id, "password_changed", context, UUID(caller.sid)))
         if user := users.get_user(user_id):
             notifications.notify(user, "notice_password_changed", {}, context)
         record(events.Account.PASSWORD_CHANGED, context, user_id=user_id)

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import BindParameter, ScalarSelect, bindparam, delete, select, update
 
 from gatehouse.core import clock, crypto, crypto_labels
+from gatehouse.core.events import CredentialChanged
 from gatehouse.database.session import UTCDateTime, db
 from gatehouse.web.request_context import RequestContext
 from models import Device
@@ -105,6 +106,11 @@ def forget_trust(user_id: UUID, device_id: UUID | None = None) -> bool:
         devices = devices.where(Device.id == device_id)
     changed = db.session.execute(devices.values(remembered_until=None).returning(Device.id))
     return changed.first() is not None
+
+
+def withdraw_trust(event: CredentialChanged[RequestContext]) -> None:
+    """Withdraw the trust of all devices of a user whose credentials changed."""
+    forget_trust(event.user_id)
 
 
 def list_device_ids(user_id: UUID) -> Sequence[UUID]:

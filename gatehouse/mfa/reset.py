@@ -17,14 +17,13 @@ import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock
+from gatehouse.core.events import CredentialChanged, publish
 from gatehouse.database.session import advisory_lock, db, write_transaction
-from gatehouse.devices import service as devices
 from gatehouse.messaging import links
 from gatehouse.mfa import credential_store, login_challenge, registry
 from gatehouse.mfa.errors import ResetNotPending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.passwords import service as passwords
-from gatehouse.sessions import service as sessions
 from gatehouse.users import notifications
 from gatehouse.users import service as users
 from gatehouse.web.request_context import BACKGROUND, RequestContext
@@ -196,8 +195,7 @@ def _remove_all_factors(row: OneTimeCode, context: RequestContext) -> bool:
     kinds = sorted({row.kind for row in credential_store.list_confirmed(user_id)})
     db.session.execute(delete(Credential).where(Credential.user_id == user_id))
     one_time_codes.delete_for_user(user_id, login_challenge.PURPOSE)
-    devices.forget_trust(user_id)
-    sessions.end_all_sessions(user_id, "mfa_reset", context)
+    publish(CredentialChanged(user_id, "mfa_reset", context))
     record(events.Factor.RESET, context, user_id=user_id, kinds=kinds)
     notifications.notify(user, "notice_factor_removed", {"factor": ", ".join(kinds)}, context)
     return True

@@ -10,6 +10,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto
 from gatehouse.core.errors import NotFound
+from gatehouse.core.events import CredentialChanged, publish
 from gatehouse.database.session import db, write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.mfa import attempts, credential_store, registry
@@ -193,8 +194,7 @@ def remove_factor(caller: AccessToken, factor_id: UUID, context: RequestContext)
             for other in credential_store.list_confirmed(user_id)
         ):
             credential_store.delete_all_of_kind(user_id, registry.RECOVERY_CODES)
-        devices.forget_trust(user_id)
-        sessions.end_all_sessions(user_id, "factor_removed", context, keep=UUID(caller.sid))
+        publish(CredentialChanged(user_id, "factor_removed", context, UUID(caller.sid)))
         session = step_up.lock_session(UUID(caller.sid))
         if session:
             step_up.downgrade(session)

@@ -14,12 +14,13 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.authorization import permissions, roles
 from gatehouse.core import clock, crypto
+from gatehouse.core import events as domain_events
 from gatehouse.core.errors import NotFound
+from gatehouse.core.events import CredentialChanged, publish
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.database.statements import execute_in_session, insert_rows
 from gatehouse.sessions import assurance, refresh_tokens, risk, step_up
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded, SessionRejected
-from gatehouse.tokens import revocation
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens import status_list as status_lists
 from gatehouse.users import service as users
@@ -142,7 +143,7 @@ def end_session(session_id: UUID, reason: str, context: RequestContext) -> None:
         return
     session.ended_at, session.end_reason = clock.now(), reason
     db.session.execute(delete(RefreshToken).where(RefreshToken.session_id == session_id))
-    revocation.revoke_access_tokens(session_id)
+    publish(domain_events.SessionEnded(session_id, session.user_id, reason))
     ids = {"user_id": session.user_id, "session_id": session_id}
     record(events.Session.ENDED, context, **ids, reason=reason)
 
@@ -166,6 +167,11 @@ def end_all_sessions(
     for session in active_sessions(user_id):
         if session.id != keep:
             end_session(session.id, reason, context)
+
+
+def end_other_sessions(event: CredentialChanged[RequestContext]) -> None:
+    """End the sessions that were opened with a credential from before its change."""
+    end_all_sessions(event.user_id, event.reason, event.context, keep=event.kept_session)
 
 
 def purge_expired_sessions(before: datetime) -> None:

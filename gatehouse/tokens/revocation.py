@@ -7,12 +7,12 @@ read starts at the newest row seen, less an overlap.
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import bindparam, delete, event, select
 from sqlalchemy.orm import Session
 
 from gatehouse.core import clock
+from gatehouse.core.events import SessionEnded
 from gatehouse.database.session import db
 from gatehouse.database.statements import fetch_all
 from gatehouse.tokens.worker_state import TokenState, state
@@ -26,9 +26,9 @@ NEW_REVOCATIONS = select(
 ).where(Revocation.revoked_at > bindparam("since"))
 
 
-def revoke_access_tokens(session_id: UUID) -> None:
-    """Revoke the access tokens of a session, in the current transaction."""
-    now = clock.now()
+def revoke_access_tokens(event: SessionEnded) -> None:
+    """Revoke the access tokens of an ended session, in the current transaction."""
+    session_id, now = event.session_id, clock.now()
     row = Revocation(session_id=session_id, revoked_at=now, expires_at=now + MAX_TOKEN_LIFETIME)
     index = select(TokenStatusEntry.status_index).where(TokenStatusEntry.session_id == session_id)
     row.status_index = db.session.scalar(index)

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from gatehouse.core import clock
+from gatehouse.core.events import SessionEnded
 from gatehouse.database.session import db
 from gatehouse.operations import cleanup
 from gatehouse.sessions import service as sessions
@@ -147,7 +148,8 @@ def test_status_list_has_only_bits_of_its_own_range(token_state, fetch_list):
 
 def test_status_bit_is_not_set_after_a_rollback(app, client, tokens, fetch_list):
     with app.app_context():
-        revocation.revoke_access_tokens(rows(app, Session)[0].id)
+        [session] = rows(app, Session)
+        revocation.revoke_access_tokens(SessionEnded(session.id, session.user_id, "logout"))
         db.session.rollback()
 
     assert revoked_indexes(fetch_list()) == set()
