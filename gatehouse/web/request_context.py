@@ -71,7 +71,7 @@ class RequestContext:
 
 NO_REQUEST = RequestContext("", "", request_id="command-line", actor=Actor(OPERATOR))
 """The context of commands, which serve no request."""
-BACKGROUND = RequestContext("", "", request_id="background", actor=Actor(SYSTEM))
+BACKGROUND = replace(NO_REQUEST, actor=Actor(SYSTEM))
 """The context of workers and scheduled jobs."""
 
 
