@@ -97,11 +97,12 @@ def waiting(service, known):
 
 def totp_factor(service, known):
     """A code of the authenticator app and a recovery code work, each once."""
-    service.logs_in_with_totp(known)
+    asked, used_code = service.question(known), totp(known)
+    service.complete_mfa(known, asked, "totp", used_code)
     recovery_code = known["recovery_codes"][0]
     service.complete_mfa(known, service.question(known), "recovery_codes", recovery_code)
     asked = service.question(known)
-    for factor, code in (("recovery_codes", recovery_code), ("totp", totp(known))):
+    for factor, code in (("recovery_codes", recovery_code), ("totp", used_code)):
         form = {"mfa_token": asked["mfa_token"], "factor": factor, "code": code}
         service.send("/auth/login/mfa", form, 401)
 
