@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
@@ -116,10 +117,10 @@ class Forger:
 
 @contextmanager
 def case(**details: object) -> Iterator[None]:
-    """Add the details of this case to a failing assertion."""
+    """Add the details of this case to a failing assertion or a call of `pytest.fail`."""
     try:
         yield
-    except AssertionError as error:
+    except (AssertionError, pytest.fail.Exception) as error:
         error.add_note(f"in the case {details}"[:400])
         raise
 
