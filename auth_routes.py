@@ -1,6 +1,7 @@
 """Routes for sign-up, login, tokens and the user's own profile; services do the work."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +29,6 @@ from gatehouse.mfa.webauthn.errors import (
 )
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions import csrf, logout, request_credentials
-from gatehouse.sessions import service as sessions
 from gatehouse.sessions.csrf import accepts_bearer
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
 from gatehouse.sessions.guards import (
@@ -37,6 +37,7 @@ from gatehouse.sessions.guards import (
     refresh_cookie,
     signed_in,
 )
+from gatehouse.sessions.refresh import refresh
 from gatehouse.sessions.token_response import (
     BODY,
     COOKIE,
@@ -44,6 +45,7 @@ from gatehouse.sessions.token_response import (
     session_to_replace,
     token_response,
 )
+from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import service as users
@@ -185,10 +187,18 @@ def get_login_link_code(form: dict[str, Any]) -> dict[str, str]:
     return {"code": link.get_code(form["token"])}
 
 
+@dataclass(frozen=True)
+class RefreshRequestForm:
+    """A refresh request; without a token in it, the cookie counts."""
+
+    refresh_token: str | None = None
+
+
 class RefreshRequest(Form):
     """A refresh token; a browser sends its cookie instead."""
 
     refresh_token = String(4096)
+    form_type = RefreshRequestForm
 
 
 @auth.post("/refresh")
@@ -196,15 +206,24 @@ class RefreshRequest(Form):
 @auth.arguments(RefreshRequest, required=False)
 @auth.response(200, TokenResponse)
 @auth.errors(TokenMissing, TokenInvalid, TokenExpired, SessionEnded, RefreshTokenReused)
-def refresh_tokens(form: dict[str, Any]) -> Any:
+def refresh_tokens(form: RefreshRequestForm) -> Any:
     """Exchange a refresh token for new tokens.
 
     They are returned the way the refresh token was sent: in the body or in cookies.
     """
-    transport, context = BODY if "refresh_token" in form else COOKIE, request_context()
-    encoded = form["refresh_token"] if transport == BODY else refresh_cookie()
-    tokens = sessions.refresh(encoded, context)
-    return token_response(tokens, transport, context)
+    context = request_context()
+    if form.refresh_token is None:
+        return token_response(refresh(refresh_cookie(), context), COOKIE, context)
+    token = tokens.verify_refresh(form.refresh_token)
+    return token_response(refresh(token, context), BODY, context)
+
+
+@dataclass(frozen=True)
+class LogoutRequestForm:
+    """Which sessions to end, and the refresh token of a client without an access token."""
+
+    scope: str
+    refresh_token: str | None = None
 
 
 class LogoutRequest(Form):
@@ -212,6 +231,7 @@ class LogoutRequest(Form):
 
     scope = String(8, load_default="local", validate=validate.OneOf(("local", "others", "global")))
     refresh_token = String(4096)
+    form_type = LogoutRequestForm
 
 
 @auth.post("/logout")
@@ -220,15 +240,15 @@ class LogoutRequest(Form):
 @auth.response(204)
 @auth.errors(TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
 @accepts_bearer
-def log_out(form: dict[str, Any]) -> Any:
+def log_out(form: LogoutRequestForm) -> Any:
     """End the session of the access token, or else of the refresh token; `scope` can add others.
 
     A browser whose cookies have expired or are invalid is logged out, too.
     """
-    if "refresh_token" not in form and request_credentials.has_our_cookies():
-        return _log_browser_out(form["scope"])
+    if form.refresh_token is None and request_credentials.has_our_cookies():
+        return _log_browser_out(form.scope)
     access = request_credentials.bearer_token_or_none()
-    logout.log_out(form["scope"], access, form.get("refresh_token"), request_context())
+    logout.log_out(form.scope, access, form.refresh_token, request_context())
     return None
 
 

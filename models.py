@@ -260,23 +260,15 @@ class Session(Base):
     """When a second factor was last authenticated; None at AAL1."""
     ip_address: Mapped[str] = mapped_column(IP_ADDRESS)
     user_agent: Mapped[str] = mapped_column(String(400))
-
-
-class RefreshToken(Base):
-    """A refresh token of a session, by its `jti`: the current one, and recently used ones.
-
-    Older rows may be deleted: without a row, a token of an active session counts as used.
-    """
-
-    __tablename__ = "refresh_tokens"
-
-    id: Mapped[UUID] = _id()
-    session_id: Mapped[UUID] = mapped_column(
-        Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), index=True
-    )
-    issued_at: Mapped[datetime] = _created()
-    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    current_token_id: Mapped[UUID | None] = mapped_column(Uuid)
+    """The `jti` of its unused refresh token; None if an old version left a session without one."""
+    token_issued_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    used_tokens: Mapped[str] = mapped_column(String(960), default="", server_default="")
+    """Refresh tokens used within the reuse interval (see `sessions.refresh_tokens`)."""
+    device_digest: Mapped[str | None] = mapped_column(DIGEST)
+    """Keyed digest of the device token that its login returned."""
+    replacements: Mapped[list[int]] = mapped_column(JSON, default=list, server_default="[]")
+    """When unused refresh tokens were replaced in the last 24 hours, in Unix seconds."""
 
 
 class TokenStatusEntry(Base):

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import timedelta
 from itertools import cycle, islice
 from statistics import median
 from time import perf_counter
-from typing import Any
 from uuid import UUID
 
 import jwt
@@ -23,8 +22,10 @@ from gatehouse.login import service as login
 from gatehouse.login.method import AuthenticationResult
 from gatehouse.passwords import service as passwords
 from gatehouse.sessions import service as sessions
+from gatehouse.sessions.refresh import refresh
 from gatehouse.tokens import service as tokens
-from gatehouse.tokens import sync
+from gatehouse.tokens import specs, sync
+from gatehouse.tokens.specs import SessionClaims
 from gatehouse.users import service as accounts
 from gatehouse.users.identifiers import Email
 from gatehouse.web.request_context import NO_REQUEST, RequestContext
@@ -44,7 +45,7 @@ class Users:
         with self._app_context():
             self.ids = _create_users()
             opened = [_open_session(user_id) for user_id in self.ids]
-            self.claims = [_claims(tokens.access_token) for tokens in opened]
+            self.claims = [_read_claims(tokens.access_token) for tokens in opened]
             self.devices = [tokens.device_token or "" for tokens in opened]
 
     def emails(self) -> list[str]:
@@ -63,7 +64,7 @@ class Users:
     def access_tokens(self, count: int = COUNT) -> list[str]:
         """Return that many different access tokens, of each user in turn."""
         with self._app_context():
-            return [_sign(claims) for claims in islice(cycle(self.claims), count)]
+            return [_sign(*claims) for claims in islice(cycle(self.claims), count)]
 
     def refresh_tokens(self, count: int) -> list[str]:
         """Return the refresh tokens of new sessions."""
@@ -75,7 +76,7 @@ class Users:
         (token,) = self.refresh_tokens(1)
         with self._app_context(), record_statements(self.app) as sent:
             at = clock.now()
-            child = sessions.refresh(token, CONTEXT).refresh_token
+            child = refresh(tokens.verify_refresh(token), CONTEXT).refresh_token
             db.session.commit()
         statements = [(statement, dict(values)) for statement, values in sent]
         if not any("INTO audit_events" in statement for statement, _ in statements):
@@ -129,14 +130,16 @@ def _open_session(user_id: UUID) -> sessions.TokenPair:
     return opened
 
 
-def _claims(access_token: str) -> dict[str, Any]:
-    claims = asdict(tokens.verify_access(access_token))
-    del claims["exp"]
+def _read_claims(access_token: str) -> tuple[str, SessionClaims]:
+    """Return the user id and the session of an access token."""
+    token = tokens.verify_access(access_token)
     payload = jwt.decode(access_token, options={"verify_signature": False})
-    return claims | {"status": payload["status"]}
+    index = payload["status"]["status_list"]["idx"]
+    authentication = (token.auth_time, token.amr, token.acr, token.roles)
+    return token.sub, SessionClaims(token.sid, token.jti, payload["iat"], *authentication, index)
 
 
-def _sign(claims: dict[str, Any]) -> str:
+def _sign(user_id: str, claims: SessionClaims) -> str:
     """Return one more access token of a session."""
-    own = claims | {"jti": str(crypto.new_id())}
-    return tokens.sign_access(own.pop("sub"), own, clock.now() + timedelta(minutes=10))
+    own = replace(claims, jti=str(crypto.new_id()), issued_at=clock.unix_time())
+    return tokens.issue(specs.access_token("", timedelta(minutes=10)), user_id, own)

@@ -82,11 +82,16 @@ class Client:
         """DELETE a path."""
         return self.send("DELETE", path, **request)
 
-    def in_parallel(self, number: int, path: str, json: Any = None) -> list[TestResponse]:
+    def in_parallel(
+        self, number: int, path: str, json: Any = None, **request: Any
+    ) -> list[TestResponse]:
         """POST the same JSON many times simultaneously, each over its own connection."""
         connections = [self._new_connection() for _ in range(number)]
         return run_in_parallel(
-            *[partial(self._send, one, "POST", path, {"json": json}) for one in connections]
+            *[
+                partial(self._send, one, "POST", path, {"json": json, **request})
+                for one in connections
+            ]
         )
 
     def register(self, email: str, password: str = PASSWORD, **more: Any) -> TestResponse:

@@ -106,6 +106,7 @@ class Session:
     REFRESH_REPLAYED = _success(
         "session.refresh_replayed", "A used refresh token was sent within the reuse interval."
     )
+    REFRESH_REPLACED = _success("session.refresh_replaced", "An unused token was replaced.")
     REFRESH_REUSED = _failure(
         "session.refresh_reused",
         "A used refresh token was sent after the reuse interval; the session was ended as stolen.",

@@ -133,6 +133,16 @@ def purge_expired_devices() -> None:
     db.session.execute(delete(Device).where(Device.expires_at < clock.now()))
 
 
+def digest_token(token: str) -> str:
+    """Return the digest that is stored of a device token."""
+    return _digests(token)[0]
+
+
+def matches_digest(token: str, digest: str) -> bool:
+    """Return whether a device token that a client sent is the one of a stored digest."""
+    return TOKEN_FORMAT.fullmatch(token) is not None and digest in _digests(token)
+
+
 def _update_known_device(user_id: UUID, context: RequestContext, now: datetime) -> bool:
     """Update the client's device if the user has signed in on it before; return whether so."""
     if not TOKEN_FORMAT.fullmatch(context.device_token):

@@ -224,7 +224,7 @@ def _open_session(
     user_id = person.user.id
     context = context.authenticated_as(user_id)
     device_token = devices.register_login(user_id, context)
-    tokens = sessions.open_session(person, amr, context)
+    tokens = sessions.open_session(person, amr, context, device_token)
     if first_factor.replaced_session_id:
         sessions.end_session(UUID(first_factor.replaced_session_id), "replaced_by_login", context)
     about = {"user_id": user_id, "session_id": tokens.session_id}

@@ -15,7 +15,7 @@ from gatehouse.sessions import service as sessions
 from gatehouse.sessions.errors import InsufficientUserAuthentication, SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.tokens import service as tokens
-from gatehouse.tokens.service import AccessToken
+from gatehouse.tokens.service import AccessToken, RefreshToken
 from gatehouse.web import cookies
 from gatehouse.web.request_context import FIRST_PARTY_CLIENT, USER, Actor, set_actor
 
@@ -131,13 +131,13 @@ def _set_actor(found: SessionRef) -> None:
     set_actor(Actor(USER, UUID(found.sub), FIRST_PARTY_CLIENT))
 
 
-def refresh_cookie() -> str:
-    """Return the refresh cookie of a request, after verifying it and the CSRF token.
+def refresh_cookie() -> RefreshToken:
+    """Return the verified token of the refresh cookie, after checking the CSRF token.
 
     Raises:
         TokenMissing, TokenInvalid, TokenExpired: there is no valid one.
         CsrfFailed: the CSRF token is missing or wrong.
     """
-    encoded = request_credentials.refresh_cookie()
-    csrf.require_csrf_token(tokens.verify_refresh(encoded))
-    return encoded
+    found = tokens.verify_refresh(request_credentials.refresh_cookie())
+    csrf.require_csrf_token(found)
+    return found

@@ -11,7 +11,7 @@ import config
 from gatehouse.core.errors import ApiError
 from gatehouse.devices import service as devices
 from gatehouse.sessions import csrf, request_credentials
-from gatehouse.sessions.service import TokenPair
+from gatehouse.sessions.token_pair import TokenPair
 from gatehouse.web import cookies
 from gatehouse.web.fields import CodedMessage, String
 from gatehouse.web.request_context import RequestContext

@@ -62,6 +62,7 @@ def _is_status(value: Any) -> bool:
 
 OPTIONAL: Mapping[str, Check] = {
     "nbf": _is_time,  # we never issue it, but PyJWT would honour it
+    "client_id": _is_words,  # absent in our own refresh tokens
     "status": _is_status,  # absent in tokens of sessions that are older than the status lists
 }
 REFRESH: Mapping[str, Check] = {
@@ -79,4 +80,5 @@ ACCESS: Mapping[str, Check] = {
     "acr": _is_words,
     "roles": _is_list_of_words,
     "scope": _is_words,
+    "client_id": _is_words,
 }

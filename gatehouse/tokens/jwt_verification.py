@@ -2,7 +2,7 @@
 
 We verify only tokens that we issued, so a token has exactly our form: compact, three header
 members, claims of known syntax. Everything else that the standards allow (`crit`, `b64`, `jku`,
-`jwk`, `x5c`, `zip`, other types) is rejected unread. PyJWT verifies the signature itself.
+`jwk`, `x5c`, `zip`, other types) is rejected unread. PyJWT verifies signatures (see decision 34).
 """
 
 import base64
@@ -17,13 +17,13 @@ import config
 from gatehouse.core import clock
 from gatehouse.tokens import claims as claim_checks
 from gatehouse.tokens.keys import Key
+from gatehouse.tokens.specs import ACCESS, REFRESH, AcceptedTokens
 from gatehouse.tokens.worker_state import LEEWAY, state
 
 MAX_LENGTH = 4096  # characters; ours have about 800
 JWS_COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # RFC 7515 section 3.1, no padding
 HEADER_MEMBERS = {"typ", "alg", "kid"}
-CLAIM_CHECKS = {"access": claim_checks.ACCESS, "refresh": claim_checks.REFRESH}
-TYP = {"access": "at+jwt", "refresh": "rt+jwt"}
+CLAIM_CHECKS = {ACCESS: claim_checks.ACCESS, REFRESH: claim_checks.REFRESH}
 SIGNATURES: dict[str, Algorithm] = get_default_algorithms()
 Json = dict[str, Any]
 
@@ -36,13 +36,8 @@ class TokenMalformed(Exception):
     """The token is malformed, of another type, or not signed by us."""
 
 
-def refresh_audience() -> str:
-    """Return the `aud` of refresh tokens: the only URL that accepts them."""
-    return f"{config.settings().public_url}/auth/refresh"
-
-
-def verify_jwt(encoded: str, token_type: str) -> Json:
-    """Return the verified claims of an `access` or `refresh` token.
+def verify_jwt(encoded: str, accepted: AcceptedTokens) -> Json:
+    """Return the verified claims of a token of an accepted kind.
 
     Raises:
         Expired: the token is ours, but its `exp` has passed.
@@ -50,13 +45,10 @@ def verify_jwt(encoded: str, token_type: str) -> Json:
     """
     try:
         header, claims = _verify_signature(encoded)
-        claim_checks.validate_claims(claims, CLAIM_CHECKS[token_type])
+        claim_checks.validate_claims(claims, CLAIM_CHECKS[accepted.type])
     except (ValueError, TypeError, RecursionError):
         raise TokenMalformed from None
-    if (
-        not matches_type(token_type, header, claims)
-        or claims["iss"] != config.settings().public_url
-    ):
+    if not accepted.match(header, claims) or claims["iss"] != config.settings().public_url:
         raise TokenMalformed
     _check_times(claims, clock.unix_time())
     return claims
@@ -70,15 +62,7 @@ def _check_times(claims: Json, now: int) -> None:
         raise Expired
 
 
-def matches_type(token_type: str, header: Json, claims: Json) -> bool:
-    """Check `typ`, `type` and `aud` together, so that types never mix (RFC 8725 section 3.11)."""
-    is_access = token_type == "access"  # noqa: S105 - a token type, no secret
-    audience = config.settings().audience if is_access else refresh_audience()
-    actual = (header.get("typ"), claims.get("type"), claims.get("aud"))
-    return actual == (TYP[token_type], token_type, audience)
-
-
-def find_key(header: Json) -> Key:
+def _find_key(header: Json) -> Key:
     """Return the key of a header's `kid`; `alg` must be that key's (RFC 8725 section 3.1).
 
     Raises:
@@ -97,7 +81,7 @@ def _verify_signature(encoded: str) -> tuple[Json, Json]:
         raise ValueError("not a compact token")
     head, body, tail = encoded.split(".")
     header = _decode_header(head)
-    key = find_key(header)
+    key = _find_key(header)
     signature = _decode_base64url(tail)
     if base64.urlsafe_b64encode(signature).rstrip(b"=") != tail.encode():
         raise ValueError("not canonical")  # RFC 4648 section 3.5; the signature covers the rest

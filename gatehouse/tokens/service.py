@@ -1,4 +1,4 @@
-"""Sign and verify tokens. Each type has its own `typ`, `type` and `aud`, checked together.
+"""Issue and verify tokens. What a token is for is in its `TokenSpec` (see `specs`).
 
 Flask-JWT-Extended signs with the active key. Verified access tokens are cached by the SHA-256 of
 the whole token, so that the signature is verified once; expiry and revocation are checked each
@@ -7,20 +7,27 @@ time.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from flask_jwt_extended import create_access_token, create_refresh_token
 
 from gatehouse.core import clock
 from gatehouse.core.errors import ApiError
-from gatehouse.tokens import jwt_verification, sync
+from gatehouse.tokens import jwt_verification, status_list, sync
 from gatehouse.tokens.errors import (
     RefreshTokenExpired,
     RefreshTokenInvalid,
     TokenExpired,
     TokenInvalid,
     TokenRevoked,
+)
+from gatehouse.tokens.specs import (
+    ACCESS,
+    REFRESH,
+    TYP,
+    SessionClaims,
+    TokenSpec,
+    first_party,
 )
 from gatehouse.tokens.worker_state import LEEWAY, cache_verified
 from gatehouse.web.request_context import FIRST_PARTY_CLIENT
@@ -50,38 +57,43 @@ class RefreshToken:
     jti: str
 
 
-def sign_access(user_id: str, claims: dict[str, Any], expires_at: datetime) -> str:
-    """Return an access token (RFC 9068); `claims` are those of the session and its user."""
-    own = {
-        "client_id": FIRST_PARTY_CLIENT,
-        "iat": clock.unix_time(),
-        "exp": int(expires_at.timestamp()),
-    }
+def issue(spec: TokenSpec, subject: str, session: SessionClaims) -> str:
+    """Sign a token with the active key; the same arguments give the same claims.
+
+    Raises:
+        ServiceUnavailable: keys and revocations were last read more than 5 seconds ago.
+    """
     sync.current_state().require_keys()
-    encoded: str = create_access_token(
-        user_id, additional_claims=claims | own, additional_headers={"typ": "at+jwt"}
+    claims = _session_claims(spec, session)
+    expires_at = session.issued_at + int(spec.lifetime.total_seconds())
+    claims |= {"iat": session.issued_at, "exp": expires_at}
+    sign = create_access_token if spec.type == ACCESS else create_refresh_token
+    encoded: str = sign(
+        subject, additional_claims=claims, additional_headers={"typ": TYP[spec.type]}
     )
     return encoded
 
 
-def sign_refresh(token: RefreshToken, issued_at: datetime, expires_at: datetime) -> str:
-    """Return a refresh token; the same values give the same claims, `jti` included."""
-    claims = {
-        "sid": token.sid,
-        "jti": token.jti,
-        "aud": jwt_verification.refresh_audience(),
-        "iat": int(issued_at.timestamp()),
-        "exp": int(expires_at.timestamp()),
+def _session_claims(spec: TokenSpec, session: SessionClaims) -> dict[str, Any]:
+    """Return the claims of a type; our own refresh tokens, which only we read, name no client."""
+    claims: dict[str, Any] = {"sid": session.sid, "jti": session.jti, "aud": spec.audience}
+    if spec.type == REFRESH:
+        return claims | (
+            {} if spec.client_id == FIRST_PARTY_CLIENT else {"client_id": spec.client_id}
+        )
+    return claims | {
+        "auth_time": session.auth_time,
+        "amr": list(session.amr),
+        "acr": session.acr,
+        "roles": list(session.roles),
+        "scope": spec.scope,
+        **status_list.build_claim(session.status_index),
+        "client_id": spec.client_id,
     }
-    sync.current_state().require_keys()
-    encoded: str = create_refresh_token(
-        token.sub, additional_claims=claims, additional_headers={"typ": "rt+jwt"}
-    )
-    return encoded
 
 
 def verify_access(encoded: str) -> AccessToken:
-    """Verify an access token and return its claims.
+    """Verify an access token of our own API and return its claims.
 
     Raises:
         TokenInvalid, TokenExpired: it is not a valid token of ours, or has expired.
@@ -94,7 +106,7 @@ def verify_access(encoded: str) -> AccessToken:
     verified = tokens.verified  # a change of keys replaces this dict
     token = verified.get(fingerprint)
     if token is None:
-        token = _parse_access(_verified_claims(encoded, "access", TokenInvalid, TokenExpired))
+        token = _parse_access(_verified_claims(encoded, ACCESS, TokenInvalid, TokenExpired))
         cache_verified(verified, fingerprint, token)
     if token.exp + LEEWAY <= clock.unix_time():
         verified.pop(fingerprint, None)
@@ -105,14 +117,14 @@ def verify_access(encoded: str) -> AccessToken:
 
 
 def verify_refresh(encoded: str) -> RefreshToken:
-    """Verify a refresh token and return its claims; `sessions` checks whether it was used.
+    """Verify a refresh token of our own API; `sessions` checks whether it was used.
 
     Raises:
         RefreshTokenInvalid, RefreshTokenExpired: it is not a valid token of ours, or has expired.
         ServiceUnavailable: keys and revocations were last read more than 5 seconds ago.
     """
     sync.current_state().require_keys()
-    claims = _verified_claims(encoded, "refresh", RefreshTokenInvalid, RefreshTokenExpired)
+    claims = _verified_claims(encoded, REFRESH, RefreshTokenInvalid, RefreshTokenExpired)
     return RefreshToken(claims["sub"], claims["sid"], claims["jti"])
 
 
@@ -135,7 +147,7 @@ def _verified_claims(
 ) -> dict[str, Any]:
     """Return the verified claims, or raise `invalid` or `expired`."""
     try:
-        return jwt_verification.verify_jwt(encoded, token_type)
+        return jwt_verification.verify_jwt(encoded, first_party(token_type))
     except jwt_verification.Expired:
         raise expired from None
     except jwt_verification.TokenMalformed:

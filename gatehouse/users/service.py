@@ -183,6 +183,11 @@ def fetch_profile(user_id: UUID) -> dict[str, Any]:
 def _require_profile(row: Any) -> dict[str, Any]:
     if row is None:
         raise AccountDeleted
+    return build_profile(row)
+
+
+def build_profile(row: Any) -> dict[str, Any]:
+    """Return the profile (the schema `User`) of a row with the columns of SELECT_PROFILE."""
     return _serialize(row, row.given_roles)
 
 

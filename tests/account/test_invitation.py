@@ -3,7 +3,6 @@
 from functools import partial
 
 import pytest
-from flask_jwt_extended import decode_token
 
 from models import OneTimeCode, OutboxMessage, RoleAssignment, User
 from tests.client import PASSWORD, Client
@@ -11,6 +10,7 @@ from tests.client import User as ClientUser
 from tests.mail_links import advance_clock, read_link_token, read_mail, token_of
 from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
+from tests.sessions.token_responses import token_claims
 
 ADA = "ada@example.com"
 BLOCKLISTED = "passwordpassword"
@@ -51,7 +51,7 @@ def test_invitation_creates_an_account_with_verified_email_and_role(app, client)
     [user] = rows(app, User)
     tokens = client.log_in(ClientUser(ADA))
     with app.app_context():
-        claims = decode_token(tokens["access_token"])
+        claims = token_claims(tokens, "access_token")
     assert (user.email, user.email_verified_at is None) == (ADA, False)
     assert claims["roles"] == tokens["user"]["roles"] == ["admin", "user"]
     assert [event.user_id for event in audited(app, "invitation.accepted")] == [user.id]

@@ -345,6 +345,16 @@ def replay_refresh(scenario: Scenario) -> None:
     scenario.client.refresh(tokens)
 
 
+@causes(events.Session.REFRESH_REPLACED)
+def lose_refresh_response(scenario: Scenario) -> None:
+    tokens = scenario.tokens()
+    scenario.client.refresh(tokens)
+    form = {"refresh_token": tokens["refresh_token"]}
+    device = {"X-Device-Token": tokens["device_token"]}
+    with advance_clock(seconds=60):
+        scenario.client.post("/auth/refresh", form, headers=device)
+
+
 @causes(events.Session.REFRESH_REUSED)
 def reuse_refresh_token(scenario: Scenario) -> None:
     tokens = scenario.tokens()

@@ -110,7 +110,7 @@ def test_event_is_not_written_if_its_change_is_rolled_back(app, client, scenario
 
     registered = client.register("bob@example.com")
     with app.app_context():
-        db.session.execute(sa.text("ALTER TABLE refresh_tokens RENAME TO lost"))
+        db.session.execute(sa.text("ALTER TABLE token_status_entries RENAME TO lost"))
         db.session.commit()
     logged_in = client.post("/auth/login", {"identifier": ADA, "password": PASSWORD})
 

@@ -2,13 +2,13 @@
 
 import pytest
 import sqlalchemy as sa
-from flask_jwt_extended import decode_token
 
 from gatehouse.authorization import roles
 from gatehouse.core import crypto
 from gatehouse.database.session import db, write_transaction
 from models import Role, RoleAssignment, User
 from tests.rows import rows
+from tests.sessions.token_responses import token_claims
 
 pytestmark = pytest.mark.stores
 
@@ -35,7 +35,7 @@ def list_assigned(app):
 def read_roles(app, tokens):
     """Return the roles in an access token, and those in its token response."""
     with app.app_context():
-        in_token = decode_token(tokens["access_token"])["roles"]
+        in_token = token_claims(tokens, "access_token")["roles"]
     return in_token, tokens["user"]["roles"]
 
 

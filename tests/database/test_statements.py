@@ -5,18 +5,11 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import bindparam, func, select, text
-from sqlalchemy.exc import IntegrityError, NoResultFound, OperationalError, StatementError
+from sqlalchemy.exc import NoResultFound, OperationalError, StatementError
 
 from gatehouse.database.session import autocommit_connection, db, write_transaction
-from gatehouse.database.statements import (
-    execute_in_session,
-    fetch_all,
-    fetch_one,
-    fetch_one_or_none,
-    insert_rows,
-)
-from models import LimitCounter, RefreshToken, Session, TokenStatusEntry, User
-from tests.rows import rows
+from gatehouse.database.statements import fetch_all, fetch_one, fetch_one_or_none
+from models import LimitCounter, Session, TokenStatusEntry, User
 from tests.statements import record_statements
 
 COUNTER_BY_KEY = (
@@ -33,60 +26,17 @@ COUNTERS_BY_KEYS = (
 
 
 def session_rows(user_id):
-    """Return a session, its token and its status entry, whose index the database generates."""
+    """Return a session and its status entry, whose index the database generates."""
     now = datetime.now(UTC)
     times = dict.fromkeys(["created_at", "authenticated_at", "last_seen_at"], now)
     expiry = {"idle_at": now, "expires_at": now}
     details = {"amr": ["pwd"], "acr": "aal1", "ip_address": "192.0.2.1", "user_agent": ""}
-    session = Session(id=uuid4(), user_id=user_id, **times, **expiry, **details)
-    token = RefreshToken(id=uuid4(), session_id=session.id, issued_at=now, expires_at=now)
-    return session, token, TokenStatusEntry(session_id=session.id)
-
-
-@pytest.mark.stores
-def test_insert_rows_stores_all_rows_and_returns_the_last_key(app, make_user):
-    make_user()
-    user_id = rows(app, User)[0].id
-    with app.app_context():
-        returned = [insert_rows(*session_rows(user_id)) for _ in range(2)]
-        db.session.commit()
-        stored = list(
-            db.session.scalars(
-                select(TokenStatusEntry.status_index).order_by(TokenStatusEntry.status_index)
-            )
-        )
-        tokens = db.session.scalars(select(RefreshToken)).all()
-        session = db.session.get(Session, tokens[0].session_id)
-
-    assert stored == returned
-    assert len(tokens) == 2
-    assert (session.amr, session.ended_at, session.created_at.tzinfo) == (["pwd"], None, UTC)
-
-
-@pytest.mark.stores
-def test_insert_rows_that_fails_stores_no_row(app, make_user):
-    make_user()
-    session, token, _ = session_rows(rows(app, User)[0].id)
-    with app.app_context():
-        with pytest.raises(IntegrityError):
-            insert_rows(session, token, TokenStatusEntry(session_id=uuid4()))
-        db.session.rollback()
-
-        assert db.session.scalars(select(Session)).all() == []
+    tokens = {"used_tokens": "", "replacements": []}
+    session = Session(id=uuid4(), user_id=user_id, **times, **expiry, **details, **tokens)
+    return session, TokenStatusEntry(session_id=session.id)
 
 
 # Statements in the current transaction
-
-
-@pytest.mark.stores
-def test_execute_in_session_flushes_first_and_names_its_columns(app):
-    with app.app_context(), write_transaction():
-        db.session.add(LimitCounter(key="there", hits=3, expires_at=0.0))
-        found = execute_in_session(COUNTER_BY_KEY, named="there")
-        db.session.rollback()
-
-        assert (found[0].key, found[0].hits) == ("there", 3)
-        assert fetch_one_or_none(COUNTER_BY_KEY, named="there") is None
 
 
 @pytest.mark.stores
@@ -94,9 +44,9 @@ def test_list_parameter_rejects_a_datetime_without_a_zone(app):
     ended = select(Session.id).where(Session.ended_at.in_(bindparam("times", expanding=True)))
     naive = datetime.now(UTC).replace(tzinfo=None)
     with app.app_context():
-        assert list(execute_in_session(ended, times=[datetime.now(UTC)])) == []
+        assert db.session.execute(ended, {"times": [datetime.now(UTC)]}).all() == []
         with pytest.raises(StatementError, match="without a time zone"):
-            execute_in_session(ended, times=[naive])
+            db.session.execute(ended, {"times": [naive]})
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
@@ -104,12 +54,12 @@ def test_connection_lost_in_a_transaction_raises_and_is_replaced(app):
     with app.app_context():
         db.engine.dispose()  # connections of earlier tests
         with write_transaction():
-            execute_in_session(COUNTER_BY_KEY, named="there")
+            db.session.execute(COUNTER_BY_KEY, {"named": "there"})
             terminate_other_connections()
             with pytest.raises(OperationalError):
-                execute_in_session(COUNTER_BY_KEY, named="there")
+                db.session.execute(COUNTER_BY_KEY, {"named": "there"})
             db.session.rollback()
-        again = execute_in_session(COUNTER_BY_KEY, named="there")
+        again = db.session.execute(COUNTER_BY_KEY, {"named": "there"})
 
     assert again == []
 

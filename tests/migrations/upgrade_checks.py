@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from tests.child_processes import PythonProcess
@@ -48,13 +49,16 @@ def session(service, known):
 
 
 def cookie_session(service, known):
-    """The cookies of a browser are valid, and so is the CSRF token."""
+    """The cookies and the CSRF token of a browser are valid; the refresh cookie works once."""
     cookies = known["cookies"]
     csrf = next(value for name, value in cookies.items() if "csrf" in name)
     sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
     assert service.get("/auth/me", headers=dict(sent))["email"] == known["email"]
     assert service.get("/auth/csrf", headers=dict(sent))["csrf_token"] == csrf
     service.send("/auth/refresh", headers=sent | {"X-CSRF-Token": csrf})
+    service.clock.shift(timedelta(minutes=1))
+    reused = service.send("/auth/refresh", None, 401, headers=sent | {"X-CSRF-Token": csrf})
+    assert reused["code"] == "refresh_token_reused"
 
 
 def registration_code(service, known):

@@ -1,0 +1,102 @@
+"""The token pair of a session: what the access token and the refresh token say."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import Row
+
+import config
+from gatehouse.authorization import permissions
+from gatehouse.core import crypto
+from gatehouse.sessions import assurance
+from gatehouse.tokens import service as tokens
+from gatehouse.tokens import specs
+from gatehouse.tokens.specs import SessionClaims
+from models import Session
+
+STATE_COLUMNS = (
+    "current_token_id",
+    "token_issued_at",
+    "idle_at",
+    "expires_at",
+    "authenticated_at",
+    "aal2_authenticated_at",
+    "amr",
+    "acr",
+)
+"""The columns of a session that its tokens are made of."""
+SessionState: TypeAlias = Session | Row[Any]
+"""A session, or a row with STATE_COLUMNS."""
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """The result of a login or refresh: access token, refresh token and the user's profile."""
+
+    session_id: UUID
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    refresh_expires_in: int
+    user: dict[str, Any]
+    device_token: str | None = None
+    """Only after a login; a refresh returns none."""
+    token_type: str = "Bearer"  # noqa: S105 - the token type, RFC 6750 section 6.1.1
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSubject:
+    """Whom tokens are issued to: a session, its user, and its index in the status lists."""
+
+    session_id: UUID
+    profile: dict[str, Any]
+    status_index: int | None
+
+
+def sign_tokens(session: SessionState, subject: TokenSubject, now: datetime) -> TokenPair:
+    """Sign a token pair; all its times count from the same instant, `now`."""
+    user_id, sid = subject.profile["id"], str(subject.session_id)
+    access = specs.access_token(
+        scope=permissions.scope_of(subject.profile["roles"]),
+        lifetime=_access_token_lifetime(session, now),
+    )
+    current = SessionClaims(
+        sid, str(session.current_token_id), _unix_time(session.token_issued_at or now)
+    )
+    idle_limit = _unix_time(session.idle_at)
+    refresh = specs.refresh_token(timedelta(seconds=idle_limit - current.issued_at))
+    return TokenPair(
+        session_id=subject.session_id,
+        access_token=tokens.issue(access, user_id, _session_claims(session, subject, now)),
+        refresh_token=tokens.issue(refresh, user_id, current),
+        expires_in=int(access.lifetime.total_seconds()),
+        refresh_expires_in=idle_limit - _unix_time(now),
+        user=subject.profile,
+    )
+
+
+def _access_token_lifetime(session: SessionState, now: datetime) -> timedelta:
+    """Return whole seconds until the access token expires, no later than its session."""
+    expires_at = min(now + config.settings().access_token_lifetime, session.expires_at)
+    if session.aal2_authenticated_at:
+        expires_at = min(expires_at, session.aal2_authenticated_at + assurance.AAL2_LIFETIME)
+    return timedelta(seconds=_unix_time(expires_at) - _unix_time(now))
+
+
+def _session_claims(session: SessionState, subject: TokenSubject, now: datetime) -> SessionClaims:
+    return SessionClaims(
+        sid=str(subject.session_id),
+        jti=str(crypto.new_id()),
+        issued_at=_unix_time(now),
+        auth_time=_unix_time(session.authenticated_at),
+        amr=session.amr,
+        acr=session.acr,
+        roles=subject.profile["roles"],
+        status_index=subject.status_index,
+    )
+
+
+def _unix_time(time: datetime) -> int:
+    return int(time.timestamp())
