@@ -5,6 +5,7 @@ import re
 import pytest
 
 from gatehouse.core import crypto
+from gatehouse.tokens import jwt_verification
 from models import Session
 from tests.client import PASSWORD
 from tests.rows import rows
@@ -272,6 +273,18 @@ def test_refresh_token_in_the_body_is_answered_in_the_body(
 
 
 @pytest.mark.requirement("SE-13")
+def test_refresh_cookie_is_verified_once(mine, monkeypatch):
+    verify, verified = jwt_verification.verify_jwt, []
+    monkeypatch.setattr(
+        jwt_verification, "verify_jwt", lambda *args: verified.append(args) or verify(*args)
+    )
+
+    response = mine.post("/auth/refresh")
+
+    assert response.status_code == 200
+    assert len(verified) == 1
+
+
 def test_refresh_cookie_is_ignored_with_a_bearer_token(client, browser_client, cookie_tokens, user):
     tokens = client.log_in(user)
     bearer = {"Authorization": f"Bearer {tokens['access_token']}"}

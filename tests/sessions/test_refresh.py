@@ -1,6 +1,7 @@
 """Refresh token rotation: reuse interval, reuse detection, parallel refreshes."""
 
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ from gatehouse.database.session import db, write_transaction
 from models import Revocation, Session, User
 from tests.rows import audited, rows
 from tests.sessions.token_responses import token_claims
+from tests.statements import statements_of
 from tests.tokens.forgery import assert_rejected
 
 
@@ -85,6 +87,15 @@ def test_refresh_updates_user_agent_and_last_seen_time(app, client, tokens, wait
     assert session.user_agent == "another one"
 
 
+@pytest.mark.stores
+def test_refresh_is_one_update_and_its_audit_row(app, client, tokens):
+    sent = statements_of(app, partial(client.renew, tokens))
+
+    words = [statement.split()[0] for statement in sent if not statement.startswith("BEGIN")]
+    is_sqlite = app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite")
+    assert words == (["UPDATE", "SELECT", "INSERT"] if is_sqlite else ["UPDATE", "INSERT"])
+
+
 # Reuse interval
 
 
@@ -129,6 +140,21 @@ def test_refresh_responses_that_are_lost_create_no_second_branch(app, client, to
 
     assert unused_token_ids(app) == [token_claims(newest)["jti"]]
     assert len({token_claims(response)["sid"] for response in (tokens, newest)}) == 1
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("OA-08")
+def test_refresh_remembers_the_last_twenty_used_tokens_of_an_interval(app, client, tokens, wait):
+    chain = [tokens]
+    for _ in range(21):
+        chain.append(client.renew(chain[-1]))
+
+    newest = token_claims(chain[-1])
+    assert token_claims(client.renew(chain[1])) == newest  # twenty tokens ago
+    uses = rows(app, Session)[0].used_tokens
+    wait(seconds=11)
+    client.renew(chain[-1])
+    assert (len(uses), len(rows(app, Session)[0].used_tokens)) == (20 * 48, 48)
 
 
 @pytest.mark.requirement("OA-08")
