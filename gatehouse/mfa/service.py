@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto
@@ -229,7 +228,7 @@ def replace_recovery_codes(user_id: UUID, context: RequestContext) -> list[str]:
         codes = _create_recovery_codes(user, context)
         devices.forget_trust(user_id)
         record(events.Factor.RECOVERY_CODES_REPLACED, context, user_id=user_id)
-        variables = {"factor": registry.RECOVERY_CODES, "link": _password_reset_url()}
+        variables = {"factor": registry.RECOVERY_CODES}
         notifications.notify(user, "notice_factor_added", variables, context)
     return codes
 
@@ -277,8 +276,4 @@ def _require_user(user_id: UUID) -> User:
 
 def _notify(user: User, template: str, row: Credential, context: RequestContext) -> None:
     factor = f"{row.label} ({row.kind})" if row.label != row.kind else row.kind
-    notifications.notify(user, template, {"factor": factor, "link": _password_reset_url()}, context)
-
-
-def _password_reset_url() -> str:
-    return f"{config.settings().public_url}/forgot-password"
+    notifications.notify(user, template, {"factor": factor}, context)

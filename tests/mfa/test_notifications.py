@@ -77,3 +77,20 @@ def test_new_factor_is_notified_at_the_old_and_the_new_email(client, make_user, 
         otp.enrol_factor(client, user, kind)
 
     assert read_notifications(client, "notice_factor_added") == [(name, RESET_URL)] * 2
+
+
+@pytest.mark.settings(GATEHOUSE_FRONTEND_URL="https://app.example.com/account")
+@pytest.mark.parametrize(
+    ("change", "template"),
+    [
+        (add_passkey, "notice_factor_added"),
+        (replace_recovery_codes, "notice_factor_added"),
+        (remove_totp, "notice_factor_removed"),
+        (use_recovery_code, "notice_recovery_code_used"),
+    ],
+)
+def test_factor_notification_links_to_the_front_end(client, user, change, template):
+    change(client, user)
+
+    links = {link for _, link in read_notifications(client, template)}
+    assert links == {"https://app.example.com/account/forgot-password"}

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import config
 from gatehouse.core import crypto, crypto_labels
 from gatehouse.mfa import credential_store
 from gatehouse.mfa.factor import (
@@ -96,7 +95,7 @@ def _notify(row: Credential, remaining: int, context: RequestContext) -> None:
     user = users.get_user(row.user_id)
     if user is None:
         return
-    variables = {"left": remaining, "link": f"{config.settings().public_url}/forgot-password"}
+    variables = {"left": remaining}
     notifications.notify(user, "notice_recovery_code_used", variables, context)
     if remaining <= LOW_COUNT:
         notifications.notify(user, "notice_codes_low", variables, context)
