@@ -8,8 +8,14 @@ from uuid import UUID
 from flask import Response, jsonify
 from marshmallow import validate
 
-from gatehouse.account import email_change, invitation, passkey_sign_up, sign_up
-from gatehouse.account.forms import PasskeySignUpOptionsRequest, RegistrationRequest
+from gatehouse.account import email_change, invitation, passkey_sign_up, registration
+from gatehouse.account.email_change import EmailCode
+from gatehouse.account.forms import (
+    PasskeySignUpOptionsForm,
+    PasskeySignUpOptionsRequest,
+    RegistrationForm,
+    RegistrationRequest,
+)
 from gatehouse.captcha import service as captcha
 from gatehouse.captcha.service import CaptchaRequired
 from gatehouse.core import clock
@@ -18,7 +24,14 @@ from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.login import service as login
 from gatehouse.login.account_checks import AccountDisabled, EmailUnverified, PasswordCompromised
 from gatehouse.login.methods import link
-from gatehouse.login.methods.link import LinkFailed, LinkLogin, LoginLinkRequest
+from gatehouse.login.methods.link import (
+    LinkFailed,
+    LinkLogin,
+    LoginLinkRequest,
+    LoginLinkRequestForm,
+    LoginLinkToken,
+    LoginLinkTokenForm,
+)
 from gatehouse.login.methods.password import PasswordLogin
 from gatehouse.login.risk import LoginRejected
 from gatehouse.mfa.errors import FactorUnavailable, MfaEnrolmentOverdue
@@ -50,7 +63,14 @@ from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, To
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import service as users
 from gatehouse.users.errors import EmailVerificationFailed, InvitationFailed, UsernameTaken
-from gatehouse.users.forms import AcceptInvitation, ProfileUpdate, VerifyEmail
+from gatehouse.users.forms import (
+    AcceptInvitation,
+    AcceptInvitationForm,
+    ProfileUpdate,
+    ProfileUpdateForm,
+    VerifyEmail,
+    VerifyEmailForm,
+)
 from gatehouse.web.fields import Form, String
 from gatehouse.web.idempotency import idempotent
 from gatehouse.web.openapi import Blueprint
@@ -78,13 +98,13 @@ auth = Blueprint("auth", __name__, url_prefix="/auth", description="Sign-up, log
 @auth.response(202, Status)
 @auth.errors(UsernameTaken, CaptchaRequired)
 @auth.errors(PasskeyRejected, MalformedCredential, AuthenticatorNotAllowed, FactorUnavailable)
-def register_user(form: dict[str, Any]) -> dict[str, str]:
+def register_user(form: RegistrationForm) -> dict[str, str]:
     """Sign up with a `password` or a `passkey`.
 
     The response is the same whether or not the e-mail address has an account; the e-mail differs.
     """
-    captcha.check_request("register", form.get("captcha"), request_context())
-    sign_up.request_account(form, request_context())
+    captcha.check_request("register", form.captcha, request_context())
+    registration.request_account(form, request_context())
     return {"status": "verification_required"}
 
 
@@ -93,13 +113,13 @@ def register_user(form: dict[str, Any]) -> dict[str, str]:
 @auth.arguments(PasskeySignUpOptionsRequest)
 @auth.response(200, PasskeyOptions)
 @auth.errors(FactorUnavailable)
-def passkey_signup_options(form: dict[str, Any]) -> dict[str, Any]:
+def passkey_signup_options(form: PasskeySignUpOptionsForm) -> dict[str, Any]:
     """Start to sign up with a passkey.
 
     The options are alike for known and unknown e-mail addresses.
     """
     with write_transaction():
-        return passkey_sign_up.create_options(form["email"].as_written, form.get("name"))
+        return passkey_sign_up.create_options(form.email.as_written, form.name)
 
 
 @auth.post("/email/verify")
@@ -107,17 +127,18 @@ def passkey_signup_options(form: dict[str, Any]) -> dict[str, Any]:
 @auth.arguments(VerifyEmail)
 @auth.response(200, VerificationResponse)
 @auth.errors(EmailVerificationFailed, InvalidCredentials, UsernameTaken, TooManyAttempts)
-def verify_email(form: dict[str, Any]) -> dict[str, Any]:
+def verify_email(form: VerifyEmailForm) -> dict[str, Any]:
     """Verify an e-mail address with `email` and `code`, or the link's `token` and the `password`.
 
     In another network than the one that requested it, the code needs the `password`, too. The
     e-mail address is that of a sign-up, or the new one of an account.
     """
     codes: list[str] = []
-    if "token" in form:
-        email_change.verify_by_link(form["token"], form["password"], request_context())
+    if form.email:
+        sent = EmailCode(form.email, form.code, form.password, form.registration_token)
+        codes = email_change.verify_by_code(sent, request_context())
     else:
-        codes = email_change.verify_by_code(form, request_context())
+        email_change.verify_by_link(form.token, form.password or "", request_context())
     return {"status": "verified"} | ({"recovery_codes": codes} if codes else {})
 
 
@@ -126,9 +147,9 @@ def verify_email(form: dict[str, Any]) -> dict[str, Any]:
 @auth.arguments(AcceptInvitation)
 @auth.response(204)
 @auth.errors(InvitationFailed)
-def accept_invitation(form: dict[str, Any]) -> None:
+def accept_invitation(form: AcceptInvitationForm) -> None:
     """Accept an invitation, and choose the password of the new account."""
-    invitation.accept(form["token"], form["password"], request_context())
+    invitation.accept(form.token, form.password, request_context())
 
 
 @auth.post("/login")
@@ -149,12 +170,12 @@ def log_in(form: dict[str, Any]) -> Any:
 @auth.arguments(LoginLinkRequest)
 @idempotent("login_token")
 @auth.response(202, LoginLinkResponse)
-def request_login_link(form: dict[str, Any]) -> dict[str, str]:
+def request_login_link(form: LoginLinkRequestForm) -> dict[str, str]:
     """Request a link and a code by e-mail, or a code by SMS.
 
     The response is the same for unknown e-mail addresses and numbers.
     """
-    login_token = link.plugin.send_link(form, request_context())
+    login_token = link.plugin.send_link(form.recipient, request_context())
     return {"status": "sent", "login_token": login_token}
 
 
@@ -171,20 +192,14 @@ def log_in_with_link(form: dict[str, Any]) -> Any:
     return token_response(result, transport, context)
 
 
-class LoginLinkToken(Form):
-    """The token of a login link that was opened in another browser than the requesting one."""
-
-    token = String(200, required=True, metadata={"description": "from the link"})
-
-
 @auth.post("/login/link/code")
 @rate_limit("login")
 @auth.arguments(LoginLinkToken)
 @auth.response(200, LoginLinkCode)
 @auth.errors(LinkFailed)
-def get_login_link_code(form: dict[str, Any]) -> dict[str, str]:
+def get_login_link_code(form: LoginLinkTokenForm) -> dict[str, str]:
     """Read the code that belongs to a link, to type it in the browser that requested it."""
-    return {"code": link.get_code(form["token"])}
+    return {"code": link.get_code(form.token)}
 
 
 @dataclass(frozen=True)
@@ -288,7 +303,7 @@ def read_me(caller: AccessToken) -> Response:
 @auth.arguments(ProfileUpdate)
 @auth.response(200, User)
 @auth.errors(UsernameTaken)
-def update_me(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
+def update_me(caller: AccessToken, form: ProfileUpdateForm) -> dict[str, Any]:
     """Change name, username or locale; null clears a field."""
     users.update_profile(UUID(caller.sub), form, request_context())
     return users.get_profile(UUID(caller.sub))

@@ -3,31 +3,60 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
-from gatehouse.account import email_change_revert, registration, sign_up
-from gatehouse.account.access_revocation import take_ownership
+from gatehouse.account import activation, email_change_revert
+from gatehouse.account.registration import REGISTRATION_CODE
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import crypto_labels
 from gatehouse.database.session import advisory_lock, write_transaction
-from gatehouse.messaging import outbox, recipient_limits
-from gatehouse.messaging.message import MessageRequest
+from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.one_time_codes.channel import Recipient
+from gatehouse.one_time_codes.code_type import CodeType
+from gatehouse.one_time_codes.sending import CodeRequest
+from gatehouse.one_time_codes.service import InvalidCode
+from gatehouse.one_time_codes.stored_data import CodeData, stored_as
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.tokens.service import AccessToken
-from gatehouse.users import code_attempts, mail_variables, notifications, password_check
+from gatehouse.users import notifications, password_check
 from gatehouse.users import service as users
 from gatehouse.users.errors import AccountDeleted, EmailVerificationFailed
 from gatehouse.users.identifiers import Email
 from gatehouse.web.request_context import RequestContext
 from models import OneTimeCode, User
 
-PURPOSE = crypto_labels.EMAIL_CHANGE
-LIFETIME = timedelta(hours=1)
+CHANGE_CODE = CodeType(
+    crypto_labels.EMAIL_CHANGE,
+    template="email_change",
+    lifetime=timedelta(hours=1),
+    error=EmailVerificationFailed,
+    page="confirm-email",
+    replaces_older=True,
+)
+
+
+@dataclass(frozen=True)
+class EmailCode:
+    """A code that verifies an e-mail address, with what else the client sent."""
+
+    email: Email
+    code: str
+    password: str | None = None
+    registration_token: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailChangeData(CodeData):
+    """What is stored with the code of an e-mail change."""
+
+    email: str
+    old_email: str = stored_as("old", "")
+    """Canonical; the code is void once the account has another one."""
+    ip_address: str = stored_as("address", "")
 
 
 class EmailChangePasswordWrong(InvalidCredentials):
@@ -57,22 +86,25 @@ def request_email_change(caller: AccessToken, email: Email, context: RequestCont
         user = users.get_user(UUID(caller.sub))
         if user is None:
             raise AccountDeleted
-        advisory_lock(users.lock_key(user.id))
-        event = _request_event(user, email)
-        if event != events.Identifier.EMAIL_CHANGE_SUPPRESSED:  # the last code stays valid then
-            one_time_codes.delete_for_user(user.id, PURPOSE)
-        is_sent = event == events.Identifier.EMAIL_CHANGE_REQUESTED
-        enqueue = outbox.put if is_sent else outbox.enqueue_decoy
-        enqueue(_build_message(user, email, context), context)
+        existing = users.find_by_email(email.canonical)
+        is_free = existing is None or existing.id == user.id
+        request = _build_request(user, email, is_free, context)
+        sent = sending.send_code(request, context)
         notifications.notify(user, "email_change_asked", {"new_address": email.as_written}, context)
-        record(event, context, user_id=user.id)
+        group = events.Identifier
+        if not is_free:
+            record(group.EMAIL_TAKEN, context, user_id=user.id)
+        elif sent.is_over_limit:
+            record(group.EMAIL_CHANGE_SUPPRESSED, context, user_id=user.id)
+        else:
+            record(group.EMAIL_CHANGE_REQUESTED, context, user_id=user.id)
 
 
-def verify_by_code(form: dict[str, Any], context: RequestContext) -> list[str]:
+def verify_by_code(sent: EmailCode, context: RequestContext) -> list[str]:
     """Verify an e-mail address with the code of a sign-up or of an e-mail change.
 
-    `form` has `email` (Email) and `code`; also `registration_token` for a sign-up with a passkey,
-    or `password` if the code was requested from another network.
+    A sign-up with a passkey needs the `registration_token`, too, and a code that was requested from
+    another network the `password`.
 
     Returns:
         The recovery codes of an account created with a passkey, else an empty list.
@@ -84,17 +116,19 @@ def verify_by_code(form: dict[str, Any], context: RequestContext) -> list[str]:
         TooManyAttempts: too many codes for this address were wrong; this one was not evaluated.
         UsernameTaken: another user took the username in the meantime.
     """
-    with code_attempts.counted_attempt(form["email"].canonical, context, EmailVerificationFailed):
-        row = _verify_code(form["email"], form["code"])
-        registration.require_registration_token(row, form.get("registration_token"))
-    password = form.get("password")
-    if row.purpose == registration.PURPOSE:
-        registration.require_same_applicant(row, password, context)
+    with redeeming.counted_attempt(
+        CHANGE_CODE, sent.email.canonical, context, notifications.on_failed_attempt
+    ):
+        row = _verify_code(sent)
+        activation.require_registration_token(row, sent.registration_token)
+    password = sent.password
+    if row.purpose == REGISTRATION_CODE.purpose:
+        activation.require_same_applicant(row, password, context)
     elif row.user_id and password is not None:
         with one_time_codes.refund_on_error(row.id, EmailChangePasswordWrong):
             _require_password(row.user_id, password, context)
     else:
-        registration.require_same_ip_prefix(row, context)
+        activation.require_same_ip_prefix(row, context)
     return _activate(row, context)
 
 
@@ -107,9 +141,9 @@ def verify_by_link(token: str, typed_password: str, context: RequestContext) -> 
         TooManyAttempts: too many passwords were wrong; this one was not evaluated.
         UsernameTaken: another user took the username in the meantime.
     """
-    row = one_time_codes.find_by_token(PURPOSE, token)
+    row = one_time_codes.find_by_token(CHANGE_CODE.purpose, token)
     if row is None or row.user_id is None:
-        registration.verify_by_link(token, typed_password, context, take_ownership)
+        activation.verify_by_link(token, typed_password, context)
         return
     _require_password(row.user_id, typed_password, context)
     _activate(row, context)
@@ -117,10 +151,11 @@ def verify_by_link(token: str, typed_password: str, context: RequestContext) -> 
 
 def find_pending(code_id: UUID) -> PendingEmailChange | None:
     """Return the requested change of a link, if the link still works."""
-    row = one_time_codes.find_by_id(PURPOSE, code_id)
+    row = one_time_codes.find_by_id(CHANGE_CODE.purpose, code_id)
     if row is None:
         return None
-    return PendingEmailChange(one_time_codes.decrypt_data(row)["email"], row.created_at)
+    email = one_time_codes.load_data(row, EmailChangeData).email
+    return PendingEmailChange(email, row.created_at)
 
 
 def _require_password(user_id: UUID, typed_password: str, context: RequestContext) -> None:
@@ -128,41 +163,34 @@ def _require_password(user_id: UUID, typed_password: str, context: RequestContex
     password_check.verify_password(target, typed_password, context, EmailChangePasswordWrong)
 
 
-def _request_event(user: User, email: Email) -> events.Event:
-    existing = users.find_by_email(email.canonical)
-    if existing and existing.id != user.id:
-        return events.Identifier.EMAIL_TAKEN
-    if not recipient_limits.has_quota(email.as_written, PURPOSE):
-        return events.Identifier.EMAIL_CHANGE_SUPPRESSED
-    return events.Identifier.EMAIL_CHANGE_REQUESTED
+def _build_request(
+    user: User, email: Email, is_eligible: bool, context: RequestContext
+) -> CodeRequest:
+    recipient = Recipient("email", email.as_written, email.canonical, user.locale)
+    data = EmailChangeData(
+        email=email.as_written, old_email=user.email_canonical, ip_address=context.ip_address
+    )
+    return CodeRequest(CHANGE_CODE, email.canonical, recipient, user.id, data, is_eligible)
 
 
-def _build_message(user: User, email: Email, context: RequestContext) -> MessageRequest:
-    data = {"user_id": str(user.id), "email": email.as_written, "old": user.email_canonical}
-    data |= {"address": context.ip_address}
-    secrets = one_time_codes.create(PURPOSE, email.canonical, data, LIFETIME)
-    variables = mail_variables.build_code_variables("confirm-email", secrets, LIFETIME)
-    return MessageRequest(email.as_written, PURPOSE, variables, user.locale)
-
-
-def _verify_code(email: Email, code: str) -> OneTimeCode:
-    """Return the matching code; both purposes are always tried, so that timing reveals neither."""
+def _verify_code(sent: EmailCode) -> OneTimeCode:
+    """Return the matching code; both types are always tried, so that timing reveals neither."""
     matches = []
-    for purpose in (registration.PURPOSE, PURPOSE):
-        with suppress(one_time_codes.InvalidCode):
-            matches.append(one_time_codes.verify_code(purpose, email.canonical, code))
+    for code_type in (REGISTRATION_CODE, CHANGE_CODE):
+        with suppress(InvalidCode):
+            matches.append(redeeming.verify_code(code_type, sent.email.canonical, sent.code))
     if not matches:
-        raise one_time_codes.InvalidCode
+        raise InvalidCode
     return matches[0]
 
 
 def _activate(row: OneTimeCode, context: RequestContext) -> list[str]:
-    if row.purpose == registration.PURPOSE:
-        return sign_up.activate_account(row, context)
+    if row.purpose == REGISTRATION_CODE.purpose:
+        return activation.activate(row, context)
     try:
         with write_transaction():
             _change_email(row, context)
-    except (IntegrityError, one_time_codes.InvalidCode):
+    except IntegrityError:
         raise EmailVerificationFailed(user_id=row.user_id) from None
     return []
 
@@ -171,22 +199,21 @@ def _change_email(row: OneTimeCode, context: RequestContext) -> None:
     """Set the user's new e-mail address, and void the codes that were sent before.
 
     Raises:
-        InvalidCode: the request is out of date.
+        EmailVerificationFailed: the request is out of date.
         IntegrityError: the new address got an account in the meantime.
     """
-    data = one_time_codes.decrypt_data(row)
-    new = Email(data["email"], data["email"].lower())
-    user_id = UUID(data["user_id"])
+    data = one_time_codes.load_data(row, EmailChangeData)
+    new, user_id = Email(data.email, data.email.lower()), UUID(data.user_id)
+    one_time_codes.lock_recipient(new.canonical)
     context = context.authenticated_as(user_id)
     advisory_lock(users.lock_key(user_id))
-    advisory_lock(registration.lock_key(new.canonical))
-    one_time_codes.consume(row.id)
+    redeeming.consume(CHANGE_CODE, row)
     user = users.get_user(user_id)
-    if user is None or user.email_canonical != data["old"]:
-        raise one_time_codes.InvalidCode
+    if user is None or user.email_canonical != data.old_email:
+        raise EmailVerificationFailed(user_id=user_id)
     old_email, was_verified = user.email, user.email_verified_at is not None
     users.set_verified_email(user, new)
-    one_time_codes.delete_for_subject(registration.PURPOSE, new.canonical)
+    one_time_codes.delete_for_subject(REGISTRATION_CODE.purpose, new.canonical)
     one_time_codes.delete_for_user(user_id, except_purposes=notifications.SURVIVING_PURPOSES)
     if was_verified:
         email_change_revert.create_revert_link(user, old_email, context)

@@ -7,15 +7,14 @@ account had a strong one before: adding more required it, and a mailbox alone mu
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 
-from gatehouse.account import registration
 from gatehouse.account.access_revocation import revoke_all_access
 from gatehouse.account.errors import EmailRevertFailed
+from gatehouse.account.registration import REGISTRATION_CODE
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock
@@ -23,7 +22,10 @@ from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.messaging import links
 from gatehouse.messaging.message import MessageRequest
 from gatehouse.mfa import service as mfa
+from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.one_time_codes.code_type import CodeType
+from gatehouse.one_time_codes.stored_data import StoredData, stored_as
 from gatehouse.passwords import service as passwords
 from gatehouse.sessions import assurance
 from gatehouse.users import notifications
@@ -32,9 +34,24 @@ from gatehouse.users.identifiers import Email
 from gatehouse.web.request_context import RequestContext
 from models import Credential, OneTimeCode, User
 
-PURPOSE = notifications.EMAIL_CHANGE_REVERT
-LIFETIME = timedelta(hours=72)
 TEMPLATE = "notice_email_changed"
+REVERT_LINK = CodeType(
+    notifications.EMAIL_CHANGE_REVERT,
+    template=TEMPLATE,
+    lifetime=timedelta(hours=72),
+    error=EmailRevertFailed,
+    page="undo-email",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RevertData(StoredData):
+    """What is stored with the link that reverts an e-mail change."""
+
+    user_id: str
+    old_email: str = stored_as("old", "")
+    new_email: str = stored_as("new", "")
+    keeps_factors: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,12 +65,14 @@ class PendingRevert:
 
 def create_revert_link(user: User, old_email: str, context: RequestContext) -> None:
     """Notify all addresses of an e-mail change; only the previous one gets the revert link."""
-    data: dict[str, Any] = {"user_id": str(user.id), "old": old_email, "new": user.email}
-    data["keeps_factors"] = mfa.max_assurance_level(user.id) == assurance.AAL2
+    user_id = str(user.id)
+    keeps_factors = mfa.max_assurance_level(user.id) == assurance.AAL2
+    data = RevertData(
+        user_id=user_id, old_email=old_email, new_email=user.email, keeps_factors=keeps_factors
+    )
     recipients = notifications.list_notified_emails(user)
-    secrets = one_time_codes.create(PURPOSE, str(user.id), data, LIFETIME)
-    variables = {"new_address": user.email, "expires": clock.now() + LIFETIME}
-    revert_url = links.one_time_link("undo-email", secrets.id, secrets.token)
+    revert_url = sending.create_link(REVERT_LINK, user_id, data)
+    variables = {"new_address": user.email, "expires": clock.now() + REVERT_LINK.lifetime}
     with_link = MessageRequest("", TEMPLATE, variables | {"link": revert_url}, user.locale)
     notifications.notify_recipient(old_email, with_link, context)
     reset_url = links.page_url("forgot-password")
@@ -74,39 +93,36 @@ def revert_email_change(token: str, context: RequestContext) -> None:
         EmailRevertFailed: the token is wrong, has expired or was used before, or the previous
             address has an account of its own.
     """
-    row = one_time_codes.find_by_token(PURPOSE, token)
-    if row is None:
-        raise EmailRevertFailed
+    row = redeeming.find_link(REVERT_LINK, token)
     try:
         with write_transaction():
             _restore_email(row, context)
-    except (IntegrityError, one_time_codes.InvalidCode):
+    except IntegrityError:
         raise EmailRevertFailed(user_id=row.user_id) from None
 
 
 def find_pending(code_id: UUID) -> PendingRevert | None:
     """Return the change that a link reverts, if the link still works."""
-    row = one_time_codes.find_by_id(PURPOSE, code_id)
+    row = one_time_codes.find_by_id(REVERT_LINK.purpose, code_id)
     if row is None:
         return None
-    data = one_time_codes.decrypt_data(row)
-    return PendingRevert(data["old"], data["new"], row.created_at)
+    data = one_time_codes.load_data(row, RevertData)
+    return PendingRevert(data.old_email, data.new_email, row.created_at)
 
 
 def _restore_email(row: OneTimeCode, context: RequestContext) -> None:
-    data = one_time_codes.decrypt_data(row)
-    old = Email(data["old"], data["old"].lower())
-    user_id = UUID(data["user_id"])
+    data = one_time_codes.load_data(row, RevertData)
+    old, user_id = Email(data.old_email, data.old_email.lower()), UUID(data.user_id)
+    one_time_codes.lock_recipient(old.canonical)
     context = context.authenticated_as(user_id)
     advisory_lock(users.lock_key(user_id))
-    advisory_lock(registration.lock_key(old.canonical))
-    one_time_codes.consume(row.id)
+    redeeming.consume(REVERT_LINK, row)
     user = users.get_user(user_id)
     if user is None:
-        raise one_time_codes.InvalidCode
+        raise EmailRevertFailed(user_id=user_id)
     attacker_email = user.email
     users.set_verified_email(user, old)
-    one_time_codes.delete_for_subject(registration.PURPOSE, old.canonical)
+    one_time_codes.delete_for_subject(REGISTRATION_CODE.purpose, old.canonical)
     passwords.delete_password_hash(user_id)
     _remove_later_additions(user, row)
     revoke_all_access(user_id, "email_undone", context)
@@ -122,12 +138,12 @@ def _remove_later_additions(user: User, row: OneTimeCode) -> None:
 
     An attacker could use them to get back in. Factors stay if adding them required a strong one.
     """
-    for later in one_time_codes.list_pending(PURPOSE, str(user.id)):
+    for later in one_time_codes.list_pending(REVERT_LINK.purpose, str(user.id)):
         if later.id > row.id:  # ids are ordered by time
             one_time_codes.consume(later.id)
     if user.phone_verified_at and user.phone_verified_at >= row.created_at:
         user.phone = user.phone_verified_at = None
-    if one_time_codes.decrypt_data(row).get("keeps_factors"):
+    if one_time_codes.load_data(row, RevertData).keeps_factors:
         return
     added = (Credential.user_id == user.id) & (Credential.created_at >= row.created_at)
     db.session.execute(delete(Credential).where(added))

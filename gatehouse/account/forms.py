@@ -1,17 +1,27 @@
 """Request schemas for sign-up, e-mail and phone changes, password reset and MFA recovery."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import ValidationError, fields, validates_schema
 
 from gatehouse.captcha.provider import captcha_field
-from gatehouse.mfa.webauthn.forms import BrowserCredential
+from gatehouse.mfa.webauthn.forms import BrowserCredential, CredentialJson
+from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.users import forms, identifiers
-from gatehouse.users.forms import Identifier, email_field, new_password_field
+from gatehouse.users.forms import (
+    CHANNEL_BY_FIELD,
+    Identifier,
+    RecipientFields,
+    RecipientForm,
+    email_field,
+    new_password_field,
+)
+from gatehouse.users.identifiers import Email
 from gatehouse.web.fields import CodedMessage, Form, String
 
 PHONE_METADATA = {"example": "+4915112345678"}
-PASSWORD_RESET_FIELDS = ({"token"}, {"email", "code"}, {"phone", "code"})
+PASSWORD_RESET_FIELDS = ({"token"}, *({name, "code"} for name in CHANNEL_BY_FIELD))
 
 
 def _code_field() -> String:
@@ -22,16 +32,107 @@ def _token_field() -> String:
     return String(200, metadata={"description": "from the link"})
 
 
-def _email_field() -> Identifier:
-    return Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
-
-
 def _phone_field(**options: Any) -> Identifier:
     return Identifier(identifiers.parse_phone, 32, metadata=PHONE_METADATA, **options)
 
 
+@dataclass(frozen=True)
+class PasskeySignUpOptionsForm:
+    """The form `PasskeySignUpOptionsRequest`."""
+
+    email: Email
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class NewPasskeyForm:
+    """The form `NewPasskey`."""
+
+    registration_token: str
+    credential: CredentialJson
+    label: str
+
+
+@dataclass(frozen=True)
+class RegistrationForm:
+    """The form `RegistrationRequest`."""
+
+    email: Email
+    profile: dict[str, str]
+    captcha: str | None = None
+    password: str | None = None
+    passkey: NewPasskeyForm | None = None
+
+
+@dataclass(frozen=True)
+class PasswordChangeForm:
+    """The form `PasswordChange`."""
+
+    current_password: str
+    password: str
+
+
+@dataclass(frozen=True)
+class RecoveryRequestForm:
+    """The forms `PasswordResetRequest` and `MfaRecoveryRequest`."""
+
+    recipient: Recipient
+    captcha: str | None = None
+
+
+@dataclass(frozen=True)
+class PasswordResetForm:
+    """The form `PasswordReset`."""
+
+    password: str
+    token: str = ""
+    code: str = ""
+    recipient: Recipient | None = None
+
+
+@dataclass(frozen=True)
+class EmailForm:
+    """The forms `VerificationResendRequest` and `EmailChange`."""
+
+    email: Email
+
+
+@dataclass(frozen=True)
+class EmailChangeRevertForm:
+    """The form `EmailChangeRevert`."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class PhoneChangeForm:
+    """The form `PhoneChange`."""
+
+    phone: str
+
+
+@dataclass(frozen=True)
+class PhoneVerificationForm:
+    """The form `PhoneVerification`."""
+
+    phone: str
+    code: str
+
+
+@dataclass(frozen=True)
+class MfaRecoveryProofForm:
+    """The form `MfaRecoveryProof`."""
+
+    recovery_token: str
+    code: str
+    password: str | None = None
+    recovery_code: str = ""
+
+
 class PasskeySignUpOptionsRequest(Form):
     """The user of a new passkey, as authenticators display them."""
+
+    form_type = PasskeySignUpOptionsForm
 
     email = email_field()
     name = String(200)
@@ -40,6 +141,8 @@ class PasskeySignUpOptionsRequest(Form):
 class NewPasskey(Form):
     """The credential that the browser created, the token of its options, and a label."""
 
+    form_type = NewPasskeyForm
+
     registration_token = String(64, required=True, metadata={"description": "of the options"})
     credential = fields.Nested(BrowserCredential, required=True)
     label = String(64, load_default="passkey", metadata={"example": "My phone"})
@@ -47,6 +150,8 @@ class NewPasskey(Form):
 
 class RegistrationRequest(forms.RegistrationFields):
     """A sign-up with a `password` or a `passkey`."""
+
+    form_type = RegistrationForm
 
     password = new_password_field(required=False)
     passkey = fields.Nested(NewPasskey)
@@ -69,29 +174,25 @@ class RegistrationRequest(forms.RegistrationFields):
 class PasswordChange(Form):
     """The current password and the new one."""
 
+    form_type = PasswordChangeForm
+
     current_password = String(1024, required=True, one_line=False, load_only=True)
     password = new_password_field()
 
 
-class PasswordResetRequest(Form):
+class PasswordResetRequest(RecipientForm):
     """The user who forgot the password: by `email`, or by a verified `phone` number."""
 
-    email = _email_field()
-    phone = _phone_field()
+    form_type = RecoveryRequestForm
+
     captcha = captcha_field()
 
-    @validates_schema
-    def require_one_identifier(self, form: dict[str, Any], **_: Any) -> None:
-        """Require exactly one of the two."""
-        if len(form.keys() & {"email", "phone"}) != 1:
-            raise ValidationError(CodedMessage("invalid_combination", "Send email or phone."))
 
-
-class PasswordReset(Form):
+class PasswordReset(RecipientFields):
     """A new password, with `token`, or with `code` and the `email` or `phone` it was sent to."""
 
-    email = _email_field()
-    phone = _phone_field()
+    form_type = PasswordResetForm
+
     code = _code_field()
     token = _token_field()
     password = new_password_field()
@@ -107,11 +208,15 @@ class PasswordReset(Form):
 class VerificationResendRequest(Form):
     """The pending sign-up whose e-mail is to be sent again."""
 
+    form_type = EmailForm
+
     email = email_field()
 
 
 class EmailChange(Form):
     """The new e-mail address."""
+
+    form_type = EmailForm
 
     email = email_field()
 
@@ -119,17 +224,23 @@ class EmailChange(Form):
 class EmailChangeRevert(Form):
     """The token of the link that the previous e-mail address received."""
 
+    form_type = EmailChangeRevertForm
+
     token = String(200, required=True, metadata={"description": "from the link"})
 
 
 class PhoneChange(Form):
     """The new phone number."""
 
+    form_type = PhoneChangeForm
+
     phone = _phone_field(required=True)
 
 
 class PhoneVerification(Form):
     """The new phone number, and the code that was sent to it by SMS."""
+
+    form_type = PhoneVerificationForm
 
     phone = _phone_field(required=True)
     code = String(32, required=True, metadata={"description": "from the message"})
@@ -141,6 +252,8 @@ class MfaRecoveryRequest(PasswordResetRequest):
 
 class MfaRecoveryProof(Form):
     """The code that was sent, its token, and an independent second credential."""
+
+    form_type = MfaRecoveryProofForm
 
     recovery_token = String(
         64, required=True, metadata={"description": "from the response to the request"}

@@ -6,16 +6,18 @@ from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
-from gatehouse.account import registration
+from gatehouse.account.registration import REGISTRATION_CODE
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.authorization import roles
 from gatehouse.core import clock, crypto_labels, i18n
-from gatehouse.database.session import advisory_lock, end_transaction, write_transaction
+from gatehouse.database.session import end_transaction, write_transaction
 from gatehouse.messaging import outbox
-from gatehouse.messaging.links import one_time_link
 from gatehouse.messaging.message import MessageRequest
+from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.one_time_codes.code_type import CodeType
+from gatehouse.one_time_codes.stored_data import StoredData
 from gatehouse.passwords import service as passwords
 from gatehouse.users import service as users
 from gatehouse.users.errors import InvitationFailed
@@ -23,8 +25,21 @@ from gatehouse.users.identifiers import Email
 from gatehouse.web.request_context import RequestContext
 from models import OneTimeCode
 
-PURPOSE = crypto_labels.INVITATION
-LIFETIME = timedelta(days=3)
+INVITATION_LINK = CodeType(
+    crypto_labels.INVITATION,
+    template="invitation",
+    lifetime=timedelta(days=3),
+    error=InvitationFailed,
+    page="accept-invitation",
+)
+
+
+@dataclass(frozen=True)
+class InvitationData(StoredData):
+    """What is stored with an invitation."""
+
+    email: str
+    role: str
 
 
 @dataclass(frozen=True)
@@ -48,24 +63,22 @@ def send_invitation(email: Email, role: str, context: RequestContext) -> str:
             raise LookupError(
                 f"There is no role {role!r}; there are {', '.join(roles.list_role_names())}."
             )
-        one_time_codes.delete_for_subject(PURPOSE, email.canonical)
-        data = {"email": email.as_written, "role": role}
-        secrets = one_time_codes.create(PURPOSE, email.canonical, data, LIFETIME)
-        url = one_time_link("accept-invitation", secrets.id, secrets.token)
-        variables = {"link": url, "role": role, "expires": clock.now() + LIFETIME}
-        outbox.put(MessageRequest(email.as_written, "invitation", variables), context)
+        one_time_codes.delete_for_subject(INVITATION_LINK.purpose, email.canonical)
+        data = InvitationData(email.as_written, role)
+        url = sending.create_link(INVITATION_LINK, email.canonical, data)
+        expires = clock.now() + INVITATION_LINK.lifetime
+        variables = {"link": url, "role": role, "expires": expires}
+        outbox.put(MessageRequest(email.as_written, INVITATION_LINK.template, variables), context)
         record(events.Invitation.SENT, context, role=role)
     return url
 
 
 def find_pending(code_id: UUID) -> PendingInvitation | None:
     """Return an invitation, if it can still be accepted."""
-    row = one_time_codes.find_by_id(PURPOSE, code_id)
-    return (
-        PendingInvitation(one_time_codes.decrypt_data(row)["email"], row.created_at)
-        if row
-        else None
-    )
+    row = one_time_codes.find_by_id(INVITATION_LINK.purpose, code_id)
+    if row is None:
+        return None
+    return PendingInvitation(one_time_codes.load_data(row, InvitationData).email, row.created_at)
 
 
 def accept(token: str, password: str, context: RequestContext) -> None:
@@ -75,32 +88,30 @@ def accept(token: str, password: str, context: RequestContext) -> None:
         InvitationFailed: the token is wrong, has expired, or was used before.
         ValidationFailed: the password breaks the password policy; the invitation stays valid.
     """
-    row = one_time_codes.find_by_token(PURPOSE, token)
-    if row is None:
-        raise InvitationFailed
+    row = redeeming.find_link(INVITATION_LINK, token)
     end_transaction()
     translate = i18n.choose_language(None, context.accept_language).gettext
-    personal = [one_time_codes.decrypt_data(row)["email"]]
+    personal = [one_time_codes.load_data(row, InvitationData).email]
     passwords.require_acceptable_password(password, personal, translate=translate)
     password_hash = passwords.hash_password(password, context)
     try:
         with write_transaction():
             _create_user(row, password_hash, context)
-    except (IntegrityError, one_time_codes.InvalidCode):
+    except IntegrityError:
         raise InvitationFailed from None
 
 
 def _create_user(
     row: OneTimeCode, password_hash: passwords.PasswordHash, context: RequestContext
 ) -> None:
-    data = one_time_codes.decrypt_data(row)
-    email = Email(data["email"], data["email"].lower())
-    advisory_lock(registration.lock_key(email.canonical))
-    one_time_codes.consume(row.id)
-    one_time_codes.delete_for_subject(registration.PURPOSE, email.canonical)
+    data = one_time_codes.load_data(row, InvitationData)
+    email = Email(data.email, data.email.lower())
+    one_time_codes.lock_recipient(email.canonical)
+    redeeming.consume(INVITATION_LINK, row)
+    one_time_codes.delete_for_subject(REGISTRATION_CODE.purpose, email.canonical)
     user = users.create_user(email, {})
     user.email_verified_at = clock.now()
     passwords.store_password_hash(user.id, password_hash)
-    roles.assign_role(user.id, data["role"])
+    roles.assign_role(user.id, data.role)
     context = context.authenticated_as(user.id)
-    record(events.Invitation.ACCEPTED, context, user_id=user.id, role=data["role"])
+    record(events.Invitation.ACCEPTED, context, user_id=user.id, role=data.role)

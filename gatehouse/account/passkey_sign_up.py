@@ -8,6 +8,7 @@ account would replace that account's passkey with one that never works.
 from dataclasses import dataclass
 from typing import Any
 
+from gatehouse.account.forms import NewPasskeyForm
 from gatehouse.core import clock, crypto
 from gatehouse.database.session import db, end_transaction
 from gatehouse.mfa import registry, service
@@ -55,7 +56,7 @@ def create_options(email: str, name: str | None) -> dict[str, Any]:
     return token | {"public_key": public_key}
 
 
-def verify_passkey(form: dict[str, Any]) -> VerifiedSignUpPasskey:
+def verify_passkey(form: NewPasskeyForm) -> VerifiedSignUpPasskey:
     """Verify the new passkey of a sign-up form; it must verify the user, as it signs in alone.
 
     Raises:
@@ -64,15 +65,15 @@ def verify_passkey(form: dict[str, Any]) -> VerifiedSignUpPasskey:
         AuthenticatorNotAllowed: the operator does not allow this authenticator model.
     """
     registry.get_factor(passkey_store.KIND)
-    credential = form["credential"]
-    challenge = ceremonies.find_challenge(Ceremony(SIGN_UP, form["registration_token"]), credential)
+    credential = form.credential
+    challenge = ceremonies.find_challenge(Ceremony(SIGN_UP, form.registration_token), credential)
     end_transaction()
     expected = ExpectedResponse(challenge.challenge, user_verification_required=True)
     verified = verify_registration(credential, expected, challenge.data["user_handle"])
     # WebAuthn section 7.1 step 26
     if passkey_store.find_by_credential_id(verified.passkey.credential_id):
         raise PasskeyRejected(reason="credential id known")
-    data = {"label": form["label"], "counter": verified.counter}
+    data = {"label": form.label, "counter": verified.counter}
     return VerifiedSignUpPasskey(challenge, data | {"passkey": verified.passkey.to_json()})
 
 

@@ -1,5 +1,6 @@
 """The phone number of an account: verified with a code by SMS, or removed."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -10,19 +11,35 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto_labels
 from gatehouse.database.session import advisory_lock, db, write_transaction
-from gatehouse.messaging import recipient_limits, sms, sms_budget
-from gatehouse.messaging.message import MessageRequest
+from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.one_time_codes.channel import Recipient
+from gatehouse.one_time_codes.code_type import CodeType
+from gatehouse.one_time_codes.sending import CodeRequest
+from gatehouse.one_time_codes.stored_data import CodeData
 from gatehouse.tokens.service import AccessToken
-from gatehouse.users import code_attempts, notifications
+from gatehouse.users import notifications
 from gatehouse.users import service as users
 from gatehouse.users.errors import AccountDeleted
 from gatehouse.web.request_context import RequestContext
 from models import OneTimeCode, User
 
-PURPOSE = crypto_labels.PHONE_VERIFICATION
-TEMPLATE = "sms_phone"
+PHONE_CODE = CodeType(
+    crypto_labels.PHONE_VERIFICATION,
+    template="",
+    short_template="sms_phone",
+    lifetime=one_time_codes.SHORT_CODE_LIFETIME,
+    error=PhoneVerificationFailed,
+    replaces_older=True,
+)
 CHANGE_SUMMARY = "the phone number of your account was changed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhoneCodeData(CodeData):
+    """What is stored with a code that verifies a number."""
+
+    phone: str
 
 
 def send_code(caller: AccessToken, number: str, context: RequestContext) -> None:
@@ -34,21 +51,18 @@ def send_code(caller: AccessToken, number: str, context: RequestContext) -> None
         AccountDeleted: the account was deleted, but its tokens have not expired.
     """
     with write_transaction():
-        user = _lock_user(caller)
+        user = users.get_user(UUID(caller.sub))
+        if user is None:
+            raise AccountDeleted
         existing = users.find_by_verified_phone(number)
         is_free = existing is None or existing.id == user.id
-        has_quota = recipient_limits.has_quota(number, TEMPLATE)
-        if has_quota or not is_free:
-            one_time_codes.delete_for_user(user.id, PURPOSE)
-        data = {"user_id": str(user.id), "phone": number}
-        secrets = one_time_codes.create_short_code(PURPOSE, str(user.id), data)
-        message = MessageRequest(number, TEMPLATE, {"code": secrets.code}, user.locale, "sms")
-        (sms.send if is_free and has_quota else sms.send_decoy)(message, context)
-        event = (
-            events.Identifier.PHONE_VERIFICATION_REQUESTED
-            if is_free
-            else events.Identifier.PHONE_TAKEN
+        recipient = Recipient("sms", number, number, user.locale)
+        data = PhoneCodeData(phone=number)
+        sending.send_code(
+            CodeRequest(PHONE_CODE, str(user.id), recipient, user.id, data, is_free), context
         )
+        group = events.Identifier
+        event = group.PHONE_VERIFICATION_REQUESTED if is_free else group.PHONE_TAKEN
         record(event, context, user_id=user.id)
 
 
@@ -61,14 +75,14 @@ def verify_phone(caller: AccessToken, number: str, code: str, context: RequestCo
         TooManyAttempts: too many codes were wrong; this one was not evaluated.
     """
     user_id = UUID(caller.sub)
-    with code_attempts.counted_attempt(user_id, context, PhoneVerificationFailed):
-        row = one_time_codes.verify_code(PURPOSE, str(user_id), code)
-        if one_time_codes.decrypt_data(row)["phone"] != number:
-            raise one_time_codes.InvalidCode
+    with redeeming.counted_attempt(PHONE_CODE, user_id, context, notifications.on_failed_attempt):
+        row = redeeming.verify_code(PHONE_CODE, str(user_id), code)
+        if one_time_codes.load_data(row, PhoneCodeData).phone != number:
+            raise PhoneVerificationFailed
     try:
         with write_transaction():
             _change_phone(row, caller, number, context)
-    except (IntegrityError, one_time_codes.InvalidCode):
+    except IntegrityError:
         raise PhoneVerificationFailed(user_id=user_id) from None
 
 
@@ -98,8 +112,7 @@ def _change_phone(
     row: OneTimeCode, caller: AccessToken, number: str, context: RequestContext
 ) -> None:
     user = _lock_user(caller)
-    one_time_codes.consume(row.id)
-    sms_budget.record_conversion(number)
+    redeeming.consume(PHONE_CODE, row)
     _set_phone(user, number, context)
     record(events.Identifier.PHONE_VERIFIED, context, user_id=user.id)
 
@@ -114,5 +127,5 @@ def _set_phone(user: User, number: str | None, context: RequestContext) -> None:
         notifications.notify_by_sms(user, CHANGE_SUMMARY, context)
     user.phone, user.phone_verified_at = number, clock.now() if number else None
     db.session.flush()
-    one_time_codes.delete_for_user(user.id, PURPOSE, password_reset.PURPOSE)
+    one_time_codes.delete_for_user(user.id, PHONE_CODE.purpose, password_reset.RESET_CODE.purpose)
     notifications.notify(user, "notice_phone_changed", {"number": number or "-"}, context)

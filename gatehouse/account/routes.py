@@ -47,11 +47,9 @@ SENT = {"status": "sent"}
 @routes.arguments(forms.PasswordChange)
 @routes.response(204)
 @routes.errors(CurrentPasswordWrong, TooManyAttempts)
-def change_password(caller: AccessToken, form: dict[str, Any]) -> None:
+def change_password(caller: AccessToken, form: forms.PasswordChangeForm) -> None:
     """Change my password; my other sessions end."""
-    password_change.change_password(
-        caller, form["current_password"], form["password"], request_context()
-    )
+    password_change.change_password(caller, form.current_password, form.password, request_context())
 
 
 @routes.post("/password/forgot")
@@ -60,13 +58,13 @@ def change_password(caller: AccessToken, form: dict[str, Any]) -> None:
 @idempotent()
 @routes.response(202, Status)
 @routes.errors(CaptchaRequired)
-def request_password_reset(form: dict[str, Any]) -> dict[str, str]:
+def request_password_reset(form: forms.RecoveryRequestForm) -> dict[str, str]:
     """Request a password reset by `email`, or by a verified `phone` number.
 
     The response is the same whether or not there is an account.
     """
-    captcha.check_request("forgot", form.get("captcha"), request_context())
-    password_reset.request_reset(form, request_context())
+    captcha.check_request("forgot", form.captcha, request_context())
+    password_reset.request_reset(form.recipient, request_context())
     return SENT
 
 
@@ -75,7 +73,7 @@ def request_password_reset(form: dict[str, Any]) -> dict[str, str]:
 @routes.arguments(forms.PasswordReset)
 @routes.response(204)
 @routes.errors(PasswordResetFailed, TooManyAttempts)
-def reset_password(form: dict[str, Any]) -> None:
+def reset_password(form: forms.PasswordResetForm) -> None:
     """Set a new password with the `token`, or with the `code` and the e-mail address or number.
 
     All sessions end, no new session is opened, and second factors stay.
@@ -88,9 +86,9 @@ def reset_password(form: dict[str, Any]) -> None:
 @routes.arguments(forms.VerificationResendRequest)
 @idempotent()
 @routes.response(202, Status)
-def resend_verification_email(form: dict[str, Any]) -> dict[str, str]:
+def resend_verification_email(form: forms.EmailForm) -> dict[str, str]:
     """Send the e-mail of a pending sign-up again; its previous code and link are void."""
-    registration.resend(form["email"], request_context())
+    registration.resend(form.email, request_context())
     return SENT
 
 
@@ -99,13 +97,13 @@ def resend_verification_email(form: dict[str, Any]) -> dict[str, str]:
 @recently_signed_in
 @routes.arguments(forms.EmailChange)
 @routes.response(202, Status)
-def change_email(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
+def change_email(caller: AccessToken, form: forms.EmailForm) -> dict[str, str]:
     """Change my e-mail address; the change applies once I verify it at /auth/email/verify.
 
     The old address is notified, and can revert the change for 72 hours.
     """
     mfa.require_max_assurance_level(caller)
-    email_change.request_email_change(caller, form["email"], request_context())
+    email_change.request_email_change(caller, form.email, request_context())
     return SENT
 
 
@@ -114,12 +112,12 @@ def change_email(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
 @routes.arguments(forms.EmailChangeRevert)
 @routes.response(204)
 @routes.errors(EmailRevertFailed)
-def revert_email_change(form: dict[str, Any]) -> None:
+def revert_email_change(form: forms.EmailChangeRevertForm) -> None:
     """Revert a change of my e-mail address with the link that was sent to the old address.
 
     All sessions end, and the password is deleted: I set a new one by password reset.
     """
-    email_change_revert.revert_email_change(form["token"], request_context())
+    email_change_revert.revert_email_change(form.token, request_context())
 
 
 @routes.post("/phone")
@@ -127,10 +125,10 @@ def revert_email_change(form: dict[str, Any]) -> None:
 @recently_signed_in
 @routes.arguments(forms.PhoneChange)
 @routes.response(202, Status)
-def change_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
+def change_phone(caller: AccessToken, form: forms.PhoneChangeForm) -> dict[str, str]:
     """Send a code by SMS to verify my new phone number."""
     mfa.require_max_assurance_level(caller)
-    phone_number.send_code(caller, form["phone"], request_context())
+    phone_number.send_code(caller, form.phone, request_context())
     return SENT
 
 
@@ -140,10 +138,10 @@ def change_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
 @routes.arguments(forms.PhoneVerification)
 @routes.response(200, Status)
 @routes.errors(PhoneVerificationFailed, TooManyAttempts)
-def verify_phone(caller: AccessToken, form: dict[str, Any]) -> dict[str, str]:
+def verify_phone(caller: AccessToken, form: forms.PhoneVerificationForm) -> dict[str, str]:
     """Verify my new phone number with the code; my old number is notified."""
     mfa.require_max_assurance_level(caller)
-    phone_number.verify_phone(caller, form["phone"], form["code"], request_context())
+    phone_number.verify_phone(caller, form.phone, form.code, request_context())
     return {"status": "verified"}
 
 
@@ -175,13 +173,13 @@ class MfaResetScheduled(Status):
 @idempotent("recovery_token")
 @routes.response(202, MfaRecoveryResponse)
 @routes.errors(CaptchaRequired)
-def request_mfa_recovery(form: dict[str, Any]) -> dict[str, str]:
+def request_mfa_recovery(form: forms.RecoveryRequestForm) -> dict[str, str]:
     """Request a code to recover from a lost second factor.
 
     The response is the same whether or not there is an account.
     """
-    captcha.check_request("forgot", form.get("captcha"), request_context())
-    return SENT | {"recovery_token": mfa_recovery.send_code(form, request_context())}
+    captcha.check_request("forgot", form.captcha, request_context())
+    return SENT | {"recovery_token": mfa_recovery.send_code(form.recipient, request_context())}
 
 
 @routes.post("/mfa/recovery/verify")
@@ -192,7 +190,7 @@ def request_mfa_recovery(form: dict[str, Any]) -> dict[str, str]:
     MfaRecoveryFailed, MfaRecoveryPasswordWrong, FactorVerificationFailed, FactorUnavailable
 )
 @routes.errors(ProofsNotIndependent, TooManyAttempts)
-def confirm_mfa_recovery(form: dict[str, Any]) -> dict[str, Any]:
+def confirm_mfa_recovery(form: forms.MfaRecoveryProofForm) -> dict[str, Any]:
     """Schedule the reset of all my second factors, with the code and my password or recovery code.
 
     All addresses of the account are notified, and each can cancel it until then. No session is

@@ -1,29 +1,51 @@
-"""Hourly message limits per recipient; the client never learns that a limit was reached."""
+"""Hourly message limits per recipient; the client never learns that a limit was reached.
+
+Codes are counted when they are requested, whether or not they are sent, so that an unknown
+recipient is limited like a known one. Notifications are counted in the outbox.
+"""
 
 from datetime import timedelta
 
-from gatehouse.core import clock
+from gatehouse.core import clock, crypto, crypto_labels
+from gatehouse.database.session import db
 from gatehouse.messaging import outbox
 from gatehouse.messaging.message import MessageRequest
+from gatehouse.web.rate_limit_storage import DatabaseCounters
 from gatehouse.web.request_context import RequestContext
 
 WINDOW = timedelta(hours=1)
 MAX_PER_WINDOW = 3
 """Messages of one template to one recipient; each template has its own count."""
 LIMITS_BY_TEMPLATE = {"notice_lockout": 1, "notice_attempts": 1, "factor_code": 10}
-"""`factor_code` is sent after the first factor only, so only the user can use its quota up."""
+LIMITS_BY_TEMPLATE |= {"sms_factor": 10}
+"""Factor codes are sent after the first factor only, so only the user can use their quota up."""
 UNLIMITED_TEMPLATES = {"notice_mfa_reset"}
 """Its link is the user's way to object; only an operator or an MFA recovery can cause it."""
-COUNTED_TOGETHER = {"verify_email", "account_exists"}
-"""Alternative results of one request share a count, which would otherwise reveal the result."""
+
+
+def count_message(canonical: str, template: str) -> bool:
+    """Count a message to a recipient, sent or not; return whether the limit allows it.
+
+    A window starts with its first message. Needs the lock of the recipient.
+    """
+    label = f"{crypto_labels.RECIPIENT_LIMIT_PREFIX}{template}"
+    key, window = crypto.keyed_digest(label, canonical), int(WINDOW.total_seconds())
+    return increment_counter(key, window) <= LIMITS_BY_TEMPLATE.get(template, MAX_PER_WINDOW)
+
+
+def increment_counter(key: str, window_seconds: int) -> int:
+    """Increment a counter in the current transaction; return its count in this window."""
+    now = clock.now().timestamp()
+    row = {"key": key, "amount": 1, "now": now, "expires_at": now + window_seconds}
+    count: int = db.session.execute(DatabaseCounters.INCREMENT_COUNTER, row).scalar_one()
+    return count
 
 
 def has_quota(recipient: str, template: str) -> bool:
     """Return whether one more message of a template may be sent to a recipient."""
     if template in UNLIMITED_TEMPLATES:
         return True
-    templates = COUNTED_TOGETHER if template in COUNTED_TOGETHER else {template}
-    count = outbox.count_messages_since(recipient, clock.now() - WINDOW, templates)
+    count = outbox.count_messages_since(recipient, clock.now() - WINDOW, {template})
     return count < LIMITS_BY_TEMPLATE.get(template, MAX_PER_WINDOW)
 
 

@@ -24,8 +24,8 @@ from gatehouse.core import clock, crypto, crypto_labels, metrics
 from gatehouse.core.log import logger
 from gatehouse.database.session import advisory_lock, db
 from gatehouse.messaging import outbox
+from gatehouse.messaging.recipient_limits import increment_counter
 from gatehouse.messaging.template_catalog import TEMPLATES
-from gatehouse.web.rate_limit_storage import DatabaseCounters
 from gatehouse.web.request_context import RequestContext
 from models import SmsPrefix
 
@@ -156,9 +156,7 @@ def _increment(budgets: tuple[Budget, ...], subject: str) -> None:
         key = crypto.keyed_digest(
             f"{crypto_labels.SMS_BUDGET_PREFIX}{budget.name} {budget.window_seconds}", subject
         )
-        now = clock.now().timestamp()
-        row = {"key": key, "amount": 1, "now": now, "expires_at": now + budget.window_seconds}
-        if db.session.execute(DatabaseCounters.INCREMENT_COUNTER, row).scalar_one() > budget.limit:
+        if increment_counter(key, budget.window_seconds) > budget.limit:
             raise BudgetExceeded(budget.name)
 
 

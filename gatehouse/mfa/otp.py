@@ -1,48 +1,66 @@
-"""One-time passwords sent by e-mail or SMS: six digits, valid for ten minutes.
+"""One-time passwords as second factors: six digits, valid for ten minutes.
 
 The caller stores the code's id, encrypted, in the pending login, step-up challenge or new factor.
 The code is good only there, and a newer one replaces it. `mfa.attempts` counts the attempts.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.core import clock
-from gatehouse.messaging import recipient_limits, sms
-from gatehouse.messaging.message import MessageRequest
 from gatehouse.mfa.factor import CodeUsed, FactorChallenge
+from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
-from gatehouse.one_time_codes.service import InvalidCode
+from gatehouse.one_time_codes.channel import Recipient
+from gatehouse.one_time_codes.code_type import CodeType
+from gatehouse.one_time_codes.sending import CodeRequest
+from gatehouse.one_time_codes.service import SHORT_CODE_DIGITS, SHORT_CODE_LIFETIME
+from gatehouse.one_time_codes.stored_data import CodeData
 from gatehouse.web.request_context import RequestContext
 from models import User
 
-LIFETIME = one_time_codes.SHORT_CODE_LIFETIME
+
+@dataclass(frozen=True, kw_only=True)
+class OtpData(CodeData):
+    """What is stored with a code."""
+
+    to: str
+    """The e-mail address as written, or the number."""
+
+
+def otp_type(purpose: str) -> CodeType:
+    """Return the type of a factor's codes."""
+    return CodeType(
+        purpose,
+        template="factor_code",
+        short_template="sms_factor",
+        lifetime=SHORT_CODE_LIFETIME,
+        digits=SHORT_CODE_DIGITS,
+        error=CodeUsed,
+    )
 
 
 def send_otp(
-    purpose: str, user: User, message: MessageRequest, context: RequestContext
+    code_type: CodeType, user: User, recipient: Recipient, context: RequestContext
 ) -> FactorChallenge:
     """Send a new code, in the current write transaction.
 
     Above the recipient's hourly limit nothing is sent; the response is the same, and the previous
     code stays valid.
     """
-    data = {"user_id": str(user.id), "to": message.recipient}
-    secrets = one_time_codes.create_short_code(purpose, str(user.id), data)
-    expires = {} if message.channel == "sms" else {"expires": clock.now() + LIFETIME}
-    complete = replace(message, variables={"code": secrets.code, **expires})
-    enqueue = sms.send if message.channel == "sms" else recipient_limits.enqueue_limited
-    sent = enqueue(complete, context)
-    event = events.Factor.CODE_SENT if sent else events.Factor.CODE_SUPPRESSED
-    record(event, context, user_id=user.id, purpose=purpose)
-    state = {"challenge": str(secrets.id)} if sent else None
-    return FactorChallenge(state=state, lifetime=LIFETIME)
+    data = OtpData(to=recipient.as_written)
+    request = CodeRequest(code_type, str(user.id), recipient, user.id, data)
+    sent = sending.send_code(request, context)
+    event = events.Factor.CODE_SENT if sent.is_enqueued else events.Factor.CODE_SUPPRESSED
+    record(event, context, user_id=user.id, purpose=code_type.purpose)
+    state = {"challenge": str(sent.id)} if sent.is_enqueued else None
+    return FactorChallenge(state=state, lifetime=SHORT_CODE_LIFETIME)
 
 
-def consume_otp(purpose: str, state: dict[str, Any], code: str) -> str:
+def consume_otp(code_type: CodeType, state: Mapping[str, Any], code: str) -> str:
     """Consume a code, in the current transaction; return the e-mail address or number it went to.
 
     Raises:
@@ -50,12 +68,8 @@ def consume_otp(purpose: str, state: dict[str, Any], code: str) -> str:
         InvalidCode: the code is wrong.
     """
     code_id = state.get("challenge")
-    row = one_time_codes.find_by_id(purpose, UUID(code_id)) if code_id else None
-    if row is None:
+    if not code_id:
         raise CodeUsed
-    one_time_codes.require_matching_code(row, code.replace(" ", ""))
-    try:
-        one_time_codes.consume(row.id)
-    except InvalidCode:
-        raise CodeUsed from None
-    return str(one_time_codes.decrypt_data(row)["to"])
+    row = redeeming.find_by_id(code_type, UUID(code_id), code.replace(" ", ""))
+    redeeming.consume(code_type, row)
+    return one_time_codes.load_data(row, OtpData).to

@@ -5,9 +5,8 @@ could be an attacker, or deceived by one, so every address of the user is notifi
 a day to cancel (NIST SP 800-63B-4 sections 4.2.3 and 4.6).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -22,7 +21,10 @@ from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.messaging import links
 from gatehouse.mfa import credential_store, login_challenge, registry
 from gatehouse.mfa.errors import ResetNotPending
+from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.one_time_codes.code_type import CodeType
+from gatehouse.one_time_codes.stored_data import STORED_AS, StoredData, stored_as
 from gatehouse.passwords import service as passwords
 from gatehouse.users import notifications
 from gatehouse.users import service as users
@@ -30,8 +32,40 @@ from gatehouse.web.request_context import BACKGROUND, RequestContext
 from models import Credential, OneTimeCode, User
 
 PURPOSE = notifications.MFA_RESET
+CANCEL_LINK = CodeType(
+    PURPOSE,
+    template="notice_mfa_reset",
+    lifetime=timedelta(0),  # the delay in force, and EXECUTION_WINDOW
+    error=ResetNotPending,
+    page="cancel-mfa-reset",
+)
 EXECUTION_WINDOW = timedelta(days=7)
 """How long after its due time a reset is still executed, if the service was down."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResetConditions(StoredData):
+    """What must still hold when a reset that the user scheduled is due."""
+
+    email: str = stored_as("address", "")
+    """The canonical e-mail address."""
+    password: str | None = None
+    """When the password that confirmed it was set; None if it was a recovery code."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResetData(StoredData):
+    """What is stored with a scheduled reset."""
+
+    user_id: str
+    due_at: str
+    stored_conditions: dict[str, str] | None = field(default=None, metadata={STORED_AS: "claim"})
+    """The `ResetConditions` as JSON; None if an operator scheduled it."""
+
+    @property
+    def conditions(self) -> ResetConditions | None:
+        """What must still hold."""
+        return ResetConditions.from_json(self.stored_conditions) if self.stored_conditions else None
 
 
 @dataclass(frozen=True)
@@ -58,7 +92,7 @@ def schedule_by_operator(identifier: str, context: RequestContext) -> datetime:
         if not credential_store.list_confirmed(user.id):
             raise LookupError(f"{identifier} has no second factor.")
         for row in one_time_codes.list_pending(PURPOSE, str(user.id)):
-            if one_time_codes.decrypt_data(row).get("claim") is None:
+            if one_time_codes.load_data(row, ResetData).conditions is None:
                 due_at = f"{_due_at(row):%Y-%m-%d %H:%M} UTC"
                 raise LookupError(
                     f"A reset of the second factors of {identifier} is already due: {due_at}."
@@ -82,7 +116,7 @@ def schedule_by_owner(
             return _due_at(row)
     one_time_codes.delete_for_subject(PURPOSE, str(user.id))
     set_at = password_set_at.isoformat() if password_set_at else None
-    conditions = {"address": user.email_canonical, "password": set_at}
+    conditions = ResetConditions(email=user.email_canonical, password=set_at)
     return _schedule(user, conditions, context.authenticated_as(user.id))
 
 
@@ -97,8 +131,8 @@ def cancel_by_link(token: str, context: RequestContext) -> None:
     Raises:
         ResetNotPending: the token is wrong, or the reset was already executed or cancelled.
     """
-    row = one_time_codes.find_by_token(PURPOSE, token)
-    if row is None or row.user_id is None:
+    row = redeeming.find_link(CANCEL_LINK, token)
+    if row.user_id is None:
         raise ResetNotPending
     _cancel(row.user_id, [row.id], context.authenticated_as(row.user_id))
 
@@ -150,13 +184,17 @@ def execute(code_id: UUID, context: RequestContext) -> bool:
     return removed
 
 
-def _schedule(user: User, conditions: dict[str, Any] | None, context: RequestContext) -> datetime:
+def _schedule(user: User, conditions: ResetConditions | None, context: RequestContext) -> datetime:
     """Store a reset and notify the user; `conditions` must still hold when it is due."""
     delay = config.settings().mfa_reset_delay
     due_at = clock.now() + delay
-    data = {"user_id": str(user.id), "due_at": due_at.isoformat(), "claim": conditions}
-    secrets = one_time_codes.create(PURPOSE, str(user.id), data, delay + EXECUTION_WINDOW)
-    url = links.one_time_link("cancel-mfa-reset", secrets.id, secrets.token)
+    data = ResetData(
+        user_id=str(user.id),
+        due_at=due_at.isoformat(),
+        stored_conditions=conditions.to_json() if conditions else None,
+    )
+    link = replace(CANCEL_LINK, lifetime=delay + EXECUTION_WINDOW)
+    url = sending.create_link(link, str(user.id), data)
     notifications.notify(user, "notice_mfa_reset", {"link": url, "when": due_at}, context)
     event = events.Factor.MFA_RECOVERY_CONFIRMED if conditions else events.Factor.RESET_SCHEDULED
     record(event, context, user_id=user.id, due_at=due_at.isoformat())
@@ -165,14 +203,14 @@ def _schedule(user: User, conditions: dict[str, Any] | None, context: RequestCon
 
 def _blocking_reason(row: OneTimeCode, user: User) -> str | None:
     """Return why a reset that the user scheduled must not run; an operator's always may."""
-    conditions = one_time_codes.decrypt_data(row).get("claim")
+    conditions = one_time_codes.load_data(row, ResetData).conditions
     if conditions is None:
         return None
-    if user.email_canonical != conditions["address"]:
+    if user.email_canonical != conditions.email:
         return "e-mail address changed"
-    stored = passwords.get(user.id) if conditions["password"] else None
+    stored = passwords.get(user.id) if conditions.password else None
     set_at = stored.changed_at.isoformat() if stored and stored.changed_at else None
-    if set_at != conditions["password"]:
+    if set_at != conditions.password:
         return "password changed"
     strong = (
         factor
@@ -214,4 +252,4 @@ def _cancel(user_id: UUID, ids: list[UUID], context: RequestContext) -> None:
 
 
 def _due_at(row: OneTimeCode) -> datetime:
-    return datetime.fromisoformat(one_time_codes.decrypt_data(row)["due_at"])
+    return datetime.fromisoformat(one_time_codes.load_data(row, ResetData).due_at)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -17,9 +17,11 @@ from sqlalchemy import delete, select, update
 import config
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.core.errors import BEARER_CHALLENGE, ApiError
-from gatehouse.database.session import autonomous_transaction, db
+from gatehouse.database.session import advisory_lock, autonomous_transaction, db
+from gatehouse.one_time_codes.stored_data import StoredData
 from models import OneTimeCode
 
+Data = TypeVar("Data", bound=StoredData)
 CODE_DIGITS = 8
 SHORT_CODE_DIGITS = 6
 SHORT_CODE_LIFETIME = timedelta(minutes=10)  # NIST SP 800-63B-4 section 4.2.1.2, codes by SMS
@@ -46,25 +48,46 @@ class Secrets:
     code: str
 
 
+@dataclass(frozen=True)
+class CodeFormat:
+    """How long a code is, and how long it works."""
+
+    lifetime: timedelta
+    digits: int = CODE_DIGITS
+    is_readable: bool = False
+    """Whether the code is stored in the row's encrypted data, too, so that a page can show it."""
+    is_decoy: bool = False
+    """Whether it is not sent, so that nothing may match it."""
+
+
 def create(purpose: str, subject: str, data: dict[str, Any], lifetime: timedelta) -> Secrets:
     """Create a code and link in the current transaction; `subject` is stored as a keyed digest.
 
     If `data` has a `user_id`, the row belongs to that user, and `delete_for_user` finds it.
     """
-    return _set_secrets(_write(purpose, subject, data, lifetime), _new_code(CODE_DIGITS, data))
+    return create_in_format(purpose, subject, data, CodeFormat(lifetime))
 
 
-def create_short_code(purpose: str, subject: str, data: dict[str, Any]) -> Secrets:
-    """Create a short code for SMS or immediate entry: 6 digits, valid for 10 minutes."""
-    row = _write(purpose, subject, data, SHORT_CODE_LIFETIME)
-    return _set_secrets(row, _new_code(SHORT_CODE_DIGITS, data))
+def create_in_format(
+    purpose: str, subject: str, data: dict[str, Any], code_format: CodeFormat
+) -> Secrets:
+    """Create a code like `create`, or do the same work for a decoy.
+
+    The row of a decoy is found and counted like any other, but the secrets do not work.
+    """
+    code = _new_code(code_format.digits, data)
+    stored = data | {"code": code} if code_format.is_readable else data
+    row = _write(purpose, subject, stored, code_format.lifetime)
+    secrets = _set_secrets(row, code)
+    if code_format.is_decoy:
+        _set_secrets(row, crypto.random_token())
+    return secrets
 
 
 def renew(row: OneTimeCode) -> Secrets:
     """Replace token and code of a row in the current transaction; the old ones become invalid.
 
-    The attempts at this code start at zero again; those of the account (`users.code_attempts`) do
-    not.
+    The attempts at this code start at zero again; those of the account (`redeeming`) do not.
     """
     row.attempts = 0
     return _set_secrets(row, _new_code(CODE_DIGITS, decrypt_data(row)))
@@ -168,6 +191,19 @@ def consume(code_id: UUID) -> None:
         raise InvalidCode
 
 
+def lock_recipient(canonical: str) -> None:
+    """Lock a canonical e-mail address or number until the transaction ends; lock users later."""
+    advisory_lock(f"recipient:{canonical}")
+
+
+def user_lock_key(user_id: UUID) -> str:
+    """Return the `advisory_lock` key for changes to a user's credentials, e-mail and phone.
+
+    Lock it before any of the user's codes, or two transactions that delete codes could deadlock.
+    """
+    return f"account:{user_id}"
+
+
 def lock_for_subject(purpose: str, subject: str) -> list[UUID]:
     """Lock all rows of a subject until the transaction ends, and return their ids."""
     digests = crypto.keyed_digests(purpose, subject)
@@ -207,10 +243,9 @@ def change_data(row: OneTimeCode, data: dict[str, Any]) -> None:
     row.data = crypto.encrypt(json.dumps(data).encode(), _associated_data(row.id))
 
 
-def store_code(secrets: Secrets, data: dict[str, Any]) -> None:
-    """Store the code in the row's encrypted data, so that the link's page can show it."""
-    row = db.session.get_one(OneTimeCode, secrets.id)
-    change_data(row, data | {"code": secrets.code})
+def load_data(row: OneTimeCode, data_type: type[Data]) -> Data:
+    """Decrypt the data of a row."""
+    return data_type.from_json(decrypt_data(row))
 
 
 def decrypt_data(row: OneTimeCode) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """Request schemas for sign-up, e-mail verification, invitations and the profile."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import ValidationError, validate, validates_schema
+from marshmallow import ValidationError, post_load, validate, validates_schema
 
 from gatehouse.captcha.provider import captcha_field
+from gatehouse.one_time_codes.channel import CHANNELS, EMAIL, CodeChannel, Recipient
 from gatehouse.users import identifiers
+from gatehouse.users.identifiers import Email
 from gatehouse.web.fields import CodedMessage, Form, String
 from models import PROFILE_LENGTHS
 
@@ -49,10 +52,77 @@ def email_field() -> Identifier:
     return Identifier(identifiers.parse_email, 254, required=True, metadata=about)
 
 
+def _recipient_field(channel: CodeChannel) -> Identifier:
+    if channel.identifier == EMAIL:
+        return Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
+    return Identifier(identifiers.parse_phone, 32, metadata={"example": "+4915112345678"})
+
+
+PROFILE_FIELDS = ("username", "phone", *PROFILE_LENGTHS)
+CHANNEL_BY_FIELD = {channel.form_field: name for name, channel in CHANNELS.items()}
+
+
+class RecipientFields(
+    Form.from_dict({one.form_field: _recipient_field(one) for one in CHANNELS.values()})  # type: ignore[misc]
+):
+    """At most one recipient of a code: an `email`, or a `phone` number; loads as `recipient`."""
+
+    @post_load
+    def make_form(self, members: dict[str, Any], **_: Any) -> Any:
+        """Return the form, with the recipient that was named."""
+        for name in CHANNEL_BY_FIELD.keys() & members.keys():
+            members["recipient"] = _build_recipient(CHANNEL_BY_FIELD[name], members.pop(name))
+        return super().make_form(members)
+
+
+class RecipientForm(RecipientFields):
+    """The recipient of a code."""
+
+    @validates_schema
+    def require_one_identifier(self, form: dict[str, Any], **_: Any) -> None:
+        """Require exactly one recipient."""
+        if len(form.keys() & CHANNEL_BY_FIELD.keys()) != 1:
+            message = f"Send {' or '.join(CHANNEL_BY_FIELD)}."
+            raise ValidationError(CodedMessage("invalid_combination", message))
+
+
+def _build_recipient(channel: str, value: Email | str) -> Recipient:
+    if isinstance(value, Email):
+        return Recipient(channel, value.as_written, value.canonical)
+    return Recipient(channel, value, value)
+
+
 def new_password_field(required: bool = True) -> String:
     """Return the field of a new password; the password policy checks it later."""
     about = {"example": "seven green lanterns", "format": "password"}
     return String(1024, required=required, one_line=False, load_only=True, metadata=about)
+
+
+@dataclass(frozen=True)
+class VerifyEmailForm:
+    """The form `VerifyEmail`."""
+
+    email: Email | None = None
+    code: str = ""
+    registration_token: str | None = None
+    token: str = ""
+    password: str | None = None
+
+
+@dataclass(frozen=True)
+class AcceptInvitationForm:
+    """The form `AcceptInvitation`."""
+
+    token: str
+    password: str
+
+
+@dataclass(frozen=True)
+class ProfileUpdateForm:
+    """The form `ProfileUpdate`."""
+
+    profile: dict[str, str | None]
+    """The fields to change; None clears a field."""
 
 
 def profile_fields(**options: Any) -> dict[str, String]:
@@ -63,7 +133,17 @@ def profile_fields(**options: Any) -> dict[str, String]:
     }
 
 
-class RegistrationFields(Form):
+class ProfileFields(Form):
+    """A form that loads the profile's fields as one member, `profile`, which has those sent."""
+
+    @post_load
+    def make_form(self, members: dict[str, Any], **_: Any) -> Any:
+        """Return the form, with its profile."""
+        profile = {name: members.pop(name) for name in PROFILE_FIELDS if name in members}
+        return super().make_form(members | {"profile": profile})
+
+
+class RegistrationFields(ProfileFields):
     """The profile fields of a sign-up; `account.forms` adds the password or passkey."""
 
     email = email_field()
@@ -92,6 +172,8 @@ class VerifyEmail(Form):
     sign-up with a passkey it needs the `registration_token` instead.
     """
 
+    form_type = VerifyEmailForm
+
     email = Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
     code = String(32, metadata={"example": "12345678"})
     registration_token = String(64, metadata={"description": "of the options of a passkey"})
@@ -110,12 +192,16 @@ class VerifyEmail(Form):
 class AcceptInvitation(Form):
     """The token of an invitation, and the password of the new account."""
 
+    form_type = AcceptInvitationForm
+
     token = String(200, required=True)
     password = new_password_field()
 
 
-class ProfileUpdate(Form):
+class ProfileUpdate(ProfileFields):
     """The profile fields that users change directly; null clears a field."""
+
+    form_type = ProfileUpdateForm
 
     username = Identifier(
         _validate_username, 32, min_length=3, allow_none=True, metadata=USERNAME_METADATA

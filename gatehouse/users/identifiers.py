@@ -13,6 +13,8 @@ from typing import Any
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
+from gatehouse.one_time_codes.channel import CHANNELS, EMAIL
+
 USERNAME_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{1,30})[A-Za-z0-9]")
 
 
@@ -97,14 +99,17 @@ def canonicalize(text: str) -> str:
 
 def get_recipient(form: Mapping[str, Any]) -> str:
     """Return the canonical e-mail address or number that unvalidated form data gives, or ""."""
-    value, parse = form.get("email"), _canonical_email
-    if value is None:
-        value, parse = form.get("phone"), parse_phone
+    for channel in CHANNELS.values():
+        value = form.get(channel.form_field)
+        if value is not None:
+            return _parse_recipient(channel.identifier, value)
+    return ""
+
+
+def _parse_recipient(identifier: str, value: object) -> str:
+    if not isinstance(value, str):
+        return ""
     try:
-        return parse(value) if isinstance(value, str) else ""
+        return parse_email(value).canonical if identifier == EMAIL else parse_phone(value)
     except ValueError:
         return ""
-
-
-def _canonical_email(text: str) -> str:
-    return parse_email(text).canonical

@@ -1,6 +1,6 @@
 """Users: look up, create, and update profiles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +13,11 @@ from gatehouse.authorization import roles
 from gatehouse.core import clock, crypto
 from gatehouse.database.session import db, write_transaction
 from gatehouse.database.statements import fetch_one_or_none
+from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.one_time_codes.channel import CHANNELS, EMAIL, Recipient
 from gatehouse.users import identifiers
 from gatehouse.users.errors import AccountDeleted, UsernameTaken
+from gatehouse.users.forms import ProfileUpdateForm
 from gatehouse.web.request_context import RequestContext
 from models import PROFILE_LENGTHS, User
 
@@ -66,13 +69,7 @@ def get_user_with_profile(user_id: UUID) -> UserWithProfile | None:
     return build_user_with_profile(*found) if found else None
 
 
-def lock_key(user_id: UUID) -> str:
-    """Return the `advisory_lock` key for changes to a user's credentials, e-mail and phone.
-
-    It is taken before any of the user's one-time codes is touched: two transactions that delete
-    each other's codes could otherwise deadlock.
-    """
-    return f"account:{user_id}"
+lock_key = one_time_codes.user_lock_key
 
 
 def find_user(identifier: str) -> User | None:
@@ -112,6 +109,22 @@ def find_by_verified_phone(number: str) -> User | None:
     return db.session.scalar(statement)
 
 
+def find_by_recipient(recipient: Recipient) -> tuple[User | None, Recipient]:
+    """Find the user with this e-mail address, or with this verified number.
+
+    Returns:
+        The user, and the recipient of messages to them: as they wrote it, in their language.
+    """
+    if CHANNELS[recipient.channel].identifier == EMAIL:
+        user = find_by_email(recipient.canonical)
+        as_written = user.email if user else recipient.as_written
+    else:
+        user = find_by_verified_phone(recipient.canonical)
+        as_written = recipient.as_written
+    locale = user.locale if user else None
+    return user, replace(recipient, as_written=as_written, locale=locale)
+
+
 def require_free_username(username: str | None, user_id: UUID | None = None) -> None:
     """Require that no other user has this username.
 
@@ -148,13 +161,14 @@ def set_verified_email(user: User, email: identifiers.Email) -> None:
     _flush()
 
 
-def update_profile(user_id: UUID, changes: dict[str, Any], context: RequestContext) -> User:
-    """Change name, username or locale; None clears a field.
+def update_profile(user_id: UUID, form: ProfileUpdateForm, context: RequestContext) -> User:
+    """Change the fields that the form has; None clears a field.
 
     Raises:
         AccountDeleted: the account was deleted, but its tokens have not expired.
         UsernameTaken: another user has the username.
     """
+    changes = form.profile
     with write_transaction():
         user = get_user(user_id)
         if user is None:

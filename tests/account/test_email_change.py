@@ -144,6 +144,24 @@ def test_email_change_to_the_address_of_another_user_gets_the_same_response_and_
     assert len(audited(app, "email.taken")) == 1
 
 
+@pytest.mark.requirement("RL-07")
+def test_email_change_request_over_the_limit_treats_taken_and_free_addresses_alike(
+    client, make_user
+):
+    statuses = {}
+    for kind, target in (("taken", make_user().email), ("free", "free@example.com")):
+        tokens = client.log_in(make_user())
+        path, own = "/auth/email/change", f"own-{kind}@example.com"
+        for _ in range(3):
+            client.as_(tokens).post(path, {"email": target})
+        mail = request_change(client, tokens, own)
+        client.as_(tokens).post(path, {"email": target})
+
+        statuses[kind] = by_code(client, own, mail["code"]).status_code
+
+    assert statuses == {"taken": 200, "free": 200}  # it voids no older code
+
+
 def test_email_change_fails_with_wrong_code_link_or_password(app, client, tokens):
     mail = request_change(client, tokens)
 

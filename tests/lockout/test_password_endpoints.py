@@ -13,7 +13,7 @@ from tests.test_architecture import FILES, imports, module_name
 
 HASH_COMPARISON = "gatehouse.passwords.service.verify_password"
 PASSWORD_CHECK = "gatehouse.users.password_check.verify_password"
-PENDING_REGISTRATION = "gatehouse.account.registration._require_password"
+PENDING_REGISTRATION = "gatehouse.account.activation._require_password"
 """Verifies the password of a pending registration, whose code counts the attempts itself."""
 SPELLINGS = [ADA, "ADA@Example.COM", "ada", "ADA", "+4915112345678", "+49 151 1234-5678"]
 

@@ -4,7 +4,7 @@ The response to the request carries a login token, and link and code work only t
 they are bound to the browser or app that requested them. A link opened elsewhere shows its code.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -17,20 +17,20 @@ from gatehouse.audit.service import record
 from gatehouse.core import crypto, crypto_labels
 from gatehouse.database.session import write_transaction
 from gatehouse.login.method import AuthenticationResult, LoginForm
-from gatehouse.messaging import outbox, recipient_limits, sms, sms_budget
-from gatehouse.messaging.message import MessageRequest
+from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.one_time_codes.channel import Recipient
+from gatehouse.one_time_codes.code_type import CodeType
+from gatehouse.one_time_codes.sending import CodeRequest
 from gatehouse.one_time_codes.service import InvalidCode
-from gatehouse.users import code_attempts, identifiers, mail_variables
+from gatehouse.one_time_codes.stored_data import CodeData, stored_as
+from gatehouse.users import notifications
 from gatehouse.users import service as users
-from gatehouse.users.forms import Identifier
+from gatehouse.users.forms import RecipientForm
 from gatehouse.web.fields import CodedMessage, Form, String
 from gatehouse.web.request_context import RequestContext
 from gatehouse.web.user_agent import device_name
-from models import OneTimeCode, User
-
-PURPOSE = crypto_labels.LOGIN_LINK
-LIFETIME = timedelta(minutes=10)
+from models import OneTimeCode
 
 
 class LinkFailed(InvalidCode):
@@ -39,17 +39,53 @@ class LinkFailed(InvalidCode):
     event = events.Login.FAILED
 
 
-class LoginLinkRequest(Form):
+LOGIN_CODE = CodeType(
+    crypto_labels.LOGIN_LINK,
+    template="login_link",
+    short_template="sms_login",
+    lifetime=timedelta(minutes=10),
+    error=LinkFailed,
+    page="login-link",
+    shows_code=True,
+)
+
+
+@dataclass(frozen=True)
+class LoginLinkRequestForm:
+    """The form `LoginLinkRequest`."""
+
+    recipient: Recipient
+
+
+@dataclass(frozen=True)
+class LoginLinkTokenForm:
+    """The form `LoginLinkToken`."""
+
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginLinkData(CodeData):
+    """What is stored with a login code."""
+
+    ip_address: str = stored_as("address", "")
+    device: str = ""
+    code: str = ""
+    """For the page of the link."""
+
+
+class LoginLinkRequest(RecipientForm):
     """The user who wants to sign in: by `email`, or by a verified `phone` number."""
 
-    email = Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
-    phone = Identifier(identifiers.parse_phone, 32, metadata={"example": "+4915112345678"})
+    form_type = LoginLinkRequestForm
 
-    @validates_schema
-    def require_one_identifier(self, form: dict[str, Any], **_: Any) -> None:
-        """Require exactly one of the two."""
-        if len(form) != 1:
-            raise ValidationError(CodedMessage("invalid_combination", "Send email or phone."))
+
+class LoginLinkToken(Form):
+    """The token of a login link that was opened in another browser than the requesting one."""
+
+    form_type = LoginLinkTokenForm
+
+    token = String(200, required=True, metadata={"description": "from the link"})
 
 
 class LinkLogin(LoginForm):
@@ -82,22 +118,23 @@ class LinkMethod:
 
     schema: type[Schema] = LinkLogin
 
-    def send_link(self, form: dict[str, Any], context: RequestContext) -> str:
+    def send_link(self, recipient: Recipient, context: RequestContext) -> str:
         """Send a link or a code, in one write transaction; return the login token."""
         login_token = crypto.random_token()
+        device = device_name(context.user_agent)
+        data = LoginLinkData(ip_address=context.ip_address, device=device)
         with write_transaction():
-            user = _find_user(form)
-            message = _build_message(form, user)
-            if user is None or not recipient_limits.has_quota(message.recipient, message.template):
-                about = {"user_id": user.id} if user else {}
-                record(events.Login.LINK_SUPPRESSED, context, **about)
-                outbox.enqueue_decoy(
-                    _create_code(message, login_token, _code_data(form, None, context)), context
-                )
-                return login_token
-            enqueue = sms.send if message.channel == "sms" else outbox.put
-            enqueue(_create_code(message, login_token, _code_data(form, user, context)), context)
-            record(events.Login.LINK_SENT, context, user_id=user.id, channel=message.channel)
+            user, recipient = users.find_by_recipient(recipient)
+            user_id = user.id if user else None
+            request = CodeRequest(LOGIN_CODE, login_token, recipient, user_id, data)
+            sent = sending.send_code(request, context)
+            if user_id is None:
+                record(events.Login.LINK_SUPPRESSED, context)
+            elif sent.is_over_limit:
+                record(events.Login.LINK_SUPPRESSED, context, user_id=user_id)
+            else:
+                channel = recipient.channel
+                record(events.Login.LINK_SENT, context, user_id=user_id, channel=channel)
         return login_token
 
     def authenticate(self, form: dict[str, Any], context: RequestContext) -> AuthenticationResult:
@@ -108,29 +145,20 @@ class LinkMethod:
             TooManyAttempts: too many codes were wrong; this one was not evaluated.
         """
         row = _verify_code(form, context) if "code" in form else _find_by_token(form)
-        user_id = row.user_id
-        if user_id is None:
+        if row.user_id is None:
             raise LinkFailed
-        data = one_time_codes.decrypt_data(row)
-        return AuthenticationResult(user_id, (data["by"],), consume=partial(_consume, row, data))
-
-
-def _consume(row: OneTimeCode, data: dict[str, Any]) -> None:
-    try:
-        one_time_codes.consume(row.id)
-    except InvalidCode:
-        raise LinkFailed(user_id=row.user_id) from None
-    if data["by"] == "sms":
-        sms_budget.record_conversion(data["named"])
+        amr = (redeeming.channel_of(row).amr,)
+        consume = partial(redeeming.consume, LOGIN_CODE, row)
+        return AuthenticationResult(row.user_id, amr, consume=consume)
 
 
 def find_pending(code_id: UUID) -> PendingLogin | None:
     """Return when and from where a login was requested, if its link still works."""
-    row = one_time_codes.find_by_id(PURPOSE, code_id)
+    row = one_time_codes.find_by_id(LOGIN_CODE.purpose, code_id)
     if row is None:
         return None
-    data = one_time_codes.decrypt_data(row)
-    return PendingLogin(row.created_at, data["address"], data["device"])
+    data = one_time_codes.load_data(row, LoginLinkData)
+    return PendingLogin(row.created_at, data.ip_address, data.device)
 
 
 def get_code(token: str) -> str:
@@ -139,63 +167,24 @@ def get_code(token: str) -> str:
     Raises:
         LinkFailed: the link is wrong, has expired or was used before.
     """
-    row = one_time_codes.find_by_token(PURPOSE, token)
-    if row is None:
-        raise LinkFailed
-    return str(one_time_codes.decrypt_data(row)["code"])
-
-
-def _find_user(form: dict[str, Any]) -> User | None:
-    """Return the user with this e-mail address, or with this verified number."""
-    if "phone" in form:
-        return users.find_by_verified_phone(form["phone"])
-    return users.find_by_email(form["email"].canonical)
-
-
-def _build_message(form: dict[str, Any], user: User | None) -> MessageRequest:
-    """Return the message without its variables; a known user's address is used as they wrote it."""
-    locale = user.locale if user else None
-    if "phone" in form:
-        return MessageRequest(form["phone"], "sms_login", {}, locale, "sms")
-    return MessageRequest(
-        user.email if user else form["email"].as_written, "login_link", {}, locale
-    )
-
-
-def _code_data(form: dict[str, Any], user: User | None, context: RequestContext) -> dict[str, Any]:
-    named = form["phone"] if "phone" in form else form["email"].canonical
-    about = {"named": named, "by": "sms" if "phone" in form else "email"}
-    about |= {"address": context.ip_address, "device": device_name(context.user_agent)}
-    return about | ({"user_id": str(user.id)} if user else {})
-
-
-def _create_code(message: MessageRequest, login_token: str, data: dict[str, Any]) -> MessageRequest:
-    """Store the one-time code; return the message with the code and, in an e-mail, the link."""
-    if message.channel == "sms":
-        secrets = one_time_codes.create_short_code(PURPOSE, login_token, data)
-        return replace(message, variables={"code": secrets.code})
-    secrets = one_time_codes.create(PURPOSE, login_token, data, LIFETIME)
-    one_time_codes.store_code(secrets, data)
-    return replace(
-        message, variables=mail_variables.build_code_variables("login-link", secrets, LIFETIME)
-    )
+    row = redeeming.find_link(LOGIN_CODE, token)
+    return one_time_codes.load_data(row, LoginLinkData).code
 
 
 def _find_by_token(form: dict[str, Any]) -> OneTimeCode:
-    row = one_time_codes.find_by_token(PURPOSE, form["token"])
-    if row is None or row.subject_digest not in crypto.keyed_digests(PURPOSE, form["login_token"]):
+    row = redeeming.find_link(LOGIN_CODE, form["token"])
+    purpose, login_token = LOGIN_CODE.purpose, form["login_token"]
+    if row.subject_digest not in crypto.keyed_digests(purpose, login_token):
         raise LinkFailed
     return row
 
 
 def _verify_code(form: dict[str, Any], context: RequestContext) -> OneTimeCode:
     """Count an attempt on the account of the login token, then verify the code."""
-    pending = one_time_codes.list_pending(PURPOSE, form["login_token"])
-    if not pending:
-        raise LinkFailed
-    subject = pending[0].user_id or one_time_codes.decrypt_data(pending[0])["named"]
-    with code_attempts.counted_attempt(subject, context, LinkFailed):
-        return one_time_codes.verify_code(PURPOSE, form["login_token"], form["code"])
+    login_token = form["login_token"]
+    account = redeeming.find_account(LOGIN_CODE, login_token)
+    with redeeming.counted_attempt(LOGIN_CODE, account, context, notifications.on_failed_attempt):
+        return redeeming.verify_code(LOGIN_CODE, login_token, form["code"])
 
 
 plugin = LinkMethod()

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from gatehouse.core import crypto_labels
-from gatehouse.messaging.message import MessageRequest
 from gatehouse.mfa import credential_store, otp
 from gatehouse.mfa.errors import FactorUnavailable, TooManyFactors
 from gatehouse.mfa.factor import (
@@ -20,13 +19,14 @@ from gatehouse.mfa.factor import (
     FactorResponse,
     VerifiedFactor,
 )
+from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.passwords import service as passwords
 from gatehouse.users import service as users
 from gatehouse.web.fields import Form
 from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
-PURPOSE = crypto_labels.EMAIL_OTP
+OTP = otp.otp_type(crypto_labels.EMAIL_OTP)
 
 
 class EmailOtp:
@@ -57,7 +57,7 @@ class EmailOtp:
         Raises:
             InvalidCode: the code is wrong.
         """
-        otp.consume_otp(PURPOSE, credential_store.load_data(row), response["code"])
+        otp.consume_otp(OTP, credential_store.load_data(row), response["code"])
         credential_store.save_data(row, {})
 
     def challenge(
@@ -79,7 +79,7 @@ class EmailOtp:
             InvalidCode: the code is wrong.
             CodeUsed: no code is pending for this challenge, or the e-mail address has changed.
         """
-        recipient = otp.consume_otp(PURPOSE, state, response["code"])
+        recipient = otp.consume_otp(OTP, state, response["code"])
         user = users.get_user(enrolled[0].user_id)
         if user is None or user.email != recipient:
             raise CodeUsed
@@ -87,9 +87,8 @@ class EmailOtp:
 
 
 def _send_otp(user: User, context: RequestContext) -> FactorChallenge:
-    return otp.send_otp(
-        PURPOSE, user, MessageRequest(user.email, "factor_code", {}, user.locale), context
-    )
+    recipient = Recipient("email", user.email, user.email_canonical, user.locale)
+    return otp.send_otp(OTP, user, recipient, context)
 
 
 plugin: Factor = EmailOtp()

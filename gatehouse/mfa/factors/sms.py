@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from gatehouse.core import crypto_labels
-from gatehouse.messaging import sms_budget
-from gatehouse.messaging.message import MessageRequest
 from gatehouse.mfa import credential_store, otp, registry
 from gatehouse.mfa.errors import PhoneUnverified, TooManyFactors
 from gatehouse.mfa.factor import (
@@ -20,24 +18,31 @@ from gatehouse.mfa.factor import (
     FactorResponse,
     VerifiedFactor,
 )
+from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.web.fields import Form
 from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
 KIND = "sms"
-PURPOSE = crypto_labels.SMS_OTP
+OTP = otp.otp_type(crypto_labels.SMS_OTP)
 RISK_NOTICE = (
     "Text messages can be read by others who take over your number. "
     "An authenticator app or a passkey protects better."
 )
 
 
-class SmsOtp:
-    """Each is bound to the number it was enrolled with, even if the account's number changes."""
+class PhoneOtp:
+    """Each is bound to the number it was enrolled with, even if the account's number changes.
+
+    `channel` sends the codes; it is also the kind of the factor.
+    """
 
     schema: type[Form] = CodeResponse
     amr: tuple[str, ...] = ("sms",)
     strong = True
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
 
     def enrol(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext
@@ -53,8 +58,8 @@ class SmsOtp:
             raise PhoneUnverified
         if number in {_phone_number(row) for row in enrolled}:
             raise TooManyFactors
-        challenge = _send_otp(user, number, context)
-        alternatives = [kind for kind in registry.strong_kinds() if kind != KIND]
+        challenge = self._send_otp(user, number, context)
+        alternatives = [kind for kind in registry.strong_kinds() if kind != self.channel]
         public = {"risk": RISK_NOTICE, "alternatives": alternatives}
         return Enrolment({"number": number, **(challenge.state or {})}, public)
 
@@ -64,15 +69,14 @@ class SmsOtp:
         Raises:
             InvalidCode: the code is wrong.
         """
-        number = otp.consume_otp(PURPOSE, credential_store.load_data(row), response["code"])
+        number = otp.consume_otp(OTP, credential_store.load_data(row), response["code"])
         credential_store.save_data(row, {"number": number})
-        sms_budget.record_conversion(number)
 
     def challenge(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext
     ) -> FactorChallenge:
         """Send a code to the number of the factor."""
-        return _send_otp(user, _phone_number(enrolled[0]), context)
+        return self._send_otp(user, _phone_number(enrolled[0]), context)
 
     def verify(
         self,
@@ -87,21 +91,19 @@ class SmsOtp:
             InvalidCode: the code is wrong.
             CodeUsed: no code is pending for this challenge, or its number is no longer enrolled.
         """
-        recipient = otp.consume_otp(PURPOSE, state, response["code"])
+        recipient = otp.consume_otp(OTP, state, response["code"])
         for row in enrolled:
             if _phone_number(row) == recipient:
-                sms_budget.record_conversion(recipient)
                 return VerifiedFactor(row, self.amr)
         raise CodeUsed
+
+    def _send_otp(self, user: User, number: str, context: RequestContext) -> FactorChallenge:
+        recipient = Recipient(self.channel, number, number, user.locale)
+        return otp.send_otp(OTP, user, recipient, context)
 
 
 def _phone_number(row: Credential) -> str:
     return str(credential_store.load_data(row)["number"])
 
 
-def _send_otp(user: User, number: str, context: RequestContext) -> FactorChallenge:
-    message = MessageRequest(number, "sms_factor", {}, user.locale, "sms")
-    return otp.send_otp(PURPOSE, user, message, context)
-
-
-plugin: Factor = SmsOtp()
+plugin: Factor = PhoneOtp(KIND)

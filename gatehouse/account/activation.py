@@ -1,0 +1,161 @@
+"""Activation of a pending registration: from its code or link to an account.
+
+It needs the code from the same network, or the code or link with the password; so an attacker
+cannot prepare an account for another person.
+"""
+
+from sqlalchemy.exc import IntegrityError
+
+from gatehouse.account import passkey_sign_up
+from gatehouse.account.access_revocation import take_ownership
+from gatehouse.account.registration import (
+    REGISTRATION_CODE,
+    RegistrationData,
+    create_user,
+    set_password,
+)
+from gatehouse.audit import events
+from gatehouse.audit.service import record
+from gatehouse.core import clock, crypto
+from gatehouse.database.session import end_transaction, write_transaction
+from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.one_time_codes.service import InvalidCode, lock_recipient
+from gatehouse.passwords import service as passwords
+from gatehouse.passwords.hasher import WrongPassword
+from gatehouse.users import service as users
+from gatehouse.users.errors import (
+    CodeRequestedElsewhere,
+    EmailVerificationFailed,
+    RegistrationPasswordWrong,
+)
+from gatehouse.web.request_context import RequestContext, ip_prefix_of
+from models import OneTimeCode, User
+
+
+def require_registration_token(row: OneTimeCode, registration_token: str | None) -> None:
+    """Require the registration token of a sign-up with a passkey, and none of other codes.
+
+    Raises:
+        InvalidCode: the token is missing, wrong, or not expected.
+    """
+    token_digest = crypto.digest(registration_token) if registration_token else None
+    if one_time_codes.decrypt_data(row).get("holder") != token_digest:
+        raise InvalidCode
+
+
+def require_same_applicant(row: OneTimeCode, password: str | None, context: RequestContext) -> None:
+    """Require that the client that sends the code is the one that registered.
+
+    Otherwise the owner of an e-mail address could activate an account that an attacker prepared,
+    by entering the code of the attacker's registration.
+
+    Raises:
+        CodeRequestedElsewhere: the password is missing, and the code is from another network.
+        RegistrationPasswordWrong: the password is not the one of this registration.
+    """
+    data = one_time_codes.load_data(row, RegistrationData)
+    if data.holder:  # `require_registration_token` has checked it
+        return
+    if password is None:
+        require_same_ip_prefix(row, context)
+    else:
+        _require_password(row, password, context)
+
+
+def require_same_ip_prefix(row: OneTimeCode, context: RequestContext) -> None:
+    """Require the network that requested the code; a correct code is not counted as an attempt.
+
+    Raises:
+        CodeRequestedElsewhere: the client is in another network (IPv4 /24, IPv6 /56).
+    """
+    if ip_prefix_of(one_time_codes.decrypt_data(row).get("address", "")) != context.ip_prefix:
+        one_time_codes.refund_attempt(row.id)
+        raise CodeRequestedElsewhere(user_id=row.user_id)
+
+
+def verify_by_link(token: str, password: str, context: RequestContext) -> None:
+    """Activate the registration of a link, with the password that was chosen at sign-up.
+
+    Raises:
+        EmailVerificationFailed: the link is wrong, has expired or was used before.
+        RegistrationPasswordWrong: the link is valid, but the password is wrong.
+        UsernameTaken: another user took the username in the meantime.
+    """
+    try:
+        row = one_time_codes.attempt_with_token(REGISTRATION_CODE.purpose, token)
+    except InvalidCode:
+        raise EmailVerificationFailed from None
+    _require_password(row, password, context)
+    activate(row, context)
+
+
+def _require_password(row: OneTimeCode, password: str, context: RequestContext) -> None:
+    data = one_time_codes.load_data(row, RegistrationData)
+    stored = data.password_hash
+    if stored is None:
+        raise EmailVerificationFailed
+    end_transaction()
+    try:
+        with one_time_codes.refund_on_error(row.id, WrongPassword):
+            passwords.verify_password(stored, password, context)
+    except WrongPassword:
+        raise RegistrationPasswordWrong from None
+
+
+def activate(row: OneTimeCode, context: RequestContext) -> list[str]:
+    """Create the account of a verified registration; return its recovery codes, if any.
+
+    Raises:
+        EmailVerificationFailed: the registration was already used, or the address has an account.
+        UsernameTaken: another user took the username in the meantime.
+        PasskeyRejected: the passkey was enrolled elsewhere in the meantime.
+    """
+    registration_data = one_time_codes.load_data(row, RegistrationData).passkey
+    with write_transaction():
+        user = _create_account(row, context)
+        if registration_data is None:
+            return []
+        return passkey_sign_up.attach_passkey(user, registration_data, context)
+
+
+def _create_account(row: OneTimeCode, context: RequestContext) -> User:
+    """Create the account of a registration whose code, or link and password, were correct.
+
+    An existing account whose e-mail address was never verified, as after an import, is taken over.
+
+    Raises:
+        EmailVerificationFailed: the registration was already used, or the address has an account.
+        UsernameTaken: another user took the username in the meantime.
+    """
+    data = one_time_codes.load_data(row, RegistrationData)
+    purpose, canonical = REGISTRATION_CODE.purpose, data.email.lower()
+    try:
+        with write_transaction():
+            lock_recipient(canonical)
+            one_time_codes.lock_for_subject(purpose, canonical)
+            one_time_codes.consume(row.id)
+            one_time_codes.delete_for_subject(purpose, canonical)
+            existing = _take_over_unverified(canonical, data, context)
+            user = existing or create_user(data)
+            user.email_verified_at = clock.now()
+            record(events.Registration.VERIFIED, context.authenticated_as(user.id), user_id=user.id)
+    except (IntegrityError, InvalidCode):
+        raise EmailVerificationFailed from None
+    return user
+
+
+def _take_over_unverified(
+    canonical: str, data: RegistrationData, context: RequestContext
+) -> User | None:
+    """Take over the account whose e-mail address was never verified, if there is one.
+
+    It comes from an import, or from GATEHOUSE_UNSAFE_ALLOW_UNVERIFIED_EMAIL.
+    """
+    user = users.find_by_email(canonical)
+    if user is None:
+        return None
+    if user.email_verified_at:
+        raise EmailVerificationFailed
+    take_ownership(user, context)
+    set_password(user, data)
+    return user

@@ -1,0 +1,1 @@
+"""One module per way to send a code: its `plugin` is a `CodeChannel`."""

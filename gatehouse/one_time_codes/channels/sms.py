@@ -1,0 +1,51 @@
+"""Codes by SMS: six digits, valid for ten minutes, within the budgets against toll fraud."""
+
+from datetime import datetime
+from typing import Any
+
+from gatehouse.messaging import sms, sms_budget
+from gatehouse.messaging.message import MessageRequest
+from gatehouse.one_time_codes.code_type import CodeType
+from gatehouse.one_time_codes.service import (
+    SHORT_CODE_DIGITS,
+    SHORT_CODE_LIFETIME,
+    CodeFormat,
+    Secrets,
+)
+from gatehouse.web.request_context import RequestContext
+
+
+class SmsCodes:
+    """Short codes without a link."""
+
+    identifier = form_field = "phone"
+    amr = "sms"
+
+    def template(self, code_type: CodeType) -> str:
+        """Return the template of the SMS."""
+        return code_type.short_template
+
+    def code_format(self, code_type: CodeType) -> CodeFormat:
+        """Return the length and the lifetime of short codes."""
+        return CodeFormat(SHORT_CODE_LIFETIME, SHORT_CODE_DIGITS)
+
+    def build_variables(
+        self, code_type: CodeType, secrets: Secrets, expires_at: datetime
+    ) -> dict[str, Any]:
+        """Return the code."""
+        return {"code": secrets.code}
+
+    def enqueue(self, message: MessageRequest, context: RequestContext) -> bool:
+        """Write the SMS to the outbox if the budgets allow it."""
+        return sms.send(message, context)
+
+    def enqueue_decoy(self, message: MessageRequest, context: RequestContext) -> None:
+        """Charge the budgets, and do the work of `enqueue` without an SMS."""
+        sms.send_decoy(message, context)
+
+    def record_conversion(self, recipient: str) -> None:
+        """Count the code as entered."""
+        sms_budget.record_conversion(recipient)
+
+
+plugin = SmsCodes()

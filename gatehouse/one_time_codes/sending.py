@@ -1,0 +1,120 @@
+"""Send a code or a link, or do the same work where nothing may be sent."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from gatehouse.core import clock, crypto_labels
+from gatehouse.database.session import advisory_lock
+from gatehouse.messaging import links, recipient_limits
+from gatehouse.messaging.message import MessageRequest
+from gatehouse.one_time_codes import service as store
+from gatehouse.one_time_codes.channel import CHANNELS, Recipient
+from gatehouse.one_time_codes.code_type import CodeType
+from gatehouse.one_time_codes.service import CodeFormat, Secrets
+from gatehouse.one_time_codes.stored_data import CodeData, StoredData
+from gatehouse.web.request_context import RequestContext
+
+
+@dataclass(frozen=True)
+class CodeRequest:
+    """A code to send, with what is stored with it."""
+
+    code_type: CodeType
+    subject: str
+    """What it is found by when it is entered: a user's id, a token, an e-mail address."""
+    recipient: Recipient
+    user_id: UUID | None
+    """The user that it belongs to; None if the recipient is unknown."""
+    data: CodeData = field(default_factory=CodeData)
+    is_eligible: bool = True
+    """Whether the recipient may get it; otherwise only the same work is done."""
+
+
+@dataclass(frozen=True)
+class SentCode:
+    """What became of a request for a code; the client never learns it."""
+
+    id: UUID
+    is_enqueued: bool
+    """Whether the message was written to the outbox."""
+    is_over_limit: bool
+    """Whether the recipient got as many messages as allowed; older codes stay valid then."""
+
+
+def send_code(request: CodeRequest, context: RequestContext) -> SentCode:
+    """Create a code and send it, in the current write transaction.
+
+    Takes the advisory lock of the recipient, then of the user if older codes are deleted. For an
+    unknown recipient, one that is not eligible, or one over the limit, it does the same work with a
+    code that does not exist.
+    """
+    code_type, recipient, user_id = request.code_type, request.recipient, request.user_id
+    channel = CHANNELS[recipient.channel]
+    is_over_limit = not reserve_message(code_type, recipient)
+    is_real = user_id is not None and request.is_eligible and not is_over_limit
+    purpose, code_format = code_type.purpose, channel.code_format(code_type)
+    if code_type.replaces_older and is_over_limit:
+        purpose, code_format = crypto_labels.DECOY, CodeFormat(timedelta(0), code_format.digits)
+    elif code_type.replaces_older:
+        _delete_older(request)
+    secrets = store.create_in_format(
+        purpose,
+        request.subject,
+        _complete_data(request).to_json(),
+        replace(code_format, is_decoy=not is_real),
+    )
+    message = build_message(
+        code_type, recipient, secrets, clock.now() + channel.code_format(code_type).lifetime
+    )
+    if is_real:
+        return SentCode(secrets.id, channel.enqueue(message, context), is_over_limit)
+    channel.enqueue_decoy(message, context)
+    return SentCode(secrets.id, False, is_over_limit)
+
+
+def create_link(code_type: CodeType, subject: str, data: StoredData) -> str:
+    """Create a link in the current transaction, and return its URL; the caller sends it."""
+    secrets = store.create(code_type.purpose, subject, data.to_json(), code_type.lifetime)
+    return links.one_time_link(code_type.page, secrets.id, secrets.token)
+
+
+def reserve_message(code_type: CodeType, recipient: Recipient) -> bool:
+    """Lock a recipient, and count a message; return whether the hourly limit allows it.
+
+    Counts the same for known and unknown recipients. The lock lasts until the transaction ends.
+    """
+    store.lock_recipient(recipient.canonical)
+    template = CHANNELS[recipient.channel].template(code_type)
+    return recipient_limits.count_message(recipient.canonical, template)
+
+
+def build_message(
+    code_type: CodeType, recipient: Recipient, secrets: Secrets, expires_at: datetime
+) -> MessageRequest:
+    """Return the message that carries a code."""
+    channel = CHANNELS[recipient.channel]
+    variables: dict[str, Any] = channel.build_variables(code_type, secrets, expires_at)
+    template = channel.template(code_type)
+    return MessageRequest(
+        recipient.as_written, template, variables, recipient.locale, recipient.channel
+    )
+
+
+def _delete_older(request: CodeRequest) -> None:
+    """Delete the older codes of the user, or of the unknown recipient with the same statements."""
+    if request.user_id:
+        advisory_lock(store.user_lock_key(request.user_id))
+        store.delete_for_user(request.user_id, request.code_type.purpose)
+    else:
+        advisory_lock(f"unknown:{request.recipient.canonical}")
+        store.delete_for_subject(request.code_type.purpose, request.subject)
+
+
+def _complete_data(request: CodeRequest) -> CodeData:
+    user_id = str(request.user_id) if request.user_id else None
+    recipient = request.recipient
+    return replace(
+        request.data, user_id=user_id, channel=recipient.channel, recipient=recipient.canonical
+    )
