@@ -21,20 +21,16 @@ from gatehouse.captcha.service import CaptchaRequired
 from gatehouse.core import clock
 from gatehouse.database.session import write_transaction
 from gatehouse.lockout.errors import TooManyAttempts
-from gatehouse.login import service as login
-from gatehouse.login.account_checks import AccountDisabled, EmailUnverified, PasswordCompromised
+from gatehouse.login.method_routes import add_login_routes
 from gatehouse.login.methods import link
 from gatehouse.login.methods.link import (
     LinkFailed,
-    LinkLogin,
     LoginLinkRequest,
     LoginLinkRequestForm,
     LoginLinkToken,
     LoginLinkTokenForm,
 )
-from gatehouse.login.methods.password import PasswordLogin
-from gatehouse.login.risk import LoginRejected
-from gatehouse.mfa.errors import FactorUnavailable, MfaEnrolmentOverdue
+from gatehouse.mfa.errors import FactorUnavailable
 from gatehouse.mfa.webauthn.errors import (
     AuthenticatorNotAllowed,
     MalformedCredential,
@@ -55,7 +51,6 @@ from gatehouse.sessions.token_response import (
     BODY,
     COOKIE,
     clear_cookies_headers,
-    session_to_replace,
     token_response,
 )
 from gatehouse.tokens import service as tokens
@@ -80,7 +75,6 @@ from schemas import (
     CsrfTokenResponse,
     LoginLinkCode,
     LoginLinkResponse,
-    LoginResponse,
     PasskeyOptions,
     Status,
     TokenResponse,
@@ -152,19 +146,6 @@ def accept_invitation(form: AcceptInvitationForm) -> None:
     invitation.accept(form.token, form.password, request_context())
 
 
-@auth.post("/login")
-@rate_limit("login")
-@auth.arguments(PasswordLogin)
-@auth.response(200, LoginResponse)
-@auth.errors(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified)
-@auth.errors(CaptchaRequired, PasswordCompromised, LoginRejected, MfaEnrolmentOverdue)
-def log_in(form: dict[str, Any]) -> Any:
-    """Log in with a password; the response may ask for a second factor."""
-    transport, context = form["transport"], request_context()
-    result = login.authenticate("password", form, context, session_to_replace(transport))
-    return token_response(result, transport, context)
-
-
 @auth.post("/login/link")
 @rate_limit("link")
 @auth.arguments(LoginLinkRequest)
@@ -179,17 +160,7 @@ def request_login_link(form: LoginLinkRequestForm) -> dict[str, str]:
     return {"status": "sent", "login_token": login_token}
 
 
-@auth.post("/login/link/verify")
-@rate_limit("login")
-@auth.arguments(LinkLogin)
-@auth.response(200, LoginResponse)
-@auth.errors(LinkFailed, TooManyAttempts, AccountDisabled, EmailUnverified, LoginRejected)
-@auth.errors(MfaEnrolmentOverdue)
-def log_in_with_link(form: dict[str, Any]) -> Any:
-    """Log in with the link or the code, in the browser or app that requested it."""
-    transport, context = form["transport"], request_context()
-    result = login.authenticate("link", form, context, session_to_replace(transport))
-    return token_response(result, transport, context)
+add_login_routes(auth)
 
 
 @auth.post("/login/link/code")

@@ -19,7 +19,7 @@ from gatehouse.core import clock, crypto
 from gatehouse.database.session import db, write_transaction
 from gatehouse.lockout import service as lockout
 from gatehouse.login import service as login
-from gatehouse.login.method import AuthenticationResult
+from gatehouse.login.method import AuthenticationResult, LoginAttempt
 from gatehouse.passwords import service as passwords
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.refresh import refresh
@@ -123,7 +123,11 @@ def _email(number: int) -> Email:
 
 def _open_session(user_id: UUID) -> sessions.TokenPair:
     """Open a session like a login, after its first factor was verified."""
-    opened = login.complete_first_factor(AuthenticationResult(user_id, ("pwd",)), CONTEXT)
+    attempt = LoginAttempt(None, CONTEXT)
+    attempt.accept(AuthenticationResult(user_id, ("pwd",)))
+    attempt = login.assess_risk(attempt)
+    with write_transaction():
+        opened = login.complete(attempt).result
     db.session.commit()
     if not isinstance(opened, sessions.TokenPair):
         raise RuntimeError("users of the benchmark must not have a second factor")

@@ -20,8 +20,8 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.database.session import advisory_lock, write_transaction
-from gatehouse.mfa import attempts, credential_store, registry, reset
-from gatehouse.mfa.factor import CodeUsed
+from gatehouse.mfa import credential_store, registry, reset, verification
+from gatehouse.mfa.factor import CodeUsed, FactorResponse, SecondFactorResponse
 from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.channel import CHANNELS, EMAIL, Recipient
@@ -113,15 +113,15 @@ def _with_password(
 def _with_recovery_code(
     row: OneTimeCode, user_id: UUID, recovery_code: str, context: RequestContext
 ) -> datetime:
-    form = {"factor": registry.RECOVERY_CODES, "code": recovery_code}
-    attempts.load_response(registry.RECOVERY_CODES, form)
-    counted_attempt = attempts.count_attempt(user_id, context)
-    with attempts.attempt(counted_attempt, context), write_transaction():
+    given = SecondFactorResponse(registry.RECOVERY_CODES, FactorResponse(recovery_code))
+    verification.require_response_of(given.kind, given.response)
+    counted = verification.count_attempt(user_id, context)
+    with verification.settle_attempt(counted, context), write_transaction():
         try:
             user = _consume_code(row, user_id)
         except MfaRecoveryFailed:
             raise CodeUsed from None
-        attempts.verify_factor(user_id, form, {}, context)
+        verification.verify_factor(user_id, given, {}, context)
         return reset.schedule_by_owner(user, None, context)
 
 

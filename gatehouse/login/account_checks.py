@@ -3,10 +3,30 @@
 Account state is disclosed only here, to an authenticated user.
 """
 
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import bindparam, select
+
 import config
 from gatehouse.audit import events
+from gatehouse.authorization import roles
 from gatehouse.core.errors import ApiError
-from models import User
+from gatehouse.database.session import db
+from gatehouse.mfa import registry
+from gatehouse.users import service as users
+from gatehouse.users.service import UserWithProfile
+from models import Credential, User
+
+_has_enrolled_factor = (
+    select(Credential.id)
+    .where(Credential.user_id == User.id, Credential.confirmed_at.is_not(None))
+    .where(Credential.kind.in_(bindparam("kinds", expanding=True)))
+    .exists()
+)
+SELECT_ACCOUNT = select(User, roles.assigned_roles(User.id), _has_enrolled_factor).where(
+    User.id == bindparam("user_id")
+)
 
 
 class AccountDisabled(ApiError):
@@ -34,6 +54,21 @@ class PasswordCompromised(ApiError):
     code = "password_change_required"
     event = events.Login.REFUSED
     next = "Reset your password: request an e-mail at POST /auth/password/forgot."
+
+
+def load_account(user_id: UUID) -> tuple[UserWithProfile | None, bool]:
+    """Load a user, and whether a second factor is enrolled, in one statement."""
+    parameters = {"user_id": user_id, "kinds": registry.second_factor_kinds()}
+    found = db.session.execute(SELECT_ACCOUNT, parameters).one_or_none()
+    return (users.build_user_with_profile(found[0], found[1]), found[2]) if found else (None, False)
+
+
+def can_receive_otp(user: User, amr: Sequence[str]) -> bool:
+    """Return whether an e-mail OTP is possible and independent of the methods in `amr`.
+
+    `GATEHOUSE_FACTORS` must enable e-mail, and the user's e-mail address must be verified.
+    """
+    return user.email_verified_at is not None and registry.is_independent(registry.EMAIL, amr)
 
 
 def require_uncompromised_password(user: User, is_compromised: bool) -> None:

@@ -1,12 +1,21 @@
-"""Reauthentication within a session (step-up, RFC 9470)."""
+"""Reauthentication within a session (step-up, RFC 9470).
 
-from typing import Any
+A challenge is bound to the session, and consumed by the next reauthentication.
+"""
+
+from datetime import timedelta
 from uuid import UUID
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
+from gatehouse.core import crypto_labels
+from gatehouse.core.errors import NotFound
 from gatehouse.database.session import write_transaction
-from gatehouse.mfa import attempts, step_up_challenge
+from gatehouse.mfa import credential_store, registry, verification
+from gatehouse.mfa.factor import SecondFactorResponse
+from gatehouse.mfa.forms import ReauthenticationForm
+from gatehouse.mfa.verification import ChallengeStates
+from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
@@ -14,13 +23,38 @@ from gatehouse.sessions import service as sessions
 from gatehouse.sessions.service import TokenPair
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import password_check
+from gatehouse.users import service as users
 from gatehouse.web.request_context import RequestContext
 
-FACTOR_BY_FIELD = {"code": "totp", "credential": "passkey"}
-"""The factor kind that each response field implies when the form names no factor."""
+PURPOSE = crypto_labels.STEP_UP_CHALLENGE
+LIFETIME = timedelta(minutes=5)
 
 
-def reauthenticate(caller: AccessToken, form: dict[str, Any], context: RequestContext) -> TokenPair:
+def send_challenge(
+    caller: AccessToken, factor_id: UUID, context: RequestContext
+) -> dict[str, object]:
+    """Issue a challenge for a factor of the caller; it replaces the session's previous one.
+
+    Raises:
+        NotFound: the caller has no such factor.
+    """
+    user_id = UUID(caller.sub)
+    with write_transaction():
+        user = users.get_user(user_id)
+        selected = [row for row in credential_store.list_confirmed(user_id) if row.id == factor_id]
+        if user is None or not selected:
+            raise NotFound
+        challenge = registry.get_factor(selected[0].kind).challenge(user, selected, context)
+        if challenge.state is not None:
+            one_time_codes.delete_for_subject(PURPOSE, caller.sid)
+            data = {"kind": selected[0].kind, "kept": challenge.state}
+            one_time_codes.create(PURPOSE, caller.sid, data, challenge.lifetime or LIFETIME)
+    return challenge.to_response(LIFETIME)
+
+
+def reauthenticate(
+    caller: AccessToken, form: ReauthenticationForm, context: RequestContext
+) -> TokenPair:
     """Authenticate the caller again, with the password or any of their factors.
 
     The session records the authentication and its time; the returned tokens carry them.
@@ -30,17 +64,15 @@ def reauthenticate(caller: AccessToken, form: dict[str, Any], context: RequestCo
         TooManyAttempts: too many attempts on this account failed, here or elsewhere.
         SessionEnded: the session has ended.
     """
-    if "password" in form:
-        return _with_password(caller, form["password"], context)
-    return _with_factor(caller, form, context)
+    if form.password is not None:
+        return _with_password(caller, form.password, context)
+    return _with_factor(caller, form.given, context)
 
 
-def _with_password(
-    caller: AccessToken, current_password: str, context: RequestContext
-) -> TokenPair:
+def _with_password(caller: AccessToken, password: str, context: RequestContext) -> TokenPair:
     user_id = UUID(caller.sub)
     verified = password_check.verify_password(
-        password_check.find_by_id(user_id, context), current_password, context
+        password_check.find_by_id(user_id, context), password, context
     )
     with write_transaction():
         try:
@@ -50,17 +82,28 @@ def _with_password(
         return _record_reauthentication(caller, ("pwd",), context)
 
 
-def _with_factor(caller: AccessToken, form: dict[str, Any], context: RequestContext) -> TokenPair:
+def _with_factor(
+    caller: AccessToken, given: SecondFactorResponse, context: RequestContext
+) -> TokenPair:
     user_id = UUID(caller.sub)
-    if "factor_id" not in form:
-        kinds = [kind for field, kind in FACTOR_BY_FIELD.items() if field in form]
-        form = {"factor": kinds[0], **form}
-    attempts.load_response(attempts.resolve_kind(user_id, form), form)
-    counted_attempt = attempts.count_attempt(user_id, context)
-    with attempts.attempt(counted_attempt, context), write_transaction():
-        states = step_up_challenge.consume(caller)
-        verified = attempts.verify_factor(user_id, form, states, context)
+    given = verification.select_factor(credential_store.list_confirmed(user_id), given)
+    counted = verification.count_attempt(user_id, context)
+    with verification.settle_attempt(counted, context), write_transaction():
+        states = _consume_challenge(caller)
+        verified = verification.verify_factor(user_id, given, states, context)
         return _record_reauthentication(caller, verified.amr, context)
+
+
+def _consume_challenge(caller: AccessToken) -> ChallengeStates:
+    """Consume the session's pending challenge, in a write transaction; return its state by kind."""
+    states = {}
+    for code_id in one_time_codes.lock_for_subject(PURPOSE, caller.sid):
+        row = one_time_codes.find_by_id(PURPOSE, code_id)
+        if row:
+            data = one_time_codes.decrypt_data(row)
+            states[data["kind"]] = data["kept"]
+            one_time_codes.consume(code_id)
+    return states
 
 
 def _record_reauthentication(

@@ -1,6 +1,7 @@
 """Adaptive login: assess the risk of a login (see `risk.engine`) and apply the decision."""
 
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from gatehouse.audit import events
@@ -8,7 +9,7 @@ from gatehouse.audit.service import record
 from gatehouse.captcha import service as captcha
 from gatehouse.captcha.service import CaptchaRequired
 from gatehouse.core.errors import ApiError
-from gatehouse.login.method import AuthenticationResult
+from gatehouse.login.method import CaptchaLoginForm, LoginAttempt
 from gatehouse.risk import engine
 from gatehouse.risk.engine import RiskAssessment
 from gatehouse.risk.policy import Decision
@@ -28,24 +29,25 @@ class LoginRejected(ApiError):
     )
 
 
-def assess_risk(result: AuthenticationResult, context: RequestContext) -> RiskAssessment:
+def assess_risk(attempt: LoginAttempt[Any]) -> RiskAssessment:
     """Assess the risk of an authenticated user's login; no transaction may be open.
 
     Raises:
         CaptchaRequired: the policy requires one that was not solved; the assessment is recorded.
     """
-    risk_context = engine.gather_context(result.user_id, context)
-    facts = {
-        "failures_here": result.failures_here,
-        "failures_from_unknown_devices": result.failures_from_unknown_devices,
-        "breached": result.breached,
-    }
-    assessment = engine.assess_login(risk_context, **facts)
-    if assessment.requires_captcha and result.captcha and not result.captcha.solved:
+    context, form = attempt.context, attempt.form
+    assessment = engine.assess_login(
+        engine.gather_context(attempt.user_id, context),
+        failures_here=attempt.failures_here,
+        failures_from_unknown_devices=attempt.failures_from_unknown_devices,
+        breached=attempt.result and attempt.result.breached,
+    )
+    needs_captcha = assessment.requires_captcha and not attempt.captcha.solved
+    if needs_captcha and isinstance(form, CaptchaLoginForm):
         try:
-            captcha.verify_answer("login", result.captcha.answer)
+            captcha.verify_answer("login", form.captcha)
         except CaptchaRequired as error:
-            error.on_rollback = partial(record_assessment, result.user_id, assessment, context)
+            error.on_rollback = partial(record_assessment, attempt.user_id, assessment, context)
             raise
     return assessment
 

@@ -2,26 +2,24 @@
 
 from dataclasses import asdict
 from typing import Any
-from uuid import UUID
 
 from marshmallow import Schema, fields
 
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import write_transaction
 from gatehouse.lockout.errors import TooManyAttempts
-from gatehouse.login import reauthentication
-from gatehouse.login import service as login
+from gatehouse.login import reauthentication, second_step
 from gatehouse.login.account_checks import AccountDisabled, EmailUnverified
+from gatehouse.login.method_routes import add_login_routes, respond
 from gatehouse.login.methods import passkey
-from gatehouse.mfa import forms, login_challenge, mandatory_enrolment, step_up_challenge
+from gatehouse.mfa import challenges, forms
 from gatehouse.mfa.errors import FactorUnavailable, PhoneUnverified
 from gatehouse.mfa.webauthn import relying_party
-from gatehouse.mfa.webauthn.errors import MalformedCredential, PasskeyRejected
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.guards import signed_in
-from gatehouse.sessions.token_response import BODY, COOKIE, session_to_replace, token_response
+from gatehouse.sessions.token_response import BODY, COOKIE, token_response
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web import cookies
 from gatehouse.web.idempotency import idempotent
@@ -67,9 +65,9 @@ class PendingFactor(Schema):
 @idempotent()
 @routes.response(200, ChallengeResponse)
 @routes.errors(InvalidCode)
-def create_login_challenge(form: dict[str, Any]) -> dict[str, Any]:
+def create_login_challenge(form: forms.LoginChallengeRequestForm) -> dict[str, object]:
     """Send the code of a second factor, or read the options of a passkey."""
-    return login_challenge.send_challenge(form["mfa_token"], form["factor_id"], request_context())
+    return challenges.send_login_challenge(form.mfa_token, form.factor_id, request_context())
 
 
 @routes.post("/login/mfa")
@@ -77,10 +75,9 @@ def create_login_challenge(form: dict[str, Any]) -> dict[str, Any]:
 @routes.arguments(forms.SecondFactorLogin)
 @routes.response(200, LoginResponse)
 @routes.errors(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, FactorUnavailable)
-def verify_second_factor(form: dict[str, Any]) -> Any:
+def verify_second_factor(form: forms.SecondFactorLoginForm) -> Any:
     """Complete a login with a second factor."""
-    result, transport = login.complete_second_factor(form, request_context())
-    return token_response(result, transport, request_context())
+    return respond(second_step.complete_second_factor(form, request_context()))
 
 
 @routes.post("/login/mfa/enrolment")
@@ -88,9 +85,9 @@ def verify_second_factor(form: dict[str, Any]) -> Any:
 @routes.arguments(forms.EnrolmentAtLogin)
 @routes.response(201, PendingFactor)
 @routes.errors(InvalidCode, FactorUnavailable, PhoneUnverified)
-def enrol_factor_at_login(form: dict[str, Any]) -> dict[str, Any]:
+def enrol_factor_at_login(form: forms.EnrolmentAtLoginForm) -> dict[str, Any]:
     """Start to enrol the second factor that is required to sign in."""
-    return mandatory_enrolment.enrol_factor(form, request_context())
+    return second_step.enrol_factor(form, request_context())
 
 
 @routes.post("/login/mfa/enrolment/confirm")
@@ -98,10 +95,10 @@ def enrol_factor_at_login(form: dict[str, Any]) -> dict[str, Any]:
 @routes.arguments(forms.ConfirmationAtLogin)
 @routes.response(200, EnrolmentResponse)
 @routes.errors(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, NotFound)
-def confirm_factor_at_login(form: dict[str, Any]) -> Any:
+def confirm_factor_at_login(form: forms.ConfirmationAtLoginForm) -> Any:
     """Confirm the factor, and complete the login."""
-    tokens, transport, codes = login.complete_enrolment(form, request_context())
-    response = token_response(tokens, transport, request_context())
+    answer, codes = second_step.complete_enrolment(form, request_context())
+    response = respond(answer)
     body, headers = response if isinstance(response, tuple) else (response, [])
     content = body if isinstance(body, dict) else asdict(body)
     return content | {"recovery_codes": codes}, headers
@@ -114,10 +111,11 @@ def confirm_factor_at_login(form: dict[str, Any]) -> Any:
 @idempotent()
 @routes.response(200, ChallengeResponse)
 @routes.errors(NotFound)
-def create_reauthentication_challenge(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
+def create_reauthentication_challenge(
+    caller: AccessToken, form: forms.ChallengeRequestForm
+) -> dict[str, object]:
     """Send the code of one of my factors, or read passkey options, to authenticate again."""
-    factor_id: UUID = form["factor_id"]
-    return step_up_challenge.start(caller, factor_id, request_context())
+    return reauthentication.send_challenge(caller, form.factor_id, request_context())
 
 
 @routes.post("/reauthenticate")
@@ -126,7 +124,7 @@ def create_reauthentication_challenge(caller: AccessToken, form: dict[str, Any])
 @routes.arguments(forms.Reauthentication)
 @routes.response(200, TokenResponse)
 @routes.errors(InvalidCredentials, InvalidCode, TooManyAttempts, SessionEnded)
-def reauthenticate(caller: AccessToken, form: dict[str, Any]) -> Any:
+def reauthenticate(caller: AccessToken, form: forms.ReauthenticationForm) -> Any:
     """Authenticate again in my session, with the password or a factor."""
     tokens = reauthentication.reauthenticate(caller, form, request_context())
     return token_response(tokens, BODY if cookies.has_bearer() else COOKIE, request_context())
@@ -146,23 +144,13 @@ class PasskeyRequestOptions(Schema):
 @rate_limit("passkey")
 @passkey_login_routes.response(200, PasskeyRequestOptions)
 @passkey_login_routes.errors(FactorUnavailable)
-def passkey_login_options() -> dict[str, Any]:
+def passkey_login_options() -> dict[str, object]:
     """Start to sign in with a passkey; the options name no user."""
     with write_transaction():
-        return passkey.plugin.create_options()
+        return passkey.create_options()
 
 
-@passkey_login_routes.post("/authentication/verify")
-@rate_limit("passkey")
-@passkey_login_routes.arguments(passkey.PasskeyLogin)
-@passkey_login_routes.response(200, LoginResponse)
-@passkey_login_routes.errors(PasskeyRejected, MalformedCredential, FactorUnavailable)
-@passkey_login_routes.errors(AccountDisabled, EmailUnverified)
-def log_in_with_passkey(form: dict[str, Any]) -> Any:
-    """Sign in with the response of a passkey."""
-    transport, context = form["transport"], request_context()
-    result = login.authenticate("passkey", form, context, session_to_replace(transport))
-    return token_response(result, transport, context)
+add_login_routes(passkey_login_routes)
 
 
 class RelatedOrigins(Schema):

@@ -1,62 +1,172 @@
-"""Login: every method ends in `complete_first_factor`; sessions are opened only in this module."""
+"""Login: two lists of steps, from a form to tokens. Sessions are opened only in this module.
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
+`BEFORE` runs without a transaction; the counter of attempts commits by itself. `WITHIN` runs in one
+write transaction, in which a second step and an enrolment (`login.second_step`) resume.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
-from uuid import UUID
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.core.plugins import load
+from gatehouse.captcha import service as captcha
+from gatehouse.core.plugins import list_names, load
 from gatehouse.database.session import write_transaction
 from gatehouse.devices import service as devices
+from gatehouse.lockout import service as lockout
 from gatehouse.login import account_checks, risk
-from gatehouse.login.method import AuthenticationResult, LoginMethod
-from gatehouse.mfa import (
-    attempts,
-    email_fallback,
-    grace_period,
-    login_challenge,
-    mandatory_enrolment,
-    registry,
-    reset,
+from gatehouse.login.method import (
+    AuthenticationResult,
+    CaptchaLoginForm,
+    LoginAttempt,
+    LoginMethod,
 )
+from gatehouse.mfa import challenges, grace_period, registry, reset
+from gatehouse.mfa.challenges import EnrolmentRequired, FirstFactorResult, MfaRequired
 from gatehouse.mfa.errors import MfaEnrolmentOverdue
 from gatehouse.mfa.factor import CodeUsed
-from gatehouse.mfa.login_challenge import FirstFactorResult, MfaRequired
-from gatehouse.mfa.mandatory_enrolment import EnrolmentRequired
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
-from gatehouse.risk.engine import RiskAssessment
 from gatehouse.sessions import assurance
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.token_response import BODY
+from gatehouse.sessions.continuation import Continuation
+from gatehouse.sessions.service import TokenPair
 from gatehouse.users import notifications
-from gatehouse.users import service as users
-from gatehouse.users.service import UserWithProfile
+from gatehouse.users.counted_attempts import settle_attempt
 from gatehouse.web.request_context import RequestContext
-from models import User
 
-LoginResult: TypeAlias = sessions.TokenPair | MfaRequired | EnrolmentRequired
-"""The result of a login step: tokens, or what the client must do next."""
-METHODS: dict[str, LoginMethod] = load("gatehouse.login.methods", ["password", "passkey", "link"])
-
+PACKAGE = "gatehouse.login.methods"
+METHODS: dict[str, LoginMethod[Any]] = load(PACKAGE, list_names(PACKAGE))
 FAILURES_TO_NOTIFY = 3
 """Consecutive wrong passwords from the same unknown device or network, before the correct one."""
 
+Attempt: TypeAlias = LoginAttempt[Any]
+Challenge: TypeAlias = MfaRequired | EnrolmentRequired
 
-def authenticate(
-    method: str,
-    form: dict[str, Any],
-    context: RequestContext,
-    replaced_session_id: UUID | None = None,
-) -> LoginResult:
-    """Authenticate with one login method, check the account, and return tokens or an MFA challenge.
 
-    `replaced_session_id` is the browser's previous session; it is ended.
+@dataclass(frozen=True)
+class LoginAnswer:
+    """How a step of a login ended: with tokens, or with what the client must do next."""
+
+    result: TokenPair | Challenge
+    transport: str
+    continuation: Continuation | None
+    """What the client continues with, once there are tokens."""
+
+
+# Before the transaction
+
+
+def identify(attempt: Attempt) -> Attempt:
+    """Find the account or identifier that the attempt counts for."""
+    attempt.target = attempt.method.identify(attempt.form, attempt.context)
+    return attempt
+
+
+def require_captcha(attempt: Attempt) -> Attempt:
+    """Require a solved CAPTCHA where the policy does; nothing has been counted or evaluated."""
+    target, form = attempt.target, attempt.form
+    if target and isinstance(form, CaptchaLoginForm):
+        attempt.captcha = captcha.check_login(
+            target.subject, target.device_id, form.captcha, attempt.context
+        )
+    return attempt
+
+
+def count_attempt(attempt: Attempt) -> Attempt:
+    """Count the attempt, and commit the count."""
+    if target := attempt.target:
+        attempt.counted = lockout.count_attempt(
+            target.subject, target.device_id, attempt.context, target.kind
+        )
+    return attempt
+
+
+def authenticate(attempt: Attempt) -> Attempt:
+    """Verify the credential; the count is taken back unless the credential is wrong."""
+    counted = attempt.counted
+    with settle_attempt(counted, attempt.context) if counted else nullcontext():
+        attempt.accept(attempt.method.authenticate(attempt))
+    captcha.release_count(attempt.captcha)
+    return attempt
+
+
+def assess_risk(attempt: Attempt) -> Attempt:
+    """Assess the risk of the login, for the next steps to act on."""
+    attempt.assessment = risk.assess_risk(attempt)
+    return attempt
+
+
+# Within the write transaction
+
+
+def check_account(attempt: Attempt) -> Attempt:
+    """Require that the user may sign in; consume what the first step verified."""
+    person, attempt.has_factor = account_checks.load_account(attempt.user_id)
+    if person is None:  # deleted while the password was hashed, or before the second step
+        raise InvalidCredentials if attempt.result else CodeUsed
+    attempt.person = person
+    if attempt.result is None:
+        account_checks.require_active_account(person.user)
+    else:
+        _accept_first_factor(attempt, attempt.result)
+    return attempt
+
+
+def require_second_factor(attempt: Attempt) -> Attempt | Challenge:
+    """Continue with a verified second factor, or where none is required; else issue a challenge."""
+    if attempt.second_factor:
+        is_strong = registry.get_factor(attempt.second_factor.credential.kind).strong
+        if is_strong or not _is_mfa_required(attempt):
+            return attempt
+        return challenges.start_enrolment(_first_factor(attempt), attempt.context)
+    if assurance.MFA in assurance.merge_amr(attempt.amr):  # two in one, such as a passkey
+        return attempt
+    if not attempt.has_factor:
+        return _require_other_step(attempt) or attempt
+    if _may_skip_second_factor(attempt):
+        return attempt
+    return challenges.start_login(_first_factor(attempt), attempt.context)
+
+
+def open_session(attempt: Attempt) -> TokenPair:
+    """Open the session, and end the one that it replaces."""
+    user_id = attempt.person.user.id
+    context = attempt.context.authenticated_as(user_id)
+    device_token = devices.register_login(user_id, context)
+    tokens = sessions.open_session(attempt.person, attempt.amr, context, device_token)
+    if attempt.replaced_session_id:
+        sessions.end_session(attempt.replaced_session_id, "replaced_by_login", context)
+    about = {"user_id": user_id, "session_id": tokens.session_id}
+    record(events.Login.SUCCEEDED, context, **about, amr=assurance.merge_amr(attempt.amr))
+    if attempt.remember_device and device_token:
+        devices.trust_device(user_id, device_token)
+        record(events.Factor.DEVICE_TRUSTED, context, user_id=user_id)
+    return replace(tokens, device_token=device_token)
+
+
+BEFORE: tuple[Callable[[Attempt], Attempt], ...] = (
+    identify,
+    require_captcha,
+    count_attempt,
+    authenticate,
+    assess_risk,
+)
+"""No transaction is open; the counter commits by itself."""
+WITHIN: tuple[Callable[[Attempt], Attempt | TokenPair | Challenge], ...] = (
+    check_account,
+    require_second_factor,
+    open_session,
+)
+"""One write transaction."""
+
+
+def log_in(method: str, attempt: Attempt) -> LoginAnswer:
+    """Log in with one method: run all steps.
 
     Raises:
         InvalidCredentials, InvalidCode: the credentials are wrong.
@@ -64,219 +174,47 @@ def authenticate(
         AccountDisabled, EmailUnverified, PasswordCompromised: an account check failed.
         CaptchaRequired, LoginRejected, MfaEnrolmentOverdue: the policy stops this login.
     """
-    return complete_first_factor(
-        METHODS[method].authenticate(form, context), context, replaced_session_id, form["transport"]
-    )
+    attempt.method = METHODS[method]
+    for step in BEFORE:
+        attempt = step(attempt)
+    with write_transaction():
+        return complete(attempt)
 
 
-def complete_first_factor(
-    result: AuthenticationResult,
-    context: RequestContext,
-    replaced_session_id: UUID | None = None,
-    transport: str = BODY,
-) -> LoginResult:
-    """Sign in an authenticated user, in one write transaction, or return the required next step.
-
-    Users with a second factor must use it, unless the device is trusted.
+def complete(attempt: Attempt) -> LoginAnswer:
+    """Run the steps of the write transaction, which the caller has begun.
 
     Raises:
-        InvalidCredentials: the account was deleted, or its password changed, in the meantime.
-        AccountDisabled, EmailUnverified, PasswordCompromised, LoginRejected: see `authenticate`.
+        InvalidCredentials, CodeUsed: the account was deleted, or its password changed, meanwhile.
+        AccountDisabled, EmailUnverified, PasswordCompromised, LoginRejected: see `log_in`.
         MfaEnrolmentOverdue: a factor is required, and the grace period for enrolling has ended.
     """
-    assessment = risk.assess_risk(result, context)
-    with write_transaction():
-        person, has_factor = login_challenge.load_user(result.user_id)
-        if person is None:  # deleted while the password was hashed
-            raise InvalidCredentials
-        user = person.user
-        _apply_result(result, user, context)
-        risk.apply_decision(
-            user, assessment, context, has_factor or email_fallback.is_available(user, result.amr)
-        )
-        if (
-            result.failures_from_unknown_devices
-            and (result.failures_here or 0) >= FAILURES_TO_NOTIFY
-        ):
-            notifications.notify_failed_attempts(user.id, context)
-        first_factor = _first_factor_result(result, transport, replaced_session_id)
-        if assurance.MFA in assurance.merge_amr(result.amr):  # two in one, such as a passkey
-            return _open_session(person, first_factor, result.amr, context)
-        if has_factor and _second_factor_required(assessment, user, context):
-            return login_challenge.start(first_factor, context)
-        next_step = (
-            None if has_factor else _required_next_step(user, first_factor, assessment, context)
-        )
-        return next_step or _open_session(person, first_factor, result.amr, context)
+    result: Attempt | TokenPair | Challenge = attempt
+    for step in WITHIN:
+        if isinstance(result, LoginAttempt):
+            result = step(result)
+    if isinstance(result, LoginAttempt):
+        raise TypeError("the last step opens the session")
+    return LoginAnswer(result, attempt.transport, attempt.continuation)
 
 
-def _required_next_step(
-    user: User, first_factor: FirstFactorResult, assessment: RiskAssessment, context: RequestContext
-) -> MfaRequired | EnrolmentRequired | None:
-    """Return the next step for a user without a factor: e-mail OTP, enrolment, or None.
-
-    Raises:
-        MfaEnrolmentOverdue: a factor is required, the grace period has ended, and no e-mail OTP
-            is available instead.
-    """
-    is_required = login_challenge.is_mfa_required(user.id)
-    is_overdue = is_required and not grace_period.is_open(user)
-    if (assessment.requires_second_factor or is_overdue) and email_fallback.is_available(
-        user, first_factor.amr
-    ):
-        return login_challenge.start_with_email(first_factor, context)
-    if is_overdue:
-        error = MfaEnrolmentOverdue(user_id=user.id)
-        error.on_rollback = partial(risk.record_assessment, user.id, assessment, context)
-        raise error
-    return mandatory_enrolment.start(first_factor, context) if is_required else None
-
-
-def _second_factor_required(
-    assessment: RiskAssessment, user: User, context: RequestContext
-) -> bool:
-    """Return whether a user with a second factor must use it now.
-
-    While an MFA reset is pending, it is required on trusted devices, too. Verifying it cancels the
-    reset, so an owner who signs in as usual stops an attacker's reset.
-    """
-    if assessment.requires_second_factor or not devices.is_trusted(user.id, context):
-        return True
-    return reset.is_pending(user.id)
-
-
-def _apply_result(result: AuthenticationResult, user: User, context: RequestContext) -> None:
-    """Consume the one-time credential, check the account, and store a new password hash."""
+def _accept_first_factor(attempt: Attempt, result: AuthenticationResult) -> None:
+    """Consume the one-time credential, check the account, and apply what its risk requires."""
+    user, context = attempt.person.user, attempt.context
     if result.consume:
         result.consume()
-    is_flagged = result.password_hash is not None and _lock_verified_password(
-        result, result.password_hash
-    )
+    is_flagged = result.password_hash is not None and _lock_password(result, result.password_hash)
     account_checks.require_active_account(user)
     account_checks.require_uncompromised_password(user, is_flagged)
-    if result.password_hash and result.rehashed:
-        _replace_stale_hash(user.id, result.password_hash, result.rehashed, context)
+    _replace_stale_hash(result, context)
+    can_be_challenged = attempt.has_factor or account_checks.can_receive_otp(user, attempt.amr)
+    risk.apply_decision(user, attempt.assessment, context, can_be_challenged)
+    is_notified = (attempt.failures_here or 0) >= FAILURES_TO_NOTIFY
+    if attempt.failures_from_unknown_devices and is_notified:
+        notifications.notify_failed_attempts(user.id, context)
 
 
-def complete_second_factor(
-    form: dict[str, Any], context: RequestContext
-) -> tuple[LoginResult, str]:
-    """Verify a second factor and sign in; return the result and the token transport.
-
-    If the policy requires a strong factor and this one is weak, enrolment of a strong one is next.
-
-    Raises:
-        InvalidCode: the response is wrong, or the login is no longer pending.
-        TooManyAttempts: too many attempts failed; this one was not evaluated.
-        AccountDisabled, EmailUnverified: an account check failed.
-    """
-    attempt = login_challenge.count_attempt(form, context)
-    with attempts.attempt(attempt.counted_attempt, context, at_login=True), write_transaction():
-        _lock_password(attempt.first_factor)
-        verified = login_challenge.verify_second_factor(attempt, context)
-        person = _require_account(attempt.first_factor)
-        user = person.user
-        account_checks.require_active_account(user)
-        amr = [*attempt.first_factor.amr, *verified.amr]
-        strong = registry.get_factor(verified.credential.kind).strong
-        if strong and "pwd" in attempt.first_factor.amr:
-            passwords.mark_confirmed_by_factor(user.id, verified.credential.kind)
-        if not strong and login_challenge.is_mfa_required(user.id):
-            enrolment = mandatory_enrolment.start(replace(attempt.first_factor, amr=amr), context)
-            return enrolment, attempt.first_factor.transport
-        tokens = _open_session(person, attempt.first_factor, amr, context)
-        if form["remember_device"] and tokens.device_token:
-            devices.trust_device(user.id, tokens.device_token)
-            context = context.authenticated_as(user.id)
-            record(events.Factor.DEVICE_TRUSTED, context, user_id=user.id)
-    return tokens, attempt.first_factor.transport
-
-
-def complete_enrolment(
-    form: dict[str, Any], context: RequestContext
-) -> tuple[sessions.TokenPair, str, list[str]]:
-    """Confirm the second factor that the policy requires, and sign in.
-
-    Returns:
-        The tokens, their transport, and the recovery codes.
-
-    Raises:
-        InvalidCode: the response is wrong, or the login is no longer pending.
-        TooManyAttempts: too many attempts failed; this one was not evaluated.
-    """
-    attempt = mandatory_enrolment.count_attempt(form, context)
-    with attempts.attempt(attempt.counted_attempt, context), write_transaction():
-        _lock_password(attempt.first_factor)
-        factor_amr, codes = mandatory_enrolment.confirm_factor(attempt, context)
-        person = _require_account(attempt.first_factor)
-        account_checks.require_active_account(person.user)
-        amr = [*attempt.first_factor.amr, *factor_amr]
-        tokens = _open_session(person, attempt.first_factor, amr, context)
-    return tokens, attempt.first_factor.transport, codes
-
-
-def _open_session(
-    person: UserWithProfile,
-    first_factor: FirstFactorResult,
-    amr: Sequence[str],
-    context: RequestContext,
-) -> sessions.TokenPair:
-    user_id = person.user.id
-    context = context.authenticated_as(user_id)
-    device_token = devices.register_login(user_id, context)
-    tokens = sessions.open_session(person, amr, context, device_token)
-    if first_factor.replaced_session_id:
-        sessions.end_session(UUID(first_factor.replaced_session_id), "replaced_by_login", context)
-    about = {"user_id": user_id, "session_id": tokens.session_id}
-    record(events.Login.SUCCEEDED, context, **about, amr=assurance.merge_amr(amr))
-    return replace(tokens, device_token=device_token)
-
-
-def _first_factor_result(
-    result: AuthenticationResult, transport: str, replaced_session_id: UUID | None
-) -> FirstFactorResult:
-    password_set_at = result.password_hash.changed_at if result.password_hash else None
-    return FirstFactorResult(
-        user_id=str(result.user_id),
-        amr=list(result.amr),
-        transport=transport,
-        replaced_session_id=str(replaced_session_id) if replaced_session_id else None,
-        password_set_at=password_set_at.isoformat() if password_set_at else None,
-    )
-
-
-def _require_account(first_factor: FirstFactorResult) -> UserWithProfile:
-    """Return the user of a pending login.
-
-    Raises:
-        CodeUsed: the account was deleted.
-    """
-    person = users.get_user_with_profile(UUID(first_factor.user_id))
-    if person is None:
-        raise CodeUsed
-    return person
-
-
-def _lock_password(first_factor: FirstFactorResult) -> None:
-    """Lock the password of a pending login, and require that it has not changed since.
-
-    A password change locks in the same order, the password before the pending login; otherwise
-    the two could deadlock.
-
-    Raises:
-        CodeUsed: the password changed, or the account was deleted.
-    """
-    if not first_factor.password_set_at:
-        return
-    try:
-        passwords.lock_and_check_unchanged(
-            UUID(first_factor.user_id), datetime.fromisoformat(first_factor.password_set_at)
-        )
-    except WrongPassword:
-        raise CodeUsed from None
-
-
-def _lock_verified_password(result: AuthenticationResult, verified: passwords.PasswordHash) -> bool:
+def _lock_password(result: AuthenticationResult, verified: passwords.PasswordHash) -> bool:
     """Lock the password, require that it did not change while it was verified; return its flag."""
     try:
         return passwords.lock_and_check_unchanged(result.user_id, verified.changed_at)
@@ -284,11 +222,59 @@ def _lock_verified_password(result: AuthenticationResult, verified: passwords.Pa
         raise InvalidCredentials(user_id=result.user_id) from None
 
 
-def _replace_stale_hash(
-    user_id: UUID,
-    stale: passwords.PasswordHash,
-    rehashed: passwords.PasswordHash,
-    context: RequestContext,
-) -> None:
-    if passwords.replace_hash(user_id, stale, rehashed):
-        record(events.Account.PASSWORD_UPGRADED, context, user_id=user_id)
+def _replace_stale_hash(result: AuthenticationResult, context: RequestContext) -> None:
+    """Store the new hash of the same password, if the verified one has outdated parameters."""
+    stale, rehashed = result.password_hash, result.rehashed
+    if stale and rehashed and passwords.replace_hash(result.user_id, stale, rehashed):
+        record(events.Account.PASSWORD_UPGRADED, context, user_id=result.user_id)
+
+
+def _may_skip_second_factor(attempt: Attempt) -> bool:
+    """Return whether the device of a user with a second factor is trusted.
+
+    While an MFA reset is pending, no device is. Verifying a factor cancels the reset, so an owner
+    who signs in as usual stops an attacker's reset.
+    """
+    user_id = attempt.user_id
+    if attempt.assessment.requires_second_factor:
+        return False
+    return devices.is_trusted(user_id, attempt.context) and not reset.is_pending(user_id)
+
+
+def _require_other_step(attempt: Attempt) -> Challenge | None:
+    """Return the next step for a user without a factor: e-mail OTP, enrolment, or None.
+
+    Raises:
+        MfaEnrolmentOverdue: a factor is required, the grace period has ended, and no e-mail OTP
+            is available instead.
+    """
+    user, context, is_required = attempt.person.user, attempt.context, _is_mfa_required(attempt)
+    if is_required:
+        grace_period.note_policy_start()  # unless it was when the service started
+    is_overdue = is_required and not grace_period.is_open(user)
+    is_challenged = attempt.assessment.requires_second_factor or is_overdue
+    if is_challenged and account_checks.can_receive_otp(user, attempt.amr):
+        return challenges.start_login_with_email(_first_factor(attempt), context)
+    if is_overdue:
+        error = MfaEnrolmentOverdue(user_id=user.id)
+        error.on_rollback = partial(risk.record_assessment, user.id, attempt.assessment, context)
+        raise error
+    return challenges.start_enrolment(_first_factor(attempt), context) if is_required else None
+
+
+def _is_mfa_required(attempt: Attempt) -> bool:
+    """Return whether the policy requires a second factor of the user."""
+    return assurance.is_mfa_required(attempt.person.profile["roles"])
+
+
+def _first_factor(attempt: Attempt) -> FirstFactorResult:
+    """Return what a pending login stores."""
+    replaced, set_at = attempt.replaced_session_id, attempt.password_set_at
+    return FirstFactorResult(
+        user_id=str(attempt.user_id),
+        amr=list(attempt.amr),
+        transport=attempt.transport,
+        replaced_session_id=str(replaced) if replaced else None,
+        password_set_at=set_at.isoformat() if set_at else None,
+        continuation=attempt.continuation,
+    )

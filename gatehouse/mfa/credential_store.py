@@ -1,7 +1,7 @@
 """Queries on `credentials`, the rows of enrolled factors, and their encrypted data."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +18,9 @@ def load_data(row: Credential) -> dict[str, Any]:
     return data
 
 
-def save_data(row: Credential, data: dict[str, Any]) -> None:
+def save_data(row: Credential, data: Mapping[str, object]) -> None:
     """Encrypt data into a row. The row must have its id, which the encryption binds."""
-    row.data = crypto.encrypt(json.dumps(data).encode(), _associated_data(row))
+    row.data = crypto.encrypt(json.dumps(dict(data)).encode(), _associated_data(row))
 
 
 def list_confirmed(user_id: UUID) -> Sequence[Credential]:

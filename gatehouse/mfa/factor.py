@@ -4,18 +4,46 @@ Enrolled factors are rows of `models.Credential`; a plugin's own data is encrypt
 `mfa.credential_store`). A plugin commits nothing and counts no attempts: its callers do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
+from uuid import UUID
 
+from gatehouse.mfa.webauthn.forms import CredentialJson
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.web.fields import Form, String
 from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
-FactorResponse = dict[str, Any]
-"""What a user sent to be verified by a factor, as loaded by the plugin's `schema`."""
+
+@dataclass(frozen=True)
+class FactorResponse:
+    """What a user sent to be verified by a factor, as loaded by the plugin's `schema`."""
+
+    code: str = field(default="", repr=False)
+    credential: CredentialJson = field(default_factory=dict, repr=False)
+    """A passkey's response."""
+
+    def members(self) -> dict[str, object]:
+        """Return the members that were sent, as JSON."""
+        return {name: value for name, value in vars(self).items() if value}
+
+
+@dataclass(frozen=True)
+class SecondFactorResponse:
+    """The response of a factor, and which factor: of this kind, or the one with this id.
+
+    `kind` is empty while only the id is known (see `verification.resolve_kind`).
+    """
+
+    kind: str
+    response: FactorResponse
+    factor_id: UUID | None = None
+
+
+ChallengeState = Mapping[str, str]
+"""JSON that a plugin stores with its challenge."""
 
 
 class CodeUsed(InvalidCode):
@@ -29,6 +57,8 @@ class CodeUsed(InvalidCode):
 class CodeResponse(Form):
     """The response of a factor that uses codes."""
 
+    form_type = FactorResponse
+
     code = String(64, required=True, load_only=True)
 
 
@@ -36,9 +66,9 @@ class CodeResponse(Form):
 class Enrolment:
     """A new factor that is not confirmed yet."""
 
-    secret: dict[str, Any]
+    secret: Mapping[str, object]
     """Data to encrypt in the new row."""
-    public: dict[str, Any]
+    public: Mapping[str, object]
     """Members of the response that the user needs for the set-up; shown once."""
     lookup: str | None = None
     """Digest for `Credential.lookup` if known already; unique within the kind."""
@@ -48,12 +78,17 @@ class Enrolment:
 class FactorChallenge:
     """A challenge that a factor has issued."""
 
-    public: dict[str, Any] = field(default_factory=dict)
+    public: Mapping[str, object] = field(default_factory=dict)
     """Members of the response to the client, such as the `public_key` of a passkey."""
-    state: dict[str, Any] | None = field(default_factory=dict)
+    state: ChallengeState | None = field(default_factory=dict)
     """JSON that is stored encrypted and passed to `verify`; None keeps the previous state."""
     lifetime: timedelta | None = None
     """How long a response is accepted, if longer than the caller's own lifetime."""
+
+    def to_response(self, lifetime: timedelta) -> dict[str, object]:
+        """Return the response to the client (the schema `ChallengeResponse`)."""
+        seconds = int((self.lifetime or lifetime).total_seconds())
+        return {"expires_in": seconds, **self.public}
 
 
 @dataclass(frozen=True)
@@ -116,7 +151,7 @@ class Factor(Protocol):
         self,
         enrolled: Sequence[Credential],
         response: FactorResponse,
-        state: dict[str, Any],
+        state: ChallengeState,
         context: RequestContext,
     ) -> VerifiedFactor:
         """Verify a response, mark it as used, and return the matching enrolled factor.

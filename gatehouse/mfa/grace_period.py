@@ -41,9 +41,8 @@ def note_policy_start() -> None:
 def is_open(user: User) -> bool:
     """Return whether a user who must have a factor is still within the grace period.
 
-    Records the policy's start first, if the service has not started since the policy changed.
+    The policy's start must have been recorded (`note_policy_start`).
     """
-    note_policy_start()
     now, length = clock.now(), config.settings().mfa_grace_period
     starts = (
         max(row.required_since, row.assigned_at or user.created_at) for row in _policy_starts(user)

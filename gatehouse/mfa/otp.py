@@ -1,12 +1,11 @@
 """One-time passwords as second factors: six digits, valid for ten minutes.
 
 The caller stores the code's id, encrypted, in the pending login, step-up challenge or new factor.
-The code is good only there, and a newer one replaces it. `mfa.attempts` counts the attempts.
+The code is good only there, and a newer one replaces it. `mfa.verification` counts the attempts.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from gatehouse.audit import events
@@ -60,7 +59,7 @@ def send_otp(
     return FactorChallenge(state=state, lifetime=SHORT_CODE_LIFETIME)
 
 
-def consume_otp(code_type: CodeType, state: Mapping[str, Any], code: str) -> str:
+def consume_otp(code_type: CodeType, state: Mapping[str, str], code: str) -> str:
     """Consume a code, in the current transaction; return the e-mail address or number it went to.
 
     Raises:

@@ -11,6 +11,8 @@ from gatehouse.mfa.factor import Factor
 PACKAGE = "gatehouse.mfa.factors"
 RECOVERY_CODES = "recovery_codes"
 """Issued with the first other factor; does not count as a second factor by itself."""
+EMAIL = "email"
+"""Offered to users who have enrolled no factor, without enrolling it; it gives no AAL2."""
 
 
 def validate_settings() -> None:

@@ -19,7 +19,7 @@ from gatehouse.core import clock
 from gatehouse.core.events import CredentialChanged, publish
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.messaging import links
-from gatehouse.mfa import credential_store, login_challenge, registry
+from gatehouse.mfa import challenges, credential_store, registry
 from gatehouse.mfa.errors import ResetNotPending
 from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
@@ -232,7 +232,7 @@ def _remove_all_factors(row: OneTimeCode, context: RequestContext) -> bool:
         return False
     kinds = sorted({row.kind for row in credential_store.list_confirmed(user_id)})
     db.session.execute(delete(Credential).where(Credential.user_id == user_id))
-    one_time_codes.delete_for_user(user_id, login_challenge.PURPOSE)
+    one_time_codes.delete_for_user(user_id, challenges.LOGIN)
     publish(CredentialChanged(user_id, "mfa_reset", context))
     record(events.Factor.RESET, context, user_id=user_id, kinds=kinds)
     notifications.notify(user, "notice_factor_removed", {"factor": ", ".join(kinds)}, context)

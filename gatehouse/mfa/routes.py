@@ -1,5 +1,6 @@
 """Routes for a user's own second factors, MFA reset and passkey registration."""
 
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -16,13 +17,18 @@ from gatehouse.mfa.errors import (
     ResetNotPending,
     TooManyFactors,
 )
-from gatehouse.mfa.forms import FactorVerification, NewFactor
+from gatehouse.mfa.forms import (
+    FactorVerification,
+    FactorVerificationForm,
+    NewFactor,
+    NewFactorForm,
+)
 from gatehouse.mfa.webauthn.errors import (
     AuthenticatorNotAllowed,
     MalformedCredential,
     PasskeyRejected,
 )
-from gatehouse.mfa.webauthn.forms import BrowserCredential
+from gatehouse.mfa.webauthn.forms import BrowserCredential, CredentialJson
 from gatehouse.mfa.webauthn.options import LIFETIME
 from gatehouse.sessions.errors import InsufficientUserAuthentication
 from gatehouse.sessions.guards import signed_in
@@ -98,7 +104,7 @@ def list_factors(caller: AccessToken) -> dict[str, Any]:
 @routes.arguments(NewFactor)
 @routes.response(201, EnrolledFactor)
 @routes.errors(InsufficientUserAuthentication, FactorUnavailable, TooManyFactors, PhoneUnverified)
-def enrol_factor(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
+def enrol_factor(caller: AccessToken, form: NewFactorForm) -> dict[str, Any]:
     """Start enrolling a factor; it becomes active once it is confirmed."""
     mfa.require_max_assurance_level(caller)
     return mfa.enrol_factor(UUID(caller.sub), form, request_context())
@@ -110,10 +116,12 @@ def enrol_factor(caller: AccessToken, form: dict[str, Any]) -> dict[str, Any]:
 @routes.arguments(FactorVerification)
 @routes.response(200, ConfirmedFactor)
 @routes.errors(InsufficientUserAuthentication, NotFound, FactorVerificationFailed, TooManyAttempts)
-def confirm_factor(caller: AccessToken, form: dict[str, Any], factor_id: UUID) -> Any:
+def confirm_factor(
+    caller: AccessToken, form: FactorVerificationForm, factor_id: UUID
+) -> dict[str, Any]:
     """Confirm a factor with a first response; this ends my other sessions."""
     mfa.require_max_assurance_level(caller)
-    return mfa.confirm_factor(caller, factor_id, form, request_context())
+    return mfa.confirm_factor(caller, factor_id, form.given.response, request_context())
 
 
 @routes.delete("/factors/<uuid:factor_id>")
@@ -138,8 +146,17 @@ def replace_recovery_codes(caller: AccessToken) -> dict[str, Any]:
     return {"recovery_codes": codes}
 
 
+@dataclass(frozen=True)
+class MfaResetCancellationForm:
+    """The token of a cancellation link."""
+
+    token: str = field(repr=False)
+
+
 class MfaResetCancellation(Form):
     """The token of a cancellation link."""
+
+    form_type = MfaResetCancellationForm
 
     token = String(200, required=True, metadata={"description": "from the link"})
 
@@ -149,9 +166,9 @@ class MfaResetCancellation(Form):
 @routes.arguments(MfaResetCancellation)
 @routes.response(204)
 @routes.errors(ResetNotPending)
-def cancel_mfa_reset(form: dict[str, Any]) -> None:
+def cancel_mfa_reset(form: MfaResetCancellationForm) -> None:
     """Cancel the reset of my second factors, with the link from the notification."""
-    reset.cancel_by_link(form["token"], request_context())
+    reset.cancel_by_link(form.token, request_context())
 
 
 @routes.delete("/reset")
@@ -174,8 +191,18 @@ class PasskeyCreationOptions(Schema):
     )
 
 
+@dataclass(frozen=True)
+class PasskeyRegistrationForm:
+    """The credential that the browser created, and the user's name for it."""
+
+    credential: CredentialJson = field(repr=False)
+    label: str
+
+
 class PasskeyRegistration(Form):
     """The credential that the browser created, and the user's name for it."""
+
+    form_type = PasskeyRegistrationForm
 
     credential = fields.Nested(BrowserCredential, required=True)
     label = String(64, load_default="passkey", metadata={"example": "My phone"})
@@ -200,9 +227,9 @@ def passkey_registration_options(caller: AccessToken) -> dict[str, Any]:
 @registrations.response(201, ConfirmedFactor)
 @registrations.errors(PasskeyRejected, MalformedCredential, AuthenticatorNotAllowed)
 @registrations.errors(InsufficientUserAuthentication)
-def register_passkey(caller: AccessToken, form: dict[str, Any]) -> Any:
+def register_passkey(caller: AccessToken, form: PasskeyRegistrationForm) -> dict[str, Any]:
     """Register the passkey that the browser created; this ends my other sessions."""
     mfa.require_max_assurance_level(caller)
     return passkey_registration.register_passkey(
-        caller, form["credential"], form["label"], request_context()
+        caller, form.credential, form.label, request_context()
     )

@@ -12,10 +12,11 @@ from gatehouse.core.errors import NotFound
 from gatehouse.core.events import CredentialChanged, publish
 from gatehouse.database.session import db, write_transaction
 from gatehouse.devices import service as devices
-from gatehouse.mfa import attempts, credential_store, registry
+from gatehouse.mfa import credential_store, registry, verification
 from gatehouse.mfa.errors import FactorUnavailable, TooManyFactors
-from gatehouse.mfa.factor import Enrolment
+from gatehouse.mfa.factor import Enrolment, FactorResponse, VerifiedFactor
 from gatehouse.mfa.factors import recovery_codes
+from gatehouse.mfa.forms import NewFactorForm
 from gatehouse.passwords import service as passwords
 from gatehouse.sessions import assurance, step_up
 from gatehouse.sessions import service as sessions
@@ -71,7 +72,7 @@ def serialize(row: Credential) -> dict[str, Any]:
     return factor
 
 
-def enrol_factor(user_id: UUID, form: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+def enrol_factor(user_id: UUID, form: NewFactorForm, context: RequestContext) -> dict[str, Any]:
     """Start enrolling a factor; return it with what its set-up needs, which is shown only once.
 
     It is active once confirmed. An unconfirmed factor of the same kind is deleted.
@@ -80,7 +81,7 @@ def enrol_factor(user_id: UUID, form: dict[str, Any], context: RequestContext) -
         FactorUnavailable: this kind cannot be enrolled.
         TooManyFactors: the user has as many factors as allowed.
     """
-    kind = form["kind"]
+    kind = form.kind
     if kind == registry.RECOVERY_CODES:
         raise FactorUnavailable
     with write_transaction():
@@ -90,14 +91,14 @@ def enrol_factor(user_id: UUID, form: dict[str, Any], context: RequestContext) -
         credential_store.delete_unconfirmed(user_id, kind)
         same_kind = [row for row in confirmed if row.kind == kind]
         enrolment = registry.get_factor(kind).enrol(user, same_kind, context)
-        row = _add_credential(user_id, kind, form.get("label") or kind, enrolment)
+        row = _add_credential(user_id, kind, form.label or kind, enrolment)
         record(events.Factor.ENROLMENT_STARTED, context, user_id=user_id, kind=kind)
-    return serialize(row) | enrolment.public
+    return {**serialize(row), **enrolment.public}
 
 
 def confirm_factor(
-    caller: AccessToken, factor_id: UUID, form: dict[str, Any], context: RequestContext
-) -> Any:
+    caller: AccessToken, factor_id: UUID, response: FactorResponse, context: RequestContext
+) -> dict[str, Any]:
     """Confirm a factor with a first response, notify the user, and end the other sessions.
 
     The first factor brings recovery codes. A strong one steps the caller's session up.
@@ -111,11 +112,11 @@ def confirm_factor(
     row = credential_store.lock_credential(user_id, factor_id)
     if row is None or row.confirmed_at:
         raise NotFound
-    response = attempts.load_response(row.kind, form)
-    counted_attempt = attempts.count_attempt(user_id, context)
-    with attempts.attempt(counted_attempt, context), write_transaction():
-        row, codes = confirm_credential(user_id, factor_id, response, context)
-        return _finish_confirmation(caller, row, codes, context)
+    verification.require_response_of(row.kind, response)
+    counted = verification.count_attempt(user_id, context)
+    with verification.settle_attempt(counted, context), write_transaction():
+        verified, codes = confirm_credential(user_id, factor_id, response, context)
+        return _finish_confirmation(caller, verified.credential, codes, context)
 
 
 def confirm_passkey(
@@ -129,8 +130,8 @@ def confirm_passkey(
 
 
 def confirm_credential(
-    user_id: UUID, factor_id: UUID, response: dict[str, Any], context: RequestContext
-) -> tuple[Credential, list[str]]:
+    user_id: UUID, factor_id: UUID, response: FactorResponse, context: RequestContext
+) -> tuple[VerifiedFactor, list[str]]:
     """Verify a first response and activate the factor, in a write transaction.
 
     Returns:
@@ -143,8 +144,8 @@ def confirm_credential(
     row = credential_store.lock_credential(user_id, factor_id)
     if row is None or row.confirmed_at:
         raise NotFound
-    registry.get_factor(row.kind).confirm(row, response)
-    return row, activate(row, context)
+    verified = verification.verify_response([row], response, {}, context)
+    return verified, activate(row, context)
 
 
 def activate(row: Credential, context: RequestContext) -> list[str]:
@@ -246,8 +247,7 @@ def _create_recovery_codes(user: User, context: RequestContext) -> list[str]:
     credential_store.delete_all_of_kind(user.id, registry.RECOVERY_CODES)
     enrolment = registry.get_factor(registry.RECOVERY_CODES).enrol(user, (), context)
     _add_credential(user.id, registry.RECOVERY_CODES, "", enrolment).confirmed_at = clock.now()
-    codes: list[str] = enrolment.public["recovery_codes"]
-    return codes
+    return recovery_codes.new_codes(enrolment)
 
 
 def _step_up(session_id: UUID, row: Credential) -> None:

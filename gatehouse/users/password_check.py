@@ -11,11 +11,13 @@ from gatehouse.database.statements import fetch_one
 from gatehouse.devices import service as devices
 from gatehouse.lockout import credential_stuffing
 from gatehouse.lockout import service as lockout
+from gatehouse.lockout.backoff import PASSWORD
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
-from gatehouse.users import identifiers, notifications
+from gatehouse.users import identifiers
 from gatehouse.users import service as users
+from gatehouse.users.counted_attempts import settle_attempt
 from gatehouse.web.request_context import RequestContext
 from models import Password
 
@@ -24,32 +26,33 @@ SELECT_GIVEN_ID = select(bindparam("user_id", type_=Uuid))
 
 
 @dataclass(frozen=True)
-class PasswordTarget:
-    """The account whose password is to be verified, or an unknown identifier."""
+class AttemptTarget:
+    """The account, or the unknown identifier, that an attempt to log in counts for."""
 
     subject: UUID | str
     """The user's id, or the canonical form of the unknown identifier."""
-    user_id: UUID
-    """The user's id, or `UNKNOWN_USER_ID`."""
-    stored: passwords.PasswordHash | None
-    device_id: UUID | None
+    device_id: UUID | None = None
     """The client's device, if this user has signed in on it before."""
+    stored: passwords.PasswordHash | None = None
+    """The password of the account, if it was looked up."""
+    kind: str = PASSWORD
+    """The kind of the counters: `password` or `code`."""
+
+    @property
+    def user_id(self) -> UUID:
+        """The user's id, or `UNKNOWN_USER_ID`."""
+        return self.subject if isinstance(self.subject, UUID) else users.UNKNOWN_USER_ID
 
 
 @dataclass(frozen=True)
 class PasswordVerified:
-    """A verified password: its user, its stored hash, and a new hash if that one is outdated."""
+    """A verified password: its stored hash, and a new hash if that one is outdated."""
 
-    user_id: UUID
     stored: passwords.PasswordHash
     rehashed: passwords.PasswordHash | None
-    failures_here: int
-    """Consecutive wrong passwords just before, from the same device or network."""
-    failures_from_unknown_devices: int
-    """The same from all unknown devices together; 0 on a known device."""
 
 
-def find_by_identifier(identifier: str, context: RequestContext) -> PasswordTarget:
+def find_by_identifier(identifier: str, context: RequestContext) -> AttemptTarget:
     """Find the account of an identifier, and read its password hash.
 
     Known or not, this is one statement that returns one row, outside any transaction.
@@ -63,7 +66,7 @@ def find_by_identifier(identifier: str, context: RequestContext) -> PasswordTarg
     return _build_target(subject, row)
 
 
-def find_by_id(subject: UUID | str, context: RequestContext) -> PasswordTarget:
+def find_by_id(subject: UUID | str, context: RequestContext) -> AttemptTarget:
     """Read the password hash of a user by id; the same work is done for an unknown identifier."""
     user_id = subject if isinstance(subject, UUID) else users.UNKNOWN_USER_ID
     parameters = {"user_id": user_id, **devices.device_params(context)}
@@ -82,15 +85,14 @@ def _target_statement(id_lookup: Select[UUID]) -> Select[*tuple[Any, ...]]:
     return select(found.c.user_id, device_id, *columns).select_from(with_password)
 
 
-def _build_target(subject: UUID | str, row: Any) -> PasswordTarget:
-    user_id = subject if isinstance(subject, UUID) else users.UNKNOWN_USER_ID
+def _build_target(subject: UUID | str, row: Any) -> AttemptTarget:
     columns = (row.hash, row.pepper, row.changed_at, row.set_via)
     stored = passwords.PasswordHash(*columns) if row.hash else None
-    return PasswordTarget(subject, user_id, stored, row.device_id)
+    return AttemptTarget(subject, row.device_id, stored)
 
 
 def verify_password(
-    target: PasswordTarget,
+    target: AttemptTarget,
     password: str,
     context: RequestContext,
     error_type: type[InvalidCredentials] = InvalidCredentials,
@@ -103,41 +105,29 @@ def verify_password(
         InvalidCredentials: the password is wrong; raised as `error_type`.
         TooManyAttempts: too many passwords were wrong; this one was not evaluated.
     """
-    subject, stored = target.subject, target.stored
-    attempt = lockout.count_attempt(subject, target.device_id, context)
+    counted = lockout.count_attempt(target.subject, target.device_id, context)
+    with settle_attempt(counted, context):
+        return evaluate_password(target, password, context, error_type)
+
+
+def evaluate_password(
+    target: AttemptTarget,
+    password: str,
+    context: RequestContext,
+    error_type: type[InvalidCredentials] = InvalidCredentials,
+) -> PasswordVerified:
+    """Evaluate a password whose attempt is counted already; takes as long without an account.
+
+    Raises:
+        InvalidCredentials: the password is wrong; raised as `error_type`.
+    """
     try:
-        rehashed = passwords.verify_password(stored, password, context)
-        if stored is None:  # even if the password matches the dummy hash
+        rehashed = passwords.verify_password(target.stored, password, context)
+        if target.stored is None:  # even if the password matches the dummy hash
             raise WrongPassword
     except WrongPassword:
-        failed_attempt = credential_stuffing.fingerprint(subject, password, context)
-        raise _build_error(error_type, attempt, failed_attempt, context) from None
-    except BaseException:
-        lockout.withdraw_attempt(attempt)
-        raise
-    lockout.reset_counters(attempt)
-    from_unknown_devices = max(0, attempt.failures_from_unknown_devices - 1)
-    return PasswordVerified(
-        target.user_id, stored, rehashed, attempt.failures_here - 1, from_unknown_devices
-    )
-
-
-def _build_error(
-    error_type: type[InvalidCredentials],
-    attempt: lockout.CountedAttempt,
-    failed_attempt: credential_stuffing.FailedAttempt,
-    context: RequestContext,
-) -> InvalidCredentials:
-    error = error_type(user_id=attempt.user_id)
-    error.on_rollback = partial(_record_failure, attempt, failed_attempt, context)
-    return error
-
-
-def _record_failure(
-    attempt: lockout.CountedAttempt,
-    failed_attempt: credential_stuffing.FailedAttempt,
-    context: RequestContext,
-) -> None:
-    """Record the consequences of a wrong password, in the transaction after the rollback."""
-    notifications.on_failed_attempt(attempt, context)
-    credential_stuffing.record_failed_attempt(failed_attempt, context)
+        failed = credential_stuffing.fingerprint(target.subject, password, context)
+        error = error_type()
+        error.on_rollback = partial(credential_stuffing.record_failed_attempt, failed, context)
+        raise error from None
+    return PasswordVerified(target.stored, rehashed)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from gatehouse.core import clock
 from gatehouse.database.session import db
-from gatehouse.mfa import login_challenge
+from gatehouse.mfa import challenges
 from gatehouse.one_time_codes import service as one_time_codes
 from models import Credential, OneTimeCode, Password, Session
 from tests.client import PASSWORD
@@ -197,7 +197,7 @@ def test_pending_login_is_stored_under_keys_that_never_change(app, client, make_
     """During an upgrade the old and the new version read each other's pending logins."""
     client.log_in(make_user(factors=["totp"]))
 
-    [row] = rows(app, OneTimeCode, purpose=login_challenge.PURPOSE)
+    [row] = rows(app, OneTimeCode, purpose=challenges.LOGIN)
     with app.app_context():
         data = one_time_codes.decrypt_data(row)
 

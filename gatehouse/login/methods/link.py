@@ -4,19 +4,31 @@ The response to the request carries a login token, and link and code work only t
 they are bound to the browser or app that requested them. A link opened elsewhere shows its code.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from marshmallow import Schema, ValidationError, validates_schema
+from marshmallow import ValidationError, validates_schema
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import crypto, crypto_labels
 from gatehouse.database.session import write_transaction
-from gatehouse.login.method import AuthenticationResult, LoginForm
+from gatehouse.devices import service as devices
+from gatehouse.lockout.backoff import CODE
+from gatehouse.lockout.errors import TooManyAttempts
+from gatehouse.login.account_checks import AccountDisabled, EmailUnverified
+from gatehouse.login.method import (
+    AuthenticationResult,
+    Login,
+    LoginAttempt,
+    LoginForm,
+    LoginRoute,
+)
+from gatehouse.login.risk import LoginRejected
+from gatehouse.mfa.errors import MfaEnrolmentOverdue
 from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.channel import Recipient
@@ -24,9 +36,10 @@ from gatehouse.one_time_codes.code_type import CodeType
 from gatehouse.one_time_codes.sending import CodeRequest
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.one_time_codes.stored_data import CodeData, stored_as
-from gatehouse.users import notifications
+from gatehouse.sessions.continuation import Continuation
 from gatehouse.users import service as users
 from gatehouse.users.forms import RecipientForm
+from gatehouse.users.password_check import AttemptTarget
 from gatehouse.web.fields import CodedMessage, Form, String
 from gatehouse.web.request_context import RequestContext
 from gatehouse.web.user_agent import device_name
@@ -72,6 +85,8 @@ class LoginLinkData(CodeData):
     device: str = ""
     code: str = ""
     """For the page of the link."""
+    continuation: dict[str, str] | None = None
+    """Returned when the login succeeds (see `sessions.continuation`)."""
 
 
 class LoginLinkRequest(RecipientForm):
@@ -88,8 +103,19 @@ class LoginLinkToken(Form):
     token = String(200, required=True, metadata={"description": "from the link"})
 
 
-class LinkLogin(LoginForm):
+@dataclass(frozen=True, kw_only=True)
+class LinkLoginForm(LoginForm):
+    """The login token of the request, with the link's token or the message's code."""
+
+    login_token: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+    code: str | None = field(default=None, repr=False)
+
+
+class LinkLogin(Login):
     """The login token of the request, with the link's `token` or the message's `code`."""
+
+    form_type = LinkLoginForm
 
     login_token = String(
         64, required=True, metadata={"description": "from the response to the request"}
@@ -116,13 +142,27 @@ class PendingLogin:
 class LinkMethod:
     """Unknown users cause the same response and the same work: a code is stored but not sent."""
 
-    schema: type[Schema] = LinkLogin
+    schema: type[Login] = LinkLogin
+    route = LoginRoute(
+        "Log in with the link or the code, in the browser or app that requested it.",
+        path="/login/link/verify",
+        errors=(
+            *(LinkFailed, TooManyAttempts, AccountDisabled, EmailUnverified),
+            *(LoginRejected, MfaEnrolmentOverdue),
+        ),
+    )
 
-    def send_link(self, recipient: Recipient, context: RequestContext) -> str:
+    def send_link(
+        self,
+        recipient: Recipient,
+        context: RequestContext,
+        continuation: Continuation | None = None,
+    ) -> str:
         """Send a link or a code, in one write transaction; return the login token."""
         login_token = crypto.random_token()
         device = device_name(context.user_agent)
-        data = LoginLinkData(ip_address=context.ip_address, device=device)
+        stored = asdict(continuation) if continuation else None
+        data = LoginLinkData(ip_address=context.ip_address, device=device, continuation=stored)
         with write_transaction():
             user, recipient = users.find_by_recipient(recipient)
             user_id = user.id if user else None
@@ -137,19 +177,35 @@ class LinkMethod:
                 record(events.Login.LINK_SENT, context, user_id=user_id, channel=channel)
         return login_token
 
-    def authenticate(self, form: dict[str, Any], context: RequestContext) -> AuthenticationResult:
+    def identify(self, form: LinkLoginForm, context: RequestContext) -> AttemptTarget | None:
+        """Return the account or recipient that a code was requested for; None for a link.
+
+        Raises:
+            LinkFailed: nothing was requested with this login token.
+        """
+        if form.code is None:
+            return None
+        account = redeeming.find_account(LOGIN_CODE, form.login_token)
+        user_id = account if isinstance(account, UUID) else users.UNKNOWN_USER_ID
+        device = devices.find_device(user_id, context)
+        return AttemptTarget(account, device.id if device else None, kind=CODE)
+
+    def authenticate(self, attempt: LoginAttempt[LinkLoginForm]) -> AuthenticationResult:
         """Verify the link or code; it is consumed in the transaction that follows.
 
         Raises:
             LinkFailed: it is wrong, or was not requested with this login token.
-            TooManyAttempts: too many codes were wrong; this one was not evaluated.
         """
-        row = _verify_code(form, context) if "code" in form else _find_by_token(form)
+        row = _find_row(attempt.form)
         if row.user_id is None:
             raise LinkFailed
-        amr = (redeeming.channel_of(row).amr,)
-        consume = partial(redeeming.consume, LOGIN_CODE, row)
-        return AuthenticationResult(row.user_id, amr, consume=consume)
+        data = one_time_codes.load_data(row, LoginLinkData)
+        return AuthenticationResult(
+            row.user_id,
+            (redeeming.channel_of(row).amr,),
+            consume=partial(redeeming.consume, LOGIN_CODE, row),
+            continuation=Continuation(**data.continuation) if data.continuation else None,
+        )
 
 
 def find_pending(code_id: UUID) -> PendingLogin | None:
@@ -171,20 +227,18 @@ def get_code(token: str) -> str:
     return one_time_codes.load_data(row, LoginLinkData).code
 
 
-def _find_by_token(form: dict[str, Any]) -> OneTimeCode:
-    row = redeeming.find_link(LOGIN_CODE, form["token"])
-    purpose, login_token = LOGIN_CODE.purpose, form["login_token"]
+def _find_row(form: LinkLoginForm) -> OneTimeCode:
+    """Return the row of a link, or of a code whose attempt was counted, by its login token."""
+    purpose, login_token = LOGIN_CODE.purpose, form.login_token
+    if form.code is not None:
+        try:
+            return redeeming.verify_code(LOGIN_CODE, login_token, form.code)
+        except InvalidCode:
+            raise LinkFailed from None
+    row = redeeming.find_link(LOGIN_CODE, form.token or "")
     if row.subject_digest not in crypto.keyed_digests(purpose, login_token):
         raise LinkFailed
     return row
-
-
-def _verify_code(form: dict[str, Any], context: RequestContext) -> OneTimeCode:
-    """Count an attempt on the account of the login token, then verify the code."""
-    login_token = form["login_token"]
-    account = redeeming.find_account(LOGIN_CODE, login_token)
-    with redeeming.counted_attempt(LOGIN_CODE, account, context, notifications.on_failed_attempt):
-        return redeeming.verify_code(LOGIN_CODE, login_token, form["code"])
 
 
 plugin = LinkMethod()

@@ -1,18 +1,27 @@
 """Login with a passkey alone: a discoverable credential, with user verification."""
 
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from gatehouse.core import crypto
 from gatehouse.database.session import end_transaction
-from gatehouse.login.method import AuthenticationResult, LoginForm
+from gatehouse.login.account_checks import AccountDisabled, EmailUnverified
+from gatehouse.login.method import (
+    AuthenticationResult,
+    Login,
+    LoginAttempt,
+    LoginForm,
+    LoginMethod,
+    LoginRoute,
+)
 from gatehouse.mfa import registry
+from gatehouse.mfa.errors import FactorUnavailable
 from gatehouse.mfa.webauthn import ceremonies, options, passkey_store
 from gatehouse.mfa.webauthn.ceremonies import SIGN_IN, Ceremony
-from gatehouse.mfa.webauthn.errors import PasskeyRejected
-from gatehouse.mfa.webauthn.forms import BrowserCredential
+from gatehouse.mfa.webauthn.errors import MalformedCredential, PasskeyRejected
+from gatehouse.mfa.webauthn.forms import BrowserCredential, CredentialJson
 from gatehouse.mfa.webauthn.verification import (
     ExpectedResponse,
     VerifiedAssertion,
@@ -23,8 +32,18 @@ from gatehouse.web.request_context import RequestContext
 from models import Credential
 
 
-class PasskeyLogin(LoginForm):
+@dataclass(frozen=True, kw_only=True)
+class PasskeyLoginForm(LoginForm):
+    """The response of a passkey, and the login token of its options."""
+
+    login_token: str = field(repr=False)
+    credential: CredentialJson = field(repr=False)
+
+
+class PasskeyLogin(Login):
     """The response of a passkey, and the `login_token` that came with the options."""
+
+    form_type = PasskeyLoginForm
 
     login_token = String(64, required=True, metadata={"description": "of the options"})
     credential = fields.Nested(BrowserCredential, required=True)
@@ -33,22 +52,22 @@ class PasskeyLogin(LoginForm):
 class PasskeyMethod:
     """The passkey itself identifies the user, so the options are the same for all."""
 
-    schema: type[Schema] = PasskeyLogin
+    schema: type[Login] = PasskeyLogin
+    route = LoginRoute(
+        "Sign in with the response of a passkey.",
+        path="/authentication/verify",
+        errors=(
+            *(PasskeyRejected, MalformedCredential, FactorUnavailable),
+            *(AccountDisabled, EmailUnverified),
+        ),
+        blueprint="passkeys",
+        rate_limit="passkey",
+    )
 
-    def create_options(self) -> dict[str, Any]:
-        """Store a WebAuthn challenge, in the current transaction; return options and login token.
+    def identify(self, form: PasskeyLoginForm, context: RequestContext) -> None:
+        """Return None: the passkey identifies the user, and cannot be found by trying."""
 
-        Raises:
-            FactorUnavailable: passkeys are not enabled.
-        """
-        registry.get_factor(passkey_store.KIND)
-        login_token = crypto.random_token()
-        challenge = ceremonies.create_challenge(Ceremony(SIGN_IN, login_token))
-        public_key = options.request_options(challenge, [], user_verification_required=True)
-        expires_in = int(options.LIFETIME.total_seconds())
-        return {"login_token": login_token, "expires_in": expires_in, "public_key": public_key}
-
-    def authenticate(self, form: dict[str, Any], context: RequestContext) -> AuthenticationResult:
+    def authenticate(self, attempt: LoginAttempt[PasskeyLoginForm]) -> AuthenticationResult:
         """Verify the assertion; the challenge is consumed in the transaction that follows.
 
         Raises:
@@ -57,8 +76,8 @@ class PasskeyMethod:
             PasskeyCloned: the signature counter fell, so there may be a copy of the passkey.
         """
         registry.get_factor(passkey_store.KIND)
-        credential = form["credential"]
-        challenge = ceremonies.find_challenge(Ceremony(SIGN_IN, form["login_token"]), credential)
+        credential, ceremony = attempt.form.credential, Ceremony(SIGN_IN, attempt.form.login_token)
+        challenge = ceremonies.find_challenge(ceremony, credential)
         row = passkey_store.find_by_credential_id(credential["id"])
         if row is None or not credential["response"].get("userHandle"):  # section 7.2 step 6
             raise PasskeyRejected(reason="passkey unknown")
@@ -72,6 +91,20 @@ class PasskeyMethod:
         return AuthenticationResult(row.user_id, (passkey.amr, "mfa"), consume=consume)
 
 
+def create_options() -> dict[str, object]:
+    """Store a WebAuthn challenge, in the current transaction; return options and login token.
+
+    Raises:
+        FactorUnavailable: passkeys are not enabled.
+    """
+    registry.get_factor(passkey_store.KIND)
+    login_token = crypto.random_token()
+    challenge = ceremonies.create_challenge(Ceremony(SIGN_IN, login_token))
+    public_key = options.request_options(challenge, [], user_verification_required=True)
+    expires_in = int(options.LIFETIME.total_seconds())
+    return {"login_token": login_token, "expires_in": expires_in, "public_key": public_key}
+
+
 def _consume(
     challenge: ceremonies.AnsweredChallenge, row: Credential, assertion: VerifiedAssertion
 ) -> None:
@@ -80,4 +113,4 @@ def _consume(
         passkey_store.record_use(row.id, assertion)
 
 
-plugin = PasskeyMethod()
+plugin: LoginMethod[PasskeyLoginForm] = PasskeyMethod()

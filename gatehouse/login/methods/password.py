@@ -1,20 +1,41 @@
 """Login with an identifier and a password."""
 
-from typing import Any
+from dataclasses import dataclass, field
 
-from marshmallow import Schema
-
-from gatehouse.captcha import service as captcha_service
 from gatehouse.captcha.provider import captcha_field
-from gatehouse.login.method import AuthenticationResult, CaptchaAnswer, LoginForm
+from gatehouse.captcha.service import CaptchaRequired
+from gatehouse.lockout.errors import TooManyAttempts
+from gatehouse.login.account_checks import AccountDisabled, EmailUnverified, PasswordCompromised
+from gatehouse.login.method import (
+    AuthenticationResult,
+    CaptchaLoginForm,
+    Login,
+    LoginAttempt,
+    LoginMethod,
+    LoginRoute,
+)
+from gatehouse.login.risk import LoginRejected
+from gatehouse.mfa.errors import MfaEnrolmentOverdue
 from gatehouse.passwords import breached
+from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.users import password_check
+from gatehouse.users.password_check import AttemptTarget
 from gatehouse.web.fields import String
 from gatehouse.web.request_context import RequestContext
 
 
-class PasswordLogin(LoginForm):
+@dataclass(frozen=True, kw_only=True)
+class PasswordLoginForm(CaptchaLoginForm):
+    """An identifier and a password."""
+
+    identifier: str
+    password: str = field(repr=False)
+
+
+class PasswordLogin(Login):
     """An identifier (e-mail address, username or phone number) and a password."""
+
+    form_type = PasswordLoginForm
 
     identifier = String(254, required=True, metadata={"example": "ann@example.com"})
     password = String(1024, required=True, one_line=False, load_only=True)
@@ -22,36 +43,40 @@ class PasswordLogin(LoginForm):
 
 
 class PasswordMethod:
-    """Look up the account, release the database connection, and hash once; known user or not."""
+    """Look up the account and its hash in one statement, and hash once; known user or not."""
 
-    schema: type[Schema] = PasswordLogin
+    schema: type[Login] = PasswordLogin
+    route = LoginRoute(
+        "Log in with a password; the response may ask for a second factor.",
+        path="/login",
+        operation_id="log_in",
+        errors=(
+            *(InvalidCredentials, TooManyAttempts, AccountDisabled, EmailUnverified),
+            *(CaptchaRequired, PasswordCompromised, LoginRejected, MfaEnrolmentOverdue),
+        ),
+    )
 
-    def authenticate(self, form: dict[str, Any], context: RequestContext) -> AuthenticationResult:
-        """Verify the password of an identifier, and look it up in the local list of breached ones.
+    def identify(self, form: PasswordLoginForm, context: RequestContext) -> AttemptTarget:
+        """Return the account of the identifier with its password, or the unknown identifier."""
+        return password_check.find_by_identifier(form.identifier, context)
+
+    def authenticate(self, attempt: LoginAttempt[PasswordLoginForm]) -> AuthenticationResult:
+        """Verify the password, and look it up in the local list of breached ones.
 
         Only a correct password is looked up, so the response time of a wrong one reveals nothing.
 
         Raises:
             InvalidCredentials: the identifier is unknown, or the password is wrong.
-            TooManyAttempts: too many attempts failed; unknown identifiers get this, too.
-            CaptchaRequired: a CAPTCHA is needed; nothing was evaluated or counted as an attempt.
         """
-        target = password_check.find_by_identifier(form["identifier"], context)
-        captcha_check = captcha_service.check_login(
-            target.subject, target.device_id, form.get("captcha"), context
-        )
-        verified = password_check.verify_password(target, form["password"], context)
-        captcha_service.release_count(captcha_check)
+        target = attempt.target or AttemptTarget(attempt.form.identifier)
+        verified = password_check.evaluate_password(target, attempt.form.password, attempt.context)
         return AuthenticationResult(
-            verified.user_id,
+            target.user_id,
             ("pwd",),
             password_hash=verified.stored,
             rehashed=verified.rehashed,
-            failures_here=verified.failures_here,
-            failures_from_unknown_devices=verified.failures_from_unknown_devices,
-            breached=breached.in_local_list(form["password"]),
-            captcha=CaptchaAnswer(form.get("captcha"), captcha_check.solved),
+            breached=breached.in_local_list(attempt.form.password),
         )
 
 
-plugin = PasswordMethod()
+plugin: LoginMethod[PasswordLoginForm] = PasswordMethod()

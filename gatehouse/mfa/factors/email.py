@@ -5,12 +5,12 @@ policy that requires a second factor (decision 27).
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from gatehouse.core import crypto_labels
 from gatehouse.mfa import credential_store, otp
 from gatehouse.mfa.errors import FactorUnavailable, TooManyFactors
 from gatehouse.mfa.factor import (
+    ChallengeState,
     CodeResponse,
     CodeUsed,
     Enrolment,
@@ -57,7 +57,7 @@ class EmailOtp:
         Raises:
             InvalidCode: the code is wrong.
         """
-        otp.consume_otp(OTP, credential_store.load_data(row), response["code"])
+        otp.consume_otp(OTP, credential_store.load_data(row), response.code)
         credential_store.save_data(row, {})
 
     def challenge(
@@ -70,7 +70,7 @@ class EmailOtp:
         self,
         enrolled: Sequence[Credential],
         response: FactorResponse,
-        state: dict[str, Any],
+        state: ChallengeState,
         context: RequestContext,
     ) -> VerifiedFactor:
         """Consume the code that was sent for this challenge to the account's current address.
@@ -79,7 +79,7 @@ class EmailOtp:
             InvalidCode: the code is wrong.
             CodeUsed: no code is pending for this challenge, or the e-mail address has changed.
         """
-        recipient = otp.consume_otp(OTP, state, response["code"])
+        recipient = otp.consume_otp(OTP, state, response.code)
         user = users.get_user(enrolled[0].user_id)
         if user is None or user.email != recipient:
             raise CodeUsed

@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from marshmallow import fields
 
 from gatehouse.mfa import credential_store
-from gatehouse.mfa.factor import Enrolment, Factor, FactorChallenge, FactorResponse, VerifiedFactor
+from gatehouse.mfa.factor import (
+    ChallengeState,
+    Enrolment,
+    Factor,
+    FactorChallenge,
+    FactorResponse,
+    VerifiedFactor,
+)
 from gatehouse.mfa.webauthn import ceremonies, options, passkey_store
 from gatehouse.mfa.webauthn.ceremonies import CREATE, SECOND_FACTOR, Ceremony
 from gatehouse.mfa.webauthn.errors import PasskeyRejected
@@ -24,6 +30,8 @@ from models import Credential, User
 
 class PasskeyResponse(Form):
     """The response of a passkey."""
+
+    form_type = FactorResponse
 
     credential = fields.Nested(BrowserCredential, required=True)
 
@@ -54,7 +62,7 @@ class PasskeyFactor:
             AuthenticatorNotAllowed: the operator does not allow this authenticator.
         """
         pending = credential_store.load_data(row)
-        challenge, credential = pending["challenge"], response["credential"]
+        challenge, credential = pending["challenge"], response.credential
         ceremonies.consume_expected(Ceremony(CREATE, str(row.user_id)), credential, challenge)
         registration = verify_registration(
             credential, ExpectedResponse(challenge, False), pending["user_handle"]
@@ -74,7 +82,7 @@ class PasskeyFactor:
         self,
         enrolled: Sequence[Credential],
         response: FactorResponse,
-        state: dict[str, Any],
+        state: ChallengeState,
         context: RequestContext,
     ) -> VerifiedFactor:
         """Verify the signature of one of the enrolled passkeys over the challenge.
@@ -83,7 +91,7 @@ class PasskeyFactor:
             MalformedCredential, PasskeyRejected: no enrolled passkey signed this challenge.
             PasskeyCloned: the signature counter did not increase.
         """
-        credential = response["credential"]
+        credential = response.credential
         row = _find_enrolled(enrolled, credential["id"])
         with passkey_store.audit_context(row):
             challenge = state.get("challenge", "")

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from gatehouse.core import crypto, crypto_labels
 from gatehouse.mfa import credential_store
 from gatehouse.mfa.factor import (
+    ChallengeState,
     CodeResponse,
     CodeUsed,
     Enrolment,
@@ -64,7 +64,7 @@ class RecoveryCodes:
         self,
         enrolled: Sequence[Credential],
         response: FactorResponse,
-        state: dict[str, Any],
+        state: ChallengeState,
         context: RequestContext,
     ) -> VerifiedFactor:
         """Consume a code and notify the user; the locked row makes each code work once.
@@ -73,7 +73,7 @@ class RecoveryCodes:
             InvalidCode: the code is not in the set.
             CodeUsed: the code was used before.
         """
-        digest = _digest(response["code"])
+        digest = _digest(response.code)
         for row in enrolled:
             codes = CodeDigests(**credential_store.load_data(row))
             if digest in codes.used:
@@ -84,6 +84,12 @@ class RecoveryCodes:
                 _notify(row, len(unused), context)
                 return VerifiedFactor(row, self.amr)
         raise InvalidCode
+
+
+def new_codes(enrolment: Enrolment) -> list[str]:
+    """Return the codes of a new set, to be shown once."""
+    codes = enrolment.public["recovery_codes"]
+    return list(codes) if isinstance(codes, list) else []
 
 
 def count_unused(row: Credential) -> int:

@@ -4,12 +4,12 @@ NIST SP 800-63B-4 section 3.1.3.3: users who choose it are informed of the risk 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from gatehouse.core import crypto_labels
 from gatehouse.mfa import credential_store, otp, registry
 from gatehouse.mfa.errors import PhoneUnverified, TooManyFactors
 from gatehouse.mfa.factor import (
+    ChallengeState,
     CodeResponse,
     CodeUsed,
     Enrolment,
@@ -69,7 +69,7 @@ class PhoneOtp:
         Raises:
             InvalidCode: the code is wrong.
         """
-        number = otp.consume_otp(OTP, credential_store.load_data(row), response["code"])
+        number = otp.consume_otp(OTP, credential_store.load_data(row), response.code)
         credential_store.save_data(row, {"number": number})
 
     def challenge(
@@ -82,7 +82,7 @@ class PhoneOtp:
         self,
         enrolled: Sequence[Credential],
         response: FactorResponse,
-        state: dict[str, Any],
+        state: ChallengeState,
         context: RequestContext,
     ) -> VerifiedFactor:
         """Consume the code that was sent for this challenge; return the factor of its number.
@@ -91,7 +91,7 @@ class PhoneOtp:
             InvalidCode: the code is wrong.
             CodeUsed: no code is pending for this challenge, or its number is no longer enrolled.
         """
-        recipient = otp.consume_otp(OTP, state, response["code"])
+        recipient = otp.consume_otp(OTP, state, response.code)
         for row in enrolled:
             if _phone_number(row) == recipient:
                 return VerifiedFactor(row, self.amr)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import pyotp
 import segno
@@ -13,6 +12,7 @@ from gatehouse.core import clock, crypto
 from gatehouse.database.session import db
 from gatehouse.mfa import credential_store
 from gatehouse.mfa.factor import (
+    ChallengeState,
     CodeResponse,
     CodeUsed,
     Enrolment,
@@ -60,7 +60,7 @@ class Totp:
         Raises:
             InvalidCode: the code is wrong.
         """
-        _consume_step(row, _matching_step(row, response["code"]))
+        _consume_step(row, _matching_step(row, response.code))
 
     def challenge(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext
@@ -72,7 +72,7 @@ class Totp:
         self,
         enrolled: Sequence[Credential],
         response: FactorResponse,
-        state: dict[str, Any],
+        state: ChallengeState,
         context: RequestContext,
     ) -> VerifiedFactor:
         """Return the enrolled app that a code comes from, and consume the code's time step.
@@ -82,7 +82,7 @@ class Totp:
             CodeUsed: its time step or a later one was used before.
         """
         for row in enrolled:
-            step = _matching_step(row, response["code"], default=0)
+            step = _matching_step(row, response.code, default=0)
             if step:
                 _consume_step(row, step)
                 return VerifiedFactor(row, self.amr)
