@@ -87,6 +87,18 @@ def test_second_step_accepts_the_code_of_the_named_factor_only(client, make_user
     assert (other.status_code, named.status_code) == (401, 200)
 
 
+def test_second_step_completes_a_login_once_also_with_another_factor(app, client, make_user):
+    user = make_user(factors=["totp"])
+    challenge = client.log_in(user)
+    first = verify(client, challenge, user.totp())
+    before = len(rows(app, Session))
+
+    again = verify(client, challenge, user.recovery_codes[0], factor="recovery_codes")
+
+    assert (first.status_code, again.status_code) == (200, 401)
+    assert len(rows(app, Session)) == before
+
+
 def test_second_step_by_factor_id_needs_the_response_of_that_kind(client, make_user):
     user = make_user(factors=["totp"])
     challenge = client.log_in(user)

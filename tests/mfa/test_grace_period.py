@@ -262,6 +262,22 @@ def test_grace_period_starts_with_the_first_login_if_no_start_was_recorded(
     assert log_in(client, user) == "mfa_required"
 
 
+@required
+def test_grace_period_of_an_old_account_starts_with_the_first_login_too(
+    app, client, make_user, wait
+):
+    user = make_user()
+    wait(days=100)
+
+    assert log_in(client, user) == "mfa_enrolment_required"
+    [since] = [role.mfa_required_since for role in rows(app, Role) if role.mfa_required_since]
+    wait(days=15)
+    assert log_in(client, user) == "mfa_required"
+    assert [role.mfa_required_since for role in rows(app, Role) if role.mfa_required_since] == [
+        since
+    ]
+
+
 @pytest.mark.settings(GATEHOUSE_MFA="required", GATEHOUSE_MFA_GRACE_PERIOD="0")
 def test_grace_period_of_zero_requires_the_mailbox_from_the_beginning(client, ada):
     challenge = client.log_in(ada)
