@@ -1,5 +1,6 @@
 """Forms for enrolling and verifying factors."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID
@@ -58,18 +59,17 @@ class FactorVerification(Form):
 def load_response(kind: str, members: dict[str, Any]) -> FactorResponse:
     """Load a response with the schema of its kind, or else of a kind that takes these members.
 
-    One that no kind takes is rejected later (`verification.require_response_of`), once its factor
-    is known and the error can say what that needs.
-
-    Raises:
-        ValidationError: the response is malformed, or not one of this kind.
+    A malformed one is rejected later (`verification.require_response_of`), once its factor is known
+    and the error can say what that needs.
     """
     enabled = registry.enabled_factors()
     schemas = [factor.schema() for factor in enabled.values()]
     matching = [schema for schema in schemas if schema.fields.keys() == members.keys()]
     if kind in enabled:
         matching = [enabled[kind].schema()]
-    response: FactorResponse = matching[0].load(members) if matching else FactorResponse(**members)
+    response = FactorResponse(**members)
+    with suppress(ValidationError):
+        response = matching[0].load(members) if matching else response
     return response
 
 

@@ -51,9 +51,7 @@ def select_factor(
     kind = kinds.get(given.factor_id, "") if given.factor_id else given.kind
     if not kind:
         raise InvalidCode
-    if kind != given.kind:
-        require_response_of(kind, given.response)
-    registry.get_factor(kind)
+    require_response_of(kind, given.response)
     if kind not in kinds.values():
         raise InvalidCode
     return replace(given, kind=kind)
