@@ -455,7 +455,10 @@ class CredentialStuffingCounter(Base):
 
 
 class LimitCounter(Base):
-    """A counter of the rate limits of routes, if no Redis is configured; its key is a digest."""
+    """A counter of messages to a recipient, or of a route's rate limit if there is no Redis.
+
+    Its key is a digest.
+    """
 
     __tablename__ = "limit_counters"
 

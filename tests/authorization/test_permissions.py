@@ -1,12 +1,12 @@
 """Permissions: a token's scope is what the user's roles grant, sorted."""
 
 import pytest
-from flask_jwt_extended import decode_token
 
 from gatehouse.authorization import permissions, roles
 from gatehouse.database.session import db, write_transaction
 from models import User
 from tests.rows import rows
+from tests.sessions.token_responses import token_claims
 
 GRANTED = {
     "user": frozenset(),
@@ -21,9 +21,8 @@ def granted(monkeypatch):
     monkeypatch.setattr(permissions, "BUILT_IN", GRANTED)
 
 
-def read_scope(app, tokens):
-    with app.app_context():
-        return decode_token(tokens["access_token"])["scope"]
+def read_scope(tokens):
+    return token_claims(tokens, "access_token")["scope"]
 
 
 def test_permissions_are_those_of_all_roles_together(granted):
@@ -34,7 +33,7 @@ def test_permissions_are_those_of_all_roles_together(granted):
 
 
 def test_scope_of_a_user_without_permissions_is_empty(app, client, make_user):
-    assert read_scope(app, client.log_in(make_user())) == ""
+    assert read_scope(client.log_in(make_user())) == ""
 
 
 def test_scope_is_the_sorted_permissions_of_the_roles_at_the_next_refresh(
@@ -50,6 +49,6 @@ def test_scope_is_the_sorted_permissions_of_the_roles_at_the_next_refresh(
     headers = {"Authorization": f"Bearer {renewed['access_token']}"}
     verified = client.get("/gateway/verify", headers=headers)
 
-    assert read_scope(app, tokens) == ""
-    assert read_scope(app, renewed) == "audit:read users:read users:write"
+    assert read_scope(tokens) == ""
+    assert read_scope(renewed) == "audit:read users:read users:write"
     assert verified.headers["X-Auth-Scope"] == "audit:read users:read users:write"

@@ -359,7 +359,7 @@ def test_login_is_counted_even_if_its_request_fails(app, client, monkeypatch, at
 
     monkeypatch.setattr(captcha_service, "ACCOUNTS_THRESHOLD", 5)
     with monkeypatch.context() as broken:
-        broken.setattr("gatehouse.users.password_check.verify_password", fail)
+        broken.setattr("gatehouse.users.password_check.evaluate_password", fail)
         failed = [attempt_login(identifier=f"u{n}@example.com").status_code for n in range(5)]
 
     assert set(failed) == {500}

@@ -59,7 +59,7 @@ def test_connection_lost_in_a_transaction_raises_and_is_replaced(app):
             with pytest.raises(OperationalError):
                 db.session.execute(COUNTER_BY_KEY, {"named": "there"})
             db.session.rollback()
-        again = db.session.execute(COUNTER_BY_KEY, {"named": "there"})
+        again = db.session.execute(COUNTER_BY_KEY, {"named": "there"}).all()
 
     assert again == []
 

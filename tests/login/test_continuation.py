@@ -19,9 +19,9 @@ from gatehouse.mfa.forms import (
     SecondFactorLoginForm,
 )
 from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.sessions.continuation import Continuation
 from gatehouse.sessions.service import TokenPair
-from gatehouse.users import identifiers
 from gatehouse.web.request_context import NO_REQUEST
 from models import OneTimeCode
 from tests.mail_links import read_mail, token_of
@@ -83,8 +83,8 @@ def test_continuation_survives_a_mailed_link(app, client, make_user):
     user = make_user()
 
     with app.app_context():
-        email = {"email": identifiers.parse_email(user.email)}
-        login_token = link.plugin.send_link(email, NO_REQUEST, NEXT)
+        recipient = Recipient("email", user.email, user.email)
+        login_token = link.plugin.send_link(recipient, NO_REQUEST, NEXT)
         db.session.commit()
         token = token_of(read_mail(client, user.email)["link"])
         form = LinkLoginForm(login_token=login_token, token=token)

@@ -13,6 +13,7 @@ from gatehouse.core import crypto
 from gatehouse.core.crypto import DecryptionFailed
 from gatehouse.database.session import db, write_transaction
 from gatehouse.tokens import keys
+from gatehouse.web.request_context import NO_REQUEST
 from models import SigningKey
 from tests.client import Client
 from tests.parallel import run_in_parallel
@@ -81,8 +82,8 @@ def test_keys_are_generated_while_no_transaction_is_open(app, change, monkeypatc
             db.session.commit()
         {
             "start": keys.ensure_keys,
-            "rotation": keys.rotate_keys,
-            "revocation": partial(keys.revoke_key, active),
+            "rotation": partial(keys.rotate_keys, NO_REQUEST),
+            "revocation": partial(keys.revoke_key, active, NO_REQUEST),
         }[change]()
         db.session.commit()
 

@@ -63,8 +63,9 @@ def make_ip_addresses(count, first=1):
 
 
 def read_counters(app):
-    """Return key, route, kind and hits of each counter."""
-    return [(*row.key.split("/")[2:5], row.hits) for row in rows(app, LimitCounter)]
+    """Return key, route, kind and hits of each counter of a route."""
+    counters = [(row.key.split("/"), row.hits) for row in rows(app, LimitCounter)]
+    return [(*parts[2:5], hits) for parts, hits in counters if len(parts) > 1]
 
 
 def read_limit(response):

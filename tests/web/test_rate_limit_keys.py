@@ -149,7 +149,7 @@ def test_counter_keys_contain_no_address_or_number(limited_app, request, with_re
             keys = [name.decode() for name in connection.scan_iter()]
     else:
         keys = [row.key for row in rows(limited_app, LimitCounter)]
-    digests = [name.split("/")[2] for name in keys]
+    digests = [name.split("/")[2] for name in keys if "/" in name]
     assert sorted(map(len, digests)) == [len("everyone")] * 2 + [32] * 4
     assert not re.search(r"192\.0\.2\.1|2001:db8|victim|49151", "".join(keys))
 
