@@ -1,5 +1,6 @@
 """Schemas shared by several packages: they validate, serialize, and describe the OpenAPI."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import Schema, fields, post_dump, validate
@@ -139,8 +140,18 @@ class CsrfTokenResponse(Schema):
     csrf_token = fields.String(required=True)
 
 
+@dataclass(frozen=True)
+class PageQueryForm:
+    """The query `PageQuery`."""
+
+    limit: int
+    cursor: str | None = None
+
+
 class PageQuery(Form):
     """Selects a page of a list."""
+
+    form_type = PageQueryForm
 
     limit = QueryInteger(load_default=50, validate=validate.Range(1, 100))
     cursor = String(200, metadata={"description": "`next_cursor` of the previous page"})

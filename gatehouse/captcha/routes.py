@@ -1,5 +1,6 @@
 """The CAPTCHA endpoint: a challenge of the configured provider."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -12,8 +13,17 @@ from gatehouse.web.rate_limits import rate_limit
 routes = Blueprint("captcha", __name__, url_prefix="/auth", description="CAPTCHA challenges")
 
 
+@dataclass(frozen=True)
+class CaptchaQueryForm:
+    """The query `CaptchaQuery`."""
+
+    action: str
+
+
 class CaptchaQuery(Form):
     """The request that the answer will be sent with."""
+
+    form_type = CaptchaQueryForm
 
     action = String(16, load_default="register", validate=validate.OneOf(captcha.ACTIONS))
 
@@ -32,6 +42,6 @@ class Captcha(Schema):
 @rate_limit("captcha")
 @routes.arguments(CaptchaQuery, location="query")
 @routes.response(200, Captcha)
-def read_captcha(query: dict[str, Any]) -> dict[str, Any]:
+def read_captcha(query: CaptchaQueryForm) -> dict[str, Any]:
     """Get a CAPTCHA to solve; its answer is valid for one request of this action."""
-    return captcha.create_challenge(query["action"])
+    return captcha.create_challenge(query.action)

@@ -14,7 +14,7 @@ from gatehouse.web.openapi import Blueprint
 from gatehouse.web.request_context import request_context
 from gatehouse.web.user_agent import device_name
 from models import Session
-from schemas import PageQuery, Timestamp, page_schema
+from schemas import PageQuery, PageQueryForm, Timestamp, page_schema
 
 routes = Blueprint("sessions", __name__, url_prefix="/auth/sessions", description="My sessions")
 TIMESTAMP = {"type": "string", "format": "date-time"}
@@ -37,13 +37,13 @@ class SessionItem(Schema):
 @signed_in
 @routes.arguments(PageQuery, location="query")
 @routes.response(200, page_schema(SessionItem))
-def list_sessions(caller: AccessToken, query: dict[str, Any]) -> dict[str, Any]:
+def list_sessions(caller: AccessToken, query: PageQueryForm) -> dict[str, Any]:
     """List my active sessions, newest first."""
     rows = sessions.active_sessions(UUID(caller.sub))
-    if "cursor" in query:
-        after = pagination.decode_cursor(f"sessions:{caller.sub}", query["cursor"])
+    if query.cursor:
+        after = pagination.decode_cursor(f"sessions:{caller.sub}", query.cursor)
         rows = [row for row in rows if row.id < after]
-    page, rest = rows[: query["limit"]], rows[query["limit"] :]
+    page, rest = rows[: query.limit], rows[query.limit :]
     following = pagination.encode_cursor(f"sessions:{caller.sub}", page[-1].id) if rest else None
     return {"items": [_item(row, caller) for row in page], "next_cursor": following}
 

@@ -1,8 +1,7 @@
 """Strict marshmallow fields: no type conversion; strings are safe to store and to display."""
 
 import re
-from enum import Enum
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, post_load
 
@@ -36,21 +35,11 @@ class CodedMessage(str):
         return self
 
 
-class Missing(Enum):
-    """The type of `MISSING`."""
-
-    MISSING = "missing"
-
-
-MISSING: Final = Missing.MISSING
-"""Default of a form's member where an absent member and null differ, as in a PATCH."""
-
-
 class Form(Schema):
     """A JSON object; unknown members are rejected.
 
-    It loads into `form_type`, a dataclass with an attribute for each field: services take that. A
-    field that is not required has a default there, None or `MISSING`.
+    It loads into `form_type`, a dataclass that services take. A field that is not required has a
+    default there.
     """
 
     form_type: ClassVar[type]
@@ -58,7 +47,7 @@ class Form(Schema):
     @post_load
     def make_form(self, members: dict[str, Any], **_: Any) -> Any:
         """Return the form as a dataclass."""
-        return self.form_type(**members) if hasattr(self, "form_type") else members
+        return self.form_type(**members)
 
 
 class String(fields.String):
