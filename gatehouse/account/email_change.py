@@ -24,6 +24,7 @@ from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import notifications, password_check
 from gatehouse.users import service as users
+from gatehouse.users.counted_attempts import count_code_attempt
 from gatehouse.users.errors import AccountDeleted, EmailVerificationFailed
 from gatehouse.users.identifiers import Email
 from gatehouse.web.request_context import RequestContext
@@ -116,9 +117,7 @@ def verify_by_code(sent: EmailCode, context: RequestContext) -> list[str]:
         TooManyAttempts: too many codes for this address were wrong; this one was not evaluated.
         UsernameTaken: another user took the username in the meantime.
     """
-    with redeeming.counted_attempt(
-        CHANGE_CODE, sent.email.canonical, context, notifications.on_failed_attempt
-    ):
+    with count_code_attempt(CHANGE_CODE, sent.email.canonical, context):
         row = _verify_code(sent)
         activation.require_registration_token(row, sent.registration_token)
     password = sent.password

@@ -32,6 +32,7 @@ from gatehouse.passwords import service as passwords
 from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.users import notifications, password_check
 from gatehouse.users import service as users
+from gatehouse.users.counted_attempts import count_code_attempt
 from gatehouse.web.request_context import RequestContext
 from models import OneTimeCode, User
 
@@ -167,7 +168,5 @@ def _decoy_user(recipient: Recipient) -> User:
 def _verify_code(form: MfaRecoveryProofForm, context: RequestContext) -> OneTimeCode:
     """Count an attempt on the account of the recovery token, then verify the code."""
     account = redeeming.find_account(RECOVERY_CODE, form.recovery_token)
-    with redeeming.counted_attempt(
-        RECOVERY_CODE, account, context, notifications.on_failed_attempt
-    ):
+    with count_code_attempt(RECOVERY_CODE, account, context):
         return redeeming.verify_code(RECOVERY_CODE, form.recovery_token, form.code)

@@ -20,6 +20,7 @@ from gatehouse.one_time_codes.sending import CodeRequest
 from gatehouse.passwords import service as passwords
 from gatehouse.users import notifications
 from gatehouse.users import service as users
+from gatehouse.users.counted_attempts import count_code_attempt
 from gatehouse.web.request_context import RequestContext
 from models import OneTimeCode
 
@@ -101,7 +102,7 @@ def _verify_code(form: PasswordResetForm, context: RequestContext) -> OneTimeCod
         raise PasswordResetFailed
     user, recipient = users.find_by_recipient(form.recipient)
     account = user.id if user else recipient.canonical
-    with redeeming.counted_attempt(RESET_CODE, account, context, notifications.on_failed_attempt):
+    with count_code_attempt(RESET_CODE, account, context):
         return redeeming.verify_code(RESET_CODE, str(account), form.code)
 
 

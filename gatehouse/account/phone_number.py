@@ -20,6 +20,7 @@ from gatehouse.one_time_codes.stored_data import CodeData
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import notifications
 from gatehouse.users import service as users
+from gatehouse.users.counted_attempts import count_code_attempt
 from gatehouse.users.errors import AccountDeleted
 from gatehouse.web.request_context import RequestContext
 from models import OneTimeCode, User
@@ -75,7 +76,7 @@ def verify_phone(caller: AccessToken, number: str, code: str, context: RequestCo
         TooManyAttempts: too many codes were wrong; this one was not evaluated.
     """
     user_id = UUID(caller.sub)
-    with redeeming.counted_attempt(PHONE_CODE, user_id, context, notifications.on_failed_attempt):
+    with count_code_attempt(PHONE_CODE, user_id, context):
         row = redeeming.verify_code(PHONE_CODE, str(user_id), code)
         if one_time_codes.load_data(row, PhoneCodeData).phone != number:
             raise PhoneVerificationFailed

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from gatehouse.core.errors import ApiError
 from gatehouse.one_time_codes.service import CODE_DIGITS, InvalidCode
 
 
@@ -16,7 +15,7 @@ class CodeType:
     """Of the e-mail."""
     lifetime: timedelta
     """Of a code by e-mail; other channels may shorten it."""
-    error: type[ApiError] = InvalidCode
+    error: type[InvalidCode] = InvalidCode
     """Raised if a code or link does not work."""
     short_template: str = ""
     """Of an SMS or other short message."""

@@ -1,61 +1,20 @@
-"""Redeem a code or a link: count the attempt, verify it, and consume it once."""
+"""Redeem a code or a link: verify it, and consume it once.
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+Attempts at codes are counted per account by `users.counted_attempts`.
+"""
+
 from uuid import UUID
 
-from gatehouse.database.session import end_transaction
-from gatehouse.devices import service as devices
-from gatehouse.lockout import service as lockout
-from gatehouse.lockout.backoff import CODE
-from gatehouse.lockout.service import CountedAttempt
 from gatehouse.one_time_codes import service as store
 from gatehouse.one_time_codes.channel import CHANNELS, CodeChannel
 from gatehouse.one_time_codes.code_type import CodeType
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.one_time_codes.stored_data import CodeData
-from gatehouse.web.request_context import RequestContext
 from models import OneTimeCode
-
-NO_USER_ID = UUID(int=0)
-"""Looking its devices up takes as long as looking up a user's."""
-
-
-@contextmanager
-def counted_attempt(
-    code_type: CodeType,
-    account: UUID | str,
-    context: RequestContext,
-    on_failure: Callable[[CountedAttempt, RequestContext], None],
-) -> Iterator[None]:
-    """Count an attempt at a code before the block verifies it; a new code resets no count.
-
-    `account` is a user's id, or the canonical form of an unknown identifier. Any error but
-    `InvalidCode` withdraws the count, because the code was not evaluated. `on_failure` runs after
-    the rollback of a failed attempt.
-
-    Raises:
-        InvalidCode: the block raised it; it is raised again as the error of the type.
-        TooManyAttempts: too many codes were wrong; the block did not run.
-    """
-    device = devices.find_device(account if isinstance(account, UUID) else NO_USER_ID, context)
-    end_transaction()
-    attempt = lockout.count_attempt(account, device.id if device else None, context, CODE)
-    try:
-        yield
-    except InvalidCode:
-        error = code_type.error(user_id=attempt.user_id)
-        error.on_rollback = partial(on_failure, attempt, context)
-        raise error from None
-    except BaseException:
-        lockout.withdraw_attempt(attempt)
-        raise
-    lockout.reset_counters(attempt)
 
 
 def verify_code(code_type: CodeType, subject: str, code: str) -> OneTimeCode:
-    """Return the row of a code, within `counted_attempt`.
+    """Return the row of a code, within `counted_attempts.count_code_attempt`.
 
     Raises:
         InvalidCode: no code of the subject matches, or its attempts are used up.
