@@ -42,8 +42,12 @@ def keeps_aal2(amr: Iterable[str]) -> bool:
 
 def without_second_factor(amr: Sequence[str]) -> list[str]:
     """Return the `amr` that a session keeps when it is downgraded to AAL1."""
-    first = [word for word in amr if word not in POSSESSION_FACTORS | {MFA}]
-    return first or [word for word in amr if word != MFA]
+    return without_possession(amr) or [word for word in amr if word != MFA]
+
+
+def without_possession(amr: Sequence[str]) -> list[str]:
+    """Return the methods that are neither a possession factor nor two factors by themselves."""
+    return [word for word in amr if word not in POSSESSION_FACTORS | {MFA}]
 
 
 def aal2_expires_at(aal2_authenticated_at: datetime, last_seen_at: datetime) -> datetime:

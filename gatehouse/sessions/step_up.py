@@ -10,19 +10,28 @@ from gatehouse.sessions import assurance
 from models import Session
 
 
-def record_authentication(
-    session: Session, amr: list[str], now: datetime, new_amr: Sequence[str] = ()
-) -> None:
-    """Set the `amr` of a session; `new_amr` is what was authenticated just now, by default all."""
-    session.amr, session.acr, session.authenticated_at = amr, assurance.acr(amr), now
-    if session.acr == assurance.AAL2 and assurance.keeps_aal2(new_amr or amr):
-        session.aal2_authenticated_at = now
+def record_authentication(session: Session, amr: list[str], now: datetime) -> None:
+    """Set what a new session was authenticated with, all of it just now."""
+    session.authenticated_at = now
+    _set_methods(session, amr, now if assurance.acr(amr) == assurance.AAL2 else None)
 
 
 def add_authentication(session: Session, amr: Sequence[str], now: datetime) -> None:
-    """Add methods that were authenticated just now to a session."""
-    before = session.amr if is_aal2(session, now) else assurance.without_second_factor(session.amr)
-    record_authentication(session, assurance.merge_amr(before, amr), now, new_amr=amr)
+    """Add methods that were authenticated just now to a session.
+
+    Only a possession factor renews or reaches AAL2: that of an earlier login may be days old, so a
+    password beside it starts again at AAL1.
+    """
+    session.authenticated_at = now
+    if is_aal2(session, now):
+        since = now if assurance.keeps_aal2(amr) else session.aal2_authenticated_at
+        _set_methods(session, assurance.merge_amr(session.amr, amr), since)
+    elif assurance.keeps_aal2(amr):
+        merged = assurance.merge_amr(assurance.without_second_factor(session.amr), amr)
+        _set_methods(session, merged, now if assurance.acr(merged) == assurance.AAL2 else None)
+    else:
+        known = assurance.without_possession(session.amr)
+        _set_methods(session, assurance.merge_amr(known, amr), None)
 
 
 def is_aal2(session: Session, now: datetime) -> bool:
@@ -33,8 +42,7 @@ def is_aal2(session: Session, now: datetime) -> bool:
 
 def downgrade(session: Session) -> None:
     """Downgrade a session to AAL1; it stays active."""
-    session.amr = assurance.without_second_factor(session.amr)
-    session.acr, session.aal2_authenticated_at = assurance.acr(session.amr), None
+    _set_methods(session, assurance.without_second_factor(session.amr), None)
 
 
 def lock_session(session_id: UUID) -> Session | None:
@@ -48,3 +56,9 @@ def get_aal2_authenticated_at(session_id: UUID) -> datetime | None:
     if session is None or not is_aal2(session, clock.now()):
         return None
     return session.aal2_authenticated_at
+
+
+def _set_methods(session: Session, amr: list[str], aal2_authenticated_at: datetime | None) -> None:
+    """Set the methods and the level that follows: AAL2 always has the time of its second factor."""
+    session.amr, session.aal2_authenticated_at = amr, aal2_authenticated_at
+    session.acr = assurance.AAL2 if aal2_authenticated_at else assurance.AAL1
