@@ -171,7 +171,8 @@ def commits(view: View) -> View:
     def committed(*arguments: Any, **named: Any) -> Any:
         try:
             response = view(*arguments, **named)
-            db.session.commit()
+            if db.session.registry.has() and db.session().in_transaction():
+                db.session.commit()
         except BaseException:
             db.session.rollback()
             raise
