@@ -7,12 +7,12 @@ from sqlalchemy import delete
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock
+from gatehouse.core.events import CredentialChanged, publish
 from gatehouse.database.session import advisory_lock, db
 from gatehouse.devices import service as devices
 from gatehouse.lockout import service as lockout
 from gatehouse.lockout.backoff import CODE, PASSWORD
 from gatehouse.one_time_codes import service as one_time_codes
-from gatehouse.sessions import service as sessions
 from gatehouse.users import service as users
 from gatehouse.users.notifications import SURVIVING_PURPOSES
 from gatehouse.web.request_context import RequestContext
@@ -33,7 +33,7 @@ def revoke_all_access(user_id: UUID, reason: str, context: RequestContext) -> No
     )  # before the devices are deleted: their ids name counters
     devices.forget_all_devices(user_id)
     one_time_codes.delete_for_user(user_id, except_purposes=SURVIVING_PURPOSES)
-    sessions.end_all_sessions(user_id, reason, context)
+    publish(CredentialChanged(user_id, reason, context))
 
 
 def take_ownership(user: User, context: RequestContext) -> None:

@@ -17,7 +17,7 @@ from gatehouse.account.registration import (
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto
-from gatehouse.database.session import end_transaction, write_transaction
+from gatehouse.database.session import advisory_lock, db, end_transaction, write_transaction
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.service import InvalidCode, lock_recipient
 from gatehouse.passwords import service as passwords
@@ -115,6 +115,7 @@ def activate(row: OneTimeCode, context: RequestContext) -> list[str]:
         user = _create_account(row, context)
         if registration_data is None:
             return []
+        context = context.authenticated_as(user.id)
         return passkey_sign_up.attach_passkey(user, registration_data, context)
 
 
@@ -131,7 +132,7 @@ def _create_account(row: OneTimeCode, context: RequestContext) -> User:
     purpose, canonical = REGISTRATION_CODE.purpose, data.email.lower()
     try:
         with write_transaction():
-            lock_recipient(canonical)
+            _lock_account(canonical)
             one_time_codes.lock_for_subject(purpose, canonical)
             one_time_codes.consume(row.id)
             one_time_codes.delete_for_subject(purpose, canonical)
@@ -142,6 +143,14 @@ def _create_account(row: OneTimeCode, context: RequestContext) -> User:
     except (IntegrityError, InvalidCode):
         raise EmailVerificationFailed from None
     return user
+
+
+def _lock_account(canonical: str) -> None:
+    """Lock the account of an e-mail address, if there is one, then the address."""
+    user_id = db.session.scalar(users.SELECT_ID_BY_EMAIL, {"canonical": canonical})
+    if user_id:
+        advisory_lock(users.lock_key(user_id))
+    lock_recipient(canonical)
 
 
 def _take_over_unverified(
@@ -156,6 +165,6 @@ def _take_over_unverified(
         return None
     if user.email_verified_at:
         raise EmailVerificationFailed
-    take_ownership(user, context)
+    take_ownership(user, context.authenticated_as(user.id))
     set_password(user, data)
     return user

@@ -203,9 +203,9 @@ def _change_email(row: OneTimeCode, context: RequestContext) -> None:
     """
     data = one_time_codes.load_data(row, EmailChangeData)
     new, user_id = Email(data.email, data.email.lower()), UUID(data.user_id)
-    one_time_codes.lock_recipient(new.canonical)
     context = context.authenticated_as(user_id)
     advisory_lock(users.lock_key(user_id))
+    one_time_codes.lock_recipient(new.canonical)
     redeeming.consume(CHANGE_CODE, row)
     user = users.get_user(user_id)
     if user is None or user.email_canonical != data.old_email:

@@ -113,9 +113,9 @@ def find_pending(code_id: UUID) -> PendingRevert | None:
 def _restore_email(row: OneTimeCode, context: RequestContext) -> None:
     data = one_time_codes.load_data(row, RevertData)
     old, user_id = Email(data.old_email, data.old_email.lower()), UUID(data.user_id)
-    one_time_codes.lock_recipient(old.canonical)
     context = context.authenticated_as(user_id)
     advisory_lock(users.lock_key(user_id))
+    one_time_codes.lock_recipient(old.canonical)
     redeeming.consume(REVERT_LINK, row)
     user = users.get_user(user_id)
     if user is None:

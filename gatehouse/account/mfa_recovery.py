@@ -64,7 +64,7 @@ def send_code(recipient: Recipient, context: RequestContext) -> str:
         sent = sending.send_code(request, context)
         if user_id is None:
             record(events.Factor.MFA_RECOVERY_CODE_SUPPRESSED, context)
-        elif sent.is_over_limit or not is_eligible:
+        elif not sent.is_enqueued:
             record(events.Factor.MFA_RECOVERY_CODE_SUPPRESSED, context, user_id=user_id)
         else:
             event, channel = events.Factor.MFA_RECOVERY_CODE_SENT, recipient.channel

@@ -55,7 +55,7 @@ def request_reset(recipient: Recipient, context: RequestContext) -> None:
         sent = sending.send_code(CodeRequest(RESET_CODE, subject, recipient, user_id), context)
         if user_id is None:
             record(events.PasswordReset.UNKNOWN_ACCOUNT, context)
-        elif sent.is_over_limit:
+        elif not sent.is_enqueued:
             record(events.PasswordReset.SUPPRESSED, context, user_id=user_id)
         else:
             channel = recipient.channel

@@ -24,7 +24,7 @@ from gatehouse.one_time_codes import sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.one_time_codes.code_type import CodeType
-from gatehouse.one_time_codes.service import Secrets, lock_recipient
+from gatehouse.one_time_codes.service import Secrets
 from gatehouse.one_time_codes.stored_data import StoredData, stored_as
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.service import PasswordHash
@@ -158,6 +158,7 @@ def _create_pending_registration(data: RegistrationData, context: RequestContext
         existing = users.find_by_email(recipient.canonical)
         if not within_limit:
             record(events.Registration.MAIL_SUPPRESSED, context)
+            _send_decoy(recipient, context)
         elif existing:
             _notify_owner(existing, context)
         else:
@@ -172,17 +173,22 @@ def resend(email: Email, context: RequestContext) -> None:
     """
     recipient = Recipient("email", email.as_written, email.canonical)
     with write_transaction():
-        lock_recipient(email.canonical)
+        within_limit = sending.reserve_message(REGISTRATION_CODE, recipient)
         row = _select_registration(email, context)
-        if row and sending.reserve_message(REGISTRATION_CODE, recipient):
+        if row and within_limit:
             _resend_mail(row, context)
             return
         group = events.Registration
         record(group.MAIL_SUPPRESSED if row else group.NOTHING_PENDING, context)
-        secrets = _create_decoy(email.canonical)
-        expires_at = clock.now() + REGISTRATION_CODE.lifetime
-        message = sending.build_message(REGISTRATION_CODE, recipient, secrets, expires_at)
-        outbox.enqueue_decoy(message, context)
+        _send_decoy(recipient, context)
+
+
+def _send_decoy(recipient: Recipient, context: RequestContext) -> None:
+    """Do the work of an e-mail with a code; nothing is sent."""
+    secrets = _create_decoy(recipient.canonical)
+    expires_at = clock.now() + REGISTRATION_CODE.lifetime
+    message = sending.build_message(REGISTRATION_CODE, recipient, secrets, expires_at)
+    outbox.enqueue_decoy(message, context)
 
 
 def _select_registration(email: Email, context: RequestContext) -> OneTimeCode | None:

@@ -20,7 +20,9 @@ def assigned_roles(user_id: Any) -> ScalarSelect[str]:
     Roles within an organization are not among them.
     """
     names = select(func.aggregate_strings(RoleAssignment.role, SEPARATOR)).where(
-        RoleAssignment.user_id == user_id, RoleAssignment.organization_id.is_(None)
+        RoleAssignment.user_id == user_id,
+        RoleAssignment.subject_kind == USER,
+        RoleAssignment.organization_id.is_(None),
     )
     return names.correlate_except(RoleAssignment).scalar_subquery()
 

@@ -82,8 +82,9 @@ def complete_enrolment(
         _lock_password(pending.first_factor)
         challenges.consume_pending(pending)
         _require_no_strong_factor(pending.user_id)
+        user_context = context.authenticated_as(pending.user_id)
         verified, codes = mfa.confirm_credential(
-            pending.user_id, factor_id, form.given.response, context
+            pending.user_id, factor_id, form.given.response, user_context
         )
         return login.complete(_resume(pending, verified, context)), codes
 

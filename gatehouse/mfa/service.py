@@ -92,7 +92,7 @@ def enrol_factor(user_id: UUID, form: NewFactorForm, context: RequestContext) ->
         same_kind = [row for row in confirmed if row.kind == kind]
         enrolment = registry.get_factor(kind).enrol(user, same_kind, context)
         row = _add_credential(user_id, kind, form.label or kind, enrolment)
-        record(events.Factor.ENROLMENT_STARTED, context, user_id=user_id, kind=kind)
+        _record(events.Factor.ENROLMENT_STARTED, row, context)
     return {**serialize(row), **enrolment.public}
 
 
@@ -161,7 +161,7 @@ def activate(row: Credential, context: RequestContext) -> list[str]:
         else _create_recovery_codes(user, context)
     )
     devices.forget_trust(user.id)
-    record(events.Factor.CONFIRMED, context, user_id=user.id, kind=row.kind)
+    _record(events.Factor.CONFIRMED, row, context)
     _notify(user, "notice_factor_added", row, context)
     return codes
 
@@ -198,7 +198,7 @@ def remove_factor(caller: AccessToken, factor_id: UUID, context: RequestContext)
         session = step_up.lock_session(UUID(caller.sid))
         if session:
             step_up.downgrade(session)
-        record(events.Factor.REMOVED, context, user_id=user_id, kind=row.kind)
+        _record(events.Factor.REMOVED, row, context)
         if row.confirmed_at:
             _notify(_require_user(user_id), "notice_factor_removed", row, context)
 
@@ -272,6 +272,10 @@ def _require_user(user_id: UUID) -> User:
     if user is None:
         raise AccountDeleted
     return user
+
+
+def _record(event: events.Event, row: Credential, context: RequestContext) -> None:
+    record(event, context, user_id=row.user_id, kind=row.kind, factor_id=str(row.id))
 
 
 def _notify(user: User, template: str, row: Credential, context: RequestContext) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from gatehouse.core import clock, crypto_labels
 from gatehouse.database.session import advisory_lock
-from gatehouse.messaging import links, recipient_limits
+from gatehouse.messaging import links, outbox, recipient_limits
 from gatehouse.messaging.message import MessageRequest
 from gatehouse.one_time_codes import service as store
 from gatehouse.one_time_codes.channel import CHANNELS, Recipient
@@ -46,12 +46,14 @@ class SentCode:
 def send_code(request: CodeRequest, context: RequestContext) -> SentCode:
     """Create a code and send it, in the current write transaction.
 
-    Takes the advisory lock of the recipient, then of the user if older codes are deleted. For an
+    Takes the advisory lock of the user if older codes are deleted, then of the recipient. For an
     unknown recipient, one that is not eligible, or one over the limit, it does the same work with a
     code that does not exist.
     """
     code_type, recipient, user_id = request.code_type, request.recipient, request.user_id
     channel = CHANNELS[recipient.channel]
+    if code_type.replaces_older:
+        _lock_user(request)
     is_over_limit = not reserve_message(code_type, recipient)
     is_real = user_id is not None and request.is_eligible and not is_over_limit
     purpose, code_format = code_type.purpose, channel.code_format(code_type)
@@ -70,7 +72,9 @@ def send_code(request: CodeRequest, context: RequestContext) -> SentCode:
     )
     if is_real:
         return SentCode(secrets.id, channel.enqueue(message, context), is_over_limit)
-    channel.enqueue_decoy(message, context)
+    # over the limit no budget is charged, or a stranger could use up that of the owner's own codes
+    enqueue_decoy = outbox.enqueue_decoy if is_over_limit else channel.enqueue_decoy
+    enqueue_decoy(message, context)
     return SentCode(secrets.id, False, is_over_limit)
 
 
@@ -102,13 +106,17 @@ def build_message(
     )
 
 
+def _lock_user(request: CodeRequest) -> None:
+    """Lock the user, or the unknown recipient in the user's place."""
+    user_id, unknown = request.user_id, f"unknown:{request.recipient.canonical}"
+    advisory_lock(store.user_lock_key(user_id) if user_id else unknown)
+
+
 def _delete_older(request: CodeRequest) -> None:
     """Delete the older codes of the user, or of the unknown recipient with the same statements."""
     if request.user_id:
-        advisory_lock(store.user_lock_key(request.user_id))
         store.delete_for_user(request.user_id, request.code_type.purpose)
     else:
-        advisory_lock(f"unknown:{request.recipient.canonical}")
         store.delete_for_subject(request.code_type.purpose, request.subject)
 
 

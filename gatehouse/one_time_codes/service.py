@@ -192,7 +192,7 @@ def consume(code_id: UUID) -> None:
 
 
 def lock_recipient(canonical: str) -> None:
-    """Lock a canonical e-mail address or number until the transaction ends; lock users later."""
+    """Lock a canonical e-mail address or number until the transaction ends; lock users before."""
     advisory_lock(f"recipient:{canonical}")
 
 

@@ -170,7 +170,7 @@ class LinkMethod:
             sent = sending.send_code(request, context)
             if user_id is None:
                 record(events.Login.LINK_SUPPRESSED, context)
-            elif sent.is_over_limit:
+            elif not sent.is_enqueued:
                 record(events.Login.LINK_SUPPRESSED, context, user_id=user_id)
             else:
                 channel = recipient.channel
