@@ -1,7 +1,7 @@
 """Routes for sign-up, login, tokens and the user's own profile; services do the work."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -177,7 +177,7 @@ def get_login_link_code(form: LoginLinkTokenForm) -> dict[str, str]:
 class RefreshRequestForm:
     """A refresh request; without a token in it, the cookie counts."""
 
-    refresh_token: str | None = None
+    refresh_token: str | None = field(default=None, repr=False)
 
 
 class RefreshRequest(Form):
@@ -195,7 +195,9 @@ class RefreshRequest(Form):
 def refresh_tokens(form: RefreshRequestForm) -> Any:
     """Exchange a refresh token for new tokens.
 
-    They are returned the way the refresh token was sent: in the body or in cookies.
+    They are returned the way the refresh token was sent: in the body or in cookies. After a lost
+    response, send the `device_token` of the login as `X-Device-Token`: the device that logged in
+    gets a replacement later than the reuse interval, too.
     """
     context = request_context()
     if form.refresh_token is None:
@@ -209,7 +211,7 @@ class LogoutRequestForm:
     """Which sessions to end, and the refresh token of a client without an access token."""
 
     scope: str
-    refresh_token: str | None = None
+    refresh_token: str | None = field(default=None, repr=False)
 
 
 class LogoutRequest(Form):
@@ -224,7 +226,7 @@ class LogoutRequest(Form):
 @rate_limit("logout")
 @auth.arguments(LogoutRequest, required=False)
 @auth.response(204)
-@auth.errors(TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
+@auth.errors(TokenMissing, TokenInvalid, TokenExpired, TokenRevoked, SessionEnded)
 @accepts_bearer
 def log_out(form: LogoutRequestForm) -> Any:
     """End the session of the access token, or else of the refresh token; `scope` can add others.

@@ -18,8 +18,9 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto
 from gatehouse.database.session import advisory_lock, db, end_transaction, write_transaction
+from gatehouse.one_time_codes import locks
 from gatehouse.one_time_codes import service as one_time_codes
-from gatehouse.one_time_codes.service import InvalidCode, lock_recipient
+from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.users import service as users
@@ -150,7 +151,7 @@ def _lock_account(canonical: str) -> None:
     user_id = db.session.scalar(users.SELECT_ID_BY_EMAIL, {"canonical": canonical})
     if user_id:
         advisory_lock(users.lock_key(user_id))
-    lock_recipient(canonical)
+    locks.lock_recipient(canonical)
 
 
 def _take_over_unverified(

@@ -13,7 +13,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import crypto_labels
 from gatehouse.database.session import advisory_lock, write_transaction
-from gatehouse.one_time_codes import redeeming, sending
+from gatehouse.one_time_codes import locks, redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.one_time_codes.code_type import CodeType
@@ -205,7 +205,7 @@ def _change_email(row: OneTimeCode, context: RequestContext) -> None:
     new, user_id = Email(data.email, data.email.lower()), UUID(data.user_id)
     context = context.authenticated_as(user_id)
     advisory_lock(users.lock_key(user_id))
-    one_time_codes.lock_recipient(new.canonical)
+    locks.lock_recipient(new.canonical)
     redeeming.consume(CHANGE_CODE, row)
     user = users.get_user(user_id)
     if user is None or user.email_canonical != data.old_email:

@@ -22,7 +22,7 @@ from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.messaging import links
 from gatehouse.messaging.message import MessageRequest
 from gatehouse.mfa import service as mfa
-from gatehouse.one_time_codes import redeeming, sending
+from gatehouse.one_time_codes import locks, redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.code_type import CodeType
 from gatehouse.one_time_codes.stored_data import StoredData, stored_as
@@ -115,7 +115,7 @@ def _restore_email(row: OneTimeCode, context: RequestContext) -> None:
     old, user_id = Email(data.old_email, data.old_email.lower()), UUID(data.user_id)
     context = context.authenticated_as(user_id)
     advisory_lock(users.lock_key(user_id))
-    one_time_codes.lock_recipient(old.canonical)
+    locks.lock_recipient(old.canonical)
     redeeming.consume(REVERT_LINK, row)
     user = users.get_user(user_id)
     if user is None:

@@ -1,6 +1,6 @@
 """Request schemas for sign-up, e-mail and phone changes, password reset and MFA recovery."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from marshmallow import ValidationError, fields, validates_schema
@@ -48,7 +48,7 @@ class PasskeySignUpOptionsForm:
 class NewPasskeyForm:
     """The form `NewPasskey`."""
 
-    registration_token: str
+    registration_token: str = field(repr=False)
     credential: CredentialJson
     label: str
 
@@ -60,7 +60,7 @@ class RegistrationForm:
     email: Email
     profile: dict[str, str]
     captcha: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     passkey: NewPasskeyForm | None = None
 
 
@@ -68,8 +68,8 @@ class RegistrationForm:
 class PasswordChangeForm:
     """The form `PasswordChange`."""
 
-    current_password: str
-    password: str
+    current_password: str = field(repr=False)
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ class RecoveryRequestForm:
 class PasswordResetForm:
     """The form `PasswordReset`."""
 
-    password: str
-    token: str = ""
-    code: str = ""
+    password: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    code: str = field(default="", repr=False)
     recipient: Recipient | None = None
 
 
@@ -101,7 +101,7 @@ class EmailForm:
 class EmailChangeRevertForm:
     """The form `EmailChangeRevert`."""
 
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -116,17 +116,17 @@ class PhoneVerificationForm:
     """The form `PhoneVerification`."""
 
     phone: str
-    code: str
+    code: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class MfaRecoveryProofForm:
     """The form `MfaRecoveryProof`."""
 
-    recovery_token: str
-    code: str
-    password: str | None = None
-    recovery_code: str = ""
+    recovery_token: str = field(repr=False)
+    code: str = field(repr=False)
+    password: str | None = field(default=None, repr=False)
+    recovery_code: str = field(default="", repr=False)
 
 
 class PasskeySignUpOptionsRequest(Form):

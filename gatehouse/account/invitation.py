@@ -14,7 +14,7 @@ from gatehouse.core import clock, crypto_labels, i18n
 from gatehouse.database.session import end_transaction, write_transaction
 from gatehouse.messaging import outbox
 from gatehouse.messaging.message import MessageRequest
-from gatehouse.one_time_codes import redeeming, sending
+from gatehouse.one_time_codes import locks, redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.code_type import CodeType
 from gatehouse.one_time_codes.stored_data import StoredData
@@ -106,7 +106,7 @@ def _create_user(
 ) -> None:
     data = one_time_codes.load_data(row, InvitationData)
     email = Email(data.email, data.email.lower())
-    one_time_codes.lock_recipient(email.canonical)
+    locks.lock_recipient(email.canonical)
     redeeming.consume(INVITATION_LINK, row)
     one_time_codes.delete_for_subject(REGISTRATION_CODE.purpose, email.canonical)
     user = users.create_user(email, {})

@@ -30,7 +30,7 @@ class Registration:
     )
     MAIL_SUPPRESSED = _failure(
         "registration.mail_suppressed",
-        "No verification mail was sent: the address had three within an hour.",
+        "No verification mail was sent: three were requested within an hour.",
     )
     VERIFIED = _success("registration.verified", "The e-mail was verified, the account created.")
     RESENT = _success("registration.resent", "The verification mail was sent again.")
@@ -177,7 +177,7 @@ class PasswordReset:
     )
     SUPPRESSED = _failure(
         "password_reset.suppressed",
-        "No reset code was sent: the address or number had three within an hour.",
+        "No reset code was sent: three were requested within an hour.",
     )
     COMPLETED = _success("password_reset.completed", "A password was reset with a code or link.")
     FAILED = _failure("password_reset.failed", "The reset code or link was wrong or expired.")
@@ -191,7 +191,8 @@ class Identifier:
     )
     EMAIL_TAKEN = _failure("email.taken", "A user requested an e-mail address that is taken.")
     EMAIL_CHANGE_SUPPRESSED = _failure(
-        "email.change_suppressed", "No mail was sent: the new address had three within an hour."
+        "email.change_suppressed",
+        "No mail was sent: three were requested for it within an hour.",
     )
     EMAIL_CHANGED = _success("email.changed", "A new e-mail address was verified and replaced it.")
     EMAIL_CHANGE_REVERTED = _success(

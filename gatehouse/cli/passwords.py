@@ -3,7 +3,7 @@
 import click
 
 from gatehouse.cli.database_group import DatabaseGroup
-from gatehouse.database.session import db, write_transaction
+from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.passwords import service
 from gatehouse.sessions import service as sessions
 from gatehouse.users import service as users
@@ -31,6 +31,7 @@ def flag_password(identifier: str) -> None:
         user = users.find_user(identifier)
         if user is None:
             raise click.ClickException(f"{identifier} has no account.")
+        advisory_lock(users.lock_key(user.id))
         service.mark_compromised(user.id, NO_REQUEST)
         sessions.end_all_sessions(user.id, "password_compromised", NO_REQUEST)
     db.session.commit()

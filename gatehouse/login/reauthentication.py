@@ -11,6 +11,7 @@ from gatehouse.audit.service import record
 from gatehouse.core import crypto_labels
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import write_transaction
+from gatehouse.login.account_checks import PasswordCompromised
 from gatehouse.mfa import credential_store, registry, verification
 from gatehouse.mfa.factor import SecondFactorResponse
 from gatehouse.mfa.forms import ReauthenticationForm
@@ -62,6 +63,7 @@ def reauthenticate(
     Raises:
         InvalidCredentials, InvalidCode: the password, or the factor's response, is wrong.
         TooManyAttempts: too many attempts on this account failed, here or elsewhere.
+        PasswordCompromised: the password is correct, and flagged as compromised.
         SessionEnded: the session has ended.
     """
     if form.password is not None:
@@ -76,9 +78,11 @@ def _with_password(caller: AccessToken, password: str, context: RequestContext) 
     )
     with write_transaction():
         try:
-            passwords.lock_and_check_unchanged(user_id, verified.stored.changed_at)
+            is_flagged = passwords.lock_and_check_unchanged(user_id, verified.stored.changed_at)
         except WrongPassword:  # changed while it was hashed
             raise InvalidCredentials(user_id=user_id) from None
+        if is_flagged:
+            raise PasswordCompromised(user_id=user_id)
         return _record_reauthentication(caller, ("pwd",), context)
 
 

@@ -9,7 +9,7 @@ from gatehouse.core.errors import NotFound
 from gatehouse.database.session import write_transaction
 from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.login import reauthentication, second_step
-from gatehouse.login.account_checks import AccountDisabled, EmailUnverified
+from gatehouse.login.account_checks import AccountDisabled, EmailUnverified, PasswordCompromised
 from gatehouse.login.method_routes import add_login_routes, respond
 from gatehouse.login.methods import passkey
 from gatehouse.mfa import challenges, forms
@@ -123,7 +123,7 @@ def create_reauthentication_challenge(
 @signed_in
 @routes.arguments(forms.Reauthentication)
 @routes.response(200, TokenResponse)
-@routes.errors(InvalidCredentials, InvalidCode, TooManyAttempts, SessionEnded)
+@routes.errors(InvalidCredentials, InvalidCode, TooManyAttempts, PasswordCompromised, SessionEnded)
 def reauthenticate(caller: AccessToken, form: forms.ReauthenticationForm) -> Any:
     """Authenticate again in my session, with the password or a factor."""
     tokens = reauthentication.reauthenticate(caller, form, request_context())

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from gatehouse.core.errors import NotFound
-from gatehouse.database.session import write_transaction
+from gatehouse.database.session import advisory_lock, write_transaction
 from gatehouse.login import service as login
 from gatehouse.login.method import LoginAttempt
 from gatehouse.login.service import LoginAnswer
@@ -21,6 +21,7 @@ from gatehouse.mfa.forms import (
 )
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.hasher import WrongPassword
+from gatehouse.users import service as users
 from gatehouse.web.request_context import RequestContext
 
 
@@ -118,19 +119,21 @@ def _resume(
 
 
 def _lock_password(first_factor: FirstFactorResult) -> None:
-    """Lock the password of a pending login, and require that it has not changed since.
+    """Lock the user and the password of a pending login; it must not have changed since.
 
-    A password change locks in the same order, the password before the pending login; otherwise
-    the two could deadlock.
+    A password change locks in the same order, the user and the password before the pending login;
+    otherwise the two could deadlock.
 
     Raises:
-        CodeUsed: the password changed, or the account was deleted.
+        CodeUsed: the password changed or was marked as compromised, or the account was deleted.
     """
+    advisory_lock(users.lock_key(UUID(first_factor.user_id)))
     set_at = _password_set_at(first_factor)
     if set_at is None:
         return
     try:
-        passwords.lock_and_check_unchanged(UUID(first_factor.user_id), set_at)
+        if passwords.lock_and_check_unchanged(UUID(first_factor.user_id), set_at):
+            raise CodeUsed
     except WrongPassword:
         raise CodeUsed from None
 

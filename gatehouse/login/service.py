@@ -14,7 +14,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.captcha import service as captcha
 from gatehouse.core.plugins import list_names, load
-from gatehouse.database.session import write_transaction
+from gatehouse.database.session import advisory_lock, write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.lockout import service as lockout
 from gatehouse.login import account_checks, risk
@@ -36,6 +36,7 @@ from gatehouse.sessions import service as sessions
 from gatehouse.sessions.continuation import Continuation
 from gatehouse.sessions.service import TokenPair
 from gatehouse.users import notifications
+from gatehouse.users import service as users
 from gatehouse.users.counted_attempts import settle_attempt
 from gatehouse.web.request_context import RequestContext
 
@@ -105,7 +106,8 @@ def assess_risk(attempt: Attempt) -> Attempt:
 
 
 def check_account(attempt: Attempt) -> Attempt:
-    """Require that the user may sign in; consume what the first step verified."""
+    """Lock the user, who must be allowed to sign in; consume what the first step verified."""
+    advisory_lock(users.lock_key(attempt.user_id))
     person, attempt.has_factor = account_checks.load_account(attempt.user_id)
     if person is None:  # deleted while the password was hashed, or before the second step
         raise InvalidCredentials if attempt.result else CodeUsed

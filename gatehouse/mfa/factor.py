@@ -34,7 +34,7 @@ class FactorResponse:
 class SecondFactorResponse:
     """The response of a factor, and which factor: of this kind, or the one with this id.
 
-    `kind` is empty while only the id is known (see `verification.resolve_kind`).
+    `kind` is empty while only the id is known (see `verification.select_factor`).
     """
 
     kind: str

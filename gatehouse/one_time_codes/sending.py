@@ -9,6 +9,7 @@ from gatehouse.core import clock, crypto_labels
 from gatehouse.database.session import advisory_lock
 from gatehouse.messaging import links, outbox, recipient_limits
 from gatehouse.messaging.message import MessageRequest
+from gatehouse.one_time_codes import locks
 from gatehouse.one_time_codes import service as store
 from gatehouse.one_time_codes.channel import CHANNELS, Recipient
 from gatehouse.one_time_codes.code_type import CodeType
@@ -89,7 +90,7 @@ def reserve_message(code_type: CodeType, recipient: Recipient) -> bool:
 
     Counts the same for known and unknown recipients. The lock lasts until the transaction ends.
     """
-    store.lock_recipient(recipient.canonical)
+    locks.lock_recipient(recipient.canonical)
     template = CHANNELS[recipient.channel].template(code_type)
     return recipient_limits.count_message(recipient.canonical, template)
 
@@ -109,7 +110,7 @@ def build_message(
 def _lock_user(request: CodeRequest) -> None:
     """Lock the user, or the unknown recipient in the user's place."""
     user_id, unknown = request.user_id, f"unknown:{request.recipient.canonical}"
-    advisory_lock(store.user_lock_key(user_id) if user_id else unknown)
+    advisory_lock(locks.user_lock_key(user_id) if user_id else unknown)
 
 
 def _delete_older(request: CodeRequest) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import delete, select, update
 import config
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.core.errors import BEARER_CHALLENGE, ApiError
-from gatehouse.database.session import advisory_lock, autonomous_transaction, db
+from gatehouse.database.session import autonomous_transaction, db
 from gatehouse.one_time_codes.stored_data import StoredData
 from models import OneTimeCode
 
@@ -87,7 +87,8 @@ def create_in_format(
 def renew(row: OneTimeCode) -> Secrets:
     """Replace token and code of a row in the current transaction; the old ones become invalid.
 
-    The attempts at this code start at zero again; those of the account (`redeeming`) do not.
+    The attempts at this code start at zero again; those of the account
+    (`users.counted_attempts`) do not.
     """
     row.attempts = 0
     return _set_secrets(row, _new_code(CODE_DIGITS, decrypt_data(row)))
@@ -189,19 +190,6 @@ def consume(code_id: UUID) -> None:
     used = db.session.execute(unused.values(used_at=clock.now()).returning(OneTimeCode.id))
     if used.first() is None:
         raise InvalidCode
-
-
-def lock_recipient(canonical: str) -> None:
-    """Lock a canonical e-mail address or number until the transaction ends; lock users before."""
-    advisory_lock(f"recipient:{canonical}")
-
-
-def user_lock_key(user_id: UUID) -> str:
-    """Return the `advisory_lock` key for changes to a user's credentials, e-mail and phone.
-
-    Lock it before any of the user's codes, or two transactions that delete codes could deadlock.
-    """
-    return f"account:{user_id}"
 
 
 def lock_for_subject(purpose: str, subject: str) -> list[UUID]:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from gatehouse.core.errors import ApiError
 from gatehouse.database.session import write_transaction
+from gatehouse.sessions import live_session
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenMissing
@@ -40,6 +41,7 @@ def end_many_sessions(scope: str, caller: AccessToken, context: RequestContext) 
     keep = UUID(caller.sid) if scope == OTHERS else None
     context = context.authenticated_as(UUID(caller.sub))
     with write_transaction():
+        live_session.lock_live_session(caller)
         sessions.end_all_sessions(UUID(caller.sub), f"logout_{scope}", context, keep=keep)
 
 

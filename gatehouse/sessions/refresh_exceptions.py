@@ -74,12 +74,14 @@ def _exchange_token(
 def _is_answer_lost(session: Session, presented: UUID, context: RequestContext) -> bool:
     """Return whether the client may lack the unused successor of the token that it presented.
 
-    Only the device that logged in is believed.
+    Only the device that logged in may get a replacement.
     """
     if not config.settings().refresh_reuse_interval or session.device_digest is None:
         return False
     is_own_device = devices.matches_digest(context.device_token, session.device_digest)
-    return is_own_device and refresh_tokens.is_predecessor(session, presented)
+    if not is_own_device or devices.find_device(session.user_id, context) is None:
+        return False  # another device, or one that was forgotten
+    return refresh_tokens.is_predecessor(session, presented)
 
 
 def _replace_current_token(session: Session, now: datetime) -> None:

@@ -14,7 +14,7 @@ from gatehouse.core import clock, crypto
 from gatehouse.core import events as domain_events
 from gatehouse.core.errors import NotFound
 from gatehouse.core.events import CredentialChanged, publish
-from gatehouse.database.session import advisory_lock, db, write_transaction
+from gatehouse.database.session import db, write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.sessions import assurance, refresh_tokens, step_up
 from gatehouse.sessions.errors import SessionEnded
@@ -46,9 +46,11 @@ ASSIGN_STATUS_INDEX = (
 def open_session(
     person: UserWithProfile, amr: Sequence[str], context: RequestContext, device_token: str = ""
 ) -> TokenPair:
-    """Open a session in the current transaction. Only `login.service`, after its checks, may."""
+    """Open a session in the current transaction, which has locked the user.
+
+    Only `login.service` may, after its checks.
+    """
     user_id = person.user.id
-    advisory_lock(f"sessions:{user_id}")
     _evict_oldest(user_id, context)
     now = clock.now()
     session = Session(id=crypto.new_id(), user_id=user_id)

@@ -1,7 +1,7 @@
 """Request schemas for sign-up, e-mail verification, invitations and the profile."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from marshmallow import ValidationError, post_load, validate, validates_schema
@@ -103,18 +103,18 @@ class VerifyEmailForm:
     """The form `VerifyEmail`."""
 
     email: Email | None = None
-    code: str = ""
-    registration_token: str | None = None
-    token: str = ""
-    password: str | None = None
+    code: str = field(default="", repr=False)
+    registration_token: str | None = field(default=None, repr=False)
+    token: str = field(default="", repr=False)
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class AcceptInvitationForm:
     """The form `AcceptInvitation`."""
 
-    token: str
-    password: str
+    token: str = field(repr=False)
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from gatehouse.authorization import roles
 from gatehouse.core import clock, crypto
 from gatehouse.database.session import db, write_transaction
 from gatehouse.database.statements import fetch_one_or_none
-from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.one_time_codes import locks
 from gatehouse.one_time_codes.channel import CHANNELS, EMAIL, Recipient
 from gatehouse.users import identifiers
 from gatehouse.users.errors import AccountDeleted, UsernameTaken
@@ -69,7 +69,7 @@ def get_user_with_profile(user_id: UUID) -> UserWithProfile | None:
     return build_user_with_profile(*found) if found else None
 
 
-lock_key = one_time_codes.user_lock_key
+lock_key = locks.user_lock_key
 
 
 def find_user(identifier: str) -> User | None:

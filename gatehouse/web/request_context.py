@@ -33,7 +33,7 @@ class Actor:
     id: UUID | None = None
     """The user's id."""
     client_id: str | None = None
-    """The OAuth client whose token authenticates the request; None without a token."""
+    """The client it acts through: that of its token, or `gatehouse` for a user of our own API."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import pkgutil
+import re
 
 import auth_routes
 import gatehouse
@@ -19,15 +20,29 @@ def leaves(form: type[Form]) -> set[type[Form]]:
     return set().union(*map(leaves, children)) if children else {form}
 
 
-def test_form_loads_into_a_dataclass():
+def forms() -> set[type[Form]]:
     ours = ("gatehouse.", auth_routes.__name__, schemas.__name__)
-    forms = {form for form in leaves(Form) if form.__module__.startswith(ours)}
+    return {form for form in leaves(Form) if form.__module__.startswith(ours)}
 
+
+def test_form_loads_into_a_dataclass():
     untyped = {
         form.__name__
-        for form in forms
+        for form in forms()
         if not dataclasses.is_dataclass(getattr(form, "form_type", None))
     }
 
-    assert len(forms) > 25
+    assert len(forms()) > 25
     assert untyped == set()
+
+
+def test_form_hides_its_secrets_where_it_is_printed():
+    secret = re.compile("password|token|code")
+    printed = {
+        f"{form.__name__}.{member.name}"
+        for form in forms()
+        for member in dataclasses.fields(form.form_type)
+        if member.repr and secret.search(member.name)
+    }
+
+    assert printed == set()

@@ -11,8 +11,9 @@ from gatehouse.mfa import reset, verification
 from gatehouse.mfa.factor import FactorResponse, SecondFactorResponse
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.web.request_context import NO_REQUEST
-from models import Credential, Session
+from models import Credential, Password, Session
 from models import User as Account
+from tests.client import PASSWORD
 from tests.rows import rows
 
 
@@ -137,3 +138,28 @@ def test_factor_is_selected_from_the_candidates_only(app):
         for other in (given, replace(by_id, factor_id=crypto.new_id())):
             with pytest.raises(InvalidCode):
                 verification.select_factor(candidates, other)
+
+
+@pytest.mark.stores
+def test_password_that_is_flagged_between_the_steps_opens_no_session(app, client, make_user):
+    user = make_user(factors=["totp"])
+    challenge = client.log_in(user)
+    flagged = app.test_cli_runner().invoke(args=["passwords", "flag", user.email])
+
+    response = verify(client, challenge, user.totp())
+
+    assert flagged.exit_code == 0, flagged.output
+    assert (response.status_code, response.json["code"]) == (401, "invalid_code")
+    assert [session for session in rows(app, Session) if session.ended_at is None] == []
+
+
+@pytest.mark.stores
+def test_flagged_password_does_not_reauthenticate(app, client, make_user):
+    mine = client.as_(client.log_in(make_user()))
+    with app.app_context():
+        db.session.execute(sa.update(Password).values(compromised_at=clock.now()))
+        db.session.commit()
+
+    response = mine.post("/auth/reauthenticate", {"password": PASSWORD})
+
+    assert (response.status_code, response.json["code"]) == (403, "password_change_required")

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from gatehouse.database.session import db, write_transaction
+from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.sessions import service as sessions
 from gatehouse.users import service as users
 from gatehouse.web.request_context import NO_REQUEST
@@ -175,6 +175,7 @@ def test_session_limit_counts_a_login_that_is_not_committed_yet(app, client, use
     with app.app_context():
         with write_transaction():
             person = users.build_user_with_profile(db.session.scalars(select(User)).one(), None)
+            advisory_lock(users.lock_key(person.user.id))
             sessions.open_session(person, ("pwd",), NO_REQUEST)
             second.start()
             second.join(timeout=0.5)  # it must wait for the lock

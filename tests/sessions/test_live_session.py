@@ -32,6 +32,8 @@ WRITES = [
     ("POST", "/auth/reauthenticate", {"password": PASSWORD}),
     ("POST", "/auth/reauthenticate/challenge", {"factor_id": UNKNOWN_ID}),
 ]
+LOGOUTS = [("POST", "/auth/logout", {"scope": scope}) for scope in ("others", "global")]
+"""Not guarded, but they end sessions besides the caller's."""
 
 
 def end_elsewhere(app):
@@ -62,9 +64,11 @@ def test_ended_session_writes_nothing(app, client, make_user):
         (method, path): thief.send(method, path, json=body).json["code"]
         for method, path, body in WRITES
     }
+    logouts = [thief.send(method, path, json=body) for method, path, body in LOGOUTS]
 
     assert thief.get("/auth/me").status_code == 200  # its revocation is not known here
     assert answers == {(method, path): "session_ended" for method, path, _ in WRITES}
+    assert [response.json["code"] for response in logouts] == ["session_ended"] * 2
     assert stored(app) == before
 
 

@@ -74,7 +74,7 @@ class LoginLinkRequestForm:
 class LoginLinkTokenForm:
     """The form `LoginLinkToken`."""
 
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class LoginLinkData(CodeData):
 
     ip_address: str = stored_as("address", "")
     device: str = ""
-    code: str = ""
+    code: str = field(default="", repr=False)
     """For the page of the link."""
     continuation: dict[str, str] | None = None
     """Returned when the login succeeds (see `sessions.continuation`)."""

@@ -1,0 +1,18 @@
+"""The advisory locks of users and recipients: first the user, then the recipient."""
+
+from uuid import UUID
+
+from gatehouse.database.session import advisory_lock
+
+
+def lock_recipient(canonical: str) -> None:
+    """Lock a canonical e-mail address or number until the transaction ends; lock users before."""
+    advisory_lock(f"recipient:{canonical}")
+
+
+def user_lock_key(user_id: UUID) -> str:
+    """Return the `advisory_lock` key for changes to a user's credentials, e-mail and phone.
+
+    Lock it before any of the user's codes, or two transactions that delete codes could deadlock.
+    """
+    return f"account:{user_id}"
