@@ -40,7 +40,8 @@ def require_registration_token(row: OneTimeCode, registration_token: str | None)
         InvalidCode: the token is missing, wrong, or not expected.
     """
     token_digest = crypto.digest(registration_token) if registration_token else None
-    if one_time_codes.decrypt_data(row).get("holder") != token_digest:
+    data = one_time_codes.load_data(row, RegistrationData)
+    if data.registration_token_digest != token_digest:
         raise InvalidCode
 
 
@@ -55,7 +56,7 @@ def require_same_applicant(row: OneTimeCode, password: str | None, context: Requ
         RegistrationPasswordWrong: the password is not the one of this registration.
     """
     data = one_time_codes.load_data(row, RegistrationData)
-    if data.holder:  # `require_registration_token` has checked it
+    if data.registration_token_digest:  # `require_registration_token` has checked it
         return
     if password is None:
         require_same_ip_prefix(row, context)

@@ -116,8 +116,8 @@ def _with_recovery_code(
 ) -> datetime:
     given = SecondFactorResponse(registry.RECOVERY_CODES, FactorResponse(recovery_code))
     verification.require_response_of(given.kind, given.response)
-    counted = verification.count_attempt(user_id, context)
-    with verification.settle_attempt(counted, context), write_transaction():
+    counted = verification.count_factor_attempt(user_id, context)
+    with verification.settle_factor_attempt(counted, context), write_transaction():
         try:
             user = _consume_code(row, user_id)
         except MfaRecoveryFailed:

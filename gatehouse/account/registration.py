@@ -57,15 +57,16 @@ class RegistrationData(StoredData):
     device: str = ""
     profile: dict[str, str] = field(default_factory=dict)
     """Stored as members of their own."""
-    hash: str | None = None
+    stored_hash: str | None = stored_as("hash", None)
     pepper: str | None = None
     passkey: dict[str, Any] | None = None
-    holder: str | None = None
+    registration_token_digest: str | None = stored_as("holder", None)
+    """Of a sign-up with a passkey, whose code works with this token only."""
 
     @property
     def password_hash(self) -> PasswordHash | None:
         """The hash of the chosen password."""
-        return PasswordHash(self.hash, self.pepper or "") if self.hash else None
+        return PasswordHash(self.stored_hash, self.pepper or "") if self.stored_hash else None
 
     @property
     def recipient(self) -> Recipient:
@@ -128,11 +129,16 @@ def _register_with_passkey(
     """
     users.require_free_username(data.profile.get("username"))
     passkey = passkey_sign_up.verify_passkey(form)
-    holder = crypto.digest(form.registration_token)
+    token_digest = crypto.digest(form.registration_token)
     with write_transaction():
         ceremonies.consume_challenge(passkey.challenge)
         _create_pending_registration(
-            replace(data, passkey=passkey.registration_data, holder=holder), context
+            replace(
+                data,
+                passkey=passkey.registration_data,
+                registration_token_digest=token_digest,
+            ),
+            context,
         )
 
 
@@ -144,7 +150,7 @@ def _register_with_password(data: RegistrationData, password: str, context: Requ
     end_transaction()
     password_hash = passwords.hash_password(password, context)
     _create_pending_registration(
-        replace(data, hash=password_hash.hash, pepper=password_hash.pepper), context
+        replace(data, stored_hash=password_hash.hash, pepper=password_hash.pepper), context
     )
 
 
@@ -221,7 +227,7 @@ def _store_registration(
     secrets = one_time_codes.create(purpose, recipient.canonical, data.to_json(), lifetime)
     outbox.put(_build_message(data, secrets, clock.now() + lifetime), context)
     record(events.Registration.REQUESTED, context)
-    if config.settings().unsafe_allow_unverified_email and data.hash:
+    if config.settings().unsafe_allow_unverified_email and data.stored_hash:
         create_user(data)
 
 

@@ -91,8 +91,8 @@ def _with_factor(
 ) -> TokenPair:
     user_id = UUID(caller.sub)
     given = verification.select_factor(credential_store.list_confirmed(user_id), given)
-    counted = verification.count_attempt(user_id, context)
-    with verification.settle_attempt(counted, context), write_transaction():
+    counted = verification.count_factor_attempt(user_id, context)
+    with verification.settle_factor_attempt(counted, context), write_transaction():
         states = _consume_challenge(caller)
         verified = verification.verify_factor(user_id, given, states, context)
         return _record_reauthentication(caller, verified.amr, context)

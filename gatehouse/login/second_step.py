@@ -38,8 +38,8 @@ def complete_second_factor(form: SecondFactorLoginForm, context: RequestContext)
     pending = challenges.find_pending(LOGIN, form.mfa_token)
     eligible = challenges.eligible_factors(pending.first_factor)
     given = verification.select_factor(eligible, form.given)
-    counted = challenges.count_attempt(pending, context)
-    with verification.settle_attempt(counted, context, at_login=True), write_transaction():
+    counted = challenges.count_login_attempt(pending, context)
+    with verification.settle_factor_attempt(counted, context, at_login=True), write_transaction():
         _lock_password(pending.first_factor)
         verified = challenges.verify_second_factor(pending, given, context)
         if registry.get_factor(given.kind).strong and "pwd" in pending.first_factor.amr:
@@ -78,8 +78,8 @@ def complete_enrolment(
     """
     pending = challenges.find_pending(ENROLMENT, form.mfa_token)
     factor_id = _require_unconfirmed(pending.user_id, form)
-    counted = challenges.count_attempt(pending, context)
-    with verification.settle_attempt(counted, context), write_transaction():
+    counted = challenges.count_login_attempt(pending, context)
+    with verification.settle_factor_attempt(counted, context), write_transaction():
         _lock_password(pending.first_factor)
         challenges.consume_pending(pending)
         _require_no_strong_factor(pending.user_id)

@@ -16,7 +16,6 @@ from gatehouse.database.session import write_transaction
 from gatehouse.lockout.service import CountedAttempt
 from gatehouse.mfa import credential_store, registry, verification
 from gatehouse.mfa.factor import CodeUsed, FactorChallenge, SecondFactorResponse, VerifiedFactor
-from gatehouse.mfa.factors import sms
 from gatehouse.mfa.registry import EMAIL
 from gatehouse.mfa.verification import ChallengeStates
 from gatehouse.one_time_codes import service as one_time_codes
@@ -160,14 +159,15 @@ def eligible_factors(first_factor: FirstFactorResult) -> list[Credential]:
 def eligible_kinds(first_factor: FirstFactorResult) -> list[str]:
     """Return the strong kinds that are independent of the first factor.
 
-    SMS is left out without a verified number, because numbers are not verified during a login.
+    Those that need a phone are left out without a verified number, because numbers are not verified
+    during a login.
     """
     user = users.get_user(UUID(first_factor.user_id))
     has_number = user is not None and user.phone_verified_at is not None
     kinds = [
         kind for kind in registry.strong_kinds() if registry.is_independent(kind, first_factor.amr)
     ]
-    return [kind for kind in kinds if has_number or kind != sms.KIND]
+    return [kind for kind in kinds if has_number or not registry.get_factor(kind).needs_phone]
 
 
 def find_pending(purpose: str, mfa_token: str) -> PendingLogin:
@@ -184,7 +184,7 @@ def find_pending(purpose: str, mfa_token: str) -> PendingLogin:
     return PendingLogin(row, mfa_token, first_factor, data.get("asked", {}))
 
 
-def count_attempt(pending: PendingLogin, context: RequestContext) -> CountedAttempt:
+def count_login_attempt(pending: PendingLogin, context: RequestContext) -> CountedAttempt:
     """Count an attempt at a pending login, and one of its user, and commit the counts.
 
     Raises:
@@ -193,7 +193,7 @@ def count_attempt(pending: PendingLogin, context: RequestContext) -> CountedAtte
     """
     one_time_codes.attempt_with_token(pending.row.purpose, pending.mfa_token, MAX_ATTEMPTS)
     with one_time_codes.refund_on_error(pending.row.id):
-        return verification.count_attempt(pending.user_id, context)
+        return verification.count_factor_attempt(pending.user_id, context)
 
 
 def consume_pending(pending: PendingLogin) -> None:

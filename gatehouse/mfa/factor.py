@@ -112,6 +112,8 @@ class Factor(Protocol):
     """The `amr` that its confirmation adds to the session, such as `("otp",)`."""
     strong: bool
     """Whether it can step a session up to AAL2."""
+    needs_phone: bool
+    """Whether only a user with a verified phone number can enrol it."""
 
     def enrol(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext

@@ -113,8 +113,8 @@ def confirm_factor(
     if row is None or row.confirmed_at:
         raise NotFound
     verification.require_response_of(row.kind, response)
-    counted = verification.count_attempt(user_id, context)
-    with verification.settle_attempt(counted, context), write_transaction():
+    counted = verification.count_factor_attempt(user_id, context)
+    with verification.settle_factor_attempt(counted, context), write_transaction():
         verified, codes = confirm_credential(user_id, factor_id, response, context)
         return _finish_confirmation(caller, verified.credential, codes, context)
 

@@ -69,7 +69,7 @@ def require_response_of(kind: str, response: FactorResponse) -> None:
         raise ValidationFailed(format_field_errors(errors))
 
 
-def count_attempt(user_id: UUID, context: RequestContext) -> CountedAttempt:
+def count_factor_attempt(user_id: UUID, context: RequestContext) -> CountedAttempt:
     """Count an attempt before it is evaluated, and commit the count.
 
     Raises:
@@ -80,7 +80,7 @@ def count_attempt(user_id: UUID, context: RequestContext) -> CountedAttempt:
 
 
 @contextmanager
-def settle_attempt(
+def settle_factor_attempt(
     counted: CountedAttempt, context: RequestContext, at_login: bool = False
 ) -> Iterator[None]:
     """Settle a counted attempt by how the block ends.

@@ -57,20 +57,11 @@ def send_code(request: CodeRequest, context: RequestContext) -> SentCode:
         _lock_user(request)
     is_over_limit = not reserve_message(code_type, recipient)
     is_real = user_id is not None and request.is_eligible and not is_over_limit
-    purpose, code_format = code_type.purpose, channel.code_format(code_type)
-    if code_type.replaces_older and is_over_limit:
-        purpose, code_format = crypto_labels.DECOY, CodeFormat(timedelta(0), code_format.digits)
-    elif code_type.replaces_older:
+    if code_type.replaces_older and not is_over_limit:
         _delete_older(request)
-    secrets = store.create_in_format(
-        purpose,
-        request.subject,
-        _complete_data(request).to_json(),
-        replace(code_format, is_decoy=not is_real),
-    )
-    message = build_message(
-        code_type, recipient, secrets, clock.now() + channel.code_format(code_type).lifetime
-    )
+    code_format = replace(channel.code_format(code_type), is_decoy=not is_real)
+    secrets = _store_code(request, code_format, is_over_limit)
+    message = build_message(code_type, recipient, secrets, clock.now() + code_format.lifetime)
     if is_real:
         return SentCode(secrets.id, channel.enqueue(message, context), is_over_limit)
     # over the limit no budget is charged, or a stranger could use up that of the owner's own codes
@@ -105,6 +96,15 @@ def build_message(
     return MessageRequest(
         recipient.as_written, template, variables, recipient.locale, recipient.channel
     )
+
+
+def _store_code(request: CodeRequest, code_format: CodeFormat, is_over_limit: bool) -> Secrets:
+    """Store the code; over the limit, one that is expired where the older code stays valid."""
+    purpose = request.code_type.purpose
+    if request.code_type.replaces_older and is_over_limit:
+        purpose, code_format = crypto_labels.DECOY, replace(code_format, lifetime=timedelta(0))
+    data = _complete_data(request).to_json()
+    return store.create_in_format(purpose, request.subject, data, code_format)
 
 
 def _lock_user(request: CodeRequest) -> None:

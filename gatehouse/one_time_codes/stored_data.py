@@ -40,4 +40,6 @@ class CodeData(StoredData):
 
 
 def _names_by_key(data_type: type[Any]) -> dict[str, str]:
-    return {one.metadata.get(STORED_AS, one.name): one.name for one in fields(data_type)}
+    return {
+        member.metadata.get(STORED_AS, member.name): member.name for member in fields(data_type)
+    }

@@ -35,6 +35,7 @@ class EmailOtp:
     schema: type[Form] = CodeResponse
     amr: tuple[str, ...] = ("email",)
     strong = False
+    needs_phone = False
 
     def enrol(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext

@@ -42,6 +42,7 @@ class PasskeyFactor:
     schema: type[Form] = PasskeyResponse
     amr: tuple[str, ...] = ("swk",)  # the weakest kind of passkey
     strong = True
+    needs_phone = False
 
     def enrol(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext

@@ -40,6 +40,7 @@ class RecoveryCodes:
     schema = CodeResponse
     amr = ("recovery",)
     strong = True
+    needs_phone = False
 
     def enrol(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext

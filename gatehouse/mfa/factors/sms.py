@@ -40,6 +40,7 @@ class PhoneOtp:
     schema: type[Form] = CodeResponse
     amr: tuple[str, ...] = ("sms",)
     strong = True
+    needs_phone = True
 
     def __init__(self, channel: str) -> None:
         self.channel = channel

@@ -43,6 +43,7 @@ class Totp:
     schema = CodeResponse
     amr = ("otp",)
     strong = True
+    needs_phone = False
 
     def enrol(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext
