@@ -1,5 +1,6 @@
 """Error and body formats: a blueprint chooses both, for every kind of error under its prefix."""
 
+from dataclasses import dataclass
 from unittest.mock import patch
 
 import pytest
@@ -37,8 +38,17 @@ class OAuthError(Schema):
     error_description = String(200)
 
 
+@dataclass(frozen=True)
+class TokenRequestForm:
+    """The form `TokenRequest`."""
+
+    grant_type: str
+
+
 class TokenRequest(Form):
     """The grant type only."""
+
+    form_type = TokenRequestForm
 
     grant_type = String(20, required=True)
 
@@ -65,9 +75,8 @@ def oauth(app):
     @blueprint.arguments(TokenRequest)
     @blueprint.errors(TokenMissing)
     def issue_token(form):
-        grant_type = form["grant_type"]
-        fail(grant_type)
-        return {"granted": grant_type}
+        fail(form.grant_type)
+        return {"granted": form.grant_type}
 
     app.extensions["flask-smorest"]["apis"][""]["ext_obj"].register_blueprint(blueprint)
     return app
