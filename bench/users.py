@@ -21,8 +21,8 @@ from gatehouse.lockout import service as lockout
 from gatehouse.login import service as login
 from gatehouse.login.method import AuthenticationResult, LoginAttempt
 from gatehouse.passwords import service as passwords
-from gatehouse.sessions import service as sessions
 from gatehouse.sessions.refresh import refresh
+from gatehouse.sessions.token_pair import TokenPair
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens import specs, sync
 from gatehouse.tokens.specs import SessionClaims
@@ -121,7 +121,7 @@ def _email(number: int) -> Email:
     return Email(f"person{number}@example.com", f"person{number}@example.com")
 
 
-def _open_session(user_id: UUID) -> sessions.TokenPair:
+def _open_session(user_id: UUID) -> TokenPair:
     """Open a session like a login, after its first factor was verified."""
     attempt = LoginAttempt(None, CONTEXT)
     attempt.accept(AuthenticationResult(user_id, ("pwd",)))
@@ -129,7 +129,7 @@ def _open_session(user_id: UUID) -> sessions.TokenPair:
     with write_transaction():
         opened = login.complete(attempt).result
     db.session.commit()
-    if not isinstance(opened, sessions.TokenPair):
+    if not isinstance(opened, TokenPair):
         raise RuntimeError("users of the benchmark must not have a second factor")
     return opened
 

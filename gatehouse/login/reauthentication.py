@@ -21,7 +21,7 @@ from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.service import TokenPair
+from gatehouse.sessions.token_pair import TokenPair
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import password_check
 from gatehouse.users import service as users

@@ -34,7 +34,7 @@ from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.sessions import assurance
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.continuation import Continuation
-from gatehouse.sessions.service import TokenPair
+from gatehouse.sessions.token_pair import TokenPair
 from gatehouse.users import notifications
 from gatehouse.users import service as users
 from gatehouse.users.counted_attempts import settle_attempt

@@ -19,8 +19,7 @@ from gatehouse.devices import service as devices
 from gatehouse.sessions import assurance, refresh_tokens, step_up
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
-from gatehouse.sessions.token_pair import TokenPair as TokenPair
-from gatehouse.sessions.token_pair import TokenSubject, sign_tokens
+from gatehouse.sessions.token_pair import TokenPair, TokenSubject, sign_tokens
 from gatehouse.tokens import service as tokens
 from gatehouse.users import service as users
 from gatehouse.users.service import UserWithProfile

@@ -62,13 +62,6 @@ def build_user_with_profile(user: User, given_roles: str | None) -> UserWithProf
     return UserWithProfile(user, _serialize(user, given_roles))
 
 
-def get_user_with_profile(user_id: UUID) -> UserWithProfile | None:
-    """Load a user and their roles in one statement."""
-    statement = select(User, roles.assigned_roles(User.id)).where(User.id == user_id)
-    found = db.session.execute(statement).one_or_none()
-    return build_user_with_profile(*found) if found else None
-
-
 lock_key = locks.user_lock_key
 
 

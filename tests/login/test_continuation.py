@@ -21,7 +21,7 @@ from gatehouse.mfa.forms import (
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.sessions.continuation import Continuation
-from gatehouse.sessions.service import TokenPair
+from gatehouse.sessions.token_pair import TokenPair
 from gatehouse.web.request_context import NO_REQUEST
 from models import OneTimeCode
 from tests.mail_links import read_mail, token_of
