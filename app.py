@@ -40,7 +40,7 @@ from gatehouse.users import identifiers
 from gatehouse.web import proxy_check, rate_limits, request_validation
 from gatehouse.web.json import StrictJSON
 from gatehouse.web.middleware import HeadersMiddleware
-from gatehouse.web.openapi import SECURITY_SCHEMES, ProblemApi
+from gatehouse.web.openapi import ProblemApi
 from gatehouse.web.rsgi import RsgiAdapter
 
 DESCRIPTION = "Registers users, logs them in, and issues tokens that other services verify."
@@ -135,9 +135,8 @@ def _register_blueprints(app: Flask) -> None:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
     )
-    api = ProblemApi(app, info={"description": DESCRIPTION})
-    for name, scheme in SECURITY_SCHEMES.items():
-        api.spec.components.security_scheme(name, scheme)
+    servers = [{"url": config.settings().public_url}]
+    api = ProblemApi(app, info={"description": DESCRIPTION}, servers=servers)
     first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
     documented = (*first, captcha, trusted_device_routes, sessions, account, tokens, operations)
     for blueprint in documented:

@@ -69,6 +69,15 @@ from gatehouse.users.forms import (
 from gatehouse.web.fields import Form, String
 from gatehouse.web.idempotency import idempotent
 from gatehouse.web.openapi import Blueprint
+from gatehouse.web.openapi_operations import (
+    ANONYMOUS,
+    REFRESH_COOKIE,
+    accepts_device_token,
+    authenticated_by,
+)
+from gatehouse.web.openapi_operations import (
+    COOKIE as COOKIE_SCHEME,
+)
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from schemas import (
@@ -107,7 +116,7 @@ def register_user(form: RegistrationForm) -> dict[str, str]:
 @auth.arguments(PasskeySignUpOptionsRequest)
 @auth.response(200, PasskeyOptions)
 @auth.errors(FactorUnavailable)
-def passkey_signup_options(form: PasskeySignUpOptionsForm) -> dict[str, Any]:
+def create_passkey_sign_up_options(form: PasskeySignUpOptionsForm) -> dict[str, Any]:
     """Start to sign up with a passkey.
 
     The options are alike for known and unknown e-mail addresses.
@@ -151,6 +160,7 @@ def accept_invitation(form: AcceptInvitationForm) -> None:
 @auth.arguments(LoginLinkRequest)
 @idempotent("login_token")
 @auth.response(202, LoginLinkResponse)
+@accepts_device_token
 def request_login_link(form: LoginLinkRequestForm) -> dict[str, str]:
     """Request a link and a code by e-mail, or a code by SMS.
 
@@ -168,7 +178,7 @@ add_login_routes(auth)
 @auth.arguments(LoginLinkToken)
 @auth.response(200, LoginLinkCode)
 @auth.errors(LinkFailed)
-def get_login_link_code(form: LoginLinkTokenForm) -> dict[str, str]:
+def read_login_link_code(form: LoginLinkTokenForm) -> dict[str, str]:
     """Read the code that belongs to a link, to type it in the browser that requested it."""
     return {"code": link.get_code(form.token)}
 
@@ -192,6 +202,8 @@ class RefreshRequest(Form):
 @auth.arguments(RefreshRequest, required=False)
 @auth.response(200, TokenResponse)
 @auth.errors(TokenMissing, TokenInvalid, TokenExpired, SessionEnded, RefreshTokenReused)
+@authenticated_by(ANONYMOUS, REFRESH_COOKIE)
+@accepts_device_token
 def refresh_tokens(form: RefreshRequestForm) -> Any:
     """Exchange a refresh token for new tokens.
 
@@ -253,6 +265,7 @@ def _log_browser_out(scope: str) -> Any:
 @auth.get("/csrf")
 @auth.response(200, CsrfTokenResponse)
 @auth.errors(TokenMissing)
+@authenticated_by(COOKIE_SCHEME)
 def read_csrf_token() -> dict[str, str]:
     """Read the CSRF token that belongs to the session cookies."""
     try:

@@ -1,12 +1,13 @@
 """Schemas shared by several packages: they validate, serialize, and describe the OpenAPI."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, post_dump, validate
 
 from gatehouse.core import clock
-from gatehouse.web.fields import Form, QueryInteger, String
+from gatehouse.web.fields import Form, QueryInteger, String, Union
 from models import PROFILE_LENGTHS
 
 
@@ -15,6 +16,13 @@ class Timestamp(fields.Field[Any]):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else clock.format_rfc3339(value)
+
+
+class FieldError(Schema):
+    """What is wrong with a field."""
+
+    code = fields.String(required=True, metadata={"description": "stable, in snake_case"})
+    message = fields.String(required=True)
 
 
 class Problem(Schema):
@@ -26,7 +34,9 @@ class Problem(Schema):
     detail = fields.String(required=True)
     code = fields.String(required=True, metadata={"description": "stable, in snake_case"})
     request_id = fields.String(required=True)
-    errors = fields.Dict(metadata={"description": "{field: [{code, message}]}"})
+    errors = fields.Dict(
+        values=fields.List(fields.Nested(FieldError)), metadata={"description": "by field"}
+    )
     retry_after = fields.Integer(metadata={"description": "seconds"})
     next = fields.String(metadata={"description": "what the client can do now"})
 
@@ -75,10 +85,15 @@ class User(
     created_at = Timestamp(required=True, metadata={"type": "string", "format": "date-time"})
 
 
+def _status(value: str) -> fields.Constant[str]:
+    """Return the field that tells the kinds of responses apart."""
+    return fields.Constant(value, required=True, metadata={"type": "string", "enum": [value]})
+
+
 class TokenResponse(Schema):
     """The user is signed in. In cookie mode the body contains no tokens."""
 
-    status = fields.Constant("authenticated", required=True, metadata={"type": "string"})
+    status = _status("authenticated")
     access_token = fields.String()
     token_type = fields.String(metadata={"enum": ["Bearer"]})
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
@@ -101,19 +116,34 @@ class EligibleFactor(Schema):
     label = fields.String()
 
 
-class LoginResponse(TokenResponse):
+class MfaChallenge(Schema):
+    """The first step of a login succeeded; the second step needs one of these factors."""
+
+    status = _status("mfa_required")
+    mfa_token = fields.String(required=True, metadata={"description": "for the next step only"})
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    factors = fields.List(fields.Nested(EligibleFactor), required=True)
+
+
+class MfaEnrolmentRequired(Schema):
+    """The first step of a login succeeded; a second factor has to be enrolled first."""
+
+    status = _status("mfa_enrolment_required")
+    mfa_token = fields.String(required=True, metadata={"description": "for the next step only"})
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    kinds = fields.List(
+        fields.String(), required=True, metadata={"description": "that can be enrolled"}
+    )
+
+
+class LoginResponse(Union):
     """The user is signed in, or needs a second factor, or has to enrol one first."""
 
-    status = fields.String(  # type: ignore[assignment] # one of three values instead of one
-        dump_default="authenticated",
-        metadata={"enum": ["authenticated", "mfa_required", "mfa_enrolment_required"]},
-    )
-    user = fields.Nested(User)
-    mfa_token = fields.String(metadata={"description": "for the next step only"})
-    factors = fields.List(
-        fields.Nested(EligibleFactor), metadata={"description": "one of these is required"}
-    )
-    kinds = fields.List(fields.String(), metadata={"description": "that can be enrolled"})
+    kinds: ClassVar[Mapping[str, Schema]] = {
+        "authenticated": TokenResponse(),
+        "mfa_required": MfaChallenge(),
+        "mfa_enrolment_required": MfaEnrolmentRequired(),
+    }
 
 
 class EnrolmentResponse(TokenResponse):

@@ -21,7 +21,6 @@ from gatehouse.users.identifiers import Email
 from gatehouse.web.fields import CodedMessage, Form, String
 
 PHONE_METADATA = {"example": "+4915112345678"}
-PASSWORD_RESET_FIELDS = ({"token"}, *({name, "code"} for name in CHANNEL_BY_FIELD))
 
 
 def _code_field() -> String:
@@ -192,17 +191,14 @@ class PasswordReset(RecipientFields):
     """A new password, with `token`, or with `code` and the `email` or `phone` it was sent to."""
 
     form_type = PasswordResetForm
+    alternatives = (
+        frozenset({"token"}),
+        *(frozenset({name, "code"}) for name in CHANNEL_BY_FIELD),
+    )
 
     code = _code_field()
     token = _token_field()
     password = new_password_field()
-
-    @validates_schema
-    def require_known_combination(self, form: dict[str, Any], **_: Any) -> None:
-        """Require exactly the fields of one way."""
-        if form.keys() - {"password"} not in PASSWORD_RESET_FIELDS:
-            message = "Send token, or email and code, or phone and code."
-            raise ValidationError(CodedMessage("invalid_combination", message))
 
 
 class VerificationResendRequest(Form):
@@ -254,6 +250,7 @@ class MfaRecoveryProof(Form):
     """The code that was sent, its token, and an independent second credential."""
 
     form_type = MfaRecoveryProofForm
+    alternatives = (frozenset({"password"}), frozenset({"recovery_code"}))
 
     recovery_token = String(
         64, required=True, metadata={"description": "from the response to the request"}
@@ -261,11 +258,3 @@ class MfaRecoveryProof(Form):
     code = String(32, required=True, metadata={"description": "from the message"})
     password = String(1024, one_line=False, load_only=True, metadata={"format": "password"})
     recovery_code = String(64, load_only=True, metadata={"description": "one of the saved codes"})
-
-    @validates_schema
-    def require_password_or_recovery_code(self, form: dict[str, Any], **_: Any) -> None:
-        """Require exactly one of them with the code."""
-        if len(form.keys() & {"password", "recovery_code"}) != 1:
-            raise ValidationError(
-                CodedMessage("invalid_combination", "Send password or recovery_code.")
-            )

@@ -32,6 +32,7 @@ from gatehouse.sessions.guards import recently_signed_in, signed_in
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web.idempotency import idempotent
 from gatehouse.web.openapi import Blueprint
+from gatehouse.web.openapi_operations import accepts_device_token
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from schemas import Status, Timestamp
@@ -58,6 +59,7 @@ def change_password(caller: AccessToken, form: forms.PasswordChangeForm) -> None
 @idempotent()
 @routes.response(202, Status)
 @routes.errors(CaptchaRequired)
+@accepts_device_token
 def request_password_reset(form: forms.RecoveryRequestForm) -> dict[str, str]:
     """Request a password reset by `email`, or by a verified `phone` number.
 
@@ -173,6 +175,7 @@ class MfaResetScheduled(Status):
 @idempotent("recovery_token")
 @routes.response(202, MfaRecoveryResponse)
 @routes.errors(CaptchaRequired)
+@accepts_device_token
 def request_mfa_recovery(form: forms.RecoveryRequestForm) -> dict[str, str]:
     """Request a code to recover from a lost second factor.
 

@@ -9,7 +9,7 @@ from gatehouse.sessions.csrf import accepts_any_origin
 from gatehouse.sessions.request_credentials import bearer_token
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
-from gatehouse.web.openapi import document_errors
+from gatehouse.web.openapi_operations import document_errors
 from gatehouse.web.request_validation import non_blocking
 
 forward_auth = Blueprint("forward_auth", __name__)

@@ -12,6 +12,7 @@ from gatehouse.mfa.errors import MfaEnrolmentOverdue
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions.token_response import session_to_replace, token_response
 from gatehouse.web.openapi import Blueprint
+from gatehouse.web.openapi_operations import accepts_device_token
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from schemas import LoginResponse
@@ -42,7 +43,7 @@ def _add_login_route(blueprint: Blueprint, name: str, method: LoginMethod[Any]) 
     log_in.__doc__ = route.summary
     view = blueprint.errors(*route.errors or ERRORS)(log_in)
     view = blueprint.response(200, LoginResponse)(view)
-    view = blueprint.arguments(method.schema)(view)
+    view = blueprint.arguments(method.schema)(accepts_device_token(view))
     view = rate_limit(route.rate_limit)(view)
     blueprint.post(route.path or f"/login/{name}")(view)
 

@@ -24,6 +24,7 @@ from gatehouse.tokens.service import AccessToken
 from gatehouse.web import cookies
 from gatehouse.web.idempotency import idempotent
 from gatehouse.web.openapi import Blueprint
+from gatehouse.web.openapi_operations import accepts_device_token
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from schemas import EnrolmentResponse, LoginResponse, TokenResponse
@@ -75,6 +76,7 @@ def create_login_challenge(form: forms.LoginChallengeRequestForm) -> dict[str, o
 @routes.arguments(forms.SecondFactorLogin)
 @routes.response(200, LoginResponse)
 @routes.errors(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, FactorUnavailable)
+@accepts_device_token
 def verify_second_factor(form: forms.SecondFactorLoginForm) -> Any:
     """Complete a login with a second factor."""
     return respond(second_step.complete_second_factor(form, request_context()))
@@ -85,6 +87,7 @@ def verify_second_factor(form: forms.SecondFactorLoginForm) -> Any:
 @routes.arguments(forms.EnrolmentAtLogin)
 @routes.response(201, PendingFactor)
 @routes.errors(InvalidCode, FactorUnavailable, PhoneUnverified)
+@accepts_device_token
 def enrol_factor_at_login(form: forms.EnrolmentAtLoginForm) -> dict[str, Any]:
     """Start to enrol the second factor that is required to sign in."""
     return second_step.enrol_factor(form, request_context())
@@ -95,6 +98,7 @@ def enrol_factor_at_login(form: forms.EnrolmentAtLoginForm) -> dict[str, Any]:
 @routes.arguments(forms.ConfirmationAtLogin)
 @routes.response(200, EnrolmentResponse)
 @routes.errors(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, NotFound)
+@accepts_device_token
 def confirm_factor_at_login(form: forms.ConfirmationAtLoginForm) -> Any:
     """Confirm the factor, and complete the login."""
     answer, codes = second_step.complete_enrolment(form, request_context())
@@ -144,7 +148,7 @@ class PasskeyRequestOptions(Schema):
 @rate_limit("passkey")
 @passkey_login_routes.response(200, PasskeyRequestOptions)
 @passkey_login_routes.errors(FactorUnavailable)
-def passkey_login_options() -> dict[str, object]:
+def create_passkey_login_options() -> dict[str, object]:
     """Start to sign in with a passkey; the options name no user."""
     with write_transaction():
         return passkey.create_options()

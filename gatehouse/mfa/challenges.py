@@ -90,7 +90,7 @@ class PendingLogin:
 
 @dataclass(frozen=True)
 class MfaRequired:
-    """The response to a first step that needs a second (the schema `LoginResponse`)."""
+    """The response to a first step that needs a second (the schema `MfaChallenge`)."""
 
     mfa_token: str
     factors: list[dict[str, str]]
@@ -100,7 +100,7 @@ class MfaRequired:
 
 @dataclass(frozen=True)
 class EnrolmentRequired:
-    """The response to a first step that needs an enrolment (the schema `LoginResponse`)."""
+    """The response to a first step that needs an enrolment (the schema `MfaEnrolmentRequired`)."""
 
     mfa_token: str
     kinds: list[str]

@@ -213,7 +213,7 @@ class PasskeyRegistration(Form):
 @signed_in
 @registrations.response(200, PasskeyCreationOptions)
 @registrations.errors(InsufficientUserAuthentication, FactorUnavailable, TooManyFactors)
-def passkey_registration_options(caller: AccessToken) -> dict[str, Any]:
+def create_passkey_registration_options(caller: AccessToken) -> dict[str, Any]:
     """Start registering a passkey for login without a password."""
     mfa.require_max_assurance_level(caller)
     public_key = passkey_registration.create_options(caller)

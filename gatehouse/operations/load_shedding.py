@@ -12,7 +12,7 @@ from gatehouse.tokens.worker_state import MAX_STATE_AGE, state
 DATABASE_FREE_ENDPOINTS = {
     "operations.check_liveness",
     "operations.check_readiness",
-    "operations.show_metrics",
+    "operations.read_metrics",
     "pages.docs",
     "pages.static",
 }

@@ -17,6 +17,7 @@ from gatehouse.sessions.request_credentials import bearer_token
 from gatehouse.tokens import sync
 from gatehouse.tokens.errors import TokenInvalid, TokenMissing
 from gatehouse.web.openapi import Blueprint
+from gatehouse.web.openapi_operations import ANONYMOUS, METRICS_TOKEN, authenticated_by
 from gatehouse.web.request_validation import non_blocking
 from schemas import Status
 
@@ -59,7 +60,8 @@ def check_readiness() -> Response:
 @operations.get("/metrics")
 @operations.response(200, content_type="text/plain")
 @operations.errors(TokenMissing, TokenInvalid, NotFound)
-def show_metrics() -> Response:
+@authenticated_by(ANONYMOUS, METRICS_TOKEN)
+def read_metrics() -> Response:
     """Return the metrics of all workers to a client with the token; open in development."""
     settings = config.settings()
     if settings.metrics_token:

@@ -33,7 +33,7 @@ class JwkSet(Schema):
 
 @tokens.get("/.well-known/jwks.json")
 @tokens.response(200, JwkSet)
-def jwks() -> Response:
+def read_jwks() -> Response:
     """Get the JWK Set (RFC 7517 section 5): next, active and retired keys."""
     key_set = sync.current_state().require_keys()
     response = jsonify(keys=[key.jwk for key in key_set.keys.values()])
@@ -45,7 +45,7 @@ def jwks() -> Response:
 @tokens.response(200)
 @tokens.doc(**OPENAPI)
 @tokens.errors(NotFound)
-def status_list(number: str) -> Response:
+def read_status_list(number: str) -> Response:
     """Get a Token Status List, as a signed JWT: the bits of ended sessions are 1.
 
     The `status` claim of an access token names its list and its index there.

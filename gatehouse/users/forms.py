@@ -78,12 +78,7 @@ class RecipientFields(
 class RecipientForm(RecipientFields):
     """The recipient of a code."""
 
-    @validates_schema
-    def require_one_identifier(self, form: dict[str, Any], **_: Any) -> None:
-        """Require exactly one recipient."""
-        if len(form.keys() & CHANNEL_BY_FIELD.keys()) != 1:
-            message = f"Send {' or '.join(CHANNEL_BY_FIELD)}."
-            raise ValidationError(CodedMessage("invalid_combination", message))
+    alternatives = tuple(frozenset({name}) for name in CHANNEL_BY_FIELD)
 
 
 def _build_recipient(channel: str, value: Email | str) -> Recipient:

@@ -1,9 +1,11 @@
 """Strict marshmallow fields: no type conversion; strings are safe to store and to display."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import Schema, ValidationError, fields, post_load
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
+from marshmallow.utils import get_value
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -43,11 +45,35 @@ class Form(Schema):
     """
 
     form_type: ClassVar[type]
+    alternatives: ClassVar[tuple[frozenset[str], ...]] = ()
+    """The ways to fill in the form: the members that each requires and no other way may have."""
+
+    @validates_schema
+    def require_one_alternative(self, members: dict[str, Any], **_: Any) -> None:
+        """Require all members of exactly one of the alternatives."""
+        all_members: frozenset[str] = frozenset().union(*self.alternatives)
+        if self.alternatives and members.keys() & all_members not in self.alternatives:
+            ways = [" and ".join(sorted(way)) for way in self.alternatives]
+            message = f"Send {', or '.join(ways)}."
+            raise ValidationError(CodedMessage("invalid_combination", message))
 
     @post_load
     def make_form(self, members: dict[str, Any], **_: Any) -> Any:
         """Return the form as a dataclass."""
         return self.form_type(**members)
+
+
+class Union(Schema):
+    """A response of one of several kinds, which a member tells apart."""
+
+    discriminator: ClassVar[str] = "status"
+    kinds: ClassVar[Mapping[str, Schema]]
+    """The schema for each value of the discriminator; the first one is of objects without it."""
+
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """Serialize an object with the schema of its kind."""
+        kind = get_value(obj, self.discriminator, next(iter(self.kinds)))
+        return self.kinds[kind].dump(obj, many=many)
 
 
 class String(fields.String):

@@ -5,9 +5,7 @@ serializes the response, and `errors` lists the errors that a route can return.
 """
 
 import threading
-from collections.abc import Callable, Iterable
-from functools import partial
-from itertools import groupby
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import flask_smorest
@@ -18,19 +16,21 @@ from webargs.flaskparser import FlaskParser
 
 from gatehouse.core.errors import (
     ApiError,
-    CsrfFailed,
     MalformedJSON,
     MalformedRequest,
     PayloadTooLarge,
-    RateLimited,
-    ServiceUnavailable,
     UnsupportedMediaType,
     ValidationFailed,
-    default_detail,
 )
 from gatehouse.database.session import commits
-from gatehouse.web import cookies
 from gatehouse.web.error_formats import PROBLEM, ErrorFormat
+from gatehouse.web.openapi_operations import (
+    HEADER_PARAMETERS,
+    SECURITY_SCHEMES,
+    describe_operation,
+    header_parameters,
+)
+from gatehouse.web.openapi_schemas import SchemaPlugin
 from gatehouse.web.request_validation import accepts
 
 Route = TypeVar("Route", bound=Callable[..., Any])
@@ -47,25 +47,9 @@ class Decorator(Protocol):
 BODY_ERRORS = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 JSON, FORM = "json", "form"
 """Formats of request bodies, as webargs names them."""
+HEADERS = "header_parameters"
+"""Where the names of a view's header parameters are kept, beside what flask-smorest keeps."""
 MEDIA_TYPES = {JSON: "application/json", FORM: "application/x-www-form-urlencoded"}
-SECURITY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-    "cookie": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": cookies.ACCESS,
-        "description": "Writes also need `X-CSRF-Token`, from GET /auth/csrf.",
-    },
-}
-"""How a request authenticates; with a bearer token, cookies are ignored."""
-IDEMPOTENCY_KEY_HEADER = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "1 to 64 visible ASCII characters, new for each new request. Within 24 hours, a"
-    " repeated request with the same key has no second effect and gets the same response.",
-    "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
-}
-"""The parameter of routes with the `idempotent` decorator (see `web.idempotency`)."""
 
 
 class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
@@ -80,7 +64,11 @@ class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
     def __init__(self, app: Flask, **spec_kwargs: Any) -> None:
         self._sections: list[Callable[[APISpec], object]] = []
         self._lock = threading.Lock()
-        super().__init__(app, spec_kwargs=spec_kwargs)
+        super().__init__(app, spec_kwargs={"marshmallow_plugin": SchemaPlugin(), **spec_kwargs})
+        for name, scheme in SECURITY_SCHEMES.items():
+            self.spec.components.security_scheme(name, scheme)
+        for name, parameter in HEADER_PARAMETERS.items():
+            self.spec.components.parameter(name, "header", parameter)
 
     def register_blueprint(self, blueprint: "Blueprint") -> None:
         """Register a blueprint with Flask and add its routes to the document."""
@@ -146,11 +134,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     ) -> None:
         super().__init__(*arguments, **options)
         self.body_format, self.error_format = body_format, error_format
+        self._prepare_doc_cbks.append(_add_header_parameters)
 
     def document_routes(self, api: ProblemApi, app: Flask, spec: APISpec) -> None:
         """Add the routes to the OpenAPI document."""
         self.register_views_in_doc(api, app, spec, name=self.name, parameters=None)
-        spec.tag({"name": self.name, "description": self.description})
+        if self.tag not in {tag["name"] for tag in spec.to_dict().get("tags", ())}:
+            spec.tag({"name": self.tag, "description": self.description})
+
+    @property
+    def tag(self) -> str:
+        """The tag of the routes in the document: the package that they belong to."""
+        package: str = self.import_name.removeprefix("gatehouse.").partition(".")[0]
+        return package.removesuffix("_routes")
 
     def arguments(self, schema: type[Schema] | Schema, **options: Any) -> Decorator:
         """Validate the body, or another `location`, and pass it as the last argument."""
@@ -200,43 +196,26 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Register a route that commits when it succeeds; document it from its decorators."""
 
         def register(route: Route) -> Route:
-            by_status = _errors_by_status(route, method != "GET")
-            document = partial(document_errors, error_format=self.error_format)
-            responses = {str(status): document(errors) for status, errors in by_status}
-            names = {"operationId": route.__name__, "security": _security(route)}
-            if hasattr(route, "idempotent"):
-                names["parameters"] = [IDEMPOTENCY_KEY_HEADER]
             if self.body_format != JSON:
                 accepts(MEDIA_TYPES[self.body_format])(route)
             view = route if hasattr(route, "non_blocking") else commits(route)
-            documented = self.doc(responses=responses, **names)(view)
-            self.route(rule, methods=[method])(documented)
+            description = describe_operation(route, method, self.error_format)
+            documented = self.doc(**description)(view)
+            documented._apidoc[HEADERS] = header_parameters(route, method)  # type: ignore[attr-defined]
+            self.route(rule, methods=[method], tags=[self.tag])(documented)
             return route
 
         return register
 
 
+def _add_header_parameters(
+    document: dict[str, Any], stored: dict[str, Any], **_options: Any
+) -> dict[str, Any]:
+    """Add the headers of a route to the parameters that its `arguments` made."""
+    parameters = [*document.get("parameters", ()), *stored.get(HEADERS, ())]
+    return {**document, "parameters": parameters} if parameters else document
+
+
 def _with_errors(route: Route, error_types: tuple[type[ApiError], ...]) -> Route:
     route.error_types = (*getattr(route, "error_types", ()), *error_types)  # type: ignore[attr-defined]
     return route
-
-
-def _security(route: Any) -> list[dict[str, list[str]]]:
-    return [{name: []} for name in SECURITY_SCHEMES] if hasattr(route, "guarded") else []
-
-
-def _errors_by_status(route: Any, writes: bool) -> list[tuple[int, list[type[ApiError]]]]:
-    errors = {*getattr(route, "error_types", ()), MalformedRequest, ServiceUnavailable}
-    errors |= {CsrfFailed} if writes else set()
-    errors |= {RateLimited} if hasattr(route, "limit") else set()
-    ordered = sorted(errors, key=lambda error: (error.status, error.code))
-    return [(status, list(same)) for status, same in groupby(ordered, lambda error: error.status)]
-
-
-def document_errors(
-    error_types: Iterable[type[ApiError]], error_format: ErrorFormat = PROBLEM
-) -> dict[str, Any]:
-    """Return the OpenAPI response object for errors that share a status."""
-    text = "\n".join(f"- `{error.code}`: {default_detail(error)}" for error in error_types)
-    content = {error_format.media_type: {"schema": error_format.schema}}
-    return {"description": text, "content": content}

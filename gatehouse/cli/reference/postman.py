@@ -93,8 +93,16 @@ def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
         shared = methods.get("parameters", [])
         for method, operation in methods.items():
             if method != "parameters":
-                parameters = shared + operation.get("parameters", [])
+                listed = shared + operation.get("parameters", [])
+                parameters = [_resolve(document, parameter) for parameter in listed]
                 yield path, method.upper(), operation | {"parameters": parameters}
+
+
+def _resolve(document: Json, parameter: Json) -> Json:
+    """Return a parameter, or the component that it refers to."""
+    name = parameter.get("$ref", "").rpartition("/")[2]
+    found: Json = document["components"]["parameters"][name] if name else parameter
+    return found
 
 
 def _item(path: str, method: str, operation: Json, schemas: Json) -> Json:
@@ -126,7 +134,8 @@ def _parameter(parameter: Json) -> Json:
 
 
 def _body(schema: str, schemas: Json) -> Json:
-    example = BODIES.get(schema) or dict(_example(schemas[schema]))
+    first_way = _schema_name_of(schemas[schema].get("oneOf", [{}])[0]) or schema
+    example = BODIES.get(schema) or dict(_example(schemas[first_way]))
     filled = {name: FIELD_VARIABLES.get(name, value) for name, value in example.items()}
     return {
         "header": [{"key": "Content-Type", "value": "application/json"}],
@@ -148,7 +157,11 @@ def _example(schema: Json) -> Iterator[tuple[str, Any]]:
 
 def _schema_name(body: Json) -> str:
     content = body.get("content", {}).get("application/json", {})
-    return str(content.get("schema", {}).get("$ref", "")).rpartition("/")[2]
+    return _schema_name_of(content.get("schema", {}))
+
+
+def _schema_name_of(reference: Json) -> str:
+    return str(reference.get("$ref", "")).rpartition("/")[2]
 
 
 def _mailbox() -> Json:

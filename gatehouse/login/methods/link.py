@@ -7,10 +7,7 @@ they are bound to the browser or app that requested them. A link opened elsewher
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
-
-from marshmallow import ValidationError, validates_schema
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
@@ -40,7 +37,7 @@ from gatehouse.sessions.continuation import Continuation
 from gatehouse.users import service as users
 from gatehouse.users.forms import RecipientForm
 from gatehouse.users.password_check import AttemptTarget
-from gatehouse.web.fields import CodedMessage, Form, String
+from gatehouse.web.fields import Form, String
 from gatehouse.web.request_context import RequestContext
 from gatehouse.web.user_agent import device_name
 from models import OneTimeCode
@@ -116,18 +113,13 @@ class LinkLogin(Login):
     """The login token of the request, with the link's `token` or the message's `code`."""
 
     form_type = LinkLoginForm
+    alternatives = (frozenset({"token"}), frozenset({"code"}))
 
     login_token = String(
         64, required=True, metadata={"description": "from the response to the request"}
     )
     token = String(200, metadata={"description": "from the link"})
     code = String(32, metadata={"description": "from the message", "example": "12345678"})
-
-    @validates_schema
-    def require_token_or_code(self, form: dict[str, Any], **_: Any) -> None:
-        """Require exactly one of the two."""
-        if len(form.keys() & {"token", "code"}) != 1:
-            raise ValidationError(CodedMessage("invalid_combination", "Send token or code."))
 
 
 @dataclass(frozen=True)

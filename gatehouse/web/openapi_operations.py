@@ -1,0 +1,133 @@
+"""What the OpenAPI document says about an operation: who may call it, its headers, its errors.
+
+All of it is read from the decorators of the view function, so the document cannot differ from what
+they do.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any, TypeVar
+
+from gatehouse.core.errors import (
+    ApiError,
+    CsrfFailed,
+    MalformedRequest,
+    RateLimited,
+    ServiceUnavailable,
+    default_detail,
+)
+from gatehouse.web import cookies
+from gatehouse.web.error_formats import PROBLEM, ErrorFormat
+
+Route = TypeVar("Route", bound=Callable[..., Any])
+BEARER, COOKIE = "bearer", "cookie"
+REFRESH_COOKIE, METRICS_TOKEN = "refresh_cookie", "metrics_token"
+SECURITY_SCHEMES = {
+    BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    COOKIE: {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": cookies.ACCESS,
+        "description": "Writes also need `X-CSRF-Token`, from GET /auth/csrf.",
+    },
+    REFRESH_COOKIE: {"type": "apiKey", "in": "cookie", "name": cookies.REFRESH},
+    METRICS_TOKEN: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`GATEHOUSE_METRICS_TOKEN`; not needed in development.",
+    },
+}
+"""How a request authenticates; with a bearer token, cookies are ignored."""
+ANONYMOUS = ""
+"""In the place of a scheme: requests may be unauthenticated (OpenAPI 3.1 section 4.8.30)."""
+DEVICE_TOKEN, IDEMPOTENCY_KEY, CSRF_TOKEN = "DeviceToken", "IdempotencyKey", "CsrfToken"
+HEADER_PARAMETERS: dict[str, dict[str, Any]] = {
+    DEVICE_TOKEN: {
+        "name": "X-Device-Token",
+        "description": "The `device_token` of the last login on this device, in body mode; browsers"
+        " send a cookie instead. A device that is known needs fewer checks.",
+        "schema": {"type": "string"},
+    },
+    IDEMPOTENCY_KEY: {
+        "name": "Idempotency-Key",
+        "description": "1 to 64 visible ASCII characters, new for each new request. Within 24"
+        " hours, a repeated request with the same key has no second effect and gets the same"
+        " response.",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+    },
+    CSRF_TOKEN: {
+        "name": "X-CSRF-Token",
+        "description": "The `csrf_token` of the session, if cookies authenticate the request.",
+        "schema": {"type": "string"},
+    },
+}
+"""The headers that routes read, as components of the document; each is optional."""
+
+
+def header_parameters(route: Any, method: str) -> list[str]:
+    """Return the names of the header parameters of a route, which are components."""
+    return list(_headers(route, method != "GET"))
+
+
+def describe_operation(route: Any, method: str, error_format: ErrorFormat) -> dict[str, Any]:
+    """Return the members of the operation object that follow from the decorators of a route."""
+    writes = method != "GET"
+    return {
+        "operationId": route.__name__,
+        "security": _security(route),
+        "responses": {
+            str(status): document_errors(errors, error_format)
+            for status, errors in _errors_by_status(route, writes)
+        },
+    }
+
+
+def accepts_device_token(route: Route) -> Route:
+    """Mark a route that knows the client's device by `X-Device-Token` or its cookie."""
+    route.accepts_device_token = True  # type: ignore[attr-defined]
+    return route
+
+
+def authenticated_by(*schemes: str) -> Callable[[Route], Route]:
+    """Document the security schemes of a route without a guard; ANONYMOUS makes them optional."""
+
+    def mark(route: Route) -> Route:
+        route.security_schemes = schemes  # type: ignore[attr-defined]
+        return route
+
+    return mark
+
+
+def document_errors(
+    error_types: Iterable[type[ApiError]], error_format: ErrorFormat = PROBLEM
+) -> dict[str, Any]:
+    """Return the OpenAPI response object for errors that share a status."""
+    text = "\n".join(f"- `{error.code}`: {default_detail(error)}" for error in error_types)
+    content = {error_format.media_type: {"schema": error_format.schema}}
+    return {"description": text, "content": content}
+
+
+def _security(route: Any) -> list[dict[str, list[str]]]:
+    if hasattr(route, "security_schemes"):
+        return [{name: []} if name else {} for name in route.security_schemes]
+    if not hasattr(route, "accepts_bearer"):
+        return []
+    schemes: list[dict[str, list[str]]] = [{BEARER: []}, {COOKIE: []}]
+    return schemes if hasattr(route, "guarded") else [{}, *schemes]
+
+
+def _headers(route: Any, writes: bool) -> Iterable[str]:
+    if hasattr(route, "idempotent"):
+        yield IDEMPOTENCY_KEY
+    if hasattr(route, "accepts_device_token"):
+        yield DEVICE_TOKEN
+    if writes and {COOKIE, REFRESH_COOKIE} & {name for one in _security(route) for name in one}:
+        yield CSRF_TOKEN
+
+
+def _errors_by_status(route: Any, writes: bool) -> list[tuple[int, list[type[ApiError]]]]:
+    errors = {*getattr(route, "error_types", ()), MalformedRequest, ServiceUnavailable}
+    errors |= {CsrfFailed} if writes else set()
+    errors |= {RateLimited} if hasattr(route, "limit") else set()
+    ordered = sorted(errors, key=lambda error: (error.status, error.code, error.__qualname__))
+    return [(status, list(same)) for status, same in groupby(ordered, lambda error: error.status)]
