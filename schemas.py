@@ -86,7 +86,7 @@ class User(
 
 
 def _status(value: str) -> fields.Constant[str]:
-    """Return the field that tells the kinds of responses apart."""
+    """Return the field that identifies the kind of a response."""
     return fields.Constant(value, required=True, metadata={"type": "string", "enum": [value]})
 
 

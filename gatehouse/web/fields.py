@@ -64,7 +64,7 @@ class Form(Schema):
 
 
 class Union(Schema):
-    """A response of one of several kinds, which a member tells apart."""
+    """A response of one of several kinds, which one member identifies."""
 
     discriminator: ClassVar[str] = "status"
     kinds: ClassVar[Mapping[str, Schema]]

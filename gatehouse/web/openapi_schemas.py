@@ -34,7 +34,7 @@ class SchemaPlugin(MarshmallowPlugin):
         return described
 
     def _describe_union(self, union: Union) -> dict[str, Any]:
-        """Describe a response by its kinds, told apart by one member."""
+        """Describe a response by its kinds, identified by one member."""
         references = {
             value: self.converter.resolve_nested_schema(kind)  # type: ignore[no-untyped-call]
             for value, kind in union.kinds.items()
