@@ -47,6 +47,12 @@ class Status(Schema):
     status = fields.String(required=True)
 
 
+class Readiness(Status):
+    """The service can handle requests."""
+
+    degraded = fields.List(fields.String(), metadata={"description": "what works less well"})
+
+
 class VerificationResponse(Status):
     """The e-mail address is verified; a sign-up with a passkey also returns recovery codes."""
 

@@ -1,6 +1,7 @@
 """The measured environment: durable PostgreSQL, the service as shipped, and a bare Flask route."""
 
 import base64
+import os
 import secrets
 import subprocess
 import sys
@@ -15,7 +16,6 @@ import psycopg
 from sqlalchemy import URL, make_url
 
 import config
-from gatehouse.cli.serve import granian_arguments
 from tests.live_server import ColdServer
 from tests.servers import PostgresCluster, free_port
 
@@ -146,9 +146,11 @@ def _key() -> str:
 def _start_bare(environment: Mapping[str, str]) -> Iterator[int]:
     """Serve the bare route with the options of the service; yield its port."""
     port = free_port()
-    settings = config.Settings.from_environment({**environment, "PORT": str(port)})
-    options = [*granian_arguments(settings)[:-1], "bench.bare:create_rsgi_app"]
-    process = subprocess.Popen([sys.executable, "-m", "granian", *options], cwd=config.ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.bare"],
+        cwd=config.ROOT,
+        env={**os.environ, **environment, "PORT": str(port)},
+    )
     try:
         _wait_for(port)
         yield port

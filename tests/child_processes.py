@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 _ROOT = Path(__file__).parent.parent
 _FORK_SERVER = multiprocessing.get_context("forkserver")
 _FORK_SERVER.set_forkserver_preload(
-    ["app", "flask.cli", "granian.cli", "ua_parser_builtins.matchers", __name__]
+    ["app", "flask.cli", "gatehouse.cli.server", "ua_parser_builtins.matchers", __name__]
 )
 FLASK = ("-m", "flask")
 

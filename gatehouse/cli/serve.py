@@ -1,4 +1,4 @@
-"""`flask serve`: migrate, create missing signing keys, then run the server in this process.
+"""`flask serve`: bind the port, migrate, create missing signing keys, then run the server.
 
 Workers are forked from this process and share what it has imported, so each starts quickly.
 """
@@ -6,6 +6,7 @@ Workers are forked from this process and share what it has imported, so each sta
 import gc
 import os
 import shutil
+import socket
 import tempfile
 from contextvars import Context
 from pathlib import Path
@@ -16,7 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from gatehouse.cli.database_group import database_error, safe_url
+from gatehouse.cli.listening_socket import bind_socket, format_endpoint
 from gatehouse.core import metrics
+from gatehouse.core.log import logger
 from gatehouse.database.session import db, server_encoding, write_transaction
 from gatehouse.mfa import grace_period
 from gatehouse.passwords import blocklist
@@ -24,7 +27,7 @@ from gatehouse.tokens import keys
 from gatehouse.web import rate_limits, user_agent
 
 NEXT_STEPS = """
-Gatehouse listens on {url}   (API reference: {url}/docs, mailbox: {url}/dev/mailbox)
+Gatehouse {version} listens on {url}   (API reference: {url}/docs, mailbox: {url}/dev/mailbox)
 Try it:
 
   curl -s {url}/auth/register -H 'Content-Type: application/json' \\
@@ -37,24 +40,42 @@ def serve() -> None:
     """Migrate the database, then serve until SIGTERM."""
     settings = config.settings()
     os.umask(0o077)  # only the owner can read the database file and its folder
+    bound = bind_socket(settings.host, settings.port)  # before a mistaken second server migrates
     prepare_database()
     _require_rate_limit_store()
-    if settings.development:
-        click.echo(NEXT_STEPS.format(url=settings.public_url))
-    metrics.enable_multiprocess(_metrics_folder(settings.port))
+    metrics.enable_multiprocess(_create_metrics_folder())
     for engine in db.engines.values():
         engine.dispose()  # workers must not share connections
     user_agent.load_parser()  # once for all workers, and not during a request
     blocklist.load_blocklist()
     gc.freeze()  # or the workers' garbage collection would copy shared memory
-    Context().run(_run_server, granian_arguments(settings))
+    try:
+        Context().run(_run_server, settings, bound)
+    finally:
+        shutil.rmtree(config.metrics_folder(), ignore_errors=True)
 
 
-def _run_server(options: list[str]) -> None:
-    """Run granian, outside of the application context of this command."""
-    from granian.cli import cli as granian  # noqa: PLC0415 - slow, and no other command needs it
+def _run_server(settings: config.Settings, bound: socket.socket) -> None:
+    """Run the server, outside of the application context of this command."""
+    from gatehouse.cli.server import Server, server_options  # noqa: PLC0415 - slow
 
-    granian.main(options, prog_name="granian")
+    server = Server(bound, server_options(settings))
+    server.on_startup(lambda: _announce(settings))
+    server.serve()
+
+
+def _announce(settings: config.Settings) -> None:
+    """Report that the server listens, once it does."""
+    if settings.development:
+        click.echo(NEXT_STEPS.format(url=settings.public_url, version=config.VERSION))
+        return
+    logger().info(
+        "Gatehouse listens.",
+        version=config.VERSION,
+        listens_on=format_endpoint(settings.host, settings.port),
+        public_url=settings.public_url,
+        workers=settings.workers,
+    )
 
 
 def prepare_database() -> None:
@@ -92,27 +113,12 @@ def _require_rate_limit_store() -> None:
         )
 
 
-def _metrics_folder(port: int) -> Path:
-    """Create an empty folder for the workers' metrics, in place of that of the last server."""
-    folder = Path(tempfile.gettempdir()) / f"gatehouse-metrics-{port}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    return folder
-
-
-def granian_arguments(settings: config.Settings) -> list[str]:
-    """Return the command line options of granian; a worker that does not stop in 10 s is killed."""
-    options = {
-        "interface": "rsgi",
-        "host": settings.host,
-        "port": settings.port,
-        "workers": settings.workers,
-        "backlog": 1024,
-        "http": "1",
-        "http1-buffer-size": 65_536,
-        "http1-header-read-timeout": 10_000,
-        "workers-kill-timeout": 10,
-        "log-level": "error",
-    }
-    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    return [*arguments, "--factory", "--no-ws", "--respawn-failed-workers", "app:create_rsgi_app"]
+def _create_metrics_folder() -> Path:
+    """Create a folder for the workers' metrics, which no other server uses."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="gatehouse-metrics-"))
+    except OSError as problem:
+        raise click.ClickException(
+            f"There is no folder for temporary files ({problem.strerror}): make /tmp writable, or"
+            " set TMPDIR to a folder that is."
+        ) from None

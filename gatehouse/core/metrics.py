@@ -88,6 +88,15 @@ MESSAGES_ABANDONED = Gauge(
     "Messages abandoned in the last seven days.",
     multiprocess_mode="livemostrecent",
 )
+WORKER_EXITS = Counter(
+    "gatehouse_worker_exits_total",
+    "Workers that ended unexpectedly; each is restarted.",
+)
+FAILING_WORKERS = Gauge(
+    "gatehouse_workers_failing",
+    "Workers that keep ending unexpectedly; their restarts wait longer and longer.",
+    multiprocess_mode="mostrecent",
+)
 ALL_METRICS = (
     *(
         REQUESTS,
@@ -99,7 +108,7 @@ ALL_METRICS = (
         CAPTCHAS,
     ),
     *(BREACH_CHECKS_SKIPPED, REVOCATIONS_REFRESHED, MESSAGES, MESSAGES_WAITING, OLDEST_MESSAGE_AGE),
-    MESSAGES_ABANDONED,
+    *(MESSAGES_ABANDONED, WORKER_EXITS, FAILING_WORKERS),
 )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
-from gatehouse.core import crypto, metrics
+from gatehouse.core import crypto, metrics, worker_processes
 from gatehouse.core.errors import NotFound, ServiceUnavailable
 from gatehouse.database.session import autocommit_connection, db
 from gatehouse.operations import load_shedding
@@ -19,7 +19,7 @@ from gatehouse.tokens.errors import TokenInvalid, TokenMissing
 from gatehouse.web.openapi import Blueprint
 from gatehouse.web.openapi_operations import ANONYMOUS, METRICS_TOKEN, authenticated_by
 from gatehouse.web.request_validation import non_blocking
-from schemas import Status
+from schemas import Readiness, Status
 
 operations = Blueprint("operations", __name__, description="Health and metrics, for operators")
 
@@ -46,15 +46,19 @@ def check_liveness() -> Response:
 
 
 @operations.get("/health/ready")
-@operations.response(200, Status)
+@operations.response(200, Readiness)
 def check_readiness() -> Response:
-    """Return 200 when requests can be served, or 503 with what is missing."""
+    """Return 200 when requests can be served, or 503 with what is missing.
+
+    `degraded` has `workers` while a worker keeps ending; the others serve.
+    """
     if load_shedding.is_open() or not _database_responds():
         raise NotReady(["database"])
     checks = {"migrations": _is_migrated(), "keys": _has_signing_keys()}
     if not all(checks.values()):
         raise NotReady([name for name, passed in checks.items() if not passed])
-    return jsonify(status="ready")
+    degraded = {"degraded": ["workers"]} if worker_processes.failing_workers() else {}
+    return jsonify(status="ready", **degraded)
 
 
 @operations.get("/metrics")

@@ -2,13 +2,12 @@
 
 import re
 from dataclasses import fields
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from config import Settings
-from gatehouse.cli.serve import granian_arguments
+from gatehouse.cli.server import server_options
 from gatehouse.settings.loader import environment_name
 from tests.config.conftest import read_settings
 
@@ -18,11 +17,6 @@ PARSING_TESTS = {
     *("test_secrets.py", "test_options.py"),
 }
 """Files that only parse settings."""
-
-
-def granian_options(**changes):
-    """Return the options with which granian is started."""
-    return dict(pairwise(granian_arguments(read_settings(**changes))))
 
 
 def test_settings_are_each_used_by_a_test():
@@ -35,14 +29,14 @@ def test_settings_are_each_used_by_a_test():
 @pytest.mark.parametrize(
     ("option", "name", "default", "other"),
     [
-        ("--host", "GATEHOUSE_HOST", "0.0.0.0", "10.0.0.5"),
-        ("--port", "PORT", "8000", "8123"),
-        ("--workers", "GATEHOUSE_WORKERS", "2", "7"),
+        ("address", "GATEHOUSE_HOST", "0.0.0.0", "10.0.0.5"),
+        ("port", "PORT", 8000, 8123),
+        ("workers", "GATEHOUSE_WORKERS", 2, 7),
     ],
 )
 def test_settings_of_the_server_are_passed_to_granian(option, name, default, other):
-    assert granian_options()[option] == default
-    assert granian_options(**{name: other})[option] == other
+    assert server_options(read_settings())[option] == default
+    assert server_options(read_settings(**{name: str(other)}))[option] == other
 
 
 def test_sqlite_database_is_in_the_data_folder(tmp_path):

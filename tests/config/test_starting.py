@@ -24,11 +24,11 @@ from app import create_app
 from gatehouse.cli import serve
 from gatehouse.passwords import blocklist
 
-def report(_options):
+def report(*_server):
     loaded = "parser" in vars(ua_parser), blocklist._ranks.cache_info().currsize
     print("loaded", *loaded, flush=True)
 
-report([])
+report()
 serve._run_server = report
 with create_app().app_context():
     serve.serve.callback()
