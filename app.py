@@ -6,6 +6,7 @@ from flask_migrate import Migrate
 import config
 from auth_routes import auth
 from gatehouse.account.routes import routes as account
+from gatehouse.admin.permission_routes import permission_routes
 from gatehouse.captcha.routes import routes as captcha
 from gatehouse.cli import docs, doctor, keys, passwords, risk, serve, translations, users
 from gatehouse.cli import worker as worker_command
@@ -139,7 +140,8 @@ def _register_blueprints(app: Flask) -> None:
     api = ProblemApi(app, info={"description": DESCRIPTION}, servers=servers)
     first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
     documented = (*first, captcha, trusted_device_routes, sessions, account, tokens, operations)
-    for blueprint in documented:
+    administration = (permission_routes,)
+    for blueprint in (*documented, *administration):
         api.register_blueprint(blueprint)
     api.add_section(document_forward_auth)
     error_handlers.register_error_handlers(app)  # after smorest, whose error handlers it replaces

@@ -228,7 +228,8 @@ def either_client(request: pytest.FixtureRequest, app: Flask) -> Client:
 def make_user(app: Flask, client: Client) -> Callable[..., User]:
     """Create users with verified e-mail addresses: make_user(email=..., password=..., name=...).
 
-    make_user(factors=["totp"]) also enrols TOTP and recovery codes. The user itself is created
+    make_user(factors=["totp"]) also enrols TOTP and recovery codes; make_user(roles=["support"])
+    assigns roles. The user itself is created
     without requests, messages and audit events; `client.sign_up` registers one over HTTP.
     """
     numbers = itertools.count(1)
@@ -244,6 +245,18 @@ def make_user(app: Flask, client: Client) -> Callable[..., User]:
         return user
 
     return make
+
+
+@pytest.fixture
+def sign_in_as(make_user: Callable[..., User], client: Client) -> Callable[..., Client]:
+    """Sign in a new user with roles and a second factor: sign_in_as("admin", email=...)."""
+
+    def sign_in(*roles: str, **more: Any) -> Client:
+        user = make_user(roles=roles, factors=["totp"], **more)
+        user.tokens = client.renew(user.tokens)  # enrolment stepped the session up to AAL2
+        return client.as_(user.tokens)
+
+    return sign_in
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = [  # top to bottom; packages on one line do not import each other
     {"app"},
-    {"auth_routes", "forward_auth", "pages", "operations", "cli"},
+    {"auth_routes", "admin", "forward_auth", "pages", "operations", "cli"},
     {"login", "account"},
     {"mfa"},
     {"sessions"},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask
 
 import config
+from gatehouse.authorization import roles as role_assignments
 from gatehouse.core import clock
 from gatehouse.database.session import db, write_transaction
 from gatehouse.passwords import service as passwords
@@ -16,7 +18,7 @@ from gatehouse.web.request_context import NO_REQUEST
 from tests.client import User
 
 
-def create_user(app: Flask, user: User, **profile: Any) -> User:
+def create_user(app: Flask, user: User, roles: Iterable[str] = (), **profile: Any) -> User:
     """Create the account of a user; `profile` has fields of the registration form."""
     with app.app_context():
         password_hash = _hash_password(user.password)
@@ -26,6 +28,8 @@ def create_user(app: Flask, user: User, **profile: Any) -> User:
             )
             account.email_verified_at = clock.now()
             passwords.store_password_hash(account.id, password_hash)
+            for role in roles:
+                role_assignments.assign_role(account.id, role)
         db.session.commit()
     return user
 

@@ -1,24 +1,11 @@
 """Catalogue of audit events: every event name, its outcome and its meaning."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Event:
-    """A type of event: its stable name, `success` or `failure`, and a one-sentence description."""
-
-    name: str
-    outcome: str
-    description: str
-
-
-def _success(name: str, description: str) -> Event:
-    return Event(name, "success", description)
-
-
-def _failure(name: str, description: str) -> Event:
-    return Event(name, "failure", description)
+from gatehouse.audit.administration_events import Authorization
+from gatehouse.audit.event import Event
+from gatehouse.audit.event import failure as _failure
+from gatehouse.audit.event import success as _success
 
 
 class Registration:
@@ -282,6 +269,7 @@ GROUPS = (
     Risk,
     Session,
     Token,
+    Authorization,
     Account,
     Factor,
     PasswordReset,

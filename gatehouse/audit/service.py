@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.event import listens_for
 from sqlalchemy.orm import Session, SessionTransaction
 
-from gatehouse.audit.events import Event
+from gatehouse.audit.event import Event
 from gatehouse.core import clock, crypto, metrics
 from gatehouse.database.session import db
 from gatehouse.web.request_context import RequestContext

@@ -1,16 +1,65 @@
-"""Permissions: which ones roles grant. The `scope` of an access token is filled from here."""
+"""Permissions: those of our own API are declared here, and which built-in roles grant them.
 
-from collections.abc import Iterable, Mapping
+The `scope` of an access token is filled from here.
+"""
 
-BUILT_IN: Mapping[str, frozenset[str]] = {"user": frozenset(), "admin": frozenset()}
-"""The permissions of each built-in role. There are none until the administration's routes exist."""
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+USER, SUPPORT, AUDITOR, ADMIN = "user", "support", "auditor", "admin"
+BUILT_IN_ROLES = (USER, SUPPORT, AUDITOR, ADMIN)
+"""`admin` has every permission; every user has the role `user`, which has none."""
+
+
+@dataclass(frozen=True)
+class DeclaredPermission:
+    """A permission of our own API, and the built-in roles that grant it, besides `admin`."""
+
+    name: str
+    description: str
+    roles: tuple[str, ...]
+
+
+DECLARED: dict[str, DeclaredPermission] = {}
+"""The permissions of our own API, by name."""
+
+
+def declare_permission(name: str, description: str, *roles: str) -> str:
+    """Declare a permission of our own API, which these built-in roles and `admin` grant.
+
+    Returns:
+        Its name, for `requires`.
+    """
+    DECLARED[name] = DeclaredPermission(name, description, roles)
+    return name
+
+
+USERS_READ = declare_permission("users:read", "Search and read users.", SUPPORT, AUDITOR)
+USERS_WRITE = declare_permission("users:write", "Create, change and disable users.", SUPPORT)
+USERS_DELETE = declare_permission("users:delete", "Delete and restore users.")
+USERS_IMPERSONATE = declare_permission("users:impersonate", "Act as a user with fewer rights.")
+ROLES_READ = declare_permission("roles:read", "Read roles and who has them.", SUPPORT, AUDITOR)
+ROLES_WRITE = declare_permission("roles:write", "Change roles and assign them.")
+SERVICE_ACCOUNTS_READ = declare_permission(
+    "service-accounts:read", "Read service accounts.", AUDITOR
+)
+SERVICE_ACCOUNTS_WRITE = declare_permission(
+    "service-accounts:write", "Create and change service accounts and their keys."
+)
+AUDIT_READ = declare_permission("audit:read", "Search the audit log.", AUDITOR)
 
 
 def permissions_of(roles: Iterable[str]) -> frozenset[str]:
     """Return the permissions that any of the roles grants; an unknown role grants none."""
-    return frozenset().union(*(BUILT_IN.get(role, frozenset()) for role in roles))
+    return frozenset().union(*(_permissions_of_role(role) for role in roles))
 
 
 def scope_of(roles: Iterable[str]) -> str:
     """Return the permissions of the roles as a `scope` (RFC 6749 section 3.3), sorted."""
     return " ".join(sorted(permissions_of(roles)))
+
+
+def _permissions_of_role(role: str) -> frozenset[str]:
+    if role == ADMIN:
+        return frozenset(DECLARED)
+    return frozenset(name for name, permission in DECLARED.items() if role in permission.roles)

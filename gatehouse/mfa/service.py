@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from gatehouse.audit import events
+from gatehouse.audit.event import Event
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto
 from gatehouse.core.errors import NotFound
@@ -274,7 +275,7 @@ def _require_user(user_id: UUID) -> User:
     return user
 
 
-def _record(event: events.Event, row: Credential, context: RequestContext) -> None:
+def _record(event: Event, row: Credential, context: RequestContext) -> None:
     record(event, context, user_id=row.user_id, kind=row.kind, factor_id=str(row.id))
 
 

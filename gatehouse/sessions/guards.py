@@ -8,6 +8,8 @@ from uuid import UUID
 
 from flask import request
 
+from gatehouse.authorization import delegation
+from gatehouse.authorization.errors import Forbidden
 from gatehouse.core import clock
 from gatehouse.database.session import check_before_writes
 from gatehouse.sessions import assurance, csrf, live_session, request_credentials, step_up
@@ -97,6 +99,38 @@ def require_recent_authentication(
             raise error
 
 
+def requires(permission: str) -> Callable[[Route], Route]:
+    """Require a permission, a second factor and an authentication in the last ten minutes.
+
+    A write checks the permission again in its transaction, because the token may be older than the
+    loss of a role.
+    """
+    return lambda route: _require_permission(route, permission)
+
+
+def _require_permission(route: Route, permission: str) -> Route:
+    @wraps(route)
+    def guarded(caller: AccessToken, *arguments: Any, **named: Any) -> Any:
+        if permission not in caller.scope.split():
+            raise Forbidden(user_id=UUID(caller.sub), permission=permission)
+        require_recent_authentication(caller, assurance.AAL2)
+        if request.method not in csrf.SAFE_METHODS:
+            check_before_writes(partial(_lock_administrator, caller, permission))
+        return route(caller, *arguments, **named)
+
+    known = getattr(route, "error_types", ())
+    errors = (*known, Forbidden, InsufficientUserAuthentication)
+    guarded.error_types = errors  # type: ignore[attr-defined]
+    guarded.permission = permission  # type: ignore[attr-defined]
+    return signed_in(cast(Route, guarded))
+
+
+def _lock_administrator(caller: AccessToken, permission: str) -> None:
+    delegation.lock_administration()
+    live_session.lock_live_session(caller)
+    delegation.require_permission(_actor(caller), permission)
+
+
 def current_token() -> AccessToken:
     """Return the verified access token of the request: the bearer token, else the cookie.
 
@@ -128,7 +162,11 @@ def current_browser_session() -> SessionRef:
 
 
 def _set_actor(found: SessionRef) -> None:
-    set_actor(Actor(USER, UUID(found.sub), FIRST_PARTY_CLIENT))
+    set_actor(_actor(found))
+
+
+def _actor(found: SessionRef) -> Actor:
+    return Actor(USER, UUID(found.sub), FIRST_PARTY_CLIENT)
 
 
 def refresh_cookie() -> RefreshToken:

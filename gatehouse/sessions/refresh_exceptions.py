@@ -9,7 +9,7 @@ from uuid import UUID
 
 import config
 from gatehouse.audit import events
-from gatehouse.audit.events import Event
+from gatehouse.audit.event import Event
 from gatehouse.audit.service import record
 from gatehouse.database.session import write_transaction
 from gatehouse.devices import service as devices

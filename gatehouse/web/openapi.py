@@ -184,6 +184,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Register a route for POST."""
         return self._register_route(rule, "POST")
 
+    def put(self, rule: str) -> Decorator:
+        """Register a route for PUT."""
+        return self._register_route(rule, "PUT")
+
     def patch(self, rule: str) -> Decorator:
         """Register a route for PATCH."""
         return self._register_route(rule, "PATCH")

@@ -72,9 +72,11 @@ def header_parameters(route: Any, method: str) -> list[str]:
 def describe_operation(route: Any, method: str, error_format: ErrorFormat) -> dict[str, Any]:
     """Return the members of the operation object that follow from the decorators of a route."""
     writes = method != "GET"
+    permission = {"x-permission": route.permission} if hasattr(route, "permission") else {}
     return {
         "operationId": route.__name__,
         "security": _security(route),
+        **permission,
         "responses": {
             str(status): document_errors(errors, error_format)
             for status, errors in _errors_by_status(route, writes)

@@ -12,6 +12,7 @@ from flask import Flask
 
 import models
 from gatehouse.audit import events
+from gatehouse.audit.administration_events import Authorization
 from gatehouse.database.session import db, write_transaction
 from gatehouse.lockout.credential_stuffing import ACCOUNTS_PER_PASSWORD_THRESHOLD
 from gatehouse.messaging import sms
@@ -84,6 +85,11 @@ def _schedule_mfa_reset(scenario: Scenario, days: int = 0) -> str:
         scenario.command("users", "reset-mfa", ADA)
     [mail] = [m for m in scenario.client.mailbox(to=ADA) if m["template"] == "notice_mfa_reset"]
     return token_of(mail["variables"]["link"])
+
+
+@causes(Authorization.DENIED)
+def read_permissions_without_permission(scenario: Scenario) -> None:
+    scenario.client.as_(scenario.tokens()).get("/admin/permissions")
 
 
 @causes(events.Factor.RESET_SCHEDULED)

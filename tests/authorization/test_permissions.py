@@ -1,44 +1,38 @@
 """Permissions: a token's scope is what the user's roles grant, sorted."""
 
-import pytest
-
 from gatehouse.authorization import permissions, roles
 from gatehouse.database.session import db, write_transaction
 from models import User
 from tests.rows import rows
 from tests.sessions.token_responses import token_claims
 
-GRANTED = {
-    "user": frozenset(),
-    "admin": frozenset({"users:write", "audit:read", "users:read"}),
-    "auditor": frozenset({"audit:read"}),
-}
-
-
-@pytest.fixture
-def granted(monkeypatch):
-    """Replace the permissions of the built-in roles."""
-    monkeypatch.setattr(permissions, "BUILT_IN", GRANTED)
+OWN = "audit:read roles:read roles:write service-accounts:read service-accounts:write"
+OWN += " users:delete users:impersonate users:read users:write"
 
 
 def read_scope(tokens):
     return token_claims(tokens, "access_token")["scope"]
 
 
-def test_permissions_are_those_of_all_roles_together(granted):
-    both = permissions.permissions_of(["auditor", "user", "admin", "unknown"])
+def test_permissions_are_those_of_all_roles_together():
+    both = permissions.permissions_of(["support", "auditor", "user", "unknown"])
 
-    assert both == {"audit:read", "users:read", "users:write"}
-    assert permissions.permissions_of([]) == frozenset()
+    assert sorted(both) == [
+        "audit:read",
+        "roles:read",
+        "service-accounts:read",
+        "users:read",
+        "users:write",
+    ]
+    assert permissions.permissions_of(["user"]) == frozenset()
+    assert permissions.permissions_of(["admin"]) == set(permissions.DECLARED)
 
 
 def test_scope_of_a_user_without_permissions_is_empty(app, client, make_user):
     assert read_scope(client.log_in(make_user())) == ""
 
 
-def test_scope_is_the_sorted_permissions_of_the_roles_at_the_next_refresh(
-    app, client, make_user, granted
-):
+def test_scope_is_the_sorted_permissions_of_the_roles_at_the_next_refresh(app, client, make_user):
     tokens = client.log_in(make_user())
     [user] = rows(app, User)
     with app.app_context(), write_transaction():
@@ -50,5 +44,5 @@ def test_scope_is_the_sorted_permissions_of_the_roles_at_the_next_refresh(
     verified = client.get("/gateway/verify", headers=headers)
 
     assert read_scope(tokens) == ""
-    assert read_scope(renewed) == "audit:read users:read users:write"
-    assert verified.headers["X-Auth-Scope"] == "audit:read users:read users:write"
+    assert read_scope(renewed) == OWN
+    assert verified.headers["X-Auth-Scope"] == OWN

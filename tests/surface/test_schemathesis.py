@@ -64,6 +64,7 @@ OPERATIONS = [
     "GET /health/ready",
     "GET /metrics",
     "GET /gateway/verify",
+    "GET /admin/permissions",
 ]
 
 STRICTER_THAN_THE_SCHEMA = {

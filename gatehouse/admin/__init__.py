@@ -1,0 +1,1 @@
+"""The operators' API: each route needs a permission, a second factor and a recent sign-in."""

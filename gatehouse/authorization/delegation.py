@@ -1,0 +1,77 @@
+"""Delegated administration: an administrator acts only on users whose permissions theirs include.
+
+Operators at the command line and the system itself are not restricted.
+"""
+
+from collections.abc import Set
+from uuid import UUID
+
+from sqlalchemy import bindparam, select
+
+from gatehouse.authorization import permissions, roles
+from gatehouse.authorization.errors import Forbidden, TargetHasMorePermissions
+from gatehouse.database.session import advisory_lock, db
+from gatehouse.web.request_context import OPERATOR, SYSTEM, Actor
+from models import User
+
+SELECT_ROLES = select(roles.assigned_roles(User.id)).where(
+    User.id == bindparam("user_id"), User.disabled_at.is_(None)
+)
+SELECT_ROLES_OF_ANY = select(roles.assigned_roles(User.id)).where(User.id == bindparam("user_id"))
+
+
+def lock_administration() -> None:
+    """Let one administrative write at a time proceed, until the current transaction ends.
+
+    It comes before the lock of any user: two administrators who change each other's account would
+    otherwise wait for each other.
+    """
+    advisory_lock("administration")
+
+
+def may_act_on(own: Set[str], others: Set[str]) -> bool:
+    """Return whether who has the first permissions may act on who has the others."""
+    return own >= others
+
+
+def require_may_act_on(actor: Actor, user_id: UUID) -> None:
+    """Require that the actor has all permissions of a user, in the current transaction.
+
+    Raises:
+        TargetHasMorePermissions: the user has a permission that the actor does not have.
+    """
+    if is_unrestricted(actor):
+        return
+    if not may_act_on(list_own_permissions(actor), list_permissions(user_id)):
+        raise TargetHasMorePermissions(user_id=actor.id, target=str(user_id))
+
+
+def require_permission(actor: Actor, permission: str) -> None:
+    """Require that the actor has a permission now, whatever its token says.
+
+    Raises:
+        Forbidden: the actor does not have it any more.
+    """
+    if not is_unrestricted(actor) and permission not in list_own_permissions(actor):
+        raise Forbidden(user_id=actor.id, permission=permission)
+
+
+def is_unrestricted(actor: Actor) -> bool:
+    """Return whether the actor is an operator at the command line, or the system."""
+    return actor.kind in (OPERATOR, SYSTEM)
+
+
+def list_own_permissions(actor: Actor) -> frozenset[str]:
+    """Return the permissions that the actor has now; a disabled user has none."""
+    given = db.session.execute(SELECT_ROLES, {"user_id": actor.id}).one_or_none()
+    return _permissions_of(given[0]) if given else frozenset()
+
+
+def list_permissions(user_id: UUID) -> frozenset[str]:
+    """Return the permissions of a user, also while the account is disabled."""
+    given = db.session.scalar(SELECT_ROLES_OF_ANY, {"user_id": user_id})
+    return _permissions_of(given)
+
+
+def _permissions_of(given: str | None) -> frozenset[str]:
+    return permissions.permissions_of(roles.effective_roles(given))
