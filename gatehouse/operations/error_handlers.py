@@ -15,6 +15,11 @@ from gatehouse.core import errors
 from gatehouse.core.errors import ApiError, InternalError, ServiceUnavailable
 from gatehouse.core.log import logger
 from gatehouse.database.session import check_before_writes, db, write_transaction
+from gatehouse.operations.write_check import (
+    WritesUnavailable,
+    is_rejected_write,
+    note_rejected_write,
+)
 from gatehouse.web import rate_limits
 from gatehouse.web.error_formats import error_response
 from gatehouse.web.fields import format_field_errors
@@ -78,11 +83,14 @@ def handle_http_exception(error: HTTPException) -> Response:
 
 
 def handle_db_error(error: SQLAlchemyError) -> Response:
-    """Return 503 when the database is unreachable or busy, otherwise 500."""
+    """Return 503 when the database is unreachable, busy or read-only, otherwise 500."""
     db.session.rollback()
+    reason = str(getattr(error, "orig", error)).partition("\n")[0]
+    if is_rejected_write(error):
+        note_rejected_write(reason)
+        return error_response(WritesUnavailable(), WritesUnavailable.headers)
     if not isinstance(error, PoolTimeout | OperationalError | InterfaceError):
         return handle_unexpected(error)
-    reason = str(getattr(error, "orig", error)).partition("\n")[0]
     logger().error("The database cannot be reached.", reason=reason)
     return error_response(ServiceUnavailable(), ServiceUnavailable.headers)
 

@@ -13,6 +13,7 @@ from gatehouse.core import crypto, metrics, worker_processes
 from gatehouse.core.errors import NotFound, ServiceUnavailable
 from gatehouse.database.session import autocommit_connection, db
 from gatehouse.operations import load_shedding
+from gatehouse.operations.write_check import are_writes_accepted
 from gatehouse.sessions.request_credentials import bearer_token
 from gatehouse.tokens import sync
 from gatehouse.tokens.errors import TokenInvalid, TokenMissing
@@ -33,7 +34,7 @@ class NotReady(ServiceUnavailable):
 
     @property
     def members(self) -> dict[str, Any]:
-        """Members of the problem document; `missing` has `database`, `migrations` or `keys`."""
+        """Members of the problem document; `missing` has what the checks are called."""
         return super().members | {"missing": self.missing}
 
 
@@ -50,11 +51,14 @@ def check_liveness() -> Response:
 def check_readiness() -> Response:
     """Return 200 when requests can be served, or 503 with what is missing.
 
+    `missing` has `database`, or some of `migrations`, `keys` and `writes` (it is read-only, or its
+    disk is full).
     `degraded` has `workers` while a worker keeps ending; the others serve.
     """
     if load_shedding.is_open() or not _database_responds():
         raise NotReady(["database"])
     checks = {"migrations": _is_migrated(), "keys": _has_signing_keys()}
+    checks["writes"] = are_writes_accepted()
     if not all(checks.values()):
         raise NotReady([name for name, passed in checks.items() if not passed])
     degraded = {"degraded": ["workers"]} if worker_processes.failing_workers() else {}
