@@ -112,6 +112,12 @@ class UnsupportedMediaType(ApiError):
     code = "unsupported_media_type"
 
 
+class UnsupportedEncoding(UnsupportedMediaType):
+    """The body must not be compressed: send it without `Content-Encoding`."""
+
+    headers = {"Accept-Encoding": "identity"}  # RFC 9110 section 12.5.3
+
+
 class PayloadTooLarge(ApiError):
     """The body is larger than 64 KiB."""
 

@@ -15,6 +15,10 @@ class UsernameTaken(ApiError):
     next = "Choose another username."
 
 
+class UsernameReserved(UsernameTaken):
+    """This username is reserved for the service and its staff."""
+
+
 class AccountDeleted(TokenRevoked):
     """The account of this token has been deleted."""
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
+import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.authorization import roles
@@ -16,8 +17,9 @@ from gatehouse.database.statements import fetch_one_or_none
 from gatehouse.one_time_codes import locks
 from gatehouse.one_time_codes.channel import CHANNELS, EMAIL, Recipient
 from gatehouse.users import identifiers
-from gatehouse.users.errors import AccountDeleted, UsernameTaken
+from gatehouse.users.errors import AccountDeleted, UsernameReserved, UsernameTaken
 from gatehouse.users.forms import ProfileUpdateForm
+from gatehouse.users.reserved_usernames import is_reserved
 from gatehouse.web.request_context import RequestContext
 from models import PROFILE_LENGTHS, User
 
@@ -119,14 +121,17 @@ def find_by_recipient(recipient: Recipient) -> tuple[User | None, Recipient]:
 
 
 def require_free_username(username: str | None, user_id: UUID | None = None) -> None:
-    """Require that no other user has this username.
+    """Require that no other user has this username; those who have a reserved one keep it.
 
     Raises:
         UsernameTaken: another user has it.
+        UsernameReserved: no user may choose it (see `reserved_usernames`).
     """
     existing = _find_by_username(username.lower()) if username else None
     if existing and existing.id != user_id:
         raise UsernameTaken
+    if username and not existing and is_reserved(username, config.settings().service_name):
+        raise UsernameReserved
 
 
 def create_user(email: identifiers.Email, profile: dict[str, Any]) -> User:

@@ -25,6 +25,7 @@ from models import IdempotencyKey
 RETENTION = timedelta(hours=24)
 HEADER = "Idempotency-Key"
 KEY_FORMAT = re.compile(r"[\x21-\x7e]{1,64}")
+MIN_UNGUESSABLE_LENGTH = 22  # 128 bits in base64url
 PUBLIC_MEMBERS, ENCRYPTED_MEMBERS = "told", "sealed"
 """Keys of the JSON column `response`; stored data, so they keep their spelling."""
 
@@ -37,11 +38,22 @@ class IdempotencyKeyInvalid(ApiError):
     code = "idempotency_key_invalid"
 
 
+class IdempotencyKeyTooShort(ApiError):
+    """Without an access token, `Idempotency-Key` must have at least 22 characters."""
+
+    status = 422
+    code = "idempotency_key_too_short"
+    next = "Send a random key, such as a UUID: who knows the key can read the response again."
+
+
 class IdempotencyKeyReused(ApiError):
     """This `Idempotency-Key` was used before with another body; use a new key for a new request."""
 
     status = 422
     code = "idempotency_key_reused"
+
+
+KEY_ERRORS = (IdempotencyKeyInvalid, IdempotencyKeyTooShort, IdempotencyKeyReused)
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,8 @@ class RequestKey:
     """Of the idempotency key, the route and the caller."""
     body_digests: Sequence[str]
     """Of the body and the (never stored) key: a body may contain a password."""
+    is_guessable: bool
+    """Whether another client of the network could send the same key."""
 
 
 def idempotent(*secret_members: str) -> Callable[[Route], Route]:
@@ -68,7 +82,7 @@ def idempotent(*secret_members: str) -> Callable[[Route], Route]:
             return _run_once(key, secret_members, lambda: route(*args, **kwargs))
 
         error_types = getattr(route, "error_types", ())
-        error_types = (*error_types, IdempotencyKeyInvalid, IdempotencyKeyReused)
+        error_types = (*error_types, *KEY_ERRORS)
         wrapper.error_types = error_types  # type: ignore[attr-defined]
         wrapper.idempotent = True  # type: ignore[attr-defined]
         return cast(Route, wrapper)
@@ -94,18 +108,18 @@ def _read_key(arguments: tuple[Any, ...]) -> RequestKey | None:
         raise IdempotencyKeyInvalid
     endpoint = request.endpoint or ""
     label = crypto_labels.IDEMPOTENT_ENDPOINTS.get(endpoint, endpoint)
-    scoped_key = "\0".join((header, label, _caller_id(arguments)))
+    user_id = _find_user_id(arguments)
+    scoped_key = "\0".join((header, label, user_id or rate_limits.network_key()))
     body = request.get_data(cache=True).decode(errors="replace")
     digests = crypto.keyed_digests(crypto_labels.IDEMPOTENCY_KEY, scoped_key)
-    return RequestKey(
-        digests, crypto.keyed_digests(crypto_labels.IDEMPOTENCY_BODY, f"{scoped_key}\0{body}")
-    )
+    body_digests = crypto.keyed_digests(crypto_labels.IDEMPOTENCY_BODY, f"{scoped_key}\0{body}")
+    is_guessable = user_id is None and len(header) < MIN_UNGUESSABLE_LENGTH
+    return RequestKey(digests, body_digests, is_guessable)
 
 
-def _caller_id(arguments: tuple[Any, ...]) -> str:
-    """Return the authenticated user's id, if a guard passed a token, else the client's network."""
-    subjects = (argument.sub for argument in arguments if hasattr(argument, "sub"))
-    return next(subjects, None) or rate_limits.network_key()
+def _find_user_id(arguments: tuple[Any, ...]) -> str | None:
+    """Return the authenticated user's id, if a guard passed a token."""
+    return next((argument.sub for argument in arguments if hasattr(argument, "sub")), None)
 
 
 def _run_once(
@@ -115,9 +129,15 @@ def _run_once(
 
     Of concurrent requests with one key a single one inserts it; the others wait for that
     transaction, are rolled back and return its response.
+
+    Raises:
+        IdempotencyKeyTooShort: a new key, without a user, that other clients could guess.
+        IdempotencyKeyReused: the key was used with another body.
     """
     if stored := _find_response(key):
         return stored
+    if key and key.is_guessable:
+        raise IdempotencyKeyTooShort
     try:
         response = view()
         if key:

@@ -67,6 +67,8 @@ class HeadersMiddleware:
         cors_headers = self._cors_headers(environ)
 
         def start_with_headers(status: str, headers: Headers, exc_info: object = None) -> object:
+            if status.startswith("204"):  # no content has no type
+                headers[:] = [item for item in headers if item[0] != "Content-Type"]
             headers += self.fixed_headers
             headers.append(("X-Request-Id", request_id))
             headers += cors_headers

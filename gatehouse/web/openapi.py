@@ -6,11 +6,12 @@ serializes the response, and `errors` lists the errors that a route can return.
 
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from functools import wraps
+from typing import Any, Protocol, TypeVar, cast
 
 import flask_smorest
 from apispec import APISpec
-from flask import Flask, Request, Response, current_app, jsonify
+from flask import Flask, Request, Response, current_app, jsonify, request
 from marshmallow import RAISE, Schema, missing
 from webargs.flaskparser import FlaskParser
 
@@ -153,9 +154,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         defaults = {"location": self.body_format, "unknown": RAISE, "error_status_code": 422}
         instance = schema() if isinstance(schema, type) else schema  # once, not per request
         decorate = super().arguments(instance, **defaults | options)
+        has_required_body = options.keys().isdisjoint({"location", "required"})
 
         def decorate_route(route: Route) -> Route:
-            validated: Route = decorate(route)
+            validated: Route = decorate(_require_body(route) if has_required_body else route)
             return _with_errors(validated, BODY_ERRORS)
 
         return decorate_route
@@ -218,6 +220,18 @@ def _add_header_parameters(
     """Add the headers of a route to the parameters that its `arguments` made."""
     parameters = [*document.get("parameters", ()), *stored.get(HEADERS, ())]
     return {**document, "parameters": parameters} if parameters else document
+
+
+def _require_body(route: Route) -> Route:
+    """Reject an empty body for which every field has a default."""
+
+    @wraps(route)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not request.get_data(cache=True):
+            raise ValidationFailed({"body": [{"code": "required", "message": "Send a body."}]})
+        return route(*args, **kwargs)
+
+    return cast("Route", wrapper)
 
 
 def _with_errors(route: Route, error_types: tuple[type[ApiError], ...]) -> Route:

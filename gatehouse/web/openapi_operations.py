@@ -40,7 +40,12 @@ SECURITY_SCHEMES = {
 """How a request authenticates; with a bearer token, cookies are ignored."""
 ANONYMOUS = ""
 """In the place of a scheme: requests may be unauthenticated (OpenAPI 3.1 section 4.8.30)."""
-DEVICE_TOKEN, IDEMPOTENCY_KEY, CSRF_TOKEN = "DeviceToken", "IdempotencyKey", "CsrfToken"
+DEVICE_TOKEN, CSRF_TOKEN = "DeviceToken", "CsrfToken"
+IDEMPOTENCY_KEY, UNGUESSABLE_KEY = "IdempotencyKey", "UnguessableIdempotencyKey"
+KEY_PROMISE = (
+    "random for each new request. Within 24 hours, a repeated request with the same key has no"
+    " second effect and gets the same response."
+)
 HEADER_PARAMETERS: dict[str, dict[str, Any]] = {
     DEVICE_TOKEN: {
         "name": "X-Device-Token",
@@ -50,10 +55,13 @@ HEADER_PARAMETERS: dict[str, dict[str, Any]] = {
     },
     IDEMPOTENCY_KEY: {
         "name": "Idempotency-Key",
-        "description": "1 to 64 visible ASCII characters, new for each new request. Within 24"
-        " hours, a repeated request with the same key has no second effect and gets the same"
-        " response.",
+        "description": f"1 to 64 visible ASCII characters, {KEY_PROMISE}",
         "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+    },
+    UNGUESSABLE_KEY: {
+        "name": "Idempotency-Key",
+        "description": f"22 to 64 visible ASCII characters, {KEY_PROMISE}",
+        "schema": {"type": "string", "pattern": "^[!-~]{22,64}$"},
     },
     CSRF_TOKEN: {
         "name": "X-CSRF-Token",
@@ -120,7 +128,7 @@ def _security(route: Any) -> list[dict[str, list[str]]]:
 
 def _headers(route: Any, writes: bool) -> Iterable[str]:
     if hasattr(route, "idempotent"):
-        yield IDEMPOTENCY_KEY
+        yield IDEMPOTENCY_KEY if hasattr(route, "guarded") else UNGUESSABLE_KEY
     if hasattr(route, "accepts_device_token"):
         yield DEVICE_TOKEN
     if writes and {COOKIE, REFRESH_COOKIE} & {name for one in _security(route) for name in one}:

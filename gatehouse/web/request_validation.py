@@ -5,11 +5,13 @@ from io import BytesIO
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, request
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from gatehouse.core.errors import (
     MalformedRequest,
     PayloadTooLarge,
     RequestTimeout,
+    UnsupportedEncoding,
     UnsupportedMediaType,
 )
 from gatehouse.web import cookies
@@ -66,6 +68,7 @@ def register(app: Flask) -> None:
         environ = request.environ
         require_host(environ)
         reject_repetition(environ)
+        reject_other_spelling(environ)
         cookies.reject_ambiguous()
         if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
             read_bounded_body(environ)
@@ -87,6 +90,18 @@ def reject_repetition(environ: dict[str, Any]) -> None:
         raise MalformedRequest("A query parameter was sent twice.")
 
 
+def reject_other_spelling(environ: dict[str, Any]) -> None:
+    """Reject `get` for GET: methods are case-sensitive (RFC 9110 section 9.1), but not in Werkzeug.
+
+    Raises:
+        MethodNotAllowed: the method is not in upper case.
+    """
+    is_known_url = not isinstance(request.routing_exception, NotFound)
+    if environ["REQUEST_METHOD"] != request.method and is_known_url:
+        adapter = current_app.create_url_adapter(request)
+        raise MethodNotAllowed(sorted(adapter.allowed_methods()) if adapter else None)
+
+
 def read_bounded_body(environ: dict[str, Any]) -> None:
     """Read the whole body, at most 64 KiB, and reject other media types than JSON.
 
@@ -97,6 +112,7 @@ def read_bounded_body(environ: dict[str, Any]) -> None:
         PayloadTooLarge: the body has more than 64 KiB.
         MalformedRequest: the body is shorter than its `Content-Length`.
         UnsupportedMediaType: the route does not accept the media type.
+        UnsupportedEncoding: the body is compressed.
     """
     if is_non_blocking(current_app, request.endpoint):
         return
@@ -114,6 +130,8 @@ def read_bounded_body(environ: dict[str, Any]) -> None:
     accepted = getattr(view, "accepts", ("application/json",))
     if body and request.mimetype not in accepted:
         raise UnsupportedMediaType(f"The body must be sent as `{'` or `'.join(accepted)}`.")
+    if body and environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+        raise UnsupportedEncoding
     environ["wsgi.input"] = BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
 

@@ -265,7 +265,7 @@ def test_passkey_sign_up_sent_twenty_times_in_parallel_registers_once(app, clien
 
 
 def test_passkey_sign_up_is_idempotent_with_an_idempotency_key(app, client, ada):
-    form, headers = ada.registration_form(), {"Idempotency-Key": "once"}
+    form, headers = ada.registration_form(), {"Idempotency-Key": "8e03978e-40d5-43dd-bc93"}
 
     responses = [client.post("/auth/register", form, headers=headers) for _ in range(2)]
 

@@ -270,7 +270,7 @@ def test_recovery_code_works_only_with_its_own_token_and_purpose(client, ada):
 
 
 def test_recovery_request_with_an_idempotency_key_sends_one_code(client, ada):
-    headers = {"Idempotency-Key": "once"}
+    headers = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93"}
 
     responses = [client.post(REQUEST, {"email": ADA}, headers=headers) for _ in range(2)]
 

@@ -182,7 +182,7 @@ def test_otp_request_with_an_idempotency_key_sends_one_code(client, make_user):
     before = count_codes(client, user, "email")
     form = {"mfa_token": challenge["mfa_token"], "factor_id": factor["id"]}
 
-    key = {"Idempotency-Key": "one"}
+    key = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93"}
     responses = [client.post(f"{STEP}/challenge", form, headers=key) for _ in range(2)]
 
     assert [response.json for response in responses] == [{"expires_in": 600}] * 2

@@ -55,7 +55,7 @@ def fill(app, client):
     client.as_(ada.tokens).post("/auth/logout")
     client.log_in(User("root@example.com"))
     eve = {"email": "eve@example.com", "password": PASSWORD}
-    client.post("/auth/register", eve, headers={"Idempotency-Key": "eve-1"})
+    client.post("/auth/register", eve, headers={"Idempotency-Key": "0123456789-of-eve-0123456789"})
     client.post("/auth/login", {"identifier": "ada", "password": "a wrong guess"})
     with app.app_context():
         DatabaseCounters("db://").incr("a client", 60)

@@ -170,6 +170,21 @@ def test_every_response_has_a_media_type_and_nosniff(responses, client_kind):
 
 
 @pytest.mark.requirement("AP-02")
+def test_response_without_content_has_no_media_type(client, make_user):
+    ada = client.as_(client.log_in(make_user()))
+    report = {"data": "{}", "content_type": "application/csp-report"}
+
+    responses = [
+        ada.post("/auth/logout"),
+        client.delete("/dev/mailbox"),
+        client.post("/csp-reports", **report),
+    ]
+
+    for response in responses:
+        assert (response.status_code, response.data) == (204, b"")
+        assert "Content-Type" not in response.headers
+
+
 def test_json_response_has_a_policy_that_loads_nothing(client):
     for path in ("/health/live", "/auth/me", "/nowhere", "/openapi.json", "/dev/mailbox"):
         response = client.get(path, headers={"Accept": "application/json"})

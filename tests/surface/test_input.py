@@ -280,6 +280,14 @@ def test_missing_body_reports_the_required_fields(send_invalid):
     assert {*found_codes} == {"required", "invalid_combination"}
 
 
+@pytest.mark.requirement("AP-03")
+def test_missing_body_is_rejected_where_every_field_is_optional(send_invalid):
+    response = send_invalid(("PATCH", "/auth/me"), "")
+
+    assert read_problem(response) == INVALID
+    assert error_codes(response) == {"body": ["required"]}
+
+
 @pytest.mark.requirement("AP-03", "AP-11")
 def test_duplicate_json_key_is_rejected(send_invalid):
     bodies = {endpoint: json.dumps(form) for endpoint, form in FORMS.items()}

@@ -66,6 +66,21 @@ def test_unknown_method_gets_405_without_an_echo(app):
 
 
 @pytest.mark.requirement("AP-04")
+def test_method_in_lower_case_is_another_method(app, ada):
+    """Methods are case-sensitive (RFC 9110 section 9.1): a proxy's rules for GET match `GET`."""
+    before = read_tables(app)
+    paths = ["/auth/me", "/auth/sessions", "/health/live", "/gateway/verify"]
+
+    for method, path in [*product(["get", "Get", "options"], paths), ("post", "/auth/logout")]:
+        response = ada.send(method, path)
+
+        assert read_problem(response) == (405, "method_not_allowed"), (method, path)
+        assert method.upper() in response.headers["Allow"].split(", "), (method, path)
+    assert read_problem(ada.send("get", "/nowhere")) == (404, "not_found")
+    assert read_tables(app) == before
+
+
+@pytest.mark.requirement("AP-04")
 def test_method_is_not_overridden_by_a_header_or_parameter(app, ada):
     session = ada.get("/auth/sessions").json["items"][0]["id"]
     before = read_tables(app)
@@ -103,6 +118,20 @@ def test_body_of_a_get_must_be_json_too(ada):
     response = ada.get("/auth/me", data="a=b", content_type="application/x-www-form-urlencoded")
 
     assert read_problem(response) == UNSUPPORTED_MEDIA_TYPE
+
+
+@pytest.mark.requirement("AP-04")
+def test_body_with_a_content_encoding_is_rejected(client):
+    for encoding in ("gzip", "br", "deflate", "x-unknown", "gzip, identity", "GZIP"):
+        response = client.post(
+            "/auth/login",
+            data=CREDENTIALS,
+            content_type="application/json",
+            headers={"Content-Encoding": encoding},
+        )
+
+        assert read_problem(response) == UNSUPPORTED_MEDIA_TYPE, encoding
+        assert response.headers["Accept-Encoding"] == "identity", encoding
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8"])

@@ -195,3 +195,11 @@ def test_operation_has_a_unique_name_and_a_summary(document):
 
     assert len(names) == len(set(names))
     assert all(operation["summary"] for _, _, operation in operations(document))
+
+
+def test_login_by_each_method_documents_that_it_may_be_rejected(document):
+    paths = ["/auth/login", "/auth/login/link/verify", "/auth/passkeys/authentication/verify"]
+
+    for path in paths:
+        forbidden = document["paths"][path]["post"]["responses"]["403"]["description"]
+        assert "`login_refused`" in forbidden, path

@@ -24,15 +24,19 @@ BOB = {"email": "bob@example.com", "password": PASSWORD}
 REGISTER = "/auth/register"
 
 
-def headers(key="key-1", **more):
+KEY = "8e03978e-40d5-43dd-bc93"
+"""A key of 23 characters; another one for `KEY` + something."""
+
+
+def headers(key=KEY, **more):
     return {"Idempotency-Key": key, **more}
 
 
 @pytest.fixture
 def register(client):
-    """Return a function that registers with a key: `register(form, "key-1")`."""
+    """Return a function that registers with a key: `register(form, KEY)`."""
 
-    def register(form=ADA, key="key-1", **request):
+    def register(form=ADA, key=KEY, **request):
         return client.post(REGISTER, form, headers=headers(key), **request)
 
     return register
@@ -61,8 +65,8 @@ def test_request_without_a_key_is_executed_each_time(app, client):
 
 
 def test_other_key_is_another_request(app, register):
-    register(key="key-1")
-    register(key="key-2")
+    register(key=f"{KEY}-1")
+    register(key=f"{KEY}-2")
 
     assert len(rows(app, OutboxMessage)) == 2
 
@@ -100,7 +104,7 @@ def test_key_that_is_not_visible_ascii_is_rejected(app, register):
 
 
 def test_key_of_visible_ascii_is_accepted(app, register):
-    keys = ["!", "~" * 64, "8e03978e-40d5-43dd-bc93-6894a57f9324", '"a,b"']
+    keys = ["!" * 22, "~" * 64, "8e03978e-40d5-43dd-bc93-6894a57f9324", f'"{KEY},"']
 
     for number, key in enumerate(keys, start=1):
         form = {**ADA, "email": f"user{number}@example.com"}
@@ -108,6 +112,18 @@ def test_key_of_visible_ascii_is_accepted(app, register):
 
         assert statuses == [202, 202], key
         assert len(rows(app, OutboxMessage)) == number, key
+
+
+def test_key_that_can_be_guessed_is_rejected_without_a_user(app, client):
+    """Clients share a network: one that knows the key of a request gets its response."""
+    form = {"email": "ada@example.com"}
+
+    for key in ("1", "login", "k" * 21):
+        responses = [client.post("/auth/login/link", form, headers=headers(key)) for _ in range(2)]
+
+        problems = [read_problem(response) for response in responses]
+        assert problems == [(422, "idempotency_key_too_short")] * 2, key
+    assert rows(app, OutboxMessage) == rows(app, IdempotencyKey) == []
 
 
 def test_key_of_a_rejected_request_can_be_used_again(app, register):
@@ -211,12 +227,12 @@ def test_expired_keys_are_purged(app, register):
 
 
 def test_stored_row_does_not_contain_key_body_or_email(app, register):
-    register(key="a-key-of-ada")
+    register(key="a-long-enough-key-of-ada")
 
     [row] = rows(app, IdempotencyKey)
     body = app.json.dumps(ADA)
     stored = repr(vars(row))
-    for secret in ("a-key-of-ada", "ada@example.com", PASSWORD):
+    for secret in ("a-long-enough-key-of-ada", "ada@example.com", PASSWORD):
         assert secret not in stored
     with app.app_context():  # a stolen database and the secret keys are not enough to try passwords
         digest_of_body = crypto.keyed_digest("idempotency body", body)
@@ -226,6 +242,6 @@ def test_stored_row_does_not_contain_key_body_or_email(app, register):
 def test_response_with_a_key_is_the_same_for_known_and_unknown_emails(client, register):
     client.sign_up(User("ada@example.com"))
 
-    responses = [register(form, key) for form in (ADA, BOB) for key in (form["email"],) * 2]
+    responses = [register(form, key) for form in (ADA, BOB) for key in (KEY + form["email"],) * 2]
 
     assert len({(response.status_code, response.data) for response in responses}) == 1

@@ -104,10 +104,18 @@ def test_route_that_raises_leaves_no_key(app, send_to_route):
 
 def test_header_is_documented(app):
     document = app.test_client().get("/openapi.json").json
+    parameters = document["components"]["parameters"]
+
+    def find_key(path):
+        references = document["paths"][path]["post"].get("parameters", [])
+        found = [parameters[one["$ref"].rpartition("/")[2]] for one in references]
+        return [(one["in"], one["schema"]) for one in found if one["name"] == "Idempotency-Key"]
 
     operation = document["paths"][REGISTER]["post"]
-    [parameter] = operation["parameters"]
-    assert (parameter["name"], parameter["in"]) == ("Idempotency-Key", "header")
+    assert find_key(REGISTER) == [("header", {"type": "string", "pattern": "^[!-~]{22,64}$"})]
+    [(_, of_a_user)] = find_key("/auth/reauthenticate/challenge")
+    assert of_a_user["pattern"] == "^[!-~]{1,64}$"
     assert "idempotency_key_reused" in operation["responses"]["422"]["description"]
+    assert "idempotency_key_too_short" in operation["responses"]["422"]["description"]
     assert "idempotency_key_invalid" in operation["responses"]["400"]["description"]
-    assert "parameters" not in document["paths"]["/auth/login"]["post"]
+    assert find_key("/auth/login") == []

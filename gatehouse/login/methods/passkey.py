@@ -16,6 +16,7 @@ from gatehouse.login.method import (
     LoginMethod,
     LoginRoute,
 )
+from gatehouse.login.risk import LoginRejected
 from gatehouse.mfa import registry
 from gatehouse.mfa.errors import FactorUnavailable
 from gatehouse.mfa.webauthn import ceremonies, options, passkey_store
@@ -58,7 +59,7 @@ class PasskeyMethod:
         path="/authentication/verify",
         errors=(
             *(PasskeyRejected, MalformedCredential, FactorUnavailable),
-            *(AccountDisabled, EmailUnverified),
+            *(AccountDisabled, EmailUnverified, LoginRejected),
         ),
         blueprint="passkeys",
         rate_limit="passkey",
