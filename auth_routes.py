@@ -70,13 +70,9 @@ from gatehouse.web.fields import Form, String
 from gatehouse.web.idempotency import idempotent
 from gatehouse.web.openapi import Blueprint
 from gatehouse.web.openapi_operations import (
-    ANONYMOUS,
-    REFRESH_COOKIE,
+    accepts_csrf_token,
     accepts_device_token,
-    authenticated_by,
-)
-from gatehouse.web.openapi_operations import (
-    COOKIE as COOKIE_SCHEME,
+    authenticated_by_cookie,
 )
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
@@ -202,7 +198,7 @@ class RefreshRequest(Form):
 @auth.arguments(RefreshRequest, required=False)
 @auth.response(200, TokenResponse)
 @auth.errors(TokenMissing, TokenInvalid, TokenExpired, SessionEnded, RefreshTokenReused)
-@authenticated_by(ANONYMOUS, REFRESH_COOKIE)
+@accepts_csrf_token
 @accepts_device_token
 def refresh_tokens(form: RefreshRequestForm) -> Any:
     """Exchange a refresh token for new tokens.
@@ -265,7 +261,7 @@ def _log_browser_out(scope: str) -> Any:
 @auth.get("/csrf")
 @auth.response(200, CsrfTokenResponse)
 @auth.errors(TokenMissing)
-@authenticated_by(COOKIE_SCHEME)
+@authenticated_by_cookie
 def read_csrf_token() -> dict[str, str]:
     """Read the CSRF token that belongs to the session cookies."""
     try:

@@ -18,7 +18,7 @@ from gatehouse.sessions.request_credentials import bearer_token
 from gatehouse.tokens import sync
 from gatehouse.tokens.errors import TokenInvalid, TokenMissing
 from gatehouse.web.openapi import Blueprint
-from gatehouse.web.openapi_operations import ANONYMOUS, METRICS_TOKEN, authenticated_by
+from gatehouse.web.openapi_operations import open_or_with_metrics_token
 from gatehouse.web.request_validation import non_blocking
 from schemas import Readiness, Status
 
@@ -68,7 +68,7 @@ def check_readiness() -> Response:
 @operations.get("/metrics")
 @operations.response(200, content_type="text/plain")
 @operations.errors(TokenMissing, TokenInvalid, NotFound)
-@authenticated_by(ANONYMOUS, METRICS_TOKEN)
+@open_or_with_metrics_token
 def read_metrics() -> Response:
     """Return the metrics of all workers to a client with the token; open in development."""
     settings = config.settings()

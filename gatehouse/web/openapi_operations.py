@@ -20,8 +20,7 @@ from gatehouse.web import cookies
 from gatehouse.web.error_formats import PROBLEM, ErrorFormat
 
 Route = TypeVar("Route", bound=Callable[..., Any])
-BEARER, COOKIE = "bearer", "cookie"
-REFRESH_COOKIE, METRICS_TOKEN = "refresh_cookie", "metrics_token"
+BEARER, COOKIE, METRICS_TOKEN = "bearer", "cookie", "metrics_token"
 SECURITY_SCHEMES = {
     BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     COOKIE: {
@@ -30,7 +29,6 @@ SECURITY_SCHEMES = {
         "name": cookies.ACCESS,
         "description": "Writes also need `X-CSRF-Token`, from GET /auth/csrf.",
     },
-    REFRESH_COOKIE: {"type": "apiKey", "in": "cookie", "name": cookies.REFRESH},
     METRICS_TOKEN: {
         "type": "http",
         "scheme": "bearer",
@@ -98,14 +96,22 @@ def accepts_device_token(route: Route) -> Route:
     return route
 
 
-def authenticated_by(*schemes: str) -> Callable[[Route], Route]:
-    """Document the security schemes of a route without a guard; ANONYMOUS makes them optional."""
+def accepts_csrf_token(route: Route) -> Route:
+    """Mark a route that a cookie can authenticate, though it has no guard."""
+    route.accepts_csrf_token = True  # type: ignore[attr-defined]
+    return route
 
-    def mark(route: Route) -> Route:
-        route.security_schemes = schemes  # type: ignore[attr-defined]
-        return route
 
-    return mark
+def authenticated_by_cookie(route: Route) -> Route:
+    """Mark a route that reads the session cookie only, without a guard."""
+    route.security_schemes = (COOKIE,)  # type: ignore[attr-defined]
+    return route
+
+
+def open_or_with_metrics_token(route: Route) -> Route:
+    """Mark a route that takes the token of the metrics, where there is one."""
+    route.security_schemes = (ANONYMOUS, METRICS_TOKEN)  # type: ignore[attr-defined]
+    return route
 
 
 def document_errors(
@@ -131,7 +137,7 @@ def _headers(route: Any, writes: bool) -> Iterable[str]:
         yield IDEMPOTENCY_KEY if hasattr(route, "guarded") else UNGUESSABLE_KEY
     if hasattr(route, "accepts_device_token"):
         yield DEVICE_TOKEN
-    if writes and {COOKIE, REFRESH_COOKIE} & {name for one in _security(route) for name in one}:
+    if hasattr(route, "accepts_csrf_token") or (writes and hasattr(route, "accepts_bearer")):
         yield CSRF_TOKEN
 
 

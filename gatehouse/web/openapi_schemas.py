@@ -3,6 +3,7 @@
 Each shape is a schema of its own, so that generated clients have a type for each.
 """
 
+import json
 from typing import Any
 
 from apispec import APISpec
@@ -29,9 +30,12 @@ class SchemaPlugin(MarshmallowPlugin):
         instance = resolve_schema_instance(schema)
         if isinstance(instance, Union):
             return self._describe_union(instance)
-        if isinstance(instance, Form) and instance.alternatives:
-            return self._describe_alternatives(name, described, instance.alternatives)
-        return described
+        if not isinstance(instance, Form):
+            return described
+        described = {**described, "properties": _without_defaults(described["properties"])}
+        if not instance.alternatives:
+            return described
+        return self._describe_alternatives(name, described, instance.alternatives)
 
     def _describe_union(self, union: Union) -> dict[str, Any]:
         """Describe a response by its kinds, identified by one member."""
@@ -54,6 +58,18 @@ class SchemaPlugin(MarshmallowPlugin):
             self.spec.components.schema(component, _require(described, way, others))
             references.append({"$ref": f"#/components/schemas/{component}"})
         return {"oneOf": references}
+
+
+def _without_defaults(properties: dict[str, Any]) -> dict[str, Any]:
+    """Move defaults to the descriptions: generators make a member with a default mandatory."""
+    described = {}
+    for name, member in properties.items():
+        about = dict(member)
+        if "default" in about:
+            sentences = (about.get("description"), f"default: {json.dumps(about.pop('default'))}")
+            about["description"] = "; ".join(filter(None, sentences))
+        described[name] = about
+    return described
 
 
 def _require(

@@ -1,0 +1,58 @@
+"""From registration to logout with the client that openapi-python-client generates."""
+
+import sys
+
+import httpx
+from gatehouse_client import AuthenticatedClient, Client
+from gatehouse_client.api.auth import (
+    log_in,
+    log_out,
+    read_me,
+    refresh_tokens,
+    register_user,
+    verify_email,
+)
+from gatehouse_client.models import (
+    PasswordLogin,
+    Problem,
+    RefreshRequest,
+    RegistrationRequest,
+    Status,
+    TokenResponse,
+    User,
+    VerificationResponse,
+    VerifyEmail,
+)
+
+base_url, email, password = sys.argv[1:]
+client = Client(base_url=base_url)
+
+registration = RegistrationRequest(email=email, password=password)
+answer = register_user.sync(client=client, body=registration)
+assert isinstance(answer, Status), answer
+
+accepted = {"Accept": "application/json"}
+mailbox = httpx.get(f"{base_url}/dev/mailbox", params={"to": email}, headers=accepted)
+code = mailbox.json()["items"][0]["variables"]["code"]
+verification = VerifyEmail(email=email, code=code, password=password)
+verified = verify_email.sync(client=client, body=verification)
+assert isinstance(verified, VerificationResponse), verified
+
+credentials = PasswordLogin(identifier=email, password=password)
+login = log_in.sync(client=client, body=credentials)
+assert isinstance(login, TokenResponse), login
+signed_in = AuthenticatedClient(base_url=base_url, token=str(login.access_token))
+
+me = read_me.sync(client=signed_in)
+assert isinstance(me, User), me
+assert me.email == email
+
+refresh = RefreshRequest(refresh_token=login.refresh_token)
+refreshed = refresh_tokens.sync(client=client, body=refresh, x_device_token=login.device_token)
+assert isinstance(refreshed, TokenResponse), refreshed
+
+assert log_out.sync_detailed(client=signed_in).status_code == 204
+rejected = read_me.sync(client=signed_in)
+assert isinstance(rejected, Problem), rejected
+assert rejected.code == "token_revoked"
+print("logged out")
