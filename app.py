@@ -5,13 +5,14 @@ from flask_migrate import Migrate
 
 import config
 from auth_routes import auth
+from gatehouse.account import access_revocation
 from gatehouse.account.routes import routes as account
 from gatehouse.admin.permission_routes import permission_routes
 from gatehouse.captcha.routes import routes as captcha
 from gatehouse.cli import docs, doctor, keys, passwords, risk, serve, translations, users
 from gatehouse.cli import worker as worker_command
 from gatehouse.core import log, metrics
-from gatehouse.core.events import CredentialChanged, SessionEnded, subscribe
+from gatehouse.core.events import CredentialChanged, SessionEnded, UserDisabled, subscribe
 from gatehouse.database import session
 from gatehouse.database.session import AUTOCOMMIT_BIND, db, engine_options
 from gatehouse.devices import service as devices
@@ -126,6 +127,9 @@ def _subscribe(app: Flask) -> None:
     subscribe(app, SessionEnded, revocation.revoke_access_tokens)
     subscribe(app, CredentialChanged, session_service.end_other_sessions)
     subscribe(app, CredentialChanged, devices.withdraw_trust)
+    subscribe(app, UserDisabled, session_service.end_sessions_of_disabled_user)
+    subscribe(app, UserDisabled, devices.withdraw_trust)
+    subscribe(app, UserDisabled, access_revocation.delete_codes_of_disabled_user)
 
 
 def _register_blueprints(app: Flask) -> None:

@@ -137,6 +137,9 @@ class Settings:
     mfa_reset_delay: timedelta = setting(duration(0, 2_592_000), "86400")
     """Time between the announcement of an MFA reset and the removal of the factors (one day); the
     user can cancel it until then."""
+    deletion_grace_period: timedelta = setting(duration(0, 31_536_000), "2592000")
+    """For this long an administrator can restore a deleted user; then the data is erased (30
+    days)."""
     rate_limits: bool = setting(boolean, "on")
     """`off` disables the rate limits of the routes, for measurements; never the lockout."""
     smtp_url: tuple[SmtpServer, ...] = setting(smtp_servers)

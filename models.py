@@ -19,6 +19,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Text,
+    TextClause,
     UniqueConstraint,
     Uuid,
     text,
@@ -33,6 +34,9 @@ IP_ADDRESS = String(45)
 SUCCESSFUL_LOGINS = text("name = 'login.succeeded'")
 """The condition of the partial index that finds a user's recent logins among other events."""
 IN_NO_ORGANIZATION = text("organization_id IS NULL")
+DISABLED = text("disabled_at IS NOT NULL")
+DELETED = text("deleted_at IS NOT NULL")
+UNVERIFIED = text("email_verified_at IS NULL")
 UNSENT = text("sent_at IS NULL AND abandoned_at IS NULL")
 AUTOINCREMENT = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up in INTEGER only
 
@@ -53,6 +57,17 @@ def _profile(length: int) -> Mapped[str | None]:
     return mapped_column(String(length), info={"profile_length": length})
 
 
+def _prefix_index(column: str) -> Index:
+    """Return an index that finds the beginning of a string, whatever the database's collation."""
+    return Index(f"ix_users_{column}_prefix", column, postgresql_ops={column: "text_pattern_ops"})
+
+
+def _partial_index(name: str, condition: TextClause) -> Index:
+    """Return an index that lists the few users of a condition by the time of their creation."""
+    columns = ("created_at", "id")
+    return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 def _user() -> Mapped[UUID]:
     return mapped_column(Uuid, ForeignKey("users.id", ondelete="CASCADE"), index=True)
 
@@ -70,6 +85,12 @@ class User(Base):
             postgresql_where=text("phone_verified_at IS NOT NULL"),
         ),
         Index("ix_users_phone", "phone"),
+        _prefix_index("email_canonical"),
+        _prefix_index("username_canonical"),
+        Index("ix_users_created_at_id", "created_at", "id"),
+        _partial_index("ix_users_disabled", DISABLED),
+        _partial_index("ix_users_deleted", DELETED),
+        _partial_index("ix_users_unverified", UNVERIFIED),
     )
 
     id: Mapped[UUID] = _id()
@@ -85,6 +106,14 @@ class User(Base):
     name: Mapped[str | None] = _profile(200)
     locale: Mapped[str | None] = _profile(35)
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Since when the account may do nothing; every way in checks this column."""
+    disabled_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the account is enabled again; None if only an administrator enables it."""
+    disabled_reason: Mapped[str | None] = mapped_column(String(200))
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When an administrator deleted the account, which is disabled since then at the latest."""
+    erased_after: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the row of a deleted account is erased; until then it can be restored."""
     mfa_grace_extended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When an operator restarted the grace period for enrolling a second factor."""
     created_at: Mapped[datetime] = _created()

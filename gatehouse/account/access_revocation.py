@@ -7,7 +7,7 @@ from sqlalchemy import delete
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock
-from gatehouse.core.events import CredentialChanged, publish
+from gatehouse.core.events import CredentialChanged, UserDisabled, publish
 from gatehouse.database.session import advisory_lock, db
 from gatehouse.devices import service as devices
 from gatehouse.lockout import service as lockout
@@ -34,6 +34,14 @@ def revoke_all_access(user_id: UUID, reason: str, context: RequestContext) -> No
     devices.forget_all_devices(user_id)
     one_time_codes.delete_for_user(user_id, except_purposes=SURVIVING_PURPOSES)
     publish(CredentialChanged(user_id, reason, context))
+
+
+def delete_codes_of_disabled_user(event: UserDisabled[RequestContext]) -> None:
+    """Delete the codes, links and pending logins of a user who was disabled or deleted.
+
+    As after `revoke_all_access`, a previous e-mail address can still revert its change.
+    """
+    one_time_codes.delete_for_user(event.user_id, except_purposes=SURVIVING_PURPOSES)
 
 
 def take_ownership(user: User, context: RequestContext) -> None:

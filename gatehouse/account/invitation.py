@@ -6,12 +6,13 @@ from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
+from gatehouse.account.access_revocation import take_ownership
 from gatehouse.account.registration import REGISTRATION_CODE
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.authorization import roles
 from gatehouse.core import clock, crypto_labels, i18n
-from gatehouse.database.session import end_transaction, write_transaction
+from gatehouse.database.session import advisory_lock, end_transaction, write_transaction
 from gatehouse.messaging import outbox
 from gatehouse.messaging.message import MessageRequest
 from gatehouse.one_time_codes import locks, redeeming, sending
@@ -23,7 +24,7 @@ from gatehouse.users import service as users
 from gatehouse.users.errors import InvitationFailed
 from gatehouse.users.identifiers import Email
 from gatehouse.web.request_context import RequestContext
-from models import OneTimeCode
+from models import OneTimeCode, User
 
 INVITATION_LINK = CodeType(
     crypto_labels.INVITATION,
@@ -40,6 +41,8 @@ class InvitationData(StoredData):
 
     email: str
     role: str
+    user_id: str | None = None
+    """The user that an administrator has created already; else accepting it creates one."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,29 @@ def send_invitation(email: Email, role: str, context: RequestContext) -> str:
             raise LookupError(
                 f"There is no role {role!r}; there are {', '.join(roles.list_role_names())}."
             )
-        one_time_codes.delete_for_subject(INVITATION_LINK.purpose, email.canonical)
-        data = InvitationData(email.as_written, role)
-        url = sending.create_link(INVITATION_LINK, email.canonical, data)
-        expires = clock.now() + INVITATION_LINK.lifetime
-        variables = {"link": url, "role": role, "expires": expires}
-        outbox.put(MessageRequest(email.as_written, INVITATION_LINK.template, variables), context)
+        url = _send(InvitationData(email.as_written, role), None, context)
         record(events.Invitation.SENT, context, role=role)
+    return url
+
+
+def send_to_user(user: User, context: RequestContext) -> None:
+    """Invite a user without a password, whom an administrator has created, to choose one.
+
+    It voids older invitations, in the current write transaction.
+    """
+    data = InvitationData(user.email, roles.DEFAULT_ROLE, str(user.id))
+    _send(data, user.locale, context)
+    record(events.Invitation.SENT, context, user_id=user.id)
+
+
+def _send(data: InvitationData, locale: str | None, context: RequestContext) -> str:
+    subject = data.email.lower()
+    one_time_codes.delete_for_subject(INVITATION_LINK.purpose, subject)
+    url = sending.create_link(INVITATION_LINK, subject, data)
+    expires = clock.now() + INVITATION_LINK.lifetime
+    variables = {"link": url, "role": data.role, "expires": expires}
+    message = MessageRequest(data.email, INVITATION_LINK.template, variables, locale)
+    outbox.put(message, context)
     return url
 
 
@@ -106,12 +125,31 @@ def _create_user(
 ) -> None:
     data = one_time_codes.load_data(row, InvitationData)
     email = Email(data.email, data.email.lower())
+    if row.user_id:
+        advisory_lock(users.lock_key(row.user_id))
     locks.lock_recipient(email.canonical)
     redeeming.consume(INVITATION_LINK, row)
     one_time_codes.delete_for_subject(REGISTRATION_CODE.purpose, email.canonical)
-    user = users.create_user(email, {})
-    user.email_verified_at = clock.now()
+    if row.user_id:
+        user = _take_prepared_account(row.user_id, email, context)
+    else:
+        user = users.create_user(email, {})
+        user.email_verified_at = clock.now()
     passwords.store_password_hash(user.id, password_hash)
     roles.assign_role(user.id, data.role)
     context = context.authenticated_as(user.id)
     record(events.Invitation.ACCEPTED, context, user_id=user.id, role=data.role)
+
+
+def _take_prepared_account(user_id: UUID, email: Email, context: RequestContext) -> User:
+    """Give an account that an administrator has created to the owner of the e-mail address.
+
+    Raises:
+        InvitationFailed: the account has another address meanwhile, or an owner already.
+    """
+    user = users.get_user(user_id)
+    is_waiting = user is not None and passwords.get(user_id) is None
+    if user is None or not is_waiting or user.email_canonical != email.canonical:
+        raise InvitationFailed
+    take_ownership(user, context)
+    return user

@@ -1,6 +1,7 @@
 """The phone number of an account: verified with a code by SMS, or removed."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -95,7 +96,7 @@ def remove_phone(caller: AccessToken, context: RequestContext) -> None:
     """
     with write_transaction():
         user = _lock_user(caller)
-        _set_phone(user, None, context)
+        set_phone(user, None, None, context)
         record(events.Identifier.PHONE_REMOVED, context, user_id=user.id)
 
 
@@ -114,19 +115,23 @@ def _change_phone(
 ) -> None:
     user = _lock_user(caller)
     redeeming.consume(PHONE_CODE, row)
-    _set_phone(user, number, context)
+    set_phone(user, number, clock.now(), context)
     record(events.Identifier.PHONE_VERIFIED, context, user_id=user.id)
 
 
-def _set_phone(user: User, number: str | None, context: RequestContext) -> None:
+def set_phone(
+    user: User, number: str | None, verified_at: datetime | None, context: RequestContext
+) -> None:
     """Set the number, notify the old one if it was verified, and void the codes sent to it.
+
+    Needs the user's advisory lock, in a write transaction.
 
     Raises:
         IntegrityError: another user has verified the number.
     """
     if number != user.phone:
         notifications.notify_by_sms(user, CHANGE_SUMMARY, context)
-    user.phone, user.phone_verified_at = number, clock.now() if number else None
+    user.phone, user.phone_verified_at = number, verified_at
     db.session.flush()
     one_time_codes.delete_for_user(user.id, PHONE_CODE.purpose, password_reset.RESET_CODE.purpose)
     notifications.notify(user, "notice_phone_changed", {"number": number or "-"}, context)

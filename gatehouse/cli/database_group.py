@@ -7,14 +7,18 @@ from flask.cli import AppGroup, ScriptInfo
 from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
+from gatehouse.core.errors import ApiError
+
 
 class DatabaseGroup(AppGroup):
     """Commands that need the database."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; report a database error in one sentence."""
+        """Run a command; report what was refused, or a database error, in one sentence."""
         try:
             return super().invoke(ctx)
+        except ApiError as problem:
+            raise click.ClickException(str(problem)) from None
         except (OperationalError, ProgrammingError) as problem:
             app = ctx.ensure_object(ScriptInfo).load_app()
             raise database_error(app.config["SQLALCHEMY_DATABASE_URI"], problem) from None

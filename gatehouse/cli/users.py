@@ -3,15 +3,31 @@
 import click
 
 from gatehouse.account import invitation
+from gatehouse.cli import user_changes, user_queries
 from gatehouse.cli.database_group import DatabaseGroup
-from gatehouse.database.session import db, write_transaction
+from gatehouse.cli.user_lookup import build_change
+from gatehouse.database.session import db
 from gatehouse.lockout import service as lockout
 from gatehouse.mfa import grace_period, reset
+from gatehouse.mfa.errors import NoSecondFactor
 from gatehouse.users import identifiers
-from gatehouse.users import service as user_service
+from gatehouse.users.administration import changing_user
 from gatehouse.web.request_context import NO_REQUEST
 
 users = DatabaseGroup("users", help="User accounts.")
+READING = (user_queries.list_users, user_queries.show_user, user_queries.list_sessions)
+CHANGING: tuple[click.Command, ...] = (
+    user_changes.create_user,
+    user_changes.disable_user,
+    user_changes.enable_user,
+    user_changes.verify_email,
+    user_changes.reset_password,
+    user_changes.end_sessions,
+    user_changes.delete_user,
+    user_changes.restore_user,
+)
+for command in (*READING, *CHANGING):
+    users.add_command(command)
 
 
 @users.command("invite")
@@ -36,9 +52,9 @@ def reset_mfa(identifier: str) -> None:
     address and phone number. Verify first that the request comes from the user.
     """
     try:
-        due_at = reset.schedule_by_operator(identifier, NO_REQUEST)
-    except LookupError as problem:
-        raise click.ClickException(str(problem.args[0])) from None
+        due_at = reset.schedule_by_operator(build_change(identifier))
+    except NoSecondFactor:
+        raise click.ClickException(f"{identifier} has no second factor.") from None
     db.session.commit()
     reset.execute_due()
     click.echo(
@@ -72,10 +88,8 @@ def unlock_account(identifier: str) -> None:
     passwords again immediately. Networks with many wrong passwords stay blocked, for an hour at
     most.
     """
-    with write_transaction():
-        user = user_service.find_user(identifier)
-        if user is None:
-            raise click.ClickException(f"{identifier} has no account.")
+    change = build_change(identifier)
+    with changing_user(change) as user:
         lockout.unlock(user.id, NO_REQUEST)
     db.session.commit()
     click.echo(f"{identifier} is unlocked.")

@@ -141,6 +141,22 @@ class NotFound(ApiError):
     code = "not_found"
 
 
+class PreconditionFailed(ApiError):
+    """This has changed since you read it, so nothing was changed."""
+
+    status = 412
+    code = "precondition_failed"
+    next = "Read it again, decide again, and send its current `ETag` in `If-Match`."
+
+
+class PreconditionRequired(ApiError):
+    """This change needs the version that you have seen, so that it overwrites no other change."""
+
+    status = 428
+    code = "precondition_required"
+    next = "Read it, and send its `ETag` in `If-Match`."
+
+
 class MethodNotAllowed(ApiError):
     """This URL does not support the method; `Allow` lists the methods that it supports."""
 

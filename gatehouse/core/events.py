@@ -37,6 +37,15 @@ class CredentialChanged(Generic[Context]):
     """The session in which the user made the change."""
 
 
+@dataclass(frozen=True)
+class UserDisabled(Generic[Context]):
+    """A user was disabled or deleted; all that gives access to the account must end at once."""
+
+    user_id: UUID
+    reason: str
+    context: Context
+
+
 def subscribe(
     app: Flask, event_type: type[EventType], handler: Callable[[EventType], object]
 ) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import BindParameter, ScalarSelect, bindparam, delete, select, update
 
 from gatehouse.core import clock, crypto, crypto_labels
-from gatehouse.core.events import CredentialChanged
+from gatehouse.core.events import CredentialChanged, UserDisabled
 from gatehouse.database.session import UTCDateTime, db
 from gatehouse.web.request_context import RequestContext
 from models import Device
@@ -108,8 +108,8 @@ def forget_trust(user_id: UUID, device_id: UUID | None = None) -> bool:
     return changed.first() is not None
 
 
-def withdraw_trust(event: CredentialChanged[RequestContext]) -> None:
-    """Withdraw the trust of all devices of a user whose credentials changed."""
+def withdraw_trust(event: CredentialChanged[RequestContext] | UserDisabled[RequestContext]) -> None:
+    """Withdraw the trust of all devices of a user whose credentials changed, or who is disabled."""
     forget_trust(event.user_id)
 
 

@@ -179,7 +179,7 @@ def record_failure(attempt: CountedAttempt, context: RequestContext) -> bool:
     return begins or begins_for_prefix or is_locked
 
 
-def unlock(user_id: UUID, context: RequestContext, *kinds: str) -> None:
+def unlock(user_id: UUID, context: RequestContext, *kinds: str, reason: str | None = None) -> None:
     """Reset the total and the known devices of an account, in the current transaction.
 
     Applies to all kinds unless some are given. Counters of networks cannot be found by the
@@ -197,7 +197,8 @@ def unlock(user_id: UUID, context: RequestContext, *kinds: str) -> None:
         for scope, kind in product(scopes, kinds or BACKOFF_BY_KIND)
     ]
     db.session.execute(counters.DELETE_COUNTERS, {"keys": keys})
-    record(events.Login.ACCOUNT_UNLOCKED, context, user_id=user_id)
+    because: dict[str, Any] = {"reason": reason} if reason else {}
+    record(events.Login.ACCOUNT_UNLOCKED, context, user_id=user_id, **because)
 
 
 def purge_stale_counters() -> None:

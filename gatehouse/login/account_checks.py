@@ -48,7 +48,7 @@ class EmailUnverified(ApiError):
 
 
 class PasswordCompromised(ApiError):
-    """The password is correct, but it is known from a data breach and must be changed."""
+    """The password is correct, but it must be changed before you can sign in with it."""
 
     status = 403
     code = "password_change_required"

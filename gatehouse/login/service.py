@@ -35,7 +35,7 @@ from gatehouse.sessions import assurance
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.continuation import Continuation
 from gatehouse.sessions.token_pair import TokenPair
-from gatehouse.users import notifications
+from gatehouse.users import administration, notifications
 from gatehouse.users import service as users
 from gatehouse.users.counted_attempts import settle_attempt
 from gatehouse.web.request_context import RequestContext
@@ -111,6 +111,7 @@ def check_account(attempt: Attempt) -> Attempt:
     person, attempt.has_factor = account_checks.load_account(attempt.user_id)
     if person is None:  # deleted while the password was hashed, or before the second step
         raise InvalidCredentials if attempt.result else CodeUsed
+    administration.enable_if_over(person.user)
     attempt.person = person
     if attempt.result is None:
         account_checks.require_active_account(person.user)

@@ -1,5 +1,7 @@
 """Errors of second factors."""
 
+from datetime import datetime
+
 from gatehouse.audit import events
 from gatehouse.core.errors import ApiError
 from gatehouse.one_time_codes.service import InvalidCode
@@ -27,6 +29,25 @@ class ResetNotPending(InvalidCode):
 
     event = events.Factor.RESET_CANCEL_FAILED
     next = "Contact the operator of this service."
+
+
+class NoSecondFactor(ApiError):
+    """This user has no second factor that could be reset."""
+
+    status = 409
+    code = "no_second_factor"
+
+
+class ResetScheduled(ApiError):
+    """A reset of the second factors of this user is already scheduled."""
+
+    status = 409
+    code = "mfa_reset_scheduled"
+    next = "Wait until it is due; the user can cancel it until then."
+
+    def __init__(self, due_at: datetime) -> None:
+        due = f"{due_at:%Y-%m-%d %H:%M} UTC"
+        super().__init__(f"A reset of the second factors of this user is already due: {due}.")
 
 
 class PhoneUnverified(ApiError):

@@ -7,6 +7,7 @@ a day to cancel (NIST SP 800-63B-4 sections 4.2.3 and 4.6).
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -20,14 +21,15 @@ from gatehouse.core.events import CredentialChanged, publish
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.messaging import links
 from gatehouse.mfa import challenges, credential_store, registry
-from gatehouse.mfa.errors import ResetNotPending
+from gatehouse.mfa.errors import NoSecondFactor, ResetNotPending, ResetScheduled
 from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.code_type import CodeType
 from gatehouse.one_time_codes.stored_data import STORED_AS, StoredData, stored_as
 from gatehouse.passwords import service as passwords
-from gatehouse.users import notifications
+from gatehouse.users import administration, notifications
 from gatehouse.users import service as users
+from gatehouse.users.administration import UserChange
 from gatehouse.web.request_context import BACKGROUND, RequestContext
 from models import Credential, OneTimeCode, User
 
@@ -76,29 +78,23 @@ class PendingReset:
     due_at: datetime
 
 
-def schedule_by_operator(identifier: str, context: RequestContext) -> datetime:
-    """Schedule a reset for an operator, notify the user, and return when it is due.
+def schedule_by_operator(change: UserChange) -> datetime:
+    """Schedule a reset for an administrator, notify the user, and return when it is due.
 
     It replaces a reset that the user scheduled, which depends on more conditions.
 
     Raises:
-        LookupError: no account, no factor, or already scheduled; the message is a sentence.
+        NoSecondFactor: the user has none.
+        ResetScheduled: an administrator has scheduled one already.
     """
-    with write_transaction():
-        user = users.find_user(identifier)
-        if user is None:
-            raise LookupError(f"{identifier} has no account.")
-        advisory_lock(users.lock_key(user.id))
+    with administration.changing_user(change) as user:
         if not credential_store.list_confirmed(user.id):
-            raise LookupError(f"{identifier} has no second factor.")
+            raise NoSecondFactor
         for row in one_time_codes.list_pending(PURPOSE, str(user.id)):
             if one_time_codes.load_data(row, ResetData).conditions is None:
-                due_at = f"{_due_at(row):%Y-%m-%d %H:%M} UTC"
-                raise LookupError(
-                    f"A reset of the second factors of {identifier} is already due: {due_at}."
-                )
+                raise ResetScheduled(_due_at(row))
         one_time_codes.delete_for_subject(PURPOSE, str(user.id))
-        return _schedule(user, None, context)
+        return _schedule(user, None, change.context, change.reason)
 
 
 def schedule_by_owner(
@@ -184,7 +180,12 @@ def execute(code_id: UUID, context: RequestContext) -> bool:
     return removed
 
 
-def _schedule(user: User, conditions: ResetConditions | None, context: RequestContext) -> datetime:
+def _schedule(
+    user: User,
+    conditions: ResetConditions | None,
+    context: RequestContext,
+    reason: str | None = None,
+) -> datetime:
     """Store a reset and notify the user; `conditions` must still hold when it is due."""
     delay = config.settings().mfa_reset_delay
     due_at = clock.now() + delay
@@ -197,7 +198,8 @@ def _schedule(user: User, conditions: ResetConditions | None, context: RequestCo
     url = sending.create_link(link, str(user.id), data)
     notifications.notify(user, "notice_mfa_reset", {"link": url, "when": due_at}, context)
     event = events.Factor.MFA_RECOVERY_CONFIRMED if conditions else events.Factor.RESET_SCHEDULED
-    record(event, context, user_id=user.id, due_at=due_at.isoformat())
+    because: dict[str, Any] = {"reason": reason} if reason else {}
+    record(event, context, user_id=user.id, due_at=due_at.isoformat(), **because)
     return due_at
 
 

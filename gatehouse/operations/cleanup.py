@@ -18,6 +18,7 @@ from gatehouse.mfa import reset
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import revocation
+from gatehouse.users import administration
 from gatehouse.web import idempotency, rate_limits
 
 INTERVAL = timedelta(minutes=10)
@@ -28,7 +29,7 @@ ENDED_SESSION_RETENTION = timedelta(days=30)
 
 
 def run_cleanup() -> None:
-    """Execute due MFA resets, then delete expired rows of every kind.
+    """Execute due MFA resets, enable and erase users, then delete expired rows of every kind.
 
     Each task has its own transaction and logs its own exceptions, so that one failure does not
     stop the others.
@@ -36,6 +37,8 @@ def run_cleanup() -> None:
     now = clock.now()
     log_exceptions("mfa_resets", reset.execute_due)
     tasks: dict[str, Callable[[], object]] = {
+        "users_to_enable": administration.enable_due,
+        "users_to_erase": administration.erase_due,
         "one_time_codes": one_time_codes.purge_expired,
         "revocations": revocation.purge_expired,
         "rate_limits": rate_limits.purge_expired_counters,

@@ -176,6 +176,13 @@ def mark_compromised(user_id: UUID, context: RequestContext) -> None:
         record(events.Account.PASSWORD_COMPROMISED, context, user_id=user_id)
 
 
+def require_change(user_id: UUID) -> None:
+    """Require a new password before the next login, in the current transaction."""
+    row = db.session.get(Password, user_id, with_for_update=True)
+    if row is not None:
+        row.compromised_at = row.compromised_at or clock.now()
+
+
 def count_by_pepper() -> dict[str, int]:
     """Count the stored hashes of each pepper id; a pepper without any can be removed."""
     counts = select(Password.pepper, func.count()).group_by(Password.pepper)

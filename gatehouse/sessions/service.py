@@ -8,12 +8,13 @@ from sqlalchemy import bindparam, delete, insert, select
 
 import config
 from gatehouse.audit import events
+from gatehouse.audit.administration_events import Administration
 from gatehouse.audit.service import record
 from gatehouse.authorization import roles
 from gatehouse.core import clock, crypto
 from gatehouse.core import events as domain_events
 from gatehouse.core.errors import NotFound
-from gatehouse.core.events import CredentialChanged, publish
+from gatehouse.core.events import CredentialChanged, UserDisabled, publish
 from gatehouse.database.session import db, write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.sessions import assurance, refresh_tokens, step_up
@@ -21,7 +22,9 @@ from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.sessions.token_pair import TokenPair, TokenSubject, sign_tokens
 from gatehouse.tokens import service as tokens
+from gatehouse.users import administration
 from gatehouse.users import service as users
+from gatehouse.users.administration import UserChange
 from gatehouse.users.service import UserWithProfile
 from gatehouse.web.request_context import RequestContext
 from models import Session, TokenStatusEntry, User
@@ -137,6 +140,26 @@ def end_all_sessions(
 def end_other_sessions(event: CredentialChanged[RequestContext]) -> None:
     """End the sessions that were opened with a credential from before its change."""
     end_all_sessions(event.user_id, event.reason, event.context, keep=event.kept_session)
+
+
+def end_sessions_by_administrator(change: UserChange, session_id: UUID | None = None) -> None:
+    """End one session of a user, or all of them.
+
+    Raises:
+        NotFound: the user has no active session of this id.
+    """
+    with administration.changing_user(change):
+        ids = {session.id for session in active_sessions(change.user_id)}
+        if session_id and session_id not in ids:
+            raise NotFound
+        for each in [session_id] if session_id else sorted(ids):
+            end_session(each, "ended_by_administrator", change.context)
+        administration.record_change(Administration.SESSIONS_ENDED, change)
+
+
+def end_sessions_of_disabled_user(event: UserDisabled[RequestContext]) -> None:
+    """End all sessions of a user who was disabled or deleted."""
+    end_all_sessions(event.user_id, event.reason, event.context)
 
 
 def purge_expired_sessions(before: datetime) -> None:

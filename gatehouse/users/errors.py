@@ -19,6 +19,29 @@ class UsernameReserved(UsernameTaken):
     """This username is reserved for the service and its staff."""
 
 
+class EmailTaken(ApiError):
+    """Another account has this e-mail address."""
+
+    status = 409
+    code = "email_taken"
+    next = "Search for the account with this e-mail address, or use another one."
+
+
+class UserDeleted(ApiError):
+    """This user is deleted; restore it first."""
+
+    status = 409
+    code = "user_deleted"
+    next = "Restore the user: POST /admin/users/{id}/restore."
+
+
+class UserNotDeleted(ApiError):
+    """This user is not deleted, so there is nothing to restore."""
+
+    status = 409
+    code = "user_not_deleted"
+
+
 class AccountDeleted(TokenRevoked):
     """The account of this token has been deleted."""
 

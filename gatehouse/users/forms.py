@@ -41,7 +41,8 @@ class Identifier(String):
             raise ValidationError(CodedMessage("invalid", str(error))) from None
 
 
-def _validate_username(text: str) -> str:
+def validate_username(text: str) -> str:
+    """Return a username as it is written; raise ValueError if it breaks the rules."""
     identifiers.parse_username(text)
     return text
 
@@ -142,7 +143,7 @@ class RegistrationFields(ProfileFields):
     """The profile fields of a sign-up; `account.forms` adds the password or passkey."""
 
     email = email_field()
-    username = Identifier(_validate_username, 32, min_length=3, metadata=USERNAME_METADATA)
+    username = Identifier(validate_username, 32, min_length=3, metadata=USERNAME_METADATA)
     phone = Identifier(identifiers.parse_phone, 32, metadata={"example": "+4915112345678"})
     captcha = captcha_field()
 
@@ -199,7 +200,7 @@ class ProfileUpdate(ProfileFields):
     form_type = ProfileUpdateForm
 
     username = Identifier(
-        _validate_username, 32, min_length=3, allow_none=True, metadata=USERNAME_METADATA
+        validate_username, 32, min_length=3, allow_none=True, metadata=USERNAME_METADATA
     )
 
     class Meta:

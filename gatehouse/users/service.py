@@ -12,6 +12,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.authorization import roles
 from gatehouse.core import clock, crypto
+from gatehouse.core.errors import NotFound
 from gatehouse.database.session import db, write_transaction
 from gatehouse.database.statements import fetch_one_or_none
 from gatehouse.one_time_codes import locks
@@ -57,6 +58,18 @@ class UserWithProfile:
 def get_user(user_id: UUID) -> User | None:
     """Return a user by id."""
     return db.session.get(User, user_id)
+
+
+def require_user(user_id: UUID) -> User:
+    """Return a user by id.
+
+    Raises:
+        NotFound: there is no such user.
+    """
+    user = get_user(user_id)
+    if user is None:
+        raise NotFound
+    return user
 
 
 def build_user_with_profile(user: User, given_roles: str | None) -> UserWithProfile:
@@ -107,6 +120,9 @@ def find_by_verified_phone(number: str) -> User | None:
 def find_by_recipient(recipient: Recipient) -> tuple[User | None, Recipient]:
     """Find the user with this e-mail address, or with this verified number.
 
+    A deleted user is not found: codes are useless for an account that only an administrator can
+    restore.
+
     Returns:
         The user, and the recipient of messages to them: as they wrote it, in their language.
     """
@@ -116,6 +132,8 @@ def find_by_recipient(recipient: Recipient) -> tuple[User | None, Recipient]:
     else:
         user = find_by_verified_phone(recipient.canonical)
         as_written = recipient.as_written
+    if user and user.deleted_at:
+        user = None
     locale = user.locale if user else None
     return user, replace(recipient, as_written=as_written, locale=locale)
 
@@ -142,7 +160,7 @@ def create_user(email: identifiers.Email, profile: dict[str, Any]) -> User:
         IntegrityError: the e-mail address has an account.
     """
     user = User(id=crypto.new_id(), email=email.as_written, email_canonical=email.canonical)
-    _set_fields(user, profile)
+    set_fields(user, profile)
     db.session.add(user)
     _flush()
     return user
@@ -172,7 +190,7 @@ def update_profile(user_id: UUID, form: ProfileUpdateForm, context: RequestConte
         if user is None:
             raise AccountDeleted
         require_free_username(changes.get("username"), user_id=user_id)
-        _set_fields(user, changes)
+        set_fields(user, changes)
         record(events.Account.PROFILE_CHANGED, context, user_id=user_id, fields=sorted(changes))
         _flush()
     return user
@@ -217,7 +235,8 @@ def _serialize(row: Any, given_roles: str | None) -> dict[str, Any]:
     }
 
 
-def _set_fields(user: User, values: dict[str, Any]) -> None:
+def set_fields(user: User, values: dict[str, Any]) -> None:
+    """Set the profile, the username and the number that `values` has, as they are."""
     for field in ("phone", *PROFILE_LENGTHS):
         if field in values:
             setattr(user, field, values[field])

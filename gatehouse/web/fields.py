@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
@@ -9,6 +10,9 @@ from marshmallow.utils import get_value
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 ONE_LINE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 MULTI_LINE_PATTERN = r"^[^\u0000]*$"
 """The same rules as ECMA-262 patterns, for OpenAPI; UTF-8 has no lone surrogates anyway."""
@@ -124,6 +128,23 @@ class QueryInteger(fields.Integer):
             raise self.make_error("invalid", input=value)
         number: int = super()._deserialize(value, attr, data, **kw)
         return number
+
+
+class Moment(fields.Field[datetime]):
+    """A time of RFC 3339 with its offset, such as 2026-12-24T18:30:00Z; loads in UTC."""
+
+    def __init__(self, **kw: Any) -> None:
+        super().__init__(**kw)
+        self.metadata = {"type": "string", "format": "date-time", **self.metadata}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> datetime:
+        try:
+            if isinstance(value, str) and RFC3339.fullmatch(value):
+                return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        message = "Write a time with its offset, such as 2026-12-24T18:30:00Z."
+        raise ValidationError(CodedMessage("invalid", message))
 
 
 def format_field_errors(messages: Any) -> dict[str, list[dict[str, str]]]:

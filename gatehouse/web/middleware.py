@@ -29,7 +29,8 @@ HSTS_HEADER = ("Strict-Transport-Security", "max-age=63072000; includeSubDomains
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 CORS_REQUEST_HEADERS = (
-    "Authorization, Content-Type, Idempotency-Key, X-CSRF-Token, X-Device-Token, X-Request-Id"
+    "Authorization, Content-Type, Idempotency-Key, If-Match, "
+    "X-CSRF-Token, X-Device-Token, X-Request-Id"
 )
 PREFLIGHT_HEADERS = (
     ("Access-Control-Allow-Methods", "GET, POST, PATCH, PUT, DELETE"),
@@ -40,7 +41,7 @@ CORS_HEADERS = (
     ("Access-Control-Allow-Credentials", "true"),  # for listed origins only, never for `*`
     (
         "Access-Control-Expose-Headers",
-        "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate",
+        "ETag, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate",
     ),
     ("Cross-Origin-Resource-Policy", "cross-origin"),
 )

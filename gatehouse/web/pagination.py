@@ -1,5 +1,8 @@
 """Cursors of paginated lists: opaque to clients and signed."""
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -9,6 +12,14 @@ from gatehouse.core.errors import MalformedRequest
 from gatehouse.core.signing import StrictSigner, secret_keys
 
 INVALID_CURSOR = "The cursor is not valid for this list; start again without one."
+
+
+@dataclass(frozen=True)
+class Position:
+    """The last row of a page in a list that is ordered by time and id."""
+
+    at: datetime
+    id: UUID
 
 
 def encode_cursor(purpose: str, last_id: UUID) -> str:
@@ -22,8 +33,29 @@ def decode_cursor(purpose: str, cursor: str) -> UUID:
     Raises:
         MalformedRequest: the cursor is forged, malformed or from another list.
     """
+    return UUID(_load(purpose, cursor))
+
+
+def encode_position(purpose: str, last: Position | None) -> str | None:
+    """Return the cursor of the page that begins after this position; None if there is none."""
+    return _serializer(purpose).dumps([last.at.isoformat(), str(last.id)]) if last else None
+
+
+def decode_position(purpose: str, cursor: str | None) -> Position | None:
+    """Return the position after which the page begins; None for the first page.
+
+    Raises:
+        MalformedRequest: the cursor is forged, malformed or from another list.
+    """
+    if cursor is None:
+        return None
+    at, last_id = _load(purpose, cursor)
+    return Position(datetime.fromisoformat(at).astimezone(UTC), UUID(last_id))
+
+
+def _load(purpose: str, cursor: str) -> Any:
     try:
-        return UUID(_serializer(purpose).loads(cursor))
+        return _serializer(purpose).loads(cursor)
     except BadData:
         raise MalformedRequest(INVALID_CURSOR) from None
 

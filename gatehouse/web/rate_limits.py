@@ -52,6 +52,7 @@ ROUTE_LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
     "passkey": Limits("60 per minute", overall="6000 per minute"),
     "logout": Limits("100 per minute"),
     "report": Limits("20 per minute"),
+    "admin": Limits("300 per minute"),  # all routes below /admin together
     "captcha": Limits("60 per minute"),
 }
 

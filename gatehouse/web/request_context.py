@@ -69,6 +69,11 @@ class RequestContext:
         return replace(self, actor=Actor(USER, user_id, FIRST_PARTY_CLIENT))
 
 
+def without_client(context: RequestContext) -> RequestContext:
+    """Return the context for messages to others, whom the client's address does not concern."""
+    return replace(context, ip_address="", user_agent="")
+
+
 NO_REQUEST = RequestContext("", "", request_id="command-line", actor=Actor(OPERATOR))
 """The context of commands, which serve no request."""
 BACKGROUND = replace(NO_REQUEST, actor=Actor(SYSTEM))

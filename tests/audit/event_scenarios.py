@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from flask import Flask
 
 import models
+from gatehouse.account import user_administration
 from gatehouse.audit import events
-from gatehouse.audit.administration_events import Authorization
+from gatehouse.audit.administration_events import Administration, Authorization
 from gatehouse.database.session import db, write_transaction
 from gatehouse.lockout.credential_stuffing import ACCOUNTS_PER_PASSWORD_THRESHOLD
 from gatehouse.messaging import sms
@@ -20,6 +21,7 @@ from gatehouse.messaging.message import MessageRequest
 from gatehouse.operations import cleanup
 from gatehouse.risk.policy import Decision
 from gatehouse.tokens import keys
+from gatehouse.users.administration import UserChange
 from gatehouse.web.request_context import NO_REQUEST
 from tests.client import PASSWORD, Client, CookieClient, User
 from tests.login_attempts import set_failures
@@ -246,6 +248,71 @@ def fail_login_a_hundred_times_on_known_device(scenario: Scenario) -> None:
 def unlock_account(scenario: Scenario) -> None:
     scenario.ada()
     scenario.command("users", "unlock", ADA)
+
+
+@causes(Administration.CREATED)
+def create_user_by_command(scenario: Scenario) -> None:
+    scenario.command("users", "create", ADA)
+
+
+@causes(Administration.UPDATED)
+def update_user(scenario: Scenario) -> None:
+    scenario.ada()
+    with scenario.app.app_context():
+        [user] = db.session.scalars(sa.select(models.User))
+        user_administration.update_user(UserChange(user.id, NO_REQUEST), {"name": "Ada"})
+        db.session.commit()
+
+
+@causes(Administration.DISABLED)
+def disable_user(scenario: Scenario) -> None:
+    scenario.ada()
+    scenario.command("users", "disable", ADA, "--reason", "left the company")
+
+
+@causes(Administration.ENABLED)
+def enable_user(scenario: Scenario) -> None:
+    disable_user(scenario)
+    scenario.command("users", "enable", ADA)
+
+
+@causes(Administration.EMAIL_VERIFIED)
+def verify_email_by_command(scenario: Scenario) -> None:
+    scenario.ada()
+    scenario.change_ada(email_verified_at=None)
+    scenario.command("users", "verify-email", ADA)
+
+
+@causes(Administration.PASSWORD_RESET)
+def require_new_password(scenario: Scenario) -> None:
+    scenario.ada()
+    scenario.command("users", "reset-password", ADA, "--yes")
+
+
+@causes(Administration.SESSIONS_ENDED)
+def end_sessions_by_command(scenario: Scenario) -> None:
+    scenario.ada()
+    scenario.command("users", "end-sessions", ADA, "--yes")
+
+
+@causes(Administration.DELETED)
+def delete_user(scenario: Scenario) -> None:
+    scenario.ada()
+    scenario.command("users", "delete", ADA, "--yes")
+
+
+@causes(Administration.RESTORED)
+def restore_user(scenario: Scenario) -> None:
+    delete_user(scenario)
+    scenario.command("users", "restore", ADA)
+
+
+@causes(Administration.ERASED)
+def erase_user(scenario: Scenario) -> None:
+    delete_user(scenario)
+    scenario.change_ada(erased_after=datetime.now(UTC))
+    with scenario.app.app_context():
+        cleanup.run_cleanup()
 
 
 def _sign_in_with_passkey(scenario: Scenario, **changes: object) -> None:

@@ -1,13 +1,9 @@
 """Journeys: a login that is rejected at first, and what the user does then."""
 
 import pytest
-import sqlalchemy as sa
 from altcha import Challenge, Payload, solve_challenge
 
 from gatehouse.cli import serve
-from gatehouse.core import clock
-from gatehouse.database.session import db
-from models import User as Account
 from tests.client import PASSWORD, User
 from tests.journeys.conftest import ADA, NEW_PASSWORD
 from tests.journeys.device import outcome
@@ -134,10 +130,9 @@ def test_disabled_user_is_signed_out_and_gets_in_by_no_method(app, new_device, a
 
 
 def set_disabled(app, disabled):
-    """Disable or enable the only account, as an operator; there is no command for it yet."""
-    with app.app_context():
-        db.session.execute(sa.update(Account).values(disabled_at=clock.now() if disabled else None))
-        db.session.commit()
+    """Disable or enable the account, as an operator."""
+    command = ("disable", ADA, "--reason", "stolen") if disabled else ("enable", ADA)
+    assert app.test_cli_runner().invoke(args=["users", *command]).exit_code == 0
 
 
 def enrol_within_the_login(device, user, challenge):

@@ -10,6 +10,8 @@ from gatehouse.database.session import db
 from gatehouse.mfa import reset, verification
 from gatehouse.mfa.factor import FactorResponse, SecondFactorResponse
 from gatehouse.one_time_codes.service import InvalidCode
+from gatehouse.users import service as users
+from gatehouse.users.administration import UserChange
 from gatehouse.web.request_context import NO_REQUEST
 from models import Credential, Password, Session
 from models import User as Account
@@ -121,7 +123,7 @@ def test_second_step_is_required_on_a_trusted_device_while_a_reset_is_pending(
     trusted = client.post("/auth/login", form, headers=device).json["status"]
 
     with app.app_context():
-        reset.schedule_by_operator(user.email, NO_REQUEST)
+        reset.schedule_by_operator(UserChange(users.find_user(user.email).id, NO_REQUEST))
         db.session.commit()
 
     assert trusted == "authenticated"

@@ -4,6 +4,9 @@ import pytest
 
 from gatehouse.database.session import db
 from gatehouse.mfa import reset
+from gatehouse.mfa.errors import ResetScheduled
+from gatehouse.users import service as users
+from gatehouse.users.administration import UserChange
 from gatehouse.web.request_context import NO_REQUEST
 from models import Credential, OneTimeCode, Session
 from tests.account.conftest import (
@@ -150,9 +153,9 @@ def test_reset_in_twenty_parallel_calls_is_scheduled_and_executed_once(app, clie
     def schedule():
         with app.app_context():
             try:
-                reset.schedule_by_operator(ADA, NO_REQUEST)
+                reset.schedule_by_operator(UserChange(users.find_user(ADA).id, NO_REQUEST))
                 db.session.commit()
-            except LookupError:
+            except ResetScheduled:
                 db.session.rollback()
                 return 0
             return 1

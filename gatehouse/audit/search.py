@@ -1,0 +1,45 @@
+"""Read the audit log: the events of a user, the newest first."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import literal, select, tuple_
+
+from gatehouse.database.session import db
+from gatehouse.web.pagination import Position
+from gatehouse.web.user_agent import device_name
+from models import AuditEvent
+
+
+def list_events_of_user(
+    user_id: UUID, limit: int, after: Position | None = None
+) -> tuple[list[AuditEvent], Position | None]:
+    """Return a page of the events that concern a user, and where the next page begins."""
+    found = select(AuditEvent).where(AuditEvent.user_id == user_id)
+    if after:
+        last = literal(after.at, AuditEvent.at.type), literal(after.id, AuditEvent.id.type)
+        found = found.where(tuple_(AuditEvent.at, AuditEvent.id) < tuple_(*last))
+    newest_first = found.order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
+    rows = list(db.session.scalars(newest_first.limit(limit + 1)))
+    page, rest = rows[:limit], rows[limit:]
+    return page, Position(page[-1].at, page[-1].id) if rest else None
+
+
+def serialize(event: AuditEvent) -> dict[str, Any]:
+    """Return an event as readers of the log see it."""
+    actor = {"kind": event.actor_kind, "id": event.actor_id, "client_id": event.client_id}
+    return {
+        "id": event.id,
+        "at": event.at,
+        "name": event.name,
+        "outcome": event.outcome,
+        "user_id": event.user_id,
+        "actor": actor,
+        "target_kind": event.target_kind,
+        "target_id": event.target_id,
+        "session_id": event.session_id,
+        "request_id": event.request_id,
+        "ip_address": event.ip_address,
+        "device": device_name(event.user_agent),
+        "details": event.details,
+    }
