@@ -243,6 +243,12 @@ def read_environment() -> Settings:
     return Settings.from_environment(os.environ)
 
 
+def database_setting() -> str:
+    """Return the name of the variable that selects the database of this process."""
+    given = ("DATABASE_URL", "DATABASE_URL_FILE", "GATEHOUSE_DATA_DIR")
+    return next((name for name in given if os.environ.get(name)), "DATABASE_URL")
+
+
 def metrics_folder() -> str:
     """Return the folder for the workers' metrics, as set by `flask serve`, or an empty string."""
     return os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")

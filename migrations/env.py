@@ -1,10 +1,15 @@
 """Runs migrations, one replica at a time: an advisory lock on PostgreSQL, SQLite's write lock."""
 
+import click
 from alembic import context
+from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 import models  # noqa: F401 - fills the metadata
+from gatehouse.cli.database_group import database_error
+from gatehouse.database.error_description import safe_url
 from gatehouse.database.session import Base, db
 
 LOCK = 0x6761_7465  # "gate"
@@ -19,7 +24,22 @@ def run(connection: Connection) -> None:
         compare_type=True,
     )
     with context.begin_transaction():
+        require_known_revision(connection)
         context.run_migrations()
+
+
+def require_known_revision(connection: Connection) -> None:
+    """Stop if a newer version has migrated the database, or something else owns it."""
+    current = context.get_context().get_current_revision()
+    try:
+        context.script.get_revision(current)
+    except CommandError:
+        raise click.ClickException(
+            f"The database at {safe_url(str(connection.engine.url))} has the tables of another"
+            f" version: its revision is {current}, and this version knows revisions up to"
+            f" {context.script.get_current_head()}. Start that version, or restore the backup from"
+            " before its migration."
+        ) from None
 
 
 def run_on_sqlite() -> None:
@@ -45,7 +65,8 @@ def run_on_postgresql() -> None:
         run(connection)
 
 
-if current_app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
-    run_on_sqlite()
-else:
-    run_on_postgresql()
+URL = current_app.config["SQLALCHEMY_DATABASE_URI"]
+try:
+    run_on_sqlite() if URL.startswith("sqlite") else run_on_postgresql()
+except SQLAlchemyError as problem:
+    raise database_error(URL, problem) from None

@@ -16,10 +16,11 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
-from gatehouse.cli.database_group import database_error, safe_url
+from gatehouse.cli.database_group import database_error
 from gatehouse.cli.listening_socket import bind_socket, format_endpoint
 from gatehouse.core import metrics
 from gatehouse.core.log import logger
+from gatehouse.database.error_description import safe_url
 from gatehouse.database.session import db, server_encoding, write_transaction
 from gatehouse.mfa import grace_period
 from gatehouse.passwords import blocklist

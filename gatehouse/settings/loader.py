@@ -33,6 +33,13 @@ RENAMED_SETTINGS = {
 }
 """Names before version 0.2, and the current ones; an old name stops the start."""
 
+COMPUTED_FROM = {
+    "passkey_rp_id": "GATEHOUSE_PUBLIC_URL",
+    "public_url": "PORT",
+    "service_name": "GATEHOUSE_PUBLIC_URL",
+}
+"""Settings whose default is computed, and the variable that it comes from."""
+
 UNPREFIXED_NAMES = ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "PORT")
 LIST_PARSERS = (
     origin_list,
@@ -68,7 +75,8 @@ class SettingsLoader:
     def load_setting(self, name: str, read: Callable[[str], Any], default: str) -> Any:
         """Return the value of a setting, or None after adding to `problems`."""
         variable, before = environment_name(name), len(self.problems)
-        value = self._raw_value(variable) or default or self._computed_default(name)
+        given = self._raw_value(variable) or default
+        value = given or self._computed_default(name)
         if read is key_ring and not value and len(self.problems) == before:
             self.problems.append(f"{variable} is missing; {HOW_TO_GENERATE_KEY}")
         if not value:
@@ -76,8 +84,19 @@ class SettingsLoader:
         try:
             return read(value)
         except ValueError as problem:
-            self.problems.append(f"{variable} {problem}.")
+            self._report(name, f"{problem}", computed=not given)
             return None
+
+    def _report(self, name: str, problem: str, computed: bool) -> None:
+        """Add a sentence that begins with the variable that the operator has to change."""
+        variable, source = environment_name(name), COMPUTED_FROM.get(name, "")
+        if not computed:
+            is_file = self.environ.get(f"{variable}_FILE")
+            self.problems.append(f"{variable}{'_FILE' * bool(is_file)} {problem}.")
+        elif not any(sentence.startswith(source) for sentence in self.problems):
+            self.problems.append(
+                f"{variable} {problem}. Its default comes from {source}: set {variable}."
+            )
 
     def _raw_value(self, variable: str) -> str:
         """Return the text of a variable, or of the file that its `_FILE` variant names."""
@@ -111,8 +130,18 @@ class SettingsLoader:
             rules["mail_from"] = lambda: "Gatehouse <no-reply@gatehouse.test>"
             rules["public_url"] = lambda: f"http://localhost:{self._raw_value('PORT') or 8000}"
             for ring in ("secret_keys", "encryption_keys", "password_peppers"):
-                rules[ring] = lambda: load_development_key_ring(self.data_dir / name)
+                rules[ring] = lambda: self._development_key_ring(name)
         return rules.get(name, str)()
+
+    def _development_key_ring(self, name: str) -> str:
+        try:
+            return load_development_key_ring(self.data_dir / name)
+        except OSError as problem:
+            self.problems.append(
+                f"GATEHOUSE_DATA_DIR must be a folder that this user can write, but {self.data_dir}"
+                f" is not ({problem.strerror})."
+            )
+            return ""
 
     def _default_mail_channel(self) -> str:
         return "smtp" if self._raw_value("SMTP_URL") else self._console_in_development()

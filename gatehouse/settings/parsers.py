@@ -109,7 +109,18 @@ def origin(value: str) -> str:
         raise ValueError("must look like https://auth.example.com")
     if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
         raise ValueError("must be an origin only, without path, query or user")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    return f"{parts.scheme}://{_ascii(parts.netloc.lower())}"
+
+
+def _ascii(netloc: str) -> str:
+    """Return a host that is ASCII; of an internationalized one, browsers send the ASCII form."""
+    if netloc.isascii():
+        return netloc
+    try:
+        spelling = netloc.encode("idna").decode()
+    except UnicodeError:
+        raise ValueError("must have a host in ASCII") from None
+    raise ValueError(f"must have its host in ASCII, as browsers send it: {spelling}")
 
 
 def origin_list(value: str) -> tuple[str, ...]:
@@ -192,7 +203,7 @@ def http_url(value: str) -> str:
     plain = not (parts.query or parts.fragment or parts.username)
     if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
         raise ValueError("must look like https://app.example.com, without query or user")
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+    return f"{parts.scheme}://{_ascii(parts.netloc.lower())}{parts.path.rstrip('/')}"
 
 
 def mapping(value: str) -> dict[str, str]:
@@ -215,6 +226,10 @@ def pem_certificates(value: str) -> str:
 def database_url(value: str) -> str:
     """`sqlite:///path` or `postgresql://user:password@host/name`"""
     scheme, _, rest = value.partition("://")
+    if scheme == "sqlite" and (":memory:" in rest or "mode=memory" in rest):
+        raise ValueError(
+            "must name a file: each process would have a database of its own in memory"
+        )
     if scheme == "sqlite" and rest.strip("/"):
         return value
     if scheme not in ("postgres", "postgresql", "postgresql+psycopg"):

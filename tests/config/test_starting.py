@@ -142,22 +142,6 @@ def test_serve_reports_invalid_settings_without_their_values_or_a_traceback():
     assert sesame not in result.stderr + result.stdout
 
 
-@pytest.mark.parametrize(
-    ("url", "command"),
-    [
-        ("postgresql://ada:sesame@127.0.0.1:9/gatehouse", ["serve"]),
-        ("sqlite:////nowhere/gatehouse.db", ["passwords", "status"]),
-    ],
-)
-def test_command_reports_a_database_that_cannot_be_reached(url, command):
-    result = flask(*command, **PRODUCTION, DATABASE_URL=url)
-
-    assert result.returncode == 1
-    assert "cannot be used (OperationalError): check DATABASE_URL" in result.stderr
-    assert "Traceback" not in result.stderr + result.stdout
-    assert "sesame" not in result.stderr + result.stdout
-
-
 def test_serve_rejects_a_database_that_does_not_store_utf_8(postgres_store):
     with postgres_store.sql_ascii() as url:
         result = flask("serve", **PRODUCTION, DATABASE_URL=url)
