@@ -44,12 +44,14 @@ KEY_PROMISE = (
     "random for each new request. Within 24 hours, a repeated request with the same key has no"
     " second effect and gets the same response."
 )
+SINGLE_VALUE = {"type": "string", "pattern": "^[^,]*$"}
+"""A header that is rejected when joined from two."""
 HEADER_PARAMETERS: dict[str, dict[str, Any]] = {
     DEVICE_TOKEN: {
         "name": "X-Device-Token",
         "description": "The `device_token` of the last login on this device, in body mode; browsers"
         " send a cookie instead. A device that is known needs fewer checks.",
-        "schema": {"type": "string"},
+        "schema": SINGLE_VALUE,
     },
     IDEMPOTENCY_KEY: {
         "name": "Idempotency-Key",
@@ -64,7 +66,7 @@ HEADER_PARAMETERS: dict[str, dict[str, Any]] = {
     CSRF_TOKEN: {
         "name": "X-CSRF-Token",
         "description": "The `csrf_token` of the session, if cookies authenticate the request.",
-        "schema": {"type": "string"},
+        "schema": SINGLE_VALUE,
     },
 }
 """The headers that routes read, as components of the document; each is optional."""
