@@ -105,6 +105,7 @@ class _Application:
         mutable = {name: copy(initial[name]) for name in ("gatehouse.settings", "gatehouse.risk")}
         self._app.extensions.clear()
         self._app.extensions.update(initial | mutable | {"gatehouse.tokens": TokenState()})
+        clock.set_start_time(None)
         self._app.wsgi_app = self._wsgi  # type: ignore[method-assign]
         vars(rate_limits.limiter).update(self._limiter)
 

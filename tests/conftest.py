@@ -37,6 +37,7 @@ from tests.user_accounts import create_user
 
 pytest_plugins = [
     "tests.login_attempts",
+    "tests.moved_clock",
     "tests.no_network",
     "tests.requirements_report",
 ]

@@ -68,6 +68,11 @@ REVOCATIONS_REFRESHED = Gauge(
     multiprocess_mode="livemin",
 )
 
+CLOCK_SKEW = Gauge(
+    "gatehouse_clock_skew_seconds",
+    "By how much this machine's clock is ahead of the database's, which decides.",
+    multiprocess_mode="livemostrecent",
+)
 MESSAGES = Counter(
     "gatehouse_messages_total",
     "Delivery attempts of messages, by channel and outcome: sent, failed or abandoned.",
@@ -108,7 +113,7 @@ ALL_METRICS = (
         CAPTCHAS,
     ),
     *(BREACH_CHECKS_SKIPPED, REVOCATIONS_REFRESHED, MESSAGES, MESSAGES_WAITING, OLDEST_MESSAGE_AGE),
-    *(MESSAGES_ABANDONED, WORKER_EXITS, FAILING_WORKERS),
+    *(MESSAGES_ABANDONED, WORKER_EXITS, FAILING_WORKERS, CLOCK_SKEW),
 )
 
 

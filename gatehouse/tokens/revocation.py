@@ -1,8 +1,7 @@
 """Revoke the access tokens of ended sessions: here immediately, in other workers within 1 s.
 
-Each worker keeps the revocations in memory and reads new rows every 0.4 s (see `sync`), so no
-request queries the database for them. Rows commit out of order and clocks differ a little, so each
-read starts at the newest row seen, less an overlap.
+Each worker keeps the revocations in memory and reads new rows every 0.4 s (see `sync` and `feed`),
+so no request queries the database for them.
 """
 
 from datetime import datetime, timedelta
@@ -13,23 +12,29 @@ from sqlalchemy.orm import Session
 
 from gatehouse.core import clock
 from gatehouse.core.events import SessionEnded
+from gatehouse.database.clock import database_time, follow_once, read_clock
 from gatehouse.database.session import db
 from gatehouse.database.statements import fetch_all
+from gatehouse.tokens.feed import FeedWindow
 from gatehouse.tokens.worker_state import TokenState, state
 from models import Revocation, TokenStatusEntry
 
-OVERLAP = timedelta(seconds=30)
 MAX_TOKEN_LIFETIME = timedelta(seconds=900 + 60)
 """The longest lifetime that settings allow for access tokens, and a minute for clock skew."""
-NEW_REVOCATIONS = select(
-    Revocation.session_id, Revocation.status_index, Revocation.revoked_at, Revocation.expires_at
-).where(Revocation.revoked_at > bindparam("since"))
+STEP_MAY_RETURN = timedelta(hours=1)
+SELECT_REVOCATIONS = select(
+    Revocation.session_id, Revocation.status_index, Revocation.expires_at
+).where(
+    Revocation.revoked_at > bindparam("since"), Revocation.expires_at > bindparam("unexpired_at")
+)
 
 
 def revoke_access_tokens(event: SessionEnded) -> None:
     """Revoke the access tokens of an ended session, in the current transaction."""
-    session_id, now = event.session_id, clock.now()
-    row = Revocation(session_id=session_id, revoked_at=now, expires_at=now + MAX_TOKEN_LIFETIME)
+    follow_once()
+    session_id, expires_at = event.session_id, clock.now() + MAX_TOKEN_LIFETIME
+    row = Revocation(session_id=session_id, expires_at=expires_at)
+    row.revoked_at = database_time()
     index = select(TokenStatusEntry.status_index).where(TokenStatusEntry.session_id == session_id)
     row.status_index = db.session.scalar(index)
     db.session.merge(row)
@@ -37,30 +42,30 @@ def revoke_access_tokens(event: SessionEnded) -> None:
     db.session.info.setdefault("revoked", []).append(revoked)
 
 
-def read_new_revocations(tokens: TokenState) -> None:
-    """Read the rows that are newer than the newest one seen, less the overlap."""
-    since = clock.UNIX_EPOCH
-    if tokens.newest_revocation:
-        newest = min(tokens.newest_revocation, clock.now())  # a clock may be fast
-        since = newest - OVERLAP
-    for session_id, status_index, revoked_at, expires_at in fetch_all(NEW_REVOCATIONS, since=since):
+def read_revocations(tokens: TokenState, window: FeedWindow) -> None:
+    """Add the ended sessions of a window to the state of this worker."""
+    values = {"since": window.since, "unexpired_at": window.unexpired_at}
+    for session_id, status_index, expires_at in fetch_all(SELECT_REVOCATIONS, **values):
         tokens.add_revocation(str(session_id), status_index, expires_at)
-        tokens.newest_revocation = max(tokens.newest_revocation or revoked_at, revoked_at)
-    _drop_expired(tokens, clock.now())
 
 
-def purge_expired() -> None:
-    """Delete the revocations whose access tokens have all expired."""
-    db.session.execute(delete(Revocation).where(Revocation.expires_at < clock.now()))
-
-
-def _drop_expired(tokens: TokenState, now: datetime) -> None:
+def drop_expired(tokens: TokenState, now: datetime) -> None:
     """Drop expired revocations from memory; a cached status list may keep their bits."""
     caches: tuple[dict[Any, datetime], ...] = (tokens.revoked, tokens.status_indexes)
     for cache in caches:
         for key, expires_at in cache.copy().items():  # requests add entries concurrently
             if expires_at < now:
                 cache.pop(key, None)
+
+
+def purge_expired() -> None:
+    """Delete the revocations whose access tokens have all expired, by every clock.
+
+    None is deleted for an hour after a step of the database's clock: it may return.
+    """
+    if not state().clock.has_stepped_within(STEP_MAY_RETURN):
+        expired = Revocation.expires_at < min(read_clock().time, clock.now())
+        db.session.execute(delete(Revocation).where(expired))
 
 
 @event.listens_for(Session, "after_commit")

@@ -11,7 +11,6 @@ from typing import Any
 
 from flask_jwt_extended import create_access_token, create_refresh_token
 
-from gatehouse.core import clock
 from gatehouse.core.errors import ApiError
 from gatehouse.tokens import jwt_verification, status_list, sync
 from gatehouse.tokens.errors import (
@@ -40,6 +39,7 @@ class AccessToken:
     sub: str
     sid: str
     jti: str
+    iat: int
     exp: int
     auth_time: int
     amr: tuple[str, ...]
@@ -108,7 +108,7 @@ def verify_access(encoded: str) -> AccessToken:
     if token is None:
         token = _parse_access(_verified_claims(encoded, ACCESS, TokenInvalid, TokenExpired))
         cache_verified(verified, fingerprint, token)
-    if token.exp + LEEWAY <= clock.unix_time():
+    if token.exp + LEEWAY <= jwt_verification.time_for(token.iat):
         verified.pop(fingerprint, None)
         raise TokenExpired
     if token.sid in tokens.revoked:
@@ -133,6 +133,7 @@ def _parse_access(claims: dict[str, Any]) -> AccessToken:
         sub=claims["sub"],
         sid=claims["sid"],
         jti=claims["jti"],
+        iat=claims["iat"],
         exp=claims["exp"],
         auth_time=claims["auth_time"],
         amr=tuple(claims["amr"]),

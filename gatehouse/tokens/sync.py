@@ -7,6 +7,7 @@ from flask import Flask
 
 from gatehouse.core import clock, metrics
 from gatehouse.database.background_tasks import log_exceptions, run_periodically
+from gatehouse.database.clock import Reading
 from gatehouse.tokens import keys, revocation
 from gatehouse.tokens.worker_state import TokenState, state
 
@@ -16,15 +17,29 @@ FIRST_ATTEMPTS = 3
 
 
 def refresh() -> None:
-    """Update the state of this worker; when keys have changed, drop all cached tokens."""
+    """Update the state of this worker; when keys have changed, drop all cached tokens.
+
+    The clock is set last: after a step, tokens are judged by the new time only when all that has
+    ended by the new time is known.
+    """
     tokens, started = state(), clock.monotonic()
+    reading = tokens.clock.observe()
     key_set = keys.read_key_set(tokens.key_set)
-    revocation.read_new_revocations(tokens)
+    _read_feed(tokens, reading)
+    tokens.clock.apply(reading)
+    revocation.drop_expired(tokens, min(reading.time, clock.now()))
     if key_set is not tokens.key_set:
         tokens.key_set = key_set
         tokens.verified = OrderedDict()
     tokens.read_at = started
-    metrics.REVOCATIONS_REFRESHED.set_to_current_time()
+    metrics.REVOCATIONS_REFRESHED.set(clock.now().timestamp())
+
+
+def _read_feed(tokens: TokenState, reading: Reading) -> None:
+    """Read what has ended: one window for every kind of row."""
+    window = tokens.feed.next_window(reading, tokens.clock.stepped_at)
+    revocation.read_revocations(tokens, window)
+    tokens.feed.advance(reading, window)
 
 
 def current_state() -> TokenState:

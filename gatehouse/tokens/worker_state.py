@@ -11,6 +11,8 @@ from flask import current_app
 
 from gatehouse.core import clock
 from gatehouse.core.errors import ServiceUnavailable
+from gatehouse.database.clock import ClockFollower
+from gatehouse.tokens.feed import FeedPosition
 from gatehouse.tokens.keys import KeySet
 
 LEEWAY = 5  # seconds that clocks may differ
@@ -31,7 +33,8 @@ class TokenState:
     lists: dict[int, Any] = field(default_factory=dict)
     """The cached status lists, by number."""
     lists_lock: threading.Lock = field(default_factory=threading.Lock)
-    newest_revocation: datetime | None = None
+    clock: ClockFollower = field(default_factory=ClockFollower)
+    feed: FeedPosition = field(default_factory=FeedPosition)
     verified: OrderedDict[bytes, Any] = field(default_factory=OrderedDict)
     read_at: float | None = None
     synced_in_background: bool = False

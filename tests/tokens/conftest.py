@@ -20,8 +20,10 @@ from gatehouse.tokens.worker_state import TokenState
 from models import SigningKey
 from tests.client import Client, User
 from tests.conftest import running
+from tests.moved_clock import only_machine_clock
 from tests.tokens.forgery import ENDPOINTS, Attack, Forger, assert_rejected, case
 from tests.tokens.status_lists import LIST_PATH
+from tests.wrong_clocks import Clocks
 
 
 @pytest.fixture
@@ -63,6 +65,13 @@ def token_state(app: Flask, monkeypatch: pytest.MonkeyPatch) -> TokenState:
         sync.refresh()
     state.synced_in_background = True
     return state
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clocks]:
+    """The clocks of a test, which it can move one by one."""
+    with only_machine_clock(), monkeypatch.context() as patches:
+        yield Clocks(patches)
 
 
 @pytest.fixture
