@@ -96,7 +96,16 @@ def _status(value: str) -> fields.Constant[str]:
     return fields.Constant(value, required=True, metadata={"type": "string", "enum": [value]})
 
 
-class TokenResponse(Schema):
+class SparseResponse(Schema):
+    """A response without the members that have no value."""
+
+    @post_dump
+    def drop_missing_values(self, data: dict[str, Any], **_options: Any) -> dict[str, Any]:
+        """Drop members without a value: no device token after a refresh."""
+        return {name: value for name, value in data.items() if value is not None}
+
+
+class TokenResponse(SparseResponse):
     """The user is signed in. In cookie mode the body contains no tokens."""
 
     status = _status("authenticated")
@@ -108,11 +117,6 @@ class TokenResponse(Schema):
     csrf_token = fields.String(metadata={"description": "in cookie mode only; see `X-CSRF-Token`"})
     user = fields.Nested(User, required=True)
 
-    @post_dump
-    def drop_missing_values(self, data: dict[str, Any], **_options: Any) -> dict[str, Any]:
-        """Drop tokens that a response does not contain: no device token after a refresh."""
-        return {name: value for name, value in data.items() if value is not None}
-
 
 class EligibleFactor(Schema):
     """A factor that can be used as the second step of a login."""
@@ -122,13 +126,16 @@ class EligibleFactor(Schema):
     label = fields.String()
 
 
-class MfaChallenge(Schema):
+class MfaChallenge(SparseResponse):
     """The first step of a login succeeded; the second step needs one of these factors."""
 
     status = _status("mfa_required")
     mfa_token = fields.String(required=True, metadata={"description": "for the next step only"})
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
     factors = fields.List(fields.Nested(EligibleFactor), required=True)
+    next = fields.String(
+        metadata={"description": "what to do if no factor is independent of the first step"}
+    )
 
 
 class MfaEnrolmentRequired(Schema):

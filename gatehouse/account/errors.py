@@ -47,4 +47,8 @@ class ProofsNotIndependent(ApiError):
     status = 403
     code = "proofs_not_independent"
     event = events.Factor.MFA_RECOVERY_FAILED
-    next = "Send a recovery code instead, or contact the operator of this service."
+    next = (
+        "Send a recovery code instead. If the password was reset by text message and your only"
+        " second factor is a text message, too, send a code by e-mail. Otherwise contact the"
+        " operator of this service."
+    )

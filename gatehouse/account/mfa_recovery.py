@@ -3,6 +3,7 @@
 NIST SP 800-63B-4 section 4.2.2.2 requires a code that is sent, and the password or a saved recovery
 code: two codes that are sent are one method. A password that was set with a message is no more than
 the message, and a recently changed e-mail address or number may be an attacker's; neither counts.
+Only an account whose one factor is that message, too, is recovered with another one, in 72 hours.
 The result is the reset of `mfa.reset`: announced, delayed, and possible to cancel.
 """
 
@@ -43,6 +44,8 @@ RECOVERY_CODE = CodeType(
     lifetime=timedelta(minutes=10),
     error=MfaRecoveryFailed,
 )
+TWO_CHANNELS_DELAY = timedelta(hours=72)
+"""The shortest delay of a reset that is confirmed with two messages instead of the password."""
 MIN_PHONE_AGE = email_change_revert.REVERT_LINK.lifetime
 """How long a number must have been verified before its codes count. An e-mail address counts once
 the previous one can no longer revert the change, which takes as long."""
@@ -103,12 +106,29 @@ def _with_password(
     with write_transaction():
         user = _consume_code(row, user_id)
         try:
-            passwords.lock_and_check_unchanged(user_id, stored.changed_at)
+            is_flagged = passwords.lock_and_check_unchanged(user_id, stored.changed_at)
         except WrongPassword:  # changed while it was hashed
             raise MfaRecoveryPasswordWrong(user_id=user_id) from None
-        if not passwords.is_independent_proof(user_id):
+        channel = passwords.get_unconfirmed_channel(user_id)
+        if is_flagged or (channel and not _is_second_channel(row, user_id, channel)):
             raise ProofsNotIndependent(user_id=user_id)
-        return reset.schedule_by_owner(user, stored.changed_at, context)
+        min_delay = TWO_CHANNELS_DELAY if channel else timedelta()
+        return reset.schedule_by_owner(user, stored.changed_at, context, min_delay)
+
+
+def _is_second_channel(row: OneTimeCode, user_id: UUID, channel: str) -> bool:
+    """Return whether a code came another way than the message that set the password.
+
+    Two messages count only if nothing but a factor of the first channel is reset: access to both
+    channels is enough anyway, to reset the password with the second and log in with that factor.
+    """
+    kinds = {factor.kind for factor in credential_store.list_confirmed(user_id)}
+    factors = registry.enabled_factors()
+    is_only_channel = all(
+        kind in factors and channel in factors[kind].amr
+        for kind in kinds - {registry.RECOVERY_CODES}
+    )
+    return is_only_channel and redeeming.channel_of(row).amr != channel
 
 
 def _with_recovery_code(

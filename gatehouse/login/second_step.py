@@ -9,11 +9,12 @@ from gatehouse.database.session import advisory_lock, write_transaction
 from gatehouse.login import service as login
 from gatehouse.login.method import LoginAttempt
 from gatehouse.login.service import LoginAnswer
-from gatehouse.mfa import challenges, credential_store, registry, verification
+from gatehouse.mfa import challenges, credential_store, first_step, registry, verification
 from gatehouse.mfa import service as mfa
-from gatehouse.mfa.challenges import ENROLMENT, LOGIN, FirstFactorResult, PendingLogin
+from gatehouse.mfa.challenges import ENROLMENT, LOGIN, PendingLogin
 from gatehouse.mfa.errors import FactorUnavailable
 from gatehouse.mfa.factor import CodeUsed, VerifiedFactor
+from gatehouse.mfa.first_step import FirstFactorResult
 from gatehouse.mfa.forms import (
     ConfirmationAtLoginForm,
     EnrolmentAtLoginForm,
@@ -36,14 +37,12 @@ def complete_second_factor(form: SecondFactorLoginForm, context: RequestContext)
         AccountDisabled, EmailUnverified: an account check failed.
     """
     pending = challenges.find_pending(LOGIN, form.mfa_token)
-    eligible = challenges.eligible_factors(pending.first_factor)
+    eligible = first_step.eligible_factors(pending.first_factor)
     given = verification.select_factor(eligible, form.given)
     counted = challenges.count_login_attempt(pending, context)
     with verification.settle_factor_attempt(counted, context, at_login=True), write_transaction():
         _lock_password(pending.first_factor)
         verified = challenges.verify_second_factor(pending, given, context)
-        if registry.get_factor(given.kind).strong and "pwd" in pending.first_factor.amr:
-            passwords.mark_confirmed_by_factor(pending.user_id, given.kind)
         attempt = _resume(pending, verified, context)
         attempt.remember_device = form.remember_device
         return login.complete(attempt)
@@ -57,7 +56,7 @@ def enrol_factor(form: EnrolmentAtLoginForm, context: RequestContext) -> dict[st
         FactorUnavailable: a factor of this kind does not satisfy the policy.
     """
     pending = challenges.find_pending(ENROLMENT, form.mfa_token)
-    if form.kind not in challenges.eligible_kinds(pending.first_factor):
+    if form.kind not in first_step.eligible_kinds(pending.first_factor):
         raise FactorUnavailable
     _require_no_strong_factor(pending.user_id)
     return mfa.enrol_factor(pending.user_id, form, context)

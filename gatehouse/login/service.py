@@ -25,13 +25,14 @@ from gatehouse.login.method import (
     LoginMethod,
 )
 from gatehouse.mfa import challenges, grace_period, registry, reset
-from gatehouse.mfa.challenges import EnrolmentRequired, FirstFactorResult, MfaRequired
+from gatehouse.mfa.challenges import EnrolmentRequired, MfaRequired
 from gatehouse.mfa.errors import MfaEnrolmentOverdue
 from gatehouse.mfa.factor import CodeUsed
+from gatehouse.mfa.first_step import FirstFactorResult
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
-from gatehouse.sessions import assurance
+from gatehouse.sessions import assurance, step_up
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.continuation import Continuation
 from gatehouse.sessions.token_pair import TokenPair
@@ -141,11 +142,12 @@ def open_session(attempt: Attempt) -> TokenPair:
     user_id = attempt.person.user.id
     context = attempt.context.authenticated_as(user_id)
     device_token = devices.register_login(user_id, context)
-    tokens = sessions.open_session(attempt.person, attempt.amr, context, device_token)
+    amr = step_up.combine_methods(user_id, attempt.amr)
+    tokens = sessions.open_session(attempt.person, amr, context, device_token)
     if attempt.replaced_session_id:
         sessions.end_session(attempt.replaced_session_id, "replaced_by_login", context)
     about = {"user_id": user_id, "session_id": tokens.session_id}
-    record(events.Login.SUCCEEDED, context, **about, amr=assurance.merge_amr(attempt.amr))
+    record(events.Login.SUCCEEDED, context, **about, amr=amr)
     if attempt.remember_device and device_token:
         devices.trust_device(user_id, device_token)
         record(events.Factor.DEVICE_TRUSTED, context, user_id=user_id)

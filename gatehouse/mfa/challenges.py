@@ -3,25 +3,22 @@
 The `mfa_token` of a pending login is good for that step only; no session is open before.
 """
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.database.session import write_transaction
 from gatehouse.lockout.service import CountedAttempt
-from gatehouse.mfa import credential_store, registry, verification
+from gatehouse.mfa import first_step, registry, verification
 from gatehouse.mfa.factor import CodeUsed, FactorChallenge, SecondFactorResponse, VerifiedFactor
+from gatehouse.mfa.first_step import FirstFactorResult
 from gatehouse.mfa.registry import EMAIL
 from gatehouse.mfa.verification import ChallengeStates
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.service import InvalidCode
-from gatehouse.sessions import assurance
-from gatehouse.sessions.continuation import Continuation
 from gatehouse.users import service as users
 from gatehouse.web.request_context import RequestContext
 from models import Credential, OneTimeCode
@@ -31,46 +28,6 @@ ENROLMENT = crypto_labels.MANDATORY_ENROLMENT
 LIFETIME, ENROLMENT_LIFETIME = timedelta(minutes=5), timedelta(minutes=15)
 MAX_ATTEMPTS = 5
 """Per `mfa_token`; the account's lockout counters apply across logins."""
-STORED_NAMES = {
-    "replaced_session_id": "replaced",
-    "password_set_at": "password",
-    "email_factor_id": "mailed",
-}
-"""JSON keys of stored logins, where they differ from the field's name.
-
-They never change, so that an upgrade, or two versions side by side, keeps pending logins working.
-"""
-
-
-@dataclass(frozen=True)
-class FirstFactorResult:
-    """Result of the first step of a login, stored while the second is pending; JSON values."""
-
-    user_id: str
-    amr: list[str]
-    transport: str
-    replaced_session_id: str | None = None
-    """The browser's previous session; ended when this login completes."""
-    password_set_at: str | None = None
-    """When the verified password was set; the login is void once the password changes."""
-    email_factor_id: str | None = None
-    """Factor id of the e-mail OTP that is offered to a user who has enrolled no factor."""
-    continuation: Continuation | None = None
-    """What the client continues with once the user is signed in."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as it is stored (see `STORED_NAMES`)."""
-        stored = {STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}
-        return {k: v for k, v in stored.items() if k != "continuation" or v}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "FirstFactorResult":
-        """Return the result that `to_json`, or an older version, wrote."""
-        names = {STORED_NAMES.get(field.name, field.name): field.name for field in fields(cls)}
-        members = {names[key]: value for key, value in data.items()}
-        if stored := members.get("continuation"):
-            members["continuation"] = Continuation(**stored)
-        return cls(**members)
 
 
 @dataclass(frozen=True)
@@ -94,6 +51,8 @@ class MfaRequired:
 
     mfa_token: str
     factors: list[dict[str, str]]
+    next: str | None = None
+    """What the user can do if no enrolled factor is independent of the first step."""
     expires_in: int = int(LIFETIME.total_seconds())
     status: str = "mfa_required"
 
@@ -108,18 +67,15 @@ class EnrolmentRequired:
     status: str = "mfa_enrolment_required"
 
 
-def is_mfa_required(user_id: UUID) -> bool:
-    """Return whether the policy requires a second factor of a user."""
-    if config.settings().mfa == "optional":
-        return False
-    return assurance.is_mfa_required(users.get_profile(user_id)["roles"])
-
-
 def start_login(first_factor: FirstFactorResult, context: RequestContext) -> MfaRequired:
     """Store a login that waits for a second factor, in the current transaction."""
     mfa_token = _store(LOGIN, first_factor, LIFETIME, context)
+    rows = first_step.eligible_factors(first_factor)
+    is_stuck = not any(registry.is_second_factor(row.kind) for row in rows)
     return MfaRequired(
-        mfa_token, [_serialize_factor(row) for row in eligible_factors(first_factor)]
+        mfa_token,
+        [_serialize_factor(row) for row in rows],
+        next=first_step.ways_out(first_factor) if is_stuck else None,
     )
 
 
@@ -131,43 +87,7 @@ def start_login_with_email(first_factor: FirstFactorResult, context: RequestCont
 def start_enrolment(first_factor: FirstFactorResult, context: RequestContext) -> EnrolmentRequired:
     """Store a login that waits until a factor is enrolled, in the current transaction."""
     mfa_token = _store(ENROLMENT, first_factor, ENROLMENT_LIFETIME, context)
-    return EnrolmentRequired(mfa_token, eligible_kinds(first_factor))
-
-
-def eligible_factors(first_factor: FirstFactorResult) -> list[Credential]:
-    """Return the user's factors that can complete a login, in the order of the settings.
-
-    Factors that use the channel of the first step are left out. If the policy requires a second
-    factor and the user has a strong one, weak ones are left out, too. If the login was started with
-    an e-mail OTP and the user still has no second factor, an unsaved credential stands in for it.
-    """
-    user_id, order = UUID(first_factor.user_id), list(registry.enabled_factors())
-    confirmed = credential_store.list_confirmed(user_id)
-    if first_factor.email_factor_id and not any(
-        registry.is_second_factor(row.kind) for row in confirmed
-    ):
-        factor_id, now = UUID(first_factor.email_factor_id), clock.now()
-        return [
-            Credential(id=factor_id, user_id=user_id, kind=EMAIL, label=EMAIL, confirmed_at=now)
-        ]
-    rows = [row for row in confirmed if registry.is_independent(row.kind, first_factor.amr)]
-    if any(registry.is_strong(row.kind) for row in rows) and is_mfa_required(user_id):
-        rows = [row for row in rows if registry.get_factor(row.kind).strong]
-    return sorted(rows, key=lambda row: order.index(row.kind))
-
-
-def eligible_kinds(first_factor: FirstFactorResult) -> list[str]:
-    """Return the strong kinds that are independent of the first factor.
-
-    Those that need a phone are left out without a verified number, because numbers are not verified
-    during a login.
-    """
-    user = users.get_user(UUID(first_factor.user_id))
-    has_number = user is not None and user.phone_verified_at is not None
-    kinds = [
-        kind for kind in registry.strong_kinds() if registry.is_independent(kind, first_factor.amr)
-    ]
-    return [kind for kind in kinds if has_number or not registry.get_factor(kind).needs_phone]
+    return EnrolmentRequired(mfa_token, first_step.eligible_kinds(first_factor))
 
 
 def find_pending(purpose: str, mfa_token: str) -> PendingLogin:
@@ -218,8 +138,9 @@ def verify_second_factor(
         CodeUsed: the login or the code was used before; the attempt is not counted.
     """
     consume_pending(pending)
-    eligible = eligible_factors(pending.first_factor)
-    if [str(row.id) for row in eligible] == [pending.first_factor.email_factor_id]:
+    email_factor_id = pending.first_factor.email_factor_id
+    eligible = first_step.eligible_factors(pending.first_factor) if email_factor_id else []
+    if [str(row.id) for row in eligible] == [email_factor_id]:
         state = pending.states.get(EMAIL, {})
         return verification.verify_response(eligible, given.response, state, context)
     return verification.verify_factor(pending.user_id, given, pending.states, context)
@@ -235,7 +156,7 @@ def send_login_challenge(
     """
     with write_transaction():
         pending = find_pending(LOGIN, mfa_token)
-        eligible = eligible_factors(pending.first_factor)
+        eligible = first_step.eligible_factors(pending.first_factor)
         selected = [row for row in eligible if row.id == factor_id]
         user = users.get_user(pending.user_id)
         if user is None or not selected:

@@ -41,6 +41,7 @@ CANCEL_LINK = CodeType(
     error=ResetNotPending,
     page="cancel-mfa-reset",
 )
+NO_DELAY = timedelta()
 EXECUTION_WINDOW = timedelta(days=7)
 """How long after its due time a reset is still executed, if the service was down."""
 
@@ -71,6 +72,17 @@ class ResetData(StoredData):
 
 
 @dataclass(frozen=True)
+class ResetRequest:
+    """On what terms a reset is scheduled."""
+
+    conditions: ResetConditions | None = None
+    """What must still hold when it is due; None if an operator schedules it."""
+    reason: str | None = None
+    """The operator's reason."""
+    min_delay: timedelta = NO_DELAY
+
+
+@dataclass(frozen=True)
 class PendingReset:
     """What the page of the cancellation link shows about a reset."""
 
@@ -94,11 +106,14 @@ def schedule_by_operator(change: UserChange) -> datetime:
             if one_time_codes.load_data(row, ResetData).conditions is None:
                 raise ResetScheduled(_due_at(row))
         one_time_codes.delete_for_subject(PURPOSE, str(user.id))
-        return _schedule(user, None, change.context, change.reason)
+        return _schedule(user, ResetRequest(reason=change.reason), change.context)
 
 
 def schedule_by_owner(
-    user: User, password_set_at: datetime | None, context: RequestContext
+    user: User,
+    password_set_at: datetime | None,
+    context: RequestContext,
+    min_delay: timedelta = NO_DELAY,
 ) -> datetime:
     """Schedule a reset that the user has confirmed, notify the user, and return when it is due.
 
@@ -113,7 +128,8 @@ def schedule_by_owner(
     one_time_codes.delete_for_subject(PURPOSE, str(user.id))
     set_at = password_set_at.isoformat() if password_set_at else None
     conditions = ResetConditions(email=user.email_canonical, password=set_at)
-    return _schedule(user, conditions, context.authenticated_as(user.id))
+    request = ResetRequest(conditions, min_delay=min_delay)
+    return _schedule(user, request, context.authenticated_as(user.id))
 
 
 def is_pending(user_id: UUID) -> bool:
@@ -180,14 +196,10 @@ def execute(code_id: UUID, context: RequestContext) -> bool:
     return removed
 
 
-def _schedule(
-    user: User,
-    conditions: ResetConditions | None,
-    context: RequestContext,
-    reason: str | None = None,
-) -> datetime:
-    """Store a reset and notify the user; `conditions` must still hold when it is due."""
-    delay = config.settings().mfa_reset_delay
+def _schedule(user: User, request: ResetRequest, context: RequestContext) -> datetime:
+    """Store a reset and notify the user."""
+    conditions = request.conditions
+    delay = max(request.min_delay, config.settings().mfa_reset_delay)
     due_at = clock.now() + delay
     data = ResetData(
         user_id=str(user.id),
@@ -198,7 +210,7 @@ def _schedule(
     url = sending.create_link(link, str(user.id), data)
     notifications.notify(user, "notice_mfa_reset", {"link": url, "when": due_at}, context)
     event = events.Factor.MFA_RECOVERY_CONFIRMED if conditions else events.Factor.RESET_SCHEDULED
-    because: dict[str, Any] = {"reason": reason} if reason else {}
+    because: dict[str, Any] = {"reason": request.reason} if request.reason else {}
     record(event, context, user_id=user.id, due_at=due_at.isoformat(), **because)
     return due_at
 

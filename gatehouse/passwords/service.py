@@ -8,7 +8,7 @@ A hash takes a quarter of a second: no transaction may be open while these funct
 import base64
 import hmac
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +35,9 @@ LOCK_PASSWORD = (
     .where(Password.user_id == bindparam("user_id"))
     .with_for_update()
 )
+MESSAGE_CHANNELS = {"email", "sms"}
+"""The channels that a password can be set with."""
+SELECT_SET_VIA = select(Password.set_via).where(Password.user_id == bindparam("user_id"))
 
 
 @dataclass(frozen=True)
@@ -138,20 +141,27 @@ def store_password_hash(user_id: UUID, password_hash: PasswordHash) -> None:
     db.session.merge(row)
 
 
-def mark_confirmed_by_factor(user_id: UUID, factor: str) -> None:
-    """Mark the locked password as confirmed by a strong second factor.
+def get_unconfirmed_channel(user_id: UUID) -> str | None:
+    """Return the channel that the password was set with, unless a factor confirmed it since."""
+    found: str | None = db.session.scalar(SELECT_SET_VIA, {"user_id": user_id})
+    return found
+
+
+def confirm_with_factors(user_id: UUID, factors: Set[str]) -> str | None:
+    """Mark the password as confirmed by possession factors (`amr`) that were verified besides it.
 
     It is then independent of the message that it was set with. A factor that uses the same channel
     as that message confirms nothing.
+
+    Returns:
+        The channel of a password that is still unconfirmed.
     """
-    confirmed = update(Password).where(Password.user_id == user_id, Password.set_via != factor)
+    confirmed = update(Password).where(Password.user_id == user_id)
+    confirmed = confirmed.where(Password.set_via.is_not(None))
+    if len(factors) == 1:
+        confirmed = confirmed.where(Password.set_via.not_in(factors))
     db.session.execute(confirmed.values(set_via=None))
-
-
-def is_independent_proof(user_id: UUID) -> bool:
-    """Return whether the password verifies more than access to an e-mail address or phone."""
-    row = db.session.get(Password, user_id)
-    return row is not None and row.set_via is None and row.compromised_at is None
+    return get_unconfirmed_channel(user_id) if factors <= MESSAGE_CHANNELS else None
 
 
 def delete_password_hash(user_id: UUID) -> None:

@@ -12,20 +12,24 @@ from gatehouse.authorization.roles import DEFAULT_ROLE
 
 AAL1, AAL2 = "aal1", "aal2"
 MFA = "mfa"
-KNOWLEDGE_FACTORS = {"pwd"}
+PASSWORD = "pwd"  # noqa: S105 - a value of RFC 8176
+KNOWLEDGE_FACTORS = {PASSWORD}
 POSSESSION_FACTORS = {"otp", "sms", "hwk", "swk", "recovery"}
 """Values of RFC 8176 section 2, and `recovery`: a look-up secret of NIST section 3.1.2."""
 AAL2_LIFETIME = timedelta(hours=24)  # section 2.2.3
 AAL2_IDLE_TIMEOUT = timedelta(hours=1)
 
 
-def merge_amr(*methods: Iterable[str]) -> list[str]:
+def merge_amr(*methods: Iterable[str], password_channel: str | None = None) -> list[str]:
     """Return the combined `amr`: each value once, and `mfa` for two factors.
 
     A method that is two factors by itself, such as a passkey with user verification, brings `mfa`.
+    A password that was set with a message and not confirmed since is no knowledge factor: it
+    verifies access to its channel only (`password_channel`; see `models.Password.set_via`).
     """
     words = list(dict.fromkeys(word for words in methods for word in words))
-    both = KNOWLEDGE_FACTORS.intersection(words) and POSSESSION_FACTORS.intersection(words)
+    known = set() if password_channel else KNOWLEDGE_FACTORS.intersection(words)
+    both = known and POSSESSION_FACTORS.intersection(words)
     rest = [word for word in words if word != MFA]
     return [*rest, MFA] if both or MFA in words else rest
 

@@ -17,7 +17,7 @@ from gatehouse.core.errors import NotFound
 from gatehouse.core.events import CredentialChanged, UserDisabled, publish
 from gatehouse.database.session import db, write_transaction
 from gatehouse.devices import service as devices
-from gatehouse.sessions import assurance, refresh_tokens, step_up
+from gatehouse.sessions import refresh_tokens, step_up
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.sessions.token_pair import TokenPair, TokenSubject, sign_tokens
@@ -50,14 +50,14 @@ def open_session(
 ) -> TokenPair:
     """Open a session in the current transaction, which has locked the user.
 
-    Only `login.service` may, after its checks.
+    Only `login.service` may, after its checks; `amr` is that of `step_up.combine_methods`.
     """
     user_id = person.user.id
     _evict_oldest(user_id, context)
     now = clock.now()
     session = Session(id=crypto.new_id(), user_id=user_id)
     session.created_at = session.last_seen_at = now
-    step_up.record_authentication(session, assurance.merge_amr(amr), now)
+    step_up.record_authentication(session, amr, now)
     session.expires_at = now + config.settings().session_lifetime
     session.ip_address, session.user_agent = context.ip_address, context.user_agent
     session.device_digest = devices.digest_token(device_token) if device_token else None
@@ -80,7 +80,7 @@ def reauthenticate(
     """
     now = clock.now()
     session, person, status_index = lock_active_session(caller, now)
-    step_up.add_authentication(session, amr, now)
+    step_up.reauthenticate(session, amr, now)
     session.last_seen_at = now
     refresh_tokens.rotate_token(session, now)
     return sign_tokens(session, TokenSubject(session.id, person.profile, status_index), now)

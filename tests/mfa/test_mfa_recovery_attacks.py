@@ -117,7 +117,7 @@ def enrol_email_otp(client, user):
 
 
 @pytest.mark.requirement("RG-04")
-def test_recovery_rejects_a_password_that_was_reset_by_sms_after_a_login_with_sms_otp(
+def test_recovery_rejects_a_password_that_was_reset_by_sms_and_a_code_by_sms(
     app, client, make_user, wait
 ):
     user = make_user(email=ADA)
@@ -127,7 +127,7 @@ def test_recovery_rejects_a_password_that_was_reset_by_sms_after_a_login_with_sm
     challenge = client.log_in(User(ADA, NEW))
     otp.request_challenge(client, challenge, factor)
     form = otp.second_step_form(challenge, "sms", otp.read_code(client, user, "sms"))
-    assert client.post("/auth/login/mfa", form).status_code == 200
+    assert client.post("/auth/login/mfa", form).status_code == 401
 
     assert (
         status_and_code(
