@@ -143,3 +143,35 @@ def test_password_change_of_two_in_parallel_succeeds_once(app, client, ada):
     assert log_in(client, ada, (NEW, THIRD)[statuses.index(204)]) == 200
     assert log_in(client, ada, (THIRD, NEW)[statuses.index(204)]) == 401
     assert len(audited(app, "account.password_changed")) == 1
+
+
+@pytest.mark.requirement("SE-07", "RG-03")
+def test_password_change_voids_what_was_requested_before_it(client, make_user):
+    """A code or half a login of an attacker must not outlive the password that it began with."""
+    user = make_user(email="ada@example.com", factors=["totp"])
+    half = client.log_in(user)
+    link = client.post("/auth/login/link", {"email": user.email}).json["login_token"]
+    link_code = client.mailbox(to=user.email)[0]["variables"]["code"]
+    client.post("/auth/password/forgot", {"email": user.email})
+    reset_code = client.mailbox(to=user.email)[0]["variables"]["code"]
+    client.complete_mfa(user, client.log_in(user))
+
+    changed = client.as_(user.tokens).post(PATH, build_form())
+
+    responses = [
+        client.post("/auth/login/link/verify", {"login_token": link, "code": link_code}),
+        client.post(
+            "/auth/password/reset", {"email": user.email, "code": reset_code, "password": THIRD}
+        ),
+        client.post(
+            "/auth/login/mfa",
+            {
+                "mfa_token": half["mfa_token"],
+                "factor": "recovery_codes",
+                "code": user.recovery_codes[0],
+            },
+        ),
+    ]
+    assert changed.status_code == 204
+    results = [(response.status_code, response.json["code"]) for response in responses]
+    assert results == [(401, "invalid_code")] * 3

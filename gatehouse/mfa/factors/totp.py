@@ -26,8 +26,9 @@ from models import Credential, User
 
 TIME_STEP = 30
 SECRET_BYTES = 20  # 160 bits: RFC 4226 section 4, R6
-DRIFT = (0, 1)
-"""Accepted time steps back from now: one, for network delay and slow clocks (RFC 6238 5.2)."""
+DRIFT = (0, 1, -1)
+"""Accepted time steps back from now: one, for network delay and slow clocks (RFC 6238 section 5.2),
+and one ahead, as phones run ahead as often as behind (section 6)."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,10 @@ class Totp:
 
 
 def _matching_step(row: Credential, code: str, default: int | None = None) -> int:
-    """Return the time step of a code, current or previous, or `default` if it matches neither.
+    """Return the time step of a code within `DRIFT`, or `default` if it matches none.
 
     Raises:
-        InvalidCode: it matches neither, and there is no default.
+        InvalidCode: it matches none, and there is no default.
     """
     app = pyotp.HOTP(Secret(**credential_store.load_data(row)).secret)
     now = clock.unix_time() // TIME_STEP  # the server's clock only (RFC 6238 section 6)
