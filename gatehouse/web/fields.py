@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
@@ -17,17 +18,6 @@ ONE_LINE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 MULTI_LINE_PATTERN = r"^[^\u0000]*$"
 """The same rules as ECMA-262 patterns, for OpenAPI; UTF-8 has no lone surrogates anyway."""
 
-MARSHMALLOW_CODES = {
-    "Missing data for required field.": "required",
-    "Unknown field.": "unknown_field",
-    "Field may not be null.": "null",
-    "Not a valid string.": "invalid_type",
-    "Not a valid boolean.": "invalid_type",
-    "Not a valid integer.": "invalid_type",
-    "Invalid input type.": "invalid_type",
-}
-"""Stable codes for marshmallow's own error messages."""
-
 
 class CodedMessage(str):
     """A field error message with a stable code."""
@@ -39,6 +29,21 @@ class CodedMessage(str):
         self = super().__new__(cls, message)
         self.code = code
         return self
+
+
+LIBRARY_MESSAGES: Mapping[str, CodedMessage] = {
+    "Missing data for required field.": CodedMessage("required", "This field is required."),
+    "Unknown field.": CodedMessage("unknown_field", "There is no such field."),
+    "Field may not be null.": CodedMessage("null", "Leave this field out instead of sending null."),
+    "Not a valid string.": CodedMessage("invalid_type", "Send a string."),
+    "Not a valid boolean.": CodedMessage("invalid_type", "Send true or false."),
+    "Not a valid integer.": CodedMessage("invalid_type", "Send a whole number."),
+    "Invalid input type.": CodedMessage("invalid_type", "Send a JSON object."),
+    "Not a valid mapping type.": CodedMessage("invalid", "Send a JSON object."),
+    "Not a valid list.": CodedMessage("invalid", "Send a list."),
+    "Not a valid UUID.": CodedMessage("invalid", "Send an id as this service returned it."),
+}
+"""What our clients read instead of marshmallow's own sentences, with a stable code."""
 
 
 class Form(Schema):
@@ -60,6 +65,21 @@ class Form(Schema):
             ways = [" and ".join(sorted(way)) for way in self.alternatives]
             message = f"Send {', or '.join(ways)}."
             raise ValidationError(CodedMessage("invalid_combination", message))
+
+    def handle_error(
+        self, error: ValidationError, data: Any, *, many: bool, **options: Any
+    ) -> None:
+        """Add the nearest known field to the errors of unknown ones."""
+        if isinstance(error.messages, dict):
+            for name, messages in error.messages.items():
+                if messages == [self.error_messages["unknown"]]:
+                    error.messages[name] = [self._unknown_field(name)]
+
+    def _unknown_field(self, name: str) -> CodedMessage:
+        unknown = LIBRARY_MESSAGES["Unknown field."]
+        nearest = get_close_matches(name, self.load_fields, n=1, cutoff=0.75)
+        hint = f" Did you mean {nearest[0]}?" if nearest else ""
+        return CodedMessage(unknown.code, unknown + hint)
 
     @post_load
     def make_form(self, members: dict[str, Any], **_: Any) -> Any:
@@ -151,7 +171,8 @@ def format_field_errors(messages: Any) -> dict[str, list[dict[str, str]]]:
     """Convert marshmallow's messages to `{field: [{code, message}]}`; nested fields are dotted."""
     errors: dict[str, list[dict[str, str]]] = {}
     for path, message in _flatten_messages(messages, ()):
-        item = {"code": _error_code(message), "message": str(message)}
+        known = LIBRARY_MESSAGES.get(message, message)
+        item = {"code": getattr(known, "code", "invalid"), "message": str(known)}
         errors.setdefault(".".join(path) or "body", []).append(item)
     return errors
 
@@ -163,7 +184,3 @@ def _flatten_messages(messages: Any, path: tuple[str, ...]) -> Any:
             yield from _flatten_messages(inner, inner_path)
     else:
         yield from ((path, message) for message in messages)
-
-
-def _error_code(message: str) -> str:
-    return getattr(message, "code", None) or MARSHMALLOW_CODES.get(message, "invalid")

@@ -50,7 +50,7 @@ def render_page() -> str:
 def field_codes() -> dict[str, list[str]]:
     """Return every code of a field error with its messages, as written in the source."""
     codes: dict[str, list[str]] = defaultdict(list)
-    defaults = ((code, message) for message, code in fields.MARSHMALLOW_CODES.items())
+    defaults = ((sentence.code, str(sentence)) for sentence in fields.LIBRARY_MESSAGES.values())
     for code, message in (*_field_messages(), *defaults):
         if message not in codes[code]:
             codes[code].append(message)
