@@ -21,7 +21,7 @@ from gatehouse.core import clock
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.messaging import links
 from gatehouse.messaging.message import MessageRequest
-from gatehouse.mfa import service as mfa
+from gatehouse.mfa import assurance_level
 from gatehouse.one_time_codes import locks, redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.code_type import CodeType
@@ -66,7 +66,7 @@ class PendingRevert:
 def create_revert_link(user: User, old_email: str, context: RequestContext) -> None:
     """Notify all addresses of an e-mail change; only the previous one gets the revert link."""
     user_id = str(user.id)
-    keeps_factors = mfa.max_assurance_level(user.id) == assurance.AAL2
+    keeps_factors = assurance_level.max_assurance_level(user.id) == assurance.AAL2
     data = RevertData(
         user_id=user_id, old_email=old_email, new_email=user.email, keeps_factors=keeps_factors
     )

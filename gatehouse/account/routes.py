@@ -26,8 +26,9 @@ from gatehouse.account.password_change import CurrentPasswordWrong
 from gatehouse.captcha import service as captcha
 from gatehouse.captcha.service import CaptchaRequired
 from gatehouse.lockout.errors import TooManyAttempts
-from gatehouse.mfa import service as mfa
+from gatehouse.mfa import assurance_level
 from gatehouse.mfa.errors import FactorUnavailable, FactorVerificationFailed
+from gatehouse.sessions.errors import InsufficientUserAuthentication
 from gatehouse.sessions.guards import recently_signed_in, signed_in
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web.idempotency import idempotent
@@ -47,9 +48,13 @@ SENT = {"status": "sent"}
 @signed_in
 @routes.arguments(forms.PasswordChange)
 @routes.response(204)
-@routes.errors(CurrentPasswordWrong, TooManyAttempts)
+@routes.errors(CurrentPasswordWrong, TooManyAttempts, InsufficientUserAuthentication)
 def change_password(caller: AccessToken, form: forms.PasswordChangeForm) -> None:
-    """Change my password; my other sessions end."""
+    """Change my password; my other sessions end.
+
+    If I have a second factor, I must have used it in the last ten minutes.
+    """
+    assurance_level.require_second_factor_if_enrolled(caller)
     password_change.change_password(caller, form.current_password, form.password, request_context())
 
 
@@ -104,7 +109,7 @@ def change_email(caller: AccessToken, form: forms.EmailForm) -> dict[str, str]:
 
     The old address is notified, and can revert the change for 72 hours.
     """
-    mfa.require_max_assurance_level(caller)
+    assurance_level.require_max_assurance_level(caller)
     email_change.request_email_change(caller, form.email, request_context())
     return SENT
 
@@ -129,7 +134,7 @@ def revert_email_change(form: forms.EmailChangeRevertForm) -> None:
 @routes.response(202, Status)
 def change_phone(caller: AccessToken, form: forms.PhoneChangeForm) -> dict[str, str]:
     """Send a code by SMS to verify my new phone number."""
-    mfa.require_max_assurance_level(caller)
+    assurance_level.require_max_assurance_level(caller)
     phone_number.send_code(caller, form.phone, request_context())
     return SENT
 
@@ -142,7 +147,7 @@ def change_phone(caller: AccessToken, form: forms.PhoneChangeForm) -> dict[str, 
 @routes.errors(PhoneVerificationFailed, TooManyAttempts)
 def verify_phone(caller: AccessToken, form: forms.PhoneVerificationForm) -> dict[str, str]:
     """Verify my new phone number with the code; my old number is notified."""
-    mfa.require_max_assurance_level(caller)
+    assurance_level.require_max_assurance_level(caller)
     phone_number.verify_phone(caller, form.phone, form.code, request_context())
     return {"status": "verified"}
 
@@ -153,7 +158,7 @@ def verify_phone(caller: AccessToken, form: forms.PhoneVerificationForm) -> dict
 @routes.response(204)
 def remove_phone(caller: AccessToken) -> None:
     """Remove my phone number."""
-    mfa.require_max_assurance_level(caller)
+    assurance_level.require_max_assurance_level(caller)
     phone_number.remove_phone(caller, request_context())
 
 

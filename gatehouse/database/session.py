@@ -147,7 +147,7 @@ def write_transaction() -> Iterator[None]:
         end_transaction()
         db.session.connection(execution_options={"writing": True})
         db.session.info["writing"] = True
-        if check := g.get("check_before_writes"):
+        for check in g.get("checks_before_writes", ()):
             check()
     yield
     db.session.flush()
@@ -158,7 +158,15 @@ def check_before_writes(check: Callable[[], object] | None) -> None:
 
     It takes the locks that must come first, and raises an `ApiError` to stop the write.
     """
-    g.check_before_writes = check
+    g.checks_before_writes = [check] if check else []
+
+
+def add_check_before_writes(check: Callable[[], object]) -> None:
+    """Run one more check, after those that take the locks.
+
+    A rule that was judged before the locks may have been broken while the request waited for them.
+    """
+    g.checks_before_writes = [*g.get("checks_before_writes", ()), check]
 
 
 def commits(view: View) -> View:

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 
 from gatehouse.core.errors import NotFound
 from gatehouse.lockout.errors import TooManyAttempts
-from gatehouse.mfa import passkey_registration, reset
+from gatehouse.mfa import assurance_level, passkey_registration, reset
 from gatehouse.mfa import service as mfa
 from gatehouse.mfa.errors import (
     FactorUnavailable,
@@ -106,7 +106,7 @@ def list_factors(caller: AccessToken) -> dict[str, Any]:
 @routes.errors(InsufficientUserAuthentication, FactorUnavailable, TooManyFactors, PhoneUnverified)
 def enrol_factor(caller: AccessToken, form: NewFactorForm) -> dict[str, Any]:
     """Start enrolling a factor; it becomes active once it is confirmed."""
-    mfa.require_max_assurance_level(caller)
+    assurance_level.require_max_assurance_level(caller)
     return mfa.enrol_factor(UUID(caller.sub), form, request_context())
 
 
@@ -120,7 +120,7 @@ def confirm_factor(
     caller: AccessToken, form: FactorVerificationForm, factor_id: UUID
 ) -> dict[str, Any]:
     """Confirm a factor with a first response; this ends my other sessions."""
-    mfa.require_max_assurance_level(caller)
+    assurance_level.require_max_assurance_level(caller)
     return mfa.confirm_factor(caller, factor_id, form.given.response, request_context())
 
 
@@ -130,7 +130,7 @@ def confirm_factor(
 @routes.errors(InsufficientUserAuthentication, NotFound)
 def remove_factor(caller: AccessToken, factor_id: UUID) -> None:
     """Remove a factor; this ends my other sessions."""
-    mfa.require_max_assurance_level(caller)
+    assurance_level.require_max_assurance_level(caller)
     mfa.remove_factor(caller, factor_id, request_context())
 
 
@@ -141,7 +141,7 @@ def remove_factor(caller: AccessToken, factor_id: UUID) -> None:
 @routes.errors(InsufficientUserAuthentication, FactorUnavailable)
 def replace_recovery_codes(caller: AccessToken) -> dict[str, Any]:
     """Replace my recovery codes; the old ones stop working."""
-    mfa.require_max_assurance_level(caller)
+    assurance_level.require_max_assurance_level(caller)
     codes = mfa.replace_recovery_codes(UUID(caller.sub), request_context())
     return {"recovery_codes": codes}
 
@@ -178,7 +178,7 @@ def cancel_mfa_reset(form: MfaResetCancellationForm) -> None:
 @routes.errors(InsufficientUserAuthentication, ResetNotPending)
 def cancel_my_mfa_reset(caller: AccessToken) -> None:
     """Cancel the reset of my second factors, after authenticating with one of them."""
-    mfa.require_max_assurance_level(caller)
+    assurance_level.require_max_assurance_level(caller)
     reset.cancel_by_owner(UUID(caller.sub), request_context())
 
 
@@ -215,7 +215,7 @@ class PasskeyRegistration(Form):
 @registrations.errors(InsufficientUserAuthentication, FactorUnavailable, TooManyFactors)
 def create_passkey_registration_options(caller: AccessToken) -> dict[str, Any]:
     """Start registering a passkey for login without a password."""
-    mfa.require_max_assurance_level(caller)
+    assurance_level.require_max_assurance_level(caller)
     public_key = passkey_registration.create_options(caller)
     return {"public_key": public_key, "expires_in": int(LIFETIME.total_seconds())}
 
@@ -229,7 +229,7 @@ def create_passkey_registration_options(caller: AccessToken) -> dict[str, Any]:
 @registrations.errors(InsufficientUserAuthentication)
 def register_passkey(caller: AccessToken, form: PasskeyRegistrationForm) -> dict[str, Any]:
     """Register the passkey that the browser created; this ends my other sessions."""
-    mfa.require_max_assurance_level(caller)
+    assurance_level.require_max_assurance_level(caller)
     return passkey_registration.register_passkey(
         caller, form.credential, form.label, request_context()
     )

@@ -1,7 +1,6 @@
 """Enrol, confirm and remove a user's factors; each change is audited, and the user notified."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,10 +17,8 @@ from gatehouse.mfa.errors import FactorUnavailable, TooManyFactors
 from gatehouse.mfa.factor import Enrolment, FactorResponse, VerifiedFactor
 from gatehouse.mfa.factors import recovery_codes
 from gatehouse.mfa.forms import NewFactorForm
-from gatehouse.passwords import service as passwords
 from gatehouse.sessions import assurance, step_up
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.guards import RECENT, require_recent_authentication
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import notifications
 from gatehouse.users import service as users
@@ -31,29 +28,6 @@ from models import Credential, User
 
 MAX_FACTORS = 20
 """Confirmed factors per user."""
-PASSKEY = "passkey"
-
-
-def max_assurance_level(user_id: UUID) -> str:
-    """Return the highest level that sessions of a user can have: AAL2 with a strong factor.
-
-    Without a password the first factor is the mailbox, so only a passkey reaches AAL2.
-    """
-    kinds = {
-        row.kind for row in credential_store.list_confirmed(user_id) if registry.is_strong(row.kind)
-    }
-    has_first_factor = PASSKEY in kinds or passwords.get(user_id) is not None
-    return assurance.AAL2 if kinds and has_first_factor else assurance.AAL1
-
-
-def require_max_assurance_level(caller: AccessToken, max_age: timedelta = RECENT) -> None:
-    """Check that the caller authenticated within `max_age`, at the account's highest level.
-
-    Raises:
-        InsufficientUserAuthentication: not recent or not high enough (ASVS V7.5.1, NIST
-            SP 800-63B-4 section 4.1.2.1).
-    """
-    require_recent_authentication(caller, max_assurance_level(UUID(caller.sub)), max_age)
 
 
 def list_factors(user_id: UUID) -> list[dict[str, Any]]:
@@ -153,8 +127,12 @@ def activate(row: Credential, context: RequestContext) -> list[str]:
     """Activate a factor and notify the user; return new recovery codes if the user has none.
 
     Trust in all devices is revoked.
+
+    Raises:
+        TooManyFactors: the user has as many factors as allowed, by now.
     """
     user = _require_user(row.user_id)
+    require_capacity(credential_store.list_confirmed(user.id))
     row.confirmed_at = clock.now()
     codes = (
         []
@@ -179,7 +157,8 @@ def _finish_confirmation(
 def remove_factor(caller: AccessToken, factor_id: UUID, context: RequestContext) -> None:
     """Remove a factor, and the recovery codes with the last one.
 
-    Ends the other sessions and downgrades the caller's, whose AAL2 may rest on the removed factor.
+    Ends the other sessions and downgrades the caller's, whose AAL2 may rest on the removed factor;
+    where the policy requires a second factor of the user, that session ends, too.
 
     Raises:
         NotFound: the user has no such factor.
@@ -196,9 +175,7 @@ def remove_factor(caller: AccessToken, factor_id: UUID, context: RequestContext)
         ):
             credential_store.delete_all_of_kind(user_id, registry.RECOVERY_CODES)
         publish(CredentialChanged(user_id, "factor_removed", context, UUID(caller.sid)))
-        session = step_up.lock_session(UUID(caller.sid))
-        if session:
-            step_up.downgrade(session)
+        _downgrade_session(caller, context)
         _record(events.Factor.REMOVED, row, context)
         if row.confirmed_at:
             _notify(_require_user(user_id), "notice_factor_removed", row, context)
@@ -256,6 +233,14 @@ def _step_up(session_id: UUID, row: Credential) -> None:
     session = step_up.lock_session(session_id)
     if session and registry.is_strong(row.kind):
         step_up.reauthenticate(session, registry.get_factor(row.kind).amr, clock.now())
+
+
+def _downgrade_session(caller: AccessToken, context: RequestContext) -> None:
+    """Downgrade the caller's session; end it if the policy requires a second factor."""
+    if assurance.is_mfa_required(users.get_profile(UUID(caller.sub))["roles"]):
+        sessions.end_session(UUID(caller.sid), "factor_removed", context)
+    elif session := step_up.lock_session(UUID(caller.sid)):
+        step_up.downgrade(session)
 
 
 def _has_recovery_codes(user_id: UUID) -> bool:

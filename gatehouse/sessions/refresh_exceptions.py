@@ -13,9 +13,9 @@ from gatehouse.audit.event import Event
 from gatehouse.audit.service import record
 from gatehouse.database.session import write_transaction
 from gatehouse.devices import service as devices
-from gatehouse.sessions import assurance, refresh_tokens, risk, step_up
+from gatehouse.sessions import refresh_tokens, risk, step_up
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded, SessionRejected
+from gatehouse.sessions.errors import RefreshTokenReused, SessionRejected
 from gatehouse.sessions.token_pair import TokenPair, TokenSubject, sign_tokens
 from gatehouse.tokens.service import RefreshToken
 from gatehouse.users.service import UserWithProfile
@@ -110,11 +110,7 @@ def _downgrade_if_stale(
     """
     if session.aal2_authenticated_at is None or step_up.is_aal2(session, now):
         return
-    if assurance.is_mfa_required(person.profile["roles"]):
-        error = SessionEnded(session_id=session.id)
-        reason = "second_factor_too_old"
-        error.on_rollback = partial(sessions.end_session, session.id, reason, context)
-        raise error
+    sessions.require_optional_mfa(session, person, context)
     step_up.downgrade(session)
 
 

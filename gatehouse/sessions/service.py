@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, insert, select
@@ -17,7 +18,7 @@ from gatehouse.core.errors import NotFound
 from gatehouse.core.events import CredentialChanged, UserDisabled, publish
 from gatehouse.database.session import db, write_transaction
 from gatehouse.devices import service as devices
-from gatehouse.sessions import refresh_tokens, step_up
+from gatehouse.sessions import assurance, refresh_tokens, step_up
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.sessions.token_pair import TokenPair, TokenSubject, sign_tokens
@@ -76,11 +77,15 @@ def reauthenticate(
     The session keeps its id; its refresh token is replaced as by a refresh (ASVS V7.2.4).
 
     Raises:
-        SessionEnded: the session has ended or reached a limit.
+        SessionEnded: the session has ended or reached a limit; or its second factor is too old,
+            these methods are none, and the policy requires one.
     """
     now = clock.now()
     session, person, status_index = lock_active_session(caller, now)
+    was_aal2 = session.aal2_authenticated_at is not None
     step_up.reauthenticate(session, amr, now)
+    if was_aal2 and session.aal2_authenticated_at is None:
+        require_optional_mfa(session, person, context)
     session.last_seen_at = now
     refresh_tokens.rotate_token(session, now)
     return sign_tokens(session, TokenSubject(session.id, person.profile, status_index), now)
@@ -186,6 +191,20 @@ def lock_active_session(
     if user.disabled_at or not _is_active(session, now):
         raise SessionEnded(session_id=session.id)
     return session, users.build_user_with_profile(user, given_roles), status_index
+
+
+def require_optional_mfa(
+    session: Session, person: UserWithProfile, context: RequestContext
+) -> None:
+    """Check that a session may be downgraded because its second factor is too old.
+
+    Raises:
+        SessionEnded: the policy requires a second factor, so the session ends instead.
+    """
+    if assurance.is_mfa_required(person.profile["roles"]):
+        error = SessionEnded(session_id=session.id)
+        error.on_rollback = partial(end_session, session.id, "second_factor_too_old", context)
+        raise error
 
 
 def _evict_oldest(user_id: UUID, context: RequestContext) -> None:

@@ -213,7 +213,9 @@ def test_trusted_device_needs_mfa_after_a_password_change(app, client, make_user
     assert other["status"] == "mfa_required"
 
     changed = {"current_password": PASSWORD, "password": "another long phrase instead"}
-    assert client.as_(skipped).post("/auth/password/change", changed).status_code == 204
+    second_factor = {"factor": "recovery_codes", "code": user.recovery_codes[0]}
+    stepped_up = reauthenticate(client, skipped, **second_factor).json
+    assert client.as_(stepped_up).post("/auth/password/change", changed).status_code == 204
 
     form["password"] = changed["password"]
     assert client.post("/auth/login", form, headers=headers).json["status"] == "mfa_required"

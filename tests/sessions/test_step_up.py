@@ -1,5 +1,6 @@
 """The assurance level of a session follows from when its second factor was authenticated."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -67,3 +68,22 @@ def test_password_beside_an_old_login_by_sms_is_no_second_factor(app, client, ma
     claims = token_claims(stepped_up.json, "access_token")
     assert (claims["acr"], claims["amr"]) == ("aal1", ["pwd"])
     assert {row.aal2_authenticated_at for row in rows(app, Session)} == {None}
+
+
+@pytest.mark.requirement("SE-04")
+def test_password_keeps_no_session_whose_second_factor_is_too_old_where_one_is_required(
+    app, client, make_user, monkeypatch, wait
+):
+    user = make_user(factors=["totp"])
+    tokens = client.complete_mfa(user, client.log_in(user))
+    strict = replace(app.extensions["gatehouse.settings"], mfa="required")
+    monkeypatch.setitem(app.extensions, "gatehouse.settings", strict)
+    for minutes in [57] * 25 + [10]:
+        wait(minutes=minutes)
+        tokens = client.renew(tokens)
+    wait(minutes=5, seconds=2)  # 24 hours and 2 seconds; the access token has a leeway of 5
+
+    response = client.as_(tokens).post("/auth/reauthenticate", {"password": PASSWORD})
+
+    assert (response.status_code, response.json["code"]) == (401, "session_ended")
+    assert rows(app, Session)[-1].end_reason == "second_factor_too_old"
