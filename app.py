@@ -9,7 +9,7 @@ from gatehouse.account import access_revocation
 from gatehouse.account.routes import routes as account
 from gatehouse.admin.permission_routes import permission_routes
 from gatehouse.captcha.routes import routes as captcha
-from gatehouse.cli import docs, doctor, keys, passwords, risk, serve, translations, users
+from gatehouse.cli import backup, docs, doctor, keys, passwords, risk, serve, translations, users
 from gatehouse.cli import worker as worker_command
 from gatehouse.core import log, metrics
 from gatehouse.core.events import CredentialChanged, SessionEnded, UserDisabled, subscribe
@@ -69,7 +69,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _register_blueprints(app)
     commands = (serve.serve, worker_command.run_worker, keys.keys, users.users, passwords.passwords)
     tools = (risk.risk, doctor.doctor, docs.docs, translations.translations)
-    for command in (*commands, *tools):
+    for command in (*commands, *tools, backup.back_up, backup.restore):
         app.cli.add_command(command)
     return app
 

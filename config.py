@@ -249,6 +249,11 @@ def database_setting() -> str:
     return next((name for name in given if os.environ.get(name)), "DATABASE_URL")
 
 
+def environment_with(**variables: str) -> dict[str, str]:
+    """Return the environment of this process with more variables, for a child process."""
+    return {**os.environ, **variables}
+
+
 def metrics_folder() -> str:
     """Return the folder for the workers' metrics, as set by `flask serve`, or an empty string."""
     return os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")

@@ -28,3 +28,6 @@ class Administration:
     DELETED = success("user.deleted", "A user was deleted, and can be restored for a time.")
     RESTORED = success("user.restored", "A deleted user was restored.")
     ERASED = success("user.erased", "The data of a deleted user was erased; this log stays.")
+    DATABASE_RESTORED = success(
+        "database.restored", "A backup was restored; all sessions ended and all keys were replaced."
+    )

@@ -258,6 +258,7 @@ class SigningKey:
     CREATED = _success("key.created", "A signing key was created and published; not yet in use.")
     ACTIVATED = _success("key.activated", "A signing key became active.")
     REVOKED = _success("key.revoked", "A signing key was revoked; its tokens are invalid.")
+    REPLACED = _success("key.all_replaced", "All keys were revoked and new ones created.")
     REENCRYPTED = _success("secrets.reencrypted", "Stored secrets were re-encrypted.")
 
 

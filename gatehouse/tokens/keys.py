@@ -147,6 +147,18 @@ def revoke_key(kid: str, context: RequestContext) -> None:
             _store_key(spare.pop(), context)
 
 
+def replace_all_keys(context: RequestContext) -> None:
+    """Revoke all keys and create new ones: every token that was ever issued becomes invalid."""
+    spare = _generate_spare_keys()
+    with write_transaction():
+        advisory_lock(LOCK_KEY)
+        for row, _ in list_keys():
+            row.revoked_at = row.revoked_at or clock.now()
+        db.session.flush()
+        record(events.SigningKey.REPLACED, context)
+        _activate_next(spare, context)
+
+
 def list_keys() -> list[tuple[SigningKey, str]]:
     """Return all keys with their stage, `expired` included, oldest first."""
     rows = db.session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()

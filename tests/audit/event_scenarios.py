@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 from flask import Flask
@@ -695,6 +696,13 @@ def revoke_signing_key(scenario: Scenario) -> None:
     with scenario.app.app_context():
         kid = keys.list_keys()[0][0].kid
     scenario.command("keys", "revoke", "--", kid)  # an id may begin with a hyphen
+
+
+@causes(events.SigningKey.REPLACED, Administration.DATABASE_RESTORED)
+def restore_backup(scenario: Scenario) -> None:
+    with TemporaryDirectory() as folder:
+        scenario.command("backup", f"{folder}/backup")
+        scenario.command("restore", f"{folder}/backup", "--yes")
 
 
 @causes(events.SigningKey.REENCRYPTED)

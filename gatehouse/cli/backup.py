@@ -1,0 +1,62 @@
+"""`flask backup` and `flask restore`: the whole database in one file."""
+
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+from flask_migrate import upgrade
+from sqlalchemy.exc import SQLAlchemyError
+
+import config
+from gatehouse.account import restoration
+from gatehouse.cli.database_group import database_error
+from gatehouse.database import backup
+from gatehouse.database.error_description import safe_url
+from gatehouse.database.postgres_programs import BackupFailed
+from gatehouse.database.session import db
+from gatehouse.web.request_context import NO_REQUEST
+
+KEYS_ARE_APART = (
+    "It does not contain your key rings (GATEHOUSE_ENCRYPTION_KEYS, GATEHOUSE_PASSWORD_PEPPERS,"
+    " GATEHOUSE_SECRET_KEYS): keep them, too, in another place. Without them no one can log in."
+)
+WARNING = (
+    "Everything in {url} is replaced. All users have to log in again; codes, links and invitations"
+    " are void. Stop all servers and workers first. Continue?"
+)
+
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.command("backup")
+@file_argument
+@with_appcontext
+def back_up(file: Path) -> None:
+    """Write the whole database to FILE while the service runs."""
+    try:
+        backup.write_backup(config.settings().database_url, file.absolute())
+    except BackupFailed as problem:
+        raise click.ClickException(f"There is no backup. {problem}.") from None
+    click.echo(f"The database is backed up in {file}. {KEYS_ARE_APART}")
+
+
+@click.command("restore")
+@file_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_appcontext
+def restore(file: Path, yes: bool) -> None:
+    """Replace everything in the database by the backup in FILE, and end all sessions."""
+    url = config.settings().database_url
+    if not yes:
+        click.confirm(WARNING.format(url=safe_url(url)), abort=True)
+    db.session.remove()
+    try:
+        backup.restore_backup(url, file.absolute())
+        upgrade()
+        restoration.void_revived(NO_REQUEST)
+        db.session.commit()
+    except BackupFailed as problem:
+        raise click.ClickException(f"Nothing was restored. {problem}.") from None
+    except SQLAlchemyError as problem:
+        raise database_error(url, problem) from None
+    click.echo(f"{file} is restored and migrated. All sessions have ended; start the servers.")
