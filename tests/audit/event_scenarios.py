@@ -698,7 +698,8 @@ def revoke_signing_key(scenario: Scenario) -> None:
     scenario.command("keys", "revoke", "--", kid)  # an id may begin with a hyphen
 
 
-@causes(events.SigningKey.REPLACED, Administration.DATABASE_RESTORED)
+@causes(events.SigningKey.REPLACED)
+@causes(Administration.DATABASE_RESTORED)
 def restore_backup(scenario: Scenario) -> None:
     with TemporaryDirectory() as folder:
         scenario.command("backup", f"{folder}/backup")
