@@ -8,6 +8,7 @@ from auth_routes import auth
 from gatehouse.account import access_revocation
 from gatehouse.account.routes import routes as account
 from gatehouse.admin.permission_routes import permission_routes
+from gatehouse.authorization import catalog as role_catalog
 from gatehouse.captcha.routes import routes as captcha
 from gatehouse.cli import backup, docs, doctor, keys, passwords, risk, serve, translations, users
 from gatehouse.cli import worker as worker_command
@@ -64,6 +65,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         engine.set_up(app)
         _set_up_http(app)
         flask_jwt.set_up(app)
+        role_catalog.set_up(app)
         factor_registry.validate_settings()
         _subscribe(app)
         _register_blueprints(app)

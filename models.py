@@ -116,6 +116,8 @@ class User(Base):
     """When the row of a deleted account is erased; until then it can be restored."""
     mfa_grace_extended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When an operator restarted the grace period for enrolling a second factor."""
+    roles_version: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Increases with each change of the user's roles; access tokens name it."""
     created_at: Mapped[datetime] = _created()
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, onupdate=clock.now)
 
@@ -176,7 +178,10 @@ class Credential(Base):
 
 
 class Role(Base):
-    """A role that users can have; `user` and `admin` are built in."""
+    """A role that users can have: one of the operator's, or a built-in one.
+
+    The permissions of built-in roles are in `authorization.permissions`.
+    """
 
     __tablename__ = "roles"
 
@@ -184,6 +189,53 @@ class Role(Base):
     description: Mapped[str] = mapped_column(String(200))
     mfa_required_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When the policy first required a second factor for this role."""
+    version: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """The version of the catalogue at the role's last change; access tokens name it."""
+
+
+class RoleCatalogVersion(Base):
+    """The version of all roles and permissions together, in one row; each change increases it."""
+
+    __tablename__ = "role_catalog_version"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
+class Permission(Base):
+    """A permission of an operator's application; those of our own API are declared in code."""
+
+    __tablename__ = "permissions"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    description: Mapped[str] = mapped_column(String(200))
+    audience: Mapped[str | None] = mapped_column(String(255))
+    """The `aud` of the tokens whose scope may contain it; None for the audience of our own."""
+    created_at: Mapped[datetime] = _created()
+
+
+class RolePermission(Base):
+    """A permission that a role grants: one declared in code, or one of the table `permissions`."""
+
+    __tablename__ = "role_permissions"
+
+    role: Mapped[str] = mapped_column(
+        String(64), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True
+    )
+    permission: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+
+
+class RoleParent(Base):
+    """A role that contains another one, its parent, with all permissions of the parent."""
+
+    __tablename__ = "role_parents"
+
+    role: Mapped[str] = mapped_column(
+        String(64), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True
+    )
+    parent: Mapped[str] = mapped_column(
+        String(64), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True, index=True
+    )
 
 
 class RoleAssignment(Base):
@@ -221,6 +273,8 @@ class RoleAssignment(Base):
     )
     organization_id: Mapped[UUID | None] = mapped_column(Uuid)
     created_at: Mapped[datetime] = _created()
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reason: Mapped[str | None] = mapped_column(String(200))
 
 
 class ExternalIdentity(Base):
@@ -323,6 +377,24 @@ class Revocation(Base):
     revoked_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, index=True)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
     """When the session's last access token will have expired."""
+
+
+class AuthorizationChange(Base):
+    """A change of what a user or a role may do, for which older access tokens are outdated.
+
+    There is one row for each user or role; all workers read it, like the revocations.
+    """
+
+    __tablename__ = "authorization_changes"
+
+    subject_kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """`user` or `role`."""
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """The id of the user, or the name of the role."""
+    version: Mapped[int] = mapped_column(BigInteger)
+    changed_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    """When the last access token of an older version will have expired."""
 
 
 class SigningKey(Base):

@@ -104,7 +104,8 @@ class _Application:
         initial = self._extensions
         mutable = {name: copy(initial[name]) for name in ("gatehouse.settings", "gatehouse.risk")}
         self._app.extensions.clear()
-        self._app.extensions.update(initial | mutable | {"gatehouse.tokens": TokenState()})
+        empty = {"gatehouse.tokens": TokenState(), "gatehouse.roles": {}}
+        self._app.extensions.update(initial | mutable | empty)
         clock.set_start_time(None)
         self._app.wsgi_app = self._wsgi  # type: ignore[method-assign]
         vars(rate_limits.limiter).update(self._limiter)

@@ -10,7 +10,7 @@ from gatehouse.account.access_revocation import take_ownership
 from gatehouse.account.registration import REGISTRATION_CODE
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.authorization import roles
+from gatehouse.authorization import permissions, roles
 from gatehouse.core import clock, crypto_labels, i18n
 from gatehouse.database.session import advisory_lock, end_transaction, write_transaction
 from gatehouse.messaging import outbox
@@ -76,7 +76,7 @@ def send_to_user(user: User, context: RequestContext) -> None:
 
     It voids older invitations, in the current write transaction.
     """
-    data = InvitationData(user.email, roles.DEFAULT_ROLE, str(user.id))
+    data = InvitationData(user.email, permissions.USER, str(user.id))
     _send(data, user.locale, context)
     record(events.Invitation.SENT, context, user_id=user.id)
 

@@ -4,20 +4,24 @@ Operators at the command line and the system itself are not restricted.
 """
 
 from collections.abc import Set
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, select
 
-from gatehouse.authorization import permissions, roles
-from gatehouse.authorization.errors import Forbidden, TargetHasMorePermissions
+from gatehouse.authorization import catalog, roles
+from gatehouse.authorization.errors import (
+    Forbidden,
+    GrantExceedsOwnPermissions,
+    TargetHasMorePermissions,
+)
 from gatehouse.database.session import advisory_lock, db
 from gatehouse.web.request_context import OPERATOR, SYSTEM, Actor
 from models import User
 
-SELECT_ROLES = select(roles.assigned_roles(User.id)).where(
-    User.id == bindparam("user_id"), User.disabled_at.is_(None)
+SELECT_ROLES = select(User.disabled_at, *roles.assignment_columns(User.id)).where(
+    User.id == bindparam("user_id")
 )
-SELECT_ROLES_OF_ANY = select(roles.assigned_roles(User.id)).where(User.id == bindparam("user_id"))
 
 
 def lock_administration() -> None:
@@ -46,6 +50,19 @@ def require_may_act_on(actor: Actor, user_id: UUID) -> None:
         raise TargetHasMorePermissions(user_id=actor.id, target=str(user_id))
 
 
+def require_may_grant(actor: Actor, permissions: Set[str]) -> None:
+    """Require that the actor has all permissions that a role grants, to give or to change it.
+
+    Raises:
+        GrantExceedsOwnPermissions: the actor lacks one of them.
+    """
+    if is_unrestricted(actor):
+        return
+    missing = sorted(permissions - list_own_permissions(actor))
+    if missing:
+        raise GrantExceedsOwnPermissions(user_id=actor.id, missing=missing)
+
+
 def require_permission(actor: Actor, permission: str) -> None:
     """Require that the actor has a permission now, whatever its token says.
 
@@ -63,15 +80,16 @@ def is_unrestricted(actor: Actor) -> bool:
 
 def list_own_permissions(actor: Actor) -> frozenset[str]:
     """Return the permissions that the actor has now; a disabled user has none."""
-    given = db.session.execute(SELECT_ROLES, {"user_id": actor.id}).one_or_none()
-    return _permissions_of(given[0]) if given else frozenset()
+    row = db.session.execute(SELECT_ROLES, {"user_id": actor.id}).one_or_none()
+    return _permissions_of(row) if row and row.disabled_at is None else frozenset()
 
 
 def list_permissions(user_id: UUID) -> frozenset[str]:
     """Return the permissions of a user, also while the account is disabled."""
-    given = db.session.scalar(SELECT_ROLES_OF_ANY, {"user_id": user_id})
-    return _permissions_of(given)
+    row = db.session.execute(SELECT_ROLES, {"user_id": user_id}).one_or_none()
+    return _permissions_of(row) if row else frozenset()
 
 
-def _permissions_of(given: str | None) -> frozenset[str]:
-    return permissions.permissions_of(roles.effective_roles(given))
+def _permissions_of(row: Any) -> frozenset[str]:
+    given = (row.given_roles or "").split()
+    return catalog.get_catalog(row.catalog_version).permissions_of(given)

@@ -1,9 +1,8 @@
-"""Permissions: those of our own API are declared here, and which built-in roles grant them.
+"""Permissions of our own API, and which built-in roles grant them.
 
-The `scope` of an access token is filled from here.
+Operators add those of their own applications as rows (see `catalog`).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 USER, SUPPORT, AUDITOR, ADMIN = "user", "support", "auditor", "admin"
@@ -47,19 +46,3 @@ SERVICE_ACCOUNTS_WRITE = declare_permission(
     "service-accounts:write", "Create and change service accounts and their keys."
 )
 AUDIT_READ = declare_permission("audit:read", "Search the audit log.", AUDITOR)
-
-
-def permissions_of(roles: Iterable[str]) -> frozenset[str]:
-    """Return the permissions that any of the roles grants; an unknown role grants none."""
-    return frozenset().union(*(_permissions_of_role(role) for role in roles))
-
-
-def scope_of(roles: Iterable[str]) -> str:
-    """Return the permissions of the roles as a `scope` (RFC 6749 section 3.3), sorted."""
-    return " ".join(sorted(permissions_of(roles)))
-
-
-def _permissions_of_role(role: str) -> frozenset[str]:
-    if role == ADMIN:
-        return frozenset(DECLARED)
-    return frozenset(name for name, permission in DECLARED.items() if role in permission.roles)

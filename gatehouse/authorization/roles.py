@@ -1,35 +1,77 @@
-"""Roles: which exist, and which a user has."""
+"""The roles of users: which are assigned, and what they grant."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, func, literal_column, select
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, or_, select, update
 
-from gatehouse.database.session import db
-from models import Role, RoleAssignment
+from gatehouse.authorization import catalog
+from gatehouse.authorization.permissions import USER as DEFAULT_ROLE
+from gatehouse.core import clock
+from gatehouse.database.session import UTCDateTime, db
+from gatehouse.tokens import authorization_changes
+from models import Role, RoleAssignment, RoleCatalogVersion, User
 
-DEFAULT_ROLE = "user"
 USER = "user"
 """The kind of subjects that are users."""
 SEPARATOR: Any = literal_column("' '")  # a plain string is rendered at each execution
+BUMP_VERSION = (
+    update(User)
+    .where(User.id == bindparam("changed_user"))
+    .values(roles_version=User.roles_version + 1, updated_at=User.updated_at)
+    .returning(User.roles_version)
+)
 
 
-def assigned_roles(user_id: Any) -> ScalarSelect[str]:
-    """Return a column for queries of users: the roles assigned to the user, joined by spaces.
+@dataclass(frozen=True)
+class EffectiveRoles:
+    """The roles that a user has now, with the roles in them, and what they grant."""
 
-    Roles within an organization are not among them.
+    names: tuple[str, ...]
+    scope: str
+    versions: tuple[int, ...]
+    """The version of the user's assignments, then those of the roles in `names`."""
+    expire_at: datetime | None
+    """When the first of the assignments expires."""
+
+
+def is_active() -> ColumnElement[bool]:
+    """Return the condition that an assignment is in no organization and has not expired."""
+    now = bindparam("roles_now", callable_=clock.now, type_=UTCDateTime)
+    unexpired = or_(RoleAssignment.expires_at.is_(None), RoleAssignment.expires_at > now)
+    return RoleAssignment.organization_id.is_(None) & unexpired
+
+
+def assignment_columns(user_id: Any) -> tuple[ColumnElement[Any], ...]:
+    """Return columns for queries of users, from which `get_effective_roles` is made.
+
+    They are the assigned roles, joined by spaces; when the first of them expires; and the version
+    of the catalogue. Roles within an organization are not among them.
     """
-    names = select(func.aggregate_strings(RoleAssignment.role, SEPARATOR)).where(
-        RoleAssignment.user_id == user_id,
-        RoleAssignment.subject_kind == USER,
-        RoleAssignment.organization_id.is_(None),
+    own = select(RoleAssignment).where(
+        RoleAssignment.user_id == user_id, RoleAssignment.subject_kind == USER, is_active()
     )
-    return names.correlate_except(RoleAssignment).scalar_subquery()
+    names = own.with_only_columns(func.aggregate_strings(RoleAssignment.role, SEPARATOR))
+    expiry = own.with_only_columns(func.min(RoleAssignment.expires_at))
+    return (
+        names.correlate_except(RoleAssignment).scalar_subquery().label("given_roles"),
+        expiry.correlate_except(RoleAssignment).scalar_subquery().label("roles_expire_at"),
+        select(RoleCatalogVersion.version).scalar_subquery().label("catalog_version"),
+    )
 
 
-def effective_roles(assigned: str | None) -> list[str]:
-    """Return the roles of a user, sorted, from `assigned_roles`; every user has `user`."""
-    return sorted({DEFAULT_ROLE, *(assigned or "").split()})
+def get_effective_roles(row: Any, version: int) -> EffectiveRoles:
+    """Return the roles of a user from a row with `assignment_columns`; every user has `user`."""
+    roles = catalog.get_catalog(row.catalog_version)
+    names = roles.with_parents((row.given_roles or "").split())
+    return EffectiveRoles(
+        names=tuple(names),
+        scope=roles.scope_of(names),
+        versions=(version, *(roles.roles[name].version for name in names)),
+        expire_at=row.roles_expire_at,
+    )
 
 
 def assign_role(user_id: UUID, role: str) -> None:
@@ -42,6 +84,15 @@ def assign_role(user_id: UUID, role: str) -> None:
     if role != DEFAULT_ROLE and db.session.scalar(same) is None:
         row = RoleAssignment(subject_kind=USER, subject_id=user_id, user_id=user_id, role=role)
         db.session.add(row)
+        db.session.flush()
+        outdate_tokens(user_id)
+
+
+def outdate_tokens(user_id: UUID) -> None:
+    """Outdate the access tokens of a user whose roles have changed; clients refresh them."""
+    version = db.session.scalar(BUMP_VERSION, {"changed_user": user_id})
+    if version is not None:
+        authorization_changes.record_change(authorization_changes.USER, str(user_id), version)
 
 
 def role_exists(role: str) -> bool:

@@ -24,9 +24,9 @@ _has_enrolled_factor = (
     .where(Credential.kind.in_(bindparam("kinds", expanding=True)))
     .exists()
 )
-SELECT_ACCOUNT = select(User, roles.assigned_roles(User.id), _has_enrolled_factor).where(
-    User.id == bindparam("user_id")
-)
+SELECT_ACCOUNT = select(
+    User, _has_enrolled_factor.label("has_factor"), *roles.assignment_columns(User.id)
+).where(User.id == bindparam("user_id"))
 
 
 class AccountDisabled(ApiError):
@@ -60,7 +60,9 @@ def load_account(user_id: UUID) -> tuple[UserWithProfile | None, bool]:
     """Load a user, and whether a second factor is enrolled, in one statement."""
     parameters = {"user_id": user_id, "kinds": registry.second_factor_kinds()}
     found = db.session.execute(SELECT_ACCOUNT, parameters).one_or_none()
-    return (users.build_user_with_profile(found[0], found[1]), found[2]) if found else (None, False)
+    if found is None:
+        return None, False
+    return users.build_user_with_profile(found.User, found), found.has_factor
 
 
 def can_receive_otp(user: User, amr: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ from gatehouse.messaging import outbox, outbox_queue, sms_budget
 from gatehouse.mfa import reset
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.sessions import service as sessions
-from gatehouse.tokens import revocation
+from gatehouse.tokens import authorization_changes, revocation
 from gatehouse.users import administration
 from gatehouse.web import idempotency, rate_limits
 
@@ -41,6 +41,7 @@ def run_cleanup() -> None:
         "users_to_erase": administration.erase_due,
         "one_time_codes": one_time_codes.purge_expired,
         "revocations": revocation.purge_expired,
+        "authorization_changes": authorization_changes.purge_expired,
         "rate_limits": rate_limits.purge_expired_counters,
         "sms_prefixes": sms_budget.purge_prefixes,
         "devices": devices.purge_expired_devices,

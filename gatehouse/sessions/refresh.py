@@ -90,7 +90,7 @@ def refresh(token: RefreshToken, context: RequestContext) -> TokenPair:
             session_id=session_id,
         )
     return sign_tokens(
-        row, TokenSubject(session_id, users.build_profile(row), row.status_index), now
+        row, TokenSubject(session_id, *users.build_profile(row), row.status_index), now
     )
 
 

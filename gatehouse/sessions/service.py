@@ -66,7 +66,9 @@ def open_session(
     db.session.add(session)
     db.session.flush()
     status_index = db.session.scalar(ASSIGN_STATUS_INDEX, {"opened_session": session.id})
-    return sign_tokens(session, TokenSubject(session.id, person.profile, status_index), now)
+    return sign_tokens(
+        session, TokenSubject(session.id, person.profile, person.roles, status_index), now
+    )
 
 
 def reauthenticate(
@@ -88,7 +90,9 @@ def reauthenticate(
         require_optional_mfa(session, person, context)
     session.last_seen_at = now
     refresh_tokens.rotate_token(session, now)
-    return sign_tokens(session, TokenSubject(session.id, person.profile, status_index), now)
+    return sign_tokens(
+        session, TokenSubject(session.id, person.profile, person.roles, status_index), now
+    )
 
 
 def require_active_session(session_id: UUID) -> None:
@@ -181,16 +185,17 @@ def lock_active_session(
     Raises:
         SessionEnded: the session has ended or reached a limit, or its user is disabled or deleted.
     """
-    rows = select(Session, User, roles.assigned_roles(User.id), TokenStatusEntry.status_index)
+    given = roles.assignment_columns(User.id)
+    rows = select(Session, User, TokenStatusEntry.status_index, *given)
     rows = rows.join(User).outerjoin(TokenStatusEntry, TokenStatusEntry.session_id == Session.id)
     matching = rows.where(Session.id == UUID(token.sid), Session.user_id == UUID(token.sub))
     found = db.session.execute(matching.with_for_update(of=Session)).one_or_none()
     if found is None:
         raise SessionEnded
-    session, user, given_roles, status_index = found
+    session, user = found.Session, found.User
     if user.disabled_at or not _is_active(session, now):
         raise SessionEnded(session_id=session.id)
-    return session, users.build_user_with_profile(user, given_roles), status_index
+    return session, users.build_user_with_profile(user, found), found.status_index
 
 
 def require_optional_mfa(

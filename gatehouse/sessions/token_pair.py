@@ -8,12 +8,13 @@ from uuid import UUID
 from sqlalchemy import Row
 
 import config
-from gatehouse.authorization import permissions
+from gatehouse.authorization.roles import EffectiveRoles
 from gatehouse.core import crypto
 from gatehouse.sessions import assurance
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens import specs
 from gatehouse.tokens.specs import SessionClaims
+from gatehouse.tokens.worker_state import LEEWAY
 from models import Session
 
 STATE_COLUMNS = (
@@ -52,6 +53,7 @@ class TokenSubject:
 
     session_id: UUID
     profile: dict[str, Any]
+    roles: EffectiveRoles
     status_index: int | None
 
 
@@ -59,8 +61,8 @@ def sign_tokens(session: SessionState, subject: TokenSubject, now: datetime) -> 
     """Sign a token pair; all its times count from the same instant, `now`."""
     user_id, sid = subject.profile["id"], str(subject.session_id)
     access = specs.access_token(
-        scope=permissions.scope_of(subject.profile["roles"]),
-        lifetime=_access_token_lifetime(session, now),
+        scope=subject.roles.scope,
+        lifetime=_access_token_lifetime(session, subject.roles.expire_at, now),
     )
     current = SessionClaims(
         sid, str(session.current_token_id), _unix_time(session.token_issued_at or now)
@@ -77,11 +79,19 @@ def sign_tokens(session: SessionState, subject: TokenSubject, now: datetime) -> 
     )
 
 
-def _access_token_lifetime(session: SessionState, now: datetime) -> timedelta:
-    """Return whole seconds until the access token expires, no later than its session."""
+def _access_token_lifetime(
+    session: SessionState, roles_expire_at: datetime | None, now: datetime
+) -> timedelta:
+    """Return whole seconds until the access token expires.
+
+    It outlives neither its session nor a role that the user has until a certain time.
+    """
     expires_at = min(now + config.settings().access_token_lifetime, session.expires_at)
     if session.aal2_authenticated_at:
         expires_at = min(expires_at, session.aal2_authenticated_at + assurance.AAL2_LIFETIME)
+    if roles_expire_at:
+        expires_at = min(expires_at, roles_expire_at - timedelta(seconds=LEEWAY))
+        expires_at = max(expires_at, now + timedelta(seconds=1))
     return timedelta(seconds=_unix_time(expires_at) - _unix_time(now))
 
 
@@ -93,7 +103,8 @@ def _session_claims(session: SessionState, subject: TokenSubject, now: datetime)
         auth_time=_unix_time(session.authenticated_at),
         amr=session.amr,
         acr=session.acr,
-        roles=subject.profile["roles"],
+        roles=subject.roles.names,
+        versions=subject.roles.versions,
         status_index=subject.status_index,
     )
 

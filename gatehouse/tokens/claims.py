@@ -48,6 +48,10 @@ def _is_list_of_words(value: Any) -> bool:
     )
 
 
+def _is_list_of_integers(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(one) is int for one in value)
+
+
 def _is_status(value: Any) -> bool:
     """Check that the claim points into a status list of ours and has no other member."""
     if not isinstance(value, dict) or value.keys() != {"status_list"}:
@@ -61,6 +65,7 @@ def _is_status(value: Any) -> bool:
 
 
 OPTIONAL: Mapping[str, Check] = {
+    "versions": _is_list_of_integers,  # absent in tokens of the service version before 0.2
     "nbf": _is_time,  # we never issue it, but PyJWT would honour it
     "client_id": _is_words,  # absent in our own refresh tokens
     "status": _is_status,  # absent in tokens of sessions that are older than the status lists

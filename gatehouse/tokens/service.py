@@ -28,7 +28,7 @@ from gatehouse.tokens.specs import (
     TokenSpec,
     first_party,
 )
-from gatehouse.tokens.worker_state import LEEWAY, cache_verified
+from gatehouse.tokens.worker_state import LEEWAY, VersionChange, cache_verified
 from gatehouse.web.request_context import FIRST_PARTY_CLIENT
 
 
@@ -46,6 +46,8 @@ class AccessToken:
     acr: str
     roles: tuple[str, ...]
     scope: str
+    versions: tuple[int, ...]
+    """Those of the user's assignments and of `roles`; empty if issued by an older version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def _session_claims(spec: TokenSpec, session: SessionClaims) -> dict[str, Any]:
         "amr": list(session.amr),
         "acr": session.acr,
         "roles": list(session.roles),
+        **({"versions": list(session.versions)} if session.versions else {}),
         "scope": spec.scope,
         **status_list.build_claim(session.status_index),
         "client_id": spec.client_id,
@@ -96,7 +99,7 @@ def verify_access(encoded: str) -> AccessToken:
     """Verify an access token of our own API and return its claims.
 
     Raises:
-        TokenInvalid, TokenExpired: it is not a valid token of ours, or has expired.
+        TokenInvalid, TokenExpired: it is not a valid token of ours, or has expired or is outdated.
         TokenRevoked: its session has ended.
         ServiceUnavailable: keys and revocations were last read more than 5 seconds ago.
     """
@@ -113,6 +116,8 @@ def verify_access(encoded: str) -> AccessToken:
         raise TokenExpired
     if token.sid in tokens.revoked:
         raise TokenRevoked
+    if (tokens.changes["user"] or tokens.changes["role"]) and _is_outdated(token, tokens.changes):
+        raise TokenExpired
     return token
 
 
@@ -140,6 +145,21 @@ def _parse_access(claims: dict[str, Any]) -> AccessToken:
         acr=claims["acr"],
         roles=tuple(claims["roles"]),
         scope=claims["scope"],
+        versions=tuple(claims.get("versions", ())),
+    )
+
+
+def _is_outdated(token: AccessToken, changes: dict[str, dict[str, VersionChange]]) -> bool:
+    """Return whether the user's roles, or what one of them grants, changed after the token."""
+    versions = token.versions or (None,) * (1 + len(token.roles))
+    if len(versions) != 1 + len(token.roles):
+        return True
+    user, roles = changes["user"].get(token.sub), changes["role"]
+    found = [user, *(roles.get(role) for role in token.roles)]
+    return any(
+        change.version > version if version is not None else change.changed_at + LEEWAY > token.iat
+        for change, version in zip(found, versions, strict=True)
+        if change is not None
     )
 
 

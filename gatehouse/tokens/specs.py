@@ -37,6 +37,8 @@ class SessionClaims:
     amr: Sequence[str] = ()
     acr: str = ""
     roles: Sequence[str] = ()
+    versions: Sequence[int] = ()
+    """The version of the user's role assignments, then those of the roles in `roles`."""
     status_index: int | None = None
 
 

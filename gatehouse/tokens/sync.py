@@ -8,7 +8,7 @@ from flask import Flask
 from gatehouse.core import clock, metrics
 from gatehouse.database.background_tasks import log_exceptions, run_periodically
 from gatehouse.database.clock import Reading
-from gatehouse.tokens import keys, revocation
+from gatehouse.tokens import authorization_changes, keys, revocation
 from gatehouse.tokens.worker_state import TokenState, state
 
 INTERVAL = 0.4
@@ -28,6 +28,7 @@ def refresh() -> None:
     _read_feed(tokens, reading)
     tokens.clock.apply(reading)
     revocation.drop_expired(tokens, min(reading.time, clock.now()))
+    authorization_changes.drop_expired(tokens, min(reading.time, clock.now()))
     if key_set is not tokens.key_set:
         tokens.key_set = key_set
         tokens.verified = OrderedDict()
@@ -39,6 +40,7 @@ def _read_feed(tokens: TokenState, reading: Reading) -> None:
     """Read what has ended: one window for every kind of row."""
     window = tokens.feed.next_window(reading, tokens.clock.stepped_at)
     revocation.read_revocations(tokens, window)
+    authorization_changes.read_changes(tokens, window)
     tokens.feed.advance(reading, window)
 
 

@@ -20,6 +20,15 @@ MAX_STATE_AGE = 5.0  # seconds after which no token is accepted any more
 CACHE_SIZE = 20_000  # tokens, about 1 kB each
 
 
+@dataclass(frozen=True, slots=True)
+class VersionChange:
+    """The newest version of what a user or role may do; times are Unix seconds, or UTC."""
+
+    version: int
+    changed_at: int
+    expires_at: datetime
+
+
 @dataclass
 class TokenState:
     """Token state of one worker, shared by its threads; each change is one atomic operation."""
@@ -35,6 +44,10 @@ class TokenState:
     lists_lock: threading.Lock = field(default_factory=threading.Lock)
     clock: ClockFollower = field(default_factory=ClockFollower)
     feed: FeedPosition = field(default_factory=FeedPosition)
+    changes: dict[str, dict[str, VersionChange]] = field(
+        default_factory=lambda: {"user": {}, "role": {}}
+    )
+    """The changed users, by id, and the changed roles, by name: older tokens are outdated."""
     verified: OrderedDict[bytes, Any] = field(default_factory=OrderedDict)
     read_at: float | None = None
     synced_in_background: bool = False
@@ -62,6 +75,12 @@ class TokenState:
         if status_index is not None and status_index not in self.status_indexes:
             self.status_indexes[status_index] = expires_at
             self.version = object()  # after the index: a list of this version must have it
+
+    def add_change(self, kind: str, subject: str, change: VersionChange) -> None:
+        """Add a change of a user or role, unless a newer one is known."""
+        known = self.changes[kind].get(subject)
+        if known is None or known.version < change.version:
+            self.changes[kind][subject] = change
 
 
 def cache_verified(verified: OrderedDict[bytes, Any], fingerprint: bytes, token: Any) -> None:

@@ -37,7 +37,7 @@ SELECT_MANAGED_USERS = select(
     STATUS,
     Password.changed_at.label("password_changed_at"),
     Password.compromised_at.label("password_compromised_at"),
-    roles.assigned_roles(User.id).label("given_roles"),
+    *roles.assignment_columns(User.id),
     _factor_kinds().label("factor_kinds"),
 ).outerjoin_from(User, Password, Password.user_id == User.id)
 
@@ -65,7 +65,7 @@ def serialize(row: Any) -> dict[str, Any]:
         "phone": row.phone,
         "phone_verified": row.phone_verified_at is not None,
         "status": row.status,
-        "roles": roles.effective_roles(row.given_roles),
+        "roles": list(roles.get_effective_roles(row, row.roles_version).names),
         "factors": sorted(set((row.factor_kinds or "").split())),
         "password": _password_state(row),
         "disabled_at": row.disabled_at,

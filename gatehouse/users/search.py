@@ -14,7 +14,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement, Executable
 
-from gatehouse.authorization import roles
+from gatehouse.authorization import permissions, roles
 from gatehouse.database.session import db
 from gatehouse.users import identifiers
 from gatehouse.users.managed_users import (
@@ -100,7 +100,7 @@ def _conditions(wanted: UserFilter) -> list[ColumnElement[bool]]:
     found = [_matches_text(wanted.text, wanted.whole_emails_only)] if wanted.text else []
     if wanted.status:
         found += STATUS_CONDITIONS[wanted.status]
-    if wanted.role and wanted.role != roles.DEFAULT_ROLE:
+    if wanted.role and wanted.role != permissions.USER:
         found.append(User.id.in_(_select_users_with_role(wanted.role)))
     if wanted.factor:
         found.append(_has_factor(wanted.factor))
@@ -147,7 +147,7 @@ def _select_users_with_role(role: str) -> Select[Any]:
     return select(RoleAssignment.user_id).where(
         RoleAssignment.role == role,
         RoleAssignment.subject_kind == roles.USER,
-        RoleAssignment.organization_id.is_(None),
+        roles.is_active(),
     )
 
 

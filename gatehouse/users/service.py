@@ -11,6 +11,7 @@ import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.authorization import roles
+from gatehouse.authorization.roles import EffectiveRoles
 from gatehouse.core import clock, crypto
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import db, write_transaction
@@ -34,9 +35,9 @@ SELECT_ID_BY_PHONE = (
 )
 UNKNOWN_USER_ID = UUID(int=0)
 """An id without account, password or device; looking it up takes as long as a real one."""
-SELECT_PROFILE = select(
-    *User.__table__.columns, roles.assigned_roles(User.id).label("given_roles")
-).where(User.id == bindparam("user_id"))
+SELECT_PROFILE = select(*User.__table__.columns, *roles.assignment_columns(User.id)).where(
+    User.id == bindparam("user_id")
+)
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ class IdentifierLookup:
 
 @dataclass(frozen=True)
 class UserWithProfile:
-    """A user, and the profile that they can read (the schema `User`)."""
+    """A user, the profile that they can read (the schema `User`), and their roles."""
 
     user: User
     profile: dict[str, Any]
+    roles: EffectiveRoles
 
 
 def get_user(user_id: UUID) -> User | None:
@@ -72,9 +74,10 @@ def require_user(user_id: UUID) -> User:
     return user
 
 
-def build_user_with_profile(user: User, given_roles: str | None) -> UserWithProfile:
-    """Combine a user with the roles read in the same statement (`roles.assigned_roles`)."""
-    return UserWithProfile(user, _serialize(user, given_roles))
+def build_user_with_profile(user: User, row: Any) -> UserWithProfile:
+    """Combine a user with the roles in a row that has `roles.assignment_columns`."""
+    effective = roles.get_effective_roles(row, user.roles_version)
+    return UserWithProfile(user, _serialize(user, effective), effective)
 
 
 lock_key = locks.user_lock_key
@@ -213,15 +216,16 @@ def fetch_profile(user_id: UUID) -> dict[str, Any]:
 def _require_profile(row: Any) -> dict[str, Any]:
     if row is None:
         raise AccountDeleted
-    return build_profile(row)
+    return build_profile(row)[0]
 
 
-def build_profile(row: Any) -> dict[str, Any]:
-    """Return the profile (the schema `User`) of a row with the columns of SELECT_PROFILE."""
-    return _serialize(row, row.given_roles)
+def build_profile(row: Any) -> tuple[dict[str, Any], EffectiveRoles]:
+    """Return the profile (the schema `User`) and roles of a row with the SELECT_PROFILE columns."""
+    effective = roles.get_effective_roles(row, row.roles_version)
+    return _serialize(row, effective), effective
 
 
-def _serialize(row: Any, given_roles: str | None) -> dict[str, Any]:
+def _serialize(row: Any, effective: EffectiveRoles) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "email": row.email,
@@ -230,7 +234,7 @@ def _serialize(row: Any, given_roles: str | None) -> dict[str, Any]:
         "phone": row.phone,
         "phone_verified": row.phone_verified_at is not None,
         **{name: getattr(row, name) for name in PROFILE_LENGTHS},
-        "roles": roles.effective_roles(given_roles),
+        "roles": list(effective.names),
         "created_at": row.created_at,
     }
 

@@ -1,6 +1,6 @@
 """Permissions: a token's scope is what the user's roles grant, sorted."""
 
-from gatehouse.authorization import permissions, roles
+from gatehouse.authorization import catalog, permissions, roles
 from gatehouse.database.session import db, write_transaction
 from models import User
 from tests.rows import rows
@@ -14,18 +14,19 @@ def read_scope(tokens):
     return token_claims(tokens, "access_token")["scope"]
 
 
-def test_permissions_are_those_of_all_roles_together():
-    both = permissions.permissions_of(["support", "auditor", "user", "unknown"])
+def test_permissions_are_those_of_all_roles_together(app):
+    with app.app_context():
+        known = catalog.read_catalog()
 
-    assert sorted(both) == [
+    assert sorted(known.permissions_of(["support", "auditor", "user", "unknown"])) == [
         "audit:read",
         "roles:read",
         "service-accounts:read",
         "users:read",
         "users:write",
     ]
-    assert permissions.permissions_of(["user"]) == frozenset()
-    assert permissions.permissions_of(["admin"]) == set(permissions.DECLARED)
+    assert known.permissions_of(["user"]) == frozenset()
+    assert known.permissions_of(["admin"]) == set(permissions.DECLARED)
 
 
 def test_scope_of_a_user_without_permissions_is_empty(app, client, make_user):

@@ -9,6 +9,7 @@ from gatehouse.database.session import db, write_transaction
 from models import Role, RoleAssignment, User
 from tests.rows import rows
 from tests.sessions.token_responses import token_claims
+from tests.tokens.forgery import assert_rejected
 
 pytestmark = pytest.mark.stores
 
@@ -39,9 +40,9 @@ def read_roles(app, tokens):
     return in_token, tokens["user"]["roles"]
 
 
-def test_roles_user_and_admin_are_built_in(app):
+def test_roles_are_built_in(app):
     with app.app_context():
-        assert roles.list_role_names() == ["admin", "user"]
+        assert roles.list_role_names() == ["admin", "auditor", "support", "user"]
         assert [roles.role_exists(role) for role in ("admin", "user", "unknown")] == [
             True,
             True,
@@ -60,13 +61,16 @@ def test_role_user_is_never_written(app, tokens):
     assert list_assigned(app) == []
 
 
-def test_role_is_in_the_profile_immediately_and_in_the_next_token(app, client, tokens):
+@pytest.mark.requirement("JW-12")
+def test_role_outdates_the_token_and_is_in_the_next_one(app, client, tokens):
     assign_role(app, "admin")
 
+    outdated = client.as_(tokens).get("/auth/me")
     renewed = client.refresh(tokens).json
 
     both = ["admin", "user"]
-    assert client.as_(tokens).get("/auth/me").json["roles"] == both
+    assert_rejected(outdated, "token_expired")
+    assert client.as_(renewed).get("/auth/me").json["roles"] == both
     assert read_roles(app, renewed) == (both, both)
 
 
@@ -90,7 +94,7 @@ def test_role_that_was_deleted_is_no_longer_assigned(app, client, tokens):
         db.session.execute(sa.delete(Role).where(Role.name == "admin"))
         db.session.commit()
 
-    assert client.as_(tokens).get("/auth/me").json["roles"] == ["user"]
+    assert client.as_(client.refresh(tokens).json).get("/auth/me").json["roles"] == ["user"]
 
 
 def test_role_of_one_user_is_not_assigned_to_others(app, client, tokens, make_user):

@@ -16,7 +16,17 @@ from gatehouse.messaging import sms_budget
 from gatehouse.tokens import keys
 from gatehouse.web.rate_limit_storage import DatabaseCounters
 from gatehouse.web.request_context import NO_REQUEST
-from models import AuditEvent, ExternalIdentity, LimitCounter, Role, RoleAssignment, SigningKey
+from models import (
+    AuditEvent,
+    ExternalIdentity,
+    LimitCounter,
+    Permission,
+    Role,
+    RoleAssignment,
+    RoleParent,
+    RolePermission,
+    SigningKey,
+)
 from models import User as Account
 from tests.child_processes import PythonProcess
 from tests.client import PASSWORD, User
@@ -25,6 +35,7 @@ from tests.rows import rows
 from tests.surface.conftest import read_tables
 
 BEFORE_ACTORS = "0005"
+BUILT_IN_ROLES = {"user", "support", "auditor", "admin"}
 PREPARE = """
 from app import create_app
 from gatehouse.cli.serve import prepare_database
@@ -66,6 +77,13 @@ def fill(app, client):
         identity = {"issuer": "https://idp.example.com", "subject": "ada", "provider": "example"}
         db.session.add(ExternalIdentity(user_id=ada_id, **identity))
         db.session.commit()
+        for row in (
+            Permission(name="orders:read", description="Read orders."),
+            RolePermission(role="support", permission="orders:read"),
+            RoleParent(role="support", parent="auditor"),
+        ):
+            db.session.add(row)
+        db.session.commit()
         captcha.consume_answer(VerifiedAnswer("an answer", clock.now()))
 
 
@@ -100,7 +118,7 @@ def test_migrations_go_down_and_up_with_data_in_every_table(app, client):
     assert all(full.values()), full
     assert bare == {"alembic_version"}
     assert tables(app) == {*Base.metadata.tables, "alembic_version"}
-    assert {table for table, count in again.items() if count} == {"roles"}
+    assert {table for table, count in again.items() if count} == {"roles", "role_catalog_version"}
 
 
 @pytest.mark.stores
@@ -133,7 +151,7 @@ def test_migrations_leave_a_working_service_after_down_and_up(app, client):
 
     fill(app, client)
 
-    assert {role.name for role in rows(app, Role)} == {"user", "admin"}
+    assert {role.name for role in rows(app, Role)} == BUILT_IN_ROLES
     assert client.log_in(User("root@example.com"))["user"]["roles"] == ["admin", "user"]
 
 
@@ -159,7 +177,7 @@ def test_migrations_run_once_when_four_replicas_start_together(app, store, tmp_p
         assert len(db.session.execute(text("SELECT * FROM alembic_version")).all()) == 1
         assert [stage for _, stage in keys.list_keys()] == ["active", "next"]
     assert len(rows(app, SigningKey)) == 2
-    assert len(rows(app, Role)) == 2
+    assert {role.name for role in rows(app, Role)} == BUILT_IN_ROLES
     assert rows(app, LimitCounter) == []
 
 

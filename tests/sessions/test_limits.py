@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from gatehouse.authorization import roles
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.sessions import service as sessions
 from gatehouse.users import service as users
@@ -119,13 +120,19 @@ def test_access_token_lifetime_is_configurable(client, tokens, wait):
 # Number of sessions
 
 
+def load_only_user():
+    columns = roles.assignment_columns(User.id)
+    row = db.session.execute(select(User, *columns)).one()
+    return users.build_user_with_profile(row.User, row)
+
+
 def open_sessions(app, number):
     """Open sessions without logins; return their ids."""
     known = {str(row.id) for row in rows(app, Session)}
     with app.app_context():
         for _ in range(number):
             with write_transaction():
-                person = users.build_user_with_profile(db.session.scalars(select(User)).one(), None)
+                person = load_only_user()
                 sessions.open_session(person, ["pwd"], NO_REQUEST)
             db.session.commit()
     return {str(row.id) for row in rows(app, Session)} - known
@@ -174,7 +181,7 @@ def test_session_limit_counts_a_login_that_is_not_committed_yet(app, client, use
 
     with app.app_context():
         with write_transaction():
-            person = users.build_user_with_profile(db.session.scalars(select(User)).one(), None)
+            person = load_only_user()
             advisory_lock(users.lock_key(person.user.id))
             sessions.open_session(person, ("pwd",), NO_REQUEST)
             second.start()

@@ -196,6 +196,7 @@ def test_access_token_has_the_claims_of_rfc_9068(client, make_user, time_machine
     assert before <= claims["auth_time"] <= issued
     assert header == {"typ": "at+jwt", "alg": "ES256", "kid": header["kid"]}
     assert claims == {
+        "versions": [0, 0],
         "iss": ISSUER,
         "aud": ISSUER,
         "sub": tokens["user"]["id"],
