@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # cached bytecode makes every start faster
-.PHONY: help run serve test coverage lint collect format requirements bench docs lock system-test-tools clean
+.PHONY: help run serve test coverage lint collect format requirements mutants bench docs lock system-test-tools clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,16 +15,14 @@ serve: .venv/run ## serve with the settings of your environment, for production
 	@$(BIN)/flask serve
 
 test: .venv/test ## lint, then all tests on SQLite, PostgreSQL and Valkey
-	@$(MAKE) --no-print-directory -j 2 lint collect
-	@echo "Running all tests in 3 processes (some tests wait for a server or a timer) ..."
+	@$(MAKE) --no-print-directory -j 2 lint collect && echo "Running all tests in 3 processes (some tests wait for a server or a timer) ..."
 	@$(BIN)/python -m pytest -n 3 --dist=worksteal $(ARGS)
 
 coverage: ## run all tests and list lines and branches that they do not reach
 	@$(MAKE) test ARGS="--cov --cov-report=term:skip-covered"
 
 lint: .venv/test ## check style, types, banned words and that the generated pages are current
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python tools/check_words.py && $(BIN)/mypy
-	@GATEHOUSE_ENV=development $(BIN)/flask docs check
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python tools/check_words.py && $(BIN)/mypy && GATEHOUSE_ENV=development $(BIN)/flask docs check
 
 collect: .venv/test # imports all tests while mypy uses one core
 	@output=$$($(BIN)/python -m pytest --collect-only -qq 2>&1) || { echo "$$output" | tail -40; exit 1; }
@@ -34,6 +32,9 @@ format: .venv/test ## format, and fix what ruff can fix
 
 requirements: .venv/test ## list the rows of docs/security-requirements.md that tests verify, and the others
 	@$(BIN)/python -m pytest --collect-only -q --requirements
+
+mutants: .venv/test ## plant small faults one by one, and list those that no test notices (ONLY="login mfa")
+	@$(BIN)/python -m tools.run_mutants $(ONLY)
 
 bench: .venv/test ## measure performance as ratios, on PostgreSQL
 	@$(BIN)/python -m bench $(ARGS)
@@ -55,5 +56,4 @@ clean: ## delete the virtual environment and all caches; instance/ is kept
 	@$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.txt && touch $@
 .venv/test: .venv/run requirements-dev.txt
-	@echo "Installing the tests' dependencies into .venv ..."
-	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt && touch $@
+	@echo "Installing the tests' dependencies into .venv ..." && $(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt && touch $@

@@ -90,6 +90,7 @@ def test_container_does_not_run_as_root():
     assert int(group) > 0
 
 
+@pytest.mark.requirement("CF-06")
 def test_image_contains_only_packages_with_locked_hashes():
     installations = [text for name, text in instructions() if name == "RUN" and "install " in text]
     pips = [text for text in installations if "pip " in text]
@@ -111,6 +112,7 @@ def test_image_contains_no_secret():
     assert "ARG" not in dict(instructions())
 
 
+@pytest.mark.requirement("CF-01")
 def test_build_context_contains_the_code_only():
     tops = {path.relative_to(ROOT).parts[0] for path in list_files() if is_in_build_context(path)}
 

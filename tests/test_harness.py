@@ -4,6 +4,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from models import Role
 from tests.application_pool import ApplicationPool
 from tests.conftest import STORES, environment
 from tests.no_network import NetworkAccessBlocked
-from tests.requirements_report import DOCUMENT, requirement_ids
+from tests.requirements_report import DOCUMENT, report_lines, requirement_ids, unbuilt_ids
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,7 +59,26 @@ def test_requirements_report_counts_a_parametrized_test_once(tmp_path):
     known = requirement_ids(DOCUMENT.read_text(encoding="utf-8"))
     assert "PW-03  1 test\n" in output
     assert f"verified: 1 of {len(known)}" in output
-    assert "not verified by any test:\nPW-01 PW-02 PW-04" in output
+    unbuilt = len(unbuilt_ids(DOCUMENT.read_text(encoding="utf-8")))
+    assert f"built and unproven: {len(known) - unbuilt - 1}\nPW-01 PW-02 PW-04" in output
+    assert f"not built yet: {unbuilt}\n" in output
+
+
+def test_requirements_report_counts_what_is_unbuilt_and_the_requirements_of_asvs():
+    document = (
+        "Not built yet: OA-01\nOA-02.\n"
+        "| PW-01 | Long. | V6.2.1/1; 63B |\n| PW-02 | Slow. | V6.2.9/2, doc V6.2.1/1 |\n"
+        "| OA-01 | Code. | V10.4.1/1 |\n| OA-02 | Error. | V10.4.2/3 |\n"
+    )
+
+    lines = [*report_lines(document, Counter({"PW-01": 1, "OA-02": 2}))]
+
+    assert lines == [
+        *("PW-01  1 test", "OA-02  2 tests", "verified: 2 of 4"),
+        *("built and unproven: 1", "PW-02", "not built yet: 1", "OA-01"),
+        *("verified, but still listed as not built: 1", "OA-02"),
+        "ASVS 5.0: 2 of 4 requirements (level 1: 1 of 2, level 2: 0 of 1, level 3: 1 of 1)",
+    ]
 
 
 def test_requirement_ids_are_unique():

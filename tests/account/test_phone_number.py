@@ -38,7 +38,6 @@ def verify(client, tokens, code, number=NUMBER):
     return client.as_(tokens).post("/auth/phone/verify", {"phone": number, "code": code})
 
 
-@pytest.mark.requirement("RG-09")
 @pytest.mark.stores
 def test_phone_number_is_verified_with_a_code_of_six_digits(app, client, tokens):
     code = request_code(client, tokens)

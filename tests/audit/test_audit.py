@@ -24,10 +24,12 @@ def scenario(app, client):
     return Scenario(app, client)
 
 
+@pytest.mark.requirement("LG-01")
 def test_event_catalogue_has_a_scenario_for_every_event():
     assert SCENARIOS.keys() == {event.name for event in events.all_events()}
 
 
+@pytest.mark.requirement("LG-01")
 @pytest.mark.parametrize("event", list(events.all_events()), ids=lambda event: event.name)
 def test_event_is_recorded_once_with_its_outcome_and_time(app, scenario, event):
     before = len(audited(app, event.name))
@@ -40,6 +42,7 @@ def test_event_is_recorded_once_with_its_outcome_and_time(app, scenario, event):
     assert abs(datetime.now(UTC) - recorded[-1].at) < timedelta(minutes=11)
 
 
+@pytest.mark.requirement("LG-01")
 @pytest.mark.stores
 def test_event_has_the_request_id_ip_address_and_user_agent(app, client):
     headers = {"X-Request-Id": "trace-7", "User-Agent": f"{AGENT}\u00ff"}
@@ -161,6 +164,7 @@ def actor_of(event):
     return event.actor_kind, event.actor_id, event.client_id
 
 
+@pytest.mark.requirement("LG-01")
 @pytest.mark.stores
 def test_event_names_the_user_of_the_token_as_actor(app, either_client, make_user):
     signed_in = either_client.as_(either_client.log_in(make_user()))
@@ -235,6 +239,7 @@ def test_event_of_one_request_is_not_attributed_to_the_actor_of_another(app, cli
     assert actor_of(audited(app, "login.failed")[0]) == ("anonymous", None, None)
 
 
+@pytest.mark.requirement("LG-01")
 def test_event_names_its_target_unless_it_is_the_user(app, client, make_user):
     tokens = client.log_in(make_user())
     client.as_(tokens).patch("/auth/me", {"name": "Ada"})

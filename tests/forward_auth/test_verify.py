@@ -32,6 +32,7 @@ def verify(app):
     return verify
 
 
+@pytest.mark.requirement("GW-01")
 @pytest.mark.stores
 def test_forward_auth_passes_a_valid_token_with_the_identity_of_its_user(verify, tokens):
     claims = decode_token(tokens["access_token"])[1]
@@ -71,6 +72,7 @@ def test_forward_auth_rejects_a_missing_token_with_a_challenge(verify):
     assert not any(name in response.headers for name in IDENTITY)
 
 
+@pytest.mark.requirement("GW-01")
 def test_forward_auth_rejects_an_invalid_token_with_a_challenge(verify):
     response = verify("a.b.c")
 
@@ -133,6 +135,7 @@ def test_forward_auth_ignores_a_token_in_a_form_or_a_cookie(app, client, tokens,
     assert_rejected(in_cookie, "token_missing")
 
 
+@pytest.mark.requirement("GW-01")
 @pytest.mark.parametrize("name", IDENTITY)
 def test_forward_auth_returns_no_identity_headers_of_the_request(client, tokens, name):
     own = client.as_(tokens).get("/gateway/verify").headers[name]
@@ -144,6 +147,7 @@ def test_forward_auth_returns_no_identity_headers_of_the_request(client, tokens,
     assert name not in anonymous.headers
 
 
+@pytest.mark.requirement("GW-04")
 def test_forward_auth_adds_no_header_or_role_from_claims(app, client, tokens):
     forger = Forger(app)
     names = ("roles", "amr", "scope", "acr", "sub", "sid")
@@ -166,6 +170,7 @@ def test_forward_auth_adds_no_header_or_role_from_claims(app, client, tokens):
             assert_rejected(client.as_(token).get("/gateway/verify"), "token_invalid")
 
 
+@pytest.mark.requirement("GW-04")
 def test_forward_auth_rejects_a_role_with_a_space(app, client, tokens):
     token = Forger(app).sign_again(tokens["access_token"], claims={"roles": ["user admin"]})
 

@@ -202,6 +202,7 @@ def test_invalid_identifier_has_one_counter_over_case_and_composition(attempt_lo
     assert attempt_login("\u00e9 mil").status_code == 429
 
 
+@pytest.mark.requirement("RL-07")
 @pytest.mark.stores
 @pytest.mark.parametrize("before", [0, 4, 5], ids=["free", "begins a wait", "blocked"])
 def test_attempt_runs_the_same_statements_for_known_and_unknown_accounts(

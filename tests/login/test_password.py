@@ -89,6 +89,7 @@ def test_login_failure_is_recorded_with_its_user_and_without_the_password(app, c
     assert rows(app, Session) == []
 
 
+@pytest.mark.requirement("RL-07")
 def test_login_failure_costs_one_hash_for_known_and_unknown_identifiers(
     client, make_user, hasher_calls
 ):

@@ -80,6 +80,7 @@ def started(flask_worker, settings_environment, tmp_path):
         server.kill()
 
 
+@pytest.mark.requirement("CF-03")
 @pytest.mark.stores
 def test_messages_all_arrive_although_a_worker_is_killed_and_the_mail_server_is_down(
     app, delivery, arrivals, mail_server, workers

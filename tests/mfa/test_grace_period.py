@@ -387,7 +387,6 @@ def test_fallback_code_of_one_login_is_not_accepted_in_another(client, ada, wait
 
 
 @required
-@pytest.mark.requirement("RL-07")
 def test_wrong_password_gets_the_same_error_before_and_after_the_grace_period(client, ada, wait):
     codes = []
     for days in (0, 15):

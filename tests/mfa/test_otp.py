@@ -220,7 +220,6 @@ def test_sms_otp_needs_a_verified_number_and_states_its_risk(client, make_user):
     assert client.as_(user.tokens).get("/auth/mfa/factors").json["items"] == []
 
 
-@pytest.mark.requirement("MF-07")
 def test_sms_otp_keeps_its_number_when_the_account_gets_another(client, make_user):
     user = make_user()
     factor = enrol_factor(client, user, "sms")

@@ -243,6 +243,7 @@ def test_trusted_device_needs_mfa_after_a_factor_is_added_or_removed(client, mak
     assert statuses == ["authenticated", "mfa_required", "mfa_required"]
 
 
+@pytest.mark.requirement("AZ-02")
 @pytest.mark.requirement("MF-13")
 def test_trusted_device_is_listed_and_revoked_by_its_user_only(client, make_user):
     user, other = make_user(factors=["totp"]), make_user()

@@ -167,6 +167,7 @@ def test_proxy_and_netrc_of_the_environment_are_ignored(allow, monkeypatch, tmp_
 # TLS
 
 
+@pytest.mark.requirement("CF-05")
 def test_private_certificate_authority_can_be_trusted(resolve_names, allow, authority):
     resolve_names("sms.internal", ["127.0.0.1"])
     with loopback_server(respond_with(OK), tls=server_context(authority, "sms.internal")) as server:
@@ -177,6 +178,7 @@ def test_private_certificate_authority_can_be_trusted(resolve_names, allow, auth
         )
 
 
+@pytest.mark.requirement("CF-05")
 @pytest.mark.parametrize(("issued_for", "trusted"), [("sms.internal", False), ("other", True)])
 def test_invalid_certificate_gets_no_request(resolve_names, allow, authority, issued_for, trusted):
     resolve_names("sms.internal", ["127.0.0.1"])

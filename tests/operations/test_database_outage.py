@@ -84,6 +84,7 @@ def restore_address():
         time.sleep(0.01)
 
 
+@pytest.mark.requirement("CF-03")
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
 def test_requests_get_503_when_the_database_stops_responding_and_succeed_again(store):
     with (

@@ -28,6 +28,7 @@ def test_health_checks_pass_for_a_service_that_can_handle_requests(client):
     assert client.get("/health/ready").json == {"status": "ready"}
 
 
+@pytest.mark.requirement("CF-03")
 @pytest.mark.stores
 def test_readiness_fails_without_tables_and_liveness_passes(app, client):
     with app.app_context():
@@ -62,6 +63,7 @@ def test_readiness_fails_without_signing_keys(app, client):
     assert response.headers["Retry-After"]
 
 
+@pytest.mark.requirement("CF-03")
 def test_requests_get_503_while_the_database_is_stopped_and_succeed_when_it_is_back(
     server, cluster
 ):
@@ -112,6 +114,7 @@ def test_requests_do_not_fail_by_broken_connections_when_the_database_is_back(
     assert client.log_in(user)["status"] == "authenticated"
 
 
+@pytest.mark.requirement("CF-03")
 def test_tokens_are_not_verified_while_revocations_cannot_be_read(server, cluster):
     client = server.client
     tokens = client.log_in(client.sign_up(User("eve@example.com")))

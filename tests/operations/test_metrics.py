@@ -61,6 +61,7 @@ def test_metrics_need_no_token_in_development(client):
     assert response.content_type.startswith("text/plain; version=")
 
 
+@pytest.mark.requirement("CF-01")
 @production
 def test_metrics_do_not_exist_in_production_without_a_token(client):
     assert read_problem(client.get("/metrics")) == (404, "not_found")

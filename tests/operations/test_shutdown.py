@@ -8,6 +8,7 @@ import pytest
 from tests.client import User
 
 
+@pytest.mark.requirement("LG-09")
 @pytest.mark.cold_start
 def test_shutdown_finishes_a_login_that_has_begun(live):
     user = live.client.sign_up(User("ada@example.com"))

@@ -43,6 +43,7 @@ def test_refresh_restarts_the_idle_limit(client, tokens, wait):
     assert client.as_(tokens).get("/auth/me").status_code == 200
 
 
+@pytest.mark.requirement("OA-09")
 @pytest.mark.stores
 @pytest.mark.requirement("SE-04")
 def test_session_ends_after_thirty_days_despite_refreshes(app, client, tokens, wait):

@@ -170,6 +170,7 @@ def test_session_can_end_itself(client, tokens):
     assert_ended(client, tokens)
 
 
+@pytest.mark.requirement("AZ-02")
 @pytest.mark.stores
 @pytest.mark.requirement("SE-08")
 def test_session_of_another_user_is_not_found(app, client, make_user):

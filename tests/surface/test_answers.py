@@ -115,6 +115,7 @@ def test_internal_error_discloses_no_internals(broken, path):
     assert not INTERNALS.search(response.text + str(response.headers))
 
 
+@pytest.mark.requirement("LG-09")
 @pytest.mark.requirement("AP-01")
 def test_internal_error_is_logged_with_the_request_id(broken, capsys):
     response = broken.test_client().get("/broken")

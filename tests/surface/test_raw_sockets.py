@@ -18,6 +18,7 @@ TIMEOUT = 30.0  # seconds until a missing response counts as a hang
 LIMIT = 64 * 1024
 CREDENTIALS = json.dumps({"identifier": "nobody@example.com", "password": "wrong"}).encode()
 CHUNKED = "Transfer-Encoding: chunked"
+BANNERS = (b"server", b"x-powered-by", b"via")
 
 
 @dataclass
@@ -205,6 +206,7 @@ def test_header_with_an_underscore_is_not_the_one_with_a_hyphen(server):
 # Framing
 
 
+@pytest.mark.requirement("AP-12")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -228,13 +230,13 @@ def test_body_with_ambiguous_framing_is_rejected(server, headers):
     assert response.count == 1
 
 
-@pytest.mark.requirement("AP-12")
 def test_request_without_a_host_is_rejected(server):
     response = send(server, b"GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n")
 
     assert (response.status, response.code) == (400, "malformed_request")
 
 
+@pytest.mark.requirement("AP-12")
 @pytest.mark.parametrize("order", [1, -1])
 def test_request_smuggling_with_length_and_chunks_is_prevented(server, order):
     """RFC 9112 section 6.3: chunks take precedence, and the connection is closed."""
@@ -247,6 +249,7 @@ def test_request_smuggling_with_length_and_chunks_is_prevented(server, order):
     assert response.count == 1
 
 
+@pytest.mark.requirement("AP-12")
 @pytest.mark.parametrize(
     ("line", "headers", "status"),
     [
@@ -258,6 +261,23 @@ def test_request_smuggling_with_length_and_chunks_is_prevented(server, order):
 )
 def test_oversized_head_is_rejected(server, line, headers, status):
     assert send(server, request(server, line, *headers)).status == status
+
+
+@pytest.mark.requirement("CF-01")
+def test_server_discloses_no_version_and_no_stray_file(server):
+    paths = ["/.git/config", "/.git/HEAD", "/.env", "/app.py", "/models.py", "/requirements.txt"]
+    paths += ["/instance/", "/assets/", "/assets/../app.py", "/assets/%2e%2e/app.py", "/console"]
+
+    for path in paths:
+        response = send(server, request(server, f"GET {path}"))
+
+        assert response.status in (400, 404), path
+        head = response.raw.partition(b"\r\n\r\n")[0].lower()
+        lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+        banners = {
+            value for name, _, value in lines if name in (b"server", b"x-powered-by", b"via")
+        }
+        assert banners <= {b" granian"}, path  # without a version
 
 
 def test_non_http_bytes_are_rejected(server):

@@ -63,6 +63,9 @@ PUBLIC = {
 }
 """Every route that needs no access token, and the reason."""
 
+SECRET_NAME = re.compile(r"token|code|password|secret|key|credential", re.IGNORECASE)
+"""In the name of a parameter: its value would get into logs and histories."""
+
 UNDOCUMENTED = {
     "/",
     "/account",
@@ -133,6 +136,7 @@ def test_guarded_route_rejects_a_missing_token_before_it_reads_the_body(app):
     assert len(guarded) >= 5
 
 
+@pytest.mark.requirement("CF-01", "CF-06")
 @pytest.mark.settings(GATEHOUSE_ENV="production", GATEHOUSE_BCRYPT_COST=None)
 @pytest.mark.settings(GATEHOUSE_PUBLIC_URL="https://id.example.com")
 def test_development_routes_do_not_exist_in_production(app):
@@ -142,6 +146,25 @@ def test_development_routes_do_not_exist_in_production(app):
 def test_document_is_valid(document):
     assert document["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(document).validate()
+
+
+@pytest.mark.requirement("SE-12")
+def test_url_has_no_parameter_for_a_secret(document):
+    """Tokens and codes are sent in bodies and headers; those of mailed links are in fragments."""
+    harmless = {"limit", "cursor", "action", "to"}
+    names = {
+        parameter["name"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        if isinstance(operation, dict)
+        for parameter in operation.get("parameters", ())
+        if parameter.get("in") == "query"
+    }
+    parts = {part for path in document["paths"] for part in re.findall(r"{(\w+)}", path)}
+
+    assert not {name for name in names if SECRET_NAME.search(name)}
+    assert not {part for part in parts if SECRET_NAME.search(part)}
+    assert names >= harmless - {"to"}
 
 
 def test_documented_operation_exists(app, document):

@@ -52,6 +52,7 @@ def test_valkey_stopped_under_load_allows_at_most_the_documented_maximum(
     assert LOGINS <= statuses.count(401) <= DOCUMENTED_MAXIMUM
 
 
+@pytest.mark.requirement("CF-03")
 @pytest.mark.requirement("RL-10")
 def test_valkey_counts_again_after_its_restart(settings_environment, tmp_path):
     def try_login():
@@ -102,6 +103,7 @@ def test_valkey_is_kept_when_a_pooled_connection_is_dead(fallback_counters, valk
     assert rows(app, LimitCounter) == []
 
 
+@pytest.mark.requirement("CF-03")
 def test_valkey_that_hangs_delays_few_requests(app):
     with stoppable_valkey() as (url, _, _), app.app_context():
         store = FallbackCounters(f"fallback+{url}")
