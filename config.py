@@ -51,6 +51,7 @@ from gatehouse.settings.parsers import (
     string,
     webauthn_origins,
 )
+from gatehouse.settings.service_links import service_links
 
 VERSION = "0.1.0"
 ROOT = Path(__file__).parent
@@ -96,6 +97,9 @@ class Settings:
     """Origins of front ends whose scripts may read responses (CORS) and send writes."""
     trusted_hops: int = setting(integer(0, 8), "0")
     """Number of your own proxies that append to `X-Forwarded-For` before a request arrives."""
+    keep_alive: timedelta = setting(duration(1, 3600))
+    """An idle connection is closed after this long, and so is one whose request headers are still
+    incomplete; 75 behind proxies (`GATEHOUSE_TRUSTED_HOPS`), 10 otherwise."""
     database_url: str = setting(database_url)
     """Database; by default a SQLite file in `GATEHOUSE_DATA_DIR`."""
     redis_url: str = setting(redis_url)
@@ -241,6 +245,11 @@ class Settings:
 def read_environment() -> Settings:
     """Parse the settings of this process."""
     return Settings.from_environment(os.environ)
+
+
+def injected_variables() -> list[str]:
+    """Return the variables of this process that Kubernetes or Docker injected; they are ignored."""
+    return service_links(os.environ)
 
 
 def database_setting() -> str:

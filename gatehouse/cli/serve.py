@@ -42,6 +42,7 @@ def serve() -> None:
     settings = config.settings()
     os.umask(0o077)  # only the owner can read the database file and its folder
     bound = bind_socket(settings.host, settings.port)  # before a mistaken second server migrates
+    _report_injected_variables()
     prepare_database()
     _require_rate_limit_store()
     metrics.enable_multiprocess(_create_metrics_folder())
@@ -63,6 +64,15 @@ def _run_server(settings: config.Settings, bound: socket.socket) -> None:
     server = Server(bound, server_options(settings))
     server.on_startup(lambda: _announce(settings))
     server.serve()
+
+
+def _report_injected_variables() -> None:
+    if names := config.injected_variables():
+        logger().info(
+            "Variables of Kubernetes or Docker service links are ignored;"
+            " `enableServiceLinks: false` in the pod's spec removes them.",
+            variables=names,
+        )
 
 
 def _announce(settings: config.Settings) -> None:

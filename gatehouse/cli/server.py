@@ -35,7 +35,11 @@ Loader = Callable[[], Any]
 
 
 def server_options(settings: config.Settings) -> dict[str, Any]:
-    """Return the options of granian; a worker that does not stop in 10 s is killed."""
+    """Return the options of granian; a worker that does not stop in 10 s is killed.
+
+    granian has one limit for idle connections and for incomplete headers.
+    """
+    idle = int(settings.keep_alive.total_seconds() * 1000)
     return {
         "target": "app:create_rsgi_app",
         "factory": True,
@@ -46,7 +50,7 @@ def server_options(settings: config.Settings) -> dict[str, Any]:
         "backlog": BACKLOG,
         "websockets": False,
         "http": HTTPModes.http1,
-        "http1_settings": HTTP1Settings(header_read_timeout=10_000, max_buffer_size=65_536),
+        "http1_settings": HTTP1Settings(header_read_timeout=idle, max_buffer_size=65_536),
         "workers_kill_timeout": GRACE_SECONDS,
         "log_level": LogLevels.error,
         "log_dictconfig": LOG_CONFIG,

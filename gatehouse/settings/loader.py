@@ -18,6 +18,7 @@ from gatehouse.settings.parsers import (
     origin_list,
     webauthn_origins,
 )
+from gatehouse.settings.service_links import service_links
 
 RENAMED_SETTINGS = {
     "GATEHOUSE_BREACHED_LOOKUP": "GATEHOUSE_PWNED_PASSWORDS_URL",
@@ -118,6 +119,7 @@ class SettingsLoader:
             "database_url": lambda: f"sqlite:///{self.data_dir / 'gatehouse.sqlite3'}",
             "host": lambda: "127.0.0.1" if self.development else "0.0.0.0",  # noqa: S104
             "audience": self._public_origin,
+            "keep_alive": self._default_keep_alive,
             "service_name": lambda: urlsplit(self._public_origin()).hostname or "",
             "mail_channels": self._default_mail_channel,
             "sms_channels": self._default_sms_channel,
@@ -154,6 +156,10 @@ class SettingsLoader:
     def _console_in_development(self) -> str:
         return "console" if self.development else ""
 
+    def _default_keep_alive(self) -> str:
+        """Longer than the 60 s for which proxies keep a connection, so that the proxy closes it."""
+        return "75" if self._raw_value("GATEHOUSE_TRUSTED_HOPS") not in ("", "0") else "10"
+
     def _default_captcha_policy(self) -> str:
         return "off" if self.development else "after_failures"
 
@@ -171,6 +177,7 @@ def unknown_settings(environ: Mapping[str, str], fields: Iterable[str]) -> list[
     known = [environment_name(field) for field in fields]
     known += [f"{name}_FILE" for name in known]
     given = {name for name in environ if name.startswith("GATEHOUSE_")}
+    given.difference_update(service_links(environ))
     return [_describe_unknown(name, known) for name in sorted(given.difference(known))]
 
 

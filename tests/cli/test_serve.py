@@ -104,12 +104,17 @@ def test_serve_keeps_serving_while_a_worker_fails_and_workers_end_with_their_ser
 
 @pytest.mark.settings(GATEHOUSE_ENV="production", GATEHOUSE_PUBLIC_URL="https://auth.example.com")
 @pytest.mark.settings(GATEHOUSE_HOST="127.0.0.1", GATEHOUSE_BCRYPT_COST=None)
-@pytest.mark.settings(GATEHOUSE_METRICS_TOKEN=None)
+@pytest.mark.settings(GATEHOUSE_SERVICE_HOST="10.96.14.2", GATEHOUSE_KEEP_ALIVE="1")
 def test_serve_in_production_logs_that_it_listens_and_removes_its_metrics(live):
     (line,) = [line for line in log_lines(live) if line["event"] == "Gatehouse listens."]
+    (injected,) = [line for line in log_lines(live) if "service links" in line["event"]]
     folders = list(live.log.parent.glob("gatehouse-metrics-*"))
+    with socket.create_connection(("127.0.0.1", live.port), timeout=9) as idle:
+        assert idle.recv(1) == b""  # closed after GATEHOUSE_KEEP_ALIVE, not after 10 s
 
     live.stop()
+
+    assert injected["variables"] == ["GATEHOUSE_SERVICE_HOST"]
 
     assert line["listens_on"] == f"127.0.0.1:{live.port}"
     assert (line["public_url"], line["workers"]) == ("https://auth.example.com", 2)

@@ -9,6 +9,7 @@ import trustme
 from config import Settings
 from gatehouse.settings.loader import RENAMED_SETTINGS, environment_name
 from gatehouse.settings.mail import SmtpServer
+from gatehouse.settings.service_links import service_links
 from tests.config.conftest import read_problems, read_settings
 
 
@@ -53,6 +54,44 @@ def test_settings_with_old_names_stop_the_start_with_the_new_one():
 
             expected = f"{old}{suffix} is now called {new}{suffix}; rename it in your environment."
             assert problems == [expected]
+
+
+def test_settings_ignore_what_kubernetes_and_docker_inject_and_nothing_else():
+    injected = {
+        "GATEHOUSE_PORT": "tcp://10.96.14.2:80",
+        "GATEHOUSE_PORT_80_TCP": "tcp://10.96.14.2:80",
+        "GATEHOUSE_PORT_80_TCP_PROTO": "tcp",
+        "GATEHOUSE_PORT_80_TCP_PORT": "80",
+        "GATEHOUSE_PORT_80_TCP_ADDR": "10.96.14.2",
+        "GATEHOUSE_SERVICE_HOST": "fd00::7",
+        "GATEHOUSE_SERVICE_PORT": "80",
+        "GATEHOUSE_SERVICE_PORT_HTTP": "80",
+        "GATEHOUSE_DB_PORT": "tcp://10.96.14.3:5432",
+        "GATEHOUSE_DB_SERVICE_HOST": "10.96.14.3",
+        "GATEHOUSE_DB_PORT_5432_TCP_ADDR": "10.96.14.3",
+        "GATEHOUSE_NAME": "/web/gatehouse",
+    }
+    mistakes = {
+        "GATEHOUSE_PORT": "8000",
+        "GATEHOUSE_SERVICE_HOST": "auth.example.com",
+        "GATEHOUSE_SERVICE_PORT": "tcp",
+        "GATEHOUSE_NAME": "Example",
+    }
+
+    read_settings(**injected)
+    assert service_links(injected) == sorted(injected)
+    for name, value in mistakes.items():
+        assert read_problems(**{name: value})[0].startswith(f"{name} is not a setting; did you")
+
+
+def test_keep_alive_is_longer_behind_proxies_unless_it_is_set():
+    def keep_alive(**changes):
+        return read_settings(**changes).keep_alive.total_seconds()
+
+    assert keep_alive() == 10
+    assert keep_alive(GATEHOUSE_TRUSTED_HOPS="0") == 10
+    assert keep_alive(GATEHOUSE_TRUSTED_HOPS="2") == 75
+    assert keep_alive(GATEHOUSE_TRUSTED_HOPS="2", GATEHOUSE_KEEP_ALIVE="5") == 5
 
 
 def test_settings_ignore_variables_without_our_prefix():
