@@ -255,7 +255,8 @@ class RoleAssignment(Base):
             postgresql_where=IN_NO_ORGANIZATION,
         ),
         CheckConstraint(
-            "subject_kind <> 'user' OR (user_id IS NOT NULL AND user_id = subject_id)",
+            "(subject_kind = 'user') = (user_id IS NOT NULL)"
+            " AND (user_id IS NULL OR user_id = subject_id)",
             name="subject_of_user",
         ),
     )
@@ -325,6 +326,9 @@ class Session(Base):
     """A session of a user on one device, from login until it is ended or reaches a limit."""
 
     __tablename__ = "sessions"
+    __table_args__ = (
+        CheckConstraint("(acr = 'aal1') = (aal2_authenticated_at IS NULL)", name="level_has_time"),
+    )
 
     id: Mapped[UUID] = _id()
     user_id: Mapped[UUID] = _user()
