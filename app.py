@@ -8,6 +8,9 @@ from auth_routes import auth
 from gatehouse.account import access_revocation
 from gatehouse.account.routes import routes as account
 from gatehouse.admin.permission_routes import permission_routes
+from gatehouse.admin.user_actions import routes as user_actions
+from gatehouse.admin.user_details import routes as user_details
+from gatehouse.admin.user_routes import routes as admin_users
 from gatehouse.authorization import catalog as role_catalog
 from gatehouse.captcha.routes import routes as captcha
 from gatehouse.cli import backup, docs, doctor, keys, passwords, risk, serve, translations, users
@@ -146,7 +149,7 @@ def _register_blueprints(app: Flask) -> None:
     api = ProblemApi(app, info={"description": DESCRIPTION}, servers=servers)
     first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
     documented = (*first, captcha, trusted_device_routes, sessions, account, tokens, operations)
-    administration = (permission_routes,)
+    administration = (permission_routes, admin_users, user_actions, user_details)
     for blueprint in (*documented, *administration):
         api.register_blueprint(blueprint)
     api.add_section(document_forward_auth)

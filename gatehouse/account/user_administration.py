@@ -62,11 +62,11 @@ def update_user(change: UserChange, fields: dict[str, Any]) -> None:
         if fields.get("phone", user.phone) != user.phone:
             phone_number.set_phone(user, fields["phone"], None, without_client(change.context))
         users.set_fields(user, fields)
-        changed = sorted(fields)
+        changed = set(fields)
         if email and email.canonical != user.email_canonical:
             _change_email(user, email, without_client(change.context))
-            changed.append("email")
-        record_change(Administration.UPDATED, change, fields=changed)
+            changed.add("email")
+        record_change(Administration.UPDATED, change, fields=sorted(changed))
 
 
 def require_new_password(change: UserChange) -> None:

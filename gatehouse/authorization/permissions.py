@@ -34,6 +34,9 @@ def declare_permission(name: str, description: str, *roles: str) -> str:
 
 
 USERS_READ = declare_permission("users:read", "Search and read users.", SUPPORT, AUDITOR)
+USERS_CONTACTS = declare_permission(
+    "users:contacts", "See e-mail addresses and phone numbers in lists.", AUDITOR
+)
 USERS_WRITE = declare_permission("users:write", "Create, change and disable users.", SUPPORT)
 USERS_DELETE = declare_permission("users:delete", "Delete and restore users.")
 USERS_IMPERSONATE = declare_permission("users:impersonate", "Act as a user with fewer rights.")

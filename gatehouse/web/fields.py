@@ -158,8 +158,10 @@ class Moment(fields.Field[datetime]):
         self.metadata = {"type": "string", "format": "date-time", **self.metadata}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> datetime:
+        if not isinstance(value, str):
+            raise ValidationError(CodedMessage("invalid_type", "Not a valid string."))
         try:
-            if isinstance(value, str) and RFC3339.fullmatch(value):
+            if RFC3339.fullmatch(value):
                 return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
             pass

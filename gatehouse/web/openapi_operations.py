@@ -39,6 +39,7 @@ SECURITY_SCHEMES = {
 ANONYMOUS = ""
 """In the place of a scheme: requests may be unauthenticated (OpenAPI 3.1 section 4.8.30)."""
 DEVICE_TOKEN, CSRF_TOKEN = "DeviceToken", "CsrfToken"
+IF_MATCH = "IfMatch"
 IDEMPOTENCY_KEY, UNGUESSABLE_KEY = "IdempotencyKey", "UnguessableIdempotencyKey"
 KEY_PROMISE = (
     "random for each new request. Within 24 hours, a repeated request with the same key has no"
@@ -62,6 +63,12 @@ HEADER_PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "Idempotency-Key",
         "description": f"22 to 64 visible ASCII characters, {KEY_PROMISE}",
         "schema": {"type": "string", "pattern": "^[!-~]{22,64}$"},
+    },
+    IF_MATCH: {
+        "name": "If-Match",
+        "description": "The `ETag` of the version that you have seen; if it is another one"
+        " meanwhile, nothing is changed. `*` accepts every version.",
+        "schema": {"type": "string"},
     },
     CSRF_TOKEN: {
         "name": "X-CSRF-Token",
@@ -104,6 +111,12 @@ def accepts_csrf_token(route: Route) -> Route:
     return route
 
 
+def conditional(route: Route) -> Route:
+    """Mark a route that changes nothing if `If-Match` names another version."""
+    route.conditional = True  # type: ignore[attr-defined]
+    return route
+
+
 def authenticated_by_cookie(route: Route) -> Route:
     """Mark a route that reads the session cookie only, without a guard."""
     route.security_schemes = (COOKIE,)  # type: ignore[attr-defined]
@@ -137,6 +150,8 @@ def _security(route: Any) -> list[dict[str, list[str]]]:
 def _headers(route: Any, writes: bool) -> Iterable[str]:
     if hasattr(route, "idempotent"):
         yield IDEMPOTENCY_KEY if hasattr(route, "guarded") else UNGUESSABLE_KEY
+    if hasattr(route, "conditional"):
+        yield IF_MATCH
     if hasattr(route, "accepts_device_token"):
         yield DEVICE_TOKEN
     if hasattr(route, "accepts_csrf_token") or (writes and hasattr(route, "accepts_bearer")):

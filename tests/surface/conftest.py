@@ -31,6 +31,8 @@ CREDENTIAL = {
 SOME_ID = "01900000-0000-7000-8000-000000000000"
 """An id that no row has."""
 
+REASON = {"reason": "asked for it"}
+
 FORMS: dict[Endpoint, dict[str, Any]] = {
     ("POST", "/auth/register"): {
         "email": "bob@example.com",
@@ -151,6 +153,29 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
         "label": "My phone",
         "credential": CREDENTIAL,
     },
+    ("POST", "/admin/users"): {
+        "email": "bob@example.com",
+        "username": "bob",
+        "name": "Bob",
+        "locale": "de-AT",
+    },
+    ("PATCH", "/admin/users/{user_id}"): {
+        "email": "bob@example.com",
+        "username": "bob",
+        "phone": "+4915112345678",
+        "name": "Bob",
+        "locale": "de-AT",
+    },
+    ("POST", "/admin/users/{user_id}/disable"): {
+        "reason": "left the company",
+        "until": "2126-12-24T18:30:00Z",
+    },
+    ("POST", "/admin/users/{user_id}/enable"): REASON,
+    ("POST", "/admin/users/{user_id}/unlock"): REASON,
+    ("POST", "/admin/users/{user_id}/verify-email"): REASON,
+    ("POST", "/admin/users/{user_id}/reset-password"): REASON,
+    ("POST", "/admin/users/{user_id}/reset-mfa"): REASON,
+    ("POST", "/admin/users/{user_id}/revoke-sessions"): REASON | {"session_id": SOME_ID},
 }
 """Every operation with a body, and a form with all of its fields."""
 
@@ -191,9 +216,9 @@ SendInvalid = Callable[..., TestResponse]
 
 
 @pytest.fixture
-def ada(client: Client, make_user: Callable[..., User]) -> Client:
-    """Return the client of a logged-in user."""
-    return client.as_(client.log_in(make_user(email="ada@example.com")))
+def ada(sign_in_as: Callable[..., Client]) -> Client:
+    """Return the client of an administrator who is signed in."""
+    return sign_in_as("admin", email="ada@example.com")
 
 
 @pytest.fixture
@@ -205,7 +230,7 @@ def send_invalid(app: Flask, ada: Client) -> Iterator[SendInvalid]:
         endpoint: Endpoint, data: bytes | str, content_type: str | None = None
     ) -> TestResponse:
         send = ada.post if endpoint[0] == "POST" else ada.patch
-        path = endpoint[1].format(factor_id=SOME_ID)
+        path = endpoint[1].format(factor_id=SOME_ID, user_id=SOME_ID)
         return send(path, data=data, content_type=content_type or "application/json")
 
     yield send_invalid
@@ -234,7 +259,7 @@ def request_every_route(
     app: Flask, bearer: str | None = None
 ) -> Iterator[tuple[str, TestResponse]]:
     """Request every route with every method; yield `METHOD path` and the response."""
-    ids = ("session_id", "request_id", "factor_id", "device_id", "message_id")
+    ids = ("session_id", "request_id", "factor_id", "device_id", "message_id", "user_id")
     sample = {**dict.fromkeys(ids, SOME_ID), "filename": "pages.css", "number": "0"}
     with app.test_request_context():
         rules = [rule for rule in app.url_map.iter_rules() if "broken" not in rule.rule]

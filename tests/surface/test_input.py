@@ -13,13 +13,19 @@ TOO_LARGE = (413, "payload_too_large")
 INVALID = (422, "validation_failed")
 KIBIBYTE = 1024
 CREDENTIALS = json.dumps({"identifier": "nobody@example.com", "password": "wrong"})
+OTHER_FORMATS = ("factor_id", "session_id", "until")
 FIELDS = [
     (endpoint, field)
     for endpoint, form in FORMS.items()
     for field, value in form.items()
-    if isinstance(value, str) and field != "factor_id"  # `credential` has its own tests
+    if isinstance(value, str) and field not in OTHER_FORMATS  # `credential` has its own tests
 ]
-IDS = [endpoint for endpoint, form in FORMS.items() if "factor_id" in form]
+IDS = [
+    (endpoint, field)
+    for endpoint, form in FORMS.items()
+    for field in ("factor_id", "session_id")
+    if field in form
+]
 FLAGS = [
     (endpoint, field) for endpoint, form in FORMS.items() for field in form if form[field] is True
 ]
@@ -120,7 +126,7 @@ def test_value_of_another_type_is_rejected(send_invalid):
 
 
 @pytest.mark.requirement("AP-03")
-def test_factor_id_must_be_a_uuid(send_invalid):
+def test_id_must_be_a_uuid(send_invalid):
     values = [
         "5",
         "true",
@@ -135,12 +141,14 @@ def test_factor_id_must_be_a_uuid(send_invalid):
     ]
 
     responses = {
-        (endpoint, value): send_invalid(endpoint, with_value(endpoint, value, "factor_id"))
-        for endpoint, value in product(IDS, values)
+        (endpoint, field, value): send_invalid(endpoint, with_value(endpoint, value, field))
+        for (endpoint, field), value in product(IDS, values)
     }
 
     assert unexpected_problems(INVALID, responses) == {}
-    assert all(error_codes(response)["factor_id"] == ["invalid"] for response in responses.values())
+    assert all(
+        error_codes(response)[field] == ["invalid"] for (_, field, _), response in responses.items()
+    )
 
 
 @pytest.mark.requirement("AP-03")
@@ -171,7 +179,7 @@ def test_passkey_response_must_be_an_object(send_invalid):
 
 @pytest.mark.requirement("AP-03")
 def test_null_is_rejected_except_to_clear_a_field(send_invalid):
-    fields = [(endpoint, field) for endpoint, field in FIELDS if endpoint != ("PATCH", "/auth/me")]
+    fields = [(endpoint, field) for endpoint, field in FIELDS if endpoint[0] != "PATCH"]
 
     responses = {
         (endpoint, field): send_invalid(endpoint, with_value(endpoint, "null", field))
@@ -262,6 +270,9 @@ def test_body_must_be_an_object(send_invalid):
 @pytest.mark.requirement("AP-03")
 def test_missing_body_reports_the_required_fields(send_invalid):
     optional = {("POST", "/auth/logout"), ("POST", "/auth/refresh"), ("PATCH", "/auth/me")}
+    optional |= {
+        endpoint for endpoint, form in FORMS.items() if form.keys() - {"session_id"} == {"reason"}
+    }
     of_a_kind = {
         ("POST", "/auth/mfa/factors/{factor_id}/confirm")
     }  # the required fields depend on the factor

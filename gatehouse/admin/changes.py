@@ -1,0 +1,38 @@
+"""What the routes that change users share: the change they ask for, and the user it leads to."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import request
+
+from gatehouse.authorization.errors import TargetHasMorePermissions
+from gatehouse.core.errors import NotFound, PreconditionFailed, PreconditionRequired
+from gatehouse.users import managed_users
+from gatehouse.users.administration import UserChange
+from gatehouse.users.errors import UserDeleted
+from gatehouse.web.request_context import request_context
+
+CHANGE_ERRORS = (NotFound, PreconditionFailed, TargetHasMorePermissions, UserDeleted)
+
+
+def build_change(
+    user_id: UUID, reason: str | None = None, *, needs_etag: bool = False
+) -> UserChange:
+    """Return the change of a user that the request asks for, with the versions in `If-Match`.
+
+    `If-Match: *` accepts every version (RFC 9110 section 13.1.1); weak validators match none.
+
+    Raises:
+        PreconditionRequired: the request has no `If-Match`, and needs it (RFC 6585 section 3).
+    """
+    if needs_etag and not request.headers.get("If-Match"):
+        raise PreconditionRequired
+    sent = request.if_match
+    expected = None if sent.star_tag or "If-Match" not in request.headers else frozenset(sent)
+    return UserChange(user_id, request_context(), expected, reason)
+
+
+def describe_user(user_id: UUID) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a user, and the `ETag` of this version."""
+    user = managed_users.get_managed_user(user_id)
+    return user, {"ETag": f'"{managed_users.compute_etag(user)}"'}

@@ -1,0 +1,77 @@
+"""Routes that list what belongs to a user: sessions, factors, and events of the audit log."""
+
+from typing import Any
+from uuid import UUID
+
+from gatehouse.admin.schemas import AuditItem, ManagedFactor, ManagedSession
+from gatehouse.audit import search as audit
+from gatehouse.authorization import permissions
+from gatehouse.core.errors import NotFound
+from gatehouse.mfa import service as mfa
+from gatehouse.sessions import service as sessions
+from gatehouse.sessions.guards import requires
+from gatehouse.tokens.service import AccessToken
+from gatehouse.users import service as users
+from gatehouse.web import pagination
+from gatehouse.web.openapi import Blueprint
+from gatehouse.web.rate_limits import rate_limit
+from gatehouse.web.user_agent import device_name
+from models import Session
+from schemas import PageQuery, PageQueryForm, page_schema
+
+routes = Blueprint(
+    "admin_user_details",
+    __name__,
+    url_prefix="/admin",
+    description="Administration: data of users",
+)
+
+
+@routes.get("/users/<uuid:user_id>/sessions")
+@rate_limit("admin")
+@requires(permissions.USERS_READ)
+@routes.response(200, page_schema(ManagedSession))
+@routes.errors(NotFound)
+def list_user_sessions(_caller: AccessToken, user_id: UUID) -> dict[str, Any]:
+    """List the active sessions of a user, the newest first; there are at most 50."""
+    users.require_user(user_id)
+    rows = sessions.active_sessions(user_id)
+    return {"items": [_describe_session(row) for row in rows], "next_cursor": None}
+
+
+@routes.get("/users/<uuid:user_id>/factors")
+@rate_limit("admin")
+@requires(permissions.USERS_READ)
+@routes.response(200, page_schema(ManagedFactor))
+@routes.errors(NotFound)
+def list_user_factors(_caller: AccessToken, user_id: UUID) -> dict[str, Any]:
+    """List the confirmed factors of a user, without their secrets."""
+    users.require_user(user_id)
+    return {"items": mfa.list_factors(user_id), "next_cursor": None}
+
+
+@routes.get("/users/<uuid:user_id>/audit")
+@rate_limit("admin")
+@requires(permissions.AUDIT_READ)
+@routes.arguments(PageQuery, location="query")
+@routes.response(200, page_schema(AuditItem))
+def list_user_events(_caller: AccessToken, query: PageQueryForm, user_id: UUID) -> dict[str, Any]:
+    """List the events that concern a user, the newest first, also of one who was erased."""
+    purpose = f"admin audit {user_id}"
+    after = pagination.decode_position(purpose, query.cursor)
+    rows, following = audit.list_events_of_user(user_id, query.limit, after)
+    items = [audit.serialize(row) for row in rows]
+    return {"items": items, "next_cursor": pagination.encode_position(purpose, following)}
+
+
+def _describe_session(row: Session) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "created_at": row.created_at,
+        "last_seen_at": row.last_seen_at,
+        "expires_at": row.expires_at,
+        "ip_address": row.ip_address,
+        "device": device_name(row.user_agent),
+        "amr": row.amr,
+        "acr": row.acr,
+    }

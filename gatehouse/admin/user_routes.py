@@ -1,0 +1,131 @@
+"""Routes to search, create, change, delete and restore users."""
+
+from typing import Any
+from uuid import UUID
+
+from gatehouse.account import user_administration
+from gatehouse.admin.changes import CHANGE_ERRORS, build_change, describe_user
+from gatehouse.admin.forms import (
+    NewUser,
+    NewUserForm,
+    UserSearch,
+    UserSearchForm,
+    UserUpdate,
+    UserUpdateForm,
+)
+from gatehouse.admin.schemas import ManagedUser, ManagedUserPage
+from gatehouse.authorization import permissions
+from gatehouse.core.errors import NotFound, PreconditionRequired
+from gatehouse.sessions.guards import requires
+from gatehouse.tokens.service import AccessToken
+from gatehouse.users import administration, managed_users, search
+from gatehouse.users.errors import EmailTaken, UsernameTaken, UserNotDeleted
+from gatehouse.web import pagination
+from gatehouse.web.idempotency import idempotent
+from gatehouse.web.openapi import Blueprint
+from gatehouse.web.openapi_operations import conditional
+from gatehouse.web.rate_limits import rate_limit
+from gatehouse.web.request_context import request_context
+
+CURSOR = "admin users"
+
+routes = Blueprint(
+    "admin_users",
+    __name__,
+    url_prefix="/admin",
+    description="Administration: users",
+)
+
+
+@routes.get("/users")
+@rate_limit("admin")
+@requires(permissions.USERS_READ)
+@routes.arguments(UserSearch, location="query")
+@routes.response(200, ManagedUserPage)
+def search_users(caller: AccessToken, query: UserSearchForm) -> dict[str, Any]:
+    """Search users, the newest first.
+
+    Without the permission `users:contacts`, e-mail addresses and phone numbers are masked, and an
+    e-mail address is found only if it is whole.
+    """
+    sees_contacts = permissions.USERS_CONTACTS in caller.scope.split()
+    wanted = query.to_filter(whole_emails_only=not sees_contacts)
+    after = pagination.decode_position(CURSOR, query.cursor)
+    page = search.search_users(wanted, query.limit, after)
+    items = [managed_users.serialize(row) for row in page.rows]
+    return {
+        "items": items if sees_contacts else [managed_users.mask_contacts(one) for one in items],
+        "next_cursor": pagination.encode_position(CURSOR, page.next_position),
+        "estimated_total": page.estimated_total,
+    }
+
+
+@routes.post("/users")
+@rate_limit("admin")
+@requires(permissions.USERS_WRITE)
+@routes.arguments(NewUser)
+@idempotent()
+@routes.response(201, ManagedUser)
+@routes.errors(EmailTaken, UsernameTaken)
+def create_user(_caller: AccessToken, form: NewUserForm) -> Any:
+    """Create a user, who gets an invitation to choose a password.
+
+    The e-mail address is verified when the invitation is accepted.
+    """
+    user_id = user_administration.create_user(form.email, form.profile, request_context())
+    return describe_user(user_id)
+
+
+@routes.get("/users/<uuid:user_id>")
+@rate_limit("admin")
+@requires(permissions.USERS_READ)
+@routes.response(200, ManagedUser)
+@routes.errors(NotFound)
+def read_user(_caller: AccessToken, user_id: UUID) -> Any:
+    """Read a user; the `ETag` names this version of it."""
+    return describe_user(user_id)
+
+
+@routes.patch("/users/<uuid:user_id>")
+@rate_limit("admin")
+@requires(permissions.USERS_WRITE)
+@routes.arguments(UserUpdate)
+@routes.response(200, ManagedUser)
+@routes.errors(*CHANGE_ERRORS, PreconditionRequired, EmailTaken, UsernameTaken)
+@conditional
+def update_user(_caller: AccessToken, form: UserUpdateForm, user_id: UUID) -> Any:
+    """Change a user; needs `If-Match`, and null clears a field.
+
+    A new e-mail address counts as verified: make sure that it is the user's. The previous one is
+    notified, and can revert the change for 72 hours. A new phone number is unverified.
+    """
+    change = build_change(user_id, needs_etag=True)
+    user_administration.update_user(change, form.fields)
+    return describe_user(user_id)
+
+
+@routes.delete("/users/<uuid:user_id>")
+@rate_limit("admin")
+@requires(permissions.USERS_DELETE)
+@routes.response(204)
+@routes.errors(*CHANGE_ERRORS, PreconditionRequired)
+@conditional
+def delete_user(_caller: AccessToken, user_id: UUID) -> None:
+    """Delete a user; needs `If-Match`.
+
+    The user is disabled at once. Until `erased_after` the user can be restored, and the e-mail
+    address and username stay reserved; then the data is erased.
+    """
+    administration.delete_user(build_change(user_id, needs_etag=True))
+
+
+@routes.post("/users/<uuid:user_id>/restore")
+@rate_limit("admin")
+@requires(permissions.USERS_DELETE)
+@routes.response(200, ManagedUser)
+@routes.errors(*CHANGE_ERRORS, UserNotDeleted)
+@conditional
+def restore_user(_caller: AccessToken, user_id: UUID) -> Any:
+    """Restore a deleted user; a user who was disabled before stays disabled."""
+    administration.restore_user(build_change(user_id))
+    return describe_user(user_id)
