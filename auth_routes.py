@@ -1,15 +1,18 @@
 """Routes for sign-up, login, tokens and the user's own profile; services do the work."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
-from marshmallow import validate
 
-from gatehouse.account import email_change, invitation, passkey_sign_up, registration
-from gatehouse.account.email_change import EmailCode
+from gatehouse.account import (
+    activation,
+    email_verification,
+    invitation,
+    passkey_sign_up,
+    registration,
+)
 from gatehouse.account.forms import (
     PasskeySignUpOptionsForm,
     PasskeySignUpOptionsRequest,
@@ -40,7 +43,14 @@ from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions import csrf, logout, request_credentials
 from gatehouse.sessions.csrf import accepts_bearer
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
+from gatehouse.sessions.forms import (
+    LogoutRequest,
+    LogoutRequestForm,
+    RefreshRequest,
+    RefreshRequestForm,
+)
 from gatehouse.sessions.guards import (
+    authenticate_caller,
     current_browser_session,
     current_token,
     refresh_cookie,
@@ -57,16 +67,22 @@ from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import service as users
-from gatehouse.users.errors import EmailVerificationFailed, InvitationFailed, UsernameTaken
+from gatehouse.users.errors import (
+    EmailVerificationFailed,
+    InvitationFailed,
+    UsernameTaken,
+    VerifierMissing,
+)
 from gatehouse.users.forms import (
     AcceptInvitation,
     AcceptInvitationForm,
     ProfileUpdate,
     ProfileUpdateForm,
+    VerificationLink,
+    VerificationLinkForm,
     VerifyEmail,
     VerifyEmailForm,
 )
-from gatehouse.web.fields import Form, String
 from gatehouse.web.idempotency import idempotent
 from gatehouse.web.openapi import Blueprint
 from gatehouse.web.openapi_operations import (
@@ -78,10 +94,10 @@ from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from schemas import (
     CsrfTokenResponse,
-    LoginLinkCode,
+    LinkCode,
     LoginLinkResponse,
     PasskeyOptions,
-    Status,
+    RegistrationResponse,
     TokenResponse,
     User,
     VerificationResponse,
@@ -93,18 +109,19 @@ auth = Blueprint("auth", __name__, url_prefix="/auth", description="Sign-up, log
 @auth.post("/register")
 @rate_limit("register")
 @auth.arguments(RegistrationRequest)
-@idempotent()
-@auth.response(202, Status)
+@idempotent("registration_token")
+@auth.response(202, RegistrationResponse)
 @auth.errors(UsernameTaken, CaptchaRequired)
 @auth.errors(PasskeyRejected, MalformedCredential, AuthenticatorNotAllowed, FactorUnavailable)
 def register_user(form: RegistrationForm) -> dict[str, str]:
     """Sign up with a `password` or a `passkey`.
 
-    The response is the same whether or not the e-mail address has an account; the e-mail differs.
+    The response is alike whether or not the e-mail address has an account; the e-mail differs.
+    Keep the `registration_token` until the code of the e-mail is entered.
     """
     captcha.check_request("register", form.captcha, request_context())
-    registration.request_account(form, request_context())
-    return {"status": "verification_required"}
+    registration_token = registration.request_account(form, request_context())
+    return {"status": "verification_required", "registration_token": registration_token}
 
 
 @auth.post("/register/options")
@@ -126,19 +143,36 @@ def create_passkey_sign_up_options(form: PasskeySignUpOptionsForm) -> dict[str, 
 @auth.arguments(VerifyEmail)
 @auth.response(200, VerificationResponse)
 @auth.errors(EmailVerificationFailed, InvalidCredentials, UsernameTaken, TooManyAttempts)
+@auth.errors(VerifierMissing, TokenInvalid, TokenExpired, TokenRevoked, SessionEnded)
+@accepts_bearer
 def verify_email(form: VerifyEmailForm) -> dict[str, Any]:
     """Verify an e-mail address with `email` and `code`, or the link's `token` and the `password`.
 
-    In another network than the one that requested it, the code needs the `password`, too. The
-    e-mail address is that of a sign-up, or the new one of an account.
+    The code needs the `registration_token` of the sign-up, or the password that was chosen there.
+    For the new address of an account it needs an access token of the account, or its password.
     """
-    codes: list[str] = []
-    if form.email:
-        sent = EmailCode(form.email, form.code, form.password, form.registration_token)
-        codes = email_change.verify_by_code(sent, request_context())
+    context, codes = request_context(), []
+    if form.email is None:
+        email_verification.verify_by_link(form.token, form.password or "", context)
+    elif form.registration_token is not None:
+        token = form.registration_token
+        codes = email_verification.verify_with_token(form.email, form.code, token, context)
+    elif form.password is not None:
+        email_verification.verify_with_password(form.email, form.code, form.password, context)
     else:
-        email_change.verify_by_link(form.token, form.password or "", request_context())
+        caller = authenticate_caller(VerifierMissing)
+        email_verification.verify_with_session(caller, form.email, form.code, context)
     return {"status": "verified"} | ({"recovery_codes": codes} if codes else {})
+
+
+@auth.post("/email/verify/code")
+@rate_limit("verify")
+@auth.arguments(VerificationLink)
+@auth.response(200, LinkCode)
+@auth.errors(EmailVerificationFailed)
+def get_verification_code(form: VerificationLinkForm) -> dict[str, str]:
+    """Read the code of the link of a sign-up with a passkey, to type it where that began."""
+    return {"code": activation.get_code(form.token)}
 
 
 @auth.post("/invitation")
@@ -172,25 +206,11 @@ add_login_routes(auth)
 @auth.post("/login/link/code")
 @rate_limit("login")
 @auth.arguments(LoginLinkToken)
-@auth.response(200, LoginLinkCode)
+@auth.response(200, LinkCode)
 @auth.errors(LinkFailed)
 def read_login_link_code(form: LoginLinkTokenForm) -> dict[str, str]:
     """Read the code that belongs to a link, to type it in the browser that requested it."""
     return {"code": link.get_code(form.token)}
-
-
-@dataclass(frozen=True)
-class RefreshRequestForm:
-    """A refresh request; without a token in it, the cookie counts."""
-
-    refresh_token: str | None = field(default=None, repr=False)
-
-
-class RefreshRequest(Form):
-    """A refresh token; a browser sends its cookie instead."""
-
-    refresh_token = String(4096)
-    form_type = RefreshRequestForm
 
 
 @auth.post("/refresh")
@@ -212,22 +232,6 @@ def refresh_tokens(form: RefreshRequestForm) -> Any:
         return token_response(refresh(refresh_cookie(), context), COOKIE, context)
     token = tokens.verify_refresh(form.refresh_token)
     return token_response(refresh(token, context), BODY, context)
-
-
-@dataclass(frozen=True)
-class LogoutRequestForm:
-    """Which sessions to end, and the refresh token of a client without an access token."""
-
-    scope: str
-    refresh_token: str | None = field(default=None, repr=False)
-
-
-class LogoutRequest(Form):
-    """Which sessions to end: this one (`local`), the user's others, or all (`global`)."""
-
-    scope = String(8, load_default="local", validate=validate.OneOf(("local", "others", "global")))
-    refresh_token = String(4096)
-    form_type = LogoutRequestForm
 
 
 @auth.post("/logout")

@@ -317,6 +317,10 @@ class OneTimeCode(Base):
     code_digest: Mapped[str | None] = mapped_column(DIGEST)
     data: Mapped[bytes] = _encrypted(crypto_labels.CODE_DATA)
     attempts: Mapped[int] = mapped_column(default=0)
+    requester_digest: Mapped[str | None] = mapped_column(DIGEST, index=True)
+    """Keyed digest of the token that only the client that requested the code has, if any."""
+    requester_attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Attempts by that client, counted apart: a stranger must not use them up."""
     created_at: Mapped[datetime] = _created()
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -165,14 +165,20 @@ class EnrolmentResponse(TokenResponse):
     recovery_codes = fields.List(fields.String(), required=True)
 
 
+class RegistrationResponse(Status):
+    """A sign-up waits for its code, which verifies the e-mail address together with this token."""
+
+    registration_token = fields.String(required=True)
+
+
 class LoginLinkResponse(Status):
     """A login link was requested; it works only together with this token."""
 
     login_token = fields.String(required=True)
 
 
-class LoginLinkCode(Schema):
-    """The code of a login link."""
+class LinkCode(Schema):
+    """The code that belongs to a link, to enter where the link was requested."""
 
     code = fields.String(required=True)
 

@@ -1,7 +1,7 @@
 """Activation of a pending registration: from its code or link to an account.
 
-It needs the code from the same network, or the code or link with the password; so an attacker
-cannot prepare an account for another person.
+It needs the registration token or the password, too: the owner of an e-mail address who enters the
+code of another's registration must not activate an account that an attacker prepared.
 """
 
 from sqlalchemy.exc import IntegrityError
@@ -18,61 +18,51 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto
 from gatehouse.database.session import advisory_lock, db, end_transaction, write_transaction
-from gatehouse.one_time_codes import locks
+from gatehouse.one_time_codes import locks, redeeming, requester
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.users import service as users
-from gatehouse.users.errors import (
-    CodeRequestedElsewhere,
-    EmailVerificationFailed,
-    RegistrationPasswordWrong,
-)
-from gatehouse.web.request_context import RequestContext, ip_prefix_of
+from gatehouse.users.errors import EmailVerificationFailed, RegistrationPasswordWrong
+from gatehouse.users.identifiers import Email
+from gatehouse.web.request_context import RequestContext
 from models import OneTimeCode, User
 
 
-def require_registration_token(row: OneTimeCode, registration_token: str | None) -> None:
-    """Require the registration token of a sign-up with a passkey, and none of other codes.
+def find_by_token(email: Email, code: str, registration_token: str) -> OneTimeCode:
+    """Return the registration that a registration token selects, if the code is its own.
+
+    The attempt is counted for this registration alone.
 
     Raises:
-        InvalidCode: the token is missing, wrong, or not expected.
+        EmailVerificationFailed: the token or the code is wrong, or its attempts are used up.
     """
-    token_digest = crypto.digest(registration_token) if registration_token else None
+    purpose = REGISTRATION_CODE.purpose
+    try:
+        row = requester.verify_code_with_token(purpose, email.canonical, registration_token, code)
+    except InvalidCode:
+        raise EmailVerificationFailed from None
     data = one_time_codes.load_data(row, RegistrationData)
-    if data.registration_token_digest != token_digest:
-        raise InvalidCode
+    is_own = row.requester_digest or data.registration_token_digest == crypto.digest(
+        registration_token
+    )
+    if not is_own or data.email.lower() != email.canonical:
+        raise EmailVerificationFailed
+    return row
 
 
-def require_same_applicant(row: OneTimeCode, password: str | None, context: RequestContext) -> None:
-    """Require that the client that sends the code is the one that registered.
-
-    Otherwise the owner of an e-mail address could activate an account that an attacker prepared,
-    by entering the code of the attacker's registration.
-
-    Raises:
-        CodeRequestedElsewhere: the password is missing, and the code is from another network.
-        RegistrationPasswordWrong: the password is not the one of this registration.
-    """
-    data = one_time_codes.load_data(row, RegistrationData)
-    if data.registration_token_digest:  # `require_registration_token` has checked it
-        return
-    if password is None:
-        require_same_ip_prefix(row, context)
-    else:
-        _require_password(row, password, context)
-
-
-def require_same_ip_prefix(row: OneTimeCode, context: RequestContext) -> None:
-    """Require the network that requested the code; a correct code is not counted as an attempt.
+def get_code(token: str) -> str:
+    """Return the code that belongs to the link of a sign-up with a passkey; consumes nothing.
 
     Raises:
-        CodeRequestedElsewhere: the client is in another network (IPv4 /24, IPv6 /56).
+        EmailVerificationFailed: the link is wrong, has expired or was used before.
     """
-    if ip_prefix_of(one_time_codes.decrypt_data(row).get("address", "")) != context.ip_prefix:
-        one_time_codes.refund_attempt(row.id)
-        raise CodeRequestedElsewhere(user_id=row.user_id)
+    row = redeeming.find_link(REGISTRATION_CODE, token)
+    code = one_time_codes.load_data(row, RegistrationData).code
+    if code is None:
+        raise EmailVerificationFailed
+    return code
 
 
 def verify_by_link(token: str, password: str, context: RequestContext) -> None:
@@ -87,11 +77,17 @@ def verify_by_link(token: str, password: str, context: RequestContext) -> None:
         row = one_time_codes.attempt_with_token(REGISTRATION_CODE.purpose, token)
     except InvalidCode:
         raise EmailVerificationFailed from None
-    _require_password(row, password, context)
+    require_password(row, password, context)
     activate(row, context)
 
 
-def _require_password(row: OneTimeCode, password: str, context: RequestContext) -> None:
+def require_password(row: OneTimeCode, password: str, context: RequestContext) -> None:
+    """Require the password that was chosen at sign-up; the attempt is counted already.
+
+    Raises:
+        EmailVerificationFailed: the registration has a passkey instead.
+        RegistrationPasswordWrong: it is another password.
+    """
     data = one_time_codes.load_data(row, RegistrationData)
     stored = data.password_hash
     if stored is None:

@@ -1,19 +1,18 @@
 """Change of the e-mail address: verify the new one, notify the old one and let it revert."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
-from gatehouse.account import activation, email_change_revert
+from gatehouse.account import email_change_revert
 from gatehouse.account.registration import REGISTRATION_CODE
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import crypto_labels
 from gatehouse.database.session import advisory_lock, write_transaction
-from gatehouse.one_time_codes import locks, redeeming, sending
+from gatehouse.one_time_codes import locks, redeeming, requester, sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.one_time_codes.code_type import CodeType
@@ -24,7 +23,6 @@ from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import notifications, password_check
 from gatehouse.users import service as users
-from gatehouse.users.counted_attempts import count_code_attempt
 from gatehouse.users.errors import AccountDeleted, EmailVerificationFailed
 from gatehouse.users.identifiers import Email
 from gatehouse.web.request_context import RequestContext
@@ -38,16 +36,6 @@ CHANGE_CODE = CodeType(
     page="confirm-email",
     replaces_older=True,
 )
-
-
-@dataclass(frozen=True)
-class EmailCode:
-    """A code that verifies an e-mail address, with what else the client sent."""
-
-    email: Email
-    code: str
-    password: str | None = None
-    registration_token: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,53 +89,6 @@ def request_email_change(caller: AccessToken, email: Email, context: RequestCont
             record(group.EMAIL_CHANGE_REQUESTED, context, user_id=user.id)
 
 
-def verify_by_code(sent: EmailCode, context: RequestContext) -> list[str]:
-    """Verify an e-mail address with the code of a sign-up or of an e-mail change.
-
-    A sign-up with a passkey needs the `registration_token`, too, and a code that was requested from
-    another network the `password`.
-
-    Returns:
-        The recovery codes of an account created with a passkey, else an empty list.
-
-    Raises:
-        EmailVerificationFailed: the code matches neither, or its attempts are used up.
-        CodeRequestedElsewhere: it was requested from another network; the password is missing.
-        InvalidCredentials: the code is correct, but the password is wrong.
-        TooManyAttempts: too many codes for this address were wrong; this one was not evaluated.
-        UsernameTaken: another user took the username in the meantime.
-    """
-    with count_code_attempt(CHANGE_CODE, sent.email.canonical, context):
-        row = _verify_code(sent)
-        activation.require_registration_token(row, sent.registration_token)
-    password = sent.password
-    if row.purpose == REGISTRATION_CODE.purpose:
-        activation.require_same_applicant(row, password, context)
-    elif row.user_id and password is not None:
-        with one_time_codes.refund_on_error(row.id, EmailChangePasswordWrong):
-            _require_password(row.user_id, password, context)
-    else:
-        activation.require_same_ip_prefix(row, context)
-    return _activate(row, context)
-
-
-def verify_by_link(token: str, typed_password: str, context: RequestContext) -> None:
-    """Verify an e-mail address with the link of a sign-up or e-mail change, and the password.
-
-    Raises:
-        EmailVerificationFailed: the link is wrong, has expired or was used before.
-        InvalidCredentials: the link is valid, but the password is wrong.
-        TooManyAttempts: too many passwords were wrong; this one was not evaluated.
-        UsernameTaken: another user took the username in the meantime.
-    """
-    row = one_time_codes.find_by_token(CHANGE_CODE.purpose, token)
-    if row is None or row.user_id is None:
-        activation.verify_by_link(token, typed_password, context)
-        return
-    _require_password(row.user_id, typed_password, context)
-    _activate(row, context)
-
-
 def find_pending(code_id: UUID) -> PendingEmailChange | None:
     """Return the requested change of a link, if the link still works."""
     row = one_time_codes.find_by_id(CHANGE_CODE.purpose, code_id)
@@ -155,11 +96,6 @@ def find_pending(code_id: UUID) -> PendingEmailChange | None:
         return None
     email = one_time_codes.load_data(row, EmailChangeData).email
     return PendingEmailChange(email, row.created_at)
-
-
-def _require_password(user_id: UUID, typed_password: str, context: RequestContext) -> None:
-    target = password_check.find_by_id(user_id, context)
-    password_check.verify_password(target, typed_password, context, EmailChangePasswordWrong)
 
 
 def _build_request(
@@ -172,26 +108,40 @@ def _build_request(
     return CodeRequest(CHANGE_CODE, email.canonical, recipient, user.id, data, is_eligible)
 
 
-def _verify_code(sent: EmailCode) -> OneTimeCode:
-    """Return the matching code; both types are always tried, so that timing reveals neither."""
-    matches = []
-    for code_type in (REGISTRATION_CODE, CHANGE_CODE):
-        with suppress(InvalidCode):
-            matches.append(redeeming.verify_code(code_type, sent.email.canonical, sent.code))
-    if not matches:
+def find_by_user(user_id: UUID, email: Email, code: str) -> OneTimeCode:
+    """Return the change that a user requested, if the code is its own and the new address, too.
+
+    Raises:
+        InvalidCode: they are not, or the attempts of this user are used up.
+    """
+    row = requester.verify_code_of_user(CHANGE_CODE.purpose, user_id, code)
+    if one_time_codes.load_data(row, EmailChangeData).email.lower() != email.canonical:
         raise InvalidCode
-    return matches[0]
+    return row
 
 
-def _activate(row: OneTimeCode, context: RequestContext) -> list[str]:
-    if row.purpose == REGISTRATION_CODE.purpose:
-        return activation.activate(row, context)
+def require_password(user_id: UUID, typed_password: str, context: RequestContext) -> None:
+    """Require the password of the account whose address changes.
+
+    Raises:
+        EmailChangePasswordWrong: it is another password.
+        TooManyAttempts: too many passwords were wrong; this one was not evaluated.
+    """
+    target = password_check.find_by_id(user_id, context)
+    password_check.verify_password(target, typed_password, context, EmailChangePasswordWrong)
+
+
+def apply_change(row: OneTimeCode, context: RequestContext) -> None:
+    """Change the e-mail address as a verified request says.
+
+    Raises:
+        EmailVerificationFailed: the request is out of date, or the new address has an account.
+    """
     try:
         with write_transaction():
             _change_email(row, context)
     except IntegrityError:
         raise EmailVerificationFailed(user_id=row.user_id) from None
-    return []
 
 
 def _change_email(row: OneTimeCode, context: RequestContext) -> None:

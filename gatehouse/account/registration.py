@@ -24,7 +24,7 @@ from gatehouse.one_time_codes import sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.one_time_codes.code_type import CodeType
-from gatehouse.one_time_codes.service import Secrets
+from gatehouse.one_time_codes.service import CodeFormat, Secrets
 from gatehouse.one_time_codes.stored_data import StoredData, stored_as
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.service import PasswordHash
@@ -43,6 +43,8 @@ REGISTRATION_CODE = CodeType(
     error=EmailVerificationFailed,
     page="verify-email",
 )
+PASSKEY_REGISTRATION_CODE = replace(REGISTRATION_CODE, page="sign-up-code", shows_code=True)
+"""Its link has no password to ask for: it shows the code, to enter where the token is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,9 @@ class RegistrationData(StoredData):
     pepper: str | None = None
     passkey: dict[str, Any] | None = None
     registration_token_digest: str | None = stored_as("holder", None)
-    """Of a sign-up with a passkey, whose code works with this token only."""
+    """Of a sign-up with a passkey; before migration 0011 it was compared with the token."""
+    code: str | None = field(default=None, repr=False)
+    """Of a sign-up with a passkey, for the page of its link."""
 
     @property
     def password_hash(self) -> PasswordHash | None:
@@ -105,70 +109,83 @@ def find_pending(code_id: UUID) -> PendingRegistration | None:
     return PendingRegistration(data.email, row.created_at, data.ip_address, data.device)
 
 
-def request_account(form: RegistrationForm, context: RequestContext) -> None:
-    """Store a pending registration and send its e-mail.
+def request_account(form: RegistrationForm, context: RequestContext) -> str:
+    """Store a pending registration and send its e-mail; return its registration token.
+
+    The token proves to `/auth/email/verify` that the code is entered by who registered. It is
+    returned for a known e-mail address, too, and verifies nothing then.
 
     Raises:
         ValidationFailed: the password breaks the password policy.
         UsernameTaken: another user has the username; usernames are public.
         MalformedCredential, PasskeyRejected, AuthenticatorNotAllowed: the passkey is not valid.
     """
-    data = RegistrationData(email=form.email.as_written, profile=form.profile)
+    data = RegistrationData(
+        email=form.email.as_written,
+        profile=form.profile,
+        ip_address=context.ip_address,
+        device=device_name(context.user_agent),
+    )
     if form.passkey is None:
-        _register_with_password(data, form.password or "", context)
-    else:
-        _register_with_passkey(data, form.passkey, context)
+        return _register_with_password(data, form.password or "", context)
+    return _register_with_passkey(data, form.passkey, context)
 
 
 def _register_with_passkey(
     data: RegistrationData, form: NewPasskeyForm, context: RequestContext
-) -> None:
+) -> str:
     """Verify the passkey before the e-mail address is looked up, and store the registration.
 
-    The challenge is consumed in the transaction that stores it.
+    The challenge is consumed in the transaction that stores it. The token is that of the options.
     """
     users.require_free_username(data.profile.get("username"))
     passkey = passkey_sign_up.verify_passkey(form)
     token_digest = crypto.digest(form.registration_token)
+    data = replace(data, passkey=passkey.registration_data, registration_token_digest=token_digest)
     with write_transaction():
         ceremonies.consume_challenge(passkey.challenge)
-        _create_pending_registration(
-            replace(
-                data,
-                passkey=passkey.registration_data,
-                registration_token_digest=token_digest,
-            ),
-            context,
-        )
+        _create_pending_registration(data, form.registration_token, context)
+    return form.registration_token
 
 
-def _register_with_password(data: RegistrationData, password: str, context: RequestContext) -> None:
+def _register_with_password(data: RegistrationData, password: str, context: RequestContext) -> str:
     personal = [data.email, *data.profile.values()]
     translate = i18n.choose_language(data.profile.get("locale"), context.accept_language).gettext
     passwords.require_acceptable_password(password, personal, translate=translate)
     users.require_free_username(data.profile.get("username"))
     end_transaction()
     password_hash = passwords.hash_password(password, context)
-    _create_pending_registration(
-        replace(data, stored_hash=password_hash.hash, pepper=password_hash.pepper), context
-    )
-
-
-def _create_pending_registration(data: RegistrationData, context: RequestContext) -> None:
-    """Store the registration and send its code, or send an e-mail that the account exists."""
-    device = device_name(context.user_agent)
-    data = replace(data, ip_address=context.ip_address, device=device)
+    data = replace(data, stored_hash=password_hash.hash, pepper=password_hash.pepper)
+    registration_token = crypto.random_token()
     with write_transaction():
-        recipient = data.recipient
-        within_limit = sending.reserve_message(REGISTRATION_CODE, recipient)
-        existing = users.find_by_email(recipient.canonical)
-        if not within_limit:
-            record(events.Registration.MAIL_SUPPRESSED, context)
-            _send_decoy(recipient, context)
-        elif existing:
-            _notify_owner(existing, context)
-        else:
-            _store_registration(data, recipient, context)
+        _create_pending_registration(data, registration_token, context)
+    return registration_token
+
+
+def _create_pending_registration(
+    data: RegistrationData, registration_token: str, context: RequestContext
+) -> None:
+    """Store the registration and send its code, or send an e-mail that the account exists.
+
+    Over the hourly limit it is stored, too, and a code can be requested later (`resend`).
+    """
+    recipient = data.recipient
+    within_limit = sending.reserve_message(REGISTRATION_CODE, recipient, context.ip_prefix)
+    existing = users.find_by_email(recipient.canonical)
+    message = _store_registration(data, registration_token, existing is not None, within_limit)
+    if existing:
+        message = MessageRequest(existing.email, "account_exists", {}, existing.locale)
+    elif config.settings().unsafe_allow_unverified_email and data.stored_hash:
+        create_user(data)
+    if not within_limit:
+        record(events.Registration.MAIL_SUPPRESSED, context)
+        outbox.enqueue_decoy(message, context)
+        return
+    outbox.put(message, context)
+    if existing:
+        record(events.Registration.EMAIL_TAKEN, context, user_id=existing.id)
+    else:
+        record(events.Registration.REQUESTED, context)
 
 
 def resend(email: Email, context: RequestContext) -> None:
@@ -179,7 +196,7 @@ def resend(email: Email, context: RequestContext) -> None:
     """
     recipient = Recipient("email", email.as_written, email.canonical)
     with write_transaction():
-        within_limit = sending.reserve_message(REGISTRATION_CODE, recipient)
+        within_limit = sending.reserve_message(REGISTRATION_CODE, recipient, context.ip_prefix)
         row = _select_registration(email, context)
         if row and within_limit:
             _resend_mail(row, context)
@@ -193,8 +210,8 @@ def _send_decoy(recipient: Recipient, context: RequestContext) -> None:
     """Do the work of an e-mail with a code; nothing is sent."""
     secrets = _create_decoy(recipient.canonical)
     expires_at = clock.now() + REGISTRATION_CODE.lifetime
-    message = sending.build_message(REGISTRATION_CODE, recipient, secrets, expires_at)
-    outbox.enqueue_decoy(message, context)
+    data = RegistrationData(email=recipient.as_written)
+    outbox.enqueue_decoy(_build_message(data, secrets, expires_at), context)
 
 
 def _select_registration(email: Email, context: RequestContext) -> OneTimeCode | None:
@@ -214,21 +231,27 @@ def _resend_mail(row: OneTimeCode, context: RequestContext) -> None:
     record(events.Registration.RESENT, context)
 
 
-def _notify_owner(user: User, context: RequestContext) -> None:
-    _create_decoy(user.email_canonical)
-    outbox.put(MessageRequest(user.email, "account_exists", {}, user.locale), context)
-    record(events.Registration.EMAIL_TAKEN, context, user_id=user.id)
-
-
 def _store_registration(
-    data: RegistrationData, recipient: Recipient, context: RequestContext
-) -> None:
-    purpose, lifetime = REGISTRATION_CODE.purpose, REGISTRATION_CODE.lifetime
-    secrets = one_time_codes.create(purpose, recipient.canonical, data.to_json(), lifetime)
-    outbox.put(_build_message(data, secrets, clock.now() + lifetime), context)
-    record(events.Registration.REQUESTED, context)
-    if config.settings().unsafe_allow_unverified_email and data.stored_hash:
-        create_user(data)
+    data: RegistrationData, registration_token: str, is_known: bool, is_sent: bool
+) -> MessageRequest:
+    """Store a registration, and return its e-mail.
+
+    That of a known address is never found by the address. A code that is not sent never works, or
+    each registration over the limit would be one more code to guess.
+    """
+    code_type = PASSKEY_REGISTRATION_CODE if data.passkey else REGISTRATION_CODE
+    code_format = CodeFormat(
+        code_type.lifetime,
+        is_readable=code_type.shows_code,
+        is_decoy=is_known or not is_sent,
+        requester_token=registration_token,
+    )
+    canonical = data.recipient.canonical
+    subject = f"{crypto_labels.DECOY}:{canonical}" if is_known else canonical
+    secrets = one_time_codes.create_in_format(
+        code_type.purpose, subject, data.to_json(), code_format
+    )
+    return _build_message(data, secrets, clock.now() + code_type.lifetime)
 
 
 def _create_decoy(canonical: str) -> Secrets:
@@ -239,10 +262,12 @@ def _create_decoy(canonical: str) -> Secrets:
 def _build_message(
     data: RegistrationData, secrets: Secrets, expires_at: datetime
 ) -> MessageRequest:
-    """Return the e-mail; the link needs a password, so it is empty with a passkey."""
-    message = sending.build_message(REGISTRATION_CODE, data.recipient, secrets, expires_at)
-    variables = message.variables | ({"link": ""} if data.passkey else {})
-    return replace(message, variables=variables)
+    """Return the e-mail; with a passkey, its link asks for no password but shows the code."""
+    code_type = PASSKEY_REGISTRATION_CODE if data.passkey else REGISTRATION_CODE
+    message = sending.build_message(code_type, data.recipient, secrets, expires_at)
+    link = message.variables["link"]
+    links = {"link": "", "code_link": link} if data.passkey else {"link": link, "code_link": ""}
+    return replace(message, variables=message.variables | links)
 
 
 def create_user(data: RegistrationData) -> User:

@@ -66,6 +66,7 @@ LOCKOUT_UNKNOWN = "nobody"
 
 # Prefixes of purposes and of digested values.
 CODE_PREFIX = "code:"
+REQUESTER_PREFIX = "requester:"
 CURSOR_PREFIX = "cursor:"
 RATE_LIMIT_PREFIX = "limit "
 RECIPIENT_LIMIT_PREFIX = "recipient "

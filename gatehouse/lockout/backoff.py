@@ -13,9 +13,13 @@ CODE_BACKOFF: BackoffSchedule = {25: timedelta(hours=1)}
 MAX_FAILURES = 100  # NIST SP 800-63B-4 section 3.2.2: no more than 100 consecutive failures
 ACCOUNT_LOCK: BackoffSchedule = {MAX_FAILURES: timedelta(days=36_500)}
 """Of the total over all unknown devices: until the account is unlocked."""
+CODE_CLOSURE: BackoffSchedule = {MAX_FAILURES: timedelta(hours=24)}
+"""Of the total for codes, which then starts again: no one can unlock an unknown identifier."""
 MAX_WAIT = max(DEFAULT_BACKOFF.values())
+LONGEST_CLOSURE = max(CODE_CLOSURE.values())
 PASSWORD, CODE, FACTOR = "password", "code", "factor"
 BACKOFF_BY_KIND = {PASSWORD: DEFAULT_BACKOFF, CODE: CODE_BACKOFF, FACTOR: DEFAULT_BACKOFF}
+TOTAL_BACKOFF_BY_KIND = {PASSWORD: ACCOUNT_LOCK, CODE: CODE_CLOSURE, FACTOR: ACCOUNT_LOCK}
 """Factors have counters of their own, which the right password does not reset."""
 PREFIX_MULTIPLIER = 4
 """All networks of an IPv6 prefix together may fail as often as this many networks."""

@@ -1,6 +1,6 @@
 """Counters of consecutive failures: one row each, keyed by a digest, updated by one statement."""
 
-from datetime import datetime
+from collections.abc import Sequence
 from functools import cache
 from math import ceil
 from uuid import UUID
@@ -9,8 +9,8 @@ from sqlalchemy import Connection, TextClause, bindparam, case, select, text
 
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.database.session import UTCDateTime
-from gatehouse.lockout.backoff import MAX_WAIT, BackoffSchedule
-from gatehouse.lockout.errors import TooManyAttempts
+from gatehouse.database.statements import fetch_all
+from gatehouse.lockout.backoff import LONGEST_CLOSURE, MAX_WAIT, BackoffSchedule
 from models import FailedAttemptCounter
 
 NOT_WAITING = clock.UNIX_EPOCH
@@ -36,8 +36,10 @@ DECREMENT_COUNTER = (
 INCREMENT_COUNTER = (
     "INSERT INTO failed_attempts (key, failures, blocked_until, last_attempt_at)"
     " VALUES (:key, 1, :never, :now)"
-    " ON CONFLICT (key) DO UPDATE SET failures = failed_attempts.failures + 1,"
-    " last_attempt_at = :now, blocked_until = CASE {waits} ELSE :never END"
+    " ON CONFLICT (key) DO UPDATE SET failures = CASE WHEN {starts_again} THEN 1"
+    " ELSE failed_attempts.failures + 1 END,"
+    " last_attempt_at = :now, blocked_until = CASE WHEN {starts_again} THEN :never {waits}"
+    " ELSE :never END"
     " WHERE failed_attempts.blocked_until <= :now RETURNING failures"
 )
 
@@ -51,21 +53,27 @@ def counter_key(scope: str, subject: UUID | str, kind: str) -> str:
     return crypto.keyed_digest(purpose, f"{scope}\0{owner}:{subject}")
 
 
-def increment(connection: Connection, key: str, schedule: BackoffSchedule) -> int:
+class CounterBlocked(Exception):
+    """A counter is blocked; nothing was counted."""
+
+
+def increment(
+    connection: Connection, key: str, schedule: BackoffSchedule, starts_again: bool = False
+) -> int:
     """Count a failure, and block the counter as its schedule says; return the new count.
 
-    One statement checks and counts, so that no concurrent attempt can slip in between.
+    One statement checks and counts, so that no concurrent attempt can slip in between. A counter
+    that `starts_again` counts from one after it was blocked.
 
     Raises:
-        TooManyAttempts: the counter is blocked; nothing was counted.
+        CounterBlocked: the counter is blocked; nothing was counted.
     """
     now = clock.now()
     ends = {f"from_{threshold}": now + wait for threshold, wait in schedule.items()}
-    counted = connection.execute(
-        _increment_statement(*schedule), {"key": key, "now": now} | ends
-    ).scalar()
+    statement = _increment_statement(starts_again, *schedule)
+    counted = connection.execute(statement, {"key": key, "now": now} | ends).scalar()
     if counted is None:
-        raise TooManyAttempts(_seconds_left(connection, key, now))
+        raise CounterBlocked
     return int(counted)
 
 
@@ -76,19 +84,24 @@ def decrement(connection: Connection, key: str, amount: int = 1) -> bool:
 
 
 @cache
-def _increment_statement(*thresholds: int) -> TextClause:
+def _increment_statement(starts_again: bool, *thresholds: int) -> TextClause:
     """Return the INCREMENT_COUNTER statement for a schedule with these thresholds."""
+    was_blocked = "failed_attempts.blocked_until > :never" if starts_again else "FALSE"
     arms = [f"WHEN failed_attempts.failures >= {n - 1} THEN :from_{n}" for n in sorted(thresholds)]
-    statement = text(INCREMENT_COUNTER.format(waits=" ".join(reversed(arms))))
+    waits = " ".join(reversed(arms))
+    statement = text(INCREMENT_COUNTER.format(starts_again=was_blocked, waits=waits))
     times = [bindparam(f"from_{n}", type_=UTCDateTime) for n in thresholds]
     times += [bindparam("now", type_=UTCDateTime), bindparam("never", NOT_WAITING, UTCDateTime)]
     return statement.bindparams(*times)
 
 
-def _seconds_left(connection: Connection, key: str, now: datetime) -> int:
-    """Return how long a counter still blocks; 1 if it was reset in the meantime."""
-    blocked_until = select(FailedAttemptCounter.blocked_until).where(
-        FailedAttemptCounter.key == key
-    )
-    left = (connection.execute(blocked_until).scalar() or now) - now
-    return max(1, ceil(min(left, MAX_WAIT).total_seconds()))
+def seconds_left(keys: Sequence[str]) -> int:
+    """Return how long any of the counters still blocks; 1 if they were reset in the meantime.
+
+    A lock may be lifted at any time, so it says an hour.
+    """
+    now = clock.now()
+    ends = [row.blocked_until for row in fetch_all(SELECT_COUNTERS, keys=list(keys))]
+    left = max(ends, default=now) - now
+    lifted = left if left <= LONGEST_CLOSURE else MAX_WAIT
+    return max(1, ceil(lifted.total_seconds()))

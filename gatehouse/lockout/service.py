@@ -25,12 +25,13 @@ from gatehouse.database.statements import fetch_all
 from gatehouse.devices import service as devices
 from gatehouse.lockout import counters
 from gatehouse.lockout.backoff import (
-    ACCOUNT_LOCK,
     BACKOFF_BY_KIND,
+    CODE,
     MAX_FAILURES,
     PASSWORD,
     PREFIX_BACKOFF_BY_KIND,
     PREFIX_MULTIPLIER,
+    TOTAL_BACKOFF_BY_KIND,
     wait_after,
 )
 from gatehouse.lockout.errors import TooManyAttempts
@@ -106,13 +107,19 @@ def count_attempt(
             from_prefix = (
                 counters.increment(connection, prefix_key, prefix_schedule) if prefix_key else 0
             )
-            total = 0 if device_id else counters.increment(connection, total_key, ACCOUNT_LOCK)
-    except TooManyAttempts as error:
+            total = 0 if device_id else _increment_total(connection, total_key, kind)
+    except counters.CounterBlocked:
         metrics.PASSWORD_ATTEMPTS_THROTTLED.inc()
-        fields = {"user": user_id and str(user_id), "seconds": error.retry_after}
+        seconds = counters.seconds_left(keys[:1] if device_id else keys)
+        fields = {"user": user_id and str(user_id), "seconds": seconds}
         logger().warning(f"A {kind} was not evaluated.", **fields)
-        raise
+        raise TooManyAttempts(seconds) from None
     return CountedAttempt(user_id, device_id, *keys, here, from_prefix, total, kind)
+
+
+def _increment_total(connection: Connection, key: str, kind: str) -> int:
+    schedule = TOTAL_BACKOFF_BY_KIND[kind]
+    return counters.increment(connection, key, schedule, starts_again=kind == CODE)
 
 
 def withdraw_attempt(attempt: CountedAttempt) -> None:

@@ -16,6 +16,8 @@ from gatehouse.web.request_context import RequestContext
 WINDOW = timedelta(hours=1)
 MAX_PER_WINDOW = 3
 """Messages of one template to one recipient; each template has its own count."""
+NETWORKS_PER_WINDOW = 3
+"""How many networks may use up their limits of a message that needs no account."""
 LIMITS_BY_TEMPLATE = {"notice_lockout": 1, "notice_attempts": 1, "factor_code": 10}
 LIMITS_BY_TEMPLATE |= {"sms_factor": 10}
 """Factor codes are sent after the first factor only, so only the user can use their quota up."""
@@ -28,9 +30,23 @@ def count_message(canonical: str, template: str) -> bool:
 
     A window starts with its first message. Needs the lock of the recipient.
     """
-    label = f"{crypto_labels.RECIPIENT_LIMIT_PREFIX}{template}"
-    key, window = crypto.keyed_digest(label, canonical), int(WINDOW.total_seconds())
-    return increment_counter(key, window) <= LIMITS_BY_TEMPLATE.get(template, MAX_PER_WINDOW)
+    return _count(template, canonical) <= LIMITS_BY_TEMPLATE.get(template, MAX_PER_WINDOW)
+
+
+def count_message_from(network: str, canonical: str, template: str) -> bool:
+    """Count a message that any client may cause; return whether the limits allow it.
+
+    A stranger's network uses up its own limit first, and leaves the rest of the total to others.
+    """
+    limit = LIMITS_BY_TEMPLATE.get(template, MAX_PER_WINDOW)
+    if _count(template, f"{canonical}\0{network}") > limit:
+        return False
+    return _count(template, canonical) <= limit * NETWORKS_PER_WINDOW
+
+
+def _count(template: str, counted: str) -> int:
+    key = crypto.keyed_digest(f"{crypto_labels.RECIPIENT_LIMIT_PREFIX}{template}", counted)
+    return increment_counter(key, int(WINDOW.total_seconds()))
 
 
 def increment_counter(key: str, window_seconds: int) -> int:

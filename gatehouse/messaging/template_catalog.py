@@ -6,7 +6,7 @@ from typing import Any
 from gatehouse.core.i18n import gettext_noop
 
 TEMPLATES: dict[str, tuple[str, ...]] = {
-    "verify_email": ("code", "link", "expires"),
+    "verify_email": ("code", "link", "code_link", "expires"),
     "account_exists": (),
     "invitation": ("link", "role", "expires"),
     "password_reset": ("code", "link", "expires"),

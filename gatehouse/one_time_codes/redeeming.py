@@ -63,7 +63,8 @@ def find_by_id(code_type: CodeType, code_id: UUID, code: str) -> OneTimeCode:
     row = store.find_by_id(code_type.purpose, code_id)
     if row is None:
         raise code_type.error
-    store.require_matching_code(row, code)
+    if not store.is_code_of(row, code):
+        raise InvalidCode
     return row
 
 

@@ -76,13 +76,16 @@ def create_link(code_type: CodeType, subject: str, data: StoredData) -> str:
     return links.one_time_link(code_type.page, secrets.id, secrets.token)
 
 
-def reserve_message(code_type: CodeType, recipient: Recipient) -> bool:
+def reserve_message(code_type: CodeType, recipient: Recipient, network: str = "") -> bool:
     """Lock a recipient, and count a message; return whether the hourly limit allows it.
 
     Counts the same for known and unknown recipients. The lock lasts until the transaction ends.
+    With a network, each one has the limit for itself, up to a total.
     """
     locks.lock_recipient(recipient.canonical)
     template = CHANNELS[recipient.channel].template(code_type)
+    if network:
+        return recipient_limits.count_message_from(network, recipient.canonical, template)
     return recipient_limits.count_message(recipient.canonical, template)
 
 

@@ -7,7 +7,7 @@ count is committed, before the code is checked. A row is consumed by one conditi
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -58,6 +58,8 @@ class CodeFormat:
     """Whether the code is stored in the row's encrypted data, too, so that a page can show it."""
     is_decoy: bool = False
     """Whether it is not sent, so that nothing may match it."""
+    requester_token: str | None = field(default=None, repr=False)
+    """The token by which the client that requested it finds it (see `requester`)."""
 
 
 def create(purpose: str, subject: str, data: dict[str, Any], lifetime: timedelta) -> Secrets:
@@ -79,6 +81,8 @@ def create_in_format(
     stored = data | {"code": code} if code_format.is_readable else data
     row = _write(purpose, subject, stored, code_format.lifetime)
     secrets = _set_secrets(row, code)
+    if code_format.requester_token:
+        row.requester_digest = requester_digests(purpose, code_format.requester_token)[0]
     if code_format.is_decoy:
         _set_secrets(row, crypto.random_token())
     return secrets
@@ -90,8 +94,12 @@ def renew(row: OneTimeCode) -> Secrets:
     The attempts at this code start at zero again; those of the account
     (`users.counted_attempts`) do not.
     """
-    row.attempts = 0
-    return _set_secrets(row, _new_code(CODE_DIGITS, decrypt_data(row)))
+    row.attempts = row.requester_attempts = 0
+    data = decrypt_data(row)
+    code = _new_code(CODE_DIGITS, data)
+    if "code" in data:
+        change_data(row, data | {"code": code})
+    return _set_secrets(row, code)
 
 
 def _write(purpose: str, subject: str, data: dict[str, Any], lifetime: timedelta) -> OneTimeCode:
@@ -117,8 +125,8 @@ def verify_code(purpose: str, subject: str, code: str) -> OneTimeCode:
         InvalidCode: no code matches, or the attempts are used up.
     """
     digests = crypto.keyed_digests(purpose, subject)
-    for row in _count_attempts(OneTimeCode.subject_digest.in_(digests), purpose, MAX_CODE_ATTEMPTS):
-        if row.code_digest in _code_digests(row.id, code):
+    for row in count_attempts(OneTimeCode.subject_digest.in_(digests), purpose, MAX_CODE_ATTEMPTS):
+        if is_code_of(row, code):
             return row
     raise InvalidCode
 
@@ -132,19 +140,9 @@ def attempt_with_token(
         InvalidCode: there is no such token, or the attempts are used up.
     """
     matches = OneTimeCode.token_digest == crypto.digest(token)
-    for row in _count_attempts(matches, purpose, max_attempts):
+    for row in count_attempts(matches, purpose, max_attempts):
         return row
     raise InvalidCode
-
-
-def require_matching_code(row: OneTimeCode, code: str) -> None:
-    """Check the code of a row, without counting the attempt: the caller does.
-
-    Raises:
-        InvalidCode: the code does not match.
-    """
-    if row.code_digest not in _code_digests(row.id, code):
-        raise InvalidCode
 
 
 def refund_attempt(code_id: UUID) -> None:
@@ -268,16 +266,26 @@ def _pending(purpose: str) -> Any:
     )
 
 
-def _count_attempts(condition: Any, purpose: str, max_attempts: int) -> Sequence[OneTimeCode]:
+def count_attempts(
+    condition: Any, purpose: str, max_attempts: int, counter: Any = OneTimeCode.attempts
+) -> Sequence[OneTimeCode]:
     """Count one attempt at each pending match that has attempts left, and return those rows."""
-    ids = _locked_ids(_pending(purpose).where(condition, OneTimeCode.attempts < max_attempts))
-    counted = update(OneTimeCode).where(
-        OneTimeCode.id.in_(ids), OneTimeCode.attempts < max_attempts
-    )
+    ids = _locked_ids(_pending(purpose).where(condition, counter < max_attempts))
+    counted = update(OneTimeCode).where(OneTimeCode.id.in_(ids), counter < max_attempts)
     with autonomous_transaction() as connection:
-        statement = counted.values(attempts=OneTimeCode.attempts + 1).returning(OneTimeCode.id)
+        statement = counted.values({counter: counter + 1}).returning(OneTimeCode.id)
         matching = connection.scalars(statement).all()
     return db.session.scalars(select(OneTimeCode).where(OneTimeCode.id.in_(matching))).all()
+
+
+def requester_digests(purpose: str, token: str) -> list[str]:
+    """Return the digests of a requester's token under every secret key, the active one first."""
+    return crypto.keyed_digests(f"{crypto_labels.REQUESTER_PREFIX}{purpose}", token)
+
+
+def is_code_of(row: OneTimeCode, code: str) -> bool:
+    """Return whether a code is the row's; the caller counts the attempt."""
+    return row.code_digest in _code_digests(row.id, code)
 
 
 def _code_digests(code_id: UUID, code: str) -> list[str]:

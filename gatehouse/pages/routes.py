@@ -79,6 +79,12 @@ def verify_email(request_id: UUID) -> tuple[str, int]:
     return _render_link_page("verify_email", registration.find_pending(request_id))
 
 
+@pages.get("/sign-up-code/<uuid:request_id>")
+def sign_up_code(request_id: UUID) -> tuple[str, int]:
+    """Show the code of a sign-up with a passkey, after a button is pressed."""
+    return _render_link_page("sign_up_code", registration.find_pending(request_id))
+
+
 @pages.get("/accept-invitation/<uuid:request_id>")
 def accept_invitation(request_id: UUID) -> tuple[str, int]:
     """Show an invitation, with a form that sets a password and accepts it."""

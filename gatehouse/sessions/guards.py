@@ -17,6 +17,7 @@ from gatehouse.sessions import service as sessions
 from gatehouse.sessions.errors import InsufficientUserAuthentication, SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.tokens import service as tokens
+from gatehouse.tokens.errors import TokenMissing
 from gatehouse.tokens.service import AccessToken, RefreshToken
 from gatehouse.web import cookies
 from gatehouse.web.request_context import FIRST_PARTY_CLIENT, USER, Actor, set_actor
@@ -35,10 +36,7 @@ def signed_in(route: Route) -> Route:
 
     @wraps(route)
     def guarded(*arguments: Any, **named: Any) -> Any:
-        caller = current_token()
-        if request.method not in csrf.SAFE_METHODS:
-            check_before_writes(partial(live_session.lock_live_session, caller))
-        return route(caller, *arguments, **named)
+        return route(authenticate_caller(), *arguments, **named)
 
     known = getattr(route, "error_types", ())
     guarded.error_types = (  # type: ignore[attr-defined]
@@ -129,6 +127,23 @@ def _lock_administrator(caller: AccessToken, permission: str) -> None:
     delegation.lock_administration()
     live_session.lock_live_session(caller)
     delegation.require_permission(_actor(caller), permission)
+
+
+def authenticate_caller(missing: type[TokenMissing] = TokenMissing) -> AccessToken:
+    """Return the verified access token of the request; its writes begin by locking its session.
+
+    Raises:
+        TokenMissing: there is none; raised as `missing`.
+        TokenInvalid, TokenExpired, TokenRevoked: the request is not authenticated.
+        CsrfFailed: it is a write by cookie without the CSRF token of the session.
+    """
+    try:
+        caller = current_token()
+    except TokenMissing:
+        raise missing from None
+    if request.method not in csrf.SAFE_METHODS:
+        check_before_writes(partial(live_session.lock_live_session, caller))
+    return caller
 
 
 def current_token() -> AccessToken:

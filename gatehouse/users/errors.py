@@ -4,7 +4,7 @@ from gatehouse.audit import events
 from gatehouse.core.errors import ApiError
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.passwords.errors import InvalidCredentials
-from gatehouse.tokens.errors import TokenRevoked
+from gatehouse.tokens.errors import TokenMissing, TokenRevoked
 
 
 class UsernameTaken(ApiError):
@@ -52,10 +52,13 @@ class EmailVerificationFailed(InvalidCode):
     event = events.Registration.VERIFICATION_FAILED
 
 
-class CodeRequestedElsewhere(EmailVerificationFailed):
-    """The code is correct, but it was requested from another network."""
+class VerifierMissing(TokenMissing):
+    """The code alone verifies nothing."""
 
-    next = "Send the password with the code, open the link in the e-mail, or start again from here."
+    next = (
+        "Send the registration_token of the sign-up or the password with the code,"
+        " or the access token of the account whose address changes."
+    )
 
 
 class RegistrationPasswordWrong(InvalidCredentials):

@@ -106,6 +106,13 @@ class VerifyEmailForm:
 
 
 @dataclass(frozen=True)
+class VerificationLinkForm:
+    """The form `VerificationLink`."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class AcceptInvitationForm:
     """The form `AcceptInvitation`."""
 
@@ -159,20 +166,21 @@ EMAIL_VERIFICATION_FIELDS = (
     {"email", "code", "registration_token"},
     {"token", "password"},
 )
+"""The first one needs an access token."""
 
 
 class VerifyEmail(Form):
     """The verification of an e-mail address: `email` and `code`, or `token` and `password`.
 
-    In another network than the one that requested the code, it needs the `password`, too. After a
-    sign-up with a passkey it needs the `registration_token` instead.
+    With the code comes the `registration_token` of the sign-up, or the `password`, or the access
+    token of the account whose address changes.
     """
 
     form_type = VerifyEmailForm
 
     email = Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
     code = String(32, metadata={"example": "12345678"})
-    registration_token = String(64, metadata={"description": "of the options of a passkey"})
+    registration_token = String(64, metadata={"description": "from the response to the sign-up"})
     token = String(200, metadata={"description": "from the link"})
     password = String(1024, one_line=False, load_only=True, metadata={"format": "password"})
 
@@ -181,8 +189,16 @@ class VerifyEmail(Form):
         """Require exactly the fields of one way."""
         if set(form) in EMAIL_VERIFICATION_FIELDS:
             return
-        message = "Send email and code, optionally with the password, or token and password."
+        message = "Send email and code with registration_token or password, or token and password."
         raise ValidationError(CodedMessage("invalid_combination", message))
+
+
+class VerificationLink(Form):
+    """The token of the link of a sign-up with a passkey."""
+
+    form_type = VerificationLinkForm
+
+    token = String(200, required=True, metadata={"description": "from the link"})
 
 
 class AcceptInvitation(Form):

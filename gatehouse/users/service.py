@@ -114,6 +114,16 @@ def find_by_email(canonical: str) -> User | None:
     return db.session.scalar(select(User).where(User.email_canonical == canonical))
 
 
+def find_counted_account(canonical: str) -> UUID | str:
+    """Return the account that attempts at codes for an e-mail address count for.
+
+    It is the user's id, or the canonical form of an unknown address, at every endpoint: a count of
+    its own would reveal whether there is an account.
+    """
+    user_id: UUID | None = db.session.scalar(SELECT_ID_BY_EMAIL, {"canonical": canonical})
+    return user_id or canonical
+
+
 def find_by_verified_phone(number: str) -> User | None:
     """Find the user who verified this number (E.164); there is at most one."""
     statement = select(User).where(User.phone == number, User.phone_verified_at.is_not(None))

@@ -77,7 +77,7 @@ def change_email(client: Client, tokens: dict[str, Any], to: str = NEW_ADDRESS) 
         "sent",
     )
     code = read_messages(client, to, "email_change")[0]["code"]
-    return client.post("/auth/email/verify", {"email": to, "code": code})
+    return client.as_(tokens).post("/auth/email/verify", {"email": to, "code": code})
 
 
 def read_revert_token(client: Client, to: str = ADA) -> str:

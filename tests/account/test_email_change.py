@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from gatehouse.core.errors import ServiceBusy
 from gatehouse.database.session import db
 from gatehouse.passwords import service as passwords
-from models import Credential, Device, OneTimeCode, Password, Session, User
+from models import Credential, Device, OneTimeCode, Password, Session
+from models import User as UserRow
 from tests.account.conftest import (
     ADA,
     NEW,
@@ -27,14 +28,13 @@ from tests.account.conftest import (
     status_and_code,
     verify_phone,
 )
-from tests.client import PASSWORD, Client
+from tests.client import PASSWORD, Client, User
 from tests.mail_links import advance_clock, token_of, wrong_code
 from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
 
 INVALID = (401, "invalid_code")
 THIRD_ADDRESS = "ada@third.example"
-ELSEWHERE = "198.51.100.1"
 
 
 @pytest.fixture
@@ -52,10 +52,13 @@ def request_change(client, tokens, to=NEW_ADDRESS):
     return variables | {"token": token_of(variables["link"])}
 
 
-def by_code(client, email, code, ip_address="127.0.0.1", **more):
-    form = {"email": email, "code": code, **more}
-    sender = {"REMOTE_ADDR": ip_address}
-    return client.post("/auth/email/verify", form, environ_overrides=sender)
+def by_code(client, email, code, password=PASSWORD):
+    form = {"email": email, "code": code, "password": password}
+    return client.post("/auth/email/verify", form)
+
+
+def by_session(client, tokens, email, code):
+    return client.as_(tokens).post("/auth/email/verify", {"email": email, "code": code})
 
 
 def by_link(client, token, password=PASSWORD):
@@ -67,12 +70,12 @@ def revert(client, token):
 
 
 def list_emails(app):
-    return [user.email for user in rows(app, User)]
+    return [user.email for user in rows(app, UserRow)]
 
 
 @pytest.mark.requirement("RG-09")
 @pytest.mark.stores
-@pytest.mark.parametrize("way", ["code", "link"])
+@pytest.mark.parametrize("way", ["session", "password", "link"])
 def test_email_change_applies_only_after_verification(app, client, tokens, way):
     mail = request_change(client, tokens)
     before = (
@@ -81,7 +84,9 @@ def test_email_change_applies_only_after_verification(app, client, tokens, way):
         log_in(client, ADA, PASSWORD),
     )
 
-    if way == "code":
+    if way == "session":
+        response = by_session(client, tokens, NEW_ADDRESS, mail["code"])
+    elif way == "password":
         response = by_code(client, NEW_ADDRESS, mail["code"])
     else:
         response = by_link(client, mail["token"])
@@ -174,22 +179,79 @@ def test_email_change_fails_with_wrong_code_link_or_password(app, client, tokens
 
 
 @pytest.mark.requirement("RG-01")
-def test_email_change_code_from_another_network_fails_without_password(app, client, tokens):
+def test_email_change_code_alone_verifies_nothing(app, client, tokens):
+    """A neighbour may have requested the change to the address of the one who enters the code."""
     mail = request_change(client, tokens)
 
-    response = by_code(client, NEW_ADDRESS, mail["code"], ELSEWHERE)
+    response = client.post("/auth/email/verify", {"email": NEW_ADDRESS, "code": mail["code"]})
 
-    assert status_and_code(response) == INVALID
+    assert status_and_code(response) == (401, "token_missing")
     assert list_emails(app) == [ADA]
 
 
-@pytest.mark.requirement("RG-01", "RL-03")
-def test_email_change_code_from_another_network_needs_the_account_password(app, client, tokens):
+@pytest.mark.requirement("RG-01")
+def test_email_change_code_needs_a_session_of_the_account(app, client, tokens, make_user):
+    code = request_change(client, tokens)["code"]
+    bobs = client.log_in(make_user(email="bob@example.com"))
+    ended = client.log_in(User(ADA))
+    client.as_(ended).post("/auth/logout")
+    before = list_emails(app)
+
+    responses = [
+        by_session(client, bobs, NEW_ADDRESS, code),
+        by_session(client, ended, NEW_ADDRESS, code),
+        by_session(client, tokens, "bob@example.com", code),
+        by_session(client, "no token", NEW_ADDRESS, code),
+    ]
+
+    expected = [INVALID, (401, "token_revoked"), INVALID, (401, "token_invalid")]
+    assert [status_and_code(response) for response in responses] == expected
+    assert list_emails(app) == before
+    assert status_and_code(by_session(client, tokens, NEW_ADDRESS, code)) == (200, "verified")
+
+
+@pytest.mark.requirement("SE-10")
+def test_email_change_by_cookie_needs_the_csrf_token(browser_client, ada):
+    mine = browser_client.as_(browser_client.log_in(ada))
+    assert mine.post("/auth/email/change", {"email": NEW_ADDRESS}).status_code == 202
+    code = read_messages(mine, NEW_ADDRESS, "email_change")[0]["code"]
+    form = {"email": NEW_ADDRESS, "code": code}
+
+    forged = mine.post("/auth/email/verify", form, headers={"X-CSRF-Token": "forged"})
+    genuine = mine.post("/auth/email/verify", form)
+
+    assert status_and_code(forged) == (403, "csrf_failed")
+    assert status_and_code(genuine) == (200, "verified")
+
+
+@pytest.mark.requirement("RL-02")
+def test_email_change_by_session_survives_wrong_codes_of_strangers(client, tokens):
+    code = request_change(client, tokens)["code"]
+    for number in range(100):
+        sender = {"REMOTE_ADDR": f"203.0.{number // 20}.9"}
+        form = {"email": NEW_ADDRESS, "code": wrong_code(code), "password": PASSWORD}
+        client.post("/auth/email/verify", form, environ_overrides=sender)
+
+    assert status_and_code(by_session(client, tokens, NEW_ADDRESS, code)) == (200, "verified")
+
+
+@pytest.mark.requirement("RL-03")
+def test_email_change_by_session_allows_five_attempts(client, tokens):
     code = request_change(client, tokens)["code"]
 
-    wrong = by_code(client, NEW_ADDRESS, code, ELSEWHERE, password="not her password at all")
+    wrong = [by_session(client, tokens, NEW_ADDRESS, wrong_code(code)) for _ in range(5)]
+
+    assert {status_and_code(response) for response in wrong} == {INVALID}
+    assert status_and_code(by_session(client, tokens, NEW_ADDRESS, code)) == INVALID
+
+
+@pytest.mark.requirement("RG-01", "RL-03")
+def test_email_change_code_needs_the_account_password(app, client, tokens):
+    code = request_change(client, tokens)["code"]
+
+    wrong = by_code(client, NEW_ADDRESS, code, password="not her password at all")
     counted = [event.name for event in audited(app, "registration.verification_failed")]
-    right = by_code(client, NEW_ADDRESS, code, ELSEWHERE, password=PASSWORD)
+    right = by_code(client, NEW_ADDRESS, code, password=PASSWORD)
 
     assert (status_and_code(wrong), status_and_code(right)) == (
         (401, "invalid_credentials"),
@@ -273,7 +335,7 @@ def test_email_change_request_voids_the_previous_one(app, client, tokens):
 @pytest.mark.stores
 def test_email_change_verified_twenty_times_in_parallel_happens_once(app, client, tokens):
     mail = request_change(client, tokens)
-    form = {"email": NEW_ADDRESS, "code": mail["code"]}
+    form = {"email": NEW_ADDRESS, "code": mail["code"], "password": PASSWORD}
 
     responses = client.in_parallel(20, "/auth/email/verify", form)
 
@@ -286,7 +348,7 @@ def test_email_change_fails_if_the_address_got_an_account_meanwhile(app, client,
     mail = request_change(client, tokens)
     client.register(NEW_ADDRESS, NEW)
     registered = read_messages(client, NEW_ADDRESS, "verify_email")[0]
-    by_code(client, NEW_ADDRESS, registered["code"])
+    by_code(client, NEW_ADDRESS, registered["code"], NEW)
 
     late = by_code(client, NEW_ADDRESS, mail["code"])
 
@@ -304,7 +366,7 @@ def test_email_change_and_registration_verified_in_parallel_make_one_owner(app, 
 
     responses = run_in_parallel(
         partial(by_code, clients[0], NEW_ADDRESS, mail["code"]),
-        partial(by_code, clients[1], NEW_ADDRESS, registered["code"]),
+        partial(by_code, clients[1], NEW_ADDRESS, registered["code"], NEW),
     )
 
     assert sorted(response.status_code for response in responses) == [200, 401]
@@ -318,7 +380,7 @@ def test_email_change_voids_pending_registrations_of_the_new_address(app, client
 
     change_email(client, tokens)
 
-    assert status_and_code(by_code(client, NEW_ADDRESS, mail["code"])) == INVALID
+    assert status_and_code(by_code(client, NEW_ADDRESS, mail["code"], NEW)) == INVALID
     assert status_and_code(by_link(client, token_of(mail["link"]), NEW)) == INVALID
     assert log_in(client, NEW_ADDRESS, NEW) == 401
 
@@ -428,7 +490,7 @@ def test_email_revert_fails_if_the_old_address_has_a_new_account(app, client, to
 def test_email_revert_removes_phone_and_factors_added_after_the_change(app, client, tokens):
     change_email(client, tokens)
     verify_phone(client, tokens)
-    [user] = rows(app, User)
+    [user] = rows(app, UserRow)
     with app.app_context():
         passkey = Credential(user_id=user.id, kind="passkey", label="attacker's", data=b"")
         db.session.add(passkey)
@@ -436,13 +498,13 @@ def test_email_revert_removes_phone_and_factors_added_after_the_change(app, clie
 
     revert(client, read_revert_token(client))
 
-    [user] = rows(app, User)
+    [user] = rows(app, UserRow)
     assert (user.phone, user.phone_verified_at, rows(app, Credential)) == (None, None, [])
 
 
 def test_email_revert_keeps_phone_and_factors_from_before_the_change(app, client, tokens):
     verify_phone(client, tokens)
-    [user] = rows(app, User)
+    [user] = rows(app, UserRow)
     with app.app_context():
         factor = Credential(user_id=user.id, kind="totp", label="Ada's", data=b"")
         db.session.add(factor)
@@ -451,7 +513,7 @@ def test_email_revert_keeps_phone_and_factors_from_before_the_change(app, client
 
     revert(client, read_revert_token(client))
 
-    assert rows(app, User)[0].phone == NUMBER
+    assert rows(app, UserRow)[0].phone == NUMBER
     assert [row.label for row in rows(app, Credential)] == ["Ada's"]
 
 
@@ -493,12 +555,12 @@ def test_email_change_and_password_reset_in_parallel_leave_one_result(app, clien
 
 def test_email_change_from_an_unverified_address_creates_no_revert_link(app, client, tokens):
     with app.app_context():
-        db.session.execute(sa.update(User).values(email_verified_at=None))
+        db.session.execute(sa.update(UserRow).values(email_verified_at=None))
         db.session.commit()
 
     with app.app_context():
-        assert rows(app, User)[0].email_verified_at is None
+        assert rows(app, UserRow)[0].email_verified_at is None
     change_email(client, tokens)
 
     assert rows(app, OneTimeCode) == []
-    assert rows(app, User)[0].email_verified_at <= datetime.now(UTC)
+    assert rows(app, UserRow)[0].email_verified_at <= datetime.now(UTC)

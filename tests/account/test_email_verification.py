@@ -1,4 +1,4 @@
-"""E-mail verification of a registration: once, by its own code, or its link and password."""
+"""E-mail verification of a registration: once, by its code or link and what its applicant has."""
 
 from functools import partial
 
@@ -15,14 +15,23 @@ from tests.rows import audited, rows
 pytestmark = pytest.mark.stores
 
 ADA, BOB = "ada@example.com", "bob@example.com"
-HERE, ELSEWHERE = "127.0.0.1", "198.51.100.1"
 MALLORY_PASSWORD, ADA_PASSWORD = "mallory chose this phrase", "ada chose another phrase"
 
 
-def by_code(client, email, code, **more):
-    sender = {"REMOTE_ADDR": more.pop("ip_address", HERE)}
-    form = {"email": email, "code": code, **more}
-    return client.post("/auth/email/verify", form, environ_overrides=sender)
+def by_code(client, email, code, password=PASSWORD):
+    form = {"email": email, "code": code, "password": password}
+    return client.post("/auth/email/verify", form)
+
+
+def by_token(client, code, token, email=ADA):
+    form = {"email": email, "code": code, "registration_token": token}
+    return client.post("/auth/email/verify", form)
+
+
+def register(client, password=PASSWORD, email=ADA):
+    """Register; return the code and the registration token."""
+    token = client.register(email, password).json["registration_token"]
+    return read_mail(client, email)["code"], token
 
 
 def by_link(client, token, password=PASSWORD):
@@ -37,6 +46,7 @@ def status_and_code(response):
     return response.status_code, response.json.get("code", response.json.get("status"))
 
 
+VERIFIED = (200, "verified")
 INVALID = (401, "invalid_code")
 WRONG = (401, "invalid_credentials")
 
@@ -67,7 +77,7 @@ def test_verification_activates_only_the_registration_of_its_code(app, client):
     client.register(ADA, MALLORY_PASSWORD, name="Mallory")
     code = client.mailbox(to=ADA)[1]["variables"]["code"]
 
-    assert status_and_code(by_code(client, ADA, code)) == (200, "verified")
+    assert status_and_code(by_code(client, ADA, code, ADA_PASSWORD)) == (200, "verified")
 
     assert [user.name for user in rows(app, User)] == ["Ada"]
     assert log_in(client, ADA, ADA_PASSWORD).status_code == 200
@@ -76,31 +86,92 @@ def test_verification_activates_only_the_registration_of_its_code(app, client):
 
 
 @pytest.mark.requirement("RG-01")
-def test_verification_code_from_another_network_fails_without_password(app, client):
-    client.register(ADA, MALLORY_PASSWORD)
-    code = read_mail(client, ADA)["code"]
+def test_verification_code_alone_verifies_nothing(app, client):
+    """The owner of the mailbox may have received the code of an attacker in the same network."""
+    code, token = register(client, MALLORY_PASSWORD)
 
-    responses = [by_code(client, ADA, code, ip_address=ELSEWHERE) for _ in range(8)]
+    responses = [client.post("/auth/email/verify", {"email": ADA, "code": code}) for _ in range(8)]
 
-    assert [status_and_code(response) for response in responses] == [INVALID] * 8
-    assert "send the password with the code" in responses[0].json["next"].lower()
+    assert [status_and_code(response) for response in responses] == [(401, "token_missing")] * 8
+    assert "registration_token" in responses[0].json["next"]
     assert rows(app, User) == []
-    assert status_and_code(by_code(client, ADA, code, ip_address="127.0.0.99")) == (200, "verified")
+    assert status_and_code(by_token(client, code, token)) == VERIFIED
 
 
 @pytest.mark.requirement("RG-01")
-def test_verification_code_from_another_network_needs_the_password(app, client):
-    client.register(ADA, ADA_PASSWORD)
-    code = read_mail(client, ADA)["code"]
+def test_verification_code_works_with_the_registration_token_of_its_own_registration(app, client):
+    hers, her_token = register(client, ADA_PASSWORD)
+    attackers, attackers_token = register(client, MALLORY_PASSWORD)
+    _, bobs_token = register(client, email=BOB)
 
-    wrong = by_code(client, ADA, code, ip_address=ELSEWHERE, password=MALLORY_PASSWORD)
-    right = by_code(client, ADA, code, ip_address=ELSEWHERE, password=ADA_PASSWORD)
+    rejected = [
+        by_token(client, attackers, her_token),  # the owner enters the code of the wrong e-mail
+        by_token(client, hers, attackers_token),
+        by_token(client, hers, bobs_token, BOB),
+        by_token(client, hers, her_token, BOB),
+        by_token(client, hers, "no token"),
+    ]
 
-    assert (status_and_code(wrong), status_and_code(right)) == (WRONG, (200, "verified"))
+    assert [status_and_code(response) for response in rejected] == [INVALID] * 5
+    assert rows(app, User) == []
+    assert status_and_code(by_token(client, hers, her_token)) == VERIFIED
     assert log_in(client, ADA, ADA_PASSWORD).status_code == 200
 
 
-def test_verification_code_with_a_wrong_password_fails_in_the_same_network(app, client):
+@pytest.mark.requirement("RG-01")
+def test_verification_code_needs_the_password_of_its_own_registration(client):
+    code, _ = register(client, ADA_PASSWORD)
+
+    wrong = by_code(client, ADA, code, password=MALLORY_PASSWORD)
+    right = by_code(client, ADA, code, password=ADA_PASSWORD)
+
+    assert (status_and_code(wrong), status_and_code(right)) == (WRONG, VERIFIED)
+    assert log_in(client, ADA, ADA_PASSWORD).status_code == 200
+
+
+@pytest.mark.requirement("RG-01")
+def test_verification_of_a_registration_is_not_possible_with_a_session(app, client, make_user):
+    code, _ = register(client, MALLORY_PASSWORD)
+    bob = client.as_(client.log_in(make_user(email=BOB)))
+
+    response = bob.post("/auth/email/verify", {"email": ADA, "code": code})
+
+    assert status_and_code(response) == INVALID
+    assert [user.email for user in rows(app, User)] == [BOB]
+
+
+@pytest.mark.requirement("RL-02")
+def test_verification_with_the_registration_token_survives_wrong_codes_of_strangers(client):
+    code, token = register(client)
+    stranger = {"REMOTE_ADDR": "203.0.113.9"}
+    form = {"email": ADA, "code": wrong_code(code), "password": MALLORY_PASSWORD}
+    statuses = [
+        client.post("/auth/email/verify", form, environ_overrides=stranger).status_code
+        for _ in range(30)
+    ]
+
+    assert statuses == [401] * 25 + [429] * 5
+    assert status_and_code(by_code(client, ADA, code)) == INVALID  # the link works, or a new code
+    assert status_and_code(by_token(client, code, token)) == VERIFIED
+
+
+@pytest.mark.requirement("RL-07")
+def test_verification_token_allows_five_attempts_and_the_same_for_known_addresses(
+    client, make_user
+):
+    make_user(email=BOB)
+    code, token = register(client)
+    bobs_token = client.register(BOB).json["registration_token"]
+
+    unknown = [by_token(client, wrong_code(code), token) for _ in range(40)]
+    known = [by_token(client, wrong_code(code), bobs_token, BOB) for _ in range(40)]
+
+    assert {status_and_code(response) for response in unknown + known} == {INVALID}
+    assert status_and_code(by_token(client, code, token)) == INVALID
+    assert status_and_code(by_code(client, ADA, code)) == VERIFIED  # counted apart
+
+
+def test_verification_code_with_a_wrong_password_fails(app, client):
     client.register(ADA, ADA_PASSWORD)
     code = read_mail(client, ADA)["code"]
 
@@ -156,7 +227,7 @@ def test_verification_after_the_account_exists_fails_and_changes_nothing(app, cl
     client.verify(ADA)
 
     late = [
-        by_code(client, ADA, mail["code"]),
+        by_code(client, ADA, mail["code"], MALLORY_PASSWORD),
         by_link(client, token_of(mail["link"]), MALLORY_PASSWORD),
     ]
 
@@ -259,7 +330,7 @@ def test_verification_code_allows_five_attempts_of_twenty_in_parallel(app, clien
     client.register(ADA)
     right = read_mail(client, ADA)["code"]
 
-    form = {"email": ADA, "code": wrong_code(right)}
+    form = {"email": ADA, "code": wrong_code(right), "password": PASSWORD}
     responses = client.in_parallel(20, "/auth/email/verify", form)
 
     assert {status_and_code(response) for response in responses} == {INVALID}
@@ -269,7 +340,7 @@ def test_verification_code_allows_five_attempts_of_twenty_in_parallel(app, clien
 
 def test_verification_sent_twenty_times_in_parallel_creates_one_account(app, client):
     client.register(ADA)
-    form = {"email": ADA, "code": read_mail(client, ADA)["code"]}
+    form = {"email": ADA, "code": read_mail(client, ADA)["code"], "password": PASSWORD}
 
     responses = client.in_parallel(20, "/auth/email/verify", form)
 
@@ -304,12 +375,11 @@ def test_verification_works_after_registering_again_with_another_username(client
 
 @pytest.mark.stores
 def test_verification_of_several_registrations_in_parallel_creates_one_account(app, client):
-    for password in (MALLORY_PASSWORD, ADA_PASSWORD, PASSWORD):
-        client.register(ADA, password)
-    codes = [mail["variables"]["code"] for mail in client.mailbox(to=ADA)]
+    passwords = (MALLORY_PASSWORD, ADA_PASSWORD, PASSWORD)
+    codes = [register(client, password) for password in passwords]
 
     responses = run_in_parallel(
-        *(partial(by_code, Client(app.test_client), ADA, code) for code in codes)
+        *(partial(by_token, Client(app.test_client), code, token) for code, token in codes)
     )
 
     assert sorted(response.status_code for response in responses) == [200, 401, 401]

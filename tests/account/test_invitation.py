@@ -159,7 +159,7 @@ def test_invitation_voids_pending_registrations_of_its_address(app, client):
     invite(app)
     accept(client, read_link_token(client, ADA))
 
-    response = client.post("/auth/email/verify", {"email": ADA, "code": code})
+    response = client.verify_code(ADA, code)
 
     assert (response.status_code, response.json["code"]) == INVALID
     assert client.log_in(ClientUser(ADA))["status"] == "authenticated"
@@ -180,7 +180,7 @@ def test_invitation_fails_if_the_address_got_an_account_meanwhile(app, client, m
 @pytest.mark.stores
 def test_invitation_and_registration_in_parallel_create_one_account(app, client):
     client.register(ADA)
-    code = {"email": ADA, "code": read_mail(client, ADA)["code"]}
+    code = {"email": ADA, "code": read_mail(client, ADA)["code"], "password": PASSWORD}
     invite(app)
     link = {"token": read_link_token(client, ADA), "password": PASSWORD}
 

@@ -10,12 +10,13 @@ from gatehouse.one_time_codes import service as one_time_codes
 from models import Credential, OneTimeCode, Password, User
 from tests.account.conftest import ADA, read_messages, status_and_code
 from tests.client import PASSWORD
-from tests.mail_links import read_mail
+from tests.mail_links import read_mail, token_of, wrong_code
 from tests.mfa.authenticator import UP, Authenticator
 from tests.mfa.passkey_sign_up import OPTIONS, PasskeyApplicant
 from tests.rows import audited, rows
 from tests.statements import statements_of
 
+SHOW_CODE = "/auth/email/verify/code"
 PENDING, VERIFIED = (202, "verification_required"), (200, "verified")
 WRONG = (401, "invalid_code")
 
@@ -111,25 +112,25 @@ def test_passkey_sign_up_of_an_attacker_is_discarded_by_password_registration_of
     client.register(ADA)
 
     code = read_mail(client, ADA)["code"]
-    assert client.post("/auth/email/verify", {"email": ADA, "code": code}).status_code == 200
+    assert client.verify_code(ADA, code).status_code == 200
 
     assert status_and_code(attacker.sign_in()) == WRONG
     assert rows(app, Credential) == []
 
 
 @pytest.mark.requirement("RG-01")
-@pytest.mark.parametrize("token", ["none", "their own"])
+@pytest.mark.parametrize("with_", ["a password", "their own token"])
 def test_passkey_sign_up_of_an_attacker_is_not_activated_by_its_code_from_the_owner(
-    app, client, ada, attacker, token
+    app, client, ada, attacker, with_
 ):
     """The e-mail of the attacker's sign-up arrives while the owner waits for their own."""
     attacker.register()
     code = read_mail(client, ADA)["code"]
     ada.register()
-    form = {"email": ADA, "code": code}
+    form = {"email": ADA, "code": code, "password": PASSWORD}
 
-    verify = client.post if token == "none" else lambda *_: ada.verify_email(code)
-    response = verify("/auth/email/verify", form)
+    by_password = with_ == "a password"
+    response = client.post("/auth/email/verify", form) if by_password else ada.verify_email(code)
 
     assert status_and_code(response) == WRONG
     assert rows(app, User) == []
@@ -144,16 +145,47 @@ def test_passkey_sign_up_rejects_the_code_of_a_password_registration(app, client
     assert rows(app, User) == []
 
 
-def test_passkey_sign_up_email_has_a_code_and_no_link(client, ada):
+def test_passkey_sign_up_email_has_a_code_and_a_link_that_shows_it(app, client, ada):
     ada.register()
     client.post("/auth/email/resend", {"email": ADA})
 
-    variables = read_messages(client, ADA, "verify_email")
+    mails = read_messages(client, ADA, "verify_email")
+    tokens = [token_of(mail["code_link"]) for mail in mails]
+    codes = [client.post(SHOW_CODE, {"token": token}) for token in tokens]
 
-    assert [mail["link"] for mail in variables] == ["", ""]
-    texts = [mail["text"] for mail in client.mailbox(to=ADA)]
-    assert not any("password" in text or "http://" in text for text in texts)
-    assert status_and_code(ada.verify_email()) == VERIFIED
+    assert [mail["link"] for mail in mails] == ["", ""]
+    assert not any("password" in mail["text"] for mail in client.mailbox(to=ADA))
+    assert codes[0].json == {"code": mails[0]["code"]}
+    assert status_and_code(codes[1]) == WRONG  # replaced by the resent one
+    assert rows(app, User) == []
+    assert status_and_code(ada.verify_email(codes[0].json["code"])) == VERIFIED
+    assert status_and_code(client.post(SHOW_CODE, {"token": tokens[0]})) == WRONG
+
+
+@pytest.mark.requirement("RG-01")
+def test_passkey_sign_up_code_is_shown_for_no_other_link(client, make_user):
+    client.register("bob@example.com")
+    registration = token_of(read_mail(client, "bob@example.com")["link"])
+    user = make_user(email=ADA)
+    client.post("/auth/password/forgot", {"email": user.email})
+    reset = token_of(read_mail(client, user.email)["link"])
+
+    responses = [client.post(SHOW_CODE, {"token": token}) for token in (registration, reset)]
+
+    assert [status_and_code(response) for response in responses] == [WRONG, WRONG]
+
+
+@pytest.mark.requirement("RL-02")
+def test_passkey_sign_up_survives_wrong_codes_of_strangers(client, ada):
+    ada.register()
+    code = read_mail(client, ADA)["code"]
+    form = {"email": ADA, "code": wrong_code(code), "password": PASSWORD}
+
+    for number in range(100):
+        sender = {"REMOTE_ADDR": f"203.0.113.{number // 20}"}
+        client.post("/auth/email/verify", form, environ_overrides=sender)
+
+    assert status_and_code(ada.verify_email(code)) == VERIFIED
 
 
 # The WebAuthn ceremony
@@ -181,9 +213,9 @@ def test_passkey_sign_up_options_and_responses_are_alike_for_known_and_unknown_a
         for user, pair in zip(users, options, strict=True)
     ]
     assert alike[0] == alike[1]
-    assert {(a.status_code, a.text) for mine in responses for a in mine} == {
-        (202, '{"status":"verification_required"}\n')
-    }
+    tokens = [answer.json["registration_token"] for mine in responses for answer in mine]
+    assert {(a.status_code, len(a.text)) for mine in responses for a in mine} == {(202, 102)}
+    assert (len(set(tokens)), {len(token) for token in tokens}) == (8, {43})
     sent = [len(client.mailbox(to=user.email)) for user in users]
     assert sent == [3, 3]
 

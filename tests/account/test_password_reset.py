@@ -226,7 +226,9 @@ def test_password_reset_rejects_codes_and_links_of_other_purposes_and_vice_versa
         reset_password(client, email=BOB, code=registered["code"]),
         reset_password(client, token=change["link"].partition("#")[2]),
         client.post("/auth/email/verify", {"token": mine["token"], "password": PASSWORD}),
-        client.post("/auth/email/verify", {"email": ADA, "code": mine["code"]}),
+        client.post(
+            "/auth/email/verify", {"email": ADA, "code": mine["code"], "password": PASSWORD}
+        ),
         client.post("/auth/invitation", {"token": mine["token"], "password": NEW}),
         client.post("/auth/email/undo", {"token": mine["token"]}),
     ]
@@ -430,7 +432,7 @@ def test_password_reset_voids_pending_email_and_phone_changes(app, client, ada):
 
     reset_password(client, token=request_reset_mail(client)["token"])
 
-    form = {"email": "evil@example.com", "code": mail["code"]}
+    form = {"email": "evil@example.com", "code": mail["code"], "password": NEW}
     assert status_and_code(client.post("/auth/email/verify", form)) == INVALID
     assert rows(app, OneTimeCode) == []
     assert rows(app, User)[0].email == ADA

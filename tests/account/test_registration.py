@@ -31,11 +31,13 @@ PRIVILEGES = {
 
 
 def observable_parts(response):
-    """Return what a client can observe, without ids and the date."""
+    """Return what a client can observe, without ids, the date and the (random) token."""
     headers = {
         name: value for name, value in response.headers if name not in ("X-Request-Id", "Date")
     }
     body = {name: value for name, value in response.json.items() if name != "request_id"}
+    if token := body.get("registration_token"):
+        body["registration_token"] = len(token)
     return response.status_code, body, headers
 
 
@@ -62,7 +64,9 @@ def test_registration_response_is_the_same_for_known_and_unknown_addresses(clien
 
     assert observable_parts(known) == observable_parts(unknown)
     assert known.status_code == 202
-    assert known.json == {"status": "verification_required"}
+    assert known.json.keys() == {"status", "registration_token"}
+    assert known.json["status"] == "verification_required"
+    assert known.json["registration_token"] != unknown.json["registration_token"]
 
 
 def test_registration_of_a_known_address_sends_its_owner_an_email_without_a_code(
@@ -76,7 +80,8 @@ def test_registration_of_a_known_address_sends_its_owner_an_email_without_a_code
     mail = client.mailbox(to=ADA)[0]
     assert mail["template"] == "account_exists"
     assert mail["variables"].keys() == {"asked", "address", "device"}
-    assert rows(app, OneTimeCode, purpose="register") == []
+    [decoy] = rows(app, OneTimeCode, purpose="register")
+    assert (decoy.user_id, decoy.attempts, decoy.requester_attempts) == (None, 0, 0)
     assert [user.name for user in rows(app, User)] == [user.name for user in before] == [None]
     assert [e.user_id for e in audited(app, "registration.email_taken")] == [before[0].id]
 
@@ -145,8 +150,10 @@ def test_registration_sent_twenty_times_in_parallel_gets_equal_responses_and_thr
         observable_parts(responses[0])
     ] * 20
     assert responses[0].status_code == 202
+    assert len({response.json["registration_token"] for response in responses}) == 20
     assert list_recipients(client) == [ADA] * 3
-    assert client.verify(ADA).status_code == 200
+    form = {"email": ADA, "code": read_mail(client, ADA)["code"], "password": PASSWORD}
+    assert client.post("/auth/email/verify", form).status_code == 200
     assert len(rows(app, User)) == 1
 
 
@@ -162,6 +169,40 @@ def test_registration_emails_are_limited_to_three_per_hour(app, client):
     assert in_first_hour == 3
     assert len(list_recipients(client)) == 4
     assert len(audited(app, "registration.mail_suppressed")) == 1
+
+
+@pytest.mark.requirement("RL-02")
+def test_registration_over_the_limit_of_a_stranger_gets_its_email(client):
+    """A stranger's registrations use up the limit of the stranger's network only."""
+    form = {"email": ADA, "password": "mallory chose this phrase"}
+    for _ in range(4):
+        client.post("/auth/register", form, environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
+
+    client.register(ADA)
+
+    assert len(client.mailbox(to=ADA)) == 4
+    assert client.verify(ADA).status_code == 200
+
+
+@pytest.mark.requirement("RL-05")
+def test_registration_emails_of_many_networks_have_a_total_limit(client):
+    form = {"email": ADA, "password": PASSWORD}
+    for network in range(20):
+        sender = {"REMOTE_ADDR": f"203.0.{network}.9"}
+        client.post("/auth/register", form, environ_overrides=sender)
+
+    assert len(client.mailbox(to=ADA)) == 9
+
+
+def test_registration_without_an_email_gets_one_when_it_is_requested_again(client, wait):
+    for _ in range(3):
+        client.register(ADA, "mallory chose this phrase")
+    client.register(ADA)
+    wait(minutes=61)
+
+    client.post("/auth/email/resend", {"email": ADA})
+
+    assert client.verify(ADA).status_code == 200
 
 
 def test_registration_email_limit_counts_all_spellings_of_an_address(client):

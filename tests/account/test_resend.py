@@ -18,8 +18,9 @@ def resend(client, email=ADA, **request):
     return client.post("/auth/email/resend", {"email": email}, **request)
 
 
-def by_code(client, code):
-    return client.post("/auth/email/verify", {"email": ADA, "code": code})
+def by_code(client, code, password=PASSWORD):
+    form = {"email": ADA, "code": code, "password": password}
+    return client.post("/auth/email/verify", form)
 
 
 def status_and_code(response):
@@ -87,7 +88,7 @@ def test_resend_chooses_the_registration_of_the_same_ip_address(client):
 
     mail = read_mail(client, ADA)
     assert mail["address"] == "127.0.0.1"
-    assert by_code(client, mail["code"]).status_code == 200
+    assert by_code(client, mail["code"], ADA_PASSWORD).status_code == 200
     form = {"identifier": ADA, "password": ADA_PASSWORD}
     assert client.post("/auth/login", form).status_code == 200
 

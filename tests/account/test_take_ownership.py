@@ -68,7 +68,7 @@ def verify_by_registration(app, client, way):
     client.register(ADA, NEW)
     give_address(app)
     mail = read_messages(client, ADA, "verify_email")[0]
-    form = {"email": ADA, "code": mail["code"]}
+    form = {"email": ADA, "code": mail["code"], "password": NEW}
     if way == "link":
         form = {"token": token_of(mail["link"]), "password": NEW}
     assert status_and_code(client.post("/auth/email/verify", form)) == (200, "verified")
@@ -97,7 +97,8 @@ def test_take_ownership_removes_everything_that_was_set_before(app, client, mall
     assert [
         log_in(client, identifier, MALLORY_PASSWORD) for identifier in (ADA, NUMBER, MALLORY)
     ] == [401] * 3
-    late = client.post("/auth/email/verify", {"email": NEW_ADDRESS, "code": code})
+    form = {"email": NEW_ADDRESS, "code": code, "password": MALLORY_PASSWORD}
+    late = client.post("/auth/email/verify", form)
     assert status_and_code(late) == (401, "invalid_code")
 
 

@@ -186,7 +186,7 @@ def register_four_times(scenario: Scenario) -> None:
 def verify_registration_with_wrong_code(scenario: Scenario) -> None:
     scenario.client.register(ADA)
     code = wrong_code(read_mail(scenario.client, ADA)["code"])
-    scenario.post("/auth/email/verify", {"email": ADA, "code": code})
+    scenario.client.verify_code(ADA, code)
 
 
 @causes(events.Invitation.SENT)
@@ -555,7 +555,7 @@ def request_email_change_four_times(scenario: Scenario) -> None:
 def change_email(scenario: Scenario) -> None:
     request_email_change(scenario)
     code = read_mail(scenario.client, BOB)["code"]
-    scenario.post("/auth/email/verify", {"email": BOB, "code": code})
+    scenario.post("/auth/email/verify", {"email": BOB, "code": code, "password": PASSWORD})
 
 
 @causes(events.Identifier.EMAIL_CHANGE_REVERTED)

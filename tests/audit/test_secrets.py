@@ -26,9 +26,9 @@ def use_all_secrets(client):
     client.register(ADA)
     mail = read_mail(client, ADA)
     code, token = mail["code"], token_of(mail["link"])
-    client.post("/auth/email/verify", {"email": ADA, "code": wrong_code(code)})
+    client.verify_code(ADA, wrong_code(code))
     client.post("/auth/email/verify", {"token": token, "password": WRONG})
-    client.post("/auth/email/verify", {"email": ADA, "code": code})
+    client.verify_code(ADA, code)
     client.post("/auth/login", {"identifier": ADA, "password": WRONG})
     tokens = client.log_in(User(ADA))
     renewed = client.refresh(tokens).json

@@ -265,6 +265,7 @@ def can_verify_registration(app):
     json = {"Accept": "application/json"}
     mails = client.get("/dev/mailbox?to=ada@example.com", headers=json).json["items"]
     form = {"email": "ada@example.com", "code": mails[0]["variables"]["code"]}
+    form["password"] = "seven green lanterns"
     return client.post("/auth/email/verify", json=form).status_code == 200
 
 

@@ -34,7 +34,8 @@ def test_captcha_is_solved_to_sign_up_to_log_in_and_to_reset_the_password(device
 
     sign_up = send("register", "/auth/register", email=ADA, password=PASSWORD)
     assert sign_up == (202, "verification_required")
-    device.post("/auth/email/verify", email=ADA, code=mailbox.read("verify_email")["code"])
+    code = mailbox.read("verify_email")["code"]
+    device.post("/auth/email/verify", email=ADA, code=code, password=PASSWORD)
     assert send("login", "/auth/login", identifier=ADA, password=PASSWORD) == SIGNED_IN
     assert device.me["email"] == ADA
     assert send("forgot", "/auth/password/forgot", email=ADA) == (202, "sent")

@@ -1,5 +1,7 @@
 """Journeys: from no account to the first session."""
 
+from functools import partial
+
 from tests.client import PASSWORD, User
 from tests.journeys.conftest import ADA, NEW_PASSWORD
 from tests.journeys.device import outcome
@@ -7,6 +9,7 @@ from tests.mail_links import token_of, wrong_code
 from tests.mfa.authenticator import Authenticator
 
 INVALID = (401, "invalid_code")
+CODE_ALONE = (401, "token_missing")
 PENDING = (202, "verification_required")
 VERIFIED = (200, "verified")
 
@@ -14,16 +17,23 @@ VERIFIED = (200, "verified")
 def test_sign_up_with_a_password_is_completed_by_the_newest_mailed_code(device, mailbox):
     ada = User(ADA, username="ada")
     form = {"email": ADA, "password": PASSWORD, "username": "ada", "name": "Ada"}
-    assert outcome(device.post("/auth/register", **form)) == PENDING
+    registered = device.post("/auth/register", **form)
+    assert outcome(registered) == PENDING
     assert outcome(device.log_in(ada)) == (401, "invalid_credentials")
 
+    verify = partial(
+        device.post,
+        "/auth/email/verify",
+        email=ADA,
+        registration_token=registered.json["registration_token"],
+    )
     lost = mailbox.read("verify_email")["code"]
     assert outcome(device.post("/auth/email/resend", email=ADA)) == (202, "sent")
     code = mailbox.read("verify_email")["code"]
     for useless in (lost, wrong_code(code)):
-        response = device.post("/auth/email/verify", email=ADA, code=useless)
-        assert outcome(response) == INVALID
-    assert outcome(device.post("/auth/email/verify", email=ADA, code=code)) == VERIFIED
+        assert outcome(verify(code=useless)) == INVALID
+    assert outcome(device.post("/auth/email/verify", email=ADA, code=code)) == CODE_ALONE
+    assert outcome(verify(code=code)) == VERIFIED
     assert not device.is_signed_in
 
     assert outcome(device.log_in(ada)) == (200, "authenticated")
@@ -55,13 +65,14 @@ def test_sign_up_that_was_left_for_days_starts_again(device, mailbox, wait):
     device.post("/auth/register", **form)
     late = mailbox.read("verify_email")["code"]
     wait(days=2)
-    assert outcome(device.post("/auth/email/verify", email=ADA, code=late)) == INVALID
+    verify = {"email": ADA, "password": PASSWORD}
+    assert outcome(device.post("/auth/email/verify", **verify, code=late)) == INVALID
     device.post("/auth/email/resend", email=ADA)
     assert mailbox.templates() == ["verify_email"]  # nothing is pending any more
 
     assert outcome(device.post("/auth/register", **form)) == PENDING
     code = mailbox.read("verify_email")["code"]
-    assert outcome(device.post("/auth/email/verify", email=ADA, code=code)) == VERIFIED
+    assert outcome(device.post("/auth/email/verify", **verify, code=code)) == VERIFIED
     assert outcome(device.log_in(User(ADA), "ada")) == (200, "authenticated")
 
 
@@ -69,10 +80,12 @@ def test_sign_up_with_a_taken_username_chooses_another(device, ada, mailbox):
     form = {"email": "grace@example.com", "password": PASSWORD, "username": "Ada"}
     assert outcome(device.post("/auth/register", **form)) == (409, "username_taken")
     form["username"] = "grace"
-    assert outcome(device.post("/auth/register", **form)) == PENDING
+    registered = device.post("/auth/register", **form)
+    assert outcome(registered) == PENDING
 
     code = mailbox.read("verify_email", "grace@example.com")["code"]
-    form = {"email": "grace@example.com", "code": code}
+    token = registered.json["registration_token"]
+    form = {"email": "grace@example.com", "code": code, "registration_token": token}
     assert outcome(device.post("/auth/email/verify", **form)) == VERIFIED
     assert outcome(device.log_in(User("grace@example.com"), "grace")) == (200, "authenticated")
 
@@ -95,8 +108,13 @@ def test_sign_up_with_a_passkey_needs_no_password(device, new_device, mailbox):
     assert outcome(device.post("/auth/register", **form)) == PENDING
     assert outcome(device.log_in_with_passkey(key)) == INVALID
 
-    form = {"email": ADA, "code": mailbox.read("verify_email")["code"]}
-    assert outcome(new_device().post("/auth/email/verify", **form)) == INVALID
+    mail = mailbox.read("verify_email")
+    phone = new_device()
+    assert phone.open_page(mail["code_link"]).status_code == 200
+    shown = phone.post("/auth/email/verify/code", token=token_of(mail["code_link"]))
+    assert shown.json == {"code": mail["code"]}
+    form = {"email": ADA, "code": mail["code"]}
+    assert outcome(phone.post("/auth/email/verify", **form)) == CODE_ALONE
     verified = device.post("/auth/email/verify", **form, registration_token=token)
     assert outcome(verified) == VERIFIED
     assert len(verified.json["recovery_codes"]) == 10

@@ -15,7 +15,7 @@ HASH_COMPARISON = "gatehouse.passwords.service.verify_password"
 PASSWORD_CHECK = "gatehouse.users.password_check.verify_password"
 EVALUATION = "gatehouse.users.password_check.evaluate_password"
 """Compares the password of an attempt that is counted already."""
-PENDING_REGISTRATION = "gatehouse.account.activation._require_password"
+PENDING_REGISTRATION = "gatehouse.account.activation.require_password"
 """Verifies the password of a pending registration, whose code counts the attempts itself."""
 SPELLINGS = [ADA, "ADA@Example.COM", "ada", "ADA", "+4915112345678", "+49 151 1234-5678"]
 
@@ -56,7 +56,7 @@ ENDPOINTS = {
     "gatehouse.login.reauthentication._with_password": reauthenticate,
     "gatehouse.login.methods.password.authenticate": log_in,
     "gatehouse.account.password_change.change_password": change_password,
-    "gatehouse.account.email_change._require_password": confirm_email,
+    "gatehouse.account.email_change.require_password": confirm_email,
     "gatehouse.account.mfa_recovery._with_password": recover_mfa,
 }
 """A request by the function that calls PASSWORD_CHECK or EVALUATION; add every new caller."""

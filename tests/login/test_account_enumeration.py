@@ -45,8 +45,9 @@ def observable_parts(response):
         name: value for name, value in response.headers if name not in ("X-Request-Id", "Date")
     }
     text = response.text.replace(response.headers["X-Request-Id"], "ID")
-    if login_token := response.json.get("login_token"):
-        text = text.replace(login_token, "x" * len(login_token))
+    for name in ("login_token", "registration_token"):
+        if token := response.json.get(name):
+            text = text.replace(token, "x" * len(token))
     return response.status_code, text, str(headers)
 
 

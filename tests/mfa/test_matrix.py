@@ -227,9 +227,8 @@ def by_email_verification(client: Client, person: Person) -> TestResponse:
     requested = client.as_(person.user.tokens).post("/auth/email/change", {"email": new})
     assert requested.status_code == 202, requested.text
     code = read_mail(client, new)["code"]
-    response = client.post(
-        "/auth/email/verify", {"email": new, "code": code}, headers=person.device
-    )
+    form = {"email": new, "code": code, "password": person.user.password}
+    response = client.post("/auth/email/verify", form, headers=person.device)
     person.user.email = new
     return response
 

@@ -67,7 +67,9 @@ def test_otp_is_accepted_in_the_login_that_requested_it_only(client, make_user, 
         client.post(STEP, second_step_form(unrequested, kind, code)),
         client.post(STEP, second_step_form(foreign, "email", code)),
         client.post("/auth/reauthenticate", {"factor": kind, "code": code}),
-        client.post("/auth/email/verify", {"email": user.email, "code": code}),
+        client.post(
+            "/auth/email/verify", {"email": user.email, "code": code, "password": user.password}
+        ),
     ]
 
     assert [response.status_code for response in responses] == [401] * 4

@@ -98,7 +98,8 @@ class Service:
         known = {"email": f"{name}@example.com", "password": PASSWORD}
         self.send("/auth/register", known | more, 202, client=client)
         code = self.secrets(known["email"])["code"]
-        self.send("/auth/email/verify", {"email": known["email"], "code": code}, client=client)
+        form = {"email": known["email"], "code": code, "password": known["password"]}
+        self.send("/auth/email/verify", form, client=client)
         return known
 
     def log_in(self, known: dict[str, Any], **more: Any) -> Any:
@@ -275,6 +276,7 @@ class Service:
         known, changed = self.user("moved"), "moved@new.example"
         self.send("/auth/email/change", {"email": changed}, 202, bearer=self.log_in(known))
         form = {"email": changed, "code": self.secrets(changed)["code"]}
+        form["password"] = known["password"]
         self.send("/auth/email/verify", form)
         return known | {"new_email": changed, "token": self.secrets(known["email"])["token"]}
 

@@ -63,7 +63,7 @@ def cookie_session(service, known):
 
 def registration_code(service, known):
     """A pending registration is confirmed with the code of its mail."""
-    form = {"email": known["email"], "code": known["code"]}
+    form = {"email": known["email"], "code": known["code"], "password": known["password"]}
     service.send("/auth/email/verify", form)
     service.logs_in(known)
 
@@ -190,6 +190,7 @@ def reset_link(service, known):
 def email_change(service, known):
     """The code of a mail changes the e-mail address."""
     form = {"email": known["new_email"], "code": known["code"]}
+    form["password"] = known["password"]
     service.send("/auth/email/verify", form)
     service.logs_in(known | {"email": known["new_email"]})
 

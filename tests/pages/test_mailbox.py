@@ -10,6 +10,7 @@ from gatehouse.database.session import db, write_transaction
 from gatehouse.messaging import outbox
 from gatehouse.messaging.message import MessageRequest
 from gatehouse.web.request_context import NO_REQUEST
+from tests.client import PASSWORD
 from tests.pages.conftest import ONE_WORKER
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -78,7 +79,7 @@ def test_mailbox_does_not_exist_in_production(client, method, path):
 @pytest.mark.requirement("AP-09")
 def test_mailbox_escapes_values_and_links_only_to_http_urls(app, client):
     hostile = dict.fromkeys(("code", "asked", "address", "device"), HOSTILE)
-    hostile |= {"link": "javascript:alert(1)", "expires": clock.now()}
+    hostile |= {"link": "javascript:alert(1)", "code_link": "", "expires": clock.now()}
     with app.app_context(), write_transaction():
         outbox.put(MessageRequest(f"{HOSTILE}@example.com", "verify_email", hostile), NO_REQUEST)
         db.session.commit()
@@ -192,7 +193,7 @@ def test_mailbox_frame_has_no_scripts_and_cannot_be_embedded_elsewhere(client):
 def test_mailbox_codes_of_test_users_can_be_fixed_by_a_setting(client):
     client.register("ann@example.com")
     client.register("bob@example.com")
-    form = {"email": "ann@example.com", "code": "12345678"}
+    form = {"email": "ann@example.com", "code": "12345678", "password": PASSWORD}
 
     anns = client.post("/auth/email/verify", form)
     bobs = client.post("/auth/email/verify", form | {"email": "bob@example.com"})

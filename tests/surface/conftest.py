@@ -56,6 +56,7 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
         "token": "a token",
         "password": PASSWORD,
     },
+    ("POST", "/auth/email/verify/code"): {"token": "a token"},
     ("POST", "/auth/invitation"): {"token": "a token", "password": PASSWORD},
     ("POST", "/auth/password/forgot"): {
         "email": "ada@example.com",

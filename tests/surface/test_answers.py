@@ -16,7 +16,7 @@ JSON_TYPES = ("application/json", "application/problem+json")
 SIGNED_TYPE = "application/statuslist+jwt"
 PATHS_WITH_ID = (
     "accept-invitation|cancel-mfa-reset|confirm-email|login-link|reset-password|undo-email|"
-    "verify-email"
+    "sign-up-code|verify-email"
 )
 PAGES = re.compile(
     r"GET /(docs|errors|account|forgot-password|\.well-known/change-password|)|"

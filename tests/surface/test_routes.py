@@ -19,6 +19,7 @@ PUBLIC = {
     "/auth/email/resend": "open to all clients; always the same response",
     "/auth/email/undo": "takes the token sent to the old e-mail address",
     "/auth/email/verify": "verifies an e-mail address, by code or by link and password",
+    "/auth/email/verify/code": "takes the token of a link",
     "/auth/invitation": "takes the token of the invitation",
     "/auth/login": "takes the password",
     "/auth/login/link": "open to all clients; always the same response",
@@ -59,6 +60,7 @@ PUBLIC = {
     "/metrics": "takes its own token",
     "/openapi.json": "the OpenAPI document",
     "/tokens/status/<number>": "revocations, for all resource servers",
+    "/sign-up-code/<uuid:request_id>": "a page; its token is in the URL fragment",
     "/verify-email/<uuid:request_id>": "a page; its token is in the URL fragment",
 }
 """Every route that needs no access token, and the reason."""
@@ -81,6 +83,7 @@ UNDOCUMENTED = {
 PAGES = (
     "/assets/",
     "/dev/mailbox/",
+    "/sign-up-code/",
     "/verify-email/",
     "/accept-invitation/",
     "/login-link/",

@@ -14,6 +14,7 @@ OPERATIONS = [
     "POST /auth/register",
     "POST /auth/register/options",
     "POST /auth/email/verify",
+    "POST /auth/email/verify/code",
     "POST /auth/invitation",
     "POST /auth/login",
     "POST /auth/login/link",

@@ -5,6 +5,7 @@ const SERVICE = document.querySelector('meta[name="gatehouse"]').content;
 const EXPIRY_KEY = "session-expires-at"; // in localStorage, shared by all tabs: expiry of the access cookie, no secret
 const element = (id) => document.getElementById(id);
 
+let registration = {}; // the address and the token of the registration whose code is awaited
 let csrfToken; // of the session; changes with every sign-in, perhaps in another tab
 let timer;
 
@@ -55,13 +56,18 @@ async function post(path, action, form) {
 async function register(email, password) {
   const response = await post("/auth/register", "register", { email, password });
   if (!response.ok) return showStatus(errorMessage(await response.json()));
+  registration = { email, token: (await response.json()).registration_token };
   element("verification").hidden = false;
   return showStatus("If this e-mail address has no account yet, you will receive a code.");
 }
 
-/** Verifies the e-mail address. The password is optional only in the network where the user registered. */
+/**
+ * Verifies the e-mail address. A code alone verifies nothing: it comes with the token of the registration, or, if that
+ * was made elsewhere, with its password.
+ */
 async function verifyEmail(email, code, password) {
-  const form = { email, code, ...(password && { password }) };
+  const isOurs = registration.email === email;
+  const form = isOurs ? { email, code, registration_token: registration.token } : { email, code, password };
   const response = await send("POST", "/auth/email/verify", form);
   if (!response.ok) return showStatus(errorMessage(await response.json()));
   element("verification").hidden = true;

@@ -20,6 +20,7 @@ VARIABLES = {
     "email": "ann@example.com",
     "password": "seven green lanterns",
     "code": "",
+    "registration_token": "",
     "access_token": "",
     "refresh_token": "",
 }
@@ -29,11 +30,12 @@ FIELD_VARIABLES = {
     "password": "{{password}}",
     "current_password": "{{password}}",
     "code": "{{code}}",
+    "registration_token": "{{registration_token}}",
     "refresh_token": "{{refresh_token}}",
 }
 """Fields whose value is a variable of the collection."""
 BODIES: dict[str, dict[str, Any]] = {
-    "VerifyEmail": {"email": "ann@example.com", "code": "12345678"},
+    "VerifyEmail": {"email": "ann@example.com", "code": "12345678", "registration_token": ""},
     "ProfileUpdate": {"name": "Ann"},
     "PasswordResetRequest": {"email": "ann@example.com"},
     "PasswordReset": {"email": "ann@example.com", "code": "12345678", "password": "x"},
@@ -49,6 +51,10 @@ if (pm.response.code === 200) {
   const tokens = pm.response.json();
   pm.collectionVariables.set("access_token", tokens.access_token);
   pm.collectionVariables.set("refresh_token", tokens.refresh_token);
+}"""
+SAVE_REGISTRATION_SCRIPT = """\
+if (pm.response.code === 202) {
+  pm.collectionVariables.set("registration_token", pm.response.json().registration_token);
 }"""
 SAVE_CODE_SCRIPT = """\
 const newest = pm.response.json().items[0];
@@ -115,6 +121,8 @@ def _item(path: str, method: str, operation: Json, schemas: Json) -> Json:
         request |= _body(_schema_name(operation["requestBody"]), schemas)
     item = {"name": operation["summary"].rstrip("."), "request": request}
     response = _schema_name(operation["responses"].get("200", {}))
+    if path == "/auth/register":
+        return item | _script(SAVE_REGISTRATION_SCRIPT)
     returns_tokens = response in ("TokenResponse", "LoginResponse")
     return item | (_script(SAVE_TOKENS_SCRIPT) if returns_tokens else {})
 

@@ -1,19 +1,4 @@
-// Shows the code of a login link that was opened in another browser than the one that requested it.
-import "./local_times.js";
-import { onSubmit, postForm, showErrors, showSuccess } from "./form.js";
-import { messages } from "./messages.js";
+// Shows the code of a login link.
+import { showCodeFrom } from "./code_link.js";
 
-const form = document.getElementById("form");
-const token = window.location.hash.slice(1);
-
-if (!token) {
-  showErrors([messages.incomplete]);
-  form.querySelector("button").disabled = true;
-}
-
-onSubmit(form, async () => {
-  const [errors, response] = await postForm("/auth/login/link/code", { token });
-  if (errors.length) return showErrors(errors);
-  showSuccess(form, response.code);
-  document.getElementById("next").hidden = false;
-});
+showCodeFrom("/auth/login/link/code");

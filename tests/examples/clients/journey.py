@@ -17,7 +17,7 @@ from gatehouse_client.models import (
     Problem,
     RefreshRequest,
     RegistrationRequest,
-    Status,
+    RegistrationResponse,
     TokenResponse,
     User,
     VerificationResponse,
@@ -29,12 +29,13 @@ client = Client(base_url=base_url)
 
 registration = RegistrationRequest(email=email, password=password)
 answer = register_user.sync(client=client, body=registration)
-assert isinstance(answer, Status), answer
+assert isinstance(answer, RegistrationResponse), answer
 
 accepted = {"Accept": "application/json"}
 mailbox = httpx.get(f"{base_url}/dev/mailbox", params={"to": email}, headers=accepted)
 code = mailbox.json()["items"][0]["variables"]["code"]
-verification = VerifyEmail(email=email, code=code, password=password)
+token = answer.registration_token
+verification = VerifyEmail(email=email, code=code, registration_token=token)
 verified = verify_email.sync(client=client, body=verification)
 assert isinstance(verified, VerificationResponse), verified
 
