@@ -8,7 +8,7 @@ during slow work (a password hash, a network request): call `end_transaction()` 
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -18,10 +18,14 @@ from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, e
 from sqlalchemy.engine import Engine, ExceptionContext, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from gatehouse.core import clock
+from gatehouse.core.errors import ServiceUnavailable
+
 View = TypeVar("View", bound=Callable[..., Any])
 TAKE_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 AUTOCOMMIT_BIND = "reader"
 """Bind key of the engine with autocommit connections."""
+MAX_WRITE_DURATION = timedelta(seconds=30)
 PRAGMAS = (
     "journal_mode=WAL",  # readers never wait for the writer
     "foreign_keys=ON",
@@ -146,7 +150,7 @@ def write_transaction() -> Iterator[None]:
     if not db.session.info.get("writing"):
         end_transaction()
         db.session.connection(execution_options={"writing": True})
-        db.session.info["writing"] = True
+        db.session.info["writing"] = clock.uptime()
         for check in g.get("checks_before_writes", ()):
             check()
     yield
@@ -187,6 +191,17 @@ def commits(view: View) -> View:
         return response
 
     return cast(View, committed)
+
+
+@event.listens_for(Session, "before_commit")
+def _limit_duration(session: Session) -> None:
+    """Refuse to commit after 30 s; PostgreSQL has a limit of its own from version 17 only.
+
+    Workers read new rows by the time of their INSERT, back to a minute ago (see `tokens.feed`).
+    """
+    begun_at = session.info.get("writing")
+    if begun_at and clock.uptime() - begun_at > MAX_WRITE_DURATION:
+        raise ServiceUnavailable
 
 
 @event.listens_for(Session, "after_transaction_end")

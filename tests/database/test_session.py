@@ -2,11 +2,13 @@
 
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from gatehouse.core.errors import ServiceUnavailable
 from gatehouse.database import session
 from gatehouse.database.session import (
     advisory_lock,
@@ -55,6 +57,18 @@ class ParallelTransaction:
     def __exit__(self, *_):
         self.finish.set()
         self.thread.join(TIMEOUT)
+
+
+@pytest.mark.stores
+def test_write_transaction_cannot_commit_after_30_seconds(app, wait):
+    for seconds, key in ((29, "in time"), (31, "late"), (0, "next")):
+        with app.app_context(), write_transaction():
+            add_counter(key)
+            wait(seconds=seconds)
+            with pytest.raises(ServiceUnavailable) if key == "late" else nullcontext():
+                db.session.commit()
+
+    assert committed_keys(app) == {"in time", "next"}
 
 
 # The request's transaction
