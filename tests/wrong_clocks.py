@@ -28,6 +28,8 @@ class Clocks:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.passed = self.server_error = timedelta(0)
         self._uptime, self._server_time = clock.uptime, database_clock.server_time
+        started = clock.monotonic()  # stands still: no state is stale on a slow machine
+        monkeypatch.setattr(clock, "monotonic", lambda: started)
         monkeypatch.setattr(clock, "timeline", clock.Timeline())
         monkeypatch.setattr(clock, "uptime", lambda: self._uptime() + self.passed)
         monkeypatch.setattr(database_clock, "server_time", self._moved_server_time)
@@ -72,6 +74,11 @@ class Replica:
         return state
 
     @property
+    def is_on_sqlite(self) -> bool:
+        """Whether the database's clock is the machine's."""
+        return str(self.app.config["SQLALCHEMY_DATABASE_URI"]).startswith("sqlite")
+
+    @property
     def now(self) -> datetime:
         """What it takes for the time."""
         with self.running():
@@ -109,3 +116,8 @@ class Replica:
         with self.running() as client:
             response = client.as_(tokens).get("/auth/me")
         return "accepted" if response.status_code == 200 else str(response.json["code"])
+
+    def refresh(self, tokens: dict[str, Any]) -> int:
+        """Return the status of a refresh."""
+        with self.running() as client:
+            return client.refresh(tokens).status_code

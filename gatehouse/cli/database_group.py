@@ -1,18 +1,29 @@
 """Command group that reports an unusable database in one sentence, without a traceback."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
+from click import Command
 from flask.cli import AppGroup, ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from gatehouse.core.errors import ApiError
+from gatehouse.database.clock import follow_once
 from gatehouse.database.error_description import describe_error
 
 
 class DatabaseGroup(AppGroup):
     """Commands that need the database."""
+
+    def command(  # type: ignore[override] # always used with the command's name
+        self, *arguments: Any, **named: Any
+    ) -> Callable[[Callable[..., Any]], Command]:
+        """Add a command, which runs by the database's clock."""
+        add = super().command(*arguments, **named)
+        return lambda function: add(with_database_clock(function))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; report what was refused, or a database error, in one sentence."""
@@ -23,6 +34,17 @@ class DatabaseGroup(AppGroup):
         except SQLAlchemyError as problem:
             app = ctx.ensure_object(ScriptInfo).load_app()
             raise database_error(app.config["SQLALCHEMY_DATABASE_URI"], problem) from None
+
+
+def with_database_clock(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Set the clock before a command runs: this machine's own may be wrong."""
+
+    @wraps(function)
+    def run(*arguments: Any, **named: Any) -> Any:
+        follow_once()
+        return function(*arguments, **named)
+
+    return run
 
 
 def database_error(url: str, problem: SQLAlchemyError) -> click.ClickException:

@@ -20,6 +20,7 @@ from gatehouse.cli.database_group import database_error
 from gatehouse.cli.listening_socket import bind_socket, format_endpoint
 from gatehouse.core import metrics
 from gatehouse.core.log import logger
+from gatehouse.database.clock import follow_once
 from gatehouse.database.error_description import safe_url
 from gatehouse.database.session import db, server_encoding, write_transaction
 from gatehouse.mfa import grace_period
@@ -97,6 +98,7 @@ def prepare_database() -> None:
     try:
         _require_utf8()
         upgrade()
+        follow_once()
         keys.ensure_keys()
         with write_transaction():
             grace_period.note_policy_start()

@@ -8,6 +8,7 @@ from uuid import UUID
 import click
 from flask.cli import with_appcontext
 
+from gatehouse.cli.database_group import with_database_clock
 from gatehouse.core import clock
 from gatehouse.database.session import db
 from gatehouse.users import managed_users
@@ -25,7 +26,7 @@ def user_command(name: str, **options: Any) -> Callable[[Callable[..., None]], c
     """Return a decorator that makes a command of the group `users`, with the application."""
     define: Callable[[Any], click.Command] = click.command(name, **options)
     with_application: Callable[[Any], Any] = with_appcontext
-    return lambda function: define(with_application(function))
+    return lambda function: define(with_application(with_database_clock(function)))
 
 
 def confirmed(question: str) -> Callable[[Command], Command]:

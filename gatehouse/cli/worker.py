@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from gatehouse.cli.database_group import database_error
+from gatehouse.database.clock import start_following
 from gatehouse.database.session import end_transaction
 from gatehouse.messaging import outbox_queue, routing
 from gatehouse.messaging import worker as delivery
@@ -28,15 +29,16 @@ def run_worker(script: ScriptInfo) -> None:
     if worker is None:
         raise click.ClickException(NO_CHANNEL)
     routing.warn_of_missing_channels(app)
-    _require_outbox()
+    _require_outbox(app)
     click.echo("Delivering the messages of the outbox until SIGTERM.")
     _shut_down_on_signal(worker, app)
     worker.run_until_stopped(app)
 
 
-def _require_outbox() -> None:
+def _require_outbox(app: Flask) -> None:
     """Stop if the database cannot be used now; a later outage is waited out."""
     try:
+        start_following(app)
         outbox_queue.is_empty()
     except SQLAlchemyError as problem:
         raise database_error(config.settings().database_url, problem) from None

@@ -1,19 +1,23 @@
 """Follow the database's clock: measure it, notice steps, and set the clock of the service by it.
 
 This machine's own clock decides nothing; on SQLite it is the database's. A step of the database's
-clock is believed after a minute, so that a jump that returns changes no time (see decision 6).
+clock is believed after a minute, so that a jump that returns changes no time (see decision 38).
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from flask import Flask
 from sqlalchemy import ColumnElement, func, literal, select
 
 from gatehouse.core import clock, metrics
 from gatehouse.core.log import logger
+from gatehouse.database.background_tasks import run_periodically
 from gatehouse.database.session import UTCDateTime, db
 from gatehouse.database.statements import fetch_one
 
+INTERVAL = 10
+"""Seconds between two readings in a process that reads no feed."""
 PRECISION = timedelta(milliseconds=50)
 """Differences below it are noise of the measurement, and ignored."""
 STEP = timedelta(seconds=1)
@@ -73,6 +77,15 @@ class ClockFollower:
     skew: timedelta = field(default=timedelta(0))
     """By how much this machine's clock is ahead of the clock of the service."""
 
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the skew is so large that operators must correct this machine's clock."""
+        return abs(self.skew) > DEGRADED_ABOVE
+
+    def follow(self) -> None:
+        """Set the clock by a new reading, in a process that reads no feed."""
+        self.apply(self.observe())
+
     def observe(self) -> Reading:
         """Read the database's clock and notice steps; the first reading sets the clock."""
         reading = read_clock()
@@ -115,6 +128,13 @@ class ClockFollower:
         if (abs(self.skew) > WARN_ABOVE) != was_wrong:
             message = "agrees again with" if was_wrong else "differs from"
             logger().warning(f"This machine's clock {message} the database's.", seconds=seconds)
+
+
+def start_following(app: Flask) -> None:
+    """Follow the database's clock in the background, in a process that reads no feed."""
+    follower = ClockFollower()
+    follower.follow()
+    run_periodically(INTERVAL, app, "clock", follower.follow)
 
 
 def follow_once() -> None:

@@ -17,6 +17,7 @@ from gatehouse.operations.write_check import are_writes_accepted
 from gatehouse.sessions.request_credentials import bearer_token
 from gatehouse.tokens import sync
 from gatehouse.tokens.errors import TokenInvalid, TokenMissing
+from gatehouse.tokens.worker_state import state
 from gatehouse.web.openapi import Blueprint
 from gatehouse.web.openapi_operations import open_or_with_metrics_token
 from gatehouse.web.request_validation import non_blocking
@@ -53,7 +54,8 @@ def check_readiness() -> Response:
 
     `missing` has `database`, or some of `migrations`, `keys` and `writes` (it is read-only, or its
     disk is full).
-    `degraded` has `workers` while a worker keeps ending; the others serve.
+    `degraded` has `workers` while a worker keeps ending (the others serve), and `clock` while this
+    machine's clock differs from the database's by more than 30 seconds (the database's decides).
     """
     if load_shedding.is_open() or not _database_responds():
         raise NotReady(["database"])
@@ -61,8 +63,9 @@ def check_readiness() -> Response:
     checks["writes"] = are_writes_accepted()
     if not all(checks.values()):
         raise NotReady([name for name, passed in checks.items() if not passed])
-    degraded = {"degraded": ["workers"]} if worker_processes.failing_workers() else {}
-    return jsonify(status="ready", **degraded)
+    flaws = {"workers": worker_processes.failing_workers() > 0, "clock": state().clock.is_wrong}
+    degraded = [name for name, applies in flaws.items() if applies]
+    return jsonify(status="ready", **({"degraded": degraded} if degraded else {}))
 
 
 @operations.get("/metrics")
