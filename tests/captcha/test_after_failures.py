@@ -1,191 +1,28 @@
-"""When a CAPTCHA is required, and that each answer is accepted once."""
+"""The policy `after_failures`: which requests need a CAPTCHA."""
 
-import base64
-import json
 from functools import partial
 
 import pytest
-from altcha import Challenge, Payload, solve_challenge
 
 from gatehouse.captcha import service as captcha_service
-from gatehouse.operations import cleanup
 from gatehouse.web.request_context import RequestContext
-from models import FailedAttemptCounter, UsedCaptchaAnswer
+from models import UsedCaptchaAnswer
+from tests.captcha.conftest import (
+    REGISTER,
+    REQUIRED,
+    after_failures,
+    solve_captcha,
+    status_and_code,
+)
 from tests.client import PASSWORD
 from tests.login_attempts import ADA, ELSEWHERE, HERE, WRONG
 from tests.mail_links import advance_clock
-from tests.rows import audited, rows
+from tests.rows import rows
 
 pytestmark = pytest.mark.requirement("RL-08")
-REQUIRED = (403, "captcha_required")
-LOGIN, REGISTER = "/auth/login", "/auth/register"
-after_failures = pytest.mark.settings(
-    GATEHOUSE_CAPTCHA_REGISTER="after_failures",
-    GATEHOUSE_CAPTCHA_PASSWORD_RESET="after_failures",
-    GATEHOUSE_CAPTCHA_LOGIN="after_failures",
-    GATEHOUSE_CAPTCHA_COST="5",
-)
-always = pytest.mark.settings(
-    GATEHOUSE_CAPTCHA_REGISTER="always",
-    GATEHOUSE_CAPTCHA_LOGIN="always",
-    GATEHOUSE_CAPTCHA_COST="5",
-)
 
 
-def status_and_code(response):
-    """Return the status and the error code of a response."""
-    problem = response.json if response.status_code >= 400 else {}
-    return response.status_code, problem.get("code")
-
-
-def solve_captcha(client, action="login"):
-    """Get a challenge and return its answer."""
-    challenge = Challenge.from_dict(client.get(f"/auth/captcha?action={action}").json)
-    return Payload(challenge, solve_challenge(challenge)).to_base64()
-
-
-@pytest.fixture
-def ada(make_user):
-    return make_user(email=ADA)
-
-
-# Challenges
-
-
-def test_challenge_is_fresh_each_time_and_not_cached(client):
-    first, second = (client.get("/auth/captcha?action=login") for _ in range(2))
-
-    assert first.json["parameters"]["nonce"] != second.json["parameters"]["nonce"]
-    assert first.json.keys() == {"parameters", "signature"}
-    assert first.headers["Cache-Control"] == "no-store"
-
-
-@pytest.mark.parametrize("query", ["?action=", "?action=logout", "?action=login&more=1"])
-def test_challenge_requires_a_known_action(client, query):
-    response = client.get(f"/auth/captcha{query}")
-
-    assert status_and_code(response) == (422, "validation_failed")
-
-
-@pytest.mark.settings(
-    GATEHOUSE_CAPTCHA="turnstile", GATEHOUSE_CAPTCHA_SITE_KEY="k", GATEHOUSE_CAPTCHA_SECRET="s"
-)
-def test_challenge_of_an_external_provider_has_the_parameters_of_its_widget(client):
-    response = client.get("/auth/captcha?action=login")
-
-    assert response.json == {"provider": "turnstile", "site_key": "k", "action": "login"}
-
-
-@pytest.mark.settings(GATEHOUSE_RATE_LIMITS="on")
-def test_challenges_are_rate_limited(client):
-    statuses = [client.get("/auth/captcha?action=login").status_code for _ in range(61)]
-
-    assert statuses == [200] * 60 + [429]
-
-
-# Policies: always and off
-
-
-@always
-@pytest.mark.stores
-def test_answer_is_accepted_for_one_request(client, attempt_login):
-    captcha = solve_captcha(client, "register")
-    form = {"email": ADA, "password": PASSWORD}
-
-    responses = [
-        client.post(REGISTER, form),
-        client.post(REGISTER, form | {"captcha": ""}),
-        client.post(REGISTER, form | {"captcha": captcha}),
-        client.post(REGISTER, form | {"captcha": captcha}),
-    ]
-
-    assert [status_and_code(response) for response in responses] == [
-        REQUIRED,
-        REQUIRED,
-        (202, None),
-        REQUIRED,
-    ]
-    assert "GET /auth/captcha?action=register" in responses[0].json["next"]
-    assert responses[0].json["detail"] != responses[3].json["detail"]
-
-
-@always
-@pytest.mark.stores
-def test_answer_is_accepted_for_one_of_twenty_parallel_requests(client):
-    form = {"identifier": ADA, "password": WRONG, "captcha": solve_captcha(client)}
-
-    responses = client.in_parallel(20, LOGIN, form)
-
-    assert sorted(response.status_code for response in responses) == [401] + [403] * 19
-
-
-@always
-def test_answer_for_another_action_is_rejected(client, attempt_login):
-    assert status_and_code(attempt_login(captcha=solve_captcha(client, "register"))) == REQUIRED
-
-
-@always
-def test_used_answer_is_rejected_in_another_encoding(client, attempt_login):
-    captcha = solve_captcha(client)
-    payload = json.loads(base64.b64decode(captcha)) | {"more": 1}
-    again = base64.b64encode(json.dumps(payload).encode()).decode()
-
-    assert attempt_login(captcha=captcha).status_code == 401
-    assert status_and_code(attempt_login(captcha=again)) == REQUIRED
-
-
-@always
-@pytest.mark.usefixtures("ada_without_captcha")
-def test_login_without_a_captcha_is_not_counted_as_an_attempt(app, attempt_login):
-    for captcha in ("", "x", "e30="):
-        for password in (PASSWORD, WRONG):
-            assert status_and_code(attempt_login(ADA, password, captcha=captcha)) == REQUIRED
-
-    assert [counter for counter in rows(app, FailedAttemptCounter) if counter.failures] == []
-
-
-@pytest.fixture
-def ada_without_captcha(client):
-    client.register(ADA, captcha=solve_captcha(client, "register"))
-    client.verify(ADA)
-
-
-@always
-def test_used_answers_are_purged_after_they_expire(app, client, attempt_login):
-    attempt_login(captcha=solve_captcha(client))
-    with app.app_context():
-        cleanup.run_cleanup()
-    before = rows(app, UsedCaptchaAnswer)
-
-    with advance_clock(minutes=75), app.app_context():
-        cleanup.run_cleanup()
-
-    assert (len(before), rows(app, UsedCaptchaAnswer)) == (1, [])
-
-
-def test_development_requires_no_captcha(app, client, attempt_login):
-    statuses = [
-        attempt_login(identifier=f"u{n}@example.com", captcha="x").status_code for n in range(12)
-    ]
-    registered = [client.register(f"u{n}@example.com").status_code for n in range(12)]
-
-    assert set(statuses) == {401}
-    assert set(registered) == {202}
-    assert rows(app, UsedCaptchaAnswer) == []
-
-
-@pytest.mark.settings(GATEHOUSE_ENV="production", GATEHOUSE_BCRYPT_COST=None)
-@pytest.mark.settings(GATEHOUSE_PUBLIC_URL="https://id.example.com")
-@pytest.mark.settings(GATEHOUSE_PASSWORD_HASHER="argon2")
-def test_production_requires_a_captcha_after_failures(client, attempt_login):
-    logins = [status_and_code(attempt_login()) for _ in range(4)]
-    registered = [client.register(f"u{n}@example.com").status_code for n in range(11)]
-
-    assert logins == [(401, "invalid_credentials")] * 3 + [REQUIRED]
-    assert registered == [202] * 10 + [403]
-
-
-# After failures: login
+# Login
 
 
 @after_failures
@@ -366,7 +203,7 @@ def test_login_is_counted_even_if_its_request_fails(app, client, monkeypatch, at
     assert status_and_code(attempt_login(identifier="other@example.com")) == REQUIRED
 
 
-# After failures: registration and password reset
+# Registration and password reset
 
 
 @after_failures
@@ -397,71 +234,3 @@ def test_password_reset_is_counted_separately_from_registration(app):
         with pytest.raises(captcha_service.CaptchaRequired):
             check_reset()
         captcha_service.check_request("register", None, context)
-
-
-# Unavailable providers
-
-
-@pytest.fixture
-def provider(httpserver):
-    """A provider that is unavailable until a test configures its response."""
-    httpserver.expect_request("/siteverify").respond_with_data("", 500)
-    return httpserver
-
-
-@pytest.fixture
-def settings_environment(request, settings_environment):
-    """Configure the provider for tests that use one."""
-    if "provider" not in request.fixturenames:
-        return settings_environment
-    server = request.getfixturevalue("provider")
-    return settings_environment | {
-        "GATEHOUSE_CAPTCHA": "hcaptcha",
-        "GATEHOUSE_CAPTCHA_SITE_KEY": "k",
-        "GATEHOUSE_CAPTCHA_SECRET": "s",
-        "GATEHOUSE_CAPTCHA_VERIFY_URL": server.url_for("/siteverify"),
-        "GATEHOUSE_EGRESS_ALLOWLIST": f"localhost:{server.port}",
-    }
-
-
-@always
-def test_policy_always_rejects_requests_while_the_provider_is_unavailable(
-    provider, app, attempt_login
-):
-    responses = [
-        attempt_login(ADA, PASSWORD, captcha="a token"),
-        attempt_login(captcha="a token"),
-    ]
-
-    assert [status_and_code(response) for response in responses] == [
-        (503, "service_unavailable")
-    ] * 2
-    assert rows(app, FailedAttemptCounter) == []
-    assert audited(app, "login.failed") == []
-
-
-@after_failures
-def test_policy_after_failures_accepts_requests_while_the_provider_is_unavailable(
-    provider, attempt_login
-):
-    for _ in range(3):
-        attempt_login()
-
-    blocked = [status_and_code(attempt_login(captcha="a token")) for _ in range(3)]
-    other = status_and_code(attempt_login(identifier="bob@example.com"))
-
-    assert blocked == [(401, "invalid_credentials")] * 2 + [(429, "too_many_attempts")]
-    assert other == (401, "invalid_credentials")
-
-
-@after_failures
-def test_captcha_is_required_again_when_the_provider_is_available_again(provider, attempt_login):
-    for _ in range(3):
-        attempt_login()
-    provider.clear()
-    success = {"success": True, "hostname": "localhost"}
-    provider.expect_request("/siteverify").respond_with_data(json.dumps(success))
-
-    assert status_and_code(attempt_login()) == REQUIRED
-    assert attempt_login(captcha="a token").status_code == 401
-    assert status_and_code(attempt_login(captcha="a token")) == REQUIRED  # it is used
