@@ -147,8 +147,8 @@ class Settings:
     rate_limits: bool = setting(boolean, "on")
     """`off` disables the rate limits of the routes, for measurements; never the lockout."""
     smtp_url: tuple[SmtpServer, ...] = setting(smtp_servers)
-    """Mail servers to send by. `insecure-smtp://localhost:1025`, without TLS and password, is for
-    development only and connects to this machine only."""
+    """Mail servers to send by. `insecure-smtp://mailpit:1025`, without TLS and password, is for
+    development; in production it needs `GATEHOUSE_INSECURE_PLAINTEXT_MAIL`."""
     mail_from: Address | str = setting(mail_sender)
     """Sender of mails; required in production when `SMTP_URL` is set."""
     mail_channels: tuple[str, ...] = setting(channel_names)
@@ -185,7 +185,7 @@ class Settings:
     egress_allowlist: tuple[EgressDestination, ...] = setting(egress_destinations)
     """Hosts and networks that the service may call though they are not public, or without https."""
     ca_bundle: str = setting(pem_certificates)
-    """Certificate authorities to trust besides the public ones, for https and mail servers."""
+    """Certificate authorities to trust besides the public ones: for https, mail and Redis."""
     default_locale: str = setting(choice(*LANGUAGES), "en")
     """Language of mails and pages for users whose own language is unknown or not available."""
     templates: str = setting(folder_path)
@@ -216,6 +216,8 @@ class Settings:
     """Networks that the signal `known_bad_network` matches."""
     metrics_token: str = setting(string)
     """Bearer token of `/metrics`. Without one, production answers 404 and development is open."""
+    insecure_plaintext_mail: bool = setting(boolean, "false")
+    """Allows `insecure-smtp://` in production: codes and links can be read on the network."""
     unsafe_allow_unverified_email: bool = setting(boolean, "false")
     """Development only: users can log in before their e-mail address is verified."""
     insecure_development_on_network: bool = setting(boolean, "false")

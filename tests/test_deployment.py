@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import fields
@@ -139,6 +140,26 @@ def test_health_check_passes_while_the_service_is_ready(live: LiveServer):
     ready = subprocess.run(health_check(), env=live.environment, check=False)
 
     assert ready.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "endpoint"), [("127.0.0.2", "127.0.0.2"), ("0.0.0.0", "127.0.0.1"), ("::", "::1")]
+)
+def test_health_check_asks_where_the_service_listens(host, endpoint):
+    family = socket.AF_INET6 if ":" in endpoint else socket.AF_INET
+    with socket.create_server((endpoint, 0), family=family) as server:
+        settings = {"GATEHOUSE_HOST": host, "PORT": str(server.getsockname()[1])}
+        with subprocess.Popen(health_check(), env=settings, stderr=subprocess.DEVNULL) as check:
+            client, _ = server.accept()
+            with client:
+                client.recv(1000)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    assert check.returncode == 0
+
+
+def test_data_folder_of_the_image_can_be_written_by_group_0():
+    assert "--owner 10001 --group 0 --mode 0770 /data" in dict(last_stage()[::-1])["RUN"]
 
 
 def test_health_check_fails_when_the_service_does_not_respond():

@@ -45,7 +45,7 @@ def serve() -> None:
     bound = bind_socket(settings.host, settings.port)  # before a mistaken second server migrates
     _report_injected_variables()
     prepare_database()
-    _require_rate_limit_store()
+    _check_rate_limit_store()
     metrics.enable_multiprocess(_create_metrics_folder())
     for engine in db.engines.values():
         engine.dispose()  # workers must not share connections
@@ -116,13 +116,13 @@ def _require_utf8() -> None:
         )
 
 
-def _require_rate_limit_store() -> None:
-    """Stop if `REDIS_URL` cannot be used; a later outage falls back to the database."""
+def _check_rate_limit_store() -> None:
+    """Warn if `REDIS_URL` cannot be used: the database counts, as in a later outage."""
     settings = config.settings()
     if settings.rate_limits and settings.redis_url and not rate_limits.is_storage_reachable():
-        raise click.ClickException(
-            "REDIS_URL: the server does not respond, or rejects the login. Check that it runs,"
-            " and that the user name and password in the URL are correct."
+        logger().warning(
+            "REDIS_URL: the server does not respond, or rejects the login; the database counts rate"
+            " limits until it does. Check that it runs, and the user name and password in the URL."
         )
 
 

@@ -113,9 +113,13 @@ def _reuse_interval_outlives_token(settings: SettingsLike) -> str:
 
 def _unencrypted_smtp(settings: SettingsLike) -> str:
     plain = [server for server in settings.smtp_url or () if server.scheme == "insecure-smtp"]
-    if settings.development or not plain:
+    if settings.development or settings.insecure_plaintext_mail or not plain:
         return ""
-    return "SMTP_URL must start with smtp:// or smtps:// in production: both of them encrypt."
+    return (
+        "SMTP_URL must start with smtp:// or smtps:// in production: both of them encrypt. If"
+        " nothing but your own relay can read the mails on their way, set"
+        " GATEHOUSE_INSECURE_PLAINTEXT_MAIL=true."
+    )
 
 
 def _missing_mail_sender(settings: SettingsLike) -> str:

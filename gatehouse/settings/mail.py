@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field
 from email.headerregistry import Address
-from ipaddress import ip_address
 from urllib.parse import unquote
 
 from email_validator import EmailNotValidError, validate_email
@@ -46,16 +45,9 @@ def _smtp_server(item: str) -> SmtpServer:
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) != bool(password) or UNPRINTABLE.search(user + password):
         raise ValueError("must have a user and a password, or neither")
-    if parts.scheme == "insecure-smtp" and (user or not _is_loopback(host)):
-        raise ValueError("must not send mail in plain text to another machine, or a password")
+    if parts.scheme == "insecure-smtp" and user:
+        raise ValueError("must not send a password in plain text; use smtp:// or smtps://")
     return SmtpServer(parts.scheme, host, parts.port or DEFAULT_PORTS[parts.scheme], user, password)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def mail_sender(value: str) -> Address:

@@ -241,11 +241,20 @@ def database_url(value: str) -> str:
     return f"postgresql+psycopg://{rest}"
 
 
+REDIS_SCHEMES = {"redis": "redis", "valkey": "redis", "unix": "unix"} | {
+    "rediss": "rediss",
+    "valkeys": "rediss",
+}
+"""Schemes of the setting, and those of the client library."""
+
+
 def redis_url(value: str) -> str:
-    """`redis://host:port/0`, or `rediss://` for TLS"""
-    if split_url(value).scheme not in ("redis", "rediss"):
-        raise ValueError("must start with redis:// or rediss://")
-    return value
+    """`redis://host:port/0`, `rediss://` for TLS, `unix:///run/redis.sock`; `valkey://`, too"""
+    scheme, _, rest = value.partition("://")
+    if scheme not in REDIS_SCHEMES or not rest:
+        raise ValueError("must start with redis://, rediss://, unix://, valkey:// or valkeys://")
+    split_url(value)
+    return f"{REDIS_SCHEMES[scheme]}://{rest}"
 
 
 def split_url(value: str) -> SplitResult:

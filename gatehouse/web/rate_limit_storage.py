@@ -110,13 +110,13 @@ class RedisCounters(Counters):
     """
     READ_COUNTER = "return {redis.call('GET', KEYS[1]) or '0', redis.call('PTTL', KEYS[1])}"
 
-    def __init__(self, uri: str, wrap_exceptions: bool = False) -> None:
+    def __init__(self, uri: str, wrap_exceptions: bool = False, authorities: str = "") -> None:
         super().__init__(uri, wrap_exceptions)
+        tls = {"ssl_ca_data": authorities} if authorities and uri.startswith("rediss:") else {}
         # A dead pooled connection is replaced once; a timeout is not retried.
         retry = Retry(NoBackoff(), 1, supported_errors=(ConnectionLost,))
-        self.redis = Redis.from_url(
-            uri, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, retry=retry
-        )
+        timeouts = {"socket_timeout": REDIS_TIMEOUT, "socket_connect_timeout": REDIS_TIMEOUT}
+        self.redis = Redis.from_url(uri, retry=retry, **timeouts, **tls)
         self._increment_script = self.redis.register_script(self.INCREMENT_COUNTER)
         self._read_script = self.redis.register_script(self.READ_COUNTER)
 
@@ -144,11 +144,11 @@ class FallbackCounters(Counters):
     failure requests do not wait for Redis: one thread tries it again every `RETRY_INTERVAL`.
     """
 
-    STORAGE_SCHEME = ["fallback+redis", "fallback+rediss"]
+    STORAGE_SCHEME = ["fallback+redis", "fallback+rediss", "fallback+unix"]
 
-    def __init__(self, uri: str, wrap_exceptions: bool = False) -> None:
+    def __init__(self, uri: str, wrap_exceptions: bool = False, authorities: str = "") -> None:
         super().__init__(uri, wrap_exceptions)
-        self.redis = RedisCounters(uri.removeprefix("fallback+"))
+        self.redis = RedisCounters(uri.removeprefix("fallback+"), authorities=authorities)
         self.fallback = DatabaseCounters("db://")
         self._lock = threading.Lock()
         self._redis_down = False

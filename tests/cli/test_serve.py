@@ -104,6 +104,8 @@ def test_serve_keeps_serving_while_a_worker_fails_and_workers_end_with_their_ser
 
 @pytest.mark.settings(GATEHOUSE_ENV="production", GATEHOUSE_PUBLIC_URL="https://auth.example.com")
 @pytest.mark.settings(GATEHOUSE_HOST="127.0.0.1", GATEHOUSE_BCRYPT_COST=None)
+@pytest.mark.settings(SMTP_URL="insecure-smtp://mailpit:25", GATEHOUSE_MAIL_FROM="us@example.com")
+@pytest.mark.settings(GATEHOUSE_INSECURE_PLAINTEXT_MAIL="true")
 @pytest.mark.settings(GATEHOUSE_SERVICE_HOST="10.96.14.2", GATEHOUSE_KEEP_ALIVE="1")
 def test_serve_in_production_logs_that_it_listens_and_removes_its_metrics(live):
     (line,) = [line for line in log_lines(live) if line["event"] == "Gatehouse listens."]

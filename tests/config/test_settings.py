@@ -171,8 +171,6 @@ INVALID_VALUES = [
     ("SMTP_URL", "smtp://user:pass/word@mail.example.com"),
     ("SMTP_URL", "smtp://mail.example.com?tls=no"),
     ("SMTP_URL", "smtp://mail example.com"),
-    ("SMTP_URL", "insecure-smtp://mail.example.com"),
-    ("SMTP_URL", "insecure-smtp://10.0.0.1"),
     ("SMTP_URL", "insecure-smtp://user:password@localhost"),
     ("GATEHOUSE_MAIL_FROM", "no-email"),
     ("GATEHOUSE_MAIL_FROM", "Us <us@example.com>, eve@example.com"),
@@ -266,13 +264,26 @@ def test_smtp_urls_are_read_in_order_and_their_passwords_are_not_shown():
     assert (settings.mail_channels, settings.sms_channels) == (("smtp",), ())
 
 
-def test_smtp_without_tls_is_for_development_on_this_machine_only():
-    url = {"SMTP_URL": "insecure-smtp://127.0.0.1:1025"}
+def test_smtp_without_tls_is_for_development_or_needs_the_insecure_setting():
+    url = {"SMTP_URL": "insecure-smtp://mailpit:1025", "GATEHOUSE_MAIL_FROM": "us@example.com"}
 
-    assert read_settings(**url, GATEHOUSE_ENV="development").smtp_url[0].port == 1025
-    assert read_problems(**url, GATEHOUSE_MAIL_FROM="us@example.com") == [
-        "SMTP_URL must start with smtp:// or smtps:// in production: both of them encrypt."
-    ]
+    assert read_settings(**url, GATEHOUSE_ENV="development").smtp_url[0].host == "mailpit"
+    [problem] = read_problems(**url)
+    assert problem.startswith("SMTP_URL must start with smtp:// or smtps:// in production")
+    insecure = read_settings(**url, GATEHOUSE_INSECURE_PLAINTEXT_MAIL="true")
+    assert insecure.smtp_url[0].port == 1025
+
+
+def test_redis_urls_of_valkey_and_of_sockets_are_those_of_the_client_library():
+    urls = {
+        "valkey://cache:6379/1": "redis://cache:6379/1",
+        "valkeys://u:p@cache/0": "rediss://u:p@cache/0",
+        "unix:///run/redis.sock?db=0": "unix:///run/redis.sock?db=0",
+        "rediss://cache": "rediss://cache",
+    }
+
+    for url, expected in urls.items():
+        assert read_settings(REDIS_URL=url).redis_url == expected
 
 
 def test_settings_are_converted_to_their_types():

@@ -151,18 +151,6 @@ def test_serve_rejects_a_database_that_does_not_store_utf_8(postgres_store):
     assert "Traceback" not in result.stderr + result.stdout
 
 
-@pytest.mark.parametrize("redis_url", ["redis://127.0.0.1:9/0", "redis://unknown:sesame@{valkey}"])
-def test_serve_rejects_a_redis_server_that_cannot_be_used(store, valkey, redis_url):
-    url = redis_url.format(valkey=valkey.removeprefix("redis://"))
-
-    result = flask("serve", **PRODUCTION, DATABASE_URL=store, REDIS_URL=url)
-
-    assert result.returncode == 1
-    assert "REDIS_URL: the server does not respond, or rejects the login." in result.stderr
-    assert "Traceback" not in result.stderr + result.stdout
-    assert "sesame" not in result.stderr + result.stdout
-
-
 @pytest.mark.requirement("CF-02")
 def test_log_of_a_running_service_contains_no_key(settings_environment, capsys):
     with running(settings_environment) as app:
