@@ -70,6 +70,7 @@ from gatehouse.users import service as users
 from gatehouse.users.errors import (
     EmailVerificationFailed,
     InvitationFailed,
+    RegistrationClosed,
     UsernameTaken,
     VerifierMissing,
 )
@@ -111,7 +112,7 @@ auth = Blueprint("auth", __name__, url_prefix="/auth", description="Sign-up, log
 @auth.arguments(RegistrationRequest)
 @idempotent("registration_token")
 @auth.response(202, RegistrationResponse)
-@auth.errors(UsernameTaken, CaptchaRequired)
+@auth.errors(UsernameTaken, CaptchaRequired, RegistrationClosed)
 @auth.errors(PasskeyRejected, MalformedCredential, AuthenticatorNotAllowed, FactorUnavailable)
 def register_user(form: RegistrationForm) -> dict[str, str]:
     """Sign up with a `password` or a `passkey`.
@@ -128,14 +129,14 @@ def register_user(form: RegistrationForm) -> dict[str, str]:
 @rate_limit("passkey")
 @auth.arguments(PasskeySignUpOptionsRequest)
 @auth.response(200, PasskeyOptions)
-@auth.errors(FactorUnavailable)
+@auth.errors(FactorUnavailable, RegistrationClosed)
 def create_passkey_sign_up_options(form: PasskeySignUpOptionsForm) -> dict[str, Any]:
     """Start to sign up with a passkey.
 
     The options are alike for known and unknown e-mail addresses.
     """
     with write_transaction():
-        return passkey_sign_up.create_options(form.email.as_written, form.name)
+        return passkey_sign_up.create_options(form.email, form.name)
 
 
 @auth.post("/email/verify")
@@ -144,6 +145,7 @@ def create_passkey_sign_up_options(form: PasskeySignUpOptionsForm) -> dict[str, 
 @auth.response(200, VerificationResponse)
 @auth.errors(EmailVerificationFailed, InvalidCredentials, UsernameTaken, TooManyAttempts)
 @auth.errors(VerifierMissing, TokenInvalid, TokenExpired, TokenRevoked, SessionEnded)
+@auth.errors(RegistrationClosed)
 @accepts_bearer
 def verify_email(form: VerifyEmailForm) -> dict[str, Any]:
     """Verify an e-mail address with `email` and `code`, or the link's `token` and the `password`.
@@ -179,7 +181,7 @@ def get_verification_code(form: VerificationLinkForm) -> dict[str, str]:
 @rate_limit("invitation")
 @auth.arguments(AcceptInvitation)
 @auth.response(204)
-@auth.errors(InvitationFailed)
+@auth.errors(InvitationFailed, RegistrationClosed)
 def accept_invitation(form: AcceptInvitationForm) -> None:
     """Accept an invitation, and choose the password of the new account."""
     invitation.accept(form.token, form.password, request_context())

@@ -37,6 +37,7 @@ from gatehouse.settings.parsers import (
     domain_name,
     duration,
     egress_destinations,
+    email_domains,
     file_path,
     folder_path,
     http_url,
@@ -141,6 +142,14 @@ class Settings:
     mfa_reset_delay: timedelta = setting(duration(0, 2_592_000), "86400")
     """Time between the announcement of an MFA reset and the removal of the factors (one day); the
     user can cancel it until then."""
+    registration: str = setting(choice("open", "invitation", "closed"), "open")
+    """How people get an account: they sign up, or need an invitation; with `closed`, there are no
+    new accounts at all, and earlier invitations do not work."""
+    registration_domains: tuple[str, ...] = setting(email_domains)
+    """The only domains whose e-mail addresses users can sign up with or change to; without it, all.
+    Administrators can invite other addresses."""
+    registration_blocked_domains: tuple[str, ...] = setting(email_domains)
+    """Domains whose e-mail addresses users cannot sign up with or change to."""
     deletion_grace_period: timedelta = setting(duration(0, 31_536_000), "2592000")
     """For this long an administrator can restore a deleted user; then the data is erased (30
     days)."""

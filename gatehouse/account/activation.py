@@ -23,6 +23,7 @@ from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.hasher import WrongPassword
+from gatehouse.users import registration_policy
 from gatehouse.users import service as users
 from gatehouse.users.errors import EmailVerificationFailed, RegistrationPasswordWrong
 from gatehouse.users.identifiers import Email
@@ -107,7 +108,9 @@ def activate(row: OneTimeCode, context: RequestContext) -> list[str]:
         EmailVerificationFailed: the registration was already used, or the address has an account.
         UsernameTaken: another user took the username in the meantime.
         PasskeyRejected: the passkey was enrolled elsewhere in the meantime.
+        RegistrationClosed: users can no longer sign up themselves.
     """
+    registration_policy.require_open_registration()
     registration_data = one_time_codes.load_data(row, RegistrationData).passkey
     with write_transaction():
         user = _create_account(row, context)

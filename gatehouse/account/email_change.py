@@ -21,7 +21,7 @@ from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.one_time_codes.stored_data import CodeData, stored_as
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.tokens.service import AccessToken
-from gatehouse.users import notifications, password_check
+from gatehouse.users import notifications, password_check, registration_policy
 from gatehouse.users import service as users
 from gatehouse.users.errors import AccountDeleted, EmailVerificationFailed
 from gatehouse.users.identifiers import Email
@@ -70,7 +70,9 @@ def request_email_change(caller: AccessToken, email: Email, context: RequestCont
 
     Raises:
         AccountDeleted: the account was deleted, but its tokens have not expired.
+        ValidationFailed: the domain is not allowed.
     """
+    registration_policy.require_allowed_domain(email)
     with write_transaction():
         user = users.get_user(UUID(caller.sub))
         if user is None:

@@ -20,6 +20,7 @@ from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.code_type import CodeType
 from gatehouse.one_time_codes.stored_data import StoredData
 from gatehouse.passwords import service as passwords
+from gatehouse.users import registration_policy
 from gatehouse.users import service as users
 from gatehouse.users.errors import InvitationFailed
 from gatehouse.users.identifiers import Email
@@ -58,7 +59,9 @@ def send_invitation(email: Email, role: str, context: RequestContext) -> str:
 
     Raises:
         LookupError: the e-mail address has an account, or the role does not exist.
+        RegistrationClosed: no new accounts are accepted.
     """
+    registration_policy.require_invitations()
     with write_transaction():
         if users.find_by_email(email.canonical):
             raise LookupError(f"{email.as_written} has an account already.")
@@ -104,9 +107,11 @@ def accept(token: str, password: str, context: RequestContext) -> None:
     """Create the account of an invitation, with this password.
 
     Raises:
+        RegistrationClosed: no new accounts are accepted.
         InvitationFailed: the token is wrong, has expired, or was used before.
         ValidationFailed: the password breaks the password policy; the invitation stays valid.
     """
+    registration_policy.require_invitations()
     row = redeeming.find_link(INVITATION_LINK, token)
     end_transaction()
     translate = i18n.choose_language(None, context.accept_language).gettext

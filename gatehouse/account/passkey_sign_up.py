@@ -22,6 +22,8 @@ from gatehouse.mfa.webauthn.verification import (
     VerifiedPasskey,
     verify_registration,
 )
+from gatehouse.users import registration_policy
+from gatehouse.users.identifiers import Email
 from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
@@ -35,21 +37,27 @@ class VerifiedSignUpPasskey:
     """JSON for the pending registration; `attach_passkey` creates a credential from it."""
 
 
-def create_options(email: str, name: str | None) -> dict[str, Any]:
+def create_options(email: Email, name: str | None) -> dict[str, Any]:
     """Return the options for a new passkey, and the `registration_token` to send with it.
 
     Stores the challenge, in the current transaction.
 
     Raises:
+        RegistrationClosed: users cannot sign up themselves.
+        ValidationFailed: the domain of the e-mail address is not allowed.
         FactorUnavailable: passkeys are not enabled.
     """
+    registration_policy.require_sign_up(email)
     registry.get_factor(passkey_store.KIND)
     registration_token, handle = crypto.random_token(), crypto.random_token()
     challenge = ceremonies.create_challenge(
         Ceremony(SIGN_UP, registration_token), {"user_handle": handle}
     )
     public_key = options.creation_options(
-        challenge, UserEntity(handle, email, name or email), [], user_verification_required=True
+        challenge,
+        UserEntity(handle, email.as_written, name or email.as_written),
+        [],
+        user_verification_required=True,
     )
     expires_in = int(options.LIFETIME.total_seconds())
     token = {"registration_token": registration_token, "expires_in": expires_in}

@@ -28,6 +28,7 @@ from gatehouse.one_time_codes.service import CodeFormat, Secrets
 from gatehouse.one_time_codes.stored_data import StoredData, stored_as
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.service import PasswordHash
+from gatehouse.users import registration_policy
 from gatehouse.users import service as users
 from gatehouse.users.errors import EmailVerificationFailed
 from gatehouse.users.forms import PROFILE_FIELDS
@@ -116,10 +117,12 @@ def request_account(form: RegistrationForm, context: RequestContext) -> str:
     returned for a known e-mail address, too, and verifies nothing then.
 
     Raises:
-        ValidationFailed: the password breaks the password policy.
+        RegistrationClosed: users cannot sign up themselves.
+        ValidationFailed: the password breaks the password policy, or the domain is not allowed.
         UsernameTaken: another user has the username; usernames are public.
         MalformedCredential, PasskeyRejected, AuthenticatorNotAllowed: the passkey is not valid.
     """
+    registration_policy.require_sign_up(form.email)
     data = RegistrationData(
         email=form.email.as_written,
         profile=form.profile,

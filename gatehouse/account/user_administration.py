@@ -17,7 +17,7 @@ from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.one_time_codes.sending import CodeRequest
 from gatehouse.passwords import service as passwords
-from gatehouse.users import notifications
+from gatehouse.users import notifications, registration_policy
 from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange, changing_user, record_change
 from gatehouse.users.errors import EmailTaken
@@ -35,7 +35,9 @@ def create_user(email: Email, profile: dict[str, Any], context: RequestContext) 
 
     Raises:
         EmailTaken, UsernameTaken: another user has the e-mail address or the username.
+        RegistrationClosed: no new accounts are accepted.
     """
+    registration_policy.require_invitations()
     with write_transaction():
         locks.lock_recipient(email.canonical)
         if users.find_by_email(email.canonical):

@@ -19,7 +19,7 @@ from gatehouse.core.errors import NotFound, PreconditionRequired
 from gatehouse.sessions.guards import requires
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import administration, managed_users, search
-from gatehouse.users.errors import EmailTaken, UsernameTaken, UserNotDeleted
+from gatehouse.users.errors import EmailTaken, RegistrationClosed, UsernameTaken, UserNotDeleted
 from gatehouse.web import pagination
 from gatehouse.web.idempotency import idempotent
 from gatehouse.web.openapi import Blueprint
@@ -66,7 +66,7 @@ def search_users(caller: AccessToken, query: UserSearchForm) -> dict[str, Any]:
 @routes.arguments(NewUser)
 @idempotent()
 @routes.response(201, ManagedUser)
-@routes.errors(EmailTaken, UsernameTaken)
+@routes.errors(EmailTaken, UsernameTaken, RegistrationClosed)
 def create_user(_caller: AccessToken, form: NewUserForm) -> Any:
     """Create a user, who gets an invitation to choose a password.
 

@@ -142,6 +142,14 @@ def domain_name(value: str) -> str:
     return value
 
 
+def email_domains(value: str) -> tuple[str, ...]:
+    """domains, separated by commas; `*.example.com` means every subdomain"""
+    items = [item.lower() for item in split_list(value)]
+    if not all(HOST_PATTERN.fullmatch(item.removeprefix("*.")) for item in items):
+        raise ValueError("must be domains such as example.com or *.example.com")
+    return tuple(dict.fromkeys(items))
+
+
 def aaguids(value: str) -> tuple[str, ...]:
     """AAGUIDs, separated by commas"""
     try:

@@ -19,6 +19,14 @@ class UsernameReserved(UsernameTaken):
     """This username is reserved for the service and its staff."""
 
 
+class RegistrationClosed(ApiError):
+    """This service does not accept new accounts this way."""
+
+    status = 403
+    code = "registration_closed"
+    next = "Ask the operator of this service for an invitation."
+
+
 class EmailTaken(ApiError):
     """Another account has this e-mail address."""
 

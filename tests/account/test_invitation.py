@@ -145,7 +145,11 @@ def test_invitation_command_explains_why_it_fails(app, make_user):
 
     for email, role, message in (
         ("ADA@example.com", "user", "ADA@example.com has an account already."),
-        ("bob@example.com", "emperor", "There is no role 'emperor'; there are admin, user."),
+        (
+            "bob@example.com",
+            "emperor",
+            "There is no role 'emperor'; there are admin, auditor, support, user.",
+        ),
         ("bob", "user", "An email address must have an @-sign."),
     ):
         assert invite(app, email, "--role", role) == (f"Error: {message}\n", 1)

@@ -118,7 +118,11 @@ def test_users_invite_rejects_invalid_and_known_addresses_and_unknown_roles(app,
     cases = [
         ("no-email", "user", "@"),
         ("a b@example.com", "user", "."),
-        ("bob@example.com", "king", "There is no role 'king'; there are admin, user."),
+        (
+            "bob@example.com",
+            "king",
+            "There is no role 'king'; there are admin, auditor, support, user.",
+        ),
         ("ada@example.com", "user", "ada@example.com has an account already."),
         ("ADA@Example.com", "user", "has an account already."),
     ]
