@@ -1,0 +1,55 @@
+"""The examples of docs/administration.md work as they are written."""
+
+import json
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+from tests.admin.conftest import USERS
+from tests.tokens.forgery import case
+
+GUIDE = Path(__file__).parents[2] / "docs/administration.md"
+ANN = "ann@example.com"
+
+
+def read_commands(program):
+    """Return the arguments of each command of a program in the guide."""
+    blocks = re.findall(r"```console\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    lines = "".join(blocks).splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith(f"{program} ")]
+
+
+def send(client, arguments, values):
+    """Send the request of a curl command, with values for its variables."""
+    words = [re.sub(r"\$([A-Z]+)", lambda name: values[name[1]], word) for word in arguments]
+    [url] = [word for word in words if word.startswith("/")]
+    options = list(pairwise(words))
+    headers = dict(value.split(": ", 1) for name, value in options if name == "-H")
+    body = [json.loads(value) for name, value in options if name == "-d"]
+    method = dict(options).get("-X", "POST" if body else "GET")
+    headers.pop("Content-Type", None)
+    return client.send(method, url, headers=headers, **({"json": body[0]} if body else {}))
+
+
+def test_examples_of_the_guide_are_accepted(client, admin, make_user):
+    make_user(email=ANN, username="ann")
+    [found] = admin.get(USERS, query_string={"q": ANN}).json["items"]
+    values = {"URL": "", "TOKEN": admin._bearer, "ID": found["id"]}
+
+    commands = read_commands("curl")
+    for arguments in commands:
+        with case(arguments=arguments):
+            values["ETAG"] = admin.get(f"{USERS}/{found['id']}").headers["ETag"]
+            assert send(client, arguments, values).status_code in (200, 201, 204)
+    assert len(commands) > 10
+
+
+def test_commands_of_the_guide_succeed(app, make_user):
+    make_user(email=ANN, username="ann")
+
+    commands = read_commands("flask")
+    for arguments in commands:
+        with case(arguments=arguments):
+            assert app.test_cli_runner().invoke(args=arguments).exit_code == 0
+    assert len(commands) > 5
