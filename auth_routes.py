@@ -172,7 +172,7 @@ def verify_email(form: VerifyEmailForm) -> dict[str, Any]:
 @auth.arguments(VerificationLink)
 @auth.response(200, LinkCode)
 @auth.errors(EmailVerificationFailed)
-def get_verification_code(form: VerificationLinkForm) -> dict[str, str]:
+def read_verification_code(form: VerificationLinkForm) -> dict[str, str]:
     """Read the code of the link of a sign-up with a passkey, to type it where that began."""
     return {"code": activation.get_code(form.token)}
 

@@ -126,39 +126,6 @@ def test_errors_page_explains_every_code_under_the_strict_policy(client):
 # The Postman collection
 
 
-def send(app, item, variables):
-    """Send a request as Postman does, with its variables filled in."""
-    request = item["request"]
-    filled = re.sub(r"{{(\w+)}}", lambda name: variables[name[1]], json.dumps(request))
-    request = json.loads(filled)
-    headers = {entry["key"]: entry["value"] for entry in request.get("header", [])}
-    if request.get("auth") != {"type": "noauth"}:
-        headers["Authorization"] = f"Bearer {variables['access_token']}"
-    data = request.get("body", {}).get("raw")
-    url = request["url"]["raw"]
-    return app.test_client().open(url, method=request["method"], headers=headers, data=data)
-
-
-def test_postman_collection_leads_from_registration_to_logout(app, browser):
-    collection = json.loads((ROOT / "docs/postman.json").read_text())
-    variables = {entry["key"]: entry["value"] for entry in collection["variable"]}
-    items = {item["request"]["url"]["raw"]: item for item in collection["item"][0]["item"]}
-    paths = ["/auth/register", "/dev/mailbox?to={{email}}", "/auth/email/verify", "/auth/login"]
-    paths += ["/auth/refresh", "/auth/me", "/auth/logout", "/auth/me"]
-    page = browser.new_page()
-
-    statuses = []
-    for path in paths:
-        item = items[f"{{{{base_url}}}}{path}"]
-        answer = send(app, item, variables | {"base_url": ""})
-        statuses.append(answer.status_code)
-        for event in item.get("event", []):
-            source = "\n".join(event["script"]["exec"])
-            variables |= page.evaluate(RUN_SCRIPT, [source, answer.json])
-
-    assert statuses == [202, 200, 200, 200, 200, 200, 204, 401]
-
-
 def test_postman_collection_has_every_operation_of_the_openapi_document(app):
     document = app.test_client().get("/openapi.json").json
     collection = json.loads((ROOT / "docs/postman.json").read_text())
@@ -171,7 +138,9 @@ def test_postman_collection_has_every_operation_of_the_openapi_document(app):
         for method in methods.keys() - {"parameters"}
     }
 
-    assert requests - operations == {("GET", "{{base_url}}/dev/mailbox?to={{email}}")}
+    assert {url.partition("?")[0] for _, url in requests - operations} == {
+        "{{base_url}}/dev/mailbox"
+    }
     assert operations <= requests
 
 

@@ -1,68 +1,60 @@
 """Generate `docs/postman.json`, a Postman collection (format 2.1), from the OpenAPI document.
 
-Its scripts copy the mailed code and the tokens into the requests that follow.
+The order of the requests is that of `postman_steps`; scripts check each status, and keep what the
+requests that follow need.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from flask import current_app
 
+from gatehouse.cli.reference.postman_steps import MAILBOX, STEPS, Step
+
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 DESCRIPTION = (
     "Generated from the OpenAPI document by `flask docs build`. Start Gatehouse with `make run`, "
-    "then send the requests of the first folder in order."
+    "then run the collection from top to bottom: each request checks its status. "
+    "It works once for each e-mail address; change the variables `email` and `new_email` to repeat."
 )
 VARIABLES = {
     "base_url": "http://localhost:8000",
     "email": "ann@example.com",
+    "new_email": "ann@example.org",
     "password": "seven green lanterns",
-    "code": "",
-    "registration_token": "",
-    "access_token": "",
-    "refresh_token": "",
+    "new_password": "eight yellow windows",
+    "phone": "+4915112345678",
+    "number": "0",
 }
-FIELD_VARIABLES = {
-    "email": "{{email}}",
-    "identifier": "{{email}}",
-    "password": "{{password}}",
-    "current_password": "{{password}}",
-    "code": "{{code}}",
-    "registration_token": "{{registration_token}}",
-    "refresh_token": "{{refresh_token}}",
-}
-"""Fields whose value is a variable of the collection."""
-BODIES: dict[str, dict[str, Any]] = {
-    "VerifyEmail": {"email": "ann@example.com", "code": "12345678", "registration_token": ""},
-    "ProfileUpdate": {"name": "Ann"},
-    "PasswordResetRequest": {"email": "ann@example.com"},
-    "PasswordReset": {"email": "ann@example.com", "code": "12345678", "password": "x"},
-    "LoginLinkRequest": {"email": "ann@example.com"},
-    "LinkLogin": {"login_token": "", "code": "12345678"},
-    "RefreshRequest": {"refresh_token": ""},
-}
-"""Example bodies for schemas with optional fields only, from which none can be derived."""
-COOKIE_PATHS = ("/auth/csrf", "/auth/refresh")
+NO_BEARER = ("/auth/csrf", "/auth/refresh")
 """Paths that read cookies only when no bearer token is sent."""
-SAVE_TOKENS_SCRIPT = """\
-if (pm.response.code === 200) {
-  const tokens = pm.response.json();
-  pm.collectionVariables.set("access_token", tokens.access_token);
-  pm.collectionVariables.set("refresh_token", tokens.refresh_token);
-}"""
-SAVE_REGISTRATION_SCRIPT = """\
-if (pm.response.code === 202) {
-  pm.collectionVariables.set("registration_token", pm.response.json().registration_token);
-}"""
-SAVE_CODE_SCRIPT = """\
-const newest = pm.response.json().items[0];
-if (newest) {
-  pm.collectionVariables.set("code", newest.variables.code);
-}"""
+LAST = "Sessions and logout"
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of the document."""
+
+    path: str
+    method: str
+    content: Json
+
+    @property
+    def success(self) -> int:
+        """The documented status of success."""
+        return min(int(status) for status in self.content["responses"])
+
+    @property
+    def takes_bearer(self) -> bool:
+        """Whether the collection's access token is to be sent."""
+        takes_token = any("bearer" in one for one in self.content.get("security", ()))
+        return takes_token and self.path not in NO_BEARER
 
 
 def render_page() -> str:
@@ -72,115 +64,116 @@ def render_page() -> str:
 
 
 def build_collection(document: Json) -> Json:
-    """Return a collection with a folder per tag and a request per operation."""
+    """Return a collection with the steps, and with every operation that is no step."""
+    operations = {one.content["operationId"]: one for one in _operations(document)}
+    folders: dict[str, tuple[Step, ...]] = dict(STEPS)
+    last = folders.pop(LAST)
+    listed = {step.operation for step in chain(*STEPS.values())}
+    for name in sorted(operations.keys() - listed):
+        folder = f"Needs a permission: {operations[name].content['tags'][0]}"
+        folders[folder] = (*folders.get(folder, ()), Step(name, status=403))
     info = {"name": document["info"]["title"], "description": DESCRIPTION, "schema": SCHEMA}
     token = {"key": "token", "value": "{{access_token}}", "type": "string"}
     return {
         "info": info,
         "auth": {"type": "bearer", "bearer": [token]},
         "variable": [{"key": key, "value": value} for key, value in VARIABLES.items()],
-        "item": [_folder(tag, document) for tag in document["tags"]],
+        "item": [
+            {"name": name, "item": [_item(step, operations) for step in steps]}
+            for name, steps in (*folders.items(), (LAST, last))
+        ],
     }
 
 
-def _folder(tag: Json, document: Json) -> Json:
-    items = []
-    for path, method, operation in _operations(document):
-        if tag["name"] in operation["tags"]:
-            items.append(_item(path, method, operation, document["components"]["schemas"]))
-        if path == "/auth/register" and tag["name"] in operation["tags"]:
-            items.append(_mailbox())
-    return {"name": tag["description"], "item": items}
-
-
-def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
-    """Yield path, method and operation, with the parameters of the path added."""
+def _operations(document: Json) -> Iterator[Operation]:
+    """Yield the operations, with the parameters of their paths added."""
     for path, methods in document["paths"].items():
         shared = methods.get("parameters", [])
         for method, operation in methods.items():
             if method != "parameters":
                 listed = shared + operation.get("parameters", [])
-                parameters = [_resolve(document, parameter) for parameter in listed]
-                yield path, method.upper(), operation | {"parameters": parameters}
+                parameters = [one for one in listed if "$ref" not in one]
+                yield Operation(path, method.upper(), operation | {"parameters": parameters})
 
 
-def _resolve(document: Json, parameter: Json) -> Json:
-    """Return a parameter, or the component that it refers to."""
-    name = parameter.get("$ref", "").rpartition("/")[2]
-    found: Json = document["components"]["parameters"][name] if name else parameter
-    return found
-
-
-def _item(path: str, method: str, operation: Json, schemas: Json) -> Json:
-    request: Json = {"method": method, "url": _url(path, operation["parameters"])}
-    request["description"] = operation.get("description", "")
-    needs_token = "`token_missing`" in operation["responses"].get("401", {}).get("description", "")
-    if path in COOKIE_PATHS or not needs_token:
+def _item(step: Step, operations: Mapping[str, Operation]) -> Json:
+    if step.operation == MAILBOX:
+        return _mailbox(step)
+    operation = operations[step.operation]
+    request: Json = {
+        "method": operation.method,
+        "url": _url(operation),
+        "description": " ".join(filter(None, (operation.content.get("description"), step.note))),
+    }
+    if not operation.takes_bearer:
         request["auth"] = {"type": "noauth"}
-    if "requestBody" in operation:
-        request |= _body(_schema_name(operation["requestBody"]), schemas)
-    item = {"name": operation["summary"].rstrip("."), "request": request}
-    response = _schema_name(operation["responses"].get("200", {}))
-    if path == "/auth/register":
-        return item | _script(SAVE_REGISTRATION_SCRIPT)
-    returns_tokens = response in ("TokenResponse", "LoginResponse")
-    return item | (_script(SAVE_TOKENS_SCRIPT) if returns_tokens else {})
+    if "requestBody" in operation.content:
+        request |= _body(step.body or {})
+    name = operation.content["summary"].rstrip(".")
+    return {"name": name, "request": request} | _scripts(step, step.status or operation.success)
 
 
-def _url(path: str, parameters: list[Json]) -> Json:
-    path = re.sub(r"{(\w+)}", r":\1", path)
+def _url(operation: Operation) -> Json:
+    path = re.sub(r"{(\w+)}", r":\1", operation.path)
     url = {"raw": "{{base_url}}" + path, "host": ["{{base_url}}"], "path": path[1:].split("/")}
-    query = [_parameter(p) | {"disabled": True} for p in parameters if p["in"] == "query"]
-    variable = [_parameter(p) for p in parameters if p["in"] == "path"]
+    parameters = operation.content["parameters"]
+    query = [_query_parameter(one) for one in parameters if one["in"] == "query"]
+    variable = [
+        {"key": one["name"], "value": f"{{{{{one['name']}}}}}"}
+        for one in parameters
+        if one["in"] == "path"
+    ]
     return url | ({"query": query} if query else {}) | ({"variable": variable} if variable else {})
 
 
-def _parameter(parameter: Json) -> Json:
+def _query_parameter(parameter: Json) -> Json:
     default = str(parameter["schema"].get("default", ""))
     described = parameter.get("description", "")
-    return {"key": parameter["name"], "value": default, "description": described}
+    return {
+        "key": parameter["name"],
+        "value": default,
+        "description": described,
+        "disabled": True,
+    }
 
 
-def _body(schema: str, schemas: Json) -> Json:
-    first_way = _schema_name_of(schemas[schema].get("oneOf", [{}])[0]) or schema
-    example = BODIES.get(schema) or dict(_example(schemas[first_way]))
-    filled = {name: FIELD_VARIABLES.get(name, value) for name, value in example.items()}
+def _body(body: Mapping[str, object]) -> Json:
     return {
         "header": [{"key": "Content-Type", "value": "application/json"}],
         "body": {
             "mode": "raw",
-            "raw": json.dumps(filled, indent=2, ensure_ascii=False),
+            "raw": json.dumps(body, indent=2, ensure_ascii=False),
             "options": {"raw": {"language": "json"}},
         },
     }
 
 
-def _example(schema: Json) -> Iterator[tuple[str, Any]]:
-    """Yield the fields that are required or have an example or a default, with that value."""
-    for name, field in schema["properties"].items():
-        value = field.get("example", field.get("default"))
-        if value is not None or name in schema.get("required", ()):
-            yield name, "" if value is None else value
-
-
-def _schema_name(body: Json) -> str:
-    content = body.get("content", {}).get("application/json", {})
-    return _schema_name_of(content.get("schema", {}))
-
-
-def _schema_name_of(reference: Json) -> str:
-    return str(reference.get("$ref", "")).rpartition("/")[2]
-
-
-def _mailbox() -> Json:
+def _mailbox(step: Step) -> Json:
     """Return the request that reads the mailed code; the OpenAPI document lacks the mailbox."""
-    url = _url("/dev/mailbox", [])
-    url |= {"raw": url["raw"] + "?to={{email}}", "query": [{"key": "to", "value": "{{email}}"}]}
-    request = {"method": "GET", "url": url, "auth": {"type": "noauth"}}
-    request["description"] = "Development only: saves the code of the newest mail."
-    return {"name": "Read the developer mailbox", "request": request} | _script(SAVE_CODE_SCRIPT)
+    url: Json = {
+        "raw": f"{{{{base_url}}}}/dev/mailbox?to={step.to}",
+        "host": ["{{base_url}}"],
+        "path": ["dev", "mailbox"],
+        "query": [{"key": "to", "value": step.to}],
+    }
+    request: Json = {"method": "GET", "url": url, "auth": {"type": "noauth"}}
+    request["header"] = [{"key": "Accept", "value": "application/json"}]
+    request["description"] = "Development only: saves the code of the newest message."
+    return {"name": "Read the developer mailbox", "request": request} | _scripts(step, 200)
 
 
-def _script(source: str) -> Json:
-    script = {"type": "text/javascript", "exec": source.splitlines()}
-    return {"event": [{"listen": "test", "script": script}]}
+def _scripts(step: Step, status: int) -> Json:
+    """Return the script that checks the status and keeps values, and the one before the request."""
+    lines = [f'pm.test("{status}", () => pm.response.to.have.status({status}));']
+    if step.save:
+        lines.append("const answer = pm.response.json();")
+    for name, expression in step.save.items():
+        lines.append(f'pm.collectionVariables.set("{name}", {expression});')
+    events = [("test", lines), ("prerequest", step.before.splitlines())]
+    return {
+        "event": [
+            {"listen": listen, "script": {"type": "text/javascript", "exec": source}}
+            for listen, source in events
+            if source
+        ]
+    }
