@@ -38,10 +38,10 @@ def unix_time() -> int:
     return int(now().timestamp())
 
 
-def unix_time_before_step() -> int:
+def latest_time() -> datetime:
     """Return the time as it would be if the clock had never been set back."""
     latest = timeline.latest_started_at
-    return unix_time() if latest is None else int((latest + uptime()).timestamp())
+    return now() if latest is None else latest + uptime()
 
 
 def start_time() -> datetime | None:

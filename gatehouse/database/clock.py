@@ -1,7 +1,7 @@
 """Follow the database's clock: measure it, notice steps, and set the clock of the service by it.
 
-This machine's own clock decides nothing; on SQLite it is the database's. A step of the database's
-clock is believed after a minute, so that a jump that returns changes no time (see decision 38).
+This machine's own clock decides nothing; on SQLite it is the database's. A step back of the
+database's clock is believed after a minute, a step forward at once (see decision 38).
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ PRECISION = timedelta(milliseconds=50)
 STEP = timedelta(seconds=1)
 """A change above it between two readings is a step; below it is drift."""
 SETTLED_AFTER = timedelta(seconds=60)
-"""How long a step must last until it is believed."""
+"""How long a step back must last until it is believed."""
 WARN_ABOVE = timedelta(seconds=5)
 DEGRADED_ABOVE = timedelta(seconds=30)
 
@@ -72,8 +72,8 @@ class ClockFollower:
     """The uptime of the first reading, or of the one that showed the last step."""
     stepped_at: timedelta | None = None
     """The uptime of the reading that showed the last step."""
-    settled: bool = False
-    """Whether the clock in force has agreed with all readings of a minute."""
+    settled: datetime | None = None
+    """When this machine started, by the last clock that agreed with all readings of a minute."""
     skew: timedelta = field(default=timedelta(0))
     """By how much this machine's clock is ahead of the clock of the service."""
 
@@ -110,14 +110,23 @@ class ClockFollower:
         return self.stepped_at is not None and clock.uptime() - self.stepped_at < duration
 
     def apply(self, reading: Reading) -> None:
-        """Set the clock by a reading, unless it agrees or shows a step that is not yet believed."""
-        difference = abs(reading.start_time - (clock.start_time() or reading.start_time))
+        """Set the clock by a reading, unless it agrees or shows a step that is not yet believed.
+
+        Forward at once: no token may outlive its time where this machine was paused. Back at once
+        only if a step forward returns.
+        """
+        current = clock.start_time() or reading.start_time
+        change = reading.start_time - current
         is_lasting = reading.uptime - self.agreed_since >= SETTLED_AFTER
-        if difference <= PRECISION + reading.error:
-            self.settled = self.settled or is_lasting
-        elif difference <= STEP or is_lasting or not self.settled:
+        if abs(change) <= PRECISION + reading.error:
+            self.settled = current if is_lasting else self.settled
+        elif change > -STEP or is_lasting or self._returns(reading):
             clock.set_start_time(reading.start_time)
         self._report_skew()
+
+    def _returns(self, reading: Reading) -> bool:
+        """Return whether a reading agrees with the last settled clock, or none has settled."""
+        return self.settled is None or abs(reading.start_time - self.settled) <= STEP
 
     def _report_skew(self) -> None:
         was_wrong = abs(self.skew) > WARN_ABOVE

@@ -38,7 +38,7 @@ def record_change(kind: str, subject: str, version: int) -> None:
     follow_once()
     now = clock.now()
     row = AuthorizationChange(subject_kind=kind, subject=subject, version=version)
-    row.expires_at = now + MAX_TOKEN_LIFETIME
+    row.expires_at = clock.latest_time() + MAX_TOKEN_LIFETIME
     row.changed_at = database_time()
     db.session.merge(row)
     change = VersionChange(version, int(now.timestamp()), row.expires_at)

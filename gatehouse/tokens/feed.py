@@ -49,7 +49,7 @@ class FeedPosition:
             self.complete_at = reading.uptime
 
     def _is_complete_due(self, uptime: timedelta, stepped_at: timedelta | None) -> bool:
-        if self.read_at is None or uptime - self.read_at > MAX_PAUSE:
+        if self.read_at is None or not timedelta(0) <= uptime - self.read_at <= MAX_PAUSE:
             return True
         if stepped_at is None or uptime - stepped_at > STEP_EFFECT:
             return uptime - self.complete_at >= COMPLETE_INTERVAL

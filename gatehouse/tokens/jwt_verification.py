@@ -61,7 +61,7 @@ def time_for(issued_at: int) -> int:
     still runs, decides. Otherwise recent tokens would be rejected as forged, or valid too long.
     """
     now = clock.unix_time()
-    return now if issued_at <= now + LEEWAY else clock.unix_time_before_step()
+    return now if issued_at <= now + LEEWAY else int(clock.latest_time().timestamp())
 
 
 def _check_times(claims: Json, now: int) -> None:

@@ -32,7 +32,7 @@ SELECT_REVOCATIONS = select(
 def revoke_access_tokens(event: SessionEnded) -> None:
     """Revoke the access tokens of an ended session, in the current transaction."""
     follow_once()
-    session_id, expires_at = event.session_id, clock.now() + MAX_TOKEN_LIFETIME
+    session_id, expires_at = event.session_id, clock.latest_time() + MAX_TOKEN_LIFETIME
     row = Revocation(session_id=session_id, expires_at=expires_at)
     row.revoked_at = database_time()
     index = select(TokenStatusEntry.status_index).where(TokenStatusEntry.session_id == session_id)

@@ -96,10 +96,13 @@ def test_jump_that_returns_revives_no_ended_session(clocks, replicas, user):
     for seconds in (3600, -3600, 86_400, -86_400):
         jump = timedelta(seconds=seconds)
         with case(jump=jump):
-            before, during = first.log_in(user), first.log_in(user)
+            before, kept = first.log_in(user), first.log_in(user)
             first.log_out(before)
             set_database_clock(clocks, replicas, jump)
-            assert second.answer(before) == "token_revoked"
+            assert second.answer(before) == ("token_revoked" if seconds < 0 else "token_expired")
+            assert second.answer(kept) == ("accepted" if seconds < 0 else "token_expired")
+            first.sync()
+            during = first.log_in(user)
             assert second.answer(during) == "accepted"
             first.clean_up()
             second.log_out(during)
@@ -109,6 +112,21 @@ def test_jump_that_returns_revives_no_ended_session(clocks, replicas, user):
 
             for tokens in (before, during):
                 assert [one.answer(tokens) for one in replicas] == ["token_revoked"] * 2
+            assert [one.answer(kept) for one in replicas] == ["accepted"] * 2
+
+
+@pytest.mark.requirement("SE-05")
+def test_jump_of_every_clock_that_returns_revives_no_ended_session(clocks, replicas, user):
+    first, second = replicas
+    tokens = first.log_in(user)
+    first.log_out(tokens)
+    assert second.answer(tokens) == "token_revoked"
+
+    clocks.wait(hours=1)
+    assert second.answer(tokens) == "token_expired"
+    clocks.wait(hours=-1)
+
+    assert second.answer(tokens) == "token_revoked"
 
 
 @pytest.mark.stores
@@ -121,9 +139,10 @@ def test_revocation_just_before_a_jump_reaches_the_other_replicas(clocks, replic
             assert second.answer(tokens) == "accepted"
             first.log_out(tokens)
             set_database_clock(clocks, replicas, timedelta(seconds=seconds))
+            assert second.answer(tokens) != "accepted"
+            set_database_clock(clocks, replicas, timedelta(0))
 
             assert second.answer(tokens) == "token_revoked"
-            set_database_clock(clocks, replicas, timedelta(0))
 
 
 @pytest.mark.stores
@@ -146,16 +165,30 @@ def test_step_back_calls_no_recent_token_forged_and_lengthens_none(clocks, repli
 
 
 @pytest.mark.stores
-def test_step_forward_that_lasts_is_believed_after_a_minute(clocks, replicas, user):
-    first, second = replicas
-    tokens = first.log_in(user)
+def test_step_forward_is_believed_at_once(clocks, replicas, user):
+    second = replicas[1]
+    tokens = second.log_in(user)
 
     set_database_clock(clocks, replicas, timedelta(hours=1))
-    assert second.answer(tokens) == "accepted"
-    clocks.wait(seconds=61)
 
     assert second.answer(tokens) == "token_expired"
     assert second.now > clock.machine_time() + timedelta(minutes=59)
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("SE-05")
+def test_revocation_outlives_a_step_back_that_is_corrected(clocks, replicas, user):
+    first = replicas[0]
+    tokens = first.log_in(user)
+    set_database_clock(clocks, replicas, timedelta(hours=-1))
+    for seconds in (0, 61):
+        clocks.wait(seconds=seconds)
+        assert [one.answer(tokens) for one in replicas] == ["accepted"] * 2
+    first.log_out(tokens)
+
+    set_database_clock(clocks, replicas, timedelta(0))
+
+    assert [one.answer(tokens) for one in replicas] == ["token_revoked"] * 2
 
 
 @pytest.mark.stores
