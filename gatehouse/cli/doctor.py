@@ -1,6 +1,7 @@
 """`flask doctor`: check the running service from outside."""
 
 import json
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import (  # noqa: TID251 - other clients do not send a header twice
@@ -108,8 +109,7 @@ def _parse_origin(url: str) -> str:
 
 def _send_request(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[int, bytes]:
     parts = urlsplit(url)
-    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT)
+    connection = _connect(parts.scheme, parts.hostname or "", parts.port)
     try:
         connection.putrequest("GET", proxy_check_token.PROXY_CHECK_PATH, skip_accept_encoding=True)
         for name, value in ((proxy_check_token.TOKEN_HEADER, proxy_check_token.sign()), *headers):
@@ -119,6 +119,16 @@ def _send_request(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[int, 
         return response.status, response.read(MAX_RESPONSE_BYTES)
     finally:
         connection.close()
+
+
+def _connect(scheme: str, host: str, port: int | None) -> HTTPConnection:
+    """Return a connection that trusts the public authorities and those of the setting."""
+    if scheme == "http":
+        return HTTPConnection(host, port, timeout=TIMEOUT)
+    context = ssl.create_default_context()
+    if config.settings().ca_bundle:
+        context.load_verify_locations(cadata=config.settings().ca_bundle)
+    return HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
 
 
 def _print_reports(url: str, honest: ProxyReport, spoofed: ProxyReport) -> None:

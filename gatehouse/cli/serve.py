@@ -12,6 +12,7 @@ from contextvars import Context
 from pathlib import Path
 
 import click
+from flask import current_app
 from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +24,7 @@ from gatehouse.core.log import logger
 from gatehouse.database.clock import follow_once
 from gatehouse.database.error_description import safe_url
 from gatehouse.database.session import db, server_encoding, write_transaction
+from gatehouse.messaging import routing
 from gatehouse.mfa import grace_period
 from gatehouse.passwords import blocklist
 from gatehouse.tokens import keys
@@ -46,6 +48,7 @@ def serve() -> None:
     _report_injected_variables()
     prepare_database()
     _check_rate_limit_store()
+    routing.warn_of_missing_channels(current_app)  # once, not in each worker
     metrics.enable_multiprocess(_create_metrics_folder())
     for engine in db.engines.values():
         engine.dispose()  # workers must not share connections

@@ -91,9 +91,9 @@ def get_router(app: Flask) -> MessageRouter:
 
 
 def warn_of_missing_channels(app: Flask) -> None:
-    """Log an error for each message type without a channel: its messages stay in the outbox."""
+    """Log a warning for each message type without a channel: its messages stay in the outbox."""
     for message_type in get_router(app).types_without_channel:
-        logger().error(
+        logger().warning(
             f"No channel delivers {MESSAGE_TYPE_NAMES[message_type]}; it stays in the outbox.",
             kind=message_type,
         )

@@ -45,7 +45,6 @@ WRITE_RETRY_DELAYS = (0.1, 1.0, 5.0)
 def start_worker(app: Flask) -> None:
     """Start a delivery thread in this process, if any channel is configured."""
     run_periodically(METRICS_INTERVAL, app, "outbox", outbox_queue.update_metrics)
-    routing.warn_of_missing_channels(app)
     if worker := create_worker(app):
         thread = threading.Thread(
             target=worker.run_until_stopped, args=(app,), name="delivery", daemon=True

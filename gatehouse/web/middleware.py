@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import config
 from gatehouse.core import clock, crypto
+from gatehouse.core.log import logger
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -45,6 +46,10 @@ CORS_HEADERS = (
     ),
     ("Cross-Origin-Resource-Policy", "cross-origin"),
 )
+NOT_ALLOWED = (
+    "A browser may not send a request of this origin: add it to GATEHOUSE_ALLOWED_ORIGINS if it is"
+    " a front end of yours."
+)
 Headers = list[tuple[str, str]]
 
 
@@ -57,6 +62,7 @@ class HeadersMiddleware:
             (HSTS_HEADER,) if settings.public_url.startswith("https:") else ()
         )
         self.allowed_origins = frozenset(settings.allowed_origins)
+        self.public_url = settings.public_url
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -85,11 +91,11 @@ class HeadersMiddleware:
         A preflight gets the status of its route, like any OPTIONS: one to the forward-auth route is
         still rejected.
         """
-        if not self.allowed_origins:
-            return []
         origin = environ.get("HTTP_ORIGIN")
         if origin not in self.allowed_origins:
-            return [("Vary", "Origin")]
+            if origin and origin != self.public_url and _is_preflight(environ):
+                logger().warning(NOT_ALLOWED, origin=origin[:200])
+            return [("Vary", "Origin")] if self.allowed_origins else []
         preflight = PREFLIGHT_HEADERS if _is_preflight(environ) else ()
         return [
             ("Vary", "Origin"),

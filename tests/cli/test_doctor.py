@@ -19,6 +19,7 @@ from tests.cli.proxies import CLIENT_IP_ADDRESS, run_proxy
 from tests.conftest import environment, key, running
 from tests.live_server import LiveServer
 from tests.servers import free_port
+from tests.tls_relay import tls_relay
 
 SPOOFED, UNDERSCORED = "203.0.113.7", "203.0.113.8"
 
@@ -192,6 +193,20 @@ def test_check_reports_another_service(check_proxy):
 
         assert code == 1, response
         assert "does not respond like Gatehouse" in output, response
+
+
+def test_check_trusts_the_authorities_of_the_setting(settings_environment, start_service):
+    authority = trustme.CA()
+    bundle = {"GATEHOUSE_CA_BUNDLE": authority.cert_pem.bytes().decode()}
+    codes = []
+    with tls_relay(authority, start_service(0)) as port:
+        for settings in (settings_environment, settings_environment | bundle):
+            with running(settings) as app:
+                url = f"https://localhost:{port}"
+                result = app.test_cli_runner().invoke(args=["doctor", "proxy", url])
+                codes.append((result.exit_code, "CERTIFICATE_VERIFY_FAILED" in result.output))
+
+    assert codes == [(1, True), (0, False)]
 
 
 @contextmanager

@@ -116,6 +116,8 @@ def test_serve_in_production_logs_that_it_listens_and_removes_its_metrics(live):
 
     live.stop()
 
+    undelivered = [line for line in log_lines(live) if "No channel delivers" in line["event"]]
+    assert [(line["level"], line["kind"]) for line in undelivered] == [("warning", "sms")]
     assert injected["variables"] == ["GATEHOUSE_SERVICE_HOST"]
 
     assert line["listens_on"] == f"127.0.0.1:{live.port}"

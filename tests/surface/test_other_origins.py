@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 
+from tests.log_lines import read_log_lines
 from tests.surface.conftest import request_every_route, send_request
 
 APP_ORIGIN = "https://app.example.com"
@@ -176,3 +177,16 @@ def test_preflight_to_the_forward_auth_route_gets_401(app):
     response = send_request(app, "OPTIONS", "/gateway/verify", **request_line)
 
     assert response.status_code == 401
+
+
+@pytest.mark.settings(GATEHOUSE_ALLOWED_ORIGINS=None)
+@pytest.mark.requirement("AP-06")
+def test_rejected_preflight_is_a_warning_that_names_the_setting(client, capsys):
+    preflight = {"Access-Control-Request-Method": "POST"}
+    for origin in (APP_ORIGIN, "http://localhost:8000", ""):
+        client.send("OPTIONS", "/auth/login", headers=preflight | {"Origin": origin})
+    client.send("OPTIONS", "/auth/login", headers={"Origin": APP_ORIGIN})
+
+    lines = [line for line in read_log_lines(capsys) if line["level"] == "warning"]
+    [warning] = [line for line in lines if "GATEHOUSE_ALLOWED_ORIGINS" in line["event"]]
+    assert warning["origin"] == APP_ORIGIN

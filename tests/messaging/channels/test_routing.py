@@ -146,7 +146,7 @@ def test_console_channel_is_rejected_in_production():
         create_app(Settings.from_environment(PRODUCTION | {"GATEHOUSE_MAIL_CHANNELS": "console"}))
 
 
-def test_production_without_channels_starts_and_logs_errors(capsys):
+def test_production_without_channels_starts_and_logs_warnings(capsys):
     app = create_app(Settings.from_environment(PRODUCTION))
     capsys.readouterr()
 
@@ -155,8 +155,8 @@ def test_production_without_channels_starts_and_logs_errors(capsys):
     logged = read_log_lines(capsys)
     assert worker.create_worker(app) is None
     assert [(line["level"], line["kind"]) for line in logged] == [
-        ("error", "email"),
-        ("error", "sms"),
+        ("warning", "email"),
+        ("warning", "sms"),
     ]
     assert "stays in the outbox" in logged[0]["event"]
 
