@@ -37,7 +37,6 @@ COMMITTERS = {  # `commits` ends the requests; the others are background work an
     "gatehouse/messaging/worker.py",
     "gatehouse/mfa/reset.py",  # a scheduled job
     "gatehouse/operations/cleanup.py",
-    "gatehouse/operations/error_handlers.py",  # `on_rollback`
 }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from flask import g
 from sqlalchemy import bindparam, delete, text
 
 import config
@@ -147,6 +148,8 @@ def purge_used_answers() -> None:
 def verify_answer(action: str, answer: str | None) -> None:
     """Verify an answer and consume it, outside any transaction.
 
+    A request that runs again after a conflict of transactions has verified its answer already.
+
     Raises:
         CaptchaRequired: there is no answer.
         CaptchaWrong: it is wrong, has expired, or was used before.
@@ -155,9 +158,12 @@ def verify_answer(action: str, answer: str | None) -> None:
     if not answer:
         metrics.CAPTCHAS.labels(action, "asked").inc()
         raise CaptchaRequired(action)
+    if g.get("verified_captcha") == (action, answer):
+        return
     end_transaction()
     try:
         consume_answer(_provider().verify(answer, action))
+        g.verified_captcha = (action, answer)
     except CaptchaFailed:
         metrics.CAPTCHAS.labels(action, "wrong").inc()
         raise CaptchaWrong(action) from None

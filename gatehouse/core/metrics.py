@@ -33,6 +33,10 @@ REQUESTS = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 EVENTS = Counter("gatehouse_events_total", "Audit events by name.", ["event"])
+TRANSACTION_CONFLICTS = Counter(
+    "gatehouse_transaction_conflicts_total",
+    "Requests repeated because PostgreSQL gave their transaction up: deadlocks, serialization.",
+)
 HASH_SECONDS = Histogram(
     "gatehouse_password_hash_seconds",
     "Duration of password hashes.",

@@ -9,22 +9,26 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
 from flask import g, has_app_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, event, text
 from sqlalchemy.engine import Engine, ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from gatehouse.core import clock
+from gatehouse.core import clock, metrics
 from gatehouse.core.errors import ServiceUnavailable
+from gatehouse.core.log import logger
 
 View = TypeVar("View", bound=Callable[..., Any])
 TAKE_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 AUTOCOMMIT_BIND = "reader"
 """Bind key of the engine with autocommit connections."""
+CONFLICTS = {"40001", "40P01"}
+"""SQLSTATE of a serialization failure and of a deadlock (PostgreSQL, appendix A)."""
 MAX_WRITE_DURATION = timedelta(seconds=30)
 PRAGMAS = (
     "journal_mode=WAL",  # readers never wait for the writer
@@ -176,21 +180,41 @@ def add_check_before_writes(check: Callable[[], object]) -> None:
 def commits(view: View) -> View:
     """Commit the request's transaction after a view has succeeded, and roll it back on an error.
 
-    The wrapper runs inside Flask's error handling, so that a failed commit is handled, too.
+    The wrapper runs inside Flask's error handling, so that a failed commit is handled, too. A view
+    whose transaction PostgreSQL gave up, because of others in parallel, runs once more.
     """
 
     @wraps(view)
     def committed(*arguments: Any, **named: Any) -> Any:
+        run = partial(_run_and_commit, view, *arguments, **named)
         try:
-            response = view(*arguments, **named)
-            if db.session.registry.has() and db.session().in_transaction():
-                db.session.commit()
-        except BaseException:
-            db.session.rollback()
-            raise
-        return response
+            return run()
+        except DBAPIError as error:
+            if not _is_conflict(error):
+                raise
+            metrics.TRANSACTION_CONFLICTS.inc()
+            reason = str(error.orig).partition("\n")[0]
+            logger().warning("A request runs again after a conflict.", reason=reason)
+        check_before_writes(None)
+        return run()
 
     return cast(View, committed)
+
+
+def _run_and_commit(view: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    try:
+        response = view(*arguments, **named)
+        if db.session.registry.has() and db.session().in_transaction():
+            db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+    return response
+
+
+def _is_conflict(error: DBAPIError) -> bool:
+    """Return whether PostgreSQL rolled a transaction back that may succeed when it is repeated."""
+    return getattr(error.orig, "sqlstate", None) in CONFLICTS
 
 
 @event.listens_for(Session, "before_commit")

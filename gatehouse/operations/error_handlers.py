@@ -14,7 +14,7 @@ from gatehouse.audit.service import record
 from gatehouse.core import errors
 from gatehouse.core.errors import ApiError, InternalError, ServiceUnavailable
 from gatehouse.core.log import logger
-from gatehouse.database.session import check_before_writes, db, write_transaction
+from gatehouse.database.session import check_before_writes, commits, db, write_transaction
 from gatehouse.operations.write_check import (
     WritesUnavailable,
     is_rejected_write,
@@ -54,8 +54,9 @@ def handle_api_error(error: ApiError) -> Response:
     return error_response(error, error.headers)
 
 
+@commits
 def _run_on_rollback(error: ApiError) -> None:
-    """Run `on_rollback` and write the audit event, in one new transaction."""
+    """Run `on_rollback` and write the audit event, in one new transaction; repeat a conflict."""
     if not (error.on_rollback or error.event):
         return
     check_before_writes(None)  # what follows an error is not a write of the client
@@ -64,7 +65,6 @@ def _run_on_rollback(error: ApiError) -> None:
             error.on_rollback()
         if error.event:
             record(error.event, request_context(), **error.event_data, code=error.code)
-    db.session.commit()
 
 
 def handle_http_exception(error: HTTPException) -> Response:
