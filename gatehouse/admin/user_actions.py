@@ -15,6 +15,7 @@ from gatehouse.admin.forms import (
 )
 from gatehouse.admin.schemas import ManagedUser, UserMfaReset
 from gatehouse.authorization import permissions
+from gatehouse.authorization.errors import LastAdministrator
 from gatehouse.lockout import service as lockout
 from gatehouse.mfa import reset
 from gatehouse.mfa.errors import NoSecondFactor, ResetScheduled
@@ -39,7 +40,7 @@ routes = Blueprint(
 @requires(permissions.USERS_WRITE)
 @routes.arguments(DisableUser)
 @routes.response(200, ManagedUser)
-@routes.errors(*CHANGE_ERRORS)
+@routes.errors(*CHANGE_ERRORS, LastAdministrator)
 @conditional
 def disable_user(_caller: AccessToken, form: DisableUserForm, user_id: UUID) -> Any:
     """Disable a user; sessions, tokens, codes and links end within a second, everywhere."""

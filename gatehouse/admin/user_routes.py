@@ -15,6 +15,7 @@ from gatehouse.admin.forms import (
 )
 from gatehouse.admin.schemas import ManagedUser, ManagedUserPage
 from gatehouse.authorization import permissions
+from gatehouse.authorization.errors import LastAdministrator
 from gatehouse.core.errors import NotFound, PreconditionRequired
 from gatehouse.sessions.guards import requires
 from gatehouse.tokens.service import AccessToken
@@ -108,7 +109,7 @@ def update_user(_caller: AccessToken, form: UserUpdateForm, user_id: UUID) -> An
 @rate_limit("admin")
 @requires(permissions.USERS_DELETE)
 @routes.response(204)
-@routes.errors(*CHANGE_ERRORS, PreconditionRequired)
+@routes.errors(*CHANGE_ERRORS, PreconditionRequired, LastAdministrator)
 @conditional
 def delete_user(_caller: AccessToken, user_id: UUID) -> None:
     """Delete a user; needs `If-Match`.

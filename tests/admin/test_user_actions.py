@@ -92,6 +92,24 @@ def test_disable_beside_logins_leaves_no_session(app, client, support, ada, path
     assert sessions == []
 
 
+@pytest.mark.stores
+@pytest.mark.requirement("AZ-04")
+def test_administrators_who_disable_each_other_do_not_wait_for_each_other(app, sign_in_as, path_of):
+    names = ("one@example.com", "two@example.com")
+    administrators = [sign_in_as("admin", email=name) for name in names]
+    paths = [path_of(name, "disable") for name in reversed(names)]
+
+    def disable(number):
+        own = Client(app.test_client, administrators[number]._bearer)
+        return outcome(own.post(paths[number], REASON))
+
+    outcomes = run_in_parallel(lambda: disable(0), lambda: disable(1))
+
+    assert sorted(outcomes, key=str)[0] == (200, None)
+    assert sorted(outcomes, key=str)[1][0] == 401
+    assert len(audited(app, "user.disabled")) == 1
+
+
 @pytest.mark.requirement("SE-06")
 def test_disabled_user_is_out_within_a_second_in_every_worker(app, live, make_user):
     """Another process disables the user; requests reach either of the server's two workers."""
