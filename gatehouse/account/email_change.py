@@ -58,7 +58,6 @@ class EmailChangePasswordWrong(InvalidCredentials):
 class PendingEmailChange:
     """A requested change of the e-mail address, as the page of its link shows it."""
 
-    email: str
     requested_at: datetime
 
 
@@ -94,10 +93,7 @@ def request_email_change(caller: AccessToken, email: Email, context: RequestCont
 def find_pending(code_id: UUID) -> PendingEmailChange | None:
     """Return the requested change of a link, if the link still works."""
     row = one_time_codes.find_by_id(CHANGE_CODE.purpose, code_id)
-    if row is None:
-        return None
-    email = one_time_codes.load_data(row, EmailChangeData).email
-    return PendingEmailChange(email, row.created_at)
+    return PendingEmailChange(row.created_at) if row else None
 
 
 def _build_request(

@@ -58,8 +58,6 @@ class RevertData(StoredData):
 class PendingRevert:
     """A change of the e-mail address that can be reverted, as the page of the link shows it."""
 
-    old_email: str
-    new_email: str
     changed_at: datetime
 
 
@@ -104,10 +102,7 @@ def revert_email_change(token: str, context: RequestContext) -> None:
 def find_pending(code_id: UUID) -> PendingRevert | None:
     """Return the change that a link reverts, if the link still works."""
     row = one_time_codes.find_by_id(REVERT_LINK.purpose, code_id)
-    if row is None:
-        return None
-    data = one_time_codes.load_data(row, RevertData)
-    return PendingRevert(data.old_email, data.new_email, row.created_at)
+    return PendingRevert(row.created_at) if row else None
 
 
 def _restore_email(row: OneTimeCode, context: RequestContext) -> None:

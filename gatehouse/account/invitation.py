@@ -50,7 +50,6 @@ class InvitationData(StoredData):
 class PendingInvitation:
     """A pending invitation, as the page of its link shows it."""
 
-    email: str
     invited_at: datetime
 
 
@@ -98,9 +97,7 @@ def _send(data: InvitationData, locale: str | None, context: RequestContext) -> 
 def find_pending(code_id: UUID) -> PendingInvitation | None:
     """Return an invitation, if it can still be accepted."""
     row = one_time_codes.find_by_id(INVITATION_LINK.purpose, code_id)
-    if row is None:
-        return None
-    return PendingInvitation(one_time_codes.load_data(row, InvitationData).email, row.created_at)
+    return PendingInvitation(row.created_at) if row else None
 
 
 def accept(token: str, password: str, context: RequestContext) -> None:

@@ -39,7 +39,6 @@ RESET_CODE = CodeType(
 class PendingPasswordReset:
     """A requested password reset, as the page of its link shows it."""
 
-    email: str
     requested_at: datetime
 
 
@@ -93,8 +92,7 @@ def reset_password(form: PasswordResetForm, context: RequestContext) -> None:
 def find_pending(code_id: UUID) -> PendingPasswordReset | None:
     """Return the requested reset of a link, if the link still works."""
     row = one_time_codes.find_by_id(RESET_CODE.purpose, code_id)
-    user = users.get_user(row.user_id) if row and row.user_id else None
-    return PendingPasswordReset(user.email, row.created_at) if row and user else None
+    return PendingPasswordReset(row.created_at) if row and row.user_id else None
 
 
 def _verify_code(form: PasswordResetForm, context: RequestContext) -> OneTimeCode:

@@ -95,7 +95,6 @@ class RegistrationData(StoredData):
 class PendingRegistration:
     """A pending registration, as the page of its link shows it."""
 
-    email: str
     requested_at: datetime
     ip_address: str
     device: str
@@ -107,7 +106,7 @@ def find_pending(code_id: UUID) -> PendingRegistration | None:
     if row is None:
         return None
     data = one_time_codes.load_data(row, RegistrationData)
-    return PendingRegistration(data.email, row.created_at, data.ip_address, data.device)
+    return PendingRegistration(row.created_at, data.ip_address, data.device)
 
 
 def request_account(form: RegistrationForm, context: RequestContext) -> str:

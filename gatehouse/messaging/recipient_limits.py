@@ -30,7 +30,9 @@ def count_message(canonical: str, template: str) -> bool:
 
     A window starts with its first message. Needs the lock of the recipient.
     """
-    return _count(template, canonical) <= LIMITS_BY_TEMPLATE.get(template, MAX_PER_WINDOW)
+    return _count(template, mailbox_of(canonical)) <= LIMITS_BY_TEMPLATE.get(
+        template, MAX_PER_WINDOW
+    )
 
 
 def count_message_from(network: str, canonical: str, template: str) -> bool:
@@ -39,9 +41,19 @@ def count_message_from(network: str, canonical: str, template: str) -> bool:
     A stranger's network uses up its own limit first, and leaves the rest of the total to others.
     """
     limit = LIMITS_BY_TEMPLATE.get(template, MAX_PER_WINDOW)
-    if _count(template, f"{canonical}\0{network}") > limit:
+    mailbox = mailbox_of(canonical)
+    if _count(template, f"{mailbox}\0{network}") > limit:
         return False
-    return _count(template, canonical) <= limit * NETWORKS_PER_WINDOW
+    return _count(template, mailbox) <= limit * NETWORKS_PER_WINDOW
+
+
+def mailbox_of(canonical: str) -> str:
+    """Return an address without its sub-address (RFC 5233): `a+1@` and `a+2@` are one mailbox.
+
+    Whether a domain has sub-addresses is unknown; where it has none, few addresses have a `+`.
+    """
+    local_part, at, domain = canonical.rpartition("@")
+    return f"{local_part.partition('+')[0] or local_part}{at}{domain}" if at else canonical
 
 
 def _count(template: str, counted: str) -> int:

@@ -90,6 +90,14 @@ class PendingReset:
     due_at: datetime
 
 
+@dataclass(frozen=True)
+class ScheduledReset:
+    """When a reset was scheduled, and when it is due."""
+
+    scheduled_at: datetime
+    due_at: datetime
+
+
 def schedule_by_operator(change: UserChange) -> datetime:
     """Schedule a reset for an administrator, notify the user, and return when it is due.
 
@@ -163,6 +171,17 @@ def find_pending(code_id: UUID) -> PendingReset | None:
     """Return the reset that a link can cancel, if it is still pending."""
     row = one_time_codes.find_by_id(PURPOSE, code_id)
     return PendingReset(urlsplit(links.base_url()).netloc, _due_at(row)) if row else None
+
+
+def find_for_user(user_id: UUID) -> ScheduledReset | None:
+    """Return the user's reset that is pending and not blocked, if there is one."""
+    user = users.get_user(user_id)
+    if user is None:
+        return None
+    for row in one_time_codes.list_pending(PURPOSE, str(user_id)):
+        if _blocking_reason(row, user) is None:
+            return ScheduledReset(row.created_at, _due_at(row))
+    return None
 
 
 def execute_due() -> None:

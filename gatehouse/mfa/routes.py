@@ -171,6 +171,25 @@ def cancel_mfa_reset(form: MfaResetCancellationForm) -> None:
     reset.cancel_by_link(form.token, request_context())
 
 
+class PendingMfaReset(Schema):
+    """A reset of all my second factors that is announced."""
+
+    scheduled_at = Timestamp(required=True, metadata=TIMESTAMP)
+    due_at = Timestamp(required=True, metadata=TIMESTAMP)
+
+
+@routes.get("/reset")
+@signed_in
+@routes.response(200, PendingMfaReset)
+@routes.errors(NotFound)
+def read_mfa_reset(caller: AccessToken) -> dict[str, Any]:
+    """Read the pending reset of my second factors; without one, 404."""
+    pending = reset.find_for_user(UUID(caller.sub))
+    if pending is None:
+        raise NotFound
+    return {"scheduled_at": pending.scheduled_at, "due_at": pending.due_at}
+
+
 @routes.delete("/reset")
 @rate_limit("verify")
 @signed_in

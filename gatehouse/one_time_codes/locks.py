@@ -3,11 +3,15 @@
 from uuid import UUID
 
 from gatehouse.database.session import advisory_lock
+from gatehouse.messaging import recipient_limits
 
 
 def lock_recipient(canonical: str) -> None:
-    """Lock a canonical e-mail address or number until the transaction ends; lock users before."""
-    advisory_lock(f"recipient:{canonical}")
+    """Lock the mailbox of a canonical e-mail address, or a number, until the transaction ends.
+
+    Lock users before. Sub-addresses have one lock, because they share limits.
+    """
+    advisory_lock(f"recipient:{recipient_limits.mailbox_of(canonical)}")
 
 
 def user_lock_key(user_id: UUID) -> str:

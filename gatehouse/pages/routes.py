@@ -1,4 +1,7 @@
-"""The hosted pages: API reference, account, and the targets of mailed links (GET is safe)."""
+"""The hosted pages: API reference, account, and the targets of mailed links (GET is safe).
+
+The path of a mailed link is in logs, the secret in its fragment is not: so a page shows no address.
+"""
 
 from typing import Any
 from uuid import UUID
@@ -105,7 +108,7 @@ def confirm_email(request_id: UUID) -> tuple[str, int]:
 
 @pages.get("/undo-email/<uuid:request_id>")
 def revert_email_change(request_id: UUID) -> tuple[str, int]:
-    """Show the old and the new e-mail address, with a button to revert the change."""
+    """Show when the e-mail address was changed, with a button to revert the change."""
     return _render_link_page("revert_email_change", email_change_revert.find_pending(request_id))
 
 

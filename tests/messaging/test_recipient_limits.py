@@ -16,6 +16,25 @@ ACCEPTED = {202, 503}
 """On a slow machine some requests wait too long for the recipient's lock."""
 
 
+@pytest.mark.requirement("RL-05")
+def test_recipient_limit_is_shared_by_the_sub_addresses_of_a_mailbox(client, make_user):
+    """A client that invents sub-addresses sends no more e-mails to the mailbox behind them."""
+    addresses = [f"ada+{number}@example.com" for number in range(6)]
+    for address in addresses[:3]:
+        make_user(email=address)
+
+    for address in addresses:
+        client.post("/auth/password/forgot", {"email": address})
+        client.post("/auth/password/forgot", {"email": address})
+        client.register(address)
+    client.register("eve@example.com")
+
+    templates = [mail["template"] for mail in client.mailbox() if mail["to"] in addresses]
+    assert templates.count("password_reset") == 3
+    assert templates.count("account_exists") + templates.count("verify_email") == 3
+    assert len(client.mailbox(to="eve@example.com")) == 1
+
+
 def test_recipient_limit_of_three_emails_holds_in_parallel_requests(client, make_user):
     make_user(email=ADA)
     for path, template in (

@@ -1,5 +1,7 @@
 """MFA reset: scheduled by an operator, cancelled by the user, impossible with a mailbox alone."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from gatehouse.database.session import db
@@ -135,6 +137,21 @@ def test_reset_is_cancelled_by_a_session_with_recent_mfa(app, client, ada, wait)
     wait(days=2)
     run_cleanup(app)
     assert is_mfa_required(client, ada)
+
+
+def test_reset_is_read_by_its_user_until_it_is_cancelled(app, client, ada, make_user):
+    mine, other = client.as_(ada.tokens), client.as_(client.log_in(make_user()))
+    before = mine.get("/auth/mfa/reset")
+    schedule_reset(app)
+
+    pending, foreign = mine.get("/auth/mfa/reset"), other.get("/auth/mfa/reset")
+    mine.delete("/auth/mfa/reset")
+    after = mine.get("/auth/mfa/reset")
+
+    assert [response.json["code"] for response in (before, foreign, after)] == ["not_found"] * 3
+    times = {name: datetime.fromisoformat(text) for name, text in pending.json.items()}
+    delay = times["due_at"] - times["scheduled_at"]
+    assert abs(delay - timedelta(hours=24)) < timedelta(minutes=1)
 
 
 def test_reset_is_not_cancelled_by_a_session_without_recent_mfa(app, client, ada, wait):

@@ -43,6 +43,7 @@ OPERATIONS = [
     "POST /auth/mfa/recovery/verify",
     "POST /auth/mfa/reset/cancel",
     "DELETE /auth/mfa/reset",
+    "GET /auth/mfa/reset",
     "POST /auth/passkeys/registration/options",
     "POST /auth/passkeys/registration/verify",
     "GET /auth/captcha",

@@ -49,6 +49,7 @@ MALFORMED_EMAILS = [
     "@example.com",
     "ada@",
     f"ada@{'a' * 250}.example",
+    f"{'a' * 65}@example.com",
 ]
 SPELLINGS = [
     ("Ada@Example.com", "aDA@eXAMPLE.COM"),
@@ -57,6 +58,7 @@ SPELLINGS = [
     ("dan@kino.example", f"dan@{KELVIN}ino.example"),
     ("eva@example.com", f"eva@ex{FULL_WIDTH_A}mple.com"),
     ("fay@example.com", "fay@example\u3002com"),
+    (f"{'g' * 64}@example.com", f"{'G' * 64}@example.com"),
 ]
 LOOKALIKES = [
     ("ada@exit.example", f"ada@ex{DOTLESS}t.example"),
