@@ -67,6 +67,22 @@ OPERATIONS = [
     "GET /metrics",
     "GET /gateway/verify",
     "GET /admin/permissions",
+    "GET /admin/users",
+    "POST /admin/users",
+    "GET /admin/users/{user_id}",
+    "PATCH /admin/users/{user_id}",
+    "DELETE /admin/users/{user_id}",
+    "POST /admin/users/{user_id}/restore",
+    "POST /admin/users/{user_id}/disable",
+    "POST /admin/users/{user_id}/enable",
+    "POST /admin/users/{user_id}/unlock",
+    "POST /admin/users/{user_id}/verify-email",
+    "POST /admin/users/{user_id}/reset-password",
+    "POST /admin/users/{user_id}/revoke-sessions",
+    "POST /admin/users/{user_id}/reset-mfa",
+    "GET /admin/users/{user_id}/sessions",
+    "GET /admin/users/{user_id}/factors",
+    "GET /admin/users/{user_id}/audit",
 ]
 
 STRICTER_THAN_THE_SCHEMA = {
