@@ -46,8 +46,11 @@ def restore(url: str, file: Path) -> None:
 
 def _require_version(url: str, program: str) -> None:
     """Stop if the program is older than the server: it would refuse, or lose what is new."""
-    with psycopg.connect(_libpq_url(url), password=make_url(url).password or "") as connection:
-        server = connection.info.server_version // 10_000
+    try:
+        with psycopg.connect(_libpq_url(url), password=make_url(url).password or "") as connection:
+            server = connection.info.server_version // 10_000
+    except psycopg.Error as problem:
+        raise BackupFailed(f"The database cannot be reached: {problem}") from None
     found = int((re.search(r"\d+", _run(url, program, "--version")) or [0])[0])
     if found < server:
         raise BackupFailed(

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from gatehouse.database.backup import write_backup
+from gatehouse.database.postgres_programs import BackupFailed
 from gatehouse.database.session import db
 from tests.journeys.conftest import ADA, NUMBER
 from tests.journeys.device import App, outcome
@@ -132,3 +134,11 @@ def test_restore_asks_first_and_changes_nothing_without_consent(app, store, flas
     assert result.exit_code == 1
     assert "All users have to log in again" in result.output
     assert not audited(app, "database.restored")
+
+
+def test_backup_of_a_database_that_does_not_answer_is_a_sentence(tmp_path):
+    url = "postgresql+psycopg://ada:sesame@127.0.0.1:9/gatehouse"
+    with pytest.raises(BackupFailed, match=r"cannot be reached: .*Connection refused"):
+        write_backup(url, tmp_path / "backup")
+
+    assert not list(tmp_path.iterdir())
