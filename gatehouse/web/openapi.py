@@ -227,7 +227,7 @@ def _require_body(route: Route) -> Route:
 
     @wraps(route)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if not request.get_data(cache=True):
+        if not request.content_length:  # of the body that was read, also if it was chunked
             raise ValidationFailed({"body": [{"code": "required", "message": "Send a body."}]})
         return route(*args, **kwargs)
 
