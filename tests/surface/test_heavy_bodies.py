@@ -61,4 +61,4 @@ def test_compressed_body_is_not_decompressed(server):
 
     response = post_body(server, "/auth/login", compressed, **{"Content-Encoding": "gzip"})
 
-    assert response == (400, "malformed_json")
+    assert response == (415, "unsupported_media_type")
