@@ -11,6 +11,9 @@ from gatehouse.admin.permission_routes import permission_routes
 from gatehouse.admin.user_actions import routes as user_actions
 from gatehouse.admin.user_details import routes as user_details
 from gatehouse.admin.user_routes import routes as admin_users
+from gatehouse.admin.role_assignment_routes import role_assignment_routes
+from gatehouse.admin.role_routes import role_routes
+from gatehouse.authorization import administrators
 from gatehouse.authorization import catalog as role_catalog
 from gatehouse.captcha.routes import routes as captcha
 from gatehouse.cli import backup, docs, doctor, keys, passwords, risk, serve, translations, users
@@ -132,6 +135,7 @@ def _subscribe(app: Flask) -> None:
     subscribe(app, SessionEnded, revocation.revoke_access_tokens)
     subscribe(app, CredentialChanged, session_service.end_other_sessions)
     subscribe(app, CredentialChanged, devices.withdraw_trust)
+    subscribe(app, UserDisabled, administrators.keep_another_administrator)
     subscribe(app, UserDisabled, session_service.end_sessions_of_disabled_user)
     subscribe(app, UserDisabled, devices.withdraw_trust)
     subscribe(app, UserDisabled, access_revocation.delete_codes_of_disabled_user)
@@ -149,7 +153,8 @@ def _register_blueprints(app: Flask) -> None:
     api = ProblemApi(app, info={"description": DESCRIPTION}, servers=servers)
     first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
     documented = (*first, captcha, trusted_device_routes, sessions, account, tokens, operations)
-    administration = (permission_routes, admin_users, user_actions, user_details)
+    roles = (permission_routes, role_routes, role_assignment_routes)
+    administration = (*roles, admin_users, user_actions, user_details)
     for blueprint in (*documented, *administration):
         api.register_blueprint(blueprint)
     api.add_section(document_forward_auth)

@@ -4,11 +4,19 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from gatehouse.authorization import permissions
+import config
+from gatehouse.admin.role_forms import ChangePermission, NewPermission, PermissionForm
+from gatehouse.authorization import catalog, definitions, permissions
+from gatehouse.authorization.catalog import PermissionDefinition
+from gatehouse.authorization.definitions import PermissionChange
+from gatehouse.authorization.errors import BuiltIn, PermissionExists
+from gatehouse.core.errors import NotFound
 from gatehouse.sessions.guards import requires
 from gatehouse.tokens.service import AccessToken
+from gatehouse.web import pagination
 from gatehouse.web.openapi import Blueprint
-from schemas import page_schema
+from gatehouse.web.request_context import request_context
+from schemas import PageQuery, PageQueryForm, page_schema
 
 permission_routes = Blueprint(
     "permissions", __name__, url_prefix="/admin/permissions", description="Administration"
@@ -20,12 +28,78 @@ class PermissionItem(Schema):
 
     name = fields.String(required=True, metadata={"example": "users:read"})
     description = fields.String(required=True)
+    audience = fields.String(
+        required=True, metadata={"description": "of the tokens whose scope may contain it"}
+    )
+    built_in = fields.Boolean(required=True)
 
 
 @permission_routes.get("")
 @requires(permissions.ROLES_READ)
+@permission_routes.arguments(PageQuery, location="query")
 @permission_routes.response(200, page_schema(PermissionItem))
-def list_permissions(_caller: AccessToken) -> dict[str, Any]:
+def list_permissions(_caller: AccessToken, query: PageQueryForm) -> dict[str, Any]:
     """List the permissions that roles can grant."""
-    declared = sorted(permissions.DECLARED.values(), key=lambda permission: permission.name)
-    return {"items": declared, "next_cursor": None}
+    known = catalog.read_catalog().permissions
+    names, following = pagination.select_page(
+        "permissions", sorted(known), query.limit, query.cursor
+    )
+    return {"items": [_item(known[name]) for name in names], "next_cursor": following}
+
+
+@permission_routes.post("")
+@requires(permissions.ROLES_WRITE)
+@permission_routes.arguments(NewPermission)
+@permission_routes.response(201, PermissionItem)
+@permission_routes.errors(PermissionExists)
+def create_permission(_caller: AccessToken, form: PermissionForm) -> dict[str, Any]:
+    """Create a permission of an application; without `audience` for tokens of our own audience."""
+    audience = None if form.audience == config.settings().audience else form.audience
+    wanted = PermissionDefinition(form.name, form.description, audience)
+    definitions.create_permission(wanted, request_context())
+    return _item(wanted)
+
+
+@permission_routes.get("/<name>")
+@requires(permissions.ROLES_READ)
+@permission_routes.response(200, PermissionItem)
+@permission_routes.errors(NotFound)
+def get_permission(_caller: AccessToken, name: str) -> dict[str, Any]:
+    """Get a permission."""
+    return _get(name)
+
+
+@permission_routes.patch("/<name>")
+@requires(permissions.ROLES_WRITE)
+@permission_routes.arguments(ChangePermission)
+@permission_routes.response(200, PermissionItem)
+@permission_routes.errors(NotFound, BuiltIn)
+def change_permission(_caller: AccessToken, form: PermissionChange, name: str) -> dict[str, Any]:
+    """Change the description of a permission."""
+    definitions.change_permission(name, form, request_context())
+    return _get(name)
+
+
+@permission_routes.delete("/<name>")
+@requires(permissions.ROLES_WRITE)
+@permission_routes.response(204)
+@permission_routes.errors(NotFound, BuiltIn)
+def delete_permission(_caller: AccessToken, name: str) -> None:
+    """Delete a permission, also from all roles that grant it."""
+    definitions.delete_permission(name, request_context())
+
+
+def _get(name: str) -> dict[str, Any]:
+    known = catalog.read_catalog().permissions.get(name)
+    if known is None:
+        raise NotFound
+    return _item(known)
+
+
+def _item(permission: PermissionDefinition) -> dict[str, Any]:
+    return {
+        "name": permission.name,
+        "description": permission.description,
+        "audience": permission.audience or config.settings().audience,
+        "built_in": permission.built_in,
+    }

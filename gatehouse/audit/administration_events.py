@@ -4,11 +4,21 @@ from gatehouse.audit.event import failure, success
 
 
 class Authorization:
-    """Permissions."""
+    """Roles and permissions."""
 
     DENIED = failure(
         "authorization.denied", "A request was rejected: its user lacks the permission for it."
     )
+    ROLE_ASSIGNED = success(
+        "role.assigned", "A role was assigned to a user, or its expiry or reason was changed."
+    )
+    ROLE_UNASSIGNED = success("role.unassigned", "A role was taken away from a user.")
+    ROLE_CREATED = success("role.created", "A role was created.")
+    ROLE_CHANGED = success("role.changed", "A role was changed; see details.")
+    ROLE_DELETED = success("role.deleted", "A role was deleted, also for all who had it.")
+    PERMISSION_CREATED = success("permission.created", "A permission was created.")
+    PERMISSION_CHANGED = success("permission.changed", "A permission was changed.")
+    PERMISSION_DELETED = success("permission.deleted", "A permission was deleted from all roles.")
 
 
 class Administration:

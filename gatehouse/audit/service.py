@@ -19,6 +19,8 @@ TARGETS = {
     "passkey": ("factor", "factor_id"),
     "delivery": ("message", "message"),
     "key": ("signing_key", "kid"),
+    "role": ("role", "role"),
+    "permission": ("permission", "permission"),
 }
 """What events affect besides a user, and the value with its id, by the first part of their name."""
 

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from flask import Flask, current_app
 from sqlalchemy import select
+from sqlalchemy.event import listens_for
+from sqlalchemy.orm import Session, SessionTransaction
 
 from gatehouse.authorization.permissions import ADMIN, BUILT_IN_ROLES, DECLARED, USER
 from gatehouse.database.session import db
@@ -108,6 +110,12 @@ def get_catalog(version: int) -> Catalog:
 def read_catalog() -> Catalog:
     """Read the catalogue in the current transaction, with the changes made there."""
     return _read(lambda statement: db.session.execute(statement).all())
+
+
+@listens_for(Session, "after_transaction_end")
+def _forget_change(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info.pop(CHANGED, None)
 
 
 def _read(read: Read) -> Catalog:

@@ -4,6 +4,7 @@ Operators at the command line and the system itself are not restricted.
 """
 
 from collections.abc import Set
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -50,17 +51,29 @@ def require_may_act_on(actor: Actor, user_id: UUID) -> None:
         raise TargetHasMorePermissions(user_id=actor.id, target=str(user_id))
 
 
-def require_may_grant(actor: Actor, permissions: Set[str]) -> None:
-    """Require that the actor has all permissions that a role grants, to give or to change it.
+@dataclass(frozen=True)
+class GrantLimit:
+    """What an actor may grant: read before a change, which may give the actor more."""
 
-    Raises:
-        GrantExceedsOwnPermissions: the actor lacks one of them.
-    """
-    if is_unrestricted(actor):
-        return
-    missing = sorted(permissions - list_own_permissions(actor))
-    if missing:
-        raise GrantExceedsOwnPermissions(user_id=actor.id, missing=missing)
+    actor: Actor
+    permissions: frozenset[str] | None
+    """None if the actor is not restricted."""
+
+    def require(self, permissions: Set[str]) -> None:
+        """Require that the actor may grant these permissions, or take them away.
+
+        Raises:
+            GrantExceedsOwnPermissions: the actor lacks one of them.
+        """
+        missing = set() if self.permissions is None else permissions - self.permissions
+        if missing:
+            raise GrantExceedsOwnPermissions(user_id=self.actor.id, missing=sorted(missing))
+
+
+def get_grant_limit(actor: Actor) -> GrantLimit:
+    """Return what the actor may grant now."""
+    own = None if is_unrestricted(actor) else list_own_permissions(actor)
+    return GrantLimit(actor, own)
 
 
 def require_permission(actor: Actor, permission: str) -> None:

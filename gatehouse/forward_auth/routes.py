@@ -1,11 +1,17 @@
 """Forward authentication for gateways. A plain Flask view, because it is the hottest path."""
 
 from apispec import APISpec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from werkzeug.routing import Rule
 
 from gatehouse.core.errors import MalformedRequest, ServiceUnavailable
+from gatehouse.forward_auth.requirements import (
+    RequirementNotMet,
+    parse_requirements,
+    require_all,
+)
 from gatehouse.sessions.csrf import accepts_any_origin
+from gatehouse.sessions.errors import InsufficientUserAuthentication
 from gatehouse.sessions.request_credentials import bearer_token
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
@@ -16,13 +22,27 @@ forward_auth = Blueprint("forward_auth", __name__)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 IDENTITY_HEADERS = ("X-Auth-User", "X-Auth-Session", "X-Auth-Roles", "X-Auth-Scope")
 
+REQUIRE = {
+    "name": "require",
+    "in": "query",
+    "description": "A permission (`orders:refund`), a role (`role:support`) or a level (`aal2`)"
+    " that the token must have. Repeat it to demand several.",
+    "schema": {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 128}},
+    "explode": True,
+}
+
 
 @forward_auth.route("/gateway/verify", methods=METHODS, provide_automatic_options=False)
 @non_blocking
 @accepts_any_origin
 def verify_request() -> Response:
-    """Return 200 with the identity headers of a valid access token, or 401."""
+    """Return 200 with the identity headers of a valid access token, or 401.
+
+    What `?require=` demands and the token does not have is 403, or 401 if stepping up helps.
+    """
+    requirements = parse_requirements(request.args)
     token = tokens.verify_access(bearer_token())
+    require_all(token, requirements)
     identity = zip(
         IDENTITY_HEADERS, (token.sub, token.sid, " ".join(token.roles), token.scope), strict=True
     )
@@ -31,17 +51,22 @@ def verify_request() -> Response:
 
 def document_forward_auth(spec: APISpec) -> None:
     """Add the view to the OpenAPI document."""
-    token_errors = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
+    token_errors = (
+        *(TokenMissing, TokenInvalid, TokenExpired, TokenRevoked),
+        InsufficientUserAuthentication,
+    )
     headers = {name: {"schema": {"type": "string"}} for name in IDENTITY_HEADERS}
     operation = {
         "operationId": "verify_request",
         "summary": "Verify the access token of a request",
         "tags": ["forward_auth"],
         "security": [{"bearer": []}],
+        "parameters": [REQUIRE],
         "responses": {
             "200": {"description": "The token is valid.", "headers": headers},
             "400": document_errors((MalformedRequest,)),
             "401": document_errors(token_errors),
+            "403": document_errors((RequirementNotMet,)),
             "503": document_errors((ServiceUnavailable,)),
         },
     }

@@ -48,9 +48,10 @@ class InsufficientUserAuthentication(ApiError):
     code = "insufficient_user_authentication"
     next = "Call POST /auth/reauthenticate, then repeat the request with the new access token."
 
-    def __init__(self, max_age: int, acr: str) -> None:
+    def __init__(self, max_age: int | None, acr: str) -> None:
         super().__init__()
-        challenge = f'acr_values="{acr}", max_age="{max_age}"'  # RFC 9470 section 3
+        challenge = f'acr_values="{acr}"'  # RFC 9470 section 3
+        challenge += "" if max_age is None else f', max_age="{max_age}"'
         self.headers = {
             "WWW-Authenticate": f'Bearer realm="gatehouse", error="{self.code}", {challenge}'
         }

@@ -1,5 +1,6 @@
 """Cursors of paginated lists: opaque to clients and signed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -51,6 +52,20 @@ def decode_position(purpose: str, cursor: str | None) -> Position | None:
         return None
     at, last_id = _load(purpose, cursor)
     return Position(datetime.fromisoformat(at).astimezone(UTC), UUID(last_id))
+
+
+def select_page(
+    purpose: str, names: Sequence[str], limit: int, cursor: str | None
+) -> tuple[Sequence[str], str | None]:
+    """Return a page of a sorted list of names, and the cursor of the next page.
+
+    Raises:
+        MalformedRequest: the cursor is forged, malformed or from another list.
+    """
+    last = _load(purpose, cursor) if cursor else ""
+    rest = [name for name in names if name > last]
+    page = rest[:limit]
+    return page, _serializer(purpose).dumps(page[-1]) if len(rest) > limit else None
 
 
 def _load(purpose: str, cursor: str) -> Any:

@@ -1,0 +1,60 @@
+"""Routes: the roles of a user."""
+
+from typing import Any
+from uuid import UUID
+
+from marshmallow import Schema, fields
+
+from gatehouse.admin.role_forms import AssignmentsForm, RoleAssignments
+from gatehouse.authorization import assignments, permissions
+from gatehouse.authorization.errors import LastAdministrator, TooManyPermissions
+from gatehouse.core.errors import NotFound
+from gatehouse.sessions.guards import requires
+from gatehouse.tokens.service import AccessToken
+from gatehouse.web.openapi import Blueprint
+from gatehouse.web.request_context import request_context
+from schemas import Timestamp
+
+role_assignment_routes = Blueprint(
+    "role_assignments", __name__, url_prefix="/admin/users", description="Administration"
+)
+TIMESTAMP = {"type": "string", "format": "date-time"}
+
+
+class AssignedRoleItem(Schema):
+    """A role of a user, since when, until when and why."""
+
+    role = fields.String(required=True)
+    assigned_at = Timestamp(required=True, attribute="created_at", metadata=TIMESTAMP)
+    expires_at = Timestamp(
+        required=True, allow_none=True, metadata={"type": ["string", "null"], "format": "date-time"}
+    )
+    reason = fields.String(required=True, allow_none=True)
+
+
+class UserRoles(Schema):
+    """All roles of a user, besides `user`, which every user has."""
+
+    roles = fields.List(fields.Nested(AssignedRoleItem), required=True)
+
+
+@role_assignment_routes.get("/<uuid:user_id>/roles")
+@requires(permissions.ROLES_READ)
+@role_assignment_routes.response(200, UserRoles)
+@role_assignment_routes.errors(NotFound)
+def list_user_roles(_caller: AccessToken, user_id: UUID) -> dict[str, Any]:
+    """List the roles of a user."""
+    return {"roles": assignments.list_assignments(user_id)}
+
+
+@role_assignment_routes.put("/<uuid:user_id>/roles")
+@requires(permissions.ROLES_WRITE)
+@role_assignment_routes.arguments(RoleAssignments)
+@role_assignment_routes.response(200, UserRoles)
+@role_assignment_routes.errors(NotFound, LastAdministrator, TooManyPermissions)
+def replace_user_roles(
+    _caller: AccessToken, form: AssignmentsForm, user_id: UUID
+) -> dict[str, Any]:
+    """Replace the roles of a user; you need all permissions that you give or take."""
+    assignments.replace_assignments(user_id, form.roles, request_context())
+    return {"roles": assignments.list_assignments(user_id)}

@@ -1,0 +1,138 @@
+"""Request schemas for roles, permissions and role assignments."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from marshmallow import fields, post_load, validate
+
+from gatehouse.authorization.assignments import Assignment
+from gatehouse.authorization.definitions import PermissionChange, RoleChange
+from gatehouse.web.fields import CodedMessage, Form, String
+
+LISTS = ("permissions", "parents")
+NAME = r"[a-z][a-z0-9_-]{0,62}"
+ROLE_PATTERN = f"^{NAME}$"
+PERMISSION_PATTERN = r"^(?!role:)[a-z][a-z0-9_.-]*(:[a-z0-9][a-z0-9_.-]*)+$"
+AUDIENCE_PATTERN = r"^[\x21\x23-\x5b\x5d-\x7e]+$"  # a StringOrURI that is safe in a header
+
+
+def _pattern(pattern: str, message: str) -> dict[str, Any]:
+    check = validate.Regexp(f"{pattern[:-1]}\\Z", error=CodedMessage("invalid", message))
+    return {"validate": check, "metadata": {"pattern": pattern}}
+
+
+def _role_name(**options: Any) -> String:
+    message = "Use lower-case letters, digits, - and _, beginning with a letter."
+    return String(63, **_pattern(ROLE_PATTERN, message), **options)
+
+
+def _permission_name(**options: Any) -> String:
+    message = "Write a resource and an action, such as orders:refund."
+    return String(64, **_pattern(PERMISSION_PATTERN, message), **options)
+
+
+@dataclass(frozen=True)
+class RoleForm:
+    """The form `NewRole`."""
+
+    name: str
+    change: RoleChange
+
+
+@dataclass(frozen=True)
+class PermissionForm:
+    """The form `NewPermission`."""
+
+    name: str
+    description: str
+    audience: str | None = None
+
+
+@dataclass(frozen=True)
+class AssignmentsForm:
+    """The form `RoleAssignments`."""
+
+    roles: list[Assignment]
+
+
+def _build_change(members: dict[str, Any]) -> RoleChange:
+    sets = {name: frozenset(members[name]) for name in LISTS if name in members}
+    return RoleChange(members.get("description"), **sets)
+
+
+class RoleMembers(Form):
+    """What a role grants."""
+
+    form_type: ClassVar[type] = RoleChange
+
+    description = String(200)
+    permissions = fields.List(_permission_name(), validate=validate.Length(max=1000))
+    parents = fields.List(
+        _role_name(),
+        validate=validate.Length(max=20),
+        metadata={"description": "roles that it contains"},
+    )
+
+
+class ChangeRole(RoleMembers):
+    """What to change of a role; lists replace those of the role."""
+
+    @post_load
+    def make_form(self, members: dict[str, Any], **_: Any) -> Any:
+        """Return the form."""
+        return _build_change(members)
+
+
+class NewRole(RoleMembers):
+    """A role to create."""
+
+    form_type = RoleForm
+
+    name = _role_name(required=True)
+    description = String(200, required=True)
+
+    @post_load
+    def make_form(self, members: dict[str, Any], **_: Any) -> Any:
+        """Return the form: the name, and what the role grants."""
+        return RoleForm(members["name"], _build_change(members))
+
+
+class NewPermission(Form):
+    """A permission of your application."""
+
+    form_type = PermissionForm
+
+    name = _permission_name(required=True)
+    description = String(200, required=True)
+    audience = String(
+        255,
+        **_pattern(AUDIENCE_PATTERN, "Write the audience without spaces and quotes."),
+    )
+
+
+class ChangePermission(Form):
+    """What to change of a permission."""
+
+    form_type = PermissionChange
+
+    description = String(200, required=True)
+
+
+class AssignedRole(Form):
+    """A role of a user."""
+
+    form_type = Assignment
+
+    role = _role_name(required=True)
+    expires_at = fields.AwareDateTime(format="iso", allow_none=True)
+    reason = String(200, allow_none=True)
+
+
+class RoleAssignments(Form):
+    """All roles of a user; `user` belongs to every user without being listed."""
+
+    form_type = AssignmentsForm
+
+    roles = fields.List(
+        fields.Nested(AssignedRole), required=True, validate=validate.Length(max=50)
+    )

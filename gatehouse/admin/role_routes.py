@@ -1,0 +1,105 @@
+"""Routes: the roles that users can have."""
+
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from gatehouse.admin.role_forms import ChangeRole, NewRole, RoleForm
+from gatehouse.authorization import catalog, definitions, permissions
+from gatehouse.authorization.catalog import RoleDefinition
+from gatehouse.authorization.definitions import RoleChange
+from gatehouse.authorization.errors import BuiltIn, RoleExists, TooManyPermissions
+from gatehouse.core.errors import NotFound
+from gatehouse.sessions.guards import requires
+from gatehouse.tokens.service import AccessToken
+from gatehouse.web import pagination
+from gatehouse.web.openapi import Blueprint
+from gatehouse.web.request_context import request_context
+from schemas import PageQuery, PageQueryForm, page_schema
+
+role_routes = Blueprint("roles", __name__, url_prefix="/admin/roles", description="Administration")
+
+
+class RoleItem(Schema):
+    """A role, and what it grants."""
+
+    name = fields.String(required=True, metadata={"example": "support"})
+    description = fields.String(required=True)
+    built_in = fields.Boolean(required=True)
+    permissions = fields.List(
+        fields.String(), required=True, metadata={"description": "by itself; `admin` has all"}
+    )
+    parents = fields.List(
+        fields.String(), required=True, metadata={"description": "roles that it contains"}
+    )
+    all_permissions = fields.List(
+        fields.String(), required=True, metadata={"description": "with those of the parents"}
+    )
+
+
+@role_routes.get("")
+@requires(permissions.ROLES_READ)
+@role_routes.arguments(PageQuery, location="query")
+@role_routes.response(200, page_schema(RoleItem))
+def list_roles(_caller: AccessToken, query: PageQueryForm) -> dict[str, Any]:
+    """List the roles."""
+    known = catalog.read_catalog()
+    names, following = pagination.select_page(
+        "roles", sorted(known.roles), query.limit, query.cursor
+    )
+    return {"items": [_item(known, name) for name in names], "next_cursor": following}
+
+
+@role_routes.post("")
+@requires(permissions.ROLES_WRITE)
+@role_routes.arguments(NewRole)
+@role_routes.response(201, RoleItem)
+@role_routes.errors(RoleExists, TooManyPermissions)
+def create_role(_caller: AccessToken, form: RoleForm) -> dict[str, Any]:
+    """Create a role; you need all permissions that it grants."""
+    definitions.create_role(form.name, form.change, request_context())
+    return _item(catalog.read_catalog(), form.name)
+
+
+@role_routes.get("/<name>")
+@requires(permissions.ROLES_READ)
+@role_routes.response(200, RoleItem)
+@role_routes.errors(NotFound)
+def get_role(_caller: AccessToken, name: str) -> dict[str, Any]:
+    """Get a role."""
+    known = catalog.read_catalog()
+    if name not in known.roles:
+        raise NotFound
+    return _item(known, name)
+
+
+@role_routes.patch("/<name>")
+@requires(permissions.ROLES_WRITE)
+@role_routes.arguments(ChangeRole)
+@role_routes.response(200, RoleItem)
+@role_routes.errors(NotFound, BuiltIn, TooManyPermissions)
+def change_role(_caller: AccessToken, form: RoleChange, name: str) -> dict[str, Any]:
+    """Change a role; you need all permissions that it grants before and after."""
+    definitions.change_role(name, form, request_context())
+    return _item(catalog.read_catalog(), name)
+
+
+@role_routes.delete("/<name>")
+@requires(permissions.ROLES_WRITE)
+@role_routes.response(204)
+@role_routes.errors(NotFound, BuiltIn)
+def delete_role(_caller: AccessToken, name: str) -> None:
+    """Delete a role, also for all users who have it."""
+    definitions.delete_role(name, request_context())
+
+
+def _item(known: catalog.Catalog, name: str) -> dict[str, Any]:
+    role: RoleDefinition = known.roles[name]
+    return {
+        "name": name,
+        "description": role.description,
+        "built_in": role.built_in,
+        "permissions": sorted(role.permissions),
+        "parents": role.parents,
+        "all_permissions": sorted(known.permissions_of([name])),
+    }

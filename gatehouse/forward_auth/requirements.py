@@ -1,0 +1,51 @@
+"""What a gateway demands of a token: permissions, roles and levels, all of them."""
+
+from collections.abc import Iterable
+
+from werkzeug.datastructures import MultiDict
+
+from gatehouse.authorization.errors import Forbidden
+from gatehouse.core.errors import MalformedRequest
+from gatehouse.sessions import assurance
+from gatehouse.sessions.errors import InsufficientUserAuthentication
+from gatehouse.tokens.service import AccessToken
+
+PARAMETER = "require"
+LEVELS = (assurance.AAL1, assurance.AAL2, "aal3")
+MAX_LENGTH = 128
+
+
+class RequirementNotMet(Forbidden):
+    """The token is valid, but does not have a permission or role that the gateway requires."""
+
+    event = None  # requests of gateways write nothing
+
+
+def parse_requirements(query: MultiDict[str, str]) -> list[str]:
+    """Return what the query requires.
+
+    Raises:
+        MalformedRequest: it has another parameter, or an empty or overlong value. Ignoring what
+            is misspelt would let requests pass.
+    """
+    requirements = query.getlist(PARAMETER)
+    if query.keys() - {PARAMETER} or not all(0 < len(one) <= MAX_LENGTH for one in requirements):
+        raise MalformedRequest(
+            "Send ?require= with a permission, a role such as role:support, or a level such as aal2."
+        )
+    return requirements
+
+
+def require_all(token: AccessToken, requirements: Iterable[str]) -> None:
+    """Require that the token has all that is required.
+
+    Raises:
+        RequirementNotMet: it lacks a permission or role.
+        InsufficientUserAuthentication: its level is too low; the user can step up.
+    """
+    levels = [one for one in requirements if one in LEVELS]
+    had = {*token.scope.split(), *(f"role:{role}" for role in token.roles)}
+    if not had.issuperset(one for one in requirements if one not in LEVELS):
+        raise RequirementNotMet
+    if levels and token.acr < max(levels):
+        raise InsufficientUserAuthentication(None, max(levels))

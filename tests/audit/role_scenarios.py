@@ -1,0 +1,90 @@
+"""What causes the audit events of roles and permissions."""
+
+from collections.abc import Callable
+
+from gatehouse.audit.administration_events import Authorization
+from gatehouse.authorization import assignments, definitions
+from gatehouse.authorization.assignments import Assignment
+from gatehouse.authorization.catalog import PermissionDefinition
+from gatehouse.authorization.definitions import PermissionChange, RoleChange
+from gatehouse.database.session import db
+from gatehouse.web.request_context import NO_REQUEST
+from models import User
+from tests.audit.event_scenarios import Scenario, causes
+from tests.rows import rows
+
+READ = "orders:read"
+
+
+def administer(scenario: Scenario, *acts: Callable[[], object]) -> None:
+    """Act as an operator, in transactions of their own."""
+    with scenario.app.app_context():
+        for act in acts:
+            act()
+            db.session.commit()
+
+
+def create_role() -> None:
+    definitions.create_role("clerk", RoleChange("x"), NO_REQUEST)
+
+
+def create_permission() -> None:
+    definitions.create_permission(PermissionDefinition(READ, "x"), NO_REQUEST)
+
+
+@causes(Authorization.ROLE_CREATED)
+def role_is_created(scenario: Scenario) -> None:
+    administer(scenario, create_role)
+
+
+@causes(Authorization.ROLE_CHANGED)
+def role_is_changed(scenario: Scenario) -> None:
+    change = RoleChange(parents=frozenset({"support"}))
+    administer(
+        scenario, create_role, lambda: definitions.change_role("clerk", change, NO_REQUEST)
+    )
+
+
+@causes(Authorization.ROLE_DELETED)
+def role_is_deleted(scenario: Scenario) -> None:
+    administer(scenario, create_role, lambda: definitions.delete_role("clerk", NO_REQUEST))
+
+
+@causes(Authorization.PERMISSION_CREATED)
+def permission_is_created(scenario: Scenario) -> None:
+    administer(scenario, create_permission)
+
+
+@causes(Authorization.PERMISSION_CHANGED)
+def permission_is_changed(scenario: Scenario) -> None:
+    change = PermissionChange("Read orders.")
+    administer(
+        scenario,
+        create_permission,
+        lambda: definitions.change_permission(READ, change, NO_REQUEST),
+    )
+
+
+@causes(Authorization.PERMISSION_DELETED)
+def permission_is_deleted(scenario: Scenario) -> None:
+    administer(
+        scenario, create_permission, lambda: definitions.delete_permission(READ, NO_REQUEST)
+    )
+
+
+def assign_support(scenario: Scenario) -> Callable[[], None]:
+    scenario.ada()
+    ada = rows(scenario.app, User)[0].id
+    return lambda: assignments.assign(ada, Assignment("support"), NO_REQUEST)
+
+
+@causes(Authorization.ROLE_ASSIGNED)
+def role_is_assigned(scenario: Scenario) -> None:
+    administer(scenario, assign_support(scenario))
+
+
+@causes(Authorization.ROLE_UNASSIGNED)
+def role_is_unassigned(scenario: Scenario) -> None:
+    assigned = assign_support(scenario)
+    ada = rows(scenario.app, User)[0].id
+    administer(scenario, assigned, lambda: assignments.unassign(ada, "support", NO_REQUEST))
