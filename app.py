@@ -8,11 +8,11 @@ from auth_routes import auth
 from gatehouse.account import access_revocation
 from gatehouse.account.routes import routes as account
 from gatehouse.admin.permission_routes import permission_routes
+from gatehouse.admin.role_assignment_routes import role_assignment_routes
+from gatehouse.admin.role_routes import role_routes
 from gatehouse.admin.user_actions import routes as user_actions
 from gatehouse.admin.user_details import routes as user_details
 from gatehouse.admin.user_routes import routes as admin_users
-from gatehouse.admin.role_assignment_routes import role_assignment_routes
-from gatehouse.admin.role_routes import role_routes
 from gatehouse.authorization import administrators
 from gatehouse.authorization import catalog as role_catalog
 from gatehouse.captcha.routes import routes as captcha

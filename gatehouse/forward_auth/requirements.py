@@ -18,7 +18,7 @@ MAX_LENGTH = 128
 class RequirementNotMet(Forbidden):
     """The token is valid, but does not have a permission or role that the gateway requires."""
 
-    event = None  # requests of gateways write nothing
+    event = None  # type: ignore[assignment] # requests of gateways write nothing
 
 
 def parse_requirements(query: MultiDict[str, str]) -> list[str]:
@@ -30,9 +30,7 @@ def parse_requirements(query: MultiDict[str, str]) -> list[str]:
     """
     requirements = query.getlist(PARAMETER)
     if query.keys() - {PARAMETER} or not all(0 < len(one) <= MAX_LENGTH for one in requirements):
-        raise MalformedRequest(
-            "Send ?require= with a permission, a role such as role:support, or a level such as aal2."
-        )
+        raise MalformedRequest("Send ?require= with a permission, role:NAME or a level, only.")
     return requirements
 
 

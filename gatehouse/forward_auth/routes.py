@@ -6,6 +6,7 @@ from werkzeug.routing import Rule
 
 from gatehouse.core.errors import MalformedRequest, ServiceUnavailable
 from gatehouse.forward_auth.requirements import (
+    PARAMETER,
     RequirementNotMet,
     parse_requirements,
     require_all,
@@ -16,7 +17,7 @@ from gatehouse.sessions.request_credentials import bearer_token
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.web.openapi_operations import document_errors
-from gatehouse.web.request_validation import non_blocking
+from gatehouse.web.request_validation import accepts_repeated, non_blocking
 
 forward_auth = Blueprint("forward_auth", __name__)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -34,6 +35,7 @@ REQUIRE = {
 
 @forward_auth.route("/gateway/verify", methods=METHODS, provide_automatic_options=False)
 @non_blocking
+@accepts_repeated(PARAMETER)
 @accepts_any_origin
 def verify_request() -> Response:
     """Return 200 with the identity headers of a valid access token, or 401.

@@ -55,6 +55,16 @@ def accepts(*media_types: str) -> Callable[[Route], Route]:
     return decorate_route
 
 
+def accepts_repeated(parameter: str) -> Callable[[Route], Route]:
+    """Mark a route that accepts a query parameter more than once."""
+
+    def decorate_route(route: Route) -> Route:
+        route.repeated_parameter = parameter  # type: ignore[attr-defined]
+        return route
+
+    return decorate_route
+
+
 def is_non_blocking(app: Flask, endpoint: str | None) -> bool:
     """Return whether the view of an endpoint is marked `non_blocking`."""
     return hasattr(app.view_functions.get(endpoint or ""), "non_blocking")
@@ -86,8 +96,11 @@ def reject_repetition(environ: dict[str, Any]) -> None:
         raise MalformedRequest("A header contains bytes that are not ASCII.")
     if any("," in environ.get(name, "") for name in SINGLE_HEADERS):
         raise MalformedRequest("A header that may occur only once was sent twice.")
-    if environ.get("QUERY_STRING") and any(len(v) > 1 for _, v in request.args.lists()):
-        raise MalformedRequest("A query parameter was sent twice.")
+    if environ.get("QUERY_STRING"):
+        view = current_app.view_functions.get(request.endpoint or "")
+        repeatable = getattr(view, "repeated_parameter", None)
+        if any(len(values) > 1 and name != repeatable for name, values in request.args.lists()):
+            raise MalformedRequest("A query parameter was sent twice.")
 
 
 def reject_other_spelling(environ: dict[str, Any]) -> None:

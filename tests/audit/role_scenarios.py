@@ -40,9 +40,7 @@ def role_is_created(scenario: Scenario) -> None:
 @causes(Authorization.ROLE_CHANGED)
 def role_is_changed(scenario: Scenario) -> None:
     change = RoleChange(parents=frozenset({"support"}))
-    administer(
-        scenario, create_role, lambda: definitions.change_role("clerk", change, NO_REQUEST)
-    )
+    administer(scenario, create_role, lambda: definitions.change_role("clerk", change, NO_REQUEST))
 
 
 @causes(Authorization.ROLE_DELETED)
@@ -67,9 +65,7 @@ def permission_is_changed(scenario: Scenario) -> None:
 
 @causes(Authorization.PERMISSION_DELETED)
 def permission_is_deleted(scenario: Scenario) -> None:
-    administer(
-        scenario, create_permission, lambda: definitions.delete_permission(READ, NO_REQUEST)
-    )
+    administer(scenario, create_permission, lambda: definitions.delete_permission(READ, NO_REQUEST))
 
 
 def assign_support(scenario: Scenario) -> Callable[[], None]:

@@ -117,10 +117,12 @@ def test_forward_auth_ignores_the_body_of_the_request(verify, tokens, method, bo
 
 
 @pytest.mark.parametrize("name", ["access_token", "token", "jwt", "authorization"])
-def test_forward_auth_ignores_a_token_in_the_url(verify, tokens, name):
+def test_forward_auth_rejects_a_token_in_the_url(verify, tokens, name):
     path = f"/gateway/verify?{name}={tokens['access_token']}"
 
-    assert_rejected(verify(None, path=path), "token_missing")
+    for token in (None, tokens["access_token"]):
+        response = verify(token, path=path)
+        assert (response.status_code, response.json["code"]) == (400, "malformed_request")
 
 
 @pytest.mark.parametrize("name", ["access_token", "__Host-access", "access_token_cookie"])

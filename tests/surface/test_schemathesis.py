@@ -83,6 +83,17 @@ OPERATIONS = [
     "GET /admin/users/{user_id}/sessions",
     "GET /admin/users/{user_id}/factors",
     "GET /admin/users/{user_id}/audit",
+    "POST /admin/permissions",
+    "GET /admin/permissions/{name}",
+    "PATCH /admin/permissions/{name}",
+    "DELETE /admin/permissions/{name}",
+    "GET /admin/roles",
+    "POST /admin/roles",
+    "GET /admin/roles/{name}",
+    "PATCH /admin/roles/{name}",
+    "DELETE /admin/roles/{name}",
+    "GET /admin/users/{user_id}/roles",
+    "PUT /admin/users/{user_id}/roles",
 ]
 
 STRICTER_THAN_THE_SCHEMA = {
