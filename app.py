@@ -17,6 +17,8 @@ from gatehouse.authorization import administrators
 from gatehouse.authorization import catalog as role_catalog
 from gatehouse.captcha.routes import routes as captcha
 from gatehouse.cli import backup, docs, doctor, keys, passwords, risk, serve, translations, users
+from gatehouse.cli import permissions as permission_commands
+from gatehouse.cli import roles as role_commands
 from gatehouse.cli import worker as worker_command
 from gatehouse.core import log, metrics
 from gatehouse.core.events import CredentialChanged, SessionEnded, UserDisabled, subscribe
@@ -76,7 +78,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _subscribe(app)
         _register_blueprints(app)
     commands = (serve.serve, worker_command.run_worker, keys.keys, users.users, passwords.passwords)
-    tools = (risk.risk, doctor.doctor, docs.docs, translations.translations)
+    roles = (role_commands.roles, permission_commands.permissions)
+    tools = (*roles, risk.risk, doctor.doctor, docs.docs, translations.translations)
     for command in (*commands, *tools, backup.back_up, backup.restore):
         app.cli.add_command(command)
     return app

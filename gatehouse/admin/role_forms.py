@@ -7,13 +7,13 @@ from marshmallow import fields, post_load, validate
 
 from gatehouse.authorization.assignments import Assignment
 from gatehouse.authorization.definitions import PermissionChange, RoleChange
+from gatehouse.authorization.permissions import AUDIENCE, PERMISSION_NAME, ROLE_NAME
 from gatehouse.web.fields import CodedMessage, Form, String
 
 LISTS = ("permissions", "parents")
-NAME = r"[a-z][a-z0-9_-]{0,62}"
-ROLE_PATTERN = f"^{NAME}$"
-PERMISSION_PATTERN = r"^(?!role:)[a-z][a-z0-9_.-]*(:[a-z0-9][a-z0-9_.-]*)+$"
-AUDIENCE_PATTERN = r"^[\x21\x23-\x5b\x5d-\x7e]+$"  # a StringOrURI that is safe in a header
+ROLE_PATTERN = f"^{ROLE_NAME}$"
+PERMISSION_PATTERN = f"^{PERMISSION_NAME}$"
+AUDIENCE_PATTERN = f"^{AUDIENCE}$"
 
 
 def _pattern(pattern: str, message: str) -> dict[str, Any]:

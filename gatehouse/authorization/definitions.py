@@ -4,6 +4,7 @@ Each change increases the version of the catalogue, and gives it to the roles th
 that access tokens with these roles are outdated.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,13 +16,14 @@ from gatehouse.audit.service import record
 from gatehouse.authorization import catalog, delegation, token_size
 from gatehouse.authorization.catalog import PermissionDefinition, RoleDefinition
 from gatehouse.authorization.errors import BuiltIn, PermissionExists, RoleExists
-from gatehouse.authorization.permissions import ADMIN
+from gatehouse.authorization.permissions import ADMIN, AUDIENCE, PERMISSION_NAME, ROLE_NAME
 from gatehouse.core.errors import NotFound, ValidationFailed
 from gatehouse.database.session import db, write_transaction
 from gatehouse.tokens import authorization_changes
 from gatehouse.web.request_context import RequestContext
 from models import Permission, Role, RoleCatalogVersion, RoleParent, RolePermission
 
+MAX_LENGTHS = {"name": 64, "audience": 255}
 INCREASE_VERSION = (
     update(RoleCatalogVersion)
     .values(version=RoleCatalogVersion.version + 1)
@@ -54,6 +56,7 @@ def create_role(name: str, change: RoleChange, context: RequestContext) -> RoleD
     """
     with write_transaction():
         delegation.lock_administration()
+        _require_pattern("name", ROLE_NAME, name)
         if db.session.get(Role, name):
             raise RoleExists
         db.session.add(Role(name=name, description=change.description or ""))
@@ -99,6 +102,8 @@ def create_permission(wanted: PermissionDefinition, context: RequestContext) -> 
     """
     with write_transaction():
         delegation.lock_administration()
+        _require_pattern("name", PERMISSION_NAME, wanted.name)
+        _require_pattern("audience", AUDIENCE, wanted.audience or "-")
         if wanted.name in catalog.read_catalog().permissions:
             raise PermissionExists
         values = {"description": wanted.description, "audience": wanted.audience}
@@ -198,6 +203,12 @@ def _increase_versions(changed_roles: Iterable[str]) -> None:
     for name in sorted(set(changed_roles)):
         db.session.execute(update(Role).where(Role.name == name).values(version=version))
         authorization_changes.record_change(authorization_changes.ROLE, name, version)
+
+
+def _require_pattern(field: str, pattern: str, value: str) -> None:
+    """Require a form that is safe in a token's scope and in a header, from any caller."""
+    if not re.fullmatch(pattern, value, re.ASCII) or len(value) > MAX_LENGTHS[field]:
+        _reject(field, "invalid", f"{value!r} is not a valid {field}.")
 
 
 def _require_known(field: str, wanted: Iterable[str] | None, known: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from flask.cli import AppGroup, ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
-from gatehouse.core.errors import ApiError
+from gatehouse.core.errors import ApiError, ValidationFailed
 from gatehouse.database.clock import follow_once
 from gatehouse.database.error_description import describe_error
 
@@ -29,6 +29,9 @@ class DatabaseGroup(AppGroup):
         """Run a command; report what was refused, or a database error, in one sentence."""
         try:
             return super().invoke(ctx)
+        except ValidationFailed as problem:
+            messages = [one["message"] for errors in problem.errors.values() for one in errors]
+            raise click.ClickException(" ".join(messages)) from None
         except ApiError as problem:
             raise click.ClickException(str(problem)) from None
         except SQLAlchemyError as problem:

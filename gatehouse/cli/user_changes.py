@@ -22,7 +22,7 @@ from gatehouse.users import administration, identifiers, managed_users
 from gatehouse.web.request_context import NO_REQUEST
 
 
-def _parse_end(_context: click.Context, _option: click.Parameter, value: str | None) -> object:
+def parse_end(_context: click.Context, _option: click.Parameter, value: str | None) -> object:
     """Parse a time of ISO 8601, in UTC unless it has an offset; it must be in the future."""
     try:
         end = datetime.fromisoformat(value) if value else None
@@ -52,7 +52,7 @@ def create_user(email: str, as_json: bool) -> None:
 @user_command("disable", short_help="Disable a user.", epilog=IDENTIFIER_HELP)
 @click.argument("identifier")
 @click.option("--reason", required=True, help="Kept in the audit log.")
-@click.option("--until", callback=_parse_end, help="When the user is enabled again (UTC).")
+@click.option("--until", callback=parse_end, help="When the user is enabled again (UTC).")
 @as_json
 def disable_user(identifier: str, reason: str, until: datetime | None, as_json: bool) -> None:
     """Disable a user: sessions, tokens, codes and links end within a second."""
