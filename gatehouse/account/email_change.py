@@ -19,7 +19,9 @@ from gatehouse.one_time_codes.code_type import CodeType
 from gatehouse.one_time_codes.sending import CodeRequest
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.one_time_codes.stored_data import CodeData, stored_as
+from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import notifications, password_check, registration_policy
 from gatehouse.users import service as users
@@ -119,14 +121,25 @@ def find_by_user(user_id: UUID, email: Email, code: str) -> OneTimeCode:
 
 
 def require_password(user_id: UUID, typed_password: str, context: RequestContext) -> None:
-    """Require the password of the account whose address changes.
+    """Require the password of the account whose address changes, and lock it for the change.
 
     Raises:
-        EmailChangePasswordWrong: it is another password.
+        EmailChangePasswordWrong: it is another password, or it was changed meanwhile.
+        EmailVerificationFailed: it must be changed, because others may know it.
         TooManyAttempts: too many passwords were wrong; this one was not evaluated.
     """
     target = password_check.find_by_id(user_id, context)
-    password_check.verify_password(target, typed_password, context, EmailChangePasswordWrong)
+    stored = password_check.verify_password(
+        target, typed_password, context, EmailChangePasswordWrong
+    ).stored
+    with write_transaction():
+        advisory_lock(users.lock_key(user_id))
+        try:
+            is_flagged = passwords.lock_and_check_unchanged(user_id, stored.changed_at)
+        except WrongPassword:
+            raise EmailChangePasswordWrong(user_id=user_id) from None
+        if is_flagged:
+            raise EmailVerificationFailed(user_id=user_id)
 
 
 def apply_change(row: OneTimeCode, context: RequestContext) -> None:

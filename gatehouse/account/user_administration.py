@@ -74,10 +74,12 @@ def update_user(change: UserChange, fields: dict[str, Any]) -> None:
 def require_new_password(change: UserChange) -> None:
     """End the sessions of a user, who must choose a new password with a link sent by e-mail.
 
-    A user who has never had a password gets another invitation.
+    A user who has never had a password gets another invitation. Pending codes and links are void.
     """
     with changing_user(change) as user:
         passwords.require_change(user.id)
+        # codes requested with the old password, perhaps by an attacker
+        one_time_codes.delete_for_user(user.id, except_purposes=notifications.SURVIVING_PURPOSES)
         publish(CredentialChanged(user.id, PASSWORD_RESET_REQUIRED, change.context))
         if user.email_verified_at is None and passwords.get(user.id) is None:
             invitation.send_to_user(user, change.context)
