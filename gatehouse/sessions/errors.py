@@ -46,7 +46,10 @@ class InsufficientUserAuthentication(ApiError):
 
     status = 401
     code = "insufficient_user_authentication"
-    next = "Call POST /auth/reauthenticate, then repeat the request with the new access token."
+    next = (
+        "Call POST /auth/reauthenticate, then repeat the request with the new access token. "
+        "Without a second factor where one is needed, set one up first: POST /auth/mfa/factors."
+    )
 
     def __init__(self, max_age: int | None, acr: str) -> None:
         super().__init__()
