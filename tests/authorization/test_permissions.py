@@ -7,7 +7,7 @@ from tests.rows import rows
 from tests.sessions.token_responses import token_claims
 
 OWN = "audit:read roles:read roles:write service-accounts:read service-accounts:write"
-OWN += " users:delete users:impersonate users:read users:write"
+OWN += " users:contacts users:delete users:impersonate users:read users:write"
 
 
 def read_scope(tokens):
@@ -22,6 +22,7 @@ def test_permissions_are_those_of_all_roles_together(app):
         "audit:read",
         "roles:read",
         "service-accounts:read",
+        "users:contacts",
         "users:read",
         "users:write",
     ]

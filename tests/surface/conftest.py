@@ -160,6 +160,24 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
         "name": "Bob",
         "locale": "de-AT",
     },
+    ("POST", "/admin/permissions"): {
+        "name": "orders:read",
+        "description": "Read orders.",
+        "audience": "https://orders.example",
+    },
+    ("PATCH", "/admin/permissions/{name}"): {"description": "Read orders."},
+    ("POST", "/admin/roles"): {
+        "name": "clerk",
+        "description": "A clerk.",
+        "permissions": ["users:read"],
+        "parents": ["support"],
+    },
+    ("PATCH", "/admin/roles/{name}"): {
+        "description": "A clerk.",
+        "permissions": ["users:read"],
+        "parents": ["support"],
+    },
+    ("PUT", "/admin/users/{user_id}/roles"): {"roles": [{"role": "support"}]},
     ("PATCH", "/admin/users/{user_id}"): {
         "email": "bob@example.com",
         "username": "bob",
@@ -230,9 +248,9 @@ def send_invalid(app: Flask, ada: Client) -> Iterator[SendInvalid]:
     def send_invalid(
         endpoint: Endpoint, data: bytes | str, content_type: str | None = None
     ) -> TestResponse:
-        send = ada.post if endpoint[0] == "POST" else ada.patch
-        path = endpoint[1].format(factor_id=SOME_ID, user_id=SOME_ID)
-        return send(path, data=data, content_type=content_type or "application/json")
+        path = endpoint[1].format(factor_id=SOME_ID, user_id=SOME_ID, name="clerk")
+        media_type = content_type or "application/json"
+        return ada.send(endpoint[0], path, data=data, content_type=media_type)
 
     yield send_invalid
     assert read_tables(app) == before
@@ -261,7 +279,12 @@ def request_every_route(
 ) -> Iterator[tuple[str, TestResponse]]:
     """Request every route with every method; yield `METHOD path` and the response."""
     ids = ("session_id", "request_id", "factor_id", "device_id", "message_id", "user_id")
-    sample = {**dict.fromkeys(ids, SOME_ID), "filename": "pages.css", "number": "0"}
+    sample = {
+        **dict.fromkeys(ids, SOME_ID),
+        "filename": "pages.css",
+        "number": "0",
+        "name": "clerk",
+    }
     with app.test_request_context():
         rules = [rule for rule in app.url_map.iter_rules() if "broken" not in rule.rule]
         paths = {rule.build(sample, append_unknown=False)[1] for rule in rules}
