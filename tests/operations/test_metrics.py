@@ -5,6 +5,7 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gatehouse.core import metrics
 from tests.surface.conftest import read_problem
 
 TOKEN = "a long token of the metrics"
@@ -16,9 +17,9 @@ IN_PRODUCTION = {
 production = pytest.mark.settings(**IN_PRODUCTION)
 
 
-def sample_value(metrics, name, **labels):
+def sample_value(exposed, name, **labels):
     """Return the value of a sample in the Prometheus text format."""
-    for family in text_string_to_metric_families(metrics):
+    for family in text_string_to_metric_families(exposed):
         for sample in family.samples:
             if sample.name == name and sample.labels.items() >= labels.items():
                 return sample.value
@@ -31,19 +32,19 @@ def test_metrics_are_the_sum_over_the_workers_by_route(live):
         live.client.delete(f"/auth/sessions/01900000-0000-7000-8000-{number:012}")
     live.client.in_parallel(20, "/auth/login", {"identifier": "unknown", "password": "wrong"})
 
-    metrics = live.get("/metrics").text
+    exposed = live.get("/metrics").text
 
     requests = "gatehouse_request_seconds_count"
     login = {"method": "POST", "route": "/auth/login", "status": "401"}
-    assert sample_value(metrics, requests, route="none", status="404") == 20
-    assert sample_value(metrics, requests, route="/auth/sessions/<uuid:session_id>") == 20
-    assert sample_value(metrics, requests, **login) == 5
-    assert sample_value(metrics, requests, **login | {"status": "429"}) == 15
-    assert sample_value(metrics, "gatehouse_events_total", event="login.failed") == 5
-    assert sample_value(metrics, "gatehouse_password_attempts_throttled_total") == 15
-    assert sample_value(metrics, "gatehouse_password_hash_seconds_count") == 5
-    assert "unknown/" not in metrics
-    assert "01900000" not in metrics
+    assert sample_value(exposed, requests, route="none", status="404") == 20
+    assert sample_value(exposed, requests, route="/auth/sessions/<uuid:session_id>") == 20
+    assert sample_value(exposed, requests, **login) == 5
+    assert sample_value(exposed, requests, **login | {"status": "429"}) == 15
+    assert sample_value(exposed, "gatehouse_events_total", event="login.failed") == 5
+    assert sample_value(exposed, "gatehouse_password_attempts_throttled_total") == 15
+    assert sample_value(exposed, "gatehouse_password_hash_seconds_count") == 5
+    assert "unknown/" not in exposed
+    assert "01900000" not in exposed
 
 
 def test_metrics_have_the_refresh_time_of_revocations_of_a_worker(live):
@@ -52,6 +53,15 @@ def test_metrics_have_the_refresh_time_of_revocations_of_a_worker(live):
     )
 
     assert abs(time.time() - read_at) < 600
+
+
+def test_metrics_include_every_metric_that_the_code_declares(live):
+    exposed = live.get("/metrics").text
+    named = [metric for metric in metrics.ALL_METRICS if not metric._labelnames]
+
+    assert metrics.TRANSACTION_CONFLICTS in named
+    for metric in named:
+        assert f"# TYPE {metric._name}" in exposed, metric._name
 
 
 def test_metrics_need_no_token_in_development(client):
