@@ -32,7 +32,8 @@ Result = TypeVar("Result")
 class Counters(Storage):
     """The storage interface of Flask-Limiter, and `peek`."""
 
-    def __init__(self, uri: str, wrap_exceptions: bool = False) -> None:
+    def __init__(self, uri: str, wrap_exceptions: bool = False, authorities: str = "") -> None:
+        """Create the storage; `authorities` are the certificates to trust, for Redis by TLS."""
         super().__init__(uri, wrap_exceptions=wrap_exceptions)
 
     @property

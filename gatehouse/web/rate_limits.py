@@ -165,8 +165,7 @@ def set_up(app: Flask, recipient_of: RecipientFinder) -> None:
     app.config["RATELIMIT_ENABLED"] = settings.rate_limits
     store = f"fallback+{settings.redis_url}" if settings.redis_url else "db://"
     app.config["RATELIMIT_STORAGE_URI"] = store
-    if settings.redis_url:
-        app.config["RATELIMIT_STORAGE_OPTIONS"] = {"authorities": settings.ca_bundle}
+    app.config["RATELIMIT_STORAGE_OPTIONS"] = {"authorities": settings.ca_bundle}
     limiter.init_app(app)
     if not settings.rate_limits:
         logger().warning("Rate limits are off (GATEHOUSE_RATE_LIMITS=off).")

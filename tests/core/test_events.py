@@ -86,4 +86,8 @@ def test_subscriptions_of_the_service(app):
         ("SessionEnded", "gatehouse.tokens.revocation.revoke_access_tokens"),
         ("CredentialChanged", "gatehouse.sessions.service.end_other_sessions"),
         ("CredentialChanged", "gatehouse.devices.service.withdraw_trust"),
+        ("UserDisabled", "gatehouse.authorization.administrators.keep_another_administrator"),
+        ("UserDisabled", "gatehouse.sessions.service.end_sessions_of_disabled_user"),
+        ("UserDisabled", "gatehouse.devices.service.withdraw_trust"),
+        ("UserDisabled", "gatehouse.account.access_revocation.delete_codes_of_disabled_user"),
     }
