@@ -122,7 +122,7 @@ def enable_multiprocess(folder: Path) -> None:
     values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
     for metric in ALL_METRICS:
         if not metric._labelnames:
-            metric._metric_init()  # there is no public method
+            metric._metric_init()  # type: ignore[no-untyped-call] # no public method
 
 
 @cache
