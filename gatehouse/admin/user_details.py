@@ -55,6 +55,7 @@ def list_user_factors(_caller: AccessToken, user_id: UUID) -> dict[str, Any]:
 @requires(permissions.AUDIT_READ)
 @routes.arguments(PageQuery, location="query")
 @routes.response(200, page_schema(AuditItem))
+@routes.errors(NotFound)
 def list_user_events(_caller: AccessToken, query: PageQueryForm, user_id: UUID) -> dict[str, Any]:
     """List the events that concern a user, the newest first, also of one who was erased."""
     purpose = f"admin audit {user_id}"
