@@ -121,3 +121,11 @@ class Replica:
         """Return the status of a refresh."""
         with self.running() as client:
             return client.refresh(tokens).status_code
+
+
+def set_database_clock(clocks: Clocks, replicas: list[Replica], by: timedelta) -> None:
+    """Set the database's clock, which on SQLite is that of the machine of all replicas."""
+    clocks.server_error = by
+    if replicas[0].is_on_sqlite:
+        for replica in replicas:
+            replica.error = by

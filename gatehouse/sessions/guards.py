@@ -1,7 +1,7 @@
 """Authenticate requests: decorators and functions for routes."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial, wraps
 from typing import Any, TypeVar, cast, overload
 from uuid import UUID
@@ -19,6 +19,7 @@ from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenMissing
 from gatehouse.tokens.service import AccessToken, RefreshToken
+from gatehouse.tokens.worker_state import LEEWAY
 from gatehouse.web import cookies
 from gatehouse.web.request_context import FIRST_PARTY_CLIENT, USER, Actor, set_actor
 
@@ -82,19 +83,24 @@ def require_recent_authentication(
 ) -> None:
     """Require a level and a recent authentication of the caller.
 
-    At AAL2 the age is that of the second factor: a later password alone does not renew it.
+    At AAL2 the age is that of the second factor: a later password alone does not renew it. Nor is
+    an authentication recent that is in the future, because the clock was set back since.
 
     Raises:
         InsufficientUserAuthentication: it names the level and age required (RFC 9470).
     """
-    age = int(max_age.total_seconds())
-    error = InsufficientUserAuthentication(age, max(level, caller.acr))
-    if clock.unix_time() - caller.auth_time > age or caller.acr < level:
+    error = InsufficientUserAuthentication(int(max_age.total_seconds()), max(level, caller.acr))
+    authenticated_at = clock.UNIX_EPOCH + timedelta(seconds=caller.auth_time)
+    if caller.acr < level or not _is_recent(authenticated_at, max_age):
         raise error
     if level == assurance.AAL2:
-        authenticated_at = step_up.get_aal2_authenticated_at(UUID(caller.sid))
-        if authenticated_at is None or clock.now() - authenticated_at > max_age:
+        stepped_up_at = step_up.get_aal2_authenticated_at(UUID(caller.sid))
+        if stepped_up_at is None or not _is_recent(stepped_up_at, max_age):
             raise error
+
+
+def _is_recent(authenticated_at: datetime, max_age: timedelta) -> bool:
+    return -timedelta(seconds=LEEWAY) <= clock.now() - authenticated_at <= max_age
 
 
 def requires(permission: str) -> Callable[[Route], Route]:

@@ -108,10 +108,8 @@ def require_active_session(session_id: UUID) -> None:
 
 def active_sessions(user_id: UUID) -> list[Session]:
     """Return the active sessions of a user, newest first."""
-    rows = select(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))
     now = clock.now()
-    rows = rows.where(Session.expires_at > now, Session.idle_at > now)
-    return list(db.session.scalars(rows.order_by(Session.id.desc())))
+    return [session for session in _sessions_not_ended(user_id) if _is_active(session, now)]
 
 
 def end_session(session_id: UUID, reason: str, context: RequestContext) -> None:
@@ -140,8 +138,11 @@ def end_own_session(user_id: UUID, session_id: UUID, context: RequestContext) ->
 def end_all_sessions(
     user_id: UUID, reason: str, context: RequestContext, keep: UUID | None = None
 ) -> None:
-    """End the sessions of a user, except the one to keep, in the current transaction."""
-    for session in active_sessions(user_id):
+    """End the sessions of a user, except the one to keep, in the current transaction.
+
+    Expired ones, too: they would be active again if the clock was wrong and is set back.
+    """
+    for session in _sessions_not_ended(user_id):
         if session.id != keep:
             end_session(session.id, reason, context)
 
@@ -158,11 +159,13 @@ def end_sessions_by_administrator(change: UserChange, session_id: UUID | None = 
         NotFound: the user has no active session of this id.
     """
     with administration.changing_user(change):
-        ids = {session.id for session in active_sessions(change.user_id)}
-        if session_id and session_id not in ids:
+        reason, context = "ended_by_administrator", change.context
+        if session_id is None:
+            end_all_sessions(change.user_id, reason, context)
+        elif session_id in {session.id for session in active_sessions(change.user_id)}:
+            end_session(session_id, reason, context)
+        else:
             raise NotFound
-        for each in [session_id] if session_id else sorted(ids):
-            end_session(each, "ended_by_administrator", change.context)
         administration.record_change(Administration.SESSIONS_ENDED, change)
 
 
@@ -216,6 +219,11 @@ def _evict_oldest(user_id: UUID, context: RequestContext) -> None:
     values = {"user_id": user_id, "now": clock.now(), "kept": MAX_SESSIONS - 1}
     for session_id in db.session.scalars(EXCESS_SESSIONS, values).all():
         end_session(session_id, "too_many_sessions", context)
+
+
+def _sessions_not_ended(user_id: UUID) -> list[Session]:
+    rows = select(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))
+    return list(db.session.scalars(rows.order_by(Session.id.desc())))
 
 
 def _is_active(session: Session, now: datetime) -> bool:

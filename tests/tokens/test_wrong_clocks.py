@@ -10,7 +10,7 @@ from models import Revocation
 from tests.log_lines import read_log_lines
 from tests.rows import rows
 from tests.tokens.forgery import case, decode_token
-from tests.wrong_clocks import Replica
+from tests.wrong_clocks import Replica, set_database_clock
 
 SECONDS = (20, 40, 60, 3600, 86_400)
 ERRORS = [timedelta(seconds=sign * seconds) for seconds in SECONDS for sign in (1, -1)]
@@ -69,14 +69,6 @@ def test_revocation_row_is_not_purged_by_a_replica_with_a_fast_clock(
 
 
 # A clock that is set: the machine's (on SQLite it is the database's), and PostgreSQL's
-
-
-def set_database_clock(clocks, replicas, by):
-    """Set the database's clock, which on SQLite is that of the machine of all replicas."""
-    clocks.server_error = by
-    if replicas[0].is_on_sqlite:
-        for replica in replicas:
-            replica.error = by
 
 
 @pytest.fixture
