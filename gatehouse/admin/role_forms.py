@@ -8,7 +8,7 @@ from marshmallow import fields, post_load, validate
 from gatehouse.authorization.assignments import Assignment
 from gatehouse.authorization.definitions import PermissionChange, RoleChange
 from gatehouse.authorization.permissions import AUDIENCE, PERMISSION_NAME, ROLE_NAME
-from gatehouse.web.fields import CodedMessage, Form, String
+from gatehouse.web.fields import CodedMessage, Form, Moment, String
 
 LISTS = ("permissions", "parents")
 ROLE_PATTERN = f"^{ROLE_NAME}$"
@@ -124,7 +124,7 @@ class AssignedRole(Form):
     form_type = Assignment
 
     role = _role_name(required=True)
-    expires_at = fields.AwareDateTime(format="iso", allow_none=True)
+    expires_at = Moment(allow_none=True)
     reason = String(200, allow_none=True)
 
 

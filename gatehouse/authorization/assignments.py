@@ -16,7 +16,7 @@ from gatehouse.core import clock
 from gatehouse.core.errors import NotFound, ValidationFailed
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.one_time_codes.locks import user_lock_key
-from gatehouse.web.request_context import RequestContext
+from gatehouse.web.request_context import Actor, RequestContext
 from models import RoleAssignment, User
 
 
@@ -83,12 +83,11 @@ def replace_assignments(
         known = catalog.read_catalog()
         _require_valid(wanted, known)
         delegation.require_may_act_on(context.actor, user_id)
-        changed = {one.role for one in before ^ set(wanted)}
-        delegation.get_grant_limit(context.actor).require(known.permissions_of(changed))
+        _require_grantable(before, set(wanted), known, context.actor)
         if Assignment(ADMIN) not in [replace(one, reason=None) for one in wanted]:
             administrators.require_another_administrator(user_id)
         token_size.require_small_token(known, [one.role for one in wanted])
-        if changed:
+        if before != set(wanted):
             _write(user_id, before, set(wanted), context)
 
 
@@ -110,6 +109,17 @@ def _require_valid(wanted: Sequence[Assignment], known: catalog.Catalog) -> None
             _reject(f"roles.{number}.role", "duplicate", "Name each role once.")
         if one.expires_at and one.expires_at <= clock.now():
             _reject(f"roles.{number}.expires_at", "in_the_past", "Choose a time in the future.")
+
+
+def _require_grantable(
+    before: set[Assignment], wanted: set[Assignment], known: catalog.Catalog, actor: Actor
+) -> None:
+    """Require that the actor may give and take these roles, and has what it gives for as long."""
+    changed = {one.role for one in before ^ wanted}
+    delegation.get_grant_limit(actor).require(known.permissions_of(changed))
+    for one in wanted - before:
+        limit = delegation.get_lasting_grant_limit(actor, one.expires_at)
+        limit.require(known.permissions_of([one.role]))
 
 
 def _reject(field: str, code: str, message: str) -> None:

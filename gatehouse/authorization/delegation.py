@@ -5,6 +5,7 @@ Operators at the command line and the system itself are not restricted.
 
 from collections.abc import Set
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from gatehouse.authorization.errors import (
 )
 from gatehouse.database.session import advisory_lock, db
 from gatehouse.web.request_context import OPERATOR, SYSTEM, Actor
-from models import User
+from models import RoleAssignment, User
 
 SELECT_ROLES = select(User.disabled_at, *roles.assignment_columns(User.id)).where(
     User.id == bindparam("user_id")
@@ -74,6 +75,19 @@ def get_grant_limit(actor: Actor) -> GrantLimit:
     """Return what the actor may grant now."""
     own = None if is_unrestricted(actor) else list_own_permissions(actor)
     return GrantLimit(actor, own)
+
+
+def get_lasting_grant_limit(actor: Actor, until: datetime | None = None) -> GrantLimit:
+    """Return what the actor may grant until a time, or for ever: what it does not lose before."""
+    if is_unrestricted(actor):
+        return GrantLimit(actor, None)
+    expires_at = RoleAssignment.expires_at
+    outlasts = (
+        expires_at.is_(None) if until is None else expires_at.is_(None) | (expires_at >= until)
+    )
+    own = select(RoleAssignment.role).where(RoleAssignment.user_id == actor.id, outlasts)
+    lasting = db.session.scalars(own.where(roles.is_active())).all()
+    return GrantLimit(actor, catalog.read_catalog().permissions_of(lasting))
 
 
 def require_permission(actor: Actor, permission: str) -> None:

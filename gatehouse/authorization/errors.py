@@ -20,9 +20,9 @@ class TargetHasMorePermissions(Forbidden):
 
 
 class GrantExceedsOwnPermissions(Forbidden):
-    """This would grant or take away a permission that you do not have yourself."""
+    """This would grant or take away a permission that you do not have, or not for as long."""
 
-    next = "Ask an administrator who has all permissions of the role."
+    next = "Ask an administrator who has all permissions of the role, without an expiry."
 
 
 class LastAdministrator(ApiError):
