@@ -78,7 +78,7 @@ def send_to_user(user: User, context: RequestContext) -> None:
 
     It voids older invitations, in the current write transaction.
     """
-    data = InvitationData(user.email, permissions.USER, str(user.id))
+    data = InvitationData(user.email, permissions.DEFAULT_ROLE, str(user.id))
     _send(data, user.locale, context)
     record(events.Invitation.SENT, context, user_id=user.id)
 

@@ -10,8 +10,7 @@ from sqlalchemy import select
 from gatehouse.audit.administration_events import Authorization
 from gatehouse.audit.service import record
 from gatehouse.authorization import administrators, catalog, delegation, roles, token_size
-from gatehouse.authorization.permissions import ADMIN
-from gatehouse.authorization.permissions import USER as DEFAULT_ROLE
+from gatehouse.authorization.permissions import ADMIN, DEFAULT_ROLE
 from gatehouse.core import clock
 from gatehouse.core.errors import NotFound, ValidationFailed
 from gatehouse.database.session import advisory_lock, db, write_transaction
@@ -139,7 +138,7 @@ def _write(
             db.session.delete(row)
     db.session.flush()
     for one in sorted(wanted - before, key=lambda one: one.role):
-        subject = {"subject_kind": roles.USER, "subject_id": user_id, "user_id": user_id}
+        subject = {"subject_kind": roles.USER_SUBJECT, "subject_id": user_id, "user_id": user_id}
         db.session.add(
             RoleAssignment(**subject, role=one.role, expires_at=one.expires_at, reason=one.reason)
         )

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.event import listens_for
 from sqlalchemy.orm import Session, SessionTransaction
 
-from gatehouse.authorization.permissions import ADMIN, BUILT_IN_ROLES, DECLARED, USER
+from gatehouse.authorization.permissions import ADMIN, BUILT_IN_ROLES, DECLARED, DEFAULT_ROLE
 from gatehouse.database.session import db
 from gatehouse.database.statements import fetch_all
 from models import Permission, Role, RoleCatalogVersion, RoleParent, RolePermission
@@ -64,7 +64,7 @@ class Catalog:
     def with_parents(self, roles: Iterable[str]) -> list[str]:
         """Return these roles, all roles that they contain, and `user`, sorted."""
         found: set[str] = set()
-        pending = [USER, *roles]
+        pending = [DEFAULT_ROLE, *roles]
         while pending:
             name = pending.pop()
             if name not in found and name in self.roles:

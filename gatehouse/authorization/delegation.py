@@ -35,11 +35,6 @@ def lock_administration() -> None:
     advisory_lock("administration")
 
 
-def may_act_on(own: Set[str], others: Set[str]) -> bool:
-    """Return whether who has the first permissions may act on who has the others."""
-    return own >= others
-
-
 def require_may_act_on(actor: Actor, user_id: UUID) -> None:
     """Require that the actor has all permissions of a user, in the current transaction.
 
@@ -48,7 +43,7 @@ def require_may_act_on(actor: Actor, user_id: UUID) -> None:
     """
     if is_unrestricted(actor):
         return
-    if not may_act_on(list_own_permissions(actor), list_permissions(user_id)):
+    if not list_own_permissions(actor) >= list_permissions(user_id):
         raise TargetHasMorePermissions(user_id=actor.id, target=str(user_id))
 
 

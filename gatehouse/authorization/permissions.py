@@ -5,12 +5,12 @@ Operators add those of their own applications as rows (see `catalog`).
 
 from dataclasses import dataclass
 
-USER, SUPPORT, AUDITOR, ADMIN = "user", "support", "auditor", "admin"
+DEFAULT_ROLE, SUPPORT, AUDITOR, ADMIN = "user", "support", "auditor", "admin"
 ROLE_NAME = r"[a-z][a-z0-9_-]{0,62}"
 PERMISSION_NAME = r"(?!role:)[a-z][a-z0-9_.-]*(:[a-z0-9][a-z0-9_.-]*)+"
 """Names are scope-tokens (RFC 6749 section 3.3), and no permission looks like a role or a level."""
 AUDIENCE = r"[\x21\x23-\x5b\x5d-\x7e]{1,255}"
-BUILT_IN_ROLES = (USER, SUPPORT, AUDITOR, ADMIN)
+BUILT_IN_ROLES = (DEFAULT_ROLE, SUPPORT, AUDITOR, ADMIN)
 """`admin` has every permission; every user has the role `user`, which has none."""
 
 

@@ -8,13 +8,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, bindparam, func, literal_column, or_, select, update
 
 from gatehouse.authorization import catalog
-from gatehouse.authorization.permissions import USER as DEFAULT_ROLE
+from gatehouse.authorization.permissions import DEFAULT_ROLE
 from gatehouse.core import clock
 from gatehouse.database.session import UTCDateTime, db
 from gatehouse.tokens import authorization_changes
 from models import Role, RoleAssignment, RoleCatalogVersion, User
 
-USER = "user"
+USER_SUBJECT = "user"
 """The kind of subjects that are users."""
 SEPARATOR: Any = literal_column("' '")  # a plain string is rendered at each execution
 BUMP_VERSION = (
@@ -51,7 +51,7 @@ def assignment_columns(user_id: Any) -> tuple[ColumnElement[Any], ...]:
     of the catalogue. Roles within an organization are not among them.
     """
     own = select(RoleAssignment).where(
-        RoleAssignment.user_id == user_id, RoleAssignment.subject_kind == USER, is_active()
+        RoleAssignment.user_id == user_id, RoleAssignment.subject_kind == USER_SUBJECT, is_active()
     )
     names = own.with_only_columns(func.aggregate_strings(RoleAssignment.role, SEPARATOR))
     expiry = own.with_only_columns(func.min(RoleAssignment.expires_at))
@@ -82,7 +82,9 @@ def assign_role(user_id: UUID, role: str) -> None:
         RoleAssignment.organization_id.is_(None),
     )
     if role != DEFAULT_ROLE and db.session.scalar(same) is None:
-        row = RoleAssignment(subject_kind=USER, subject_id=user_id, user_id=user_id, role=role)
+        row = RoleAssignment(
+            subject_kind=USER_SUBJECT, subject_id=user_id, user_id=user_id, role=role
+        )
         db.session.add(row)
         db.session.flush()
         outdate_tokens(user_id)

@@ -19,8 +19,9 @@ MAX_WAIT = max(DEFAULT_BACKOFF.values())
 LONGEST_CLOSURE = max(CODE_CLOSURE.values())
 PASSWORD, CODE, FACTOR = "password", "code", "factor"
 BACKOFF_BY_KIND = {PASSWORD: DEFAULT_BACKOFF, CODE: CODE_BACKOFF, FACTOR: DEFAULT_BACKOFF}
-TOTAL_BACKOFF_BY_KIND = {PASSWORD: ACCOUNT_LOCK, CODE: CODE_CLOSURE, FACTOR: ACCOUNT_LOCK}
 """Factors have counters of their own, which the right password does not reset."""
+TOTAL_BACKOFF_BY_KIND = {PASSWORD: ACCOUNT_LOCK, CODE: CODE_CLOSURE, FACTOR: ACCOUNT_LOCK}
+"""Of the total over all unknown devices."""
 PREFIX_MULTIPLIER = 4
 """All networks of an IPv6 prefix together may fail as often as this many networks."""
 PREFIX_BACKOFF_BY_KIND = {

@@ -15,7 +15,7 @@ from sqlalchemy import and_, or_, select, update
 import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.authorization.permissions import USER as DEFAULT_ROLE
+from gatehouse.authorization.permissions import DEFAULT_ROLE
 from gatehouse.core import clock
 from gatehouse.database.session import db, write_transaction
 from gatehouse.sessions import assurance

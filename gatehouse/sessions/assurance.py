@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import config
-from gatehouse.authorization.permissions import USER as DEFAULT_ROLE
+from gatehouse.authorization.permissions import DEFAULT_ROLE
 
 AAL1, AAL2 = "aal1", "aal2"
 MFA = "mfa"

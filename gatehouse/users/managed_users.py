@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, case, func, literal, literal_column, select
+from sqlalchemy import ScalarSelect, case, func, literal, select
 
 from gatehouse.authorization import roles
 from gatehouse.core import clock
@@ -16,7 +16,6 @@ from models import PROFILE_LENGTHS, Credential, Password, User
 
 ACTIVE, DISABLED, UNVERIFIED, DELETED = "active", "disabled", "unverified", "deleted"
 STATUSES = (ACTIVE, DISABLED, UNVERIFIED, DELETED)
-SEPARATOR: Any = literal_column("' '")
 STATUS = case(
     (User.deleted_at.is_not(None), literal(DELETED)),
     (User.disabled_at.is_not(None), literal(DISABLED)),
@@ -28,7 +27,7 @@ STATUS = case(
 def _factor_kinds() -> ScalarSelect[str]:
     """Return a column: the kinds of the user's confirmed factors, joined by spaces."""
     confirmed = Credential.confirmed_at.is_not(None)
-    kinds = select(func.aggregate_strings(Credential.kind, SEPARATOR))
+    kinds = select(func.aggregate_strings(Credential.kind, roles.SEPARATOR))
     return kinds.where(Credential.user_id == User.id, confirmed).scalar_subquery()
 
 

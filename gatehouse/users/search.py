@@ -100,7 +100,7 @@ def _conditions(wanted: UserFilter) -> list[ColumnElement[bool]]:
     found = [_matches_text(wanted.text, wanted.whole_emails_only)] if wanted.text else []
     if wanted.status:
         found += STATUS_CONDITIONS[wanted.status]
-    if wanted.role and wanted.role != permissions.USER:
+    if wanted.role and wanted.role != permissions.DEFAULT_ROLE:
         found.append(User.id.in_(_select_users_with_role(wanted.role)))
     if wanted.factor:
         found.append(_has_factor(wanted.factor))
@@ -146,7 +146,7 @@ def _starts_with(column: Any, beginning: str) -> ColumnElement[bool]:
 def _select_users_with_role(role: str) -> Select[Any]:
     return select(RoleAssignment.user_id).where(
         RoleAssignment.role == role,
-        RoleAssignment.subject_kind == roles.USER,
+        RoleAssignment.subject_kind == roles.USER_SUBJECT,
         roles.is_active(),
     )
 
