@@ -4,6 +4,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sqlalchemy import make_url
 
@@ -20,18 +21,18 @@ def write_backup(url: str, file: Path) -> None:
     Raises:
         BackupFailed: the file exists or cannot be written, or a program of PostgreSQL failed.
     """
-    unfinished = file.with_name(f"{file.name}.unfinished")
     try:
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        folder = TemporaryDirectory(dir=file.parent, prefix=f"{file.name}.")  # mode 0700
     except OSError as problem:
         raise BackupFailed(f"{file} cannot be written: {problem.strerror}") from None
-    try:
+    with folder:
+        unfinished = Path(folder.name, "unfinished")
+        unfinished.touch(mode=0o600)
         _write_unfinished(url, unfinished)
-        os.link(unfinished, file)  # never replaces an older backup
-    except FileExistsError:
-        raise BackupFailed(f"{file} exists already: choose another name") from None
-    finally:
-        unfinished.unlink()
+        try:
+            os.link(unfinished, file)  # never replaces an older backup
+        except FileExistsError:
+            raise BackupFailed(f"{file} exists already: choose another name") from None
 
 
 def restore_backup(url: str, file: Path) -> None:

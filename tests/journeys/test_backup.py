@@ -102,6 +102,24 @@ def test_backup_never_replaces_a_file_and_restore_rejects_what_is_no_backup(
     assert list(tmp_path.iterdir()) == [existing]
 
 
+@pytest.mark.stores
+def test_backup_is_not_written_into_a_file_that_another_user_has_prepared(
+    app, store, flask, tmp_path
+):
+    prepared = tmp_path / "backup.unfinished"
+    prepared.touch()
+    prepared.chmod(0o666)
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / "link.unfinished").symlink_to(tmp_path / "elsewhere")
+
+    for name in ("backup", "link"):
+        assert flask("backup", tmp_path / name).exit_code == 0
+        backup = (tmp_path / name).lstat()
+        assert stat.S_ISREG(backup.st_mode)
+        assert stat.S_IMODE(backup.st_mode) == 0o600
+    assert (tmp_path / "elsewhere").read_bytes() == prepared.read_bytes() == b""
+
+
 def test_backup_contains_what_only_the_write_ahead_log_has(app, store, make_user, flask, tmp_path):
     make_user(email=ADA)
 
