@@ -18,6 +18,7 @@ from gatehouse.mfa import reset
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import authorization_changes, revocation
+from gatehouse.tokens.worker_state import state
 from gatehouse.users import administration
 from gatehouse.web import idempotency, rate_limits
 
@@ -32,8 +33,11 @@ def run_cleanup() -> None:
     """Execute due MFA resets, enable and erase users, then delete expired rows of every kind.
 
     Each task has its own transaction and logs its own exceptions, so that one failure does not
-    stop the others.
+    stop the others. For an hour after a step of the database's clock nothing is done: the step may
+    return, but what was deleted does not.
     """
+    if state().clock.has_stepped_within(revocation.STEP_MAY_RETURN):
+        return
     now = clock.now()
     log_exceptions("mfa_resets", reset.execute_due)
     tasks: dict[str, Callable[[], object]] = {

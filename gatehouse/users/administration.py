@@ -151,6 +151,7 @@ def enable_due() -> None:
     """Enable the users whose time of being disabled is over, in the current transaction."""
     delegation.lock_administration()
     due = select(User.id).where(User.disabled_at.is_not(None), User.disabled_until <= clock.now())
+    due = due.where(User.deleted_at.is_(None))
     for user_id in db.session.scalars(due.order_by(User.id).limit(BATCH_SIZE)).all():
         enable_if_over(_lock(user_id))
 

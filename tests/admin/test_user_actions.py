@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gatehouse.mfa import reset
-from models import OneTimeCode
+from gatehouse.operations import cleanup
+from gatehouse.users import administration
+from models import OneTimeCode, User
 from tests.admin.conftest import ADA, REASON, outcome
 from tests.client import Client
 from tests.client import User as Person
@@ -72,6 +74,24 @@ def test_user_is_disabled_until_a_time(client, support, ada, path_of):
             form = REASON | {"until": value}
             assert outcome(support.post(path_of(ADA, "disable"), form))[0] == 422
     assert outcome(support.post(path_of(ADA, "disable"), {}))[0] == 422
+
+
+def test_deleted_users_keep_no_other_user_disabled(
+    app, admin, ada, path_of, make_user, wait, monkeypatch
+):
+    bob = make_user(email="bob@example.com").email
+    form = REASON | {"until": (datetime.now(UTC) + timedelta(hours=2)).isoformat()}
+    for email in (ADA, bob):
+        assert admin.post(path_of(email, "disable"), form).status_code == 200
+    assert admin.delete(path_of(ADA), headers={"If-Match": "*"}).status_code == 204
+    monkeypatch.setattr(administration, "BATCH_SIZE", 1)
+
+    wait(hours=3)
+    with app.app_context():
+        cleanup.run_cleanup()
+
+    [user] = rows(app, User, email=bob)
+    assert user.disabled_at is None
 
 
 @pytest.mark.stores

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from models import Credential, User
+from tests.rows import rows
 from tests.wrong_clocks import Replica, set_database_clock
 
 
@@ -51,3 +53,27 @@ def test_authentication_in_the_future_is_not_recent(clocks, replica, make_user):
         answer = client.as_(renewed).post("/auth/email/change", {"email": "new@example.com"})
 
     assert answer.json["code"] == "insufficient_user_authentication"
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("RG-04")
+def test_nothing_that_waits_is_due_by_a_clock_that_was_just_set(
+    app, clocks, replica, make_user, sign_in_as
+):
+    """Deleted users, who can be restored, and factors, whose removal the user can cancel."""
+    ids = [make_user(factors=["totp"]), make_user()]
+    [keeps, leaves] = [rows(app, User, email=user.email)[0].id for user in ids]
+    with replica.running() as client:
+        admin = client.as_(sign_in_as("admin")._bearer)
+        assert admin.post(f"/admin/users/{keeps}/reset-mfa").status_code == 202
+        path = f"/admin/users/{leaves}"
+        assert admin.delete(path, headers={"If-Match": "*"}).status_code == 204
+
+    set_database_clock(clocks, [replica], timedelta(days=400))
+    replica.sync()
+    clocks.wait(minutes=50)
+    replica.sync()
+    replica.clean_up()
+
+    assert rows(app, User, id=leaves)
+    assert rows(app, Credential, user_id=keeps)
