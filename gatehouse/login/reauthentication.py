@@ -31,6 +31,10 @@ PURPOSE = crypto_labels.STEP_UP_CHALLENGE
 LIFETIME = timedelta(minutes=5)
 
 
+class ReauthenticationPasswordWrong(InvalidCredentials):
+    """The password is wrong."""
+
+
 def send_challenge(
     caller: AccessToken, factor_id: UUID, context: RequestContext
 ) -> dict[str, object]:
@@ -61,7 +65,8 @@ def reauthenticate(
     The session records the authentication and its time; the returned tokens carry them.
 
     Raises:
-        InvalidCredentials, InvalidCode: the password, or the factor's response, is wrong.
+        ReauthenticationPasswordWrong, InvalidCode: the password, or the factor's response, is
+            wrong.
         TooManyAttempts: too many attempts on this account failed, here or elsewhere.
         PasswordCompromised: the password is correct, and flagged as compromised.
         SessionEnded: the session has ended.
@@ -73,14 +78,15 @@ def reauthenticate(
 
 def _with_password(caller: AccessToken, password: str, context: RequestContext) -> TokenPair:
     user_id = UUID(caller.sub)
+    target = password_check.find_by_id(user_id, context)
     verified = password_check.verify_password(
-        password_check.find_by_id(user_id, context), password, context
+        target, password, context, ReauthenticationPasswordWrong
     )
     with write_transaction():
         try:
             is_flagged = passwords.lock_and_check_unchanged(user_id, verified.stored.changed_at)
         except WrongPassword:  # changed while it was hashed
-            raise InvalidCredentials(user_id=user_id) from None
+            raise ReauthenticationPasswordWrong(user_id=user_id) from None
         if is_flagged:
             raise PasswordCompromised(user_id=user_id)
         return _record_reauthentication(caller, ("pwd",), context)

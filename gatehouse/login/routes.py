@@ -12,11 +12,11 @@ from gatehouse.login import reauthentication, second_step
 from gatehouse.login.account_checks import AccountDisabled, EmailUnverified, PasswordCompromised
 from gatehouse.login.method_routes import add_login_routes, respond
 from gatehouse.login.methods import passkey
+from gatehouse.login.reauthentication import ReauthenticationPasswordWrong
 from gatehouse.mfa import challenges, forms
 from gatehouse.mfa.errors import FactorUnavailable, PhoneUnverified
 from gatehouse.mfa.webauthn import relying_party
 from gatehouse.one_time_codes.service import InvalidCode
-from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.guards import signed_in
 from gatehouse.sessions.token_response import BODY, COOKIE, token_response
@@ -127,7 +127,8 @@ def create_reauthentication_challenge(
 @signed_in
 @routes.arguments(forms.Reauthentication)
 @routes.response(200, TokenResponse)
-@routes.errors(InvalidCredentials, InvalidCode, TooManyAttempts, PasswordCompromised, SessionEnded)
+@routes.errors(ReauthenticationPasswordWrong, InvalidCode, TooManyAttempts)
+@routes.errors(PasswordCompromised, SessionEnded)
 def reauthenticate(caller: AccessToken, form: forms.ReauthenticationForm) -> Any:
     """Authenticate again in my session, with the password or a factor."""
     tokens = reauthentication.reauthenticate(caller, form, request_context())
