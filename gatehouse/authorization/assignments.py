@@ -115,10 +115,10 @@ def _require_grantable(
 ) -> None:
     """Require that the actor may give and take these roles, and has what it gives for as long."""
     changed = {one.role for one in before ^ wanted}
-    delegation.get_grant_limit(actor).require(known.permissions_of(changed))
+    delegation.get_grant_limit(actor).require(known.grants_of(changed))
     for one in wanted - before:
         limit = delegation.get_lasting_grant_limit(actor, one.expires_at)
-        limit.require(known.permissions_of([one.role]))
+        limit.require(known.grants_of([one.role]))
 
 
 def _reject(field: str, code: str, message: str) -> None:

@@ -24,6 +24,8 @@ CHANGED = "role_catalog_changed"
 """The mark of a transaction that has changed the catalogue: what it reads is not kept."""
 MAX_ADMIN_SCOPE = 1400
 """Characters of the scope of an `admin`; a longer one has the permissions of our own API only."""
+LATER_ONES = "*"
+"""Stands for the permissions that do not exist yet; no permission has this name."""
 Read = Callable[[Any], Any]
 
 
@@ -79,6 +81,14 @@ class Catalog:
             return frozenset(self.permissions)
         granted = frozenset().union(*(self.roles[name].permissions for name in names))
         return granted & self.permissions.keys()
+
+    def grants_of(self, roles: Iterable[str]) -> frozenset[str]:
+        """Return the permissions of roles, and `LATER_ONES` if they contain `admin`.
+
+        Who has all of today's permissions lacks those that `admin` gets tomorrow.
+        """
+        later = {LATER_ONES} if ADMIN in self.with_parents(roles) else frozenset[str]()
+        return self.permissions_of(roles) | later
 
     def scope_of(self, roles: Iterable[str]) -> str:
         """Return the scope (RFC 6749 section 3.3) of a token for our own audience, sorted."""

@@ -149,7 +149,7 @@ def _require_own_role(name: str, context: RequestContext) -> None:
         raise NotFound
     if known.roles[name].built_in:
         raise BuiltIn
-    delegation.get_grant_limit(context.actor).require(known.permissions_of([name]))
+    delegation.get_grant_limit(context.actor).require(known.grants_of([name]))
 
 
 def _require_own_permission(name: str, context: RequestContext) -> Permission:
@@ -169,13 +169,13 @@ def _apply(name: str, change: RoleChange, event: Event, context: RequestContext)
     _require_known("parents", change.parents, known.roles)
     if change.parents and name in known.with_parents(change.parents):
         _reject("parents", "cycle", "A role cannot contain itself.")
-    before, actor = known.permissions_of([name]), context.actor
+    before, actor = known.grants_of([name]), context.actor
     limit, lasting = (delegation.get_grant_limit(actor), delegation.get_lasting_grant_limit(actor))
     _write(name, change)
     _increase_versions([name])
     changed = catalog.read_catalog()
-    limit.require(changed.permissions_of([name]))
-    lasting.require(changed.permissions_of([name]) - before)
+    limit.require(changed.grants_of([name]))
+    lasting.require(changed.grants_of([name]) - before)
     token_size.require_small_tokens(changed, [name])
     role = changed.roles[name]
     granted, parents = sorted(role.permissions), list(role.parents)

@@ -82,7 +82,7 @@ def get_lasting_grant_limit(actor: Actor, until: datetime | None = None) -> Gran
     )
     own = select(RoleAssignment.role).where(RoleAssignment.user_id == actor.id, outlasts)
     lasting = db.session.scalars(own.where(roles.is_active())).all()
-    return GrantLimit(actor, catalog.read_catalog().permissions_of(lasting))
+    return GrantLimit(actor, catalog.read_catalog().grants_of(lasting))
 
 
 def require_permission(actor: Actor, permission: str) -> None:
@@ -114,4 +114,4 @@ def list_permissions(user_id: UUID) -> frozenset[str]:
 
 def _permissions_of(row: Any) -> frozenset[str]:
     given = (row.given_roles or "").split()
-    return catalog.get_catalog(row.catalog_version).permissions_of(given)
+    return catalog.get_catalog(row.catalog_version).grants_of(given)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models import User as Account
-from tests.admin.conftest import ADA, outcome
+from tests.admin.conftest import ADA, ROOT, outcome
 from tests.rows import rows
 from tests.tokens.forgery import case
 
@@ -75,3 +75,24 @@ def test_expiry_beyond_the_calendar_is_rejected(admin, make_user, roles_of):
         with case(expires_at=expires_at):
             body = {"roles": [{"role": "support", "expires_at": expires_at}]}
             assert admin.put(path, body).status_code == 422
+
+
+@pytest.mark.requirement("AZ-04")
+def test_who_has_all_permissions_of_today_is_no_administrator_of_tomorrow(
+    client, admin, make_user, roles_of
+):
+    listed = admin.get("/admin/permissions", query_string={"limit": 100}).json["items"]
+    role = {"name": "today", "description": "All.", "permissions": [one["name"] for one in listed]}
+    assert admin.post("/admin/roles", role).status_code == 201
+    user = make_user(email=ADA, roles=["today"], factors=["totp"])
+    own, root = client.as_(client.renew(user.tokens)), roles_of(ROOT)
+
+    attempts = [
+        own.put(roles_of(ADA), {"roles": [{"role": "today"}, {"role": "admin"}]}),
+        own.patch("/admin/roles/today", {"parents": ["admin"]}),
+        own.post("/admin/roles", {"name": "a", "description": "x", "parents": ["admin"]}),
+        own.put(root, {"roles": [{"role": "admin", "reason": "mine"}]}),
+        own.post(root.replace("roles", "reset-password")),
+    ]
+
+    assert [outcome(response) for response in attempts] == [EXCEEDS] * 5
