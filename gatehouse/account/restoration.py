@@ -1,4 +1,4 @@
-"""What a restored backup would revive is void: tokens, sessions, codes, links, waiting messages."""
+"""Revoke what a restored backup would revive: tokens, sessions, codes, links, waiting messages."""
 
 from sqlalchemy import delete, update
 
@@ -11,7 +11,7 @@ from gatehouse.web.request_context import RequestContext
 from models import OneTimeCode, OutboxMessage, Session
 
 
-def void_revived(context: RequestContext) -> None:
+def revoke_restored_access(context: RequestContext) -> None:
     """End all sessions, replace the signing keys, and delete codes and waiting messages.
 
     The keys are replaced because the database does not know the sessions that began, or ended,

@@ -16,9 +16,9 @@ from gatehouse.database.postgres_programs import BackupFailed
 from gatehouse.database.session import db
 from gatehouse.web.request_context import NO_REQUEST
 
-KEYS_ARE_APART = (
+KEYS_NOT_INCLUDED = (
     "It does not contain your key rings (GATEHOUSE_ENCRYPTION_KEYS, GATEHOUSE_PASSWORD_PEPPERS,"
-    " GATEHOUSE_SECRET_KEYS): keep them, too, in another place. Without them no one can log in."
+    " GATEHOUSE_SECRET_KEYS): keep copies of them in another place. Without them no one can log in."
 )
 WARNING = (
     "Everything in {url} is replaced. All users have to log in again; codes, links and invitations"
@@ -37,7 +37,7 @@ def back_up(file: Path) -> None:
         backup.write_backup(config.settings().database_url, file.absolute())
     except BackupFailed as problem:
         raise click.ClickException(f"There is no backup. {problem}.") from None
-    click.echo(f"The database is backed up in {file}. {KEYS_ARE_APART}")
+    click.echo(f"The database is backed up in {file}. {KEYS_NOT_INCLUDED}")
 
 
 @click.command("restore")
@@ -53,7 +53,7 @@ def restore(file: Path, yes: bool) -> None:
     try:
         backup.restore_backup(url, file.absolute())
         upgrade()
-        restoration.void_revived(NO_REQUEST)
+        restoration.revoke_restored_access(NO_REQUEST)
         db.session.commit()
     except BackupFailed as problem:
         raise click.ClickException(f"Nothing was restored. {problem}.") from None

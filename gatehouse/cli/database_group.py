@@ -26,7 +26,7 @@ class DatabaseGroup(AppGroup):
         return lambda function: add(with_database_clock(function))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; report what was refused, or a database error, in one sentence."""
+        """Run a command; report why it was rejected, or a database error, in one sentence."""
         try:
             return super().invoke(ctx)
         except ValidationFailed as problem:

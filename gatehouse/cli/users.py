@@ -5,7 +5,7 @@ import click
 from gatehouse.account import invitation
 from gatehouse.cli import user_changes, user_queries
 from gatehouse.cli.database_group import DatabaseGroup
-from gatehouse.cli.user_lookup import build_change
+from gatehouse.cli.user_lookup import IDENTIFIER_HELP, build_change, find_user_id
 from gatehouse.database.session import db
 from gatehouse.lockout import service as lockout
 from gatehouse.mfa import grace_period, reset
@@ -43,13 +43,13 @@ def invite_user(email: str, role: str) -> None:
     click.echo(f"{email} is invited. The link works once, for three days:\n\n  {link}\n")
 
 
-@users.command("reset-mfa")
+@users.command("reset-mfa", epilog=IDENTIFIER_HELP)
 @click.argument("identifier")
 def reset_mfa(identifier: str) -> None:
     """Schedule the removal of all second factors of a user, who can cancel it until then.
 
-    IDENTIFIER is an e-mail address, username or phone number. The user is notified at every e-mail
-    address and phone number. Verify first that the request comes from the user.
+    The user is notified at every e-mail address and phone number. Verify first that the request
+    comes from the user.
     """
     try:
         due_at = reset.schedule_by_operator(build_change(identifier))
@@ -63,30 +63,26 @@ def reset_mfa(identifier: str) -> None:
     )
 
 
-@users.command("extend-mfa-grace")
+@users.command("extend-mfa-grace", epilog=IDENTIFIER_HELP)
 @click.argument("identifier")
 def extend_mfa_grace(identifier: str) -> None:
     """Restart the grace period in which a user can enrol the required second factor.
 
-    IDENTIFIER is an e-mail address, username or phone number. During the grace period the password
-    alone is enough to enrol one: verify first that the request comes from the user.
+    During the grace period the password alone is enough to enrol one: verify first that the request
+    comes from the user.
     """
-    try:
-        ends_at = grace_period.extend(identifier, NO_REQUEST)
-    except LookupError as problem:
-        raise click.ClickException(str(problem.args[0])) from None
+    ends_at = grace_period.extend(find_user_id(identifier), NO_REQUEST)
     db.session.commit()
     click.echo(f"{identifier} can enrol a second factor until {ends_at:%Y-%m-%d %H:%M} UTC.")
 
 
-@users.command("unlock")
+@users.command("unlock", epilog=IDENTIFIER_HELP)
 @click.argument("identifier")
 def unlock_account(identifier: str) -> None:
     """Reset the counters of wrong passwords of a user.
 
-    IDENTIFIER is an e-mail address, username or phone number. Known and unknown devices can try
-    passwords again immediately. Networks with many wrong passwords stay blocked, for an hour at
-    most.
+    Known and unknown devices can try passwords again immediately. Networks with many wrong
+    passwords stay blocked, for an hour at most.
     """
     change = build_change(identifier)
     with changing_user(change) as user:

@@ -9,6 +9,7 @@ open to an attacker who has its password.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import and_, or_, select, update
 
@@ -53,16 +54,14 @@ def is_open(user: User) -> bool:
     )
 
 
-def extend(identifier: str, context: RequestContext) -> datetime:
+def extend(user_id: UUID, context: RequestContext) -> datetime:
     """Restart the grace period of a user, for an operator; return when it ends.
 
     Raises:
-        LookupError: no account has this identifier; the message is a sentence.
+        NotFound: there is no such user.
     """
     with write_transaction():
-        user = users.find_user(identifier)
-        if user is None:
-            raise LookupError(f"{identifier} has no account.")
+        user = users.require_user(user_id)
         user.mfa_grace_extended_at = clock.now()
         record(events.Factor.GRACE_EXTENDED, context, user_id=user.id)
     return _extended_until(user)

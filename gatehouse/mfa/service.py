@@ -232,7 +232,7 @@ def _step_up(session_id: UUID, row: Credential) -> None:
     """Add the factor to the session's authentication, if it is strong."""
     session = step_up.lock_session(session_id)
     if session and registry.is_strong(row.kind):
-        step_up.reauthenticate(session, registry.get_factor(row.kind).amr, clock.now())
+        step_up.add_verified_methods(session, registry.get_factor(row.kind).amr, clock.now())
 
 
 def _downgrade_session(caller: AccessToken, context: RequestContext) -> None:

@@ -18,7 +18,7 @@ from gatehouse.database.session import check_before_writes, commits, db, write_t
 from gatehouse.operations.write_check import (
     WritesUnavailable,
     is_rejected_write,
-    note_rejected_write,
+    record_rejected_write,
 )
 from gatehouse.web import rate_limits
 from gatehouse.web.error_formats import error_response
@@ -87,7 +87,7 @@ def handle_db_error(error: SQLAlchemyError) -> Response:
     db.session.rollback()
     reason = str(getattr(error, "orig", error)).partition("\n")[0]
     if is_rejected_write(error):
-        note_rejected_write(reason)
+        record_rejected_write(reason)
         return error_response(WritesUnavailable(), WritesUnavailable.headers)
     if not isinstance(error, PoolTimeout | OperationalError | InterfaceError):
         return handle_unexpected(error)

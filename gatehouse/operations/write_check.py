@@ -42,7 +42,7 @@ def is_rejected_write(error: SQLAlchemyError) -> bool:
     return getattr(cause, "sqlstate", None) in READ_ONLY_SQLSTATES
 
 
-def note_rejected_write(reason: str) -> None:
+def record_rejected_write(reason: str) -> None:
     """Record that a write of a request was rejected; readiness reports it."""
     logger().error("The database accepts no writes.", reason=reason)
     _set_result(accepted=False)

@@ -85,7 +85,7 @@ def reauthenticate(
     now = clock.now()
     session, person, status_index = lock_active_session(caller, now)
     was_aal2 = session.aal2_authenticated_at is not None
-    step_up.reauthenticate(session, amr, now)
+    step_up.add_verified_methods(session, amr, now)
     if was_aal2 and session.aal2_authenticated_at is None:
         require_optional_mfa(session, person, context)
     session.last_seen_at = now

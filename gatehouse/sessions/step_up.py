@@ -23,7 +23,7 @@ def record_authentication(session: Session, amr: Sequence[str], now: datetime) -
     _set_methods(session, amr, now if assurance.acr(amr) == assurance.AAL2 else None)
 
 
-def reauthenticate(session: Session, amr: Sequence[str], now: datetime) -> None:
+def add_verified_methods(session: Session, amr: Sequence[str], now: datetime) -> None:
     """Add methods to a locked session, in the current transaction (see `add_authentication`)."""
     channel = _confirm_password(session.user_id, session.amr, amr)
     add_authentication(session, amr, now, channel)

@@ -159,7 +159,7 @@ class Moment(fields.Field[datetime]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> datetime:
         if not isinstance(value, str):
-            raise ValidationError(CodedMessage("invalid_type", "Not a valid string."))
+            raise ValidationError(CodedMessage("invalid_type", "Send a string."))
         try:
             if RFC3339.fullmatch(value):
                 return datetime.fromisoformat(value.upper()).astimezone(UTC)
