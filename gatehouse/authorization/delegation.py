@@ -35,15 +35,18 @@ def lock_administration() -> None:
     advisory_lock("administration")
 
 
+def may_act_on(actor: Actor, user_id: UUID) -> bool:
+    """Return whether the actor has all permissions of a user, in the current transaction."""
+    return is_unrestricted(actor) or list_own_permissions(actor) >= list_permissions(user_id)
+
+
 def require_may_act_on(actor: Actor, user_id: UUID) -> None:
     """Require that the actor has all permissions of a user, in the current transaction.
 
     Raises:
         TargetHasMorePermissions: the user has a permission that the actor does not have.
     """
-    if is_unrestricted(actor):
-        return
-    if not list_own_permissions(actor) >= list_permissions(user_id):
+    if not may_act_on(actor, user_id):
         raise TargetHasMorePermissions(user_id=actor.id, target=str(user_id))
 
 

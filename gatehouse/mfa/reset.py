@@ -16,6 +16,7 @@ from sqlalchemy import delete, select
 import config
 from gatehouse.audit import events
 from gatehouse.audit.service import record
+from gatehouse.authorization import delegation
 from gatehouse.core import clock
 from gatehouse.core.events import CredentialChanged, publish
 from gatehouse.database.session import advisory_lock, db, write_transaction
@@ -30,7 +31,7 @@ from gatehouse.passwords import service as passwords
 from gatehouse.users import administration, notifications
 from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange
-from gatehouse.web.request_context import BACKGROUND, RequestContext
+from gatehouse.web.request_context import BACKGROUND, USER, Actor, RequestContext
 from models import Credential, OneTimeCode, User
 
 PURPOSE = notifications.MFA_RESET
@@ -64,6 +65,8 @@ class ResetData(StoredData):
     due_at: str
     stored_conditions: dict[str, str] | None = field(default=None, metadata={STORED_AS: "claim"})
     """The `ResetConditions` as JSON; None if an operator scheduled it."""
+    administrator_id: str | None = None
+    """The user who scheduled it as an administrator, and must still be allowed to."""
 
     @property
     def conditions(self) -> ResetConditions | None:
@@ -220,8 +223,10 @@ def _schedule(user: User, request: ResetRequest, context: RequestContext) -> dat
     conditions = request.conditions
     delay = max(request.min_delay, config.settings().mfa_reset_delay)
     due_at = clock.now() + delay
+    is_administrator = conditions is None and context.actor.kind == USER
     data = ResetData(
         user_id=str(user.id),
+        administrator_id=str(context.actor.id) if is_administrator else None,
         due_at=due_at.isoformat(),
         stored_conditions=conditions.to_json() if conditions else None,
     )
@@ -235,10 +240,13 @@ def _schedule(user: User, request: ResetRequest, context: RequestContext) -> dat
 
 
 def _blocking_reason(row: OneTimeCode, user: User) -> str | None:
-    """Return why a reset that the user scheduled must not run; an operator's always may."""
-    conditions = one_time_codes.load_data(row, ResetData).conditions
+    """Return why a reset must not run; that of an operator at the command line always may."""
+    data = one_time_codes.load_data(row, ResetData)
+    conditions = data.conditions
     if conditions is None:
-        return None
+        by = data.administrator_id
+        is_allowed = by is None or delegation.may_act_on(Actor(USER, UUID(by)), user.id)
+        return None if is_allowed else "the user has more permissions than the administrator"
     if user.email_canonical != conditions.email:
         return "e-mail address changed"
     stored = passwords.get(user.id) if conditions.password else None

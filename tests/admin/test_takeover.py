@@ -2,9 +2,12 @@
 
 import pytest
 
+from gatehouse.operations import cleanup
+from models import Credential, User
 from tests.admin.conftest import ADA, REASON, outcome
 from tests.client import PASSWORD
 from tests.mail_links import token_of
+from tests.rows import audited, rows
 
 INTRUDERS = "intruder@example.net"
 
@@ -29,3 +32,24 @@ def test_password_that_must_be_changed_changes_no_address(client, app, support, 
         response = client.post("/auth/email/verify", secret | {"password": PASSWORD})
         assert outcome(response) == (401, "invalid_code")
     assert support.get(path_of(ADA)).json["email"] == ADA
+
+
+@pytest.mark.requirement("AZ-04")
+def test_reset_of_factors_stops_where_the_user_has_become_a_superior(
+    app, admin, support, make_user, path_of, wait
+):
+    for email in (ADA, "bob@example.com"):
+        make_user(email=email, factors=["totp"])
+        assert support.post(path_of(email, "reset-mfa"), REASON).status_code == 202
+    promotion = {"roles": [{"role": "admin"}]}
+    assert admin.put(path_of(ADA, "roles"), promotion).status_code == 200
+
+    wait(hours=25)
+    with app.app_context():
+        cleanup.run_cleanup()
+
+    owners = {row.user_id for row in rows(app, Credential)}
+    [ada], [bob] = (rows(app, User, email=email) for email in (ADA, "bob@example.com"))
+    assert ada.id in owners
+    assert bob.id not in owners
+    assert audited(app, "factor.reset_aborted")[0].user_id == ada.id
