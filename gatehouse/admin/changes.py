@@ -14,6 +14,9 @@ from gatehouse.web.request_context import request_context
 
 CHANGE_ERRORS = (NotFound, PreconditionFailed, TargetHasMorePermissions, UserDeleted)
 
+UserResponse = tuple[dict[str, Any], dict[str, str]]
+"""A user (the schema `ManagedUser`), and the headers of the response."""
+
 
 def build_change(
     user_id: UUID, reason: str | None = None, *, needs_etag: bool = False
@@ -32,7 +35,7 @@ def build_change(
     return UserChange(user_id, request_context(), expected, reason)
 
 
-def describe_user(user_id: UUID) -> tuple[dict[str, Any], dict[str, str]]:
+def describe_user(user_id: UUID) -> UserResponse:
     """Return a user, and the `ETag` of this version."""
     user = managed_users.get_managed_user(user_id)
     return user, {"ETag": f'"{managed_users.compute_etag(user)}"'}

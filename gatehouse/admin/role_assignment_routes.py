@@ -6,6 +6,7 @@ from uuid import UUID
 from marshmallow import Schema, fields
 
 from gatehouse.admin.role_forms import AssignmentsForm, RoleAssignments
+from gatehouse.admin.schemas import OPTIONAL_TIMESTAMP, TIMESTAMP
 from gatehouse.authorization import assignments, permissions
 from gatehouse.authorization.errors import LastAdministrator, TooManyPermissions
 from gatehouse.core.errors import NotFound
@@ -18,7 +19,6 @@ from schemas import Timestamp
 role_assignment_routes = Blueprint(
     "role_assignments", __name__, url_prefix="/admin/users", description="Administration"
 )
-TIMESTAMP = {"type": "string", "format": "date-time"}
 
 
 class AssignedRoleItem(Schema):
@@ -26,9 +26,7 @@ class AssignedRoleItem(Schema):
 
     role = fields.String(required=True)
     assigned_at = Timestamp(required=True, attribute="created_at", metadata=TIMESTAMP)
-    expires_at = Timestamp(
-        required=True, allow_none=True, metadata={"type": ["string", "null"], "format": "date-time"}
-    )
+    expires_at = Timestamp(required=True, allow_none=True, metadata=OPTIONAL_TIMESTAMP)
     reason = fields.String(required=True, allow_none=True)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from gatehouse.account import user_administration
-from gatehouse.admin.changes import CHANGE_ERRORS, build_change, describe_user
+from gatehouse.admin.changes import CHANGE_ERRORS, UserResponse, build_change, describe_user
 from gatehouse.admin.forms import (
     DisableUser,
     DisableUserForm,
@@ -42,7 +42,7 @@ routes = Blueprint(
 @routes.response(200, ManagedUser)
 @routes.errors(*CHANGE_ERRORS, LastAdministrator)
 @conditional
-def disable_user(_caller: AccessToken, form: DisableUserForm, user_id: UUID) -> Any:
+def disable_user(_caller: AccessToken, form: DisableUserForm, user_id: UUID) -> UserResponse:
     """Disable a user; sessions, tokens, codes and links end within a second, everywhere."""
     administration.disable_user(build_change(user_id, form.reason), form.until)
     return describe_user(user_id)
@@ -55,7 +55,7 @@ def disable_user(_caller: AccessToken, form: DisableUserForm, user_id: UUID) -> 
 @routes.response(200, ManagedUser)
 @routes.errors(*CHANGE_ERRORS)
 @conditional
-def enable_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> Any:
+def enable_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Enable a disabled user, who has to log in again."""
     administration.enable_user(build_change(user_id, form.reason))
     return describe_user(user_id)
@@ -68,7 +68,7 @@ def enable_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> Any:
 @routes.response(200, ManagedUser)
 @routes.errors(*CHANGE_ERRORS)
 @conditional
-def unlock_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> Any:
+def unlock_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Reset the failed attempts of a user, who can try again at once.
 
     Networks with many failed attempts stay blocked, for an hour at most.
@@ -86,7 +86,7 @@ def unlock_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> Any:
 @routes.response(200, ManagedUser)
 @routes.errors(*CHANGE_ERRORS)
 @conditional
-def verify_user_email(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> Any:
+def verify_user_email(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Declare the e-mail address of a user to be verified: make sure that it is the user's."""
     administration.verify_email(build_change(user_id, form.reason))
     return describe_user(user_id)
@@ -99,7 +99,7 @@ def verify_user_email(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> 
 @routes.response(200, ManagedUser)
 @routes.errors(*CHANGE_ERRORS)
 @conditional
-def require_new_password(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> Any:
+def require_new_password(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Require a new password: the user gets a link for it, and all sessions end.
 
     The current password does not work any more. Only the user ever sees the new one.

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from gatehouse.account import user_administration
-from gatehouse.admin.changes import CHANGE_ERRORS, build_change, describe_user
+from gatehouse.admin.changes import CHANGE_ERRORS, UserResponse, build_change, describe_user
 from gatehouse.admin.forms import (
     NewUser,
     NewUserForm,
@@ -68,7 +68,7 @@ def search_users(caller: AccessToken, query: UserSearchForm) -> dict[str, Any]:
 @idempotent()
 @routes.response(201, ManagedUser)
 @routes.errors(EmailTaken, UsernameTaken, RegistrationClosed)
-def create_user(_caller: AccessToken, form: NewUserForm) -> Any:
+def create_user(_caller: AccessToken, form: NewUserForm) -> UserResponse:
     """Create a user, who gets an invitation to choose a password.
 
     The e-mail address is verified when the invitation is accepted.
@@ -82,7 +82,7 @@ def create_user(_caller: AccessToken, form: NewUserForm) -> Any:
 @requires(permissions.USERS_READ)
 @routes.response(200, ManagedUser)
 @routes.errors(NotFound)
-def read_user(_caller: AccessToken, user_id: UUID) -> Any:
+def read_user(_caller: AccessToken, user_id: UUID) -> UserResponse:
     """Read a user; the `ETag` names this version of it."""
     return describe_user(user_id)
 
@@ -94,7 +94,7 @@ def read_user(_caller: AccessToken, user_id: UUID) -> Any:
 @routes.response(200, ManagedUser)
 @routes.errors(*CHANGE_ERRORS, PreconditionRequired, EmailTaken, UsernameTaken)
 @conditional
-def update_user(_caller: AccessToken, form: UserUpdateForm, user_id: UUID) -> Any:
+def update_user(_caller: AccessToken, form: UserUpdateForm, user_id: UUID) -> UserResponse:
     """Change a user; needs `If-Match`, and null clears a field.
 
     A new e-mail address counts as verified: make sure that it is the user's. The previous one is
@@ -126,7 +126,7 @@ def delete_user(_caller: AccessToken, user_id: UUID) -> None:
 @routes.response(200, ManagedUser)
 @routes.errors(*CHANGE_ERRORS, UserNotDeleted)
 @conditional
-def restore_user(_caller: AccessToken, user_id: UUID) -> Any:
+def restore_user(_caller: AccessToken, user_id: UUID) -> UserResponse:
     """Restore a deleted user; a user who was disabled before stays disabled."""
     administration.restore_user(build_change(user_id))
     return describe_user(user_id)

@@ -12,7 +12,7 @@ from gatehouse.audit.service import record
 from gatehouse.authorization import administrators, catalog, delegation, roles, token_size
 from gatehouse.authorization.permissions import ADMIN, DEFAULT_ROLE
 from gatehouse.core import clock
-from gatehouse.core.errors import NotFound, ValidationFailed
+from gatehouse.core.errors import NotFound, reject_field
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.one_time_codes.locks import user_lock_key
 from gatehouse.web.request_context import Actor, RequestContext
@@ -102,12 +102,13 @@ def _current(user_id: UUID) -> list[Assignment]:
 
 def _require_valid(wanted: Sequence[Assignment], known: catalog.Catalog) -> None:
     for number, one in enumerate(wanted):
+        field = f"roles.{number}"
         if one.role not in known.roles:
-            _reject(f"roles.{number}.role", "unknown_role", "There is no role of this name.")
+            reject_field(f"{field}.role", "unknown_role", "There is no role of this name.")
         if one.role in [earlier.role for earlier in wanted[:number]]:
-            _reject(f"roles.{number}.role", "duplicate", "Name each role once.")
+            reject_field(f"{field}.role", "duplicate", "Name each role once.")
         if one.expires_at and one.expires_at <= clock.now():
-            _reject(f"roles.{number}.expires_at", "in_the_past", "Choose a time in the future.")
+            reject_field(f"{field}.expires_at", "in_the_past", "Choose a time in the future.")
 
 
 def _require_grantable(
@@ -119,10 +120,6 @@ def _require_grantable(
     for one in wanted - before:
         limit = delegation.get_lasting_grant_limit(actor, one.expires_at)
         limit.require(known.grants_of([one.role]))
-
-
-def _reject(field: str, code: str, message: str) -> None:
-    raise ValidationFailed({field: [{"code": code, "message": message}]})
 
 
 def _write(

@@ -17,7 +17,7 @@ from gatehouse.authorization import catalog, delegation, token_size
 from gatehouse.authorization.catalog import PermissionDefinition, RoleDefinition
 from gatehouse.authorization.errors import BuiltIn, PermissionExists, RoleExists
 from gatehouse.authorization.permissions import ADMIN, AUDIENCE, PERMISSION_NAME, ROLE_NAME
-from gatehouse.core.errors import NotFound, ValidationFailed
+from gatehouse.core.errors import NotFound, reject_field
 from gatehouse.database.session import db, write_transaction
 from gatehouse.tokens import authorization_changes
 from gatehouse.web.request_context import RequestContext
@@ -168,7 +168,7 @@ def _apply(name: str, change: RoleChange, event: Event, context: RequestContext)
     _require_known("permissions", change.permissions, known.permissions)
     _require_known("parents", change.parents, known.roles)
     if change.parents and name in known.with_parents(change.parents):
-        _reject("parents", "cycle", "A role cannot contain itself.")
+        reject_field("parents", "cycle", "A role cannot contain itself.")
     before, actor = known.grants_of([name]), context.actor
     limit, lasting = (delegation.get_grant_limit(actor), delegation.get_lasting_grant_limit(actor))
     _write(name, change)
@@ -210,14 +210,10 @@ def _increase_versions(changed_roles: Iterable[str]) -> None:
 def _require_pattern(field: str, pattern: str, value: str) -> None:
     """Require a form that is safe in a token's scope and in a header, from any caller."""
     if not re.fullmatch(pattern, value, re.ASCII) or len(value) > MAX_LENGTHS[field]:
-        _reject(field, "invalid", f"{value!r} is not a valid {field}.")
+        reject_field(field, "invalid", f"{value!r} is not a valid {field}.")
 
 
 def _require_known(field: str, wanted: Iterable[str] | None, known: Iterable[str]) -> None:
     unknown = sorted(set(wanted or ()) - set(known))
     if unknown:
-        _reject(field, "unknown", f"There is no {unknown[0]!r}.")
-
-
-def _reject(field: str, code: str, message: str) -> None:
-    raise ValidationFailed({field: [{"code": code, "message": message}]})
+        reject_field(field, "unknown", f"There is no {unknown[0]!r}.")

@@ -7,7 +7,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 BEARER_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="gatehouse"'}
 
@@ -80,6 +80,15 @@ class ValidationFailed(ApiError):
     def members(self) -> dict[str, Any]:
         """The errors of each field: `{field: [{code, message}]}`."""
         return {"errors": self.errors}
+
+
+def reject_field(field: str, code: str, message: str) -> NoReturn:
+    """Reject a field of the request.
+
+    Raises:
+        ValidationFailed: always, with this error of the field.
+    """
+    raise ValidationFailed({field: [{"code": code, "message": message}]})
 
 
 class MalformedJSON(ApiError):

@@ -22,6 +22,7 @@ from gatehouse.core.errors import (
     PayloadTooLarge,
     UnsupportedMediaType,
     ValidationFailed,
+    reject_field,
 )
 from gatehouse.database.session import commits
 from gatehouse.web.error_formats import PROBLEM, ErrorFormat
@@ -228,7 +229,7 @@ def _require_body(route: Route) -> Route:
     @wraps(route)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if not request.content_length:  # of the body that was read, also if it was chunked
-            raise ValidationFailed({"body": [{"code": "required", "message": "Send a body."}]})
+            reject_field("body", "required", "Send a body.")
         return route(*args, **kwargs)
 
     return cast("Route", wrapper)
