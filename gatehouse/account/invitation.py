@@ -10,7 +10,7 @@ from gatehouse.account.access_revocation import take_ownership
 from gatehouse.account.registration import REGISTRATION_CODE
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.authorization import permissions, roles
+from gatehouse.authorization import catalog, delegation, permissions, roles
 from gatehouse.core import clock, crypto_labels, i18n
 from gatehouse.database.session import advisory_lock, end_transaction, write_transaction
 from gatehouse.messaging import outbox
@@ -24,7 +24,7 @@ from gatehouse.users import registration_policy
 from gatehouse.users import service as users
 from gatehouse.users.errors import InvitationFailed
 from gatehouse.users.identifiers import Email
-from gatehouse.web.request_context import RequestContext
+from gatehouse.web.request_context import Actor, RequestContext
 from models import OneTimeCode, User
 
 INVITATION_LINK = CodeType(
@@ -81,6 +81,17 @@ def send_to_user(user: User, context: RequestContext) -> None:
     data = InvitationData(user.email, permissions.DEFAULT_ROLE, str(user.id))
     _send(data, user.locale, context)
     record(events.Invitation.SENT, context, user_id=user.id)
+
+
+def require_may_replace(email: Email, actor: Actor) -> None:
+    """Require that the actor may void the pending invitations of an e-mail address.
+
+    Raises:
+        GrantExceedsOwnPermissions: one gives a role with a permission that the actor lacks.
+    """
+    limit, known = delegation.get_grant_limit(actor), catalog.read_catalog()
+    for row in one_time_codes.list_pending(INVITATION_LINK.purpose, email.canonical):
+        limit.require(known.grants_of([one_time_codes.load_data(row, InvitationData).role]))
 
 
 def _send(data: InvitationData, locale: str | None, context: RequestContext) -> str:

@@ -35,6 +35,7 @@ def create_user(email: Email, profile: dict[str, Any], context: RequestContext) 
 
     Raises:
         EmailTaken, UsernameTaken: another user has the e-mail address or the username.
+        GrantExceedsOwnPermissions: a pending invitation gives more than the actor could.
         RegistrationClosed: no new accounts are accepted.
     """
     registration_policy.require_invitations()
@@ -42,6 +43,7 @@ def create_user(email: Email, profile: dict[str, Any], context: RequestContext) 
         locks.lock_recipient(email.canonical)
         if users.find_by_email(email.canonical):
             raise EmailTaken
+        invitation.require_may_replace(email, context.actor)
         one_time_codes.delete_for_subject(REGISTRATION_CODE.purpose, email.canonical)
         user = users.create_user(email, profile)
         record(Administration.CREATED, context, user_id=user.id)

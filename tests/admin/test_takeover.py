@@ -53,3 +53,16 @@ def test_reset_of_factors_stops_where_the_user_has_become_a_superior(
     assert ada.id in owners
     assert bob.id not in owners
     assert audited(app, "factor.reset_aborted")[0].user_id == ada.id
+
+
+@pytest.mark.requirement("AZ-04")
+def test_support_does_not_void_the_invitation_of_an_administrator(app, client, support):
+    invite = ["users", "invite", "boss@example.com", "--role", "admin"]
+    assert app.test_cli_runner().invoke(args=invite).exit_code == 0
+    token = token_of(client.mailbox(to="boss@example.com")[0]["variables"]["link"])
+
+    created = support.post("/admin/users", {"email": "boss@example.com"})
+
+    assert outcome(created) == (403, "forbidden")
+    form = {"token": token, "password": "a long phrase of the boss"}
+    assert client.post("/auth/invitation", form).status_code == 204
