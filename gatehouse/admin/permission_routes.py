@@ -15,6 +15,7 @@ from gatehouse.sessions.guards import requires
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web import pagination
 from gatehouse.web.openapi import Blueprint
+from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from schemas import PageQuery, PageQueryForm, page_schema
 
@@ -35,6 +36,7 @@ class PermissionItem(Schema):
 
 
 @permission_routes.get("")
+@rate_limit("admin")
 @requires(permissions.ROLES_READ)
 @permission_routes.arguments(PageQuery, location="query")
 @permission_routes.response(200, page_schema(PermissionItem))
@@ -48,6 +50,7 @@ def list_permissions(_caller: AccessToken, query: PageQueryForm) -> dict[str, An
 
 
 @permission_routes.post("")
+@rate_limit("admin")
 @requires(permissions.ROLES_WRITE)
 @permission_routes.arguments(NewPermission)
 @permission_routes.response(201, PermissionItem)
@@ -61,6 +64,7 @@ def create_permission(_caller: AccessToken, form: PermissionForm) -> dict[str, A
 
 
 @permission_routes.get("/<name>")
+@rate_limit("admin")
 @requires(permissions.ROLES_READ)
 @permission_routes.response(200, PermissionItem)
 @permission_routes.errors(NotFound)
@@ -70,6 +74,7 @@ def get_permission(_caller: AccessToken, name: str) -> dict[str, Any]:
 
 
 @permission_routes.patch("/<name>")
+@rate_limit("admin")
 @requires(permissions.ROLES_WRITE)
 @permission_routes.arguments(ChangePermission)
 @permission_routes.response(200, PermissionItem)
@@ -81,6 +86,7 @@ def change_permission(_caller: AccessToken, form: PermissionChange, name: str) -
 
 
 @permission_routes.delete("/<name>")
+@rate_limit("admin")
 @requires(permissions.ROLES_WRITE)
 @permission_routes.response(204)
 @permission_routes.errors(NotFound, BuiltIn)

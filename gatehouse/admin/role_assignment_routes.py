@@ -13,6 +13,7 @@ from gatehouse.core.errors import NotFound
 from gatehouse.sessions.guards import requires
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web.openapi import Blueprint
+from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from schemas import Timestamp
 
@@ -37,6 +38,7 @@ class UserRoles(Schema):
 
 
 @role_assignment_routes.get("/<uuid:user_id>/roles")
+@rate_limit("admin")
 @requires(permissions.ROLES_READ)
 @role_assignment_routes.response(200, UserRoles)
 @role_assignment_routes.errors(NotFound)
@@ -46,6 +48,7 @@ def list_user_roles(_caller: AccessToken, user_id: UUID) -> dict[str, Any]:
 
 
 @role_assignment_routes.put("/<uuid:user_id>/roles")
+@rate_limit("admin")
 @requires(permissions.ROLES_WRITE)
 @role_assignment_routes.arguments(RoleAssignments)
 @role_assignment_routes.response(200, UserRoles)

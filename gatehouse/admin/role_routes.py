@@ -14,6 +14,7 @@ from gatehouse.sessions.guards import requires
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web import pagination
 from gatehouse.web.openapi import Blueprint
+from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from schemas import PageQuery, PageQueryForm, page_schema
 
@@ -38,6 +39,7 @@ class RoleItem(Schema):
 
 
 @role_routes.get("")
+@rate_limit("admin")
 @requires(permissions.ROLES_READ)
 @role_routes.arguments(PageQuery, location="query")
 @role_routes.response(200, page_schema(RoleItem))
@@ -51,6 +53,7 @@ def list_roles(_caller: AccessToken, query: PageQueryForm) -> dict[str, Any]:
 
 
 @role_routes.post("")
+@rate_limit("admin")
 @requires(permissions.ROLES_WRITE)
 @role_routes.arguments(NewRole)
 @role_routes.response(201, RoleItem)
@@ -62,6 +65,7 @@ def create_role(_caller: AccessToken, form: RoleForm) -> dict[str, Any]:
 
 
 @role_routes.get("/<name>")
+@rate_limit("admin")
 @requires(permissions.ROLES_READ)
 @role_routes.response(200, RoleItem)
 @role_routes.errors(NotFound)
@@ -74,6 +78,7 @@ def get_role(_caller: AccessToken, name: str) -> dict[str, Any]:
 
 
 @role_routes.patch("/<name>")
+@rate_limit("admin")
 @requires(permissions.ROLES_WRITE)
 @role_routes.arguments(ChangeRole)
 @role_routes.response(200, RoleItem)
@@ -85,6 +90,7 @@ def change_role(_caller: AccessToken, form: RoleChange, name: str) -> dict[str, 
 
 
 @role_routes.delete("/<name>")
+@rate_limit("admin")
 @requires(permissions.ROLES_WRITE)
 @role_routes.response(204)
 @role_routes.errors(NotFound, BuiltIn)

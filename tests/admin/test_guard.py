@@ -44,3 +44,11 @@ def test_guard_requires_a_second_factor_of_the_last_ten_minutes(sign_in_as, wait
 
     assert (before, later) == ((200, ""), (200, ""))
     assert read_outcome(administrator.get(PERMISSIONS))[0] == 401
+
+
+def test_guard_limits_all_routes_of_administration_together(app):
+    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/admin/")]
+
+    assert len(rules) > 20
+    for rule in rules:
+        assert getattr(app.view_functions[rule.endpoint], "limit", None) == "admin", rule
