@@ -26,7 +26,7 @@ class GrantExceedsOwnPermissions(Forbidden):
 
 
 class LastAdministrator(ApiError):
-    """This is the last active administrator, so the role `admin` must stay with them for good."""
+    """This is the last active administrator, so they must keep the role `admin`, without an end."""
 
     status = 409
     code = "last_administrator"

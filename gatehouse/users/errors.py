@@ -40,7 +40,7 @@ class UserDeleted(ApiError):
 
     status = 409
     code = "user_deleted"
-    next = "Restore the user: POST /admin/users/{id}/restore."
+    next = "POST /admin/users/{id}/restore restores it."
 
 
 class UserNotDeleted(ApiError):
