@@ -27,7 +27,7 @@ class AssignedRoleItem(Schema):
 
     role = fields.String(required=True)
     assigned_at = Timestamp(required=True, attribute="created_at", metadata=TIMESTAMP)
-    expires_at = Timestamp(required=True, allow_none=True, metadata=OPTIONAL_TIMESTAMP)
+    expires_at = Timestamp(required=True, metadata=OPTIONAL_TIMESTAMP)
     reason = fields.String(required=True, allow_none=True)
 
 

@@ -45,6 +45,7 @@ language tag and text direction. `subject` exists in the HTML part only."""
 EXAMPLES: dict[str, Any] = {
     "code": "12345678",
     "link": "https://id.example.com/verify-email/01890000-0000-7000-8000-000000000000#token",
+    "code_link": "",  # in the place of the link, for a sign-up with a passkey
     "expires": datetime(2026, 12, 24, 18, 30, tzinfo=UTC),
     "when": datetime(2026, 12, 27, 18, 30, tzinfo=UTC),
     "asked": datetime(2026, 12, 24, 18, 0, tzinfo=UTC),

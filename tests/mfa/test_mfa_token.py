@@ -23,7 +23,7 @@ ENROLMENT = {"/auth/login/mfa/enrolment", "/auth/login/mfa/enrolment/confirm"}
 SAMPLES = {"password": PASSWORD, "current_password": PASSWORD, "code": "12345678", "kind": "totp"}
 SAMPLES |= {"factor": "totp", "factor_id": UNKNOWN_ID, "phone": "+4915112345678"}
 SAMPLES |= {"identifier": "unknown@example.com", "email": "unknown@example.com"}
-TOKENLESS = {"/auth/email/resend", "/auth/login/link", "/auth/passkeys/authentication/verify"}
+TOKENLESS = {"/auth/email/resend", "/auth/passkeys/authentication/verify"}
 """Paths whose forms hold only an e-mail address or a passkey response, so no token."""
 Attempt = tuple[str, str, dict[str, Any]]
 """Method, path, and the rest of the request."""
