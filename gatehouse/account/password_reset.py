@@ -45,13 +45,15 @@ class PendingPasswordReset:
 def request_reset(recipient: Recipient, context: RequestContext) -> None:
     """Send a code, and a link by e-mail, to reset the password.
 
-    A new code voids older ones. Only verified numbers get one.
+    A new code voids older ones. Only verified numbers get one, and no disabled user does.
     """
     with write_transaction():
         user, recipient = users.find_by_recipient(recipient)
         user_id = user.id if user else None
         subject = str(user_id or recipient.canonical)
-        sent = sending.send_code(CodeRequest(RESET_CODE, subject, recipient, user_id), context)
+        request = CodeRequest(RESET_CODE, subject, recipient, user_id)
+        is_disabled = user is not None and user.disabled_at is not None
+        sent = sending.send_code(replace(request, is_eligible=not is_disabled), context)
         if user_id is None:
             record(events.PasswordReset.UNKNOWN_ACCOUNT, context)
         elif not sent.is_enqueued:

@@ -3,7 +3,9 @@
 from functools import partial
 
 import pytest
+from sqlalchemy import update
 
+from gatehouse.core import clock
 from gatehouse.database.session import db
 from models import Device, OneTimeCode, Password, Session, User
 from tests.account.conftest import (
@@ -367,6 +369,17 @@ def test_password_reset_and_resend_responses_are_the_same_for_known_and_unknown_
 
 
 @pytest.mark.requirement("RL-07")
+def test_password_reset_of_a_disabled_user_sends_nothing(app, client, ada):
+    with app.app_context():
+        db.session.execute(update(User).values(disabled_at=clock.now()))
+        db.session.commit()
+
+    response = request_reset(client, email=ADA)
+
+    assert (response.status_code, response.json) == (202, {"status": "sent"})
+    assert read_messages(client, ADA, "password_reset") == []
+
+
 def test_password_reset_request_stores_as_many_rows_for_known_and_unknown_addresses(
     app, client, ada
 ):

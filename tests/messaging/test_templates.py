@@ -80,6 +80,7 @@ def test_email_has_all_values_in_both_parts_in_every_language(render):
         assert subject.isprintable(), (name, tag)
         assert [value for value in values if value not in text] == [], (name, tag)
         assert [v for v in values if v not in html.replace("&amp;", "&")] == [], (name, tag)
+        # a locked screen shows the subject
         assert [v for v in values if v and v in subject] == [], (
             name,
             tag,

@@ -16,6 +16,8 @@ WORKER = """
 import sys
 import time_machine
 from flask.cli import main
+from tests import moved_clock
+moved_clock.pytest_configure()  # PostgreSQL's clock moves, too
 time_machine.travel(float(sys.argv[1])).start()
 sys.argv = ["flask", "worker"]
 main()
