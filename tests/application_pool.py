@@ -95,7 +95,12 @@ class _Application:
         """Restore the initial state, with signing keys in the database, and return the app."""
         self._restore()
         with self._app.app_context():
-            self._ensure_keys()
+            try:
+                self._ensure_keys()
+            except sa.exc.OperationalError:  # terminated when its database was emptied
+                db.session.remove()
+                dispose_engines(self.engines)
+                self._ensure_keys()
             if config.settings().signing_algorithm == "RS256":
                 sync.refresh()  # loading RSA keys may take longer than a state is valid
         return self._app

@@ -1,6 +1,7 @@
 """From registration to logout with the client that openapi-python-client generates."""
 
 import sys
+import time
 
 import httpx
 from gatehouse_client import AuthenticatedClient, Client
@@ -54,7 +55,10 @@ refreshed = refresh_tokens.sync(client=client, body=refresh, x_device_token=logi
 assert isinstance(refreshed, TokenResponse), refreshed
 
 assert log_out.sync_detailed(client=signed_in).status_code == 204
+end = time.monotonic() + 10
 rejected = read_me.sync(client=signed_in)
+while isinstance(rejected, User) and time.monotonic() < end:
+    rejected = read_me.sync(client=signed_in)  # other workers follow within a second
 assert isinstance(rejected, Problem), rejected
 assert rejected.code == "token_revoked"
 print("logged out")
