@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -86,4 +87,5 @@ def test_password_keeps_no_session_whose_second_factor_is_too_old_where_one_is_r
     response = client.as_(tokens).post("/auth/reauthenticate", {"password": PASSWORD})
 
     assert (response.status_code, response.json["code"]) == (401, "session_ended")
-    assert rows(app, Session)[-1].end_reason == "second_factor_too_old"
+    [session] = rows(app, Session, id=UUID(token_claims(tokens, "access_token")["sid"]))
+    assert session.end_reason == "second_factor_too_old"
