@@ -10,6 +10,7 @@ from gatehouse.core.errors import NotFound, PreconditionFailed, PreconditionRequ
 from gatehouse.users import managed_users
 from gatehouse.users.administration import UserChange
 from gatehouse.users.errors import UserDeleted
+from gatehouse.web.etags import read_if_match, with_etag
 from gatehouse.web.request_context import request_context
 
 CHANGE_ERRORS = (NotFound, PreconditionFailed, TargetHasMorePermissions, UserDeleted)
@@ -23,19 +24,14 @@ def build_change(
 ) -> UserChange:
     """Return the change of a user that the request asks for, with the versions in `If-Match`.
 
-    `If-Match: *` accepts every version (RFC 9110 section 13.1.1); weak validators match none.
-
     Raises:
         PreconditionRequired: the request has no `If-Match`, and needs it (RFC 6585 section 3).
     """
     if needs_etag and not request.headers.get("If-Match"):
         raise PreconditionRequired
-    sent = request.if_match
-    expected = None if sent.star_tag or "If-Match" not in request.headers else frozenset(sent)
-    return UserChange(user_id, request_context(), expected, reason)
+    return UserChange(user_id, request_context(), read_if_match(), reason)
 
 
 def describe_user(user_id: UUID) -> UserResponse:
     """Return a user, and the `ETag` of this version."""
-    user = managed_users.get_managed_user(user_id)
-    return user, {"ETag": f'"{managed_users.compute_etag(user)}"'}
+    return with_etag(managed_users.get_managed_user(user_id))

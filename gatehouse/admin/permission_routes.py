@@ -1,5 +1,6 @@
 """Routes: the permissions that roles can grant."""
 
+from functools import partial
 from typing import Any
 
 from marshmallow import Schema, fields
@@ -10,11 +11,13 @@ from gatehouse.authorization import catalog, definitions, permissions
 from gatehouse.authorization.catalog import PermissionDefinition
 from gatehouse.authorization.definitions import PermissionChange
 from gatehouse.authorization.errors import BuiltIn, PermissionExists
-from gatehouse.core.errors import NotFound
+from gatehouse.core.errors import NotFound, PreconditionFailed
 from gatehouse.sessions.guards import requires
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web import pagination
+from gatehouse.web.etags import require_version, with_etag
 from gatehouse.web.openapi import Blueprint
+from gatehouse.web.openapi_operations import conditional
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from schemas import PageQuery, PageQueryForm, page_schema
@@ -68,9 +71,9 @@ def create_permission(_caller: AccessToken, form: PermissionForm) -> dict[str, A
 @requires(permissions.ROLES_READ)
 @permission_routes.response(200, PermissionItem)
 @permission_routes.errors(NotFound)
-def get_permission(_caller: AccessToken, name: str) -> dict[str, Any]:
-    """Get a permission."""
-    return _get(name)
+def get_permission(_caller: AccessToken, name: str) -> tuple[Any, dict[str, str]]:
+    """Get a permission; the `ETag` names this version of it."""
+    return with_etag(_get(name))
 
 
 @permission_routes.patch("/<name>")
@@ -78,20 +81,26 @@ def get_permission(_caller: AccessToken, name: str) -> dict[str, Any]:
 @requires(permissions.ROLES_WRITE)
 @permission_routes.arguments(ChangePermission)
 @permission_routes.response(200, PermissionItem)
-@permission_routes.errors(NotFound, BuiltIn)
-def change_permission(_caller: AccessToken, form: PermissionChange, name: str) -> dict[str, Any]:
+@permission_routes.errors(NotFound, BuiltIn, PreconditionFailed)
+@conditional
+def change_permission(
+    _caller: AccessToken, form: PermissionChange, name: str
+) -> tuple[Any, dict[str, str]]:
     """Change the description of a permission."""
+    require_version(partial(_get, name))
     definitions.change_permission(name, form, request_context())
-    return _get(name)
+    return with_etag(_get(name))
 
 
 @permission_routes.delete("/<name>")
 @rate_limit("admin")
 @requires(permissions.ROLES_WRITE)
 @permission_routes.response(204)
-@permission_routes.errors(NotFound, BuiltIn)
+@permission_routes.errors(NotFound, BuiltIn, PreconditionFailed)
+@conditional
 def delete_permission(_caller: AccessToken, name: str) -> None:
     """Delete a permission, also from all roles that grant it."""
+    require_version(partial(_get, name))
     definitions.delete_permission(name, request_context())
 
 

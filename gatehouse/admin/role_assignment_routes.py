@@ -1,5 +1,6 @@
 """Routes: the roles of a user."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +10,12 @@ from gatehouse.admin.role_forms import AssignmentsForm, RoleAssignments
 from gatehouse.admin.schemas import OPTIONAL_TIMESTAMP, TIMESTAMP
 from gatehouse.authorization import assignments, permissions
 from gatehouse.authorization.errors import LastAdministrator, TooManyPermissions
-from gatehouse.core.errors import NotFound
+from gatehouse.core.errors import NotFound, PreconditionFailed
 from gatehouse.sessions.guards import requires
 from gatehouse.tokens.service import AccessToken
+from gatehouse.web.etags import require_version, with_etag
 from gatehouse.web.openapi import Blueprint
+from gatehouse.web.openapi_operations import conditional
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from schemas import Timestamp
@@ -42,9 +45,9 @@ class UserRoles(Schema):
 @requires(permissions.ROLES_READ)
 @role_assignment_routes.response(200, UserRoles)
 @role_assignment_routes.errors(NotFound)
-def list_user_roles(_caller: AccessToken, user_id: UUID) -> dict[str, Any]:
-    """List the roles of a user."""
-    return {"roles": assignments.list_assignments(user_id)}
+def list_user_roles(_caller: AccessToken, user_id: UUID) -> tuple[Any, dict[str, str]]:
+    """List the roles of a user; the `ETag` names this version of the list."""
+    return with_etag(_describe(user_id))
 
 
 @role_assignment_routes.put("/<uuid:user_id>/roles")
@@ -52,10 +55,26 @@ def list_user_roles(_caller: AccessToken, user_id: UUID) -> dict[str, Any]:
 @requires(permissions.ROLES_WRITE)
 @role_assignment_routes.arguments(RoleAssignments)
 @role_assignment_routes.response(200, UserRoles)
-@role_assignment_routes.errors(NotFound, LastAdministrator, TooManyPermissions)
+@role_assignment_routes.errors(NotFound, LastAdministrator, TooManyPermissions, PreconditionFailed)
+@conditional
 def replace_user_roles(
     _caller: AccessToken, form: AssignmentsForm, user_id: UUID
-) -> dict[str, Any]:
+) -> tuple[Any, dict[str, str]]:
     """Replace the roles of a user; you need all permissions that you give or take."""
+    require_version(partial(_describe, user_id))
     assignments.replace_assignments(user_id, form.roles, request_context())
-    return {"roles": assignments.list_assignments(user_id)}
+    return with_etag(_describe(user_id))
+
+
+def _describe(user_id: UUID) -> dict[str, Any]:
+    return {
+        "roles": [
+            {
+                "role": row.role,
+                "created_at": row.created_at,
+                "expires_at": row.expires_at,
+                "reason": row.reason,
+            }
+            for row in assignments.list_assignments(user_id)
+        ]
+    }

@@ -1,5 +1,6 @@
 """Routes: the roles that users can have."""
 
+from functools import partial
 from typing import Any
 
 from marshmallow import Schema, fields
@@ -9,11 +10,13 @@ from gatehouse.authorization import catalog, definitions, permissions
 from gatehouse.authorization.catalog import RoleDefinition
 from gatehouse.authorization.definitions import RoleChange
 from gatehouse.authorization.errors import BuiltIn, RoleExists, TooManyPermissions
-from gatehouse.core.errors import NotFound
+from gatehouse.core.errors import NotFound, PreconditionFailed
 from gatehouse.sessions.guards import requires
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web import pagination
+from gatehouse.web.etags import require_version, with_etag
 from gatehouse.web.openapi import Blueprint
+from gatehouse.web.openapi_operations import conditional
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from schemas import PageQuery, PageQueryForm, page_schema
@@ -69,12 +72,9 @@ def create_role(_caller: AccessToken, form: RoleForm) -> dict[str, Any]:
 @requires(permissions.ROLES_READ)
 @role_routes.response(200, RoleItem)
 @role_routes.errors(NotFound)
-def get_role(_caller: AccessToken, name: str) -> dict[str, Any]:
-    """Get a role."""
-    known = catalog.read_catalog()
-    if name not in known.roles:
-        raise NotFound
-    return _item(known, name)
+def get_role(_caller: AccessToken, name: str) -> tuple[Any, dict[str, str]]:
+    """Get a role; the `ETag` names this version of it."""
+    return with_etag(_get(name))
 
 
 @role_routes.patch("/<name>")
@@ -82,21 +82,32 @@ def get_role(_caller: AccessToken, name: str) -> dict[str, Any]:
 @requires(permissions.ROLES_WRITE)
 @role_routes.arguments(ChangeRole)
 @role_routes.response(200, RoleItem)
-@role_routes.errors(NotFound, BuiltIn, TooManyPermissions)
-def change_role(_caller: AccessToken, form: RoleChange, name: str) -> dict[str, Any]:
+@role_routes.errors(NotFound, BuiltIn, TooManyPermissions, PreconditionFailed)
+@conditional
+def change_role(_caller: AccessToken, form: RoleChange, name: str) -> tuple[Any, dict[str, str]]:
     """Change a role; you need all permissions that it grants before and after."""
+    require_version(partial(_get, name))
     definitions.change_role(name, form, request_context())
-    return _item(catalog.read_catalog(), name)
+    return with_etag(_get(name))
 
 
 @role_routes.delete("/<name>")
 @rate_limit("admin")
 @requires(permissions.ROLES_WRITE)
 @role_routes.response(204)
-@role_routes.errors(NotFound, BuiltIn)
+@role_routes.errors(NotFound, BuiltIn, PreconditionFailed)
+@conditional
 def delete_role(_caller: AccessToken, name: str) -> None:
     """Delete a role, also for all users who have it."""
+    require_version(partial(_get, name))
     definitions.delete_role(name, request_context())
+
+
+def _get(name: str) -> dict[str, Any]:
+    known = catalog.read_catalog()
+    if name not in known.roles:
+        raise NotFound
+    return _item(known, name)
 
 
 def _item(known: catalog.Catalog, name: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.users import managed_users
 from gatehouse.users import service as users
 from gatehouse.users.errors import UserDeleted, UserNotDeleted
+from gatehouse.web.etags import compute_etag
 from gatehouse.web.request_context import BACKGROUND, RequestContext
 from models import User
 
@@ -81,7 +82,7 @@ def _require_unchanged(change: UserChange) -> None:
     if change.expected_etags is None:
         return
     current = managed_users.get_managed_user(change.user_id)
-    if managed_users.compute_etag(current) not in change.expected_etags:
+    if compute_etag(current) not in change.expected_etags:
         raise PreconditionFailed
 
 

@@ -1,15 +1,11 @@
 """Users as administrators see them: one statement, and its answer without any secret."""
 
-import hashlib
-import json
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ScalarSelect, case, func, literal, select
 
 from gatehouse.authorization import roles
-from gatehouse.core import clock
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import db
 from models import PROFILE_LENGTHS, Credential, Password, User
@@ -89,9 +85,3 @@ def mask_contacts(user: dict[str, Any]) -> dict[str, Any]:
     phone = user["phone"]
     masked = f"{phone[:3]}{'*' * (len(phone) - 5)}{phone[-2:]}" if phone else None
     return user | {"email": f"{local[:1]}***@{domain}", "phone": masked}
-
-
-def compute_etag(user: Mapping[str, Any]) -> str:
-    """Return the strong validator of a user (RFC 9110 section 8.8.3), without quotes."""
-    text = json.dumps(user, sort_keys=True, default=clock.format_rfc3339)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
