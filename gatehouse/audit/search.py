@@ -3,12 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import literal, select, tuple_
+from sqlalchemy import select
 
-from gatehouse.database.session import db
-from gatehouse.web.pagination import Position
+from gatehouse.database.pages import NewestFirst, Position
 from gatehouse.web.user_agent import device_name
 from models import AuditEvent
+
+ORDER = NewestFirst(AuditEvent.at, AuditEvent.id)
 
 
 def list_events_of_user(
@@ -16,13 +17,8 @@ def list_events_of_user(
 ) -> tuple[list[AuditEvent], Position | None]:
     """Return a page of the events that concern a user, and where the next page begins."""
     found = select(AuditEvent).where(AuditEvent.user_id == user_id)
-    if after:
-        last = literal(after.at, AuditEvent.at.type), literal(after.id, AuditEvent.id.type)
-        found = found.where(tuple_(AuditEvent.at, AuditEvent.id) < tuple_(*last))
-    newest_first = found.order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
-    rows = list(db.session.scalars(newest_first.limit(limit + 1)))
-    page, rest = rows[:limit], rows[limit:]
-    return page, Position(page[-1].at, page[-1].id) if rest else None
+    page, following = ORDER.fetch_page(found, limit, after)
+    return [row.AuditEvent for row in page], following
 
 
 def serialize(event: AuditEvent) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, false, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, exists, false, func, or_, select
 from sqlalchemy import text as sql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement, Executable
 
 from gatehouse.authorization import permissions, roles
+from gatehouse.database.pages import NewestFirst, Position
 from gatehouse.database.session import db
 from gatehouse.users import identifiers
 from gatehouse.users.managed_users import (
@@ -24,14 +25,13 @@ from gatehouse.users.managed_users import (
     SELECT_MANAGED_USERS,
     UNVERIFIED,
 )
-from gatehouse.web.pagination import Position
 from models import Credential, RoleAssignment, User
 
 EXACT_COUNT = 1000
 """Up to so many results are counted; the number of more is estimated."""
 NO_FACTOR = "none"
 """Filters users without a confirmed factor."""
-NEWEST_FIRST = (User.created_at.desc(), User.id.desc())
+ORDER = NewestFirst(User.created_at, User.id)
 STATUS_CONDITIONS: dict[str, tuple[ColumnElement[bool], ...]] = {
     ACTIVE: (User.disabled_at.is_(None), User.email_verified_at.is_not(None)),
     DISABLED: (User.disabled_at.is_not(None), User.deleted_at.is_(None)),
@@ -86,13 +86,7 @@ def search_users(wanted: UserFilter, limit: int, after: Position | None = None) 
     """Return a page of the users that match, the newest first."""
     conditions = _conditions(wanted)
     _plan_with_values()
-    statement = SELECT_MANAGED_USERS.where(*conditions).order_by(*NEWEST_FIRST)
-    if after:
-        last = literal(after.at, User.created_at.type), literal(after.id, User.id.type)
-        statement = statement.where(tuple_(User.created_at, User.id) < tuple_(*last))
-    rows = list(db.session.execute(statement.limit(limit + 1)).all())
-    page, rest = rows[:limit], rows[limit:]
-    following = Position(page[-1].created_at, page[-1].id) if rest else None
+    page, following = ORDER.fetch_page(SELECT_MANAGED_USERS.where(*conditions), limit, after)
     return UserPage(page, following, None if after else _estimate(conditions))
 
 

@@ -1,7 +1,6 @@
 """Cursors of paginated lists: opaque to clients and signed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -11,16 +10,9 @@ from itsdangerous import BadData, URLSafeSerializer
 from gatehouse.core import crypto_labels
 from gatehouse.core.errors import MalformedRequest
 from gatehouse.core.signing import StrictSigner, secret_keys
+from gatehouse.database.pages import Position
 
 INVALID_CURSOR = "The cursor is not valid for this list; start again without one."
-
-
-@dataclass(frozen=True)
-class Position:
-    """The last row of a page in a list that is ordered by time and id."""
-
-    at: datetime
-    id: UUID
 
 
 def encode_cursor(purpose: str, last_id: UUID) -> str:
