@@ -8,6 +8,8 @@ import requests
 from tests.account.conftest import change_email, read_messages, request_reset_mail, reset_password
 from tests.client import PASSWORD, User
 from tests.mail_links import read_mail
+from tests.mfa.authenticator import Authenticator
+from tests.mfa.passkey_sign_up import PasskeyApplicant
 from tests.pages.links import ADA, create_invitation_link, create_registration_link
 
 pytestmark = pytest.mark.settings(GATEHOUSE_WORKERS="1")  # a browser keeps one busy
@@ -131,4 +133,18 @@ def test_login_link_shows_its_code_after_a_click_and_consumes_nothing(live, tab)
     assert scanned == ([200, 200, 200], [])
     assert responses[0].json["status"] == "authenticated"
     assert (responses[1].status_code, responses[1].json["code"]) == (401, "invalid_code")
+    assert tab.console_errors == []
+
+
+def test_code_of_a_passkey_sign_up_is_shown_after_a_click_and_consumes_nothing(live, tab):
+    ada = PasskeyApplicant(live.client, authenticator=Authenticator(origin=live.url))
+    ada.register()
+    scanned = scan(read_mail(live.client, ADA)["code_link"], tab)
+
+    tab.press("Show the code")
+    tab.page.get_by_text("Enter this code where you signed up.").wait_for()
+    code = tab.page.get_by_role("status").inner_text().strip()
+
+    assert scanned == ([200, 200, 200], [])
+    assert ada.verify_email(code).json["status"] == "verified"
     assert tab.console_errors == []
