@@ -1,6 +1,7 @@
 """Routes that act on users: disable, unlock, end sessions, reset a password or the factors."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from uuid import UUID
 
 from gatehouse.account import user_administration
@@ -16,6 +17,7 @@ from gatehouse.admin.forms import (
 from gatehouse.admin.schemas import ManagedUser, UserMfaReset
 from gatehouse.authorization import permissions
 from gatehouse.authorization.errors import LastAdministrator
+from gatehouse.core.errors import ApiError
 from gatehouse.lockout import service as lockout
 from gatehouse.mfa import reset
 from gatehouse.mfa.errors import NoSecondFactor, ResetScheduled
@@ -23,10 +25,12 @@ from gatehouse.sessions import service as sessions
 from gatehouse.sessions.guards import requires
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import administration
-from gatehouse.web.openapi import Blueprint
+from gatehouse.web.fields import Form
+from gatehouse.web.openapi import Blueprint, Decorator
 from gatehouse.web.openapi_operations import conditional
 from gatehouse.web.rate_limits import rate_limit
 
+Route = TypeVar("Route", bound=Callable[..., Any])
 routes = Blueprint(
     "admin_user_actions",
     __name__,
@@ -35,39 +39,42 @@ routes = Blueprint(
 )
 
 
-@routes.post("/users/<uuid:user_id>/disable")
-@rate_limit("admin")
-@requires(permissions.USERS_WRITE)
-@routes.arguments(DisableUser)
+def _user_action(
+    name: str,
+    schema: type[Form] = Reason,
+    *,
+    needs_body: bool = False,
+    errors: tuple[type[ApiError], ...] = (),
+) -> Decorator:
+    """Register a route that changes a user."""
+
+    def register(route: Route) -> Route:
+        view = routes.errors(*CHANGE_ERRORS, *errors)(conditional(route))
+        view = routes.arguments(schema, required=needs_body)(view)
+        view = rate_limit("admin")(requires(permissions.USERS_WRITE)(view))
+        return routes.post(f"/users/<uuid:user_id>/{name}")(view)
+
+    return register
+
+
+@_user_action("disable", DisableUser, needs_body=True, errors=(LastAdministrator,))
 @routes.response(200, ManagedUser)
-@routes.errors(*CHANGE_ERRORS, LastAdministrator)
-@conditional
 def disable_user(_caller: AccessToken, form: DisableUserForm, user_id: UUID) -> UserResponse:
     """Disable a user; sessions, tokens, codes and links end within a second, everywhere."""
     administration.disable_user(build_change(user_id, form.reason), form.until)
     return describe_user(user_id)
 
 
-@routes.post("/users/<uuid:user_id>/enable")
-@rate_limit("admin")
-@requires(permissions.USERS_WRITE)
-@routes.arguments(Reason, required=False)
+@_user_action("enable")
 @routes.response(200, ManagedUser)
-@routes.errors(*CHANGE_ERRORS)
-@conditional
 def enable_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Enable a disabled user, who has to log in again."""
     administration.enable_user(build_change(user_id, form.reason))
     return describe_user(user_id)
 
 
-@routes.post("/users/<uuid:user_id>/unlock")
-@rate_limit("admin")
-@requires(permissions.USERS_WRITE)
-@routes.arguments(Reason, required=False)
+@_user_action("unlock")
 @routes.response(200, ManagedUser)
-@routes.errors(*CHANGE_ERRORS)
-@conditional
 def unlock_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Reset the failed attempts of a user, who can try again at once.
 
@@ -79,26 +86,16 @@ def unlock_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserRe
     return describe_user(user_id)
 
 
-@routes.post("/users/<uuid:user_id>/verify-email")
-@rate_limit("admin")
-@requires(permissions.USERS_WRITE)
-@routes.arguments(Reason, required=False)
+@_user_action("verify-email")
 @routes.response(200, ManagedUser)
-@routes.errors(*CHANGE_ERRORS)
-@conditional
 def verify_user_email(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Declare the e-mail address of a user to be verified: make sure that it is the user's."""
     administration.verify_email(build_change(user_id, form.reason))
     return describe_user(user_id)
 
 
-@routes.post("/users/<uuid:user_id>/reset-password")
-@rate_limit("admin")
-@requires(permissions.USERS_WRITE)
-@routes.arguments(Reason, required=False)
+@_user_action("reset-password")
 @routes.response(200, ManagedUser)
-@routes.errors(*CHANGE_ERRORS)
-@conditional
 def require_new_password(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Require a new password: the user gets a link for it, and all sessions end.
 
@@ -108,25 +105,15 @@ def require_new_password(_caller: AccessToken, form: ReasonForm, user_id: UUID) 
     return describe_user(user_id)
 
 
-@routes.post("/users/<uuid:user_id>/revoke-sessions")
-@rate_limit("admin")
-@requires(permissions.USERS_WRITE)
-@routes.arguments(RevokeSessions, required=False)
+@_user_action("revoke-sessions", RevokeSessions)
 @routes.response(204)
-@routes.errors(*CHANGE_ERRORS)
-@conditional
 def revoke_user_sessions(_caller: AccessToken, form: RevokeSessionsForm, user_id: UUID) -> None:
     """End one session of a user, or all of them; their tokens are rejected within a second."""
     sessions.end_sessions_by_administrator(build_change(user_id, form.reason), form.session_id)
 
 
-@routes.post("/users/<uuid:user_id>/reset-mfa")
-@rate_limit("admin")
-@requires(permissions.USERS_WRITE)
-@routes.arguments(Reason, required=False)
+@_user_action("reset-mfa", errors=(NoSecondFactor, ResetScheduled))
 @routes.response(202, UserMfaReset)
-@routes.errors(*CHANGE_ERRORS, NoSecondFactor, ResetScheduled)
-@conditional
 def reset_user_mfa(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> dict[str, Any]:
     """Schedule the removal of all second factors of a user.
 
