@@ -184,7 +184,7 @@ def test_http_libraries_are_imported_by_one_client_only():
 
     assert callers == {
         "gatehouse.net.http_client",
-        "gatehouse.cli.doctor",
+        "gatehouse.cli.diagnosis.proxy",
     }  # which calls our own service
 
 

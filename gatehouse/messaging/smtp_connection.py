@@ -15,7 +15,17 @@ ENHANCED_STATUS_CODE = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}")
 """RFC 3463, such as 5.1.1."""
 AUTHENTICATION_ERRORS = (530, 534, 535, 538)
 """RFC 4954 section 6: our login is missing or wrong, so they do not concern the recipient."""
+SENDER, RECIPIENT, PASSWORD = "the sender", "the recipient", "our password"
+"""Steps that a server may reject, as a reason names them."""
 Reply = tuple[int, bytes]
+
+
+class ReplyRejected(DeliveryFailed):
+    """The server rejected a step of the conversation; `reply` has its codes, never its text."""
+
+    def __init__(self, host: str, reply: str, step: str, permanent: bool) -> None:
+        super().__init__(f"{host} replied {reply} to {step}.", permanent=permanent)
+        self.reply, self.step = reply, step
 
 
 @dataclass(frozen=True)
@@ -53,8 +63,8 @@ class Connection(smtplib.SMTP):
         if options and not self.has_extn("smtputf8"):
             reason = f"{self._host} does not support non-ASCII addresses (SMTPUTF8)."
             raise DeliveryFailed(reason, permanent=True)
-        self._require_success("the sender", self.mail(mail.sender, options))
-        self._require_success("the recipient", self.rcpt(mail.recipient), is_about_recipient=True)
+        self._require_success(SENDER, self.mail(mail.sender, options))
+        self._require_success(RECIPIENT, self.rcpt(mail.recipient), is_about_recipient=True)
         try:
             reply = self.data(mail.content)
         except smtplib.SMTPDataError as error:
@@ -90,7 +100,7 @@ class Connection(smtplib.SMTP):
         try:
             self.login(server.user, server.password)
         except smtplib.SMTPAuthenticationError as error:
-            self._require_success("our password", (error.smtp_code, _bytes(error.smtp_error)))
+            self._require_success(PASSWORD, (error.smtp_code, _bytes(error.smtp_error)))
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         """Connect within the connect timeout; the socket is closed when the deadline expires."""
@@ -115,7 +125,7 @@ class Connection(smtplib.SMTP):
         found = ENHANCED_STATUS_CODE.match(text)
         status = f"{code} {found.group().decode()}" if found else str(code)
         permanent = is_about_recipient and code >= 500 and code not in AUTHENTICATION_ERRORS
-        raise DeliveryFailed(f"{self._host} replied {status} to {step}.", permanent=permanent)
+        raise ReplyRejected(self._host, status, step, permanent)
 
 
 def _bytes(text: bytes | str) -> bytes:

@@ -1,0 +1,1 @@
+"""Checks of `flask doctor`: one module for each subject, and the list of all in `checks`."""

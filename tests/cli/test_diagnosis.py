@@ -1,0 +1,299 @@
+"""`flask doctor`: every check, its sentence, its requirement and the exit status."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import namedtuple
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+import trustme
+from sqlalchemy import text, update
+
+from config import ROOT
+from gatehouse.cli.diagnosis.checks import CHECKS
+from gatehouse.core import clock
+from gatehouse.database.clock import Reading
+from gatehouse.database.session import db
+from models import Password, SigningKey
+from tests.conftest import environment, key, running
+from tests.mail_server import (
+    USER,
+    check_credentials,
+    create_tls_context,
+    run_mail_server,
+    run_scripted_server,
+)
+from tests.servers import free_port
+
+QUOTED_PASSWORD = "p%40ss%3Aword%2F42"
+SERVER_LOGIN = {"authenticator": check_credentials, "auth_required": True}
+pytestmark = pytest.mark.settings(GATEHOUSE_RATE_LIMITS="on")
+
+
+def diagnose(app):
+    """Run `flask doctor --json`; return the exit status, and the results by name."""
+    result = app.test_cli_runner().invoke(args=["doctor", "--json"])
+    return result.exit_code, {one["check"]: one for one in json.loads(result.output)}
+
+
+def sentences(result):
+    return " ".join(finding["sentence"] for finding in result["findings"])
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("CF-03")
+def test_doctor_passes_and_names_the_requirement_of_each_check(app, make_user, store):
+    make_user(factors=["totp"])
+
+    code, results = diagnose(app)
+    printed = app.test_cli_runner().invoke(args=["doctor"])
+
+    assert code == 0, results
+    statuses = {name: one["status"] for name, one in results.items()}
+    roles = {"rights"} if store.startswith("postgresql") else set()  # tests are the superuser
+    assert {name for name, status in statuses.items() if status != "ok"} == roles
+    assert all(f"{one.name} " in printed.output for one in CHECKS)
+    rows = (ROOT / "docs" / "security-requirements.md").read_text()
+    assert [one for one in CHECKS if f"\n| {one.requirement} |" not in rows] == []
+
+
+def test_doctor_reports_a_database_that_does_not_answer_and_skips_what_needs_it(tmp_path):
+    with running(environment(f"sqlite:///{tmp_path}/missing/gatehouse.sqlite3")) as app:
+        code, results = diagnose(app)
+
+    assert code == 1
+    assert f"create {tmp_path}/missing" in sentences(results["database"])
+    assert {name for name, one in results.items() if one["status"] == "skipped"} == {
+        "migrations", "rights", "secrets", "signing keys", "clock",
+    }  # fmt: skip
+
+
+@pytest.mark.alters_the_application
+def test_doctor_reports_tables_of_another_version(app):
+    for revision, sentence in (
+        ("0009", "run `flask db upgrade`"),
+        ("9999", "newer version of Gatehouse (9999)"),
+    ):
+        with app.app_context():
+            db.session.execute(
+                text("UPDATE alembic_version SET version_num = :it"), {"it": revision}
+            )
+            db.session.commit()
+        code, results = diagnose(app)
+
+        assert code == 1
+        assert sentence in sentences(results["migrations"])
+        assert results["rights"]["status"] == "skipped"
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_doctor_reports_missing_rights_of_the_database_user(app, store):
+    admin = sa.create_engine(store, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("DROP ROLE IF EXISTS gatehouse_reader")
+        connection.exec_driver_sql("CREATE ROLE gatehouse_reader LOGIN")
+        connection.exec_driver_sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO gatehouse_reader")
+        connection.exec_driver_sql("REVOKE DELETE ON sessions FROM gatehouse_reader")
+    try:
+        url = sa.make_url(store).set(username="gatehouse_reader")
+        with running(environment(url.render_as_string(False))) as limited:
+            code, results = diagnose(limited)
+    finally:
+        with admin.connect() as connection:
+            connection.exec_driver_sql("DROP OWNED BY gatehouse_reader")
+            connection.exec_driver_sql("DROP ROLE gatehouse_reader")
+
+    assert code == 1
+    assert "may not DELETE in the table sessions" in sentences(results["rights"])
+    assert "may not create tables" in sentences(results["rights"])
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("CF-02")
+def test_doctor_reports_key_rings_that_lack_a_key_in_use(app, make_user, settings_environment):
+    make_user(factors=["totp"])
+    with app.app_context():
+        db.session.execute(update(Password).values(pepper="old"))
+        db.session.commit()
+    other = {"GATEHOUSE_ENCRYPTION_KEYS": key(7).replace("test:", "new:")}
+    with running(settings_environment | other) as without:
+        code, results = diagnose(without)
+    same_name = {"GATEHOUSE_ENCRYPTION_KEYS": key(7)}
+    with running(settings_environment | same_name) as with_another:
+        _, wrong = diagnose(with_another)
+
+    assert code == 1
+    assert "values of credentials.data are encrypted with a key that" in sentences(
+        results["secrets"]
+    )
+    assert "1 passwords need the pepper old" in sentences(results["secrets"])
+    assert "values of" not in sentences(wrong["secrets"])
+    assert "GATEHOUSE_ENCRYPTION_KEYS differs" in sentences(wrong["secrets"])
+
+
+@pytest.mark.requirement("JW-10")
+def test_doctor_notes_an_old_signing_key_and_fails_without_any(app):
+    with app.app_context():
+        long_ago = datetime.now(UTC) - timedelta(days=400)
+        db.session.execute(
+            update(SigningKey)
+            .where(SigningKey.activated_at.is_not(None))
+            .values(activated_at=long_ago)
+        )
+        db.session.commit()
+    old = diagnose(app)
+    with app.app_context():
+        db.session.execute(sa.delete(SigningKey))
+        db.session.commit()
+    none = diagnose(app)
+
+    assert old[0] == 0
+    assert old[1]["signing keys"]["status"] == "warning"
+    assert "has signed for 400 days" in sentences(old[1]["signing keys"])
+    assert none[0] == 1
+    assert "no signing key yet" in sentences(none[1]["signing keys"])
+
+
+def test_doctor_compares_this_machines_clock_with_the_databases(app, monkeypatch):
+    codes = {}
+    for seconds in (-3, 10, -60):
+        shift = timedelta(seconds=seconds)
+        reading = "gatehouse.cli.diagnosis.machine.read_clock"
+        with monkeypatch.context() as patch:
+            patch.setattr(reading, lambda shift=shift: shifted_reading(shift))
+            code, results = diagnose(app)
+        codes[seconds] = (code, results["clock"]["status"], sentences(results["clock"]))
+
+    assert codes[-3] == (0, "ok", "")
+    assert codes[10][:2] == (0, "warning")
+    assert "10 s behind the database's" in codes[10][2]
+    assert codes[-60][:2] == (1, "failed")
+    assert "60 s ahead of the database's" in codes[-60][2]
+
+
+def shifted_reading(shift):
+    """Return a reading of a database whose clock differs from this machine's."""
+    uptime = clock.uptime()
+    return Reading(clock.machine_start_time() + uptime + shift, uptime, timedelta(0))
+
+
+def test_doctor_reports_a_disk_that_is_almost_full(app, monkeypatch):
+    usage = namedtuple("Usage", "total used free")(10**12, 10**12 - 10**6, 10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+
+    code, results = diagnose(app)
+
+    assert code == 1
+    assert "has only 1 MB left" in sentences(results["disk"])
+
+
+@pytest.mark.requirement("RL-10")
+def test_doctor_notes_a_redis_that_does_not_answer_and_limits_that_are_off(
+    app, settings_environment, valkey
+):
+    silent = {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    found = {}
+    for name, more in {
+        "silent": silent,
+        "present": {"REDIS_URL": valkey},
+        "off": {"GATEHOUSE_RATE_LIMITS": "off"},
+    }.items():
+        with running(settings_environment | more) as other:
+            found[name] = diagnose(other)
+
+    assert [code for code, _ in found.values()] == [0, 0, 0]
+    assert "REDIS_URL" in sentences(found["silent"][1]["redis"])
+    assert found["present"][1]["redis"]["status"] == "ok"
+    assert "GATEHOUSE_RATE_LIMITS is off" in sentences(found["off"][1]["rate limits"])
+
+
+# Mail
+
+
+@pytest.fixture
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def send(settings_environment, authority):
+    """Run `flask doctor mail` with an SMTP_URL, in development; return status and output."""
+
+    def send(url, recipient="ada@example.com", **more):
+        bundle = {"GATEHOUSE_CA_BUNDLE": authority.cert_pem.bytes().decode()}
+        with running(settings_environment | {"SMTP_URL": url} | bundle | more) as app:
+            result = app.test_cli_runner().invoke(args=["doctor", "mail", recipient])
+            check = diagnose(app)[1]["mail"]
+        return result.exit_code, result.output, check
+
+    return send
+
+
+def test_test_mail_arrives_and_says_where_to_look(send, authority):
+    tls = create_tls_context(authority)
+    with run_mail_server(tls_context=tls, **SERVER_LOGIN) as server:
+        url = f"smtp://{USER}:{QUOTED_PASSWORD}@localhost:{server.port}"
+        code, output, check = send(url)
+
+    assert code == 0, output
+    assert "accepted the mail to ada@example.com" in output
+    assert check["status"] == "ok"
+    [received] = server.handler.received
+    assert received.authenticated
+    assert received.recipients == ["ada@example.com"]
+
+
+@pytest.mark.requirement("CF-05")
+def test_test_mail_explains_what_failed(send, authority):
+    tls, foreign = create_tls_context(authority), create_tls_context(trustme.CA())
+    wrong_name = create_tls_context(authority, "mail.example.com")
+    with (
+        run_mail_server(tls_context=tls, **SERVER_LOGIN) as good,
+        run_mail_server(tls_context=foreign) as untrusted,
+        run_mail_server(tls_context=wrong_name) as misnamed,
+        run_mail_server() as plain,
+        run_scripted_server(lambda connection: connection.sendall(b"")) as closing,
+    ):
+        cases = {
+            f"smtp://localhost:{free_port()}": "refuses the connection",
+            f"smtp://{USER}:wrong@localhost:{good.port}": "rejects the user or the password",
+            f"smtp://localhost:{untrusted.port}": "has a certificate that is not trusted",
+            f"smtp://localhost:{misnamed.port}": "has a certificate that is not trusted",
+            f"smtp://localhost:{plain.port}": "does not offer the encryption",
+            f"smtps://localhost:{plain.port}": "does not offer the encryption",
+            f"insecure-smtp://localhost:{closing}": "closed the connection",
+        }
+        for url, sentence in cases.items():
+            code, output, check = send(url)
+
+            assert code == 1, url
+            assert f"localhost:{url.rpartition(':')[2]} {sentence}" in output, url
+            assert sentence in sentences(check), url
+            assert "Traceback" not in output
+
+
+def test_test_mail_explains_rejected_senders_and_recipients(send):
+    with run_mail_server() as server:
+        url = f"insecure-smtp://localhost:{server.port}"
+        server.handler.answers["RCPT"] = "550 5.1.1 no such user"
+        recipient = send(url)
+        server.handler.answers = {"MAIL": "553 5.7.1 not yours"}
+        sender = send(url)
+        not_an_address = send(url, "ada")
+
+    assert "rejects the recipient" in recipient[1]
+    assert "(550 5.1.1)" in recipient[1]
+    assert recipient[2]["status"] == "ok"  # the login alone succeeds
+    assert "GATEHOUSE_MAIL_FROM" in sender[1]
+    assert "not an e-mail address" in not_an_address[1]
+    assert {code for code, *_ in (recipient, sender, not_an_address)} == {1}
+
+
+def test_test_mail_needs_a_mail_server(app):
+    result = app.test_cli_runner().invoke(args=["doctor", "mail", "ada@example.com"])
+
+    assert result.exit_code == 1
+    assert "set SMTP_URL" in result.output
