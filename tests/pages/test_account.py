@@ -10,15 +10,8 @@ from tests.client import PASSWORD, User
 from tests.conftest import environment
 from tests.live_server import LiveServer
 from tests.pages.conftest import Tab
+from tests.pages.virtual_authenticator import add_authenticator
 
-AUTHENTICATOR = {
-    "protocol": "ctap2",
-    "transport": "internal",
-    "hasResidentKey": True,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-    "automaticPresenceSimulation": True,
-}
 SIGN = """options => navigator.credentials.get({
     publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options)
 }).then(credential => credential.toJSON(), error => error.name)"""
@@ -60,13 +53,6 @@ def tab(context, server):
     add_authenticator(tab.page)
     tab.open(f"{server.url}/account")
     return tab
-
-
-def add_authenticator(page):
-    """Add a virtual authenticator that reports user presence and verification."""
-    session = page.context.new_cdp_session(page)
-    session.send("WebAuthn.enable")
-    session.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
 
 
 def sign_in(tab, user):
