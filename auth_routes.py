@@ -1,7 +1,6 @@
 """Routes for sign-up, login, tokens and the user's own profile; services do the work."""
 
 from contextlib import suppress
-from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
@@ -130,7 +129,7 @@ def register_user(form: RegistrationForm) -> dict[str, str]:
 @auth.arguments(PasskeySignUpOptionsRequest)
 @auth.response(200, PasskeyOptions)
 @auth.errors(FactorUnavailable, RegistrationClosed)
-def create_passkey_sign_up_options(form: PasskeySignUpOptionsForm) -> dict[str, Any]:
+def create_passkey_sign_up_options(form: PasskeySignUpOptionsForm) -> dict[str, object]:
     """Start to sign up with a passkey.
 
     The options are alike for known and unknown e-mail addresses.
@@ -147,7 +146,7 @@ def create_passkey_sign_up_options(form: PasskeySignUpOptionsForm) -> dict[str, 
 @auth.errors(VerifierMissing, TokenInvalid, TokenExpired, TokenRevoked, SessionEnded)
 @auth.errors(RegistrationClosed)
 @accepts_bearer
-def verify_email(form: VerifyEmailForm) -> dict[str, Any]:
+def verify_email(form: VerifyEmailForm) -> dict[str, object]:
     """Verify an e-mail address with `email` and `code`, or the link's `token` and the `password`.
 
     The code needs the `registration_token` of the sign-up, or the password that was chosen there.
@@ -222,7 +221,7 @@ def read_login_link_code(form: LoginLinkTokenForm) -> dict[str, str]:
 @auth.errors(TokenMissing, TokenInvalid, TokenExpired, SessionEnded, RefreshTokenReused)
 @accepts_csrf_token
 @accepts_device_token
-def refresh_tokens(form: RefreshRequestForm) -> Any:
+def refresh_tokens(form: RefreshRequestForm) -> object:
     """Exchange a refresh token for new tokens.
 
     They are returned the way the refresh token was sent: in the body or in cookies. After a lost
@@ -242,7 +241,7 @@ def refresh_tokens(form: RefreshRequestForm) -> Any:
 @auth.response(204)
 @auth.errors(TokenMissing, TokenInvalid, TokenExpired, TokenRevoked, SessionEnded)
 @accepts_bearer
-def log_out(form: LogoutRequestForm) -> Any:
+def log_out(form: LogoutRequestForm) -> object:
     """End the session of the access token, or else of the refresh token; `scope` can add others.
 
     A browser whose cookies have expired or are invalid is logged out, too.
@@ -254,7 +253,7 @@ def log_out(form: LogoutRequestForm) -> Any:
     return None
 
 
-def _log_browser_out(scope: str) -> Any:
+def _log_browser_out(scope: str) -> object:
     """Log out a session in cookies; scope `others` keeps that session and its cookies."""
     if scope == logout.LOCAL:
         with suppress(*request_credentials.NOT_AUTHENTICATED, SessionEnded):
@@ -291,7 +290,7 @@ def read_me(caller: AccessToken) -> Response:
 @auth.arguments(ProfileUpdate)
 @auth.response(200, User)
 @auth.errors(UsernameTaken)
-def update_me(caller: AccessToken, form: ProfileUpdateForm) -> dict[str, Any]:
+def update_me(caller: AccessToken, form: ProfileUpdateForm) -> dict[str, object]:
     """Change name, username or locale; null clears a field."""
     users.update_profile(UUID(caller.sub), form, request_context())
     return users.get_profile(UUID(caller.sub))

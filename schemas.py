@@ -11,7 +11,7 @@ from gatehouse.web.fields import Form, QueryInteger, String, Union
 from models import PROFILE_LENGTHS
 
 
-class Timestamp(fields.Field[Any]):
+class Timestamp(fields.Field[object]):
     """A time, written as RFC 3339 in UTC with `Z`."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
@@ -100,7 +100,7 @@ class SparseResponse(Schema):
     """A response without the members that have no value."""
 
     @post_dump
-    def drop_missing_values(self, data: dict[str, Any], **_options: Any) -> dict[str, Any]:
+    def drop_missing_values(self, data: dict[str, object], **_options: object) -> dict[str, object]:
         """Drop members without a value: no device token after a refresh."""
         return {name: value for name, value in data.items() if value is not None}
 

@@ -1,7 +1,6 @@
 """Request schemas for sign-up, e-mail and phone changes, password reset and MFA recovery."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from marshmallow import ValidationError, fields, validates_schema
 
@@ -31,7 +30,7 @@ def _token_field() -> String:
     return String(200, metadata={"description": "from the link"})
 
 
-def _phone_field(**options: Any) -> Identifier:
+def _phone_field(**options: object) -> Identifier:
     return Identifier(identifiers.parse_phone, 32, metadata=PHONE_METADATA, **options)
 
 
@@ -156,13 +155,13 @@ class RegistrationRequest(forms.RegistrationFields):
     passkey = fields.Nested(NewPasskey)
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
-    def require_credential(self, _form: dict[str, Any], sent: Any, **_: Any) -> None:
+    def require_credential(self, _form: dict[str, object], sent: object, **_: object) -> None:
         """Require one of the two, even if other fields are invalid."""
         if isinstance(sent, dict) and not {"password", "passkey"} & sent.keys():
             raise ValidationError("Missing data for required field.", "password")
 
     @validates_schema
-    def reject_two_credentials(self, form: dict[str, Any], **_: Any) -> None:
+    def reject_two_credentials(self, form: dict[str, object], **_: object) -> None:
         """Reject a sign-up with both."""
         if {"password", "passkey"} <= form.keys():
             raise ValidationError(

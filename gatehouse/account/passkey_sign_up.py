@@ -33,11 +33,11 @@ class VerifiedSignUpPasskey:
     """A verified passkey whose account does not exist yet."""
 
     challenge: AnsweredChallenge
-    registration_data: dict[str, Any]
+    registration_data: dict[str, object]
     """JSON for the pending registration; `attach_passkey` creates a credential from it."""
 
 
-def create_options(email: Email, name: str | None) -> dict[str, Any]:
+def create_options(email: Email, name: str | None) -> dict[str, object]:
     """Return the options for a new passkey, and the `registration_token` to send with it.
 
     Stores the challenge, in the current transaction.

@@ -7,7 +7,7 @@ e-mail addresses get the same response after the same work.
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 import config
@@ -62,7 +62,7 @@ class RegistrationData(StoredData):
     """Stored as members of their own."""
     stored_hash: str | None = stored_as("hash", None)
     pepper: str | None = None
-    passkey: dict[str, Any] | None = None
+    passkey: dict[str, object] | None = None
     registration_token_digest: str | None = stored_as("holder", None)
     """Of a sign-up with a passkey; before migration 0011 it was compared with the token."""
     code: str | None = field(default=None, repr=False)
@@ -78,14 +78,14 @@ class RegistrationData(StoredData):
         """The e-mail address as a recipient."""
         return Recipient("email", self.email, self.email.lower(), self.profile.get("locale"))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the data as it is stored."""
         data = super().to_json()
-        profile: dict[str, Any] = data.pop("profile")
+        profile: dict[str, object] = data.pop("profile")
         return data | profile
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: dict[str, object]) -> Self:
         """Return what `to_json` wrote."""
         profile = {name: data[name] for name in PROFILE_FIELDS if name in data}
         return super().from_json(data | {"profile": profile})

@@ -1,7 +1,5 @@
 """Routes for passwords, e-mail and phone changes, password reset and MFA recovery."""
 
-from typing import Any
-
 from marshmallow import fields
 
 from gatehouse.account import (
@@ -198,7 +196,7 @@ def request_mfa_recovery(form: forms.RecoveryRequestForm) -> dict[str, str]:
     MfaRecoveryFailed, MfaRecoveryPasswordWrong, FactorVerificationFailed, FactorUnavailable
 )
 @routes.errors(ProofsNotIndependent, TooManyAttempts)
-def confirm_mfa_recovery(form: forms.MfaRecoveryProofForm) -> dict[str, Any]:
+def confirm_mfa_recovery(form: forms.MfaRecoveryProofForm) -> dict[str, object]:
     """Schedule the reset of all my second factors, with the code and my password or recovery code.
 
     All addresses of the account are notified, and each can cancel it until then. No session is

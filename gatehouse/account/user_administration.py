@@ -28,7 +28,7 @@ from models import User
 PASSWORD_RESET_REQUIRED = "password_reset_required"  # noqa: S105 - why sessions ended
 
 
-def create_user(email: Email, profile: dict[str, Any], context: RequestContext) -> UUID:
+def create_user(email: Email, profile: dict[str, object], context: RequestContext) -> UUID:
     """Create a user without a password, and send an invitation to choose one.
 
     The e-mail address is verified once the invitation is accepted.

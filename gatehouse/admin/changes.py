@@ -1,6 +1,5 @@
 """What the routes that change users share: the change they ask for, and the user it leads to."""
 
-from typing import Any
 from uuid import UUID
 
 from flask import request
@@ -15,7 +14,7 @@ from gatehouse.web.request_context import request_context
 
 CHANGE_ERRORS = (NotFound, PreconditionFailed, TargetHasMorePermissions, UserDeleted)
 
-UserResponse = tuple[dict[str, Any], dict[str, str]]
+UserResponse = tuple[dict[str, object], dict[str, str]]
 """A user (the schema `ManagedUser`), and the headers of the response."""
 
 

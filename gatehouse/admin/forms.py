@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from marshmallow import ValidationError, fields, post_load, validate, validates
@@ -70,7 +69,7 @@ class NewUserForm:
     """The form `NewUser`."""
 
     email: Email
-    profile: dict[str, Any]
+    profile: dict[str, object]
 
 
 class NewUser(ProfileFields):
@@ -91,7 +90,7 @@ class NewUser(ProfileFields):
 class UserUpdateForm:
     """The form `UserUpdate`."""
 
-    fields: dict[str, Any]
+    fields: dict[str, object]
     """The fields to change; None clears a field."""
 
 
@@ -114,7 +113,7 @@ class UserUpdate(Form):
         include = profile_fields(allow_none=True)
 
     @post_load
-    def make_form(self, members: dict[str, Any], **_: Any) -> UserUpdateForm:
+    def make_form(self, members: dict[str, object], **_: object) -> UserUpdateForm:
         """Return the fields that were sent."""
         return UserUpdateForm(members)
 
@@ -151,7 +150,7 @@ class DisableUser(Form):
     until = Moment()
 
     @validates("until")
-    def require_future(self, value: datetime, **_: Any) -> None:
+    def require_future(self, value: datetime, **_: object) -> None:
         """Require an end that is still to come."""
         if value <= clock.now():
             raise ValidationError(CodedMessage("invalid", "Choose a time in the future."))

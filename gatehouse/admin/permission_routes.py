@@ -1,7 +1,6 @@
 """Routes: the permissions that roles can grant."""
 
 from functools import partial
-from typing import Any
 
 from marshmallow import Schema, fields
 
@@ -43,7 +42,7 @@ class PermissionItem(Schema):
 @requires(permissions.ROLES_READ)
 @permission_routes.arguments(PageQuery, location="query")
 @permission_routes.response(200, page_schema(PermissionItem))
-def list_permissions(_caller: AccessToken, query: PageQueryForm) -> dict[str, Any]:
+def list_permissions(_caller: AccessToken, query: PageQueryForm) -> dict[str, object]:
     """List the permissions that roles can grant."""
     known = catalog.read_catalog().permissions
     names, following = pagination.select_page(
@@ -58,7 +57,7 @@ def list_permissions(_caller: AccessToken, query: PageQueryForm) -> dict[str, An
 @permission_routes.arguments(NewPermission)
 @permission_routes.response(201, PermissionItem)
 @permission_routes.errors(PermissionExists)
-def create_permission(_caller: AccessToken, form: PermissionForm) -> dict[str, Any]:
+def create_permission(_caller: AccessToken, form: PermissionForm) -> dict[str, object]:
     """Create a permission of an application; without `audience` for tokens of our own audience."""
     audience = None if form.audience == config.settings().audience else form.audience
     wanted = PermissionDefinition(form.name, form.description, audience)
@@ -71,7 +70,7 @@ def create_permission(_caller: AccessToken, form: PermissionForm) -> dict[str, A
 @requires(permissions.ROLES_READ)
 @permission_routes.response(200, PermissionItem)
 @permission_routes.errors(NotFound)
-def get_permission(_caller: AccessToken, name: str) -> tuple[Any, dict[str, str]]:
+def get_permission(_caller: AccessToken, name: str) -> tuple[object, dict[str, str]]:
     """Get a permission; the `ETag` names this version of it."""
     return with_etag(_get(name))
 
@@ -85,7 +84,7 @@ def get_permission(_caller: AccessToken, name: str) -> tuple[Any, dict[str, str]
 @conditional
 def change_permission(
     _caller: AccessToken, form: PermissionChange, name: str
-) -> tuple[Any, dict[str, str]]:
+) -> tuple[object, dict[str, str]]:
     """Change the description of a permission."""
     require_version(partial(_get, name))
     definitions.change_permission(name, form, request_context())
@@ -104,14 +103,14 @@ def delete_permission(_caller: AccessToken, name: str) -> None:
     definitions.delete_permission(name, request_context())
 
 
-def _get(name: str) -> dict[str, Any]:
+def _get(name: str) -> dict[str, object]:
     known = catalog.read_catalog().permissions.get(name)
     if known is None:
         raise NotFound
     return _item(known)
 
 
-def _item(permission: PermissionDefinition) -> dict[str, Any]:
+def _item(permission: PermissionDefinition) -> dict[str, object]:
     return {
         "name": permission.name,
         "description": permission.description,

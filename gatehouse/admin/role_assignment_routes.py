@@ -1,7 +1,6 @@
 """Routes: the roles of a user."""
 
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields
@@ -45,7 +44,7 @@ class UserRoles(Schema):
 @requires(permissions.ROLES_READ)
 @role_assignment_routes.response(200, UserRoles)
 @role_assignment_routes.errors(NotFound)
-def list_user_roles(_caller: AccessToken, user_id: UUID) -> tuple[Any, dict[str, str]]:
+def list_user_roles(_caller: AccessToken, user_id: UUID) -> tuple[object, dict[str, str]]:
     """List the roles of a user; the `ETag` names this version of the list."""
     return with_etag(_describe(user_id))
 
@@ -59,14 +58,14 @@ def list_user_roles(_caller: AccessToken, user_id: UUID) -> tuple[Any, dict[str,
 @conditional
 def replace_user_roles(
     _caller: AccessToken, form: AssignmentsForm, user_id: UUID
-) -> tuple[Any, dict[str, str]]:
+) -> tuple[object, dict[str, str]]:
     """Replace the roles of a user; you need all permissions that you give or take."""
     require_version(partial(_describe, user_id))
     assignments.replace_assignments(user_id, form.roles, request_context())
     return with_etag(_describe(user_id))
 
 
-def _describe(user_id: UUID) -> dict[str, Any]:
+def _describe(user_id: UUID) -> dict[str, object]:
     return {
         "roles": [
             {

@@ -78,7 +78,7 @@ class ChangeRole(RoleMembers):
     """What to change of a role; lists replace those of the role."""
 
     @post_load
-    def make_form(self, members: dict[str, Any], **_: Any) -> Any:
+    def make_form(self, members: dict[str, object], **_: object) -> object:
         """Return the form."""
         return _build_change(members)
 

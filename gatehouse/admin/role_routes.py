@@ -1,7 +1,6 @@
 """Routes: the roles that users can have."""
 
 from functools import partial
-from typing import Any
 
 from marshmallow import Schema, fields
 
@@ -46,7 +45,7 @@ class RoleItem(Schema):
 @requires(permissions.ROLES_READ)
 @role_routes.arguments(PageQuery, location="query")
 @role_routes.response(200, page_schema(RoleItem))
-def list_roles(_caller: AccessToken, query: PageQueryForm) -> dict[str, Any]:
+def list_roles(_caller: AccessToken, query: PageQueryForm) -> dict[str, object]:
     """List the roles."""
     known = catalog.read_catalog()
     names, following = pagination.select_page(
@@ -61,7 +60,7 @@ def list_roles(_caller: AccessToken, query: PageQueryForm) -> dict[str, Any]:
 @role_routes.arguments(NewRole)
 @role_routes.response(201, RoleItem)
 @role_routes.errors(RoleExists, TooManyPermissions)
-def create_role(_caller: AccessToken, form: RoleForm) -> dict[str, Any]:
+def create_role(_caller: AccessToken, form: RoleForm) -> dict[str, object]:
     """Create a role; you need all permissions that it grants."""
     definitions.create_role(form.name, form.change, request_context())
     return _item(catalog.read_catalog(), form.name)
@@ -72,7 +71,7 @@ def create_role(_caller: AccessToken, form: RoleForm) -> dict[str, Any]:
 @requires(permissions.ROLES_READ)
 @role_routes.response(200, RoleItem)
 @role_routes.errors(NotFound)
-def get_role(_caller: AccessToken, name: str) -> tuple[Any, dict[str, str]]:
+def get_role(_caller: AccessToken, name: str) -> tuple[object, dict[str, str]]:
     """Get a role; the `ETag` names this version of it."""
     return with_etag(_get(name))
 
@@ -84,7 +83,7 @@ def get_role(_caller: AccessToken, name: str) -> tuple[Any, dict[str, str]]:
 @role_routes.response(200, RoleItem)
 @role_routes.errors(NotFound, BuiltIn, TooManyPermissions, PreconditionFailed)
 @conditional
-def change_role(_caller: AccessToken, form: RoleChange, name: str) -> tuple[Any, dict[str, str]]:
+def change_role(_caller: AccessToken, form: RoleChange, name: str) -> tuple[object, dict[str, str]]:
     """Change a role; you need all permissions that it grants before and after."""
     require_version(partial(_get, name))
     definitions.change_role(name, form, request_context())
@@ -103,14 +102,14 @@ def delete_role(_caller: AccessToken, name: str) -> None:
     definitions.delete_role(name, request_context())
 
 
-def _get(name: str) -> dict[str, Any]:
+def _get(name: str) -> dict[str, object]:
     known = catalog.read_catalog()
     if name not in known.roles:
         raise NotFound
     return _item(known, name)
 
 
-def _item(known: catalog.Catalog, name: str) -> dict[str, Any]:
+def _item(known: catalog.Catalog, name: str) -> dict[str, object]:
     role: RoleDefinition = known.roles[name]
     return {
         "name": name,

@@ -1,7 +1,7 @@
 """Routes that act on users: disable, unlock, end sessions, reset a password or the factors."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from gatehouse.account import user_administration
@@ -30,7 +30,7 @@ from gatehouse.web.openapi import Blueprint, Decorator
 from gatehouse.web.openapi_operations import conditional
 from gatehouse.web.rate_limits import rate_limit
 
-Route = TypeVar("Route", bound=Callable[..., Any])
+Route = TypeVar("Route", bound=Callable[..., object])
 routes = Blueprint(
     "admin_user_actions",
     __name__,
@@ -114,7 +114,7 @@ def revoke_user_sessions(_caller: AccessToken, form: RevokeSessionsForm, user_id
 
 @_user_action("reset-mfa", errors=(NoSecondFactor, ResetScheduled))
 @routes.response(202, UserMfaReset)
-def reset_user_mfa(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> dict[str, Any]:
+def reset_user_mfa(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> dict[str, object]:
     """Schedule the removal of all second factors of a user.
 
     The user is notified at every address and number, and can cancel it until it is due.

@@ -1,6 +1,5 @@
 """Routes that list what belongs to a user: sessions, factors, and events of the audit log."""
 
-from typing import Any
 from uuid import UUID
 
 from gatehouse.admin.schemas import AuditItem, ManagedFactor, ManagedSession
@@ -32,7 +31,7 @@ routes = Blueprint(
 @requires(permissions.USERS_READ)
 @routes.response(200, page_schema(ManagedSession))
 @routes.errors(NotFound)
-def list_user_sessions(_caller: AccessToken, user_id: UUID) -> dict[str, Any]:
+def list_user_sessions(_caller: AccessToken, user_id: UUID) -> dict[str, object]:
     """List the active sessions of a user, the newest first; there are at most 50."""
     users.require_user(user_id)
     rows = sessions.active_sessions(user_id)
@@ -44,7 +43,7 @@ def list_user_sessions(_caller: AccessToken, user_id: UUID) -> dict[str, Any]:
 @requires(permissions.USERS_READ)
 @routes.response(200, page_schema(ManagedFactor))
 @routes.errors(NotFound)
-def list_user_factors(_caller: AccessToken, user_id: UUID) -> dict[str, Any]:
+def list_user_factors(_caller: AccessToken, user_id: UUID) -> dict[str, object]:
     """List the confirmed factors of a user, without their secrets."""
     users.require_user(user_id)
     return {"items": mfa.list_factors(user_id), "next_cursor": None}
@@ -56,7 +55,9 @@ def list_user_factors(_caller: AccessToken, user_id: UUID) -> dict[str, Any]:
 @routes.arguments(PageQuery, location="query")
 @routes.response(200, page_schema(AuditItem))
 @routes.errors(NotFound)
-def list_user_events(_caller: AccessToken, query: PageQueryForm, user_id: UUID) -> dict[str, Any]:
+def list_user_events(
+    _caller: AccessToken, query: PageQueryForm, user_id: UUID
+) -> dict[str, object]:
     """List the events that concern a user, the newest first, also of one who was erased."""
     purpose = f"admin audit {user_id}"
     after = pagination.decode_position(purpose, query.cursor)
@@ -65,7 +66,7 @@ def list_user_events(_caller: AccessToken, query: PageQueryForm, user_id: UUID) 
     return {"items": items, "next_cursor": pagination.encode_position(purpose, following)}
 
 
-def _describe_session(row: Session) -> dict[str, Any]:
+def _describe_session(row: Session) -> dict[str, object]:
     return {
         "id": row.id,
         "created_at": row.created_at,

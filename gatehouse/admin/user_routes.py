@@ -1,6 +1,5 @@
 """Routes to search, create, change, delete and restore users."""
 
-from typing import Any
 from uuid import UUID
 
 from gatehouse.account import user_administration
@@ -43,7 +42,7 @@ routes = Blueprint(
 @requires(permissions.USERS_READ)
 @routes.arguments(UserSearch, location="query")
 @routes.response(200, ManagedUserPage)
-def search_users(caller: AccessToken, query: UserSearchForm) -> dict[str, Any]:
+def search_users(caller: AccessToken, query: UserSearchForm) -> dict[str, object]:
     """Search users, the newest first.
 
     Without the permission `users:contacts`, e-mail addresses and phone numbers are masked, and an

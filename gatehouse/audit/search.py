@@ -1,6 +1,5 @@
 """Read the audit log: the events of a user, the newest first."""
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -21,7 +20,7 @@ def list_events_of_user(
     return [row.AuditEvent for row in page], following
 
 
-def serialize(event: AuditEvent) -> dict[str, Any]:
+def serialize(event: AuditEvent) -> dict[str, object]:
     """Return an event as readers of the log see it."""
     actor = {"kind": event.actor_kind, "id": event.actor_id, "client_id": event.client_id}
     return {

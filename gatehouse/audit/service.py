@@ -1,6 +1,5 @@
 """Record audit events, in the transaction of what they report."""
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.event import listens_for
@@ -31,7 +30,7 @@ def record(
     *,
     user_id: UUID | None = None,
     session_id: UUID | None = None,
-    **details: Any,
+    **details: object,
 ) -> None:
     """Add an event to the current transaction; `details` are JSON values and never secrets.
 
@@ -59,7 +58,7 @@ def record(
     session.info.setdefault("events", []).append(row)
 
 
-def _target_of(event: Event, values: dict[str, Any]) -> dict[str, str | None]:
+def _target_of(event: Event, values: dict[str, object]) -> dict[str, str | None]:
     kind, id_name = TARGETS.get(event.name.partition(".")[0], (None, ""))
     target_id = values.get(id_name)
     if target_id is None:

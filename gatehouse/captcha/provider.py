@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from gatehouse.web.fields import String
 
@@ -28,7 +28,7 @@ class VerifiedAnswer:
 class CaptchaProvider(Protocol):
     """A CAPTCHA provider."""
 
-    def challenge(self, action: str) -> dict[str, Any]:
+    def challenge(self, action: str) -> dict[str, object]:
         """Return what a front end needs to show a CAPTCHA, as JSON."""
         ...
 

@@ -1,7 +1,6 @@
 """The CAPTCHA endpoint: a challenge of the configured provider."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from marshmallow import Schema, fields, validate
 
@@ -42,6 +41,6 @@ class Captcha(Schema):
 @rate_limit("captcha")
 @routes.arguments(CaptchaQuery, location="query")
 @routes.response(200, Captcha)
-def read_captcha(query: CaptchaQueryForm) -> dict[str, Any]:
+def read_captcha(query: CaptchaQueryForm) -> dict[str, object]:
     """Get a CAPTCHA to solve; its answer is valid for one request of this action."""
     return captcha.create_challenge(query.action)

@@ -7,7 +7,6 @@ depend only on what clients sent, never on which accounts exist, and are committ
 """
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from flask import g
@@ -57,7 +56,7 @@ class CaptchaRequired(ApiError):
         self.action = action
 
     @property
-    def members(self) -> dict[str, Any]:
+    def members(self) -> dict[str, object]:
         """Name the endpoint of the CAPTCHA."""
         endpoint = f"GET /auth/captcha?action={self.action}"
         return {"next": f"Get a CAPTCHA from {endpoint}, and repeat the request with its answer."}
@@ -81,7 +80,7 @@ class CaptchaCheck:
     """Whether a CAPTCHA was required, and its answer consumed."""
 
 
-def create_challenge(action: str) -> dict[str, Any]:
+def create_challenge(action: str) -> dict[str, object]:
     """Return what a front end needs to show a CAPTCHA."""
     return _provider().challenge(action)
 

@@ -22,7 +22,7 @@ LIFETIME = timedelta(days=1)
 MIN_SCORE = 0.5  # from 0 (bot) to 1 (human), for providers that return a score
 CONFIGURATION_ERRORS = {"missing-input-secret", "invalid-input-secret", "internal-error"}
 """Error codes that no token can cause; one of another site key causes `sitekey-secret-mismatch`."""
-SiteverifyResponse = dict[str, Any]
+SiteverifyResponse = dict[str, object]
 
 
 @dataclass(frozen=True)

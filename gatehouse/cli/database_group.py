@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 import click
 from click import Command
@@ -19,13 +18,13 @@ class DatabaseGroup(AppGroup):
     """Commands that need the database."""
 
     def command(  # type: ignore[override] # always used with the command's name
-        self, *arguments: Any, **named: Any
-    ) -> Callable[[Callable[..., Any]], Command]:
+        self, *arguments: object, **named: object
+    ) -> Callable[[Callable[..., object]], Command]:
         """Add a command, which runs by the database's clock."""
         add = super().command(*arguments, **named)
         return lambda function: add(with_database_clock(function))
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Run a command; report why it was rejected, or a database error, in one sentence."""
         try:
             return super().invoke(ctx)
@@ -39,11 +38,11 @@ class DatabaseGroup(AppGroup):
             raise database_error(app.config["SQLALCHEMY_DATABASE_URI"], problem) from None
 
 
-def with_database_clock(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_database_clock(function: Callable[..., object]) -> Callable[..., object]:
     """Set the clock before a command runs: this machine's own may be wrong."""
 
     @wraps(function)
-    def run(*arguments: Any, **named: Any) -> Any:
+    def run(*arguments: object, **named: object) -> object:
         follow_once()
         return function(*arguments, **named)
 

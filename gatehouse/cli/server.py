@@ -31,10 +31,10 @@ GRACE_SECONDS = 10  # for open requests, when a worker stops
 LOG_CONFIG = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}}
 """granian's own lines are rendered like those of all libraries."""
 
-Loader = Callable[[], Any]
+Loader = Callable[[], object]
 
 
-def server_options(settings: config.Settings) -> dict[str, Any]:
+def server_options(settings: config.Settings) -> dict[str, object]:
     """Return the options of granian; a worker that does not stop in 10 s is killed.
 
     granian has one limit for idle connections and for incomplete headers.
@@ -82,11 +82,11 @@ class Server(MPServer):
         os.close(self._descriptor)  # SocketHolder does not; the workers close theirs
 
     def _spawn_worker(  # type: ignore[override] # granian's own subclasses differ, too
-        self, idx: int, target: Any, callback_loader: Loader
+        self, idx: int, target: object, callback_loader: Loader
     ) -> WorkerProcess:
         return super()._spawn_worker(idx, target, partial(self._load, callback_loader))
 
-    def _load(self, load_application: Loader) -> Any:
+    def _load(self, load_application: Loader) -> object:
         """Load the application, in a worker."""
         os.close(self._lifeline[1])
         threading.Thread(target=_end_with_parent, args=self._lifeline[:1], daemon=True).start()
@@ -98,12 +98,12 @@ class Server(MPServer):
         worker_processes.report_started()
         return application
 
-    def _serve(self, spawn_target: Any, target_loader: Loader) -> None:
+    def _serve(self, spawn_target: object, target_loader: Loader) -> None:
         self.startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
         self._serve_loop(spawn_target, target_loader)
         self.shutdown(int(self._failed_to_start))  # type: ignore[no-untyped-call]
 
-    def _serve_loop(self, spawn_target: Any, target_loader: Loader) -> None:
+    def _serve_loop(self, spawn_target: object, target_loader: Loader) -> None:
         """Restart workers until SIGTERM, or until it is clear that none can start."""
         while not self.interrupt_signal and not self._failed_to_start:
             self.main_loop_interrupt.wait(self._schedule.seconds_until_next(clock.monotonic()))
@@ -130,7 +130,7 @@ class Server(MPServer):
             logger().error("No worker can start, so the server stops. The reason is above.")
             self._failed_to_start = True
 
-    def _reload(self, spawn_target: Any, target_loader: Loader) -> None:
+    def _reload(self, spawn_target: object, target_loader: Loader) -> None:
         """Replace all workers at SIGHUP, unless the new ones could not start."""
         try:
             config.read_environment()

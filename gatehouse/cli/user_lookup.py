@@ -16,7 +16,7 @@ from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange
 from gatehouse.web.request_context import NO_REQUEST
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = TypeVar("Command", bound=Callable[..., object])
 IDENTIFIER_HELP = "IDENTIFIER is an id, e-mail address, username or phone number."
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 reason_option = click.option("--reason", help="Kept in the audit log.")
@@ -61,7 +61,7 @@ def commit_and_report(sentence: str, change: UserChange, as_json: bool) -> None:
     click.echo(to_json(user) if as_json else sentence)
 
 
-def to_json(value: Any) -> str:
+def to_json(value: object) -> str:
     """Return a value as JSON, with times in RFC 3339."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=_to_text)
 

@@ -70,7 +70,7 @@ def list_sessions(identifier: str, as_json: bool) -> None:
     click.echo(f"{len(rows)} active sessions.")
 
 
-def _describe(user: dict[str, Any]) -> list[str]:
+def _describe(user: dict[str, object]) -> list[str]:
     shown = {name: user[name] for name in SHOWN if user[name] not in (None, [])}
     texts = {name: ", ".join(v) if isinstance(v, list) else v for name, v in shown.items()}
     return [f"{name.replace('_', ' ') + ':':<16} {value}" for name, value in texts.items()]

@@ -54,7 +54,7 @@ def _all_subclasses(error_type: type[ApiError]) -> Iterator[type[ApiError]]:
         yield from _all_subclasses(child)
 
 
-def problem_document(error: ApiError, public_url: str, request_id: str) -> dict[str, Any]:
+def problem_document(error: ApiError, public_url: str, request_id: str) -> dict[str, object]:
     """Return the problem document of an error (RFC 9457 section 3.1)."""
     return {
         "type": f"{public_url}/errors#{error.code}",
@@ -77,7 +77,7 @@ class ValidationFailed(ApiError):
         self.errors = errors
 
     @property
-    def members(self) -> dict[str, Any]:
+    def members(self) -> dict[str, object]:
         """The errors of each field: `{field: [{code, message}]}`."""
         return {"errors": self.errors}
 
@@ -191,7 +191,7 @@ class RateLimited(ApiError):
         }
 
     @property
-    def members(self) -> dict[str, Any]:
+    def members(self) -> dict[str, object]:
         """`retry_after`: the seconds to wait."""
         return super().members | {"retry_after": self.retry_after}
 
@@ -214,7 +214,7 @@ class ServiceBusy(ApiError):
     headers = {"Retry-After": "5"}
 
     @property
-    def members(self) -> dict[str, Any]:
+    def members(self) -> dict[str, object]:
         """`retry_after`: the seconds to wait."""
         return super().members | {"retry_after": int(self.headers["Retry-After"])}
 

@@ -7,7 +7,7 @@ the transaction may still be rolled back; a handler's error rolls it back.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from flask import Flask, current_app
@@ -56,7 +56,7 @@ def subscribe(
 
 def publish(event: object) -> None:
     """Call the handlers of an event, in the current transaction."""
-    handlers: list[Callable[[Any], object]] = current_app.extensions["gatehouse.events"].get(
+    handlers: list[Callable[[object], object]] = current_app.extensions["gatehouse.events"].get(
         type(event), []
     )
     for handler in handlers:

@@ -22,7 +22,7 @@ UNLOGGED_PATHS = ("/gateway/verify", "/health/", "/metrics")
 
 JSON_RENDERER = structlog.processors.JSONRenderer()
 
-EventDict = MutableMapping[str, Any]
+EventDict = MutableMapping[str, object]
 
 
 def logger() -> Any:
@@ -30,7 +30,7 @@ def logger() -> Any:
     return structlog.get_logger()
 
 
-def redact_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def redact_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Redact every value whose name matches `SECRET_NAME`."""
     for name in event:
         if SECRET_NAME.search(name):
@@ -38,14 +38,14 @@ def redact_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def add_request_id(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def add_request_id(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Add the request id, if there is a request."""
     if has_request_context():
         event["request_id"] = request_id()
     return event
 
 
-def add_logger_name(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def add_logger_name(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Add the logger `gatehouse`, unless a library wrote the line."""
     event.setdefault("logger", "gatehouse")
     return event

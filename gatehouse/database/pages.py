@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, literal, tuple_
@@ -27,8 +26,8 @@ class NewestFirst:
     id: InstrumentedAttribute[UUID]
 
     def fetch_page(
-        self, statement: Select[Any], limit: int, after: Position | None
-    ) -> tuple[list[Row[Any]], Position | None]:
+        self, statement: Select[object], limit: int, after: Position | None
+    ) -> tuple[list[Row[object]], Position | None]:
         """Return the rows after a position, and where the next page begins (None: nowhere)."""
         position = statement.add_columns(self.at.label("page_at"), self.id.label("page_id"))
         ordered = position.order_by(self.at.desc(), self.id.desc())

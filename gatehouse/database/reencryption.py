@@ -1,7 +1,5 @@
 """Re-encrypt stored secrets with the active key, column by column; safe to stop and repeat."""
 
-from typing import Any
-
 from sqlalchemy import Column, Table, select, update
 
 import config
@@ -18,7 +16,7 @@ def reencrypt_all() -> int:
     return sum(_reencrypt_column(column.table, column) for column in encrypted)
 
 
-def _reencrypt_column(table: Table, column: Column[Any]) -> int:
+def _reencrypt_column(table: Table, column: Column[object]) -> int:
     active, changed = config.settings().encryption_keys.active, 0
     ids = db.session.scalars(select(table.c.id).order_by(table.c.id)).all()
     for start in range(0, len(ids), BATCH_SIZE):
@@ -32,7 +30,7 @@ def _reencrypt_column(table: Table, column: Column[Any]) -> int:
     return changed
 
 
-def _reencrypt_value(column: Column[Any], row_id: Any, value: bytes) -> int:
+def _reencrypt_value(column: Column[object], row_id: object, value: bytes) -> int:
     table = column.table
     associated_data = crypto_labels.column_data(column.info["associated_data"], row_id)
     encrypted = crypto.encrypt(crypto.decrypt(value, associated_data), associated_data)

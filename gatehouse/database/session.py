@@ -23,7 +23,7 @@ from gatehouse.core import clock, metrics
 from gatehouse.core.errors import ServiceUnavailable
 from gatehouse.core.log import logger
 
-View = TypeVar("View", bound=Callable[..., Any])
+View = TypeVar("View", bound=Callable[..., object])
 TAKE_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 AUTOCOMMIT_BIND = "reader"
 """Bind key of the engine with autocommit connections."""
@@ -72,13 +72,13 @@ class UTCDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
 
 
-def engine_options(url: str, threads: int) -> dict[str, Any]:
+def engine_options(url: str, threads: int) -> dict[str, object]:
     """Return SQLAlchemy engine options; every wait ends with an error after seconds.
 
     The pool has a connection for each request thread (half of them permanent) and four for
     background tasks.
     """
-    options: dict[str, Any] = {"pool_size": threads // 2, "pool_timeout": 1}
+    options: dict[str, object] = {"pool_size": threads // 2, "pool_timeout": 1}
     options["pool_use_lifo"] = True  # the connection used last has its statements prepared
     options["max_overflow"] = threads - threads // 2 + 4
     options["hide_parameters"] = True  # logged errors contain the statement, never its values
@@ -185,7 +185,7 @@ def commits(view: View) -> View:
     """
 
     @wraps(view)
-    def committed(*arguments: Any, **named: Any) -> Any:
+    def committed(*arguments: object, **named: object) -> object:
         run = partial(_run_and_commit, view, *arguments, **named)
         try:
             return run()
@@ -201,7 +201,7 @@ def commits(view: View) -> View:
     return cast(View, committed)
 
 
-def _run_and_commit(view: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def _run_and_commit(view: Callable[..., object], *arguments: object, **named: object) -> object:
     try:
         response = view(*arguments, **named)
         if db.session.registry.has() and db.session().in_transaction():

@@ -7,7 +7,6 @@ so that failed attempts elsewhere never make the owner wait.
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BindParameter, ScalarSelect, bindparam, delete, select, update
@@ -49,7 +48,7 @@ def is_trusted(user_id: UUID, context: RequestContext) -> bool:
     return until is not None and until > clock.now()
 
 
-def device_id_subquery(user_id: Any) -> ScalarSelect[UUID]:
+def device_id_subquery(user_id: object) -> ScalarSelect[UUID]:
     """Return an SQL expression: the id of the client's device if the user has signed in on it.
 
     Its parameters come from `device_params`.
@@ -60,7 +59,7 @@ def device_id_subquery(user_id: Any) -> ScalarSelect[UUID]:
     return devices.where(Device.digest.in_(digests)).limit(1).scalar_subquery()
 
 
-def device_params(context: RequestContext) -> dict[str, Any]:
+def device_params(context: RequestContext) -> dict[str, object]:
     """Return the parameters of `device_id_subquery`."""
     token = context.device_token
     digests = _digests(token) if TOKEN_FORMAT.fullmatch(token) else []

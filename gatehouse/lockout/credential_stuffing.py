@@ -10,7 +10,6 @@ recover the password from, enough to recognise the same one.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BindParameter, Exists, bindparam, delete, exists, select, text
@@ -104,7 +103,7 @@ def _add_bits(attempt: FailedAttempt) -> dict[str, int]:
         attempt.password_key: attempt.account_bit,
         attempt.password_prefixes_key: attempt.prefix_bit,
     }
-    values: dict[str, Any] = {"ends": datetime.fromtimestamp((attempt.window + 1) * WINDOW, UTC)}
+    values: dict[str, object] = {"ends": datetime.fromtimestamp((attempt.window + 1) * WINDOW, UTC)}
     for number, key in enumerate(sorted(bits)):
         values |= {f"key{number}": key, f"bit{number}": bits[key]}
     return {row.key: row.bitmap.bit_count() for row in db.session.execute(ADD_BITS, values)}
@@ -130,7 +129,7 @@ def is_active_clause() -> Exists:
 SELECT_IS_ACTIVE = select(is_active_clause().label("credential_stuffing"))
 
 
-def is_active_params(ip_prefix: str) -> dict[str, Any]:
+def is_active_params(ip_prefix: str) -> dict[str, object]:
     """Return the parameters of `is_active_clause`."""
     return {"alarm_keys": [_alarm_key(ip_prefix), _alarm_key(EVERYWHERE)], "alarm_at": clock.now()}
 

@@ -1,7 +1,5 @@
 """Routes of the login methods: each plugin of `login/methods/` states its own."""
 
-from typing import Any
-
 from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.login import service as login
 from gatehouse.login.account_checks import AccountDisabled, EmailUnverified
@@ -31,10 +29,10 @@ def add_login_routes(blueprint: Blueprint) -> None:
             _add_login_route(blueprint, name, method)
 
 
-def _add_login_route(blueprint: Blueprint, name: str, method: LoginMethod[Any]) -> None:
+def _add_login_route(blueprint: Blueprint, name: str, method: LoginMethod[object]) -> None:
     route = method.route
 
-    def log_in(form: LoginForm) -> Any:
+    def log_in(form: LoginForm) -> object:
         context, replaced = request_context(), session_to_replace(form.transport)
         attempt = LoginAttempt(form, context, form.transport, replaced)
         return respond(login.log_in(name, attempt))
@@ -48,6 +46,6 @@ def _add_login_route(blueprint: Blueprint, name: str, method: LoginMethod[Any]) 
     blueprint.post(route.path or f"/login/{name}")(view)
 
 
-def respond(answer: LoginAnswer) -> Any:
+def respond(answer: LoginAnswer) -> object:
     """Return the response to a step of a login: a challenge, or tokens in the body or cookies."""
     return token_response(answer.result, answer.transport, request_context())

@@ -1,7 +1,6 @@
 """Adaptive login: assess the risk of a login (see `risk.engine`) and apply the decision."""
 
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from gatehouse.audit import events
@@ -29,7 +28,7 @@ class LoginRejected(ApiError):
     )
 
 
-def assess_risk(attempt: LoginAttempt[Any]) -> RiskAssessment:
+def assess_risk(attempt: LoginAttempt[object]) -> RiskAssessment:
     """Assess the risk of an authenticated user's login; no transaction may be open.
 
     Raises:

@@ -1,7 +1,6 @@
 """Routes for second factors at login, reauthentication and passkey login."""
 
 from dataclasses import asdict
-from typing import Any
 
 from marshmallow import Schema, fields
 
@@ -77,7 +76,7 @@ def create_login_challenge(form: forms.LoginChallengeRequestForm) -> dict[str, o
 @routes.response(200, LoginResponse)
 @routes.errors(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, FactorUnavailable)
 @accepts_device_token
-def verify_second_factor(form: forms.SecondFactorLoginForm) -> Any:
+def verify_second_factor(form: forms.SecondFactorLoginForm) -> object:
     """Complete a login with a second factor."""
     return respond(second_step.complete_second_factor(form, request_context()))
 
@@ -88,7 +87,7 @@ def verify_second_factor(form: forms.SecondFactorLoginForm) -> Any:
 @routes.response(201, PendingFactor)
 @routes.errors(InvalidCode, FactorUnavailable, PhoneUnverified)
 @accepts_device_token
-def enrol_factor_at_login(form: forms.EnrolmentAtLoginForm) -> dict[str, Any]:
+def enrol_factor_at_login(form: forms.EnrolmentAtLoginForm) -> dict[str, object]:
     """Start to enrol the second factor that is required to sign in."""
     return second_step.enrol_factor(form, request_context())
 
@@ -99,7 +98,7 @@ def enrol_factor_at_login(form: forms.EnrolmentAtLoginForm) -> dict[str, Any]:
 @routes.response(200, EnrolmentResponse)
 @routes.errors(InvalidCode, TooManyAttempts, AccountDisabled, EmailUnverified, NotFound)
 @accepts_device_token
-def confirm_factor_at_login(form: forms.ConfirmationAtLoginForm) -> Any:
+def confirm_factor_at_login(form: forms.ConfirmationAtLoginForm) -> object:
     """Confirm the factor, and complete the login."""
     answer, codes = second_step.complete_enrolment(form, request_context())
     response = respond(answer)
@@ -129,7 +128,7 @@ def create_reauthentication_challenge(
 @routes.response(200, TokenResponse)
 @routes.errors(ReauthenticationPasswordWrong, InvalidCode, TooManyAttempts)
 @routes.errors(PasswordCompromised, SessionEnded)
-def reauthenticate(caller: AccessToken, form: forms.ReauthenticationForm) -> Any:
+def reauthenticate(caller: AccessToken, form: forms.ReauthenticationForm) -> object:
     """Authenticate again in my session, with the password or a factor."""
     tokens = reauthentication.reauthenticate(caller, form, request_context())
     return token_response(tokens, BODY if cookies.has_bearer() else COOKIE, request_context())

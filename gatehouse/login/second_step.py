@@ -1,7 +1,6 @@
 """The second step of a login: a second factor, or the enrolment of one that the policy requires."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from gatehouse.core.errors import NotFound
@@ -48,7 +47,7 @@ def complete_second_factor(form: SecondFactorLoginForm, context: RequestContext)
         return login.complete(attempt)
 
 
-def enrol_factor(form: EnrolmentAtLoginForm, context: RequestContext) -> dict[str, Any]:
+def enrol_factor(form: EnrolmentAtLoginForm, context: RequestContext) -> dict[str, object]:
     """Start enrolling the factor that the policy requires (see `mfa.service.enrol_factor`).
 
     Raises:

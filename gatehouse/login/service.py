@@ -42,7 +42,7 @@ from gatehouse.users.counted_attempts import settle_attempt
 from gatehouse.web.request_context import RequestContext
 
 PACKAGE = "gatehouse.login.methods"
-METHODS: dict[str, LoginMethod[Any]] = load(PACKAGE, list_names(PACKAGE))
+METHODS: dict[str, LoginMethod[object]] = load(PACKAGE, list_names(PACKAGE))
 FAILURES_TO_NOTIFY = 3
 """Consecutive wrong passwords from the same unknown device or network, before the correct one."""
 

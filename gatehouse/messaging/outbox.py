@@ -65,7 +65,7 @@ def describe_request(context: RequestContext) -> dict[str, Any]:
 
 
 def _render(
-    message: MessageRequest, variables: dict[str, Any], context: RequestContext
+    message: MessageRequest, variables: dict[str, object], context: RequestContext
 ) -> dict[str, str]:
     locale = i18n.choose_language(message.locale, context.accept_language)
     return template_rendering.render(
@@ -77,7 +77,7 @@ def count_messages_since(
     recipient: str, since: datetime, template_names: Collection[str] = ()
 ) -> int:
     """Count the messages to a recipient (in any case), optionally of some templates only."""
-    parameters: dict[str, Any] = {"recipient": recipient.lower(), "since": since}
+    parameters: dict[str, object] = {"recipient": recipient.lower(), "since": since}
     if template_names:
         parameters["template_names"] = list(template_names)
     query = COUNT_SINCE_BY_TEMPLATE if template_names else COUNT_SINCE
@@ -94,7 +94,9 @@ def sms_sent_since(
     return db.session.scalar(sent) or 0
 
 
-def list_messages(recipient: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+def list_messages(
+    recipient: str | None = None, limit: int | None = None
+) -> list[dict[str, object]]:
     """Return the messages, newest first, for the developer mailbox."""
     rows = select(OutboxMessage).order_by(OutboxMessage.created_at.desc(), OutboxMessage.id.desc())
     if recipient is not None:
@@ -102,7 +104,7 @@ def list_messages(recipient: str | None = None, limit: int | None = None) -> lis
     return [_serialize(row) for row in db.session.scalars(rows.limit(limit))]
 
 
-def get_message(message_id: UUID) -> dict[str, Any] | None:
+def get_message(message_id: UUID) -> dict[str, object] | None:
     """Return one message for the developer mailbox."""
     row = db.session.get(OutboxMessage, message_id)
     return _serialize(row) if row else None
@@ -141,7 +143,7 @@ def _associated_data(message_id: UUID) -> str:
 
 
 def _decrypt_payload(row: OutboxMessage) -> dict[str, Any]:
-    payload: dict[str, Any] = json.loads(crypto.decrypt(row.payload, _associated_data(row.id)))
+    payload: dict[str, object] = json.loads(crypto.decrypt(row.payload, _associated_data(row.id)))
     return payload
 
 
@@ -151,6 +153,6 @@ def _host() -> str:
     return f"[IPv6:{host}]" if ":" in host else host
 
 
-def _serialize(row: OutboxMessage) -> dict[str, Any]:
+def _serialize(row: OutboxMessage) -> dict[str, object]:
     fields = {"id": row.id, "channel": row.channel, "to": row.recipient, "template": row.template}
     return fields | _decrypt_payload(row) | {"created_at": row.created_at}

@@ -190,14 +190,14 @@ def _lock_rows(rows: Select[OutboxMessage]) -> Select[OutboxMessage]:
     return rows.with_for_update(of=OutboxMessage, skip_locked=True)
 
 
-def _finish_lease(lease: Lease, outcome: str, **values: Any) -> bool:
+def _finish_lease(lease: Lease, outcome: str, **values: object) -> bool:
     was_leased = _update_if_leased(lease, **values)
     if was_leased:
         metrics.MESSAGES.labels(lease.row.channel, outcome).inc()
     return was_leased
 
 
-def _update_if_leased(lease: Lease, **values: Any) -> bool:
+def _update_if_leased(lease: Lease, **values: object) -> bool:
     """Update a row and end its lease if the lease is still valid; return whether it was."""
     change = update(OutboxMessage).where(is_pending(), OutboxMessage.id == lease.row.id)
     change = change.where(OutboxMessage.leased_until == lease.leased_until)

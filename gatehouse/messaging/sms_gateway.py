@@ -51,7 +51,7 @@ class Rule:
     status: tuple[int, ...]
     fields: Mapping[str, tuple[str, ...]]
 
-    def matches(self, status: int, body: Any) -> bool:
+    def matches(self, status: int, body: object) -> bool:
         """Return whether a response with this status and JSON body matches."""
         return status in self.status and all(
             (found := json_path(body, path)) is not None and (not values or found in values)
@@ -131,7 +131,7 @@ def substitute(template: Any, values: Values) -> Any:
     )
 
 
-def parse_json(response: HttpResponse) -> Any:
+def parse_json(response: HttpResponse) -> object:
     """Return the JSON body of a response, or None if it is not JSON."""
     try:
         return json.loads(response.body)
@@ -139,7 +139,7 @@ def parse_json(response: HttpResponse) -> Any:
         return None
 
 
-def json_path(body: Any, path: str) -> str | None:
+def json_path(body: object, path: str) -> str | None:
     """Return the value at a path such as `messages.0.status` as a string, or None."""
     for step in path.split("."):
         if isinstance(body, list) and step.isdecimal() and int(step) < len(body):
@@ -149,12 +149,12 @@ def json_path(body: Any, path: str) -> str | None:
     return None if body is None else _as_string(body)
 
 
-def _as_string(value: Any) -> str:
+def _as_string(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def _encode_body(
-    description: Mapping[str, Any], values: Values
+    description: Mapping[str, object], values: Values
 ) -> tuple[dict[str, str], bytes | None]:
     if "form" in description:
         form = urlencode(substitute(description["form"], values)).encode()
@@ -166,7 +166,7 @@ def _encode_body(
     return {}, None
 
 
-def _basic_auth_header(description: Mapping[str, Any], values: Values) -> dict[str, str]:
+def _basic_auth_header(description: Mapping[str, object], values: Values) -> dict[str, str]:
     """Return the Authorization header of HTTP Basic (RFC 7617), if the gateway uses it."""
     if "basic" not in description:
         return {}
@@ -179,7 +179,7 @@ def _parse_rules(tables: list[dict[str, Any]]) -> tuple[Rule, ...]:
     return tuple(_parse_rule(**table) for table in tables)
 
 
-def _parse_rule(status: list[int], fields: Mapping[str, list[Any]] | None = None) -> Rule:
+def _parse_rule(status: list[int], fields: Mapping[str, list[object]] | None = None) -> Rule:
     expected = {path: tuple(map(_as_string, values)) for path, values in (fields or {}).items()}
     return Rule(tuple(status), expected)
 
@@ -218,7 +218,7 @@ def _check(gateway: Gateway) -> None:
             raise ValueError(f"it needs GATEHOUSE_SMS_{name.upper()}")
 
 
-def _placeholders(template: Any) -> Iterator[str]:
+def _placeholders(template: object) -> Iterator[str]:
     if isinstance(template, str):
         yield from PLACEHOLDER.findall(template)
     elif isinstance(template, dict | list):

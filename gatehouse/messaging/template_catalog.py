@@ -1,7 +1,6 @@
 """All message templates with their variables, and an example of each variable."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from gatehouse.core.i18n import gettext_noop
 
@@ -42,7 +41,7 @@ COMMON_VARIABLES += ("language", "direction", "subject")
 """Time, IP address and device of the request; host with port, host and name of the service;
 language tag and text direction. `subject` exists in the HTML part only."""
 
-EXAMPLES: dict[str, Any] = {
+EXAMPLES: dict[str, object] = {
     "code": "12345678",
     "link": "https://id.example.com/verify-email/01890000-0000-7000-8000-000000000000#token",
     "code_link": "",  # in the place of the link, for a sign-up with a passkey

@@ -34,7 +34,7 @@ class BadTemplate(ValueError):
 
 
 def render(
-    template: str, variables: dict[str, Any], locale: Language, folder: str = ""
+    template: str, variables: dict[str, object], locale: Language, folder: str = ""
 ) -> dict[str, str]:
     """Return `subject`, `text` and `html`; the first line of the text template is the subject.
 

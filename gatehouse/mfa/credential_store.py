@@ -14,7 +14,7 @@ from models import Credential
 
 def load_data(row: Credential) -> dict[str, Any]:
     """Decrypt the data of a row."""
-    data: dict[str, Any] = json.loads(crypto.decrypt(row.data, _associated_data(row)))
+    data: dict[str, object] = json.loads(crypto.decrypt(row.data, _associated_data(row)))
     return data
 
 

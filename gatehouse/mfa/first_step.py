@@ -47,7 +47,7 @@ class FirstFactorResult:
     continuation: Continuation | None = None
     """What the client continues with once the user is signed in."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the result as it is stored (see `STORED_NAMES`)."""
         stored = {STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}
         return {k: v for k, v in stored.items() if k != "continuation" or v}

@@ -124,7 +124,7 @@ class SecondFactorLogin(FactorVerification):
     remember_device = Boolean(load_default=False)
 
     @validates_schema
-    def require_one_reference(self, data: dict[str, Any], **_options: Any) -> None:
+    def require_one_reference(self, data: dict[str, object], **_options: object) -> None:
         """Require either `factor` or `factor_id`."""
         if ("factor" in data) == ("factor_id" in data):
             raise ValidationError(
@@ -182,14 +182,14 @@ class Reauthentication(FactorVerification):
     factor_id = fields.UUID()
 
     @validates_schema
-    def require_one_response(self, data: dict[str, Any], **_options: Any) -> None:
+    def require_one_response(self, data: dict[str, object], **_options: object) -> None:
         """Require exactly one of `password`, `code` and `credential`."""
         if len({"password", "code", "credential"} & data.keys()) != 1:
             message = "Send one of password, code and credential."
             raise ValidationError(CodedMessage("required", message), "password")
 
     @post_load
-    def make_form(self, members: dict[str, Any], **options: Any) -> Any:
+    def make_form(self, members: dict[str, object], **options: object) -> object:
         """Return the form; the kind of factor follows from the response unless it is named."""
         kinds = [kind for name, kind in FACTOR_BY_FIELD.items() if name in members]
         if kinds and "factor_id" not in members:

@@ -1,6 +1,5 @@
 """Registration of a passkey for passwordless login, in one and the same session."""
 
-from typing import Any
 from uuid import UUID
 
 from gatehouse.core import clock, crypto
@@ -17,7 +16,7 @@ from gatehouse.web.request_context import RequestContext
 from models import Credential
 
 
-def create_options(caller: AccessToken) -> dict[str, Any]:
+def create_options(caller: AccessToken) -> dict[str, object]:
     """Return the options for a new passkey, and store their challenge.
 
     Raises:
@@ -40,7 +39,7 @@ def create_options(caller: AccessToken) -> dict[str, Any]:
 
 def register_passkey(
     caller: AccessToken, credential: CredentialJson, label: str, context: RequestContext
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Verify and save the passkey that was created for this session's options.
 
     Returns:

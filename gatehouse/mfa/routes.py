@@ -1,7 +1,6 @@
 """Routes for a user's own second factors, MFA reset and passkey registration."""
 
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields
@@ -93,7 +92,7 @@ class RecoveryCodeList(Schema):
 @routes.get("/factors")
 @signed_in
 @routes.response(200, FactorList)
-def list_factors(caller: AccessToken) -> dict[str, Any]:
+def list_factors(caller: AccessToken) -> dict[str, object]:
     """List my second factors, without their secrets."""
     return {"items": mfa.list_factors(UUID(caller.sub))}
 
@@ -104,7 +103,7 @@ def list_factors(caller: AccessToken) -> dict[str, Any]:
 @routes.arguments(NewFactor)
 @routes.response(201, EnrolledFactor)
 @routes.errors(InsufficientUserAuthentication, FactorUnavailable, TooManyFactors, PhoneUnverified)
-def enrol_factor(caller: AccessToken, form: NewFactorForm) -> dict[str, Any]:
+def enrol_factor(caller: AccessToken, form: NewFactorForm) -> dict[str, object]:
     """Start enrolling a factor; it becomes active once it is confirmed."""
     assurance_level.require_max_assurance_level(caller)
     return mfa.enrol_factor(UUID(caller.sub), form, request_context())
@@ -118,7 +117,7 @@ def enrol_factor(caller: AccessToken, form: NewFactorForm) -> dict[str, Any]:
 @routes.errors(InsufficientUserAuthentication, NotFound, FactorVerificationFailed, TooManyAttempts)
 def confirm_factor(
     caller: AccessToken, form: FactorVerificationForm, factor_id: UUID
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Confirm a factor with a first response; this ends my other sessions."""
     assurance_level.require_max_assurance_level(caller)
     return mfa.confirm_factor(caller, factor_id, form.given.response, request_context())
@@ -139,7 +138,7 @@ def remove_factor(caller: AccessToken, factor_id: UUID) -> None:
 @signed_in
 @routes.response(201, RecoveryCodeList)
 @routes.errors(InsufficientUserAuthentication, FactorUnavailable)
-def replace_recovery_codes(caller: AccessToken) -> dict[str, Any]:
+def replace_recovery_codes(caller: AccessToken) -> dict[str, object]:
     """Replace my recovery codes; the old ones stop working."""
     assurance_level.require_max_assurance_level(caller)
     codes = mfa.replace_recovery_codes(UUID(caller.sub), request_context())
@@ -182,7 +181,7 @@ class PendingMfaReset(Schema):
 @signed_in
 @routes.response(200, PendingMfaReset)
 @routes.errors(NotFound)
-def read_mfa_reset(caller: AccessToken) -> dict[str, Any]:
+def read_mfa_reset(caller: AccessToken) -> dict[str, object]:
     """Read the pending reset of my second factors; without one, 404."""
     pending = reset.find_for_user(UUID(caller.sub))
     if pending is None:
@@ -232,7 +231,7 @@ class PasskeyRegistration(Form):
 @signed_in
 @registrations.response(200, PasskeyCreationOptions)
 @registrations.errors(InsufficientUserAuthentication, FactorUnavailable, TooManyFactors)
-def create_passkey_registration_options(caller: AccessToken) -> dict[str, Any]:
+def create_passkey_registration_options(caller: AccessToken) -> dict[str, object]:
     """Start registering a passkey for login without a password."""
     assurance_level.require_max_assurance_level(caller)
     public_key = passkey_registration.create_options(caller)
@@ -246,7 +245,7 @@ def create_passkey_registration_options(caller: AccessToken) -> dict[str, Any]:
 @registrations.response(201, ConfirmedFactor)
 @registrations.errors(PasskeyRejected, MalformedCredential, AuthenticatorNotAllowed)
 @registrations.errors(InsufficientUserAuthentication)
-def register_passkey(caller: AccessToken, form: PasskeyRegistrationForm) -> dict[str, Any]:
+def register_passkey(caller: AccessToken, form: PasskeyRegistrationForm) -> dict[str, object]:
     """Register the passkey that the browser created; this ends my other sessions."""
     assurance_level.require_max_assurance_level(caller)
     return passkey_registration.register_passkey(

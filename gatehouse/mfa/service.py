@@ -1,7 +1,6 @@
 """Enrol, confirm and remove a user's factors; each change is audited, and the user notified."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from gatehouse.audit import events
@@ -30,16 +29,16 @@ MAX_FACTORS = 20
 """Confirmed factors per user."""
 
 
-def list_factors(user_id: UUID) -> list[dict[str, Any]]:
+def list_factors(user_id: UUID) -> list[dict[str, object]]:
     """Return the factors of a user (the schema `Factor`), in the order of the settings."""
     order = list(registry.enabled_factors())
     rows = [row for row in credential_store.list_confirmed(user_id) if row.kind in order]
     return [serialize(row) for row in sorted(rows, key=lambda row: order.index(row.kind))]
 
 
-def serialize(row: Credential) -> dict[str, Any]:
+def serialize(row: Credential) -> dict[str, object]:
     """Return the public data of a factor (the schema `Factor`), without secrets."""
-    factor: dict[str, Any] = {"id": str(row.id), "kind": row.kind, "label": row.label}
+    factor: dict[str, object] = {"id": str(row.id), "kind": row.kind, "label": row.label}
     factor |= {"confirmed": row.confirmed_at is not None, "created_at": row.created_at}
     factor |= {"last_used_at": row.last_used_at}
     if row.kind == registry.RECOVERY_CODES:
@@ -47,7 +46,7 @@ def serialize(row: Credential) -> dict[str, Any]:
     return factor
 
 
-def enrol_factor(user_id: UUID, form: NewFactorForm, context: RequestContext) -> dict[str, Any]:
+def enrol_factor(user_id: UUID, form: NewFactorForm, context: RequestContext) -> dict[str, object]:
     """Start enrolling a factor; return it with what its set-up needs, which is shown only once.
 
     It is active once confirmed. An unconfirmed factor of the same kind is deleted.
@@ -73,7 +72,7 @@ def enrol_factor(user_id: UUID, form: NewFactorForm, context: RequestContext) ->
 
 def confirm_factor(
     caller: AccessToken, factor_id: UUID, response: FactorResponse, context: RequestContext
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Confirm a factor with a first response, notify the user, and end the other sessions.
 
     The first factor brings recovery codes. A strong one steps the caller's session up.
@@ -96,7 +95,7 @@ def confirm_factor(
 
 def confirm_passkey(
     caller: AccessToken, row: Credential, context: RequestContext
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Activate a passkey that was verified already, in a write transaction.
 
     Returns and does the same as `confirm_factor` otherwise.
@@ -147,7 +146,7 @@ def activate(row: Credential, context: RequestContext) -> list[str]:
 
 def _finish_confirmation(
     caller: AccessToken, row: Credential, codes: list[str], context: RequestContext
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """End the user's other sessions, and step the caller's up if the factor is strong."""
     sessions.end_all_sessions(row.user_id, "factor_added", context, keep=UUID(caller.sid))
     _step_up(UUID(caller.sid), row)

@@ -1,6 +1,5 @@
 """The trusted-device endpoints: list the devices that skip the second factor, and revoke one."""
 
-from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields
@@ -43,7 +42,7 @@ class TrustedDeviceList(Schema):
 @trusted_device_routes.get("")
 @signed_in
 @trusted_device_routes.response(200, TrustedDeviceList)
-def list_trusted_devices(caller: AccessToken) -> dict[str, Any]:
+def list_trusted_devices(caller: AccessToken) -> dict[str, object]:
     """List my devices on which logins need no second factor."""
     return {
         "items": [
@@ -64,7 +63,7 @@ def forget_trusted_device(caller: AccessToken, device_id: UUID) -> None:
         record(events.Factor.DEVICE_TRUST_REVOKED, request_context(), user_id=UUID(caller.sub))
 
 
-def _serialize_device(row: Device) -> dict[str, Any]:
+def _serialize_device(row: Device) -> dict[str, object]:
     return {
         "id": str(row.id),
         "device": device_name(row.user_agent),

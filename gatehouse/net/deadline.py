@@ -47,7 +47,7 @@ class Deadline:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: Any, _trace: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, _trace: object) -> None:
         self.exit_stack.close()
 
 

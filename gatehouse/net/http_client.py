@@ -85,7 +85,7 @@ class _HostDeadline(Deadline):
         super().__init__(seconds)
         self.host = host
 
-    def __exit__(self, kind: type[BaseException] | None, error: Any, _trace: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, _trace: object) -> None:
         """Raise `OutboundRequestFailed` without the URL, which may contain secrets."""
         super().__exit__(kind, error, _trace)
         if isinstance(error, OutboundRequestBlocked) or (kind and not issubclass(kind, Exception)):

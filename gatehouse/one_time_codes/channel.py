@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from gatehouse.core import plugins
 from gatehouse.messaging.message import MessageRequest
@@ -48,7 +48,7 @@ class CodeChannel(Protocol):
 
     def build_variables(
         self, code_type: CodeType, secrets: Secrets, expires_at: datetime
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Return the variables of the template."""
         ...
 

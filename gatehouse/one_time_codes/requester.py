@@ -4,7 +4,6 @@ Such a client has the token of its request, or a session of the account. Its fiv
 own code are counted apart, so that wrong codes of others use none of them up.
 """
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, or_
@@ -42,7 +41,7 @@ def verify_code_of_user(purpose: str, user_id: UUID, code: str) -> OneTimeCode:
     return _verify_code(OneTimeCode.user_id == user_id, purpose, code)
 
 
-def _verify_code(condition: Any, purpose: str, code: str) -> OneTimeCode:
+def _verify_code(condition: object, purpose: str, code: str) -> OneTimeCode:
     counter = OneTimeCode.requester_attempts
     for row in store.count_attempts(condition, purpose, MAX_CODE_ATTEMPTS, counter):
         if store.is_code_of(row, code):

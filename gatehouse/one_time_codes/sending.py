@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from gatehouse.core import clock, crypto_labels
@@ -94,7 +93,7 @@ def build_message(
 ) -> MessageRequest:
     """Return the message that carries a code."""
     channel = CHANNELS[recipient.channel]
-    variables: dict[str, Any] = channel.build_variables(code_type, secrets, expires_at)
+    variables: dict[str, object] = channel.build_variables(code_type, secrets, expires_at)
     template = channel.template(code_type)
     return MessageRequest(
         recipient.as_written, template, variables, recipient.locale, recipient.channel

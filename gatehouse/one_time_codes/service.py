@@ -71,7 +71,7 @@ def create(purpose: str, subject: str, data: dict[str, Any], lifetime: timedelta
 
 
 def create_in_format(
-    purpose: str, subject: str, data: dict[str, Any], code_format: CodeFormat
+    purpose: str, subject: str, data: dict[str, object], code_format: CodeFormat
 ) -> Secrets:
     """Create a code like `create`, or do the same work for a decoy.
 
@@ -224,7 +224,7 @@ def delete_for_user(user_id: UUID, *purposes: str, except_purposes: Sequence[str
     db.session.execute(delete(OneTimeCode).where(OneTimeCode.id.in_(ids)))
 
 
-def change_data(row: OneTimeCode, data: dict[str, Any]) -> None:
+def change_data(row: OneTimeCode, data: dict[str, object]) -> None:
     """Replace the encrypted data of a row, in the current transaction."""
     row.data = crypto.encrypt(json.dumps(data).encode(), _associated_data(row.id))
 
@@ -236,7 +236,7 @@ def load_data(row: OneTimeCode, data_type: type[Data]) -> Data:
 
 def decrypt_data(row: OneTimeCode) -> dict[str, Any]:
     """Decrypt the data of a row."""
-    data: dict[str, Any] = json.loads(crypto.decrypt(row.data, _associated_data(row.id)))
+    data: dict[str, object] = json.loads(crypto.decrypt(row.data, _associated_data(row.id)))
     return data
 
 
@@ -245,7 +245,7 @@ def purge_expired() -> None:
     db.session.execute(delete(OneTimeCode).where(OneTimeCode.expires_at < clock.now()))
 
 
-def _new_code(digits: int, data: dict[str, Any]) -> str:
+def _new_code(digits: int, data: dict[str, object]) -> str:
     """Return a random code, or the fixed one that development sets for a value in the data."""
     fixed = config.settings().dev_fixed_codes
     values = (value.lower() for value in data.values() if fixed and isinstance(value, str))

@@ -1,7 +1,5 @@
 """Routes for health checks and metrics."""
 
-from typing import Any
-
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Response, current_app, jsonify
@@ -34,7 +32,7 @@ class NotReady(ServiceUnavailable):
         self.missing = missing
 
     @property
-    def members(self) -> dict[str, Any]:
+    def members(self) -> dict[str, object]:
         """Members of the problem document; `missing` has what the checks are called."""
         return super().members | {"missing": self.missing}
 

@@ -3,7 +3,6 @@
 The path of a mailed link is in logs, the secret in its fragment is not: so a page shows no address.
 """
 
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, redirect, render_template, request
@@ -37,7 +36,7 @@ register_security_headers(pages)
 
 
 @pages.app_url_defaults
-def add_asset_version(endpoint: str, values: dict[str, Any]) -> None:
+def add_asset_version(endpoint: str, values: dict[str, object]) -> None:
     """Add the version to asset URLs, since browsers cache assets for a day."""
     if endpoint == "pages.static":
         values["v"] = config.VERSION

@@ -68,7 +68,7 @@ class RiskAssessment:
     decision: Decision
     findings: Mapping[str, str]
     """The explanation of each signal that found something, by its name."""
-    facts: Mapping[str, Any]
+    facts: Mapping[str, object]
     """The known ones of FACTS."""
 
     @property

@@ -63,13 +63,13 @@ class GeoIpDatabase:
             return None  # not an IP address, or a damaged part of the file
         return parse_location(record) if isinstance(record, dict) else None
 
-    def _get(self, ip_address: str) -> Any:
+    def _get(self, ip_address: str) -> object:
         if ":" in ip_address and self._file.metadata().ip_version == 4:
             return None
         return self._file.get(ip_address)
 
 
-def parse_location(record: Mapping[str, Any]) -> GeoLocation | None:
+def parse_location(record: Mapping[str, object]) -> GeoLocation | None:
     """Return the location of a record of any supported publisher."""
     named = record.get("country") or record.get("registered_country")
     code = named.get("iso_code") if isinstance(named, dict) else named
@@ -95,7 +95,7 @@ def _parse_coordinates(record: Any) -> Coordinates | None:
     return Coordinates(latitude, longitude) if real else None
 
 
-def _parse_accuracy_radius(location: Any) -> int:
+def _parse_accuracy_radius(location: object) -> int:
     """Return the accuracy radius; only some publishers have it, and some for whole countries."""
     radius = location.get("accuracy_radius") if isinstance(location, dict) else None
     return radius if isinstance(radius, int) else 0

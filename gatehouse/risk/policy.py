@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import IntEnum
 from importlib.resources import files
-from typing import Any
 
 
 class Decision(IntEnum):
@@ -49,7 +48,7 @@ def parse_policy(text: str, signals: list[str]) -> Policy:
     return {name: _decision(name, value) for name, value in lines.items()}
 
 
-def _decision(name: str, value: Any) -> Decision:
+def _decision(name: str, value: object) -> Decision:
     if not isinstance(value, str) or value not in DECISIONS_BY_NAME:
         nearest = _suggest(str(value), list(DECISIONS_BY_NAME))
         raise ValueError(f"says {name} = {value!r}, which is no decision: {nearest}")

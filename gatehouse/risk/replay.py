@@ -74,7 +74,7 @@ def _reassess(engine: RiskEngine, policy: Policy, row: Any, history: tuple[Login
     return Outcome(row.at, row.user_id, assessment.decision, after, reasons)
 
 
-def _recorded_events() -> Iterator[Row[Any]]:
+def _recorded_events() -> Iterator[Row[object]]:
     """Yield the recorded events of logins, by user and time; a decision precedes its login."""
     rows = select(*COLUMNS).where(
         AuditEvent.name.in_(REPLAYED_EVENTS), AuditEvent.user_id.is_not(None)

@@ -5,7 +5,7 @@ The token is a keyed digest of the session id, which only pages of our own origi
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from flask import Flask, current_app, request
@@ -23,7 +23,7 @@ from gatehouse.web.request_context import request_context
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110 section 9.2.1; TRACE has no route
 
-Route = TypeVar("Route", bound=Callable[..., Any])
+Route = TypeVar("Route", bound=Callable[..., object])
 
 
 class OriginNotAllowed(CsrfFailed):

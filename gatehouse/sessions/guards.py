@@ -23,7 +23,7 @@ from gatehouse.tokens.worker_state import LEEWAY
 from gatehouse.web import cookies
 from gatehouse.web.request_context import FIRST_PARTY_CLIENT, USER, Actor, set_actor
 
-Route = TypeVar("Route", bound=Callable[..., Any])
+Route = TypeVar("Route", bound=Callable[..., object])
 RECENT = timedelta(minutes=10)
 """Maximum age of the authentication where credentials or contact data are changed."""
 
@@ -36,7 +36,7 @@ def signed_in(route: Route) -> Route:
     """
 
     @wraps(route)
-    def guarded(*arguments: Any, **named: Any) -> Any:
+    def guarded(*arguments: object, **named: object) -> object:
         return route(authenticate_caller(), *arguments, **named)
 
     known = getattr(route, "error_types", ())
@@ -57,7 +57,7 @@ def recently_signed_in(
 ) -> Callable[[Route], Route]: ...
 def recently_signed_in(
     route: Any = None, *, level: str = assurance.AAL1, max_age: timedelta = RECENT
-) -> Any:
+) -> object:
     """Require an authentication in the last ten minutes (ASVS V7.5.1).
 
     Use it plain, or with another age or level, as in `@recently_signed_in(level="aal2")`.
@@ -69,7 +69,7 @@ def recently_signed_in(
 
 def _require_recent_sign_in(route: Route, level: str, max_age: timedelta) -> Route:
     @wraps(route)
-    def guarded(caller: AccessToken, *arguments: Any, **named: Any) -> Any:
+    def guarded(caller: AccessToken, *arguments: object, **named: object) -> object:
         require_recent_authentication(caller, level, max_age)
         return route(caller, *arguments, **named)
 
@@ -114,7 +114,7 @@ def requires(permission: str) -> Callable[[Route], Route]:
 
 def _require_permission(route: Route, permission: str) -> Route:
     @wraps(route)
-    def guarded(caller: AccessToken, *arguments: Any, **named: Any) -> Any:
+    def guarded(caller: AccessToken, *arguments: object, **named: object) -> object:
         if permission not in caller.scope.split():
             raise Forbidden(user_id=UUID(caller.sub), permission=permission)
         require_recent_authentication(caller, assurance.AAL2)

@@ -6,7 +6,6 @@ its lock (see `refresh_exceptions`).
 """
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, bindparam, case, func, or_, select, update
@@ -96,7 +95,7 @@ def refresh(token: RefreshToken, context: RequestContext) -> TokenPair:
 
 def _rotate_current_token(
     token: RefreshToken, context: RequestContext, now: datetime
-) -> Row[Any] | None:
+) -> Row[object] | None:
     """Rotate the token, and return the session and user; None if the case is not the common one."""
     parameters = _rotation(token, now) | {
         "client_ip": context.ip_address,
@@ -109,7 +108,7 @@ def _rotate_current_token(
     return db.session.execute(SELECT_ROTATED, {"sid": parameters["sid"]}).one()
 
 
-def _rotation(token: RefreshToken, now: datetime) -> dict[str, Any]:
+def _rotation(token: RefreshToken, now: datetime) -> dict[str, object]:
     presented = UUID(token.jti)
     return {
         "sid": UUID(token.sid),

@@ -1,6 +1,5 @@
 """Routes: list and end my sessions."""
 
-from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields
@@ -37,7 +36,7 @@ class SessionItem(Schema):
 @signed_in
 @routes.arguments(PageQuery, location="query")
 @routes.response(200, page_schema(SessionItem))
-def list_sessions(caller: AccessToken, query: PageQueryForm) -> dict[str, Any]:
+def list_sessions(caller: AccessToken, query: PageQueryForm) -> dict[str, object]:
     """List my active sessions, newest first."""
     rows = sessions.active_sessions(UUID(caller.sub))
     if query.cursor:
@@ -57,7 +56,7 @@ def end_session(caller: AccessToken, session_id: UUID) -> None:
     sessions.end_own_session(UUID(caller.sub), session_id, request_context())
 
 
-def _item(row: Session, caller: AccessToken) -> dict[str, Any]:
+def _item(row: Session, caller: AccessToken) -> dict[str, object]:
     return {
         "id": str(row.id),
         "created_at": row.created_at,

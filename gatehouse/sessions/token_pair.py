@@ -28,7 +28,7 @@ STATE_COLUMNS = (
     "acr",
 )
 """The columns of a session that its tokens are made of."""
-SessionState: TypeAlias = Session | Row[Any]
+SessionState: TypeAlias = Session | Row[object]
 """A session, or a row with STATE_COLUMNS."""
 
 
@@ -41,7 +41,7 @@ class TokenPair:
     refresh_token: str
     expires_in: int
     refresh_expires_in: int
-    user: dict[str, Any]
+    user: dict[str, object]
     device_token: str | None = None
     """Only after a login; a refresh returns none."""
     token_type: str = "Bearer"  # noqa: S105 - the token type, RFC 6750 section 6.1.1

@@ -1,7 +1,6 @@
 """Return tokens to clients: in the JSON body, or in HttpOnly cookies of browsers."""
 
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -44,7 +43,7 @@ def require_cookie_support(transport: str) -> None:
         raise ValidationError(CodedMessage("cookies_impossible", message))
 
 
-def token_response(tokens: Any, transport: str, context: RequestContext) -> Any:
+def token_response(tokens: object, transport: str, context: RequestContext) -> object:
     """Return the response body, and in cookie mode its headers; the body then has no tokens.
 
     MFA challenges are returned unchanged; only token responses are moved into cookies.

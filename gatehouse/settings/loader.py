@@ -52,9 +52,9 @@ LIST_PARSERS = (
     webauthn_origins,
     aaguids,
 )
-EMPTY_VALUES: dict[Callable[[str], Any], Any] = dict.fromkeys((*LIST_PARSERS, ip_networks), ()) | {
-    mapping: {}
-}
+EMPTY_VALUES: dict[Callable[[str], object], object] = dict.fromkeys(
+    (*LIST_PARSERS, ip_networks), ()
+) | {mapping: {}}
 """Value of a setting without value or default, by its parser; an empty string for all others."""
 
 

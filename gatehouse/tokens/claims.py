@@ -5,9 +5,8 @@ The JWT library accepts the string "9999999999" or 1e308 as a time, and checks o
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
-Check = Callable[[Any], object]
+Check = Callable[[object], object]
 WORD = r"[\x21\x23-\x5b\x5d-\x7e]+"  # scope-token of RFC 6749 section 3.3; safe in a header
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # RFC 9562 section 4, lower case
 WORDS = re.compile(f"(?:{WORD}(?: {WORD})*)?")
@@ -16,7 +15,7 @@ LIST_NUMBER = re.compile("0|[1-9][0-9]{0,12}")  # 2**63 indexes, each spelled in
 LIST_URI = re.compile(f"https?://{WORD}/tokens/status/(?:{LIST_NUMBER.pattern})")
 
 
-def validate_claims(claims: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
+def validate_claims(claims: Mapping[str, object], checks: Mapping[str, Check]) -> None:
     """Check that required claims are present and all known claims are well formed.
 
     Raises:
@@ -30,29 +29,29 @@ def validate_claims(claims: Mapping[str, Any], checks: Mapping[str, Check]) -> N
             raise ValueError(f"the claim {name} is malformed")
 
 
-def _is_id(value: Any) -> bool:
+def _is_id(value: object) -> bool:
     return isinstance(value, str) and ID.fullmatch(value) is not None
 
 
-def _is_time(value: Any) -> bool:
+def _is_time(value: object) -> bool:
     return type(value) is int  # True is an int, too
 
 
-def _is_words(value: Any) -> bool:
+def _is_words(value: object) -> bool:
     return isinstance(value, str) and WORDS.fullmatch(value) is not None
 
 
-def _is_list_of_words(value: Any) -> bool:
+def _is_list_of_words(value: object) -> bool:
     return isinstance(value, list) and all(
         _is_words(word) and word and " " not in word for word in value
     )
 
 
-def _is_list_of_integers(value: Any) -> bool:
+def _is_list_of_integers(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(type(one) is int for one in value)
 
 
-def _is_status(value: Any) -> bool:
+def _is_status(value: object) -> bool:
     """Check that the claim points into a status list of ours and has no other member."""
     if not isinstance(value, dict) or value.keys() != {"status_list"}:
         return False

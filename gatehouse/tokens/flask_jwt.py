@@ -3,8 +3,6 @@
 It verifies none: its decorators have no key to verify with (see `jwt_verification`).
 """
 
-from typing import Any
-
 from flask import Flask, g
 from flask_jwt_extended import JWTManager
 
@@ -34,5 +32,5 @@ def _connect_keys(manager: JWTManager) -> None:
         return {"kid": g.signing_key.kid, "alg": g.signing_key.algorithm}
 
     @manager.encode_key_loader
-    def signing_key(_identity: object) -> Any:
+    def signing_key(_identity: object) -> object:
         return g.signing_key.private

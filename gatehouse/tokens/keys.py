@@ -52,8 +52,8 @@ class Key:
     algorithm: str
     stage: str
     private: Any
-    public: Any
-    jwk: dict[str, Any]
+    public: object
+    jwk: dict[str, object]
 
 
 @dataclass(frozen=True)

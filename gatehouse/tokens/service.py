@@ -76,9 +76,9 @@ def issue(spec: TokenSpec, subject: str, session: SessionClaims) -> str:
     return encoded
 
 
-def _session_claims(spec: TokenSpec, session: SessionClaims) -> dict[str, Any]:
+def _session_claims(spec: TokenSpec, session: SessionClaims) -> dict[str, object]:
     """Return the claims of a type; our own refresh tokens, which only we read, name no client."""
-    claims: dict[str, Any] = {"sid": session.sid, "jti": session.jti, "aud": spec.audience}
+    claims: dict[str, object] = {"sid": session.sid, "jti": session.jti, "aud": spec.audience}
     if spec.type == REFRESH:
         return claims | (
             {} if spec.client_id == FIRST_PARTY_CLIENT else {"client_id": spec.client_id}

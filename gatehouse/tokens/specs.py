@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import config
 from gatehouse.web.request_context import FIRST_PARTY_CLIENT
@@ -50,7 +49,7 @@ class AcceptedTokens:
     audiences: tuple[str, ...]
     client_ids: tuple[str, ...]
 
-    def match(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
+    def match(self, header: Mapping[str, object], claims: Mapping[str, object]) -> bool:
         """Return whether a token is of this kind (RFC 8725 section 3.11)."""
         client_id = claims.get("client_id", FIRST_PARTY_CLIENT)  # absent in our own refresh tokens
         is_type = (header["typ"], claims.get("type")) == (TYP[self.type], self.type)

@@ -9,7 +9,6 @@ import base64
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import jwt
 
@@ -38,7 +37,7 @@ class StatusList:
     built_at: float
 
 
-def build_claim(status_index: int | None) -> dict[str, Any]:
+def build_claim(status_index: int | None) -> dict[str, object]:
     """Return the `status` claim, which refers an access token to its bit (section 6.2)."""
     if status_index is None:  # the session is older than the status lists
         return {}

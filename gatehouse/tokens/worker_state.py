@@ -83,7 +83,7 @@ class TokenState:
             self.changes[kind][subject] = change
 
 
-def cache_verified(verified: OrderedDict[bytes, Any], fingerprint: bytes, token: Any) -> None:
+def cache_verified(verified: OrderedDict[bytes, object], fingerprint: bytes, token: object) -> None:
     """Cache a verified token; evict the oldest ones if the cache is full.
 
     Callers get the dict before they verify: a change of keys replaces it, and with it the token.

@@ -140,7 +140,7 @@ class ProfileFields(Form):
     """A form that loads the profile's fields as one member, `profile`, which has those sent."""
 
     @post_load
-    def make_form(self, members: dict[str, Any], **_: Any) -> Any:
+    def make_form(self, members: dict[str, object], **_: object) -> object:
         """Return the form, with its profile."""
         profile = {name: members.pop(name) for name in PROFILE_FIELDS if name in members}
         return super().make_form(members | {"profile": profile})
@@ -185,7 +185,7 @@ class VerifyEmail(Form):
     password = String(1024, one_line=False, load_only=True, metadata={"format": "password"})
 
     @validates_schema
-    def require_known_combination(self, form: dict[str, Any], **_: Any) -> None:
+    def require_known_combination(self, form: dict[str, object], **_: object) -> None:
         """Require exactly the fields of one way."""
         if set(form) in EMAIL_VERIFICATION_FIELDS:
             return

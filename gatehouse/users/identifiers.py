@@ -8,7 +8,6 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -98,7 +97,7 @@ def canonicalize(text: str) -> str:
         return unicodedata.normalize("NFC", text.casefold())
 
 
-def get_recipient(form: Mapping[str, Any]) -> str:
+def get_recipient(form: Mapping[str, object]) -> str:
     """Return the canonical e-mail address or number that unvalidated form data gives, or ""."""
     for channel in CHANNELS.values():
         value = form.get(channel.form_field)

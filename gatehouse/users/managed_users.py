@@ -37,7 +37,7 @@ SELECT_MANAGED_USERS = select(
 ).outerjoin_from(User, Password, Password.user_id == User.id)
 
 
-def get_managed_user(user_id: UUID) -> dict[str, Any]:
+def get_managed_user(user_id: UUID) -> dict[str, object]:
     """Return a user (the schema `ManagedUser`).
 
     Raises:

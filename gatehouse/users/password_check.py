@@ -74,7 +74,7 @@ def find_by_id(subject: UUID | str, context: RequestContext) -> AttemptTarget:
 
 
 @cache
-def _target_statement(id_lookup: Select[UUID]) -> Select[*tuple[Any, ...]]:
+def _target_statement(id_lookup: Select[UUID]) -> Select[*tuple[object, ...]]:
     """Return a statement for the one row of a user, or of `UNKNOWN_USER_ID` if none is found."""
     unknown_id = bindparam("unknown_user_id", users.UNKNOWN_USER_ID, Uuid)
     user_id = func.coalesce(id_lookup.scalar_subquery(), unknown_id).label("user_id")

@@ -73,12 +73,12 @@ class Explain(Executable, ClauseElement):
 
     inherit_cache = False
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[object]) -> None:
         self.statement = statement
 
 
 @compiles(Explain)
-def _compile_explain(element: Explain, compiler: SQLCompiler, **options: Any) -> str:
+def _compile_explain(element: Explain, compiler: SQLCompiler, **options: object) -> str:
     return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
 
 
@@ -137,7 +137,7 @@ def _starts_with(column: Any, beginning: str) -> ColumnElement[bool]:
     return cast(ColumnElement[bool], (column >= beginning) & (column < f"{beginning}\U0010ffff"))
 
 
-def _select_users_with_role(role: str) -> Select[Any]:
+def _select_users_with_role(role: str) -> Select[object]:
     return select(RoleAssignment.user_id).where(
         RoleAssignment.role == role,
         RoleAssignment.subject_kind == roles.USER_SUBJECT,

@@ -74,7 +74,7 @@ def require_user(user_id: UUID) -> User:
     return user
 
 
-def build_user_with_profile(user: User, row: Any) -> UserWithProfile:
+def build_user_with_profile(user: User, row: object) -> UserWithProfile:
     """Combine a user with the roles in a row that has `roles.assignment_columns`."""
     effective = roles.get_effective_roles(row, user.roles_version)
     return UserWithProfile(user, _serialize(user, effective), effective)
@@ -223,7 +223,7 @@ def fetch_profile(user_id: UUID) -> dict[str, Any]:
     return _require_profile(fetch_one_or_none(SELECT_PROFILE, user_id=user_id))
 
 
-def _require_profile(row: Any) -> dict[str, Any]:
+def _require_profile(row: object) -> dict[str, object]:
     if row is None:
         raise AccountDeleted
     return build_profile(row)[0]

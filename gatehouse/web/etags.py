@@ -12,7 +12,7 @@ from gatehouse.core.errors import PreconditionFailed
 from gatehouse.database.session import add_check_before_writes
 
 
-def compute_etag(content: Any) -> str:
+def compute_etag(content: object) -> str:
     """Return the strong validator of a content (RFC 9110 section 8.8.3), without quotes."""
     text = json.dumps(content, sort_keys=True, default=clock.format_rfc3339)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -32,7 +32,7 @@ def read_if_match() -> frozenset[str] | None:
     return None if sent.star_tag or "If-Match" not in request.headers else frozenset(sent)
 
 
-def require_version(read: Callable[[], Any]) -> None:
+def require_version(read: Callable[[], object]) -> None:
     """Check `If-Match` when the write of this request begins; `read` returns the current content.
 
     What changes the content must hold the lock that the write begins with.

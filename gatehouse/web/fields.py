@@ -58,7 +58,7 @@ class Form(Schema):
     """The ways to fill in the form: the members that each requires and no other way may have."""
 
     @validates_schema
-    def require_one_alternative(self, members: dict[str, Any], **_: Any) -> None:
+    def require_one_alternative(self, members: dict[str, object], **_: object) -> None:
         """Require all members of exactly one of the alternatives."""
         all_members: frozenset[str] = frozenset().union(*self.alternatives)
         if self.alternatives and members.keys() & all_members not in self.alternatives:
@@ -67,7 +67,7 @@ class Form(Schema):
             raise ValidationError(CodedMessage("invalid_combination", message))
 
     def handle_error(
-        self, error: ValidationError, data: Any, *, many: bool, **options: Any
+        self, error: ValidationError, data: object, *, many: bool, **options: object
     ) -> None:
         """Add the nearest known field to the errors of unknown ones."""
         if isinstance(error.messages, dict):
@@ -82,7 +82,7 @@ class Form(Schema):
         return CodedMessage(unknown.code, unknown + hint)
 
     @post_load
-    def make_form(self, members: dict[str, Any], **_: Any) -> Any:
+    def make_form(self, members: dict[str, object], **_: object) -> object:
         """Return the form as a dataclass."""
         return self.form_type(**members)
 
@@ -94,7 +94,7 @@ class Union(Schema):
     kinds: ClassVar[Mapping[str, Schema]]
     """The schema for each value of the discriminator; the first one is of objects without it."""
 
-    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+    def dump(self, obj: object, *, many: bool | None = None) -> object:
         """Serialize an object with the schema of its kind."""
         kind = get_value(obj, self.discriminator, next(iter(self.kinds)))
         return self.kinds[kind].dump(obj, many=many)
@@ -114,7 +114,7 @@ class String(fields.String):
         constraints = {"minLength": min_length, "maxLength": max_length, "pattern": pattern}
         self.metadata = {**constraints, **self.metadata}
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> str:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kw: object) -> str:
         text: str = super()._deserialize(value, attr, data, **kw)
         if UNSTORABLE.search(text) or (self.one_line and UNPRINTABLE.search(text)):
             raise ValidationError(
@@ -134,7 +134,7 @@ class String(fields.String):
 class Boolean(fields.Boolean):
     """`true` or `false`, never a number: for Python, and so for marshmallow, 1 equals True."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> bool:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kw: object) -> bool:
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
@@ -143,7 +143,7 @@ class Boolean(fields.Boolean):
 class QueryInteger(fields.Integer):
     """A whole number in a query string or path: ASCII digits only."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> int:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kw: object) -> int:
         if not (isinstance(value, str) and value.isascii() and value.isdigit()):
             raise self.make_error("invalid", input=value)
         number: int = super()._deserialize(value, attr, data, **kw)
@@ -157,7 +157,7 @@ class Moment(fields.Field[datetime]):
         super().__init__(**kw)
         self.metadata = {"type": "string", "format": "date-time", **self.metadata}
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kw: Any) -> datetime:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kw: object) -> datetime:
         if not isinstance(value, str):
             raise ValidationError(CodedMessage("invalid_type", "Send a string."))
         try:
@@ -169,7 +169,7 @@ class Moment(fields.Field[datetime]):
         raise ValidationError(CodedMessage("invalid", message))
 
 
-def format_field_errors(messages: Any) -> dict[str, list[dict[str, str]]]:
+def format_field_errors(messages: object) -> dict[str, list[dict[str, str]]]:
     """Convert marshmallow's messages to `{field: [{code, message}]}`; nested fields are dotted."""
     errors: dict[str, list[dict[str, str]]] = {}
     for path, message in _flatten_messages(messages, ()):

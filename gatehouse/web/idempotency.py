@@ -77,7 +77,7 @@ def idempotent(*secret_members: str) -> Callable[[Route], Route]:
 
     def decorate_route(route: Route) -> Route:
         @wraps(route)
-        def wrapper(*args: Any, **kwargs: Any) -> Response:
+        def wrapper(*args: object, **kwargs: object) -> Response:
             key = _read_key(args)
             return _run_once(key, secret_members, lambda: route(*args, **kwargs))
 
@@ -95,7 +95,7 @@ def purge_expired_keys() -> None:
     db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.expires_at <= clock.now()))
 
 
-def _read_key(arguments: tuple[Any, ...]) -> RequestKey | None:
+def _read_key(arguments: tuple[object, ...]) -> RequestKey | None:
     """Return the key of the request, or None if it has none.
 
     Raises:
@@ -117,7 +117,7 @@ def _read_key(arguments: tuple[Any, ...]) -> RequestKey | None:
     return RequestKey(digests, body_digests, is_guessable)
 
 
-def _find_user_id(arguments: tuple[Any, ...]) -> str | None:
+def _find_user_id(arguments: tuple[object, ...]) -> str | None:
     """Return the authenticated user's id, if a guard passed a token."""
     return next((argument.sub for argument in arguments if hasattr(argument, "sub")), None)
 

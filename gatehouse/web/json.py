@@ -30,7 +30,7 @@ class StrictJSON(DefaultJSONProvider):
         return value
 
 
-def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
         raise ValueError("duplicate key in an object")
@@ -44,7 +44,7 @@ def _parse_finite(number: str) -> float:
     return value
 
 
-def _check_depth(value: Any, remaining: int) -> None:
+def _check_depth(value: object, remaining: int) -> None:
     if not isinstance(value, dict | list):
         return
     if remaining == 0:

@@ -35,7 +35,7 @@ from gatehouse.web.openapi_operations import (
 from gatehouse.web.openapi_schemas import SchemaPlugin
 from gatehouse.web.request_validation import accepts
 
-Route = TypeVar("Route", bound=Callable[..., Any])
+Route = TypeVar("Route", bound=Callable[..., object])
 
 
 class Decorator(Protocol):
@@ -63,7 +63,7 @@ class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = "Problem"
 
-    def __init__(self, app: Flask, **spec_kwargs: Any) -> None:
+    def __init__(self, app: Flask, **spec_kwargs: object) -> None:
         self._sections: list[Callable[[APISpec], object]] = []
         self._lock = threading.Lock()
         super().__init__(app, spec_kwargs={"marshmallow_plugin": SchemaPlugin(), **spec_kwargs})
@@ -81,12 +81,12 @@ class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
         """Add a function that writes to the document when it is generated."""
         self._sections.append(write)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return the document; generate it first if necessary."""
         with self._lock:
             while self._sections:
                 self._sections.pop(0)(self.spec)
-        document: dict[str, Any] = self.spec.to_dict()
+        document: dict[str, object] = self.spec.to_dict()
         return document
 
     def _openapi_json(self) -> Response:
@@ -96,7 +96,7 @@ class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
 class StrictParser(FlaskParser):
     """Parses bodies with the application's JSON provider, which is stricter than webargs'."""
 
-    def load_json(self, req: Request, schema: Schema) -> Any:
+    def load_json(self, req: Request, schema: Schema) -> object:
         """Return the parsed body, or `missing` if it is empty.
 
         Raises:
@@ -108,7 +108,7 @@ class StrictParser(FlaskParser):
         except ValueError:
             raise MalformedJSON from None
 
-    def load_form(self, req: Request, schema: Schema) -> Any:
+    def load_form(self, req: Request, schema: Schema) -> object:
         """Return the fields of a form.
 
         Raises:
@@ -129,10 +129,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def __init__(
         self,
-        *arguments: Any,
+        *arguments: object,
         body_format: str = JSON,
         error_format: ErrorFormat = PROBLEM,
-        **options: Any,
+        **options: object,
     ) -> None:
         super().__init__(*arguments, **options)
         self.body_format, self.error_format = body_format, error_format
@@ -150,7 +150,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         package: str = self.import_name.removeprefix("gatehouse.").partition(".")[0]
         return package.removesuffix("_routes")
 
-    def arguments(self, schema: type[Schema] | Schema, **options: Any) -> Decorator:
+    def arguments(self, schema: type[Schema] | Schema, **options: object) -> Decorator:
         """Validate the body, or another `location`, and pass it as the last argument."""
         defaults = {"location": self.body_format, "unknown": RAISE, "error_status_code": 422}
         instance = schema() if isinstance(schema, type) else schema  # once, not per request
@@ -164,13 +164,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate_route
 
     def response(
-        self, status: int, schema: type[Schema] | Schema | None = None, **options: Any
+        self, status: int, schema: type[Schema] | Schema | None = None, **options: object
     ) -> Decorator:
         """Document the response and serialize it with the schema."""
         decorate: Decorator = super().response(status, schema, **options)
         return decorate
 
-    def doc(self, **options: Any) -> Decorator:
+    def doc(self, **options: object) -> Decorator:
         """Add other members to the operation's documentation."""
         decorate: Decorator = super().doc(**options)
         return decorate
@@ -217,7 +217,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
 def _add_header_parameters(
     document: dict[str, Any], stored: dict[str, Any], **_options: Any
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Add the headers of a route to the parameters that its `arguments` made."""
     parameters = [*document.get("parameters", ()), *stored.get(HEADERS, ())]
     return {**document, "parameters": parameters} if parameters else document
@@ -227,7 +227,7 @@ def _require_body(route: Route) -> Route:
     """Reject an empty body for which every field has a default."""
 
     @wraps(route)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: object, **kwargs: object) -> object:
         if request.environ.get("CONTENT_LENGTH", "0") == "0":  # set when the body was read
             reject_field("body", "required", "Send a body.")
         return route(*args, **kwargs)

@@ -19,7 +19,7 @@ from gatehouse.core.errors import (
 from gatehouse.web import cookies
 from gatehouse.web.error_formats import PROBLEM, ErrorFormat
 
-Route = TypeVar("Route", bound=Callable[..., Any])
+Route = TypeVar("Route", bound=Callable[..., object])
 BEARER, COOKIE, METRICS_TOKEN = "bearer", "cookie", "metrics_token"
 SECURITY_SCHEMES = {
     BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
@@ -47,7 +47,7 @@ KEY_PROMISE = (
 )
 SINGLE_VALUE = {"type": "string", "pattern": "^[^,]*$"}
 """A header that is rejected when joined from two."""
-HEADER_PARAMETERS: dict[str, dict[str, Any]] = {
+HEADER_PARAMETERS: dict[str, dict[str, object]] = {
     DEVICE_TOKEN: {
         "name": "X-Device-Token",
         "description": "The `device_token` of the last login on this device, in body mode; browsers"
@@ -79,7 +79,7 @@ HEADER_PARAMETERS: dict[str, dict[str, Any]] = {
 """The headers that routes read, as components of the document; each is optional."""
 
 
-def header_parameters(route: Any, method: str) -> list[str]:
+def header_parameters(route: object, method: str) -> list[str]:
     """Return the names of the header parameters of a route, which are components."""
     return list(_headers(route, method != "GET"))
 
@@ -131,14 +131,14 @@ def open_or_with_metrics_token(route: Route) -> Route:
 
 def document_errors(
     error_types: Iterable[type[ApiError]], error_format: ErrorFormat = PROBLEM
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the OpenAPI response object for errors that share a status."""
     text = "\n".join(f"- `{error.code}`: {default_detail(error)}" for error in error_types)
     content = {error_format.media_type: {"schema": error_format.schema}}
     return {"description": text, "content": content}
 
 
-def _security(route: Any) -> list[dict[str, list[str]]]:
+def _security(route: object) -> list[dict[str, list[str]]]:
     if hasattr(route, "security_schemes"):
         return [{name: []} if name else {} for name in route.security_schemes]
     if not hasattr(route, "accepts_bearer"):
@@ -147,7 +147,7 @@ def _security(route: Any) -> list[dict[str, list[str]]]:
     return schemes if hasattr(route, "guarded") else [{}, *schemes]
 
 
-def _headers(route: Any, writes: bool) -> Iterable[str]:
+def _headers(route: object, writes: bool) -> Iterable[str]:
     if hasattr(route, "idempotent"):
         yield IDEMPOTENCY_KEY if hasattr(route, "guarded") else UNGUESSABLE_KEY
     if hasattr(route, "conditional"):
@@ -158,7 +158,7 @@ def _headers(route: Any, writes: bool) -> Iterable[str]:
         yield CSRF_TOKEN
 
 
-def _errors_by_status(route: Any, writes: bool) -> list[tuple[int, list[type[ApiError]]]]:
+def _errors_by_status(route: object, writes: bool) -> list[tuple[int, list[type[ApiError]]]]:
     errors = {*getattr(route, "error_types", ()), MalformedRequest, ServiceUnavailable}
     errors |= {CsrfFailed} if writes else set()
     errors |= {RateLimited} if hasattr(route, "limit") else set()

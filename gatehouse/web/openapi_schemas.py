@@ -22,7 +22,7 @@ class SchemaPlugin(MarshmallowPlugin):
 
     def schema_helper(  # type: ignore[override] # as in MarshmallowPlugin, which is not typed
         self, name: str, _: Any, schema: Any = None, **options: Any
-    ) -> Any:
+    ) -> object:
         """Return the JSON Schema of a component that a marshmallow schema defines, else None."""
         if schema is None:
             return None
@@ -37,7 +37,7 @@ class SchemaPlugin(MarshmallowPlugin):
             return described
         return self._describe_alternatives(name, described, instance.alternatives)
 
-    def _describe_union(self, union: Union) -> dict[str, Any]:
+    def _describe_union(self, union: Union) -> dict[str, object]:
         """Describe a response by its kinds, identified by one member."""
         references = {
             value: self.converter.resolve_nested_schema(kind)  # type: ignore[no-untyped-call]
@@ -48,8 +48,8 @@ class SchemaPlugin(MarshmallowPlugin):
         return {"oneOf": list(references.values()), "discriminator": discriminator}
 
     def _describe_alternatives(
-        self, name: str, described: dict[str, Any], alternatives: tuple[frozenset[str], ...]
-    ) -> dict[str, Any]:
+        self, name: str, described: dict[str, object], alternatives: tuple[frozenset[str], ...]
+    ) -> dict[str, object]:
         """Describe a form by the ways to fill it in; each has its own required members."""
         references = []
         for way in alternatives:
@@ -74,7 +74,7 @@ def _without_defaults(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _require(
     described: dict[str, Any], required: frozenset[str], absent: frozenset[str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return a description of an object that has some members and never others."""
     members = {key: value for key, value in described["properties"].items() if key not in absent}
     names = sorted({*described.get("required", ()), *required})

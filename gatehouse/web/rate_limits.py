@@ -59,9 +59,9 @@ ROUTE_LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
 KEY_PREFIX = "gatehouse:2:fixed:"
 """Contains the strategy: counters of different strategies must not share keys."""
 
-RecipientFinder = Callable[[Mapping[str, Any]], str]
+RecipientFinder = Callable[[Mapping[str, object]], str]
 """Returns the canonical e-mail address or phone number in a body, or ""."""
-Route = TypeVar("Route", bound=Callable[..., Any])
+Route = TypeVar("Route", bound=Callable[..., object])
 
 
 def network_key() -> str:

@@ -33,7 +33,7 @@ DECISIVE_HEADERS = {name.removeprefix("HTTP_").replace("_", "-").lower() for nam
 DECISIVE_HEADERS |= {"x-forwarded-for", "idempotency-key"}
 """Security-relevant headers: an unreadable one is rejected, not treated as absent."""
 
-Route = TypeVar("Route", bound=Callable[..., Any])
+Route = TypeVar("Route", bound=Callable[..., object])
 
 
 def non_blocking(route: Route) -> Route:
@@ -84,7 +84,7 @@ def register(app: Flask) -> None:
             read_bounded_body(environ)
 
 
-def require_host(environ: dict[str, Any]) -> None:
+def require_host(environ: dict[str, object]) -> None:
     """Reject HTTP/1.1 without `Host` (RFC 9112 section 3.2): proxies may have assumed one."""
     if environ.get("SERVER_PROTOCOL") == "HTTP/1.1" and not environ.get("HTTP_HOST"):
         raise MalformedRequest("Send a Host header: HTTP/1.1 requires it.")
@@ -103,7 +103,7 @@ def reject_repetition(environ: dict[str, Any]) -> None:
             raise MalformedRequest("A query parameter was sent twice.")
 
 
-def reject_other_spelling(environ: dict[str, Any]) -> None:
+def reject_other_spelling(environ: dict[str, object]) -> None:
     """Reject `get` for GET: methods are case-sensitive (RFC 9110 section 9.1), but not in Werkzeug.
 
     Raises:

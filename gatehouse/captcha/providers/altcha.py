@@ -6,7 +6,6 @@ challenge is signed with a key of its action and contains its expiry, so no row 
 
 from binascii import Error as NotBase64
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from altcha import Challenge, Payload, create_challenge, verify_solution
 
@@ -23,7 +22,7 @@ LIFETIME = timedelta(minutes=10)
 class Altcha:
     """Issues and verifies proofs of work (ALTCHA, version 2 of its protocol)."""
 
-    def challenge(self, action: str) -> dict[str, Any]:
+    def challenge(self, action: str) -> dict[str, object]:
         """Return a challenge for the ALTCHA widget."""
         created: Challenge = create_challenge(
             ALGORITHM,

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import Field, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import config
 from gatehouse.settings.keyrings import HOW_TO_GENERATE_KEY, key_ring
@@ -57,7 +56,7 @@ def _docstring(statement: ast.stmt) -> str:
     return str(value.value) if isinstance(value, ast.Constant) else ""
 
 
-def _row(field: Field[Any], description: str) -> str:
+def _row(field: Field[object], description: str) -> str:
     parser, default = field.metadata["read"], field.metadata["default"]
     default = f"`{default}`" if default else ""
     default = "none in production" if parser is key_ring else default

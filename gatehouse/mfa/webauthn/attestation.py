@@ -24,7 +24,7 @@ def trusted_roots() -> dict[AttestationFormat, list[bytes]]:
     return {AttestationFormat.PACKED: [root.public_bytes(Encoding.PEM) for root in roots]}
 
 
-def require_supported_format(attestation_object: dict[str, Any]) -> None:
+def require_supported_format(attestation_object: dict[str, object]) -> None:
     """Check that the attestation format is one that we verify: `none` or `packed`.
 
     Raises:

@@ -8,7 +8,6 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from typing import Any
 
 from gatehouse.mfa.webauthn.errors import MalformedCredential
 
@@ -85,7 +84,7 @@ def require_attestation_object(encoded: bytes) -> None:
         raise MalformedCredential("The attestation object is not one CBOR map.")
 
 
-def require_authenticator_data(data: Any) -> None:
+def require_authenticator_data(data: object) -> None:
     """Check that authenticator data has exactly the parts that its flags indicate.
 
     Raises:

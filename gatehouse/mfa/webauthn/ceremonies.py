@@ -38,7 +38,7 @@ class AnsweredChallenge:
     data: dict[str, Any]
 
 
-def create_challenge(ceremony: Ceremony, data: dict[str, Any] | None = None) -> str:
+def create_challenge(ceremony: Ceremony, data: dict[str, object] | None = None) -> str:
     """Store a challenge in the current transaction and return it, as base64url."""
     secrets = one_time_codes.create(ceremony.purpose, ceremony.subject, data or {}, LIFETIME)
     return secrets.token

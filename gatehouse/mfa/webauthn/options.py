@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import webauthn
 from webauthn.helpers import options_to_json_dict
@@ -40,7 +39,7 @@ class UserEntity:
 
 def creation_options(
     challenge: str, user: UserEntity, passkeys: Sequence[Passkey], user_verification_required: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the options of `navigator.credentials.create()`, as JSON.
 
     `user_verification_required` is for passwordless login: the passkey must be discoverable and
@@ -72,7 +71,7 @@ def creation_options(
 
 def request_options(
     challenge: str, passkeys: Sequence[Passkey], user_verification_required: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the options of `navigator.credentials.get()`, as JSON.
 
     Without passkeys the browser offers all it has, and the options reveal nothing about a user.

@@ -6,7 +6,6 @@ The library does most of it; the checks it lacks are made here, before and after
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import webauthn
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -164,12 +163,12 @@ def _require_field(credential: CredentialJson, name: str) -> str:
     return str(credential["response"][name])
 
 
-def _parse_attestation(credential: CredentialJson) -> dict[str, Any]:
+def _parse_attestation(credential: CredentialJson) -> dict[str, object]:
     """Return the attestation object, with its members and their types checked (section 6.5)."""
     encoded = from_base64url(_require_field(credential, "attestationObject"))
     require_attestation_object(encoded)
     with reject_library_errors():
-        parsed: dict[str, Any] = parse_cbor(encoded)
+        parsed: dict[str, object] = parse_cbor(encoded)
     if not (isinstance(parsed.get("fmt"), str) and isinstance(parsed.get("attStmt"), dict)):
         raise MalformedCredential("The attestation object lacks its format or its statement.")
     require_authenticator_data(parsed.get("authData"))

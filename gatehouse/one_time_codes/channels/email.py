@@ -1,7 +1,6 @@
 """Codes by e-mail, with a link if their type has a page."""
 
 from datetime import datetime
-from typing import Any
 
 from gatehouse.messaging import outbox
 from gatehouse.messaging.links import one_time_link
@@ -26,7 +25,7 @@ class EmailCodes:
 
     def build_variables(
         self, code_type: CodeType, secrets: Secrets, expires_at: datetime
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Return the code, when it expires, and the link."""
         variables = {"code": secrets.code, "expires": expires_at}
         if not code_type.page:

@@ -1,7 +1,6 @@
 """Codes by SMS: six digits, valid for ten minutes, within the budgets against toll fraud."""
 
 from datetime import datetime
-from typing import Any
 
 from gatehouse.messaging import sms, sms_budget
 from gatehouse.messaging.message import MessageRequest
@@ -31,7 +30,7 @@ class SmsCodes:
 
     def build_variables(
         self, code_type: CodeType, secrets: Secrets, expires_at: datetime
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Return the code."""
         return {"code": secrets.code}
 
