@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import config
 from gatehouse.authorization.permissions import DEFAULT_ROLE
+from gatehouse.tokens.worker_state import LEEWAY
 
 AAL1, AAL2 = "aal1", "aal2"
 MFA = "mfa"
@@ -18,6 +19,8 @@ POSSESSION_FACTORS = {"otp", "sms", "hwk", "swk", "recovery"}
 """Values of RFC 8176 section 2, and `recovery`: a look-up secret of NIST section 3.1.2."""
 AAL2_LIFETIME = timedelta(hours=24)  # section 2.2.3
 AAL2_IDLE_TIMEOUT = timedelta(hours=1)
+MAX_SKEW = timedelta(seconds=LEEWAY)
+"""By how much a second factor may be in the future, by the clock of another replica."""
 
 
 def merge_amr(*methods: Iterable[str], password_channel: str | None = None) -> list[str]:
@@ -54,9 +57,16 @@ def without_possession(amr: Sequence[str]) -> list[str]:
     return [word for word in amr if word not in POSSESSION_FACTORS | {MFA}]
 
 
-def aal2_expires_at(aal2_authenticated_at: datetime, last_seen_at: datetime) -> datetime:
-    """Return when a session at AAL2 is downgraded, unless it is used or steps up before."""
-    return min(aal2_authenticated_at + AAL2_LIFETIME, last_seen_at + AAL2_IDLE_TIMEOUT)
+def is_recent_enough(
+    aal2_authenticated_at: datetime, last_seen_at: datetime, now: datetime
+) -> bool:
+    """Return whether a session is within the absolute and idle limits of AAL2.
+
+    A second factor in the future is not: the clock was set back since, and its age is unknown.
+    """
+    is_known = aal2_authenticated_at <= now + MAX_SKEW
+    expires_at = min(aal2_authenticated_at + AAL2_LIFETIME, last_seen_at + AAL2_IDLE_TIMEOUT)
+    return is_known and now < expires_at
 
 
 def is_mfa_required(roles: Iterable[str]) -> bool:

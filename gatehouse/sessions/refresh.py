@@ -8,7 +8,7 @@ its lock (see `refresh_exceptions`).
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, case, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, case, func, or_, select, update
 
 import config
 from gatehouse.audit import events
@@ -26,8 +26,10 @@ _tables = Session.metadata.tables
 _sessions, _users = _tables["sessions"].c, _tables["users"].c
 _now, _idle_limit = (bindparam(name, type_=UTCDateTime) for name in ("now", "idle_limit"))
 _is_aal1 = _sessions.aal2_authenticated_at.is_(None)
-_is_still_aal2 = (_sessions.aal2_authenticated_at > bindparam("aal2_since")) & (
-    _sessions.last_seen_at > bindparam("aal2_seen_since")
+_is_still_aal2 = and_(
+    _sessions.aal2_authenticated_at > bindparam("aal2_since"),
+    _sessions.aal2_authenticated_at <= bindparam("aal2_until"),
+    _sessions.last_seen_at > bindparam("aal2_seen_since"),
 )
 _uses_within_interval = case(
     (_sessions.token_issued_at > bindparam("interval_start"), _sessions.used_tokens), else_=""
@@ -118,6 +120,7 @@ def _rotation(token: RefreshToken, now: datetime) -> dict[str, object]:
         "now": now,
         "idle_limit": now + config.settings().session_idle_timeout,
         "aal2_since": now - assurance.AAL2_LIFETIME,
+        "aal2_until": now + assurance.MAX_SKEW,
         "aal2_seen_since": now - assurance.AAL2_IDLE_TIMEOUT,
         "interval_start": refresh_tokens.reuse_interval_start(now),
         "use": refresh_tokens.format_use(presented, now),

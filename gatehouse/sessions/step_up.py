@@ -53,7 +53,7 @@ def add_authentication(
 def is_aal2(session: Session, now: datetime) -> bool:
     """Return whether a session is at AAL2, within its absolute and idle limits."""
     since = session.aal2_authenticated_at
-    return since is not None and now < assurance.aal2_expires_at(since, session.last_seen_at)
+    return since is not None and assurance.is_recent_enough(since, session.last_seen_at, now)
 
 
 def downgrade(session: Session) -> None:

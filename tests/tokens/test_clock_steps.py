@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+import pyotp
 import pytest
 
 from models import Credential, User
 from tests.rows import rows
+from tests.tokens.forgery import case, decode_token
 from tests.wrong_clocks import Replica, set_database_clock
 
 
@@ -16,6 +18,10 @@ def replica(app, clocks):
     clocks.wait(seconds=61)
     one.sync()
     return one
+
+
+def level_of(tokens):
+    return decode_token(tokens["access_token"])[1]["acr"]
 
 
 @pytest.mark.stores
@@ -53,6 +59,29 @@ def test_authentication_in_the_future_is_not_recent(clocks, replica, make_user):
         answer = client.as_(renewed).post("/auth/email/change", {"email": "new@example.com"})
 
     assert answer.json["code"] == "insufficient_user_authentication"
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("SE-12")
+def test_second_factor_in_the_future_keeps_no_session_at_aal2(clocks, replica, make_user):
+    user = make_user(email="ada@example.com", factors=["totp"])
+    for hours in (3, 30):
+        with case(hours=hours):
+            set_database_clock(clocks, [replica], timedelta(hours=hours))
+            replica.sync()
+            challenge = replica.log_in(user)
+            with replica.running() as client:
+                code = pyotp.TOTP(user.secret).at(replica.now)
+                tokens = client.complete_mfa(user, challenge, code=code)
+            assert level_of(tokens) == "aal2"
+            set_database_clock(clocks, [replica], timedelta(0))
+            for minutes in (0, 5, 50):  # it is used, so that it is not idle
+                clocks.wait(minutes=minutes)
+                replica.sync()
+                with replica.running() as client:
+                    tokens = client.renew(tokens)
+
+            assert level_of(tokens) == "aal1"
 
 
 @pytest.mark.stores
