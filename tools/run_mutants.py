@@ -6,6 +6,7 @@ in which its tests then run: they must pass without it and fail with it.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,12 +21,16 @@ from typing import NoReturn
 
 import pytest
 
+from tests.servers import PostgresCluster, postgres_is_installed
+
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tests" / "mutants"
 PYTEST_OPTIONS = [
-    *("-x", "-n", "0", "--tb=short"),
+    *("-x", "-n", "0", "--tb=short", "-rfE"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # plugins are imported before the fork
 ]
+FAILURES = re.compile("^(?:FAILED|ERROR) .*", re.MULTILINE)
+TIMEOUT = "from pytest-timeout"
 LIST_LIBRARIES = """
 import json, sys
 import app, tests.conftest
@@ -128,6 +133,21 @@ def import_libraries(root: Path) -> None:
             import_module(name)
 
 
+@contextmanager
+def postgres_of_all_runs() -> Iterator[None]:
+    """Start one PostgreSQL for the tests of all mutants, unless there is one."""
+    if "TEST_POSTGRES_URL" in os.environ or not postgres_is_installed():
+        yield
+        return
+    cluster = PostgresCluster()
+    os.environ["TEST_POSTGRES_URL"] = cluster.url
+    try:
+        yield
+    finally:
+        del os.environ["TEST_POSTGRES_URL"]
+        cluster.stop()
+
+
 def run_tests(tests: Sequence[str], root: Path) -> tuple[int, str]:
     """Run tests in a fork until one fails; return pytest's exit code and output."""
     output = root / "output.txt"
@@ -143,7 +163,10 @@ def _run_and_exit(tests: Sequence[str], root: Path, output: Path) -> NoReturn:
     try:
         os.chdir(root)
         sys.path[0] = str(root)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+            del sys.modules[name]  # they are those of the working tree
         with output.open("w") as file, redirect_stdout(file), redirect_stderr(file):
+            os.environ["COLUMNS"] = "200"  # of the line that says what failed
             code = int(pytest.main([*PYTEST_OPTIONS, *tests]))
     finally:
         os._exit(code)
@@ -166,10 +189,12 @@ def find_survivors(mutants: Sequence[Mutant], root: Path) -> list[Mutant]:
 def _is_noticed(mutant: Mutant, number: int, root: Path) -> bool:
     with planted(mutant, number, root):
         code, output = run_tests(mutant.tests, root)
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or TIMEOUT in output:
         raise MutantError(f"The tests do not run with {mutant}:\n{output}")
     noticed = code == pytest.ExitCode.TESTS_FAILED
     print("noticed " if noticed else "SURVIVED", mutant, flush=True)
+    if noticed:
+        print(*FAILURES.findall(output), sep="\n", flush=True)
     return noticed
 
 
@@ -178,7 +203,7 @@ def main(only: Sequence[str]) -> int:
     try:
         mutants = load_mutants(FOLDER, only)
         require_plantable(mutants, ROOT)
-        with copied_sources(ROOT) as copy:
+        with copied_sources(ROOT) as copy, postgres_of_all_runs():
             import_libraries(copy)
             survivors = find_survivors(mutants, copy)
     except MutantError as error:

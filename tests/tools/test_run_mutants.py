@@ -59,7 +59,9 @@ def test_mutant_that_no_test_notices_survives(project, capsys):
         survivors = find_survivors(mutants, copy)
 
     assert [str(mutant) for mutant in survivors] == ["rules: eighteen is too young"]
-    assert "noticed  rules: everyone is an adult" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "noticed  rules: everyone is an adult" in output
+    assert "FAILED test_rules.py::test_child - " in output
     assert (project / "rules.py").read_text() == CODE
 
 
@@ -78,6 +80,17 @@ def test_mutants_are_not_judged_by_tests_that_do_not_run(project):
 
     with copied_sources(project) as copy, pytest.raises(MutantError, match="do not run"):
         find_survivors(mutants, copy)
+
+
+def test_mutants_are_not_judged_by_a_test_that_takes_too_long(project):
+    (project / "test_rules.py").write_text(
+        "import time\n"
+        + TESTS.replace("assert not is_adult(17)", "is_adult(17) and time.sleep(30)")
+    )
+    (project / "pytest.ini").write_text("[pytest]\npythonpath = .\ntimeout = 1\n")
+
+    with copied_sources(project) as copy, pytest.raises(MutantError, match="do not run"):
+        find_survivors(load_mutants(project / "mutants"), copy)
 
 
 def test_mutant_whose_text_was_changed_is_named(project):
