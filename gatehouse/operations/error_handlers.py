@@ -6,7 +6,7 @@ error response contains internal details.
 
 from flask import Flask, Response
 from flask_limiter import RateLimitExceeded
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -89,7 +89,8 @@ def handle_db_error(error: SQLAlchemyError) -> Response:
     if is_rejected_write(error):
         record_rejected_write(reason)
         return error_response(WritesUnavailable(), WritesUnavailable.headers)
-    if not isinstance(error, PoolTimeout | OperationalError | InterfaceError):
+    is_broken = isinstance(error, DBAPIError) and error.connection_invalidated
+    if not (is_broken or isinstance(error, PoolTimeout | OperationalError | InterfaceError)):
         return handle_unexpected(error)
     logger().error("The database cannot be reached.", reason=reason)
     return error_response(ServiceUnavailable(), ServiceUnavailable.headers)

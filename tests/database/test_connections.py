@@ -73,3 +73,22 @@ def test_loaded_row_stays_readable_after_the_transaction_ended(app):
 
         assert role.name == "admin"
         assert db.engine.pool.checkedout() == 0
+
+
+@pytest.mark.alters_the_application
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_connection_that_was_idle_too_long_is_503(app, client):
+    """PostgreSQL ends it with an error of its own class, after 10 s on a machine under load."""
+
+    def view():
+        db.session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 1"))
+        time.sleep(0.1)
+        return str(db.session.scalar(text("SELECT 1")))
+
+    app.add_url_rule("/idle", "idle", view)
+
+    responses = [client.get("/idle") for _ in range(2)]
+
+    assert [response.status_code for response in responses] == [503, 503]
+    assert responses[0].json["code"] == "service_unavailable"
+    assert client.get("/health/ready").status_code == 200
