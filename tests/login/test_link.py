@@ -102,6 +102,16 @@ def test_login_code_sent_twenty_times_in_parallel_opens_one_session(client, make
     assert sorted(response.status_code for response in responses) == [200] + [401] * 19
 
 
+@pytest.mark.settings(GATEHOUSE_DEV_FIXED_CODES=f"{ADA}=12345678")
+def test_login_code_that_was_not_sent_never_works(client, ada):
+    """Not even a code that is known or guessed: beyond the limit of three messages an hour."""
+    login_tokens = [request_link(client) for _ in range(4)]
+
+    statuses = [verify(client, one, code="12345678").status_code for one in login_tokens]
+
+    assert statuses == [200, 200, 200, 401]
+
+
 def test_login_link_with_an_altered_token_fails(client, ada):
     login_token = request_link(client)
     token = read_token(client)
