@@ -7,6 +7,7 @@ import config
 from auth_routes import auth
 from gatehouse.account import access_revocation
 from gatehouse.account.routes import routes as account
+from gatehouse.admin.bulk_routes import bulk_routes
 from gatehouse.admin.permission_routes import permission_routes
 from gatehouse.admin.role_assignment_routes import role_assignment_routes
 from gatehouse.admin.role_routes import role_routes
@@ -16,7 +17,18 @@ from gatehouse.admin.user_routes import routes as admin_users
 from gatehouse.authorization import administrators
 from gatehouse.authorization import catalog as role_catalog
 from gatehouse.captcha.routes import routes as captcha
-from gatehouse.cli import backup, docs, doctor, keys, passwords, risk, serve, translations, users
+from gatehouse.cli import (
+    audit,
+    backup,
+    docs,
+    doctor,
+    keys,
+    passwords,
+    risk,
+    serve,
+    translations,
+    users,
+)
 from gatehouse.cli import permissions as permission_commands
 from gatehouse.cli import roles as role_commands
 from gatehouse.cli import worker as worker_command
@@ -79,7 +91,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _register_blueprints(app)
     commands = (serve.serve, worker_command.run_worker, keys.keys, users.users, passwords.passwords)
     roles = (role_commands.roles, permission_commands.permissions)
-    tools = (*roles, risk.risk, doctor.doctor, docs.docs, translations.translations)
+    tools = (*roles, audit.audit, risk.risk, doctor.doctor, docs.docs, translations.translations)
     for command in (*commands, *tools, backup.back_up, backup.restore):
         app.cli.add_command(command)
     return app
@@ -157,7 +169,7 @@ def _register_blueprints(app: Flask) -> None:
     first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
     documented = (*first, captcha, trusted_device_routes, sessions, account, tokens, operations)
     roles = (permission_routes, role_routes, role_assignment_routes)
-    administration = (*roles, admin_users, user_actions, user_details)
+    administration = (*roles, admin_users, bulk_routes, user_actions, user_details)
     for blueprint in (*documented, *administration):
         api.register_blueprint(blueprint)
     api.add_section(document_forward_auth)

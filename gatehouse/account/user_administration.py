@@ -12,6 +12,7 @@ from gatehouse.audit.administration_events import Administration
 from gatehouse.audit.service import record
 from gatehouse.core.events import CredentialChanged, publish
 from gatehouse.database.session import write_transaction
+from gatehouse.lockout import service as lockout
 from gatehouse.one_time_codes import locks, sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.channel import Recipient
@@ -71,6 +72,12 @@ def update_user(change: UserChange, fields: dict[str, Any]) -> None:
             _change_email(user, email, without_client(change.context))
             changed.add("email")
         record_change(Administration.UPDATED, change, fields=sorted(changed))
+
+
+def unlock_user(change: UserChange) -> None:
+    """Reset the failed attempts of a user; networks with many of them stay blocked."""
+    with changing_user(change) as user:
+        lockout.unlock(user.id, change.context, reason=change.reason)
 
 
 def require_new_password(change: UserChange) -> None:

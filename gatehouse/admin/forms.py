@@ -4,21 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from marshmallow import ValidationError, fields, post_load, validate, validates
+from marshmallow import ValidationError, fields, validate
 
 from gatehouse.core import clock
 from gatehouse.core.plugins import list_names
 from gatehouse.mfa import registry
-from gatehouse.users import identifiers
-from gatehouse.users.forms import (
-    USERNAME_METADATA,
-    Identifier,
-    ProfileFields,
-    email_field,
-    profile_fields,
-    validate_username,
-)
-from gatehouse.users.identifiers import Email
 from gatehouse.users.managed_users import STATUSES
 from gatehouse.users.search import NO_FACTOR, UserFilter
 from gatehouse.web.fields import CodedMessage, Form, Moment, String
@@ -65,60 +55,6 @@ class UserSearch(PageQuery):
 
 
 @dataclass(frozen=True)
-class NewUserForm:
-    """The form `NewUser`."""
-
-    email: Email
-    profile: dict[str, object]
-
-
-class NewUser(ProfileFields):
-    """A new user, who chooses a password with the link of an invitation."""
-
-    form_type = NewUserForm
-
-    email = email_field()
-    username = Identifier(validate_username, 32, min_length=3, metadata=USERNAME_METADATA)
-
-    class Meta:
-        """The profile's fields."""
-
-        include = profile_fields()
-
-
-@dataclass(frozen=True)
-class UserUpdateForm:
-    """The form `UserUpdate`."""
-
-    fields: dict[str, object]
-    """The fields to change; None clears a field."""
-
-
-class UserUpdate(Form):
-    """What an administrator changes of a user; null clears a field."""
-
-    form_type = UserUpdateForm
-
-    email = Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
-    username = Identifier(
-        validate_username, 32, min_length=3, allow_none=True, metadata=USERNAME_METADATA
-    )
-    phone = Identifier(
-        identifiers.parse_phone, 32, allow_none=True, metadata={"example": "+4915112345678"}
-    )
-
-    class Meta:
-        """The profile's fields."""
-
-        include = profile_fields(allow_none=True)
-
-    @post_load
-    def make_form(self, members: dict[str, object], **_: object) -> UserUpdateForm:
-        """Return the fields that were sent."""
-        return UserUpdateForm(members)
-
-
-@dataclass(frozen=True)
 class ReasonForm:
     """The form `Reason`."""
 
@@ -131,6 +67,16 @@ class Reason(Form):
     form_type = ReasonForm
 
     reason = String(200, metadata=REASON)
+
+
+def require_future(value: datetime) -> None:
+    """Require an end that is still to come.
+
+    Raises:
+        ValidationError: it is over.
+    """
+    if value <= clock.now():
+        raise ValidationError(CodedMessage("invalid", "Choose a time in the future."))
 
 
 @dataclass(frozen=True)
@@ -147,13 +93,7 @@ class DisableUser(Form):
     form_type = DisableUserForm
 
     reason = String(200, required=True, metadata=REASON)
-    until = Moment()
-
-    @validates("until")
-    def require_future(self, value: datetime, **_: object) -> None:
-        """Require an end that is still to come."""
-        if value <= clock.now():
-            raise ValidationError(CodedMessage("invalid", "Choose a time in the future."))
+    until = Moment(validate=require_future)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ def _pattern(pattern: str, message: str) -> dict[str, Any]:
     return {"validate": check, "metadata": {"pattern": pattern}}
 
 
-def _role_name(**options: Any) -> String:
+def role_name(**options: Any) -> String:
+    """Return the field of the name of a role."""
     message = "Use lower-case letters, digits, - and _, beginning with a letter."
     return String(63, **_pattern(ROLE_PATTERN, message), **options)
 
@@ -68,7 +69,7 @@ class RoleMembers(Form):
     description = String(200)
     permissions = fields.List(_permission_name(), validate=validate.Length(max=1000))
     parents = fields.List(
-        _role_name(),
+        role_name(),
         validate=validate.Length(max=20),
         metadata={"description": "roles that it contains"},
     )
@@ -88,7 +89,7 @@ class NewRole(RoleMembers):
 
     form_type = RoleForm
 
-    name = _role_name(required=True)
+    name = role_name(required=True)
     description = String(200, required=True)
 
     @post_load
@@ -123,7 +124,7 @@ class AssignedRole(Form):
 
     form_type = Assignment
 
-    role = _role_name(required=True)
+    role = role_name(required=True)
     expires_at = Moment(allow_none=True)
     reason = String(200, allow_none=True)
 

@@ -18,7 +18,6 @@ from gatehouse.admin.schemas import ManagedUser, UserMfaReset
 from gatehouse.authorization import permissions
 from gatehouse.authorization.errors import LastAdministrator
 from gatehouse.core.errors import ApiError
-from gatehouse.lockout import service as lockout
 from gatehouse.mfa import reset
 from gatehouse.mfa.errors import NoSecondFactor, ResetScheduled
 from gatehouse.sessions import service as sessions
@@ -80,9 +79,7 @@ def unlock_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserRe
 
     Networks with many failed attempts stay blocked, for an hour at most.
     """
-    change = build_change(user_id, form.reason)
-    with administration.changing_user(change):
-        lockout.unlock(user_id, change.context, reason=change.reason)
+    user_administration.unlock_user(build_change(user_id, form.reason))
     return describe_user(user_id)
 
 

@@ -4,14 +4,7 @@ from uuid import UUID
 
 from gatehouse.account import user_administration
 from gatehouse.admin.changes import CHANGE_ERRORS, UserResponse, build_change, describe_user
-from gatehouse.admin.forms import (
-    NewUser,
-    NewUserForm,
-    UserSearch,
-    UserSearchForm,
-    UserUpdate,
-    UserUpdateForm,
-)
+from gatehouse.admin.forms import UserSearch, UserSearchForm
 from gatehouse.admin.schemas import ManagedUser, ManagedUserPage
 from gatehouse.authorization import permissions
 from gatehouse.authorization.errors import LastAdministrator
@@ -19,6 +12,7 @@ from gatehouse.core.errors import NotFound, PreconditionRequired
 from gatehouse.sessions.guards import requires
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import administration, managed_users, search
+from gatehouse.users.administration_forms import NewUser, NewUserForm, UserUpdate, UserUpdateForm
 from gatehouse.users.errors import EmailTaken, RegistrationClosed, UsernameTaken, UserNotDeleted
 from gatehouse.web import pagination
 from gatehouse.web.idempotency import idempotent

@@ -1,8 +1,11 @@
-"""Read the audit log: the events of a user, the newest first."""
+"""Read the audit log: the events of a user, or those of a name or a time, the newest first."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from gatehouse.database.pages import NewestFirst, Position
 from gatehouse.web.user_agent import device_name
@@ -18,6 +21,38 @@ def list_events_of_user(
     found = select(AuditEvent).where(AuditEvent.user_id == user_id)
     page, following = ORDER.fetch_page(found, limit, after)
     return [row.AuditEvent for row in page], following
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """Which events to find; None does not restrict."""
+
+    user_id: UUID | None = None
+    name: str | None = None
+    """A name, such as `login.succeeded`, or the first part of several, such as `login`."""
+    request_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield what must hold."""
+        if self.user_id:
+            yield AuditEvent.user_id == self.user_id
+        if self.name:
+            of_group = AuditEvent.name.startswith(f"{self.name}.", autoescape=True)
+            yield (AuditEvent.name == self.name) | of_group
+        if self.request_id:
+            yield AuditEvent.request_id == self.request_id
+        if self.since:
+            yield AuditEvent.at >= self.since
+        if self.until:
+            yield AuditEvent.at < self.until
+
+
+def search_events(wanted: EventFilter, limit: int) -> list[AuditEvent]:
+    """Return the newest events that match."""
+    found = select(AuditEvent).where(*wanted.conditions())
+    return [row.AuditEvent for row in ORDER.fetch_page(found, limit, None)[0]]
 
 
 def serialize(event: AuditEvent) -> dict[str, object]:

@@ -68,7 +68,8 @@ def _target_of(event: Event, values: dict[str, object]) -> dict[str, str | None]
 
 @listens_for(Session, "before_commit")
 def _write_events(session: Session) -> None:
-    if pending := session.info.get("events"):
+    is_release = session.in_nested_transaction()  # of a savepoint, which ends nothing
+    if not is_release and (pending := session.info.get("events")):
         session.connection().execute(INSERT_EVENT, pending)
 
 

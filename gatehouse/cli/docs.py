@@ -7,12 +7,13 @@ import click
 from flask.cli import AppGroup
 
 import config
-from gatehouse.cli.reference import errors, events, postman, role_matrix, settings
+from gatehouse.cli.reference import commands, errors, events, postman, role_matrix, settings
 
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings.render_page,
     "errors.md": errors.render_page,
     "events.md": events.render_page,
+    "command-line.md": commands.render_page,
     "role-matrix.md": role_matrix.render_page,
     "postman.json": postman.render_page,
 }

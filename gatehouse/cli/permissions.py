@@ -1,11 +1,16 @@
 """`flask permissions`: the permissions that roles can grant."""
 
+from typing import Any
+
 import click
 
+import config
 from gatehouse.authorization import catalog, definitions
 from gatehouse.authorization.catalog import PermissionDefinition
+from gatehouse.authorization.definitions import PermissionChange
 from gatehouse.cli.database_group import DatabaseGroup
-from gatehouse.cli.user_lookup import as_json, confirmed, to_json
+from gatehouse.cli.user_lookup import as_json, confirmed, to_json, to_lines
+from gatehouse.core.errors import NotFound
 from gatehouse.database.session import db
 from gatehouse.web.request_context import NO_REQUEST
 
@@ -22,15 +27,38 @@ def list_permissions(as_json: bool) -> None:
     click.echo(to_json(found) if as_json else "\n".join(lines))
 
 
+@permissions.command("show")
+@click.argument("name")
+@as_json
+def show_permission(name: str, as_json: bool) -> None:
+    """Show a permission, and the roles that grant it."""
+    found = _describe(name)
+    click.echo(to_json(found) if as_json else "\n".join(to_lines(found)))
+
+
+@permissions.command("change")
+@click.argument("name")
+@click.argument("description")
+@as_json
+def change_permission(name: str, description: str, as_json: bool) -> None:
+    """Change the description of a permission."""
+    definitions.change_permission(name, PermissionChange(description), NO_REQUEST)
+    db.session.commit()
+    sentence = f"The permission {name} is changed."
+    click.echo(to_json(_describe(name)) if as_json else sentence)
+
+
 @permissions.command("create")
 @click.argument("name")
 @click.argument("description")
 @click.option("--audience", help="Of the tokens that contain it; by default our own.")
-def create_permission(name: str, description: str, audience: str | None) -> None:
+@as_json
+def create_permission(name: str, description: str, audience: str | None, as_json: bool) -> None:
     """Create a permission of an application, such as orders:refund."""
     definitions.create_permission(PermissionDefinition(name, description, audience), NO_REQUEST)
     db.session.commit()
-    click.echo(f"The permission {name} is created.")
+    sentence = f"The permission {name} is created."
+    click.echo(to_json(_describe(name)) if as_json else sentence)
 
 
 @permissions.command("delete")
@@ -41,3 +69,17 @@ def delete_permission(name: str) -> None:
     definitions.delete_permission(name, NO_REQUEST)
     db.session.commit()
     click.echo(f"The permission {name} is deleted.")
+
+
+def _describe(name: str) -> dict[str, Any]:
+    known = catalog.read_catalog()
+    permission = known.permissions.get(name)
+    if permission is None:
+        raise NotFound(f"There is no permission {name}; `flask permissions list` lists them.")
+    return {
+        "name": name,
+        "description": permission.description,
+        "audience": permission.audience or config.settings().audience,
+        "built_in": permission.built_in,
+        "roles": [role for role in sorted(known.roles) if name in known.permissions_of([role])],
+    }

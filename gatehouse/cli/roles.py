@@ -1,6 +1,7 @@
 """`flask roles`: define roles and assign them, as the operators' API does."""
 
 from datetime import datetime
+from typing import Any
 
 import click
 
@@ -8,8 +9,16 @@ from gatehouse.authorization import assignments, catalog, definitions
 from gatehouse.authorization.assignments import Assignment
 from gatehouse.authorization.definitions import RoleChange
 from gatehouse.cli.database_group import DatabaseGroup
-from gatehouse.cli.user_changes import parse_end
-from gatehouse.cli.user_lookup import as_json, confirmed, find_user_id, reason_option, to_json
+from gatehouse.cli.user_lookup import (
+    as_json,
+    confirmed,
+    find_user_id,
+    parse_end,
+    reason_option,
+    to_json,
+    to_lines,
+)
+from gatehouse.core.errors import NotFound
 from gatehouse.database.session import db
 from gatehouse.web.request_context import NO_REQUEST
 
@@ -28,19 +37,42 @@ def list_roles(as_json: bool) -> None:
     click.echo(to_json(found) if as_json else "\n".join(lines))
 
 
+@roles.command("show")
+@click.argument("name")
+@as_json
+def show_role(name: str, as_json: bool) -> None:
+    """Show a role: what it grants and contains, and all permissions that follow."""
+    role = _describe(name)
+    click.echo(to_json(role) if as_json else "\n".join(to_lines(role)))
+
+
 @roles.command("create")
 @click.argument("name")
 @click.argument("description")
 @granted
 @contained
-def create_role(
-    name: str, description: str, permissions: tuple[str, ...], parents: tuple[str, ...]
-) -> None:
+@as_json
+def create_role(name: str, description: str, as_json: bool, **lists: tuple[str, ...]) -> None:
     """Create a role."""
-    change = RoleChange(description, frozenset(permissions), frozenset(parents))
-    definitions.create_role(name, change, NO_REQUEST)
-    db.session.commit()
-    click.echo(f"The role {name} is created.")
+    definitions.create_role(name, _build_change(description, lists), NO_REQUEST)
+    _commit_and_report(f"The role {name} is created.", name, as_json)
+
+
+@roles.command("change")
+@click.argument("name")
+@click.option("--description", help="Replaces the description.")
+@granted
+@contained
+@click.option("--no-permissions", is_flag=True, help="It grants none of its own any more.")
+@click.option("--no-parents", is_flag=True, help="It contains no other role any more.")
+@as_json
+def change_role(name: str, description: str | None, as_json: bool, **lists: Any) -> None:
+    """Change a role: the permissions, or parents, that you give replace all that it has."""
+    change = _build_change(description, _given_lists(lists))
+    if change == RoleChange():
+        raise click.UsageError("Give at least one option to change.")
+    definitions.change_role(name, change, NO_REQUEST)
+    _commit_and_report(f"The role {name} is changed.", name, as_json)
 
 
 @roles.command("delete")
@@ -74,3 +106,48 @@ def unassign_role(identifier: str, role: str) -> None:
     assignments.unassign(find_user_id(identifier), role, NO_REQUEST)
     db.session.commit()
     click.echo(f"{identifier} does not have the role {role} any more.")
+
+
+@roles.command("assigned")
+@click.argument("identifier")
+@as_json
+def list_assigned(identifier: str, as_json: bool) -> None:
+    """List the roles of a user, besides `user`, which every user has."""
+    names = ("role", "created_at", "expires_at", "reason")
+    rows = assignments.list_assignments(find_user_id(identifier))
+    found = [{name: getattr(row, name) for name in names} for row in rows]
+    lines = [line for one in found for line in (*to_lines(one), "")]
+    click.echo(to_json(found) if as_json else "\n".join(lines or ["No roles."]).rstrip())
+
+
+def _given_lists(lists: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the lists to replace: those that were given, and those that are to be empty."""
+    names = [name for name in ("permissions", "parents") if lists[name] or lists[f"no_{name}"]]
+    for name in names:
+        if lists[name] and lists[f"no_{name}"]:
+            raise click.UsageError(f"Give {name}, or --no-{name}.")
+    return {name: lists[name] for name in names}
+
+
+def _build_change(description: str | None, lists: dict[str, tuple[str, ...]]) -> RoleChange:
+    return RoleChange(description, **{name: frozenset(listed) for name, listed in lists.items()})
+
+
+def _describe(name: str) -> dict[str, Any]:
+    known = catalog.read_catalog()
+    if name not in known.roles:
+        raise NotFound(f"There is no role {name}; `flask roles list` lists them.")
+    role = known.roles[name]
+    return {
+        "name": name,
+        "description": role.description,
+        "built_in": role.built_in,
+        "permissions": sorted(role.permissions),
+        "parents": sorted(role.parents),
+        "all_permissions": sorted(known.permissions_of([name])),
+    }
+
+
+def _commit_and_report(sentence: str, name: str, as_json: bool) -> None:
+    db.session.commit()
+    click.echo(to_json(_describe(name)) if as_json else sentence)

@@ -1,6 +1,7 @@
 """`flask users disable|enable|delete|restore ...`: change users, as the operators' API does."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from uuid import UUID
 
 import click
@@ -12,41 +13,61 @@ from gatehouse.cli.user_lookup import (
     build_change,
     commit_and_report,
     confirmed,
+    load_form,
+    parse_end,
     reason_option,
     user_command,
 )
-from gatehouse.core import clock
 from gatehouse.database.session import db
 from gatehouse.sessions import service as sessions
-from gatehouse.users import administration, identifiers, managed_users
+from gatehouse.users import administration, managed_users
+from gatehouse.users.administration_forms import NewUser, UserUpdate
 from gatehouse.web.request_context import NO_REQUEST
 
+PROFILE_OPTIONS = ("username", "name", "locale")
 
-def parse_end(_context: click.Context, _option: click.Parameter, value: str | None) -> object:
-    """Parse a time of ISO 8601, in UTC unless it has an offset; it must be in the future."""
-    try:
-        end = datetime.fromisoformat(value) if value else None
-    except ValueError:
-        raise click.BadParameter("write a time such as 2026-12-24T18:30") from None
-    if end and end.tzinfo is None:
-        end = end.replace(tzinfo=UTC)
-    if end and end <= clock.now():
-        raise click.BadParameter("choose a time in the future")
-    return end
+
+def profile_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of the profile."""
+    for name in reversed(PROFILE_OPTIONS):
+        command = click.option(f"--{name}", help=f"The {name}.")(command)
+    return command
 
 
 @user_command("create", short_help="Create a user.")
 @click.argument("email")
+@profile_options
 @as_json
-def create_user(email: str, as_json: bool) -> None:
+def create_user(email: str, as_json: bool, **profile: str | None) -> None:
     """Create a user with EMAIL, who gets an invitation to choose a password."""
-    try:
-        address = identifiers.parse_email(email)
-    except ValueError as problem:
-        raise click.ClickException(str(problem)) from None
-    user_id = user_administration.create_user(address, {}, NO_REQUEST)
+    form = load_form(NewUser(), {"email": email, **_given(profile)})
+    user_id = user_administration.create_user(form.email, form.profile, NO_REQUEST)
     change = build_change(str(user_id))
     commit_and_report(f"{email} is created and invited: {user_id}", change, as_json)
+
+
+@user_command("update", short_help="Change a user.", epilog=IDENTIFIER_HELP)
+@click.argument("identifier")
+@profile_options
+@click.option("--email", help="A verified address: make sure that it is the user's.")
+@click.option("--phone", help="A number, which is unverified until the user enters a code.")
+@reason_option
+@as_json
+def update_user(identifier: str, reason: str | None, as_json: bool, **fields: str | None) -> None:
+    """Change the options that you give; an empty one, as in --phone "", clears its field.
+
+    The previous e-mail address is notified, and can revert the change for 72 hours.
+    """
+    change = build_change(identifier, reason)
+    values = {name: value or None for name, value in _given(fields).items()}
+    if not values:
+        raise click.UsageError("Give at least one option to change.")
+    user_administration.update_user(change, load_form(UserUpdate(), values).fields)
+    commit_and_report(f"{identifier} is changed.", change, as_json)
+
+
+def _given(options: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @user_command("disable", short_help="Disable a user.", epilog=IDENTIFIER_HELP)

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import click
 from flask.cli import with_appcontext
+from marshmallow import ValidationError
 
 from gatehouse.cli.database_group import with_database_clock
 from gatehouse.core import clock
@@ -14,6 +16,7 @@ from gatehouse.database.session import db
 from gatehouse.users import managed_users
 from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange
+from gatehouse.web.fields import Form, format_field_errors
 from gatehouse.web.request_context import NO_REQUEST
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -34,6 +37,27 @@ def confirmed(question: str) -> Callable[[Command], Command]:
     return click.confirmation_option("--yes", prompt=question, help="Do not ask.")
 
 
+def parse_time(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> datetime | None:
+    """Parse a time of ISO 8601, in UTC unless it has an offset."""
+    try:
+        time = datetime.fromisoformat(value) if value else None
+    except ValueError:
+        raise click.BadParameter("write a time such as 2026-12-24T18:30") from None
+    return time.replace(tzinfo=UTC) if time and time.tzinfo is None else time
+
+
+def parse_end(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> datetime | None:
+    """Parse a time that must be in the future."""
+    end = parse_time(context, option, value)
+    if end and end <= clock.now():
+        raise click.BadParameter("choose a time in the future")
+    return end
+
+
 def find_user_id(identifier: str) -> UUID:
     """Return the id of the user with an id or identifier.
 
@@ -47,6 +71,20 @@ def find_user_id(identifier: str) -> UUID:
     if user is None:
         raise click.ClickException(f"{identifier} has no account.")
     return user.id
+
+
+def load_form(form: Form, values: dict[str, str | None]) -> Any:
+    """Return the dataclass of a form with these values.
+
+    Raises:
+        ClickException: a value is not accepted; it says why.
+    """
+    try:
+        return form.load(values)
+    except ValidationError as problem:
+        errors = format_field_errors(problem.messages)
+        sentences = [f"{name}: {one['message']}" for name in errors for one in errors[name]]
+        raise click.ClickException(" ".join(sentences)) from None
 
 
 def build_change(identifier: str, reason: str | None = None) -> UserChange:
@@ -64,6 +102,13 @@ def commit_and_report(sentence: str, change: UserChange, as_json: bool) -> None:
 def to_json(value: object) -> str:
     """Return a value as JSON, with times in RFC 3339."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=_to_text)
+
+
+def to_lines(values: dict[str, object]) -> list[str]:
+    """Return a line for each value that there is."""
+    shown = {name: value for name, value in values.items() if value not in (None, [])}
+    texts = {name: ", ".join(v) if isinstance(v, list) else v for name, v in shown.items()}
+    return [f"{name.replace('_', ' ') + ':':<16} {value}" for name, value in texts.items()]
 
 
 def _to_text(value: Any) -> str:

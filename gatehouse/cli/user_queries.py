@@ -1,16 +1,20 @@
-"""`flask users list|show|sessions`: read users."""
+"""`flask users list|show|sessions|factors`: read users."""
 
 from typing import Any
 
 import click
 
+from gatehouse.cli.spreadsheets import to_csv
 from gatehouse.cli.user_lookup import (
     IDENTIFIER_HELP,
     as_json,
     find_user_id,
+    parse_time,
     to_json,
+    to_lines,
     user_command,
 )
+from gatehouse.mfa import service as mfa
 from gatehouse.sessions import service as sessions
 from gatehouse.users import managed_users, search
 from gatehouse.users.managed_users import STATUSES
@@ -28,9 +32,12 @@ SHOWN = (
 @click.option("--status", type=click.Choice(STATUSES), help="Only users of this status.")
 @click.option("--role", help="Only users with this role.")
 @click.option("--factor", help="Only users with this kind of factor; `none` for without any.")
+@click.option("--created-after", callback=parse_time, help="Only users created since (UTC).")
+@click.option("--created-before", callback=parse_time, help="Only users created before (UTC).")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @as_json
-def list_users(limit: int, as_json: bool, **conditions: Any) -> None:
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV for spreadsheets.")
+def list_users(limit: int, as_json: bool, as_csv: bool, **conditions: Any) -> None:
     """List users, the newest first.
 
     TEXT is an id or a phone number, or the beginning of an e-mail address or username.
@@ -39,6 +46,9 @@ def list_users(limit: int, as_json: bool, **conditions: Any) -> None:
     found = [managed_users.serialize(row) for row in page.rows]
     if as_json:
         click.echo(to_json({"items": found, "estimated_total": page.estimated_total}))
+        return
+    if as_csv:
+        click.echo(to_csv([{name: user[name] for name in SHOWN} for user in found]), nl=False)
         return
     for user in found:
         click.echo(f"{user['id']}  {user['status']:<10}  {user['email']}")
@@ -51,7 +61,9 @@ def list_users(limit: int, as_json: bool, **conditions: Any) -> None:
 def show_user(identifier: str, as_json: bool) -> None:
     """Show a user, without any secret."""
     user = managed_users.get_managed_user(find_user_id(identifier))
-    click.echo(to_json(user) if as_json else "\n".join(_describe(user)))
+    click.echo(
+        to_json(user) if as_json else "\n".join(to_lines({name: user[name] for name in SHOWN}))
+    )
 
 
 @user_command("sessions", short_help="List the sessions of a user.", epilog=IDENTIFIER_HELP)
@@ -70,7 +82,15 @@ def list_sessions(identifier: str, as_json: bool) -> None:
     click.echo(f"{len(rows)} active sessions.")
 
 
-def _describe(user: dict[str, object]) -> list[str]:
-    shown = {name: user[name] for name in SHOWN if user[name] not in (None, [])}
-    texts = {name: ", ".join(v) if isinstance(v, list) else v for name, v in shown.items()}
-    return [f"{name.replace('_', ' ') + ':':<16} {value}" for name, value in texts.items()]
+@user_command("factors", short_help="List the factors of a user.", epilog=IDENTIFIER_HELP)
+@click.argument("identifier")
+@as_json
+def list_factors(identifier: str, as_json: bool) -> None:
+    """List the confirmed factors of a user, without their secrets."""
+    found = mfa.list_factors(find_user_id(identifier))
+    if as_json:
+        click.echo(to_json(found))
+        return
+    for one in found:
+        click.echo(f"{one['id']}  {one['kind']:<15}  {one['label']}")
+    click.echo(f"{len(found)} confirmed factors.")

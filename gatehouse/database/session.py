@@ -177,6 +177,27 @@ def add_check_before_writes(check: Callable[[], object]) -> None:
     g.checks_before_writes = [*g.get("checks_before_writes", ()), check]
 
 
+@contextmanager
+def without_checks_before_writes() -> Iterator[None]:
+    """Begin write transactions without the checks of this request, until the block ends."""
+    checks = g.pop("checks_before_writes", [])
+    try:
+        yield
+    finally:
+        g.checks_before_writes = checks
+
+
+def commit_alone(action: Callable[[], object]) -> None:
+    """Commit an action by itself, as a part of this request: it begins with the same checks."""
+    checks = g.get("checks_before_writes", [])
+
+    def run_with_checks() -> None:
+        g.checks_before_writes = checks
+        action()
+
+    commits(run_with_checks)()
+
+
 def commits(view: View) -> View:
     """Commit the request's transaction after a view has succeeded, and roll it back on an error.
 

@@ -54,7 +54,7 @@ def is_open(user: User) -> bool:
     )
 
 
-def extend(user_id: UUID, context: RequestContext) -> datetime:
+def extend(user_id: UUID, context: RequestContext, reason: str | None = None) -> datetime:
     """Restart the grace period of a user, for an operator; return when it ends.
 
     Raises:
@@ -63,7 +63,8 @@ def extend(user_id: UUID, context: RequestContext) -> datetime:
     with write_transaction():
         user = users.require_user(user_id)
         user.mfa_grace_extended_at = clock.now()
-        record(events.Factor.GRACE_EXTENDED, context, user_id=user.id)
+        because: dict[str, Any] = {"reason": reason} if reason else {}
+        record(events.Factor.GRACE_EXTENDED, context, user_id=user.id, **because)
     return _extended_until(user)
 
 

@@ -10,11 +10,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from gatehouse.audit.service import record
+from gatehouse.audit.error_follow_up import follow_up
 from gatehouse.core import errors
 from gatehouse.core.errors import ApiError, InternalError, ServiceUnavailable
 from gatehouse.core.log import logger
-from gatehouse.database.session import check_before_writes, commits, db, write_transaction
+from gatehouse.database.session import db
 from gatehouse.operations.write_check import (
     WritesUnavailable,
     is_rejected_write,
@@ -23,7 +23,6 @@ from gatehouse.operations.write_check import (
 from gatehouse.web import rate_limits
 from gatehouse.web.error_formats import error_response
 from gatehouse.web.fields import format_field_errors
-from gatehouse.web.request_context import request_context
 
 ERRORS_BY_STATUS: dict[int, type[ApiError]] = {
     400: errors.MalformedRequest,
@@ -48,23 +47,10 @@ def handle_api_error(error: ApiError) -> Response:
     """Roll back the request, run the error's follow-up and return its response."""
     try:
         db.session.rollback()
-        _run_on_rollback(error)
+        follow_up(error)
     except SQLAlchemyError as db_error:
         return handle_db_error(db_error)
     return error_response(error, error.headers)
-
-
-@commits
-def _run_on_rollback(error: ApiError) -> None:
-    """Run `on_rollback` and write the audit event, in one new transaction; repeat a conflict."""
-    if not (error.on_rollback or error.event):
-        return
-    check_before_writes(None)  # what follows an error is not a write of the client
-    with write_transaction():
-        if error.on_rollback:
-            error.on_rollback()
-        if error.event:
-            record(error.event, request_context(), **error.event_data, code=error.code)
 
 
 def handle_http_exception(error: HTTPException) -> Response:

@@ -11,7 +11,7 @@ from flask import request
 from gatehouse.authorization import delegation
 from gatehouse.authorization.errors import Forbidden
 from gatehouse.core import clock
-from gatehouse.database.session import check_before_writes
+from gatehouse.database.session import add_check_before_writes, check_before_writes
 from gatehouse.sessions import assurance, csrf, live_session, request_credentials, step_up
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.errors import InsufficientUserAuthentication, SessionEnded
@@ -127,6 +127,17 @@ def _require_permission(route: Route, permission: str) -> Route:
     guarded.error_types = errors  # type: ignore[attr-defined]
     guarded.permission = permission  # type: ignore[attr-defined]
     return signed_in(cast(Route, guarded))
+
+
+def require_further_permission(caller: AccessToken, permission: str) -> None:
+    """Require one more permission in a route with `requires`, now and at each write.
+
+    Raises:
+        Forbidden: the caller does not have it.
+    """
+    if permission not in caller.scope.split():
+        raise Forbidden(user_id=UUID(caller.sub), permission=permission)
+    add_check_before_writes(partial(delegation.require_permission, _actor(caller), permission))
 
 
 def _lock_administrator(caller: AccessToken, permission: str) -> None:

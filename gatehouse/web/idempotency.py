@@ -90,13 +90,40 @@ def idempotent(*secret_members: str) -> Callable[[Route], Route]:
     return decorate_route
 
 
+def idempotent_parts(route: Route) -> Route:
+    """Mark a route that has its effect in parts, each with `run_part_once`."""
+    known = getattr(route, "error_types", ())
+    route.error_types = (*known, *KEY_ERRORS)  # type: ignore[attr-defined]
+    route.idempotent = True  # type: ignore[attr-defined]
+    return route
+
+
+def run_part_once(caller: object, part: str, effect: Callable[[], object]) -> None:
+    """Run a part of a request, unless the same request has run it before.
+
+    The key of the part is stored with the effect, in the current transaction, so that a request
+    which was interrupted continues where it was. That transaction must begin with a lock that
+    other requests of the caller wait for.
+
+    Raises:
+        IdempotencyKeyReused: the key was used with another body.
+    """
+    key = _read_key((caller,), part)
+    with write_transaction():
+        if key is None:
+            effect()
+        elif _find_row(key) is None:
+            effect()
+            _store_response(key, jsonify({}), ())
+
+
 def purge_expired_keys() -> None:
     """Delete expired keys (after 24 hours)."""
     db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.expires_at <= clock.now()))
 
 
-def _read_key(arguments: tuple[object, ...]) -> RequestKey | None:
-    """Return the key of the request, or None if it has none.
+def _read_key(arguments: tuple[object, ...], *parts: str) -> RequestKey | None:
+    """Return the key of the request, or of a part of it; None if it has none.
 
     Raises:
         IdempotencyKeyInvalid: the header does not match `KEY_FORMAT`.
@@ -109,7 +136,7 @@ def _read_key(arguments: tuple[object, ...]) -> RequestKey | None:
     endpoint = request.endpoint or ""
     label = crypto_labels.IDEMPOTENT_ENDPOINTS.get(endpoint, endpoint)
     user_id = _find_user_id(arguments)
-    scoped_key = "\0".join((header, label, user_id or rate_limits.network_key()))
+    scoped_key = "\0".join((header, label, user_id or rate_limits.network_key(), *parts))
     body = request.get_data(cache=True).decode(errors="replace")
     digests = crypto.keyed_digests(crypto_labels.IDEMPOTENCY_KEY, scoped_key)
     body_digests = crypto.keyed_digests(crypto_labels.IDEMPOTENCY_BODY, f"{scoped_key}\0{body}")
@@ -159,14 +186,17 @@ def _find_response(key: RequestKey | None) -> Response | None:
     """
     if key is None:
         return None
+    row = _find_row(key)
+    end_transaction()
+    return _replay_response(row) if row else None
+
+
+def _find_row(key: RequestKey) -> IdempotencyKey | None:
     matching = select(IdempotencyKey).where(IdempotencyKey.key.in_(key.digests))
     row = db.session.scalar(matching.where(IdempotencyKey.expires_at > clock.now()).limit(1))
-    end_transaction()
-    if row is None:
-        return None
-    if row.body_digest not in key.body_digests:
+    if row and row.body_digest not in key.body_digests:
         raise IdempotencyKeyReused
-    return _replay_response(row)
+    return row
 
 
 def _store_response(key: RequestKey, response: Response, secret_members: Sequence[str]) -> None:

@@ -56,3 +56,48 @@ def test_roles_report_mistakes_in_a_sentence(app, make_user, run):
         assert "Traceback" not in result.output
     assert len(rows(app, Role)) == 4
     assert rows(app, Permission) == []
+
+
+def test_roles_and_permissions_are_shown_and_changed(app, run):
+    run("permissions", "create", "orders:read", "Read orders.")
+    run("roles", "create", "clerk", "Reads orders.", "--permission", "orders:read")
+
+    changed = run("roles", "change", "clerk", "--parent", "auditor", "--json")
+    shown = run("roles", "show", "clerk")
+    emptied = run("roles", "change", "clerk", "--no-permissions", "--description", "Audits.")
+
+    assert json.loads(changed.output)["permissions"] == ["orders:read"]
+    assert "audit:read" in json.loads(changed.output)["all_permissions"]
+    assert "parents:         auditor" in shown.output
+    assert emptied.output == "The role clerk is changed.\n"
+    role = json.loads(run("roles", "show", "clerk", "--json").output)
+    assert (role["permissions"], role["description"]) == ([], "Audits.")
+    run("permissions", "change", "orders:read", "Read all orders.")
+    permission = json.loads(run("permissions", "show", "orders:read", "--json").output)
+    assert (permission["description"], permission["roles"]) == ("Read all orders.", ["admin"])
+    assert "audience:" in run("permissions", "show", "orders:read").output
+
+
+def test_roles_of_a_user_are_listed(make_user, run):
+    make_user(username="ada", roles=["support"])
+    make_user(username="bob")
+
+    assert json.loads(run("roles", "assigned", "ada", "--json").output)[0]["role"] == "support"
+    assert "support" in run("roles", "assigned", "ada").output
+    assert run("roles", "assigned", "bob").output == "No roles.\n"
+
+
+def test_roles_show_and_change_report_mistakes(run):
+    mistakes = {
+        ("roles", "show", "clerk"): (1, "There is no role clerk"),
+        ("roles", "change", "clerk", "--description", "x"): (1, "does not exist"),
+        ("roles", "change", "support", "--description", "x"): (1, "built in"),
+        ("roles", "change", "support"): (2, "at least one option"),
+        ("roles", "change", "x", "--parent", "a", "--no-parents"): (2, "--no-parents"),
+        ("permissions", "show", "a:b"): (1, "There is no permission a:b"),
+        ("permissions", "change", "users:read", "x"): (1, "built in"),
+    }
+
+    for arguments, (code, sentence) in mistakes.items():
+        result = run(*arguments)
+        assert (result.exit_code, sentence in result.output) == (code, True), result.output

@@ -272,3 +272,56 @@ def test_users_commands_report_what_is_wrong_in_one_sentence(app, flask):
         with case(arguments=arguments):
             assert sentence in flask(*arguments, exit_code=code)
     assert audited(app, "user.disabled", "user.deleted", "user.created") == []
+
+
+def test_users_update_changes_and_clears_what_is_given(app, client, ada, flask):
+    shown = json.loads(
+        flask("update", ADA, "--name", "Ada", "--phone", "+49 151 12345678", "--json", *REASON)
+    )
+    flask("update", ADA, "--phone", "", "--email", "countess@example.com")
+
+    after = json.loads(flask("show", "ada", "--json"))
+    assert (shown["name"], shown["phone"], shown["phone_verified"]) == (
+        *("Ada", "+4915112345678"),
+        False,
+    )
+    assert (after["phone"], after["email"], after["name"]) == (None, "countess@example.com", "Ada")
+    assert client.mailbox(to=ADA)[0]["template"].startswith("notice_email")
+    assert audited(app, "user.updated")[0].details["reason"] == "stolen laptop"
+    assert flask("update", "ada", "--phone", "12", exit_code=1).startswith("Error: phone: ")
+    assert flask("update", "ada", "--email", "no", exit_code=1).startswith("Error: email: ")
+    assert "at least one option" in flask("update", "ada", exit_code=2)
+
+
+def test_users_create_takes_the_profile(flask):
+    shown = json.loads(flask("create", ADA, "--username", "ada", "--name", "Ada", "--json"))
+
+    assert (shown["username"], shown["name"]) == ("ada", "Ada")
+    assert flask("create", "b@example.com", "--username", "a b", exit_code=1).startswith("Error: ")
+
+
+def test_users_factors_lists_kinds_without_secrets(flask, make_user):
+    make_user(email=ADA, factors=["totp"])
+
+    kinds = [one["kind"] for one in json.loads(flask("factors", ADA, "--json"))]
+
+    assert kinds == ["totp", "recovery_codes"]
+    assert "2 confirmed factors." in flask("factors", ADA)
+
+
+def test_users_list_finds_by_time_of_creation(ada, flask):
+    assert ADA in flask("list", "--created-after", "2001-01-01")
+    assert ADA not in flask("list", "--created-before", "2001-01-01")
+
+
+def test_users_commands_take_a_reason_and_print_json(app, flask, make_user):
+    make_user(email=ADA, factors=["totp"])
+
+    assert json.loads(flask("unlock", ADA, "--json", *REASON))["email"] == ADA
+    assert json.loads(flask("extend-mfa-grace", ADA, "--json", *REASON)).keys() == {"ends_at"}
+    assert json.loads(flask("reset-mfa", ADA, "--json", *REASON)).keys() == {"due_at"}
+    invited = json.loads(flask("invite", "new@example.com", "--json"))
+    assert (invited["email"], "#" in invited["link"]) == ("new@example.com", True)
+    events = audited(app, "account.unlocked", "mfa.grace_extended", "factor.grace_extended")
+    events += audited(app, "factor.reset_scheduled")
+    assert [event.details.get("reason") for event in events] == ["stolen laptop"] * 3
