@@ -7,10 +7,12 @@ import config
 from auth_routes import auth
 from gatehouse.account import access_revocation
 from gatehouse.account.routes import routes as account
+from gatehouse.admin.api_key_routes import api_key_routes
 from gatehouse.admin.bulk_routes import bulk_routes
 from gatehouse.admin.permission_routes import permission_routes
 from gatehouse.admin.role_assignment_routes import role_assignment_routes
 from gatehouse.admin.role_routes import role_routes
+from gatehouse.admin.service_account_routes import service_account_routes
 from gatehouse.admin.user_actions import routes as user_actions
 from gatehouse.admin.user_details import routes as user_details
 from gatehouse.admin.user_routes import routes as admin_users
@@ -31,6 +33,7 @@ from gatehouse.cli import (
 )
 from gatehouse.cli import permissions as permission_commands
 from gatehouse.cli import roles as role_commands
+from gatehouse.cli import service_accounts as service_account_commands
 from gatehouse.cli import worker as worker_command
 from gatehouse.core import log, metrics
 from gatehouse.core.events import CredentialChanged, SessionEnded, UserDisabled, subscribe
@@ -54,6 +57,8 @@ from gatehouse.pages.mailbox import mailbox
 from gatehouse.pages.routes import pages
 from gatehouse.passwords import hash_pool
 from gatehouse.risk import engine
+from gatehouse.service_accounts import accounts as service_accounts
+from gatehouse.service_accounts import key_memory, key_usage
 from gatehouse.sessions import csrf
 from gatehouse.sessions import service as session_service
 from gatehouse.sessions.routes import routes as sessions
@@ -86,12 +91,15 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _set_up_http(app)
         flask_jwt.set_up(app)
         role_catalog.set_up(app)
+        key_memory.set_up(app)
+        key_usage.set_up(app)
         factor_registry.validate_settings()
         _subscribe(app)
         _register_blueprints(app)
     commands = (serve.serve, worker_command.run_worker, keys.keys, users.users, passwords.passwords)
     roles = (role_commands.roles, permission_commands.permissions)
-    tools = (*roles, audit.audit, risk.risk, doctor.doctor, docs.docs, translations.translations)
+    access = (*roles, service_account_commands.service_accounts)
+    tools = (*access, audit.audit, risk.risk, doctor.doctor, docs.docs, translations.translations)
     for command in (*commands, *tools, backup.back_up, backup.restore):
         app.cli.add_command(command)
     return app
@@ -102,6 +110,7 @@ def create_worker() -> Flask:
     app = create_app()
     sync.start_sync(app)
     cleanup.start_cleanup(app)
+    key_usage.start_writing(app)
     delivery_worker.start_worker(app)
     return app
 
@@ -151,6 +160,7 @@ def _subscribe(app: Flask) -> None:
     subscribe(app, CredentialChanged, session_service.end_other_sessions)
     subscribe(app, CredentialChanged, devices.withdraw_trust)
     subscribe(app, UserDisabled, administrators.keep_another_administrator)
+    subscribe(app, UserDisabled, service_accounts.follow_owner)
     subscribe(app, UserDisabled, session_service.end_sessions_of_disabled_user)
     subscribe(app, UserDisabled, devices.withdraw_trust)
     subscribe(app, UserDisabled, access_revocation.delete_codes_of_disabled_user)
@@ -169,7 +179,8 @@ def _register_blueprints(app: Flask) -> None:
     first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
     documented = (*first, captcha, trusted_device_routes, sessions, account, tokens, operations)
     roles = (permission_routes, role_routes, role_assignment_routes)
-    administration = (*roles, admin_users, bulk_routes, user_actions, user_details)
+    accounts = (admin_users, bulk_routes, user_actions, user_details)
+    administration = (*roles, *accounts, service_account_routes, api_key_routes)
     for blueprint in (*documented, *administration):
         api.register_blueprint(blueprint)
     api.add_section(document_forward_auth)

@@ -263,7 +263,7 @@ class RoleAssignment(Base):
 
     id: Mapped[UUID] = _id()
     subject_kind: Mapped[str] = mapped_column(String(16))
-    """`user`; other kinds of subjects have no foreign key yet."""
+    """`user` or `service_account`."""
     subject_id: Mapped[UUID] = mapped_column(Uuid)
     user_id: Mapped[UUID | None] = mapped_column(
         Uuid, ForeignKey("users.id", ondelete="CASCADE"), index=True
@@ -276,6 +276,58 @@ class RoleAssignment(Base):
     created_at: Mapped[datetime] = _created()
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     reason: Mapped[str | None] = mapped_column(String(200))
+
+
+class ServiceAccount(Base):
+    """An account of a program, which authenticates with API keys."""
+
+    __tablename__ = "service_accounts"
+
+    id: Mapped[UUID] = _id()
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    description: Mapped[str] = mapped_column(String(200))
+    owner_id: Mapped[UUID | None] = mapped_column(
+        Uuid, ForeignKey("users.id", ondelete="SET NULL"), index=True
+    )
+    """The user who is responsible for it; without an enabled one its keys are rejected."""
+    enabled: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = _created()
+
+
+class ApiKey(Base):
+    """An API key of a service account: the digest of it, and what it may do."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[UUID] = _id()
+    service_account_id: Mapped[UUID] = mapped_column(
+        Uuid, ForeignKey("service_accounts.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(DIGEST, unique=True)
+    permissions: Mapped[list[str]] = mapped_column(JSON)
+    """Its scope: of these it has those that the roles of its service account grant."""
+    networks: Mapped[list[str]] = mapped_column(JSON)
+    """The networks that it may be used from; from anywhere if there are none."""
+    created_at: Mapped[datetime] = _created()
+    created_by: Mapped[UUID | None] = mapped_column(Uuid)
+    """The user who created it, without a foreign key; None for an operator."""
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    successor_id: Mapped[UUID | None] = mapped_column(Uuid)
+    """The key that replaced it when it was rotated, without a foreign key."""
+    days_announced: Mapped[int | None] = mapped_column(Integer)
+    """How many days before its end the owner was last notified."""
+
+
+class ApiKeyVersion(Base):
+    """The version of all API keys together, in one row: each change of what they may do."""
+
+    __tablename__ = "api_key_version"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(BigInteger)
 
 
 class ExternalIdentity(Base):
@@ -503,10 +555,10 @@ class AuditEvent(Base):
     ip_address: Mapped[str] = mapped_column(IP_ADDRESS)
     user_agent: Mapped[str] = mapped_column(String(400))
     actor_kind: Mapped[str | None] = mapped_column(String(16))
-    """`user`, `operator`, `system` or `anonymous`; None in rows of versions that had no actor."""
+    """`user`, `service_account`, `operator`, `system` or `anonymous`; None in the oldest rows."""
     actor_id: Mapped[UUID | None] = mapped_column(Uuid)
     client_id: Mapped[str | None] = mapped_column(String(255))
-    """The OAuth client of the token that authenticated the actor."""
+    """The OAuth client of the token that authenticated the actor, or the id of the API key."""
     target_kind: Mapped[str | None] = mapped_column(String(32))
     """What was affected, such as `session`, where it is not the user of `user_id`."""
     target_id: Mapped[str | None] = mapped_column(String(255))

@@ -13,6 +13,7 @@ LAYERS = [  # top to bottom; packages on one line do not import each other
     {"login", "account"},
     {"mfa"},
     {"sessions"},
+    {"service_accounts"},
     {"users"},
     {"captcha", "risk"},
     {"lockout"},
@@ -37,6 +38,7 @@ COMMITTERS = {  # `commits` ends the requests; the others are background work an
     "gatehouse/messaging/worker.py",
     "gatehouse/mfa/reset.py",  # a scheduled job
     "gatehouse/operations/cleanup.py",
+    "gatehouse/service_accounts/key_usage.py",  # a periodic job
 }
 
 

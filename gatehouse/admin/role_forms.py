@@ -27,7 +27,8 @@ def role_name(**options: Any) -> String:
     return String(63, **_pattern(ROLE_PATTERN, message), **options)
 
 
-def _permission_name(**options: Any) -> String:
+def permission_name(**options: Any) -> String:
+    """Return a field for the name of a permission."""
     message = "Write a resource and an action, such as orders:refund."
     return String(64, **_pattern(PERMISSION_PATTERN, message), **options)
 
@@ -67,7 +68,7 @@ class RoleMembers(Form):
     form_type: ClassVar[type] = RoleChange
 
     description = String(200)
-    permissions = fields.List(_permission_name(), validate=validate.Length(max=1000))
+    permissions = fields.List(permission_name(), validate=validate.Length(max=1000))
     parents = fields.List(
         role_name(),
         validate=validate.Length(max=20),
@@ -103,7 +104,7 @@ class NewPermission(Form):
 
     form_type = PermissionForm
 
-    name = _permission_name(required=True)
+    name = permission_name(required=True)
     description = String(200, required=True)
     audience = String(
         255,

@@ -42,21 +42,23 @@ def _user_action(
     name: str,
     schema: type[Form] = Reason,
     *,
-    needs_body: bool = False,
+    people_only: bool = False,
     errors: tuple[type[ApiError], ...] = (),
 ) -> Decorator:
     """Register a route that changes a user."""
+    needs_body = any(field.required for field in schema().fields.values())
 
     def register(route: Route) -> Route:
         view = routes.errors(*CHANGE_ERRORS, *errors)(conditional(route))
         view = routes.arguments(schema, required=needs_body)(view)
-        view = rate_limit("admin")(requires(permissions.USERS_WRITE)(view))
+        guard = requires(permissions.USERS_WRITE, people_only=people_only)
+        view = rate_limit("admin")(guard(view))
         return routes.post(f"/users/<uuid:user_id>/{name}")(view)
 
     return register
 
 
-@_user_action("disable", DisableUser, needs_body=True, errors=(LastAdministrator,))
+@_user_action("disable", DisableUser, errors=(LastAdministrator,))
 @routes.response(200, ManagedUser)
 def disable_user(_caller: AccessToken, form: DisableUserForm, user_id: UUID) -> UserResponse:
     """Disable a user; sessions, tokens, codes and links end within a second, everywhere."""
@@ -109,7 +111,7 @@ def revoke_user_sessions(_caller: AccessToken, form: RevokeSessionsForm, user_id
     sessions.end_sessions_by_administrator(build_change(user_id, form.reason), form.session_id)
 
 
-@_user_action("reset-mfa", errors=(NoSecondFactor, ResetScheduled))
+@_user_action("reset-mfa", people_only=True, errors=(NoSecondFactor, ResetScheduled))
 @routes.response(202, UserMfaReset)
 def reset_user_mfa(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> dict[str, object]:
     """Schedule the removal of all second factors of a user.

@@ -21,6 +21,22 @@ class Authorization:
     PERMISSION_DELETED = success("permission.deleted", "A permission was deleted from all roles.")
 
 
+class ServiceAccounts:
+    """Service accounts and their API keys."""
+
+    CREATED = success("service_account.created", "A service account was created.")
+    CHANGED = success("service_account.changed", "A service account was changed; see details.")
+    DELETED = success("service_account.deleted", "A service account and its keys were deleted.")
+    KEY_CREATED = success("api_key.created", "An API key was created; see details.")
+    KEY_REVOKED = success("api_key.revoked", "An API key was revoked.")
+    KEY_REJECTED = failure(
+        "api_key.rejected", "API keys of a network were rejected, details.count times; see code."
+    )
+    EXPIRY_ANNOUNCED = success(
+        "api_key.expiry_announced", "The owner was notified that an API key expires soon."
+    )
+
+
 class Administration:
     """What administrators and operators do with users; the actor says who, details.reason why."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gatehouse.audit.administration_events import Administration, Authorization
+from gatehouse.audit.administration_events import Administration, Authorization, ServiceAccounts
 from gatehouse.audit.event import Event
 from gatehouse.audit.event import failure as _failure
 from gatehouse.audit.event import success as _success
@@ -271,6 +271,7 @@ GROUPS = (
     Session,
     Token,
     Authorization,
+    ServiceAccounts,
     Account,
     Administration,
     Factor,

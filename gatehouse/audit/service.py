@@ -20,6 +20,8 @@ TARGETS = {
     "key": ("signing_key", "kid"),
     "role": ("role", "role"),
     "permission": ("permission", "permission"),
+    "service_account": ("service_account", "service_account_id"),
+    "api_key": ("api_key", "api_key_id"),
 }
 """What events affect besides a user, and the value with its id, by the first part of their name."""
 

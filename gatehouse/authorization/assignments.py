@@ -1,11 +1,12 @@
-"""Assign roles to users, by administrators and operators: each with an expiry and a reason."""
+"""Assign roles to users and service accounts: each with an expiry and a reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, delete, select
 
 from gatehouse.audit.administration_events import Authorization
 from gatehouse.audit.service import record
@@ -21,11 +22,29 @@ from models import RoleAssignment, User
 
 @dataclass(frozen=True)
 class Assignment:
-    """A role of a user, until when and why; None for ever and for no reason given."""
+    """A role of a subject, until when and why; None for ever and for no reason given."""
 
     role: str
     expires_at: datetime | None = None
     reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A user or a service account."""
+
+    kind: str
+    id: UUID
+
+    @property
+    def user_id(self) -> UUID | None:
+        """The id of a user; None for a service account."""
+        return self.id if self.kind == roles.USER_SUBJECT else None
+
+    @property
+    def event_data(self) -> dict[str, Any]:
+        """How audit events name it."""
+        return {"user_id": self.id} if self.user_id else {"service_account_id": str(self.id)}
 
 
 def list_assignments(user_id: UUID) -> list[RoleAssignment]:
@@ -36,7 +55,12 @@ def list_assignments(user_id: UUID) -> list[RoleAssignment]:
     """
     if db.session.get(User, user_id) is None:
         raise NotFound
-    rows = select(RoleAssignment).where(RoleAssignment.user_id == user_id, roles.is_active())
+    return list_assignments_of(_user(user_id))
+
+
+def list_assignments_of(subject: Subject) -> list[RoleAssignment]:
+    """Return the active assignments of a user or service account, by role."""
+    rows = select(RoleAssignment).where(*_belongs_to(subject), roles.is_active())
     return list(db.session.scalars(rows.order_by(RoleAssignment.role)))
 
 
@@ -44,7 +68,7 @@ def assign(user_id: UUID, added: Assignment, context: RequestContext) -> None:
     """Assign one role more, or change its expiry and reason; see `replace_assignments`."""
     with write_transaction():
         _lock(user_id)
-        kept = [one for one in _current(user_id) if one.role != added.role]
+        kept = [one for one in _current(_user(user_id)) if one.role != added.role]
         replace_assignments(user_id, [*kept, added], context)
 
 
@@ -56,7 +80,7 @@ def unassign(user_id: UUID, role: str, context: RequestContext) -> None:
     """
     with write_transaction():
         _lock(user_id)
-        current = _current(user_id)
+        current = _current(_user(user_id))
         kept = [one for one in current if one.role != role]
         if kept == current:
             raise NotFound
@@ -78,7 +102,7 @@ def replace_assignments(
     wanted = [one for one in wanted if one.role != DEFAULT_ROLE]
     with write_transaction():
         _lock(user_id)
-        before = set(_current(user_id))
+        before = set(_current(_user(user_id)))
         known = catalog.read_catalog()
         _require_valid(wanted, known)
         delegation.require_may_act_on(context.actor, user_id)
@@ -87,7 +111,32 @@ def replace_assignments(
             administrators.require_another_administrator(user_id)
         token_size.require_small_token(known, [one.role for one in wanted])
         if before != set(wanted):
-            _write(user_id, before, set(wanted), context)
+            _write(_user(user_id), before, set(wanted), context)
+            roles.outdate_tokens(user_id)
+
+
+def replace_assignments_of_service_account(
+    account_id: UUID, wanted: Sequence[Assignment], context: RequestContext
+) -> None:
+    """Replace the roles of a service account, whose caller has locked the administration.
+
+    Raises:
+        ValidationFailed: a role does not exist, is named twice, or has expired already.
+        GrantExceedsOwnPermissions: one grants what the actor does not have.
+    """
+    subject = Subject(roles.SERVICE_ACCOUNT_SUBJECT, account_id)
+    wanted = [one for one in wanted if one.role != DEFAULT_ROLE]
+    before, known = set(_current(subject)), catalog.read_catalog()
+    _require_valid(wanted, known)
+    _require_grantable(before, set(wanted), known, context.actor)
+    if before != set(wanted):
+        _write(subject, before, set(wanted), context)
+
+
+def delete_assignments_of_service_account(account_id: UUID) -> None:
+    """Delete the roles of a service account that is deleted, in the current transaction."""
+    subject = Subject(roles.SERVICE_ACCOUNT_SUBJECT, account_id)
+    db.session.execute(delete(RoleAssignment).where(*_belongs_to(subject)))
 
 
 def _lock(user_id: UUID) -> None:
@@ -95,8 +144,17 @@ def _lock(user_id: UUID) -> None:
     advisory_lock(user_lock_key(user_id))
 
 
-def _current(user_id: UUID) -> list[Assignment]:
-    rows = list_assignments(user_id)
+def _belongs_to(subject: Subject) -> tuple[ColumnElement[bool], ...]:
+    return RoleAssignment.subject_kind == subject.kind, RoleAssignment.subject_id == subject.id
+
+
+def _user(user_id: UUID) -> Subject:
+    return Subject(roles.USER_SUBJECT, user_id)
+
+
+def _current(subject: Subject) -> list[Assignment]:
+    is_user = subject.kind == roles.USER_SUBJECT
+    rows = list_assignments(subject.id) if is_user else list_assignments_of(subject)
     return [Assignment(row.role, row.expires_at, row.reason) for row in rows]
 
 
@@ -123,35 +181,33 @@ def _require_grantable(
 
 
 def _write(
-    user_id: UUID, before: set[Assignment], wanted: set[Assignment], context: RequestContext
+    subject: Subject, before: set[Assignment], wanted: set[Assignment], context: RequestContext
 ) -> None:
     names = {one.role for one in wanted}
     for row in db.session.scalars(
         select(RoleAssignment).where(
-            RoleAssignment.user_id == user_id, RoleAssignment.organization_id.is_(None)
+            *_belongs_to(subject), RoleAssignment.organization_id.is_(None)
         )
     ).all():
         if row.role not in names or Assignment(row.role, row.expires_at, row.reason) not in wanted:
             db.session.delete(row)
     db.session.flush()
     for one in sorted(wanted - before, key=lambda one: one.role):
-        subject = {"subject_kind": roles.USER_SUBJECT, "subject_id": user_id, "user_id": user_id}
-        db.session.add(
-            RoleAssignment(**subject, role=one.role, expires_at=one.expires_at, reason=one.reason)
-        )
-        _record_assignment(user_id, one, context)
+        row = RoleAssignment(role=one.role, expires_at=one.expires_at, reason=one.reason)
+        row.subject_kind, row.subject_id, row.user_id = subject.kind, subject.id, subject.user_id
+        db.session.add(row)
+        _record_assignment(subject, one, context)
     for role in sorted({one.role for one in before} - names):
-        record(Authorization.ROLE_UNASSIGNED, context, user_id=user_id, role=role)
+        record(Authorization.ROLE_UNASSIGNED, context, **subject.event_data, role=role)
     db.session.flush()
-    roles.outdate_tokens(user_id)
 
 
-def _record_assignment(user_id: UUID, one: Assignment, context: RequestContext) -> None:
+def _record_assignment(subject: Subject, one: Assignment, context: RequestContext) -> None:
     until = clock.format_rfc3339(one.expires_at) if one.expires_at else None
     record(
         Authorization.ROLE_ASSIGNED,
         context,
-        user_id=user_id,
+        **subject.event_data,
         role=one.role,
         expires_at=until,
         reason=one.reason,

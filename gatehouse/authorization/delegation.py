@@ -11,14 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, select
 
-from gatehouse.authorization import catalog, roles
+from gatehouse.authorization import api_keys, catalog, roles
 from gatehouse.authorization.errors import (
     Forbidden,
     GrantExceedsOwnPermissions,
     TargetHasMorePermissions,
 )
 from gatehouse.database.session import advisory_lock, db
-from gatehouse.web.request_context import OPERATOR, SYSTEM, Actor
+from gatehouse.web.request_context import OPERATOR, SERVICE_ACCOUNT, SYSTEM, Actor
 from models import RoleAssignment, User
 
 SELECT_ROLES = select(User.disabled_at, *roles.assignment_columns(User.id)).where(
@@ -47,7 +47,7 @@ def require_may_act_on(actor: Actor, user_id: UUID) -> None:
         TargetHasMorePermissions: the user has a permission that the actor does not have.
     """
     if not may_act_on(actor, user_id):
-        raise TargetHasMorePermissions(user_id=actor.id, target=str(user_id))
+        raise TargetHasMorePermissions(user_id=actor.user_id, target=str(user_id))
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class GrantLimit:
         """
         missing = set() if self.permissions is None else permissions - self.permissions
         if missing:
-            raise GrantExceedsOwnPermissions(user_id=self.actor.id, missing=sorted(missing))
+            raise GrantExceedsOwnPermissions(user_id=self.actor.user_id, missing=sorted(missing))
 
 
 def get_grant_limit(actor: Actor) -> GrantLimit:
@@ -76,9 +76,16 @@ def get_grant_limit(actor: Actor) -> GrantLimit:
 
 
 def get_lasting_grant_limit(actor: Actor, until: datetime | None = None) -> GrantLimit:
-    """Return what the actor may grant until a time, or for ever: what it does not lose before."""
+    """Return what the actor may grant until a time, or for ever: what it does not lose before.
+
+    An API key expires, so it grants nothing for ever.
+    """
     if is_unrestricted(actor):
         return GrantLimit(actor, None)
+    if actor.kind == SERVICE_ACCOUNT:
+        rights = api_keys.get_rights(actor)
+        outlasts_grant = until is not None and until <= rights.last_until
+        return GrantLimit(actor, rights.permissions if outlasts_grant else frozenset())
     expires_at = RoleAssignment.expires_at
     outlasts = (
         expires_at.is_(None) if until is None else expires_at.is_(None) | (expires_at >= until)
@@ -95,7 +102,7 @@ def require_permission(actor: Actor, permission: str) -> None:
         Forbidden: the actor does not have it any more.
     """
     if not is_unrestricted(actor) and permission not in list_own_permissions(actor):
-        raise Forbidden(user_id=actor.id, permission=permission)
+        raise Forbidden(user_id=actor.user_id, permission=permission)
 
 
 def is_unrestricted(actor: Actor) -> bool:
@@ -104,7 +111,9 @@ def is_unrestricted(actor: Actor) -> bool:
 
 
 def list_own_permissions(actor: Actor) -> frozenset[str]:
-    """Return the permissions that the actor has now; a disabled user has none."""
+    """Return the permissions that the actor has now; disabled ones and revoked keys have none."""
+    if actor.kind == SERVICE_ACCOUNT:
+        return api_keys.get_rights(actor).permissions
     row = db.session.execute(SELECT_ROLES, {"user_id": actor.id}).one_or_none()
     return _permissions_of(row) if row and row.disabled_at is None else frozenset()
 

@@ -1,4 +1,4 @@
-"""The roles of users: which are assigned, and what they grant."""
+"""The roles of users and service accounts: which are assigned, and what they grant."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +14,8 @@ from gatehouse.database.session import UTCDateTime, db
 from gatehouse.tokens import authorization_changes
 from models import Role, RoleAssignment, RoleCatalogVersion, User
 
-USER_SUBJECT = "user"
-"""The kind of subjects that are users."""
+USER_SUBJECT, SERVICE_ACCOUNT_SUBJECT = "user", "service_account"
+"""The kinds of subjects that have roles."""
 SEPARATOR: Any = literal_column("' '")  # a plain string is rendered at each execution
 BUMP_VERSION = (
     update(User)
@@ -44,14 +44,15 @@ def is_active() -> ColumnElement[bool]:
     return RoleAssignment.organization_id.is_(None) & unexpired
 
 
-def assignment_columns(user_id: Any) -> tuple[ColumnElement[Any], ...]:
-    """Return columns for queries of users, from which `get_effective_roles` is made.
+def assignment_columns(subject_id: Any, kind: str = USER_SUBJECT) -> tuple[ColumnElement[Any], ...]:
+    """Return columns for queries of subjects, from which `get_effective_roles` is made.
 
     They are the assigned roles, joined by spaces; when the first of them expires; and the version
     of the catalogue. Roles within an organization are not among them.
     """
+    column = RoleAssignment.user_id if kind == USER_SUBJECT else RoleAssignment.subject_id
     own = select(RoleAssignment).where(
-        RoleAssignment.user_id == user_id, RoleAssignment.subject_kind == USER_SUBJECT, is_active()
+        column == subject_id, RoleAssignment.subject_kind == kind, is_active()
     )
     names = own.with_only_columns(func.aggregate_strings(RoleAssignment.role, SEPARATOR))
     expiry = own.with_only_columns(func.min(RoleAssignment.expires_at))

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from gatehouse.authorization.catalog import Catalog
 from gatehouse.authorization.errors import TooManyPermissions
-from gatehouse.authorization.roles import SEPARATOR, is_active
+from gatehouse.authorization.roles import SEPARATOR, USER_SUBJECT, is_active
 from gatehouse.core import clock, crypto
 from gatehouse.database.session import db
 from gatehouse.tokens import service as tokens
@@ -54,7 +54,8 @@ def _list_combinations(roles: set[str]) -> list[str]:
     subjects = select(RoleAssignment.subject_id).where(RoleAssignment.role.in_(roles), is_active())
     combinations = (
         select(func.aggregate_strings(RoleAssignment.role, SEPARATOR).label("given"))
-        .where(RoleAssignment.subject_id.in_(subjects), is_active())
+        .where(RoleAssignment.subject_kind == USER_SUBJECT, is_active())
+        .where(RoleAssignment.subject_id.in_(subjects))
         .group_by(RoleAssignment.subject_id)
         .subquery()
     )

@@ -37,6 +37,11 @@ def random_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def random_number(bits: int) -> int:
+    """Return a random number of so many bits."""
+    return secrets.randbits(bits)
+
+
 def random_base32(size: int) -> str:
     """Return `size` random bytes in base32 (RFC 4648 section 6), without padding."""
     return base64.b32encode(os.urandom(size)).decode().rstrip("=")

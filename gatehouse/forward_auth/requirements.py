@@ -16,7 +16,7 @@ MAX_LENGTH = 128
 
 
 class RequirementNotMet(Forbidden):
-    """The token is valid, but does not have a permission or role that the gateway requires."""
+    """The token or API key is valid, but lacks a permission or role that the gateway requires."""
 
     event = None  # type: ignore[assignment] # requests of gateways write nothing
 
@@ -47,3 +47,13 @@ def require_all(token: AccessToken, requirements: Iterable[str]) -> None:
         raise RequirementNotMet
     if levels and token.acr < max(levels):
         raise InsufficientUserAuthentication(None, max(levels))
+
+
+def require_permissions(permissions: frozenset[str], requirements: Iterable[str]) -> None:
+    """Require that an API key has all that is required; it has neither roles nor a level.
+
+    Raises:
+        RequirementNotMet: it lacks a permission, or a role or level is required.
+    """
+    if not permissions.issuperset(requirements):
+        raise RequirementNotMet

@@ -10,13 +10,16 @@ from gatehouse.forward_auth.requirements import (
     RequirementNotMet,
     parse_requirements,
     require_all,
+    require_permissions,
 )
+from gatehouse.service_accounts import key_verification
 from gatehouse.sessions.csrf import accepts_any_origin
 from gatehouse.sessions.errors import InsufficientUserAuthentication
 from gatehouse.sessions.request_credentials import bearer_token
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.web.openapi_operations import document_errors
+from gatehouse.web.request_context import request_context
 from gatehouse.web.request_validation import accepts_repeated, non_blocking
 
 forward_auth = Blueprint("forward_auth", __name__)
@@ -38,17 +41,28 @@ REQUIRE = {
 @accepts_repeated(PARAMETER)
 @accepts_any_origin
 def verify_request() -> Response:
-    """Return 200 with the identity headers of a valid access token, or 401.
+    """Return 200 with the identity headers of a valid access token or API key, or 401.
 
     What `?require=` demands and the token does not have is 403, or 401 if stepping up helps.
     """
     requirements = parse_requirements(request.args)
-    token = tokens.verify_access(bearer_token())
-    require_all(token, requirements)
-    identity = zip(
-        IDENTITY_HEADERS, (token.sub, token.sid, " ".join(token.roles), token.scope), strict=True
-    )
+    encoded = bearer_token()
+    verify = _verify_key if tokens.is_api_key(encoded) else _verify_token
+    identity = zip(IDENTITY_HEADERS, verify(encoded, requirements), strict=True)
     return Response(status=200, headers=list(identity), mimetype="text/plain")
+
+
+def _verify_token(encoded: str, requirements: list[str]) -> tuple[str, ...]:
+    token = tokens.verify_access(encoded)
+    require_all(token, requirements)
+    return token.sub, token.sid, " ".join(token.roles), token.scope
+
+
+def _verify_key(encoded: str, requirements: list[str]) -> tuple[str, ...]:
+    """Return the identity of a service account: the key takes the place of a session."""
+    key = key_verification.verify_key(encoded, request_context())
+    require_permissions(key.permissions, requirements)
+    return key.sub, str(key.id), "", key.scope
 
 
 def document_forward_auth(spec: APISpec) -> None:
@@ -56,16 +70,17 @@ def document_forward_auth(spec: APISpec) -> None:
     token_errors = (
         *(TokenMissing, TokenInvalid, TokenExpired, TokenRevoked),
         InsufficientUserAuthentication,
+        *key_verification.REJECTIONS,
     )
     headers = {name: {"schema": {"type": "string"}} for name in IDENTITY_HEADERS}
     operation = {
         "operationId": "verify_request",
-        "summary": "Verify the access token of a request",
+        "summary": "Verify the access token or API key of a request",
         "tags": ["forward_auth"],
-        "security": [{"bearer": []}],
+        "security": [{"bearer": []}, {"api_key": []}],
         "parameters": [REQUIRE],
         "responses": {
-            "200": {"description": "The token is valid.", "headers": headers},
+            "200": {"description": "The token or key is valid.", "headers": headers},
             "400": document_errors((MalformedRequest,)),
             "401": document_errors(token_errors),
             "403": document_errors((RequirementNotMet,)),

@@ -33,6 +33,7 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "notice_lockout": ("link",),
     "notice_attempts": ("link",),
     "notice_mfa_reset": ("link", "when"),
+    "notice_api_key_expires": ("service_account", "key", "when"),
 }
 """Template name to its own variables; all templates also have COMMON_VARIABLES."""
 
@@ -53,6 +54,8 @@ EXAMPLES: dict[str, object] = {
     "number": "+4915112345678",
     "factor": "totp",
     "left": 3,
+    "service_account": "deploy",
+    "key": "CI runner",
     "what": "your password was reset",
     "address": "192.0.2.7",
     "device": "Firefox on Linux",

@@ -16,6 +16,8 @@ from gatehouse.lockout import service as lockout
 from gatehouse.messaging import outbox, outbox_queue, sms_budget
 from gatehouse.mfa import reset
 from gatehouse.one_time_codes import service as one_time_codes
+from gatehouse.service_accounts import expiry_notices
+from gatehouse.service_accounts import keys as api_keys
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import authorization_changes, revocation
 from gatehouse.tokens.worker_state import state
@@ -45,6 +47,8 @@ def run_cleanup() -> None:
         "users_to_erase": administration.erase_due,
         "one_time_codes": one_time_codes.purge_expired,
         "revocations": revocation.purge_expired,
+        "api_key_expiry": expiry_notices.announce_due,
+        "api_keys": api_keys.purge_ended_keys,
         "authorization_changes": authorization_changes.purge_expired,
         "rate_limits": rate_limits.purge_expired_counters,
         "sms_prefixes": sms_budget.purge_prefixes,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial, wraps
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeAlias, TypeVar, cast, overload
 from uuid import UUID
 
 from flask import request
@@ -12,6 +12,9 @@ from gatehouse.authorization import delegation
 from gatehouse.authorization.errors import Forbidden
 from gatehouse.core import clock
 from gatehouse.database.session import add_check_before_writes, check_before_writes
+from gatehouse.service_accounts import key_verification
+from gatehouse.service_accounts.errors import PersonRequired
+from gatehouse.service_accounts.key_memory import KnownKey
 from gatehouse.sessions import assurance, csrf, live_session, request_credentials, step_up
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.errors import InsufficientUserAuthentication, SessionEnded
@@ -21,9 +24,17 @@ from gatehouse.tokens.errors import TokenMissing
 from gatehouse.tokens.service import AccessToken, RefreshToken
 from gatehouse.tokens.worker_state import LEEWAY
 from gatehouse.web import cookies
-from gatehouse.web.request_context import FIRST_PARTY_CLIENT, USER, Actor, set_actor
+from gatehouse.web.request_context import (
+    FIRST_PARTY_CLIENT,
+    USER,
+    Actor,
+    request_context,
+    set_actor,
+)
 
 Route = TypeVar("Route", bound=Callable[..., object])
+Administrator: TypeAlias = AccessToken | KnownKey
+"""Who uses a route of administration: a user with a role, or a service account with a key."""
 RECENT = timedelta(minutes=10)
 """Maximum age of the authentication where credentials or contact data are changed."""
 
@@ -103,41 +114,65 @@ def _is_recent(authenticated_at: datetime, max_age: timedelta) -> bool:
     return -timedelta(seconds=LEEWAY) <= clock.now() - authenticated_at <= max_age
 
 
-def requires(permission: str) -> Callable[[Route], Route]:
-    """Require a permission, a second factor and an authentication in the last ten minutes.
+def requires(permission: str, *, people_only: bool = False) -> Callable[[Route], Route]:
+    """Require a permission: of a user with a second factor and a recent sign-in, or of an API key.
 
     A write checks the permission again in its transaction, because the token may be older than the
-    loss of a role.
+    loss of a role. `people_only` rejects API keys, which cannot confirm anything.
     """
-    return lambda route: _require_permission(route, permission)
+    return lambda route: _require_permission(route, permission, people_only)
 
 
-def _require_permission(route: Route, permission: str) -> Route:
+def _require_permission(route: Route, permission: str, people_only: bool) -> Route:
     @wraps(route)
-    def guarded(caller: AccessToken, *arguments: object, **named: object) -> object:
-        if permission not in caller.scope.split():
-            raise Forbidden(user_id=UUID(caller.sub), permission=permission)
-        require_recent_authentication(caller, assurance.AAL2)
-        if request.method not in csrf.SAFE_METHODS:
-            check_before_writes(partial(_lock_administrator, caller, permission))
-        return route(caller, *arguments, **named)
+    def guarded(*arguments: object, **named: object) -> object:
+        encoded = request_credentials.bearer_token_or_none()
+        if encoded is None or not tokens.is_api_key(encoded):
+            return route(_authenticate_administrator(permission), *arguments, **named)
+        return route(_authenticate_key(encoded, permission, people_only), *arguments, **named)
 
-    known = getattr(route, "error_types", ())
-    errors = (*known, Forbidden, InsufficientUserAuthentication)
+    person = (*request_credentials.NOT_AUTHENTICATED, SessionEnded, InsufficientUserAuthentication)
+    key = (*key_verification.REJECTIONS, *((PersonRequired,) if people_only else ()))
+    errors = (*getattr(route, "error_types", ()), Forbidden, *person, *key)
     guarded.error_types = errors  # type: ignore[attr-defined]
     guarded.permission = permission  # type: ignore[attr-defined]
-    return signed_in(cast(Route, guarded))
+    guarded.guarded = True  # type: ignore[attr-defined]
+    guarded.accepts_api_keys = not people_only  # type: ignore[attr-defined]
+    return cast(Route, csrf.accepts_bearer(guarded))
 
 
-def require_further_permission(caller: AccessToken, permission: str) -> None:
+def _authenticate_administrator(permission: str) -> AccessToken:
+    caller = authenticate_caller()
+    if permission not in caller.scope.split():
+        raise Forbidden(user_id=UUID(caller.sub), permission=permission)
+    require_recent_authentication(caller, assurance.AAL2)
+    if request.method not in csrf.SAFE_METHODS:
+        check_before_writes(partial(_lock_administrator, caller, permission))
+    return caller
+
+
+def _authenticate_key(encoded: str, permission: str, people_only: bool) -> KnownKey:
+    key = key_verification.verify_limited(encoded, request_context())
+    set_actor(key.actor)
+    if people_only:
+        raise PersonRequired
+    if permission not in key.permissions:
+        raise Forbidden(permission=permission)
+    if request.method not in csrf.SAFE_METHODS:
+        key_verification.check_key_before_writes(key, permission)
+    return key
+
+
+def require_further_permission(caller: Administrator, permission: str) -> None:
     """Require one more permission in a route with `requires`, now and at each write.
 
     Raises:
         Forbidden: the caller does not have it.
     """
+    actor = caller.actor if isinstance(caller, KnownKey) else _actor(caller)
     if permission not in caller.scope.split():
-        raise Forbidden(user_id=UUID(caller.sub), permission=permission)
-    add_check_before_writes(partial(delegation.require_permission, _actor(caller), permission))
+        raise Forbidden(user_id=actor.user_id, permission=permission)
+    add_check_before_writes(partial(delegation.require_permission, actor, permission))
 
 
 def _lock_administrator(caller: AccessToken, permission: str) -> None:

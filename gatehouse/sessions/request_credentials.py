@@ -7,6 +7,7 @@ from flask import request
 from gatehouse.core import crypto, crypto_labels
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import (
+    ApiKeyNotAccepted,
     RefreshTokenMissing,
     TokenExpired,
     TokenInvalid,
@@ -21,7 +22,13 @@ SessionRef: TypeAlias = AccessToken | RefreshToken
 
 CSRF_PURPOSE = crypto_labels.CSRF
 """The purpose of the keyed digest that is the CSRF token of a session."""
-NOT_AUTHENTICATED = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
+NOT_AUTHENTICATED = (
+    TokenMissing,
+    TokenInvalid,
+    ApiKeyNotAccepted,
+    TokenExpired,
+    TokenRevoked,
+)
 """The errors of a request that is not authenticated."""
 
 

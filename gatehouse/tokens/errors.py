@@ -29,6 +29,13 @@ class TokenInvalid(ApiError):
     headers = INVALID_TOKEN
 
 
+class ApiKeyNotAccepted(TokenInvalid):
+    """API keys are not accepted here, only for administration and at gateways."""
+
+    code = "api_key_not_accepted"
+    next = "Sign in, and send an access token."
+
+
 class TokenExpired(ApiError):
     """The token has expired."""
 

@@ -14,6 +14,7 @@ from flask_jwt_extended import create_access_token, create_refresh_token
 from gatehouse.core.errors import ApiError
 from gatehouse.tokens import jwt_verification, status_list, sync
 from gatehouse.tokens.errors import (
+    ApiKeyNotAccepted,
     RefreshTokenExpired,
     RefreshTokenInvalid,
     TokenExpired,
@@ -22,6 +23,7 @@ from gatehouse.tokens.errors import (
 )
 from gatehouse.tokens.specs import (
     ACCESS,
+    API_KEY_PREFIX,
     REFRESH,
     TYP,
     SessionClaims,
@@ -95,14 +97,22 @@ def _session_claims(spec: TokenSpec, session: SessionClaims) -> dict[str, object
     }
 
 
+def is_api_key(encoded: str) -> bool:
+    """Return whether a bearer token is an API key, valid or not."""
+    return encoded.startswith(API_KEY_PREFIX)
+
+
 def verify_access(encoded: str) -> AccessToken:
     """Verify an access token of our own API and return its claims.
 
     Raises:
         TokenInvalid, TokenExpired: it is not a valid token of ours, or has expired or is outdated.
+        ApiKeyNotAccepted: it is an API key.
         TokenRevoked: its session has ended.
         ServiceUnavailable: keys and revocations were last read more than 5 seconds ago.
     """
+    if is_api_key(encoded):
+        raise ApiKeyNotAccepted
     tokens = sync.current_state()
     tokens.require_keys()
     fingerprint = hashlib.sha256(encoded.encode("utf-8", "surrogateescape")).digest()

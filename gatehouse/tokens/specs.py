@@ -8,6 +8,8 @@ import config
 from gatehouse.web.request_context import FIRST_PARTY_CLIENT
 
 ACCESS, REFRESH = "access", "refresh"
+API_KEY_PREFIX = "ghk_"
+"""API keys begin with it, and no token does."""
 TYP = {ACCESS: "at+jwt", REFRESH: "rt+jwt"}
 
 

@@ -2,8 +2,9 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
-from flask import Flask
+from flask import Flask, current_app
 
 from gatehouse.core import clock, metrics
 from gatehouse.database.background_tasks import log_exceptions, run_periodically
@@ -12,6 +13,7 @@ from gatehouse.tokens import authorization_changes, keys, revocation
 from gatehouse.tokens.worker_state import TokenState, state
 
 INTERVAL = 0.4
+FOLLOWERS = "gatehouse.followers"
 FIRST_ATTEMPTS = 3
 """Attempts to read before the worker listens, in case the database is slow at start."""
 
@@ -26,6 +28,8 @@ def refresh() -> None:
     reading = tokens.clock.observe()
     key_set = keys.read_key_set(tokens.key_set)
     _read_feed(tokens, reading)
+    for follow_changes in current_app.extensions.get(FOLLOWERS, ()):
+        follow_changes()
     tokens.clock.apply(reading)
     revocation.drop_expired(tokens, min(reading.time, clock.now()))
     authorization_changes.drop_expired(tokens, min(reading.time, clock.now()))
@@ -42,6 +46,11 @@ def _read_feed(tokens: TokenState, reading: Reading) -> None:
     revocation.read_revocations(tokens, window)
     authorization_changes.read_changes(tokens, window)
     tokens.feed.advance(reading, window)
+
+
+def follow(app: Flask, follow_changes: Callable[[], object]) -> None:
+    """Let another package keep its memory up to date, too, with each refresh."""
+    app.extensions.setdefault(FOLLOWERS, []).append(follow_changes)
 
 
 def current_state() -> TokenState:

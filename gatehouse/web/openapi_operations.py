@@ -21,6 +21,7 @@ from gatehouse.web.error_formats import PROBLEM, ErrorFormat
 
 Route = TypeVar("Route", bound=Callable[..., object])
 BEARER, COOKIE, METRICS_TOKEN = "bearer", "cookie", "metrics_token"
+API_KEY = "api_key"
 SECURITY_SCHEMES = {
     BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     COOKIE: {
@@ -28,6 +29,12 @@ SECURITY_SCHEMES = {
         "in": "cookie",
         "name": cookies.ACCESS,
         "description": "Writes also need `X-CSRF-Token`, from GET /auth/csrf.",
+    },
+    API_KEY: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "ghk_<id>_<secret and checksum>",
+        "description": "An API key of a service account.",
     },
     METRICS_TOKEN: {
         "type": "http",
@@ -144,6 +151,8 @@ def _security(route: object) -> list[dict[str, list[str]]]:
     if not hasattr(route, "accepts_bearer"):
         return []
     schemes: list[dict[str, list[str]]] = [{BEARER: []}, {COOKIE: []}]
+    if getattr(route, "accepts_api_keys", False):
+        schemes.append({API_KEY: []})
     return schemes if hasattr(route, "guarded") else [{}, *schemes]
 
 

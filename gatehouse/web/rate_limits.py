@@ -53,6 +53,7 @@ ROUTE_LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
     "logout": Limits("100 per minute"),
     "report": Limits("20 per minute"),
     "admin": Limits("300 per minute"),  # all routes below /admin together
+    "api_key": Limits("20 per minute"),  # API keys that do not exist
     "captcha": Limits("60 per minute"),
 }
 
@@ -156,6 +157,24 @@ def rate_limit(name: str) -> Callable[[Route], Route]:
         return route
 
     return decorate_route
+
+
+def require_quota(name: str) -> None:
+    """Require that no limit of a row of `ROUTE_LIMITS` is exceeded, for what is counted by itself.
+
+    Raises:
+        RateLimited: one is.
+    """
+    for rule in rules_for(name) if limiter.enabled else ():
+        if seconds := rule.resets_in():
+            raise rule.to_error(seconds)
+
+
+def count_hit(name: str) -> None:
+    """Count once for the limits of a row of `ROUTE_LIMITS`."""
+    for rule in rules_for(name) if limiter.enabled else ():
+        key = rule.item.key_for(KEY_PREFIX, rule.key_function(), rule.scope)
+        cast(Counters, limiter.storage).incr(key, rule.item.get_expiry())
 
 
 def set_up(app: Flask, recipient_of: RecipientFinder) -> None:

@@ -21,19 +21,28 @@ IP_WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>\d+\.\d+\.\d+\.\d
 """An IP address with a port, as some proxies write it; IPv6 in brackets."""
 
 USER, OPERATOR, SYSTEM, ANONYMOUS = "user", "operator", "system", "anonymous"
+SERVICE_ACCOUNT = "service_account"
 FIRST_PARTY_CLIENT = "gatehouse"
 """The `client_id` of our own API's tokens."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts: a user, an operator at the command line, the system, or an anonymous client."""
+    """Who acts: a user, a service account, an operator, the system, or an anonymous client."""
 
     kind: str
     id: UUID | None = None
-    """The user's id."""
+    """The id of the user or service account."""
     client_id: str | None = None
-    """The client it acts through: that of its token, or `gatehouse` for a user of our own API."""
+    """The client it acts through: that of its token, or `gatehouse` for a user of our own API.
+
+    For a service account it is the id of its API key.
+    """
+
+    @property
+    def user_id(self) -> UUID | None:
+        """The user's id; None for others."""
+        return self.id if self.kind == USER else None
 
 
 @dataclass(frozen=True)

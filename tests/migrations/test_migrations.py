@@ -13,6 +13,10 @@ from gatehouse.captcha.provider import VerifiedAnswer
 from gatehouse.core import clock
 from gatehouse.database.session import Base, db, write_transaction
 from gatehouse.messaging import sms_budget
+from gatehouse.service_accounts import accounts
+from gatehouse.service_accounts import keys as api_keys
+from gatehouse.service_accounts.accounts import ServiceAccountChange
+from gatehouse.service_accounts.keys import NewKey
 from gatehouse.tokens import keys
 from gatehouse.web.rate_limit_storage import DatabaseCounters
 from gatehouse.web.request_context import NO_REQUEST
@@ -84,6 +88,10 @@ def fill(app, client):
         ):
             db.session.add(row)
         db.session.commit()
+        account = ServiceAccountChange("deploy", "Deploys.", ada_id)
+        account_id = accounts.create_account(account, NO_REQUEST).id
+        api_keys.create_key(account_id, NewKey("CI", ()), NO_REQUEST)
+        db.session.commit()
         captcha.consume_answer(VerifiedAnswer("an answer", clock.now()))
 
 
@@ -118,7 +126,8 @@ def test_migrations_go_down_and_up_with_data_in_every_table(app, client):
     assert all(full.values()), full
     assert bare == {"alembic_version"}
     assert tables(app) == {*Base.metadata.tables, "alembic_version"}
-    assert {table for table, count in again.items() if count} == {"roles", "role_catalog_version"}
+    seeded = {"roles", "role_catalog_version", "api_key_version"}
+    assert {table for table, count in again.items() if count} == seeded
 
 
 @pytest.mark.stores

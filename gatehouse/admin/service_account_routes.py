@@ -1,0 +1,138 @@
+"""Routes: service accounts, whose programs authenticate with API keys."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from marshmallow import Schema, fields
+
+from gatehouse.admin.role_assignment_routes import AssignedRoleItem
+from gatehouse.admin.schemas import TIMESTAMP, UUID_FORMAT
+from gatehouse.admin.service_account_forms import NewServiceAccount, ServiceAccountUpdate
+from gatehouse.authorization import permissions
+from gatehouse.authorization.errors import GrantExceedsOwnPermissions
+from gatehouse.core.errors import NotFound, PreconditionFailed
+from gatehouse.service_accounts import accounts
+from gatehouse.service_accounts.accounts import ServiceAccountChange
+from gatehouse.service_accounts.errors import ServiceAccountExists
+from gatehouse.sessions.guards import Administrator, requires
+from gatehouse.web import pagination
+from gatehouse.web.etags import require_version, with_etag
+from gatehouse.web.openapi import Blueprint
+from gatehouse.web.openapi_operations import conditional
+from gatehouse.web.rate_limits import rate_limit
+from gatehouse.web.request_context import request_context
+from models import ServiceAccount
+from schemas import PageQuery, PageQueryForm, Timestamp, page_schema
+
+CURSOR = "service accounts"
+service_account_routes = Blueprint(
+    "service_accounts", __name__, url_prefix="/admin/service-accounts", description="Administration"
+)
+
+
+class ServiceAccountItem(Schema):
+    """A service account."""
+
+    id = fields.String(required=True, metadata=UUID_FORMAT)
+    name = fields.String(required=True, metadata={"example": "deploy"})
+    description = fields.String(required=True)
+    owner_id = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=UUID_FORMAT | {"description": "null if the owner was erased: keys are rejected"},
+    )
+    enabled = fields.Boolean(required=True)
+    roles = fields.List(fields.Nested(AssignedRoleItem), required=True)
+    created_at = Timestamp(required=True, metadata=TIMESTAMP)
+
+
+@service_account_routes.get("")
+@rate_limit("admin")
+@requires(permissions.SERVICE_ACCOUNTS_READ)
+@service_account_routes.arguments(PageQuery, location="query")
+@service_account_routes.response(200, page_schema(ServiceAccountItem))
+def list_service_accounts(_caller: Administrator, query: PageQueryForm) -> dict[str, Any]:
+    """List the service accounts, the newest first."""
+    after = pagination.decode_position(CURSOR, query.cursor)
+    rows, following = accounts.list_accounts(query.limit, after)
+    items = [describe_account(row) for row in rows]
+    return {"items": items, "next_cursor": pagination.encode_position(CURSOR, following)}
+
+
+@service_account_routes.post("")
+@rate_limit("admin")
+@requires(permissions.SERVICE_ACCOUNTS_WRITE)
+@service_account_routes.arguments(NewServiceAccount)
+@service_account_routes.response(201, ServiceAccountItem)
+@service_account_routes.errors(ServiceAccountExists, GrantExceedsOwnPermissions)
+def create_service_account(
+    _caller: Administrator, form: ServiceAccountChange
+) -> tuple[Any, dict[str, str]]:
+    """Create a service account; you need all permissions that its roles grant."""
+    return with_etag(describe_account(accounts.create_account(form, request_context())))
+
+
+@service_account_routes.get("/<uuid:account_id>")
+@rate_limit("admin")
+@requires(permissions.SERVICE_ACCOUNTS_READ)
+@service_account_routes.response(200, ServiceAccountItem)
+@service_account_routes.errors(NotFound)
+def read_service_account(_caller: Administrator, account_id: UUID) -> tuple[Any, dict[str, str]]:
+    """Read a service account; the `ETag` names this version of it."""
+    return with_etag(_read(account_id))
+
+
+@service_account_routes.patch("/<uuid:account_id>")
+@rate_limit("admin")
+@requires(permissions.SERVICE_ACCOUNTS_WRITE)
+@service_account_routes.arguments(ServiceAccountUpdate)
+@service_account_routes.response(200, ServiceAccountItem)
+@service_account_routes.errors(
+    NotFound, PreconditionFailed, ServiceAccountExists, GrantExceedsOwnPermissions
+)
+@conditional
+def update_service_account(
+    _caller: Administrator, form: ServiceAccountChange, account_id: UUID
+) -> tuple[Any, dict[str, str]]:
+    """Change a service account; while it is disabled, its keys are rejected."""
+    require_version(partial(_read, account_id))
+    accounts.change_account(account_id, form, request_context())
+    return with_etag(_read(account_id))
+
+
+@service_account_routes.delete("/<uuid:account_id>")
+@rate_limit("admin")
+@requires(permissions.SERVICE_ACCOUNTS_WRITE)
+@service_account_routes.response(204)
+@service_account_routes.errors(NotFound, PreconditionFailed, GrantExceedsOwnPermissions)
+@conditional
+def delete_service_account(_caller: Administrator, account_id: UUID) -> None:
+    """Delete a service account and its keys, which are rejected within a second."""
+    require_version(partial(_read, account_id))
+    accounts.delete_account(account_id, request_context())
+
+
+def _read(account_id: UUID) -> dict[str, Any]:
+    return describe_account(accounts.get_account(account_id))
+
+
+def describe_account(account: ServiceAccount) -> dict[str, Any]:
+    """Return what `ServiceAccountItem` shows."""
+    return {
+        "id": str(account.id),
+        "name": account.name,
+        "description": account.description,
+        "owner_id": str(account.owner_id) if account.owner_id else None,
+        "enabled": account.enabled,
+        "roles": [
+            {
+                "role": row.role,
+                "created_at": row.created_at,
+                "expires_at": row.expires_at,
+                "reason": row.reason,
+            }
+            for row in accounts.list_roles(account.id)
+        ],
+        "created_at": account.created_at,
+    }

@@ -1,0 +1,153 @@
+"""`flask service-accounts`: service accounts and API keys, as the operators' API has them."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import click
+from sqlalchemy import select
+
+from gatehouse.authorization.assignments import Assignment
+from gatehouse.cli.database_group import DatabaseGroup
+from gatehouse.cli.service_account_lookup import (
+    ACCOUNT_HELP,
+    commit_and_report,
+    commit_and_show_key,
+    describe,
+    describe_keys,
+    find_account,
+)
+from gatehouse.cli.user_lookup import as_json, confirmed, find_user_id, parse_end, to_json
+from gatehouse.database.session import db
+from gatehouse.service_accounts import accounts, keys
+from gatehouse.service_accounts.accounts import ServiceAccountChange
+from gatehouse.service_accounts.keys import KeyRef, NewKey
+from gatehouse.web.request_context import NO_REQUEST
+from models import ServiceAccount
+
+service_accounts = DatabaseGroup("service-accounts", help="Service accounts and their API keys.")
+granted = click.option("--role", "roles", multiple=True, help="A role of it; repeatable.")
+until = click.option("--until", callback=parse_end, help="When the key expires (UTC).")
+
+
+@service_accounts.command("list")
+@as_json
+def list_accounts(as_json: bool) -> None:
+    """List the service accounts."""
+    rows = db.session.scalars(select(ServiceAccount).order_by(ServiceAccount.name)).all()
+    found = [describe(row) for row in rows]
+    lines = [
+        f"{one['name']:24} {'' if one['enabled'] else 'disabled '}{' '.join(one['roles'])}".rstrip()
+        for one in found
+    ]
+    click.echo(to_json(found) if as_json else "\n".join(lines))
+
+
+@service_accounts.command("show", epilog=ACCOUNT_HELP)
+@click.argument("account")
+def show_account(account: str) -> None:
+    """Print a service account and its keys as JSON."""
+    found = find_account(account)
+    click.echo(to_json(describe(found) | {"keys": describe_keys(found)}))
+
+
+@service_accounts.command("create")
+@click.argument("name")
+@click.argument("description")
+@click.option("--owner", required=True, help="The user who is responsible: any identifier.")
+@granted
+@as_json
+def create_account(name: str, description: str, as_json: bool, **of: Any) -> None:
+    """Create a service account, whose owner is notified of expiring keys."""
+    given = [Assignment(role) for role in of["roles"]]
+    change = ServiceAccountChange(name, description, find_user_id(of["owner"]), roles=given)
+    account = accounts.create_account(change, NO_REQUEST)
+    commit_and_report(f"The service account {name} is created: {account.id}", account, as_json)
+
+
+@service_accounts.command("change", epilog=ACCOUNT_HELP)
+@click.argument("account")
+@click.option("--name")
+@click.option("--description")
+@click.option("--owner", help="Another user who is responsible.")
+@granted
+@as_json
+def change_account(account: str, roles: tuple[str, ...], as_json: bool, **fields: Any) -> None:
+    """Change a service account; --role replaces all its roles."""
+    owner = fields.pop("owner")
+    given = [Assignment(role) for role in roles] or None
+    owner_id = find_user_id(owner) if owner else None
+    change = ServiceAccountChange(**fields, owner_id=owner_id, roles=given)
+    changed = accounts.change_account(find_account(account).id, change, NO_REQUEST)
+    commit_and_report(f"The service account {changed.name} is changed.", changed, as_json)
+
+
+@service_accounts.command("disable", epilog=ACCOUNT_HELP)
+@click.argument("account")
+@as_json
+def disable_account(account: str, as_json: bool) -> None:
+    """Disable a service account: its keys are rejected within a second."""
+    _set_enabled(account, False, as_json)
+
+
+@service_accounts.command("enable", epilog=ACCOUNT_HELP)
+@click.argument("account")
+@as_json
+def enable_account(account: str, as_json: bool) -> None:
+    """Enable a disabled service account; its keys are accepted again."""
+    _set_enabled(account, True, as_json)
+
+
+def _set_enabled(account: str, enabled: bool, as_json: bool) -> None:
+    change = ServiceAccountChange(enabled=enabled)
+    changed = accounts.change_account(find_account(account).id, change, NO_REQUEST)
+    state = "enabled" if enabled else "disabled"
+    commit_and_report(f"The service account {changed.name} is {state}.", changed, as_json)
+
+
+@service_accounts.command("delete", epilog=ACCOUNT_HELP)
+@click.argument("account")
+@confirmed("Delete the service account and all its keys?")
+def delete_account(account: str) -> None:
+    """Delete a service account and its keys."""
+    accounts.delete_account(find_account(account).id, NO_REQUEST)
+    db.session.commit()
+    click.echo(f"The service account {account} is deleted.")
+
+
+@service_accounts.command("create-key", epilog=ACCOUNT_HELP)
+@click.argument("account")
+@click.argument("name")
+@click.option("--permission", "permissions", multiple=True, required=True, help="Repeatable.")
+@click.option("--network", "networks", multiple=True, help="Repeatable.")
+@until
+@as_json
+def create_key(account: str, name: str, until: datetime | None, as_json: bool, **to: Any) -> None:
+    """Create an API key and print it; it expires after 90 days unless --until is given."""
+    wanted = NewKey(name, to["permissions"], to["networks"], until)
+    created = keys.create_key(find_account(account).id, wanted, NO_REQUEST)
+    commit_and_show_key(created, as_json)
+
+
+@service_accounts.command("rotate-key", epilog=ACCOUNT_HELP)
+@click.argument("account")
+@click.argument("key", type=click.UUID)
+@click.option("--overlap-minutes", type=click.IntRange(0, 10080), default=1440, show_default=True)
+@until
+@as_json
+def rotate_key(account: str, key: UUID, as_json: bool, **to: Any) -> None:
+    """Replace the API key with the id KEY by a new one, and print it."""
+    ref = KeyRef(find_account(account).id, key)
+    overlap = timedelta(minutes=to["overlap_minutes"])
+    commit_and_show_key(keys.rotate_key(ref, to["until"], overlap, NO_REQUEST), as_json)
+
+
+@service_accounts.command("revoke-key", epilog=ACCOUNT_HELP)
+@click.argument("account")
+@click.argument("key", type=click.UUID)
+@confirmed("Revoke the key? Programs that use it stop working within a second.")
+def revoke_key(account: str, key: UUID) -> None:
+    """Revoke the API key with the id KEY."""
+    keys.revoke_key(KeyRef(find_account(account).id, key), NO_REQUEST)
+    db.session.commit()
+    click.echo("The key is revoked.")

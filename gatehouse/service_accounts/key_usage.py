@@ -1,0 +1,120 @@
+"""Uses of API keys, collected in memory and written every ten seconds: no request writes them."""
+
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, cast
+from uuid import UUID
+
+from flask import Flask, current_app
+from sqlalchemy import bindparam, update
+
+from gatehouse.audit.administration_events import ServiceAccounts
+from gatehouse.audit.service import record
+from gatehouse.core import clock
+from gatehouse.database.background_tasks import log_exceptions, on_shutdown, run_periodically
+from gatehouse.database.session import UTCDateTime, db, write_transaction
+from gatehouse.service_accounts.errors import ApiKeyRejected
+from gatehouse.service_accounts.key_memory import KnownKey
+from gatehouse.web.request_context import RequestContext
+from models import ApiKey
+
+EXTENSION = "gatehouse.api_key_usage"
+INTERVAL = 10  # seconds
+MAX_REJECTIONS = 100
+"""Kinds of rejections that are kept apart between two writes, so that clients cannot fill the log.
+
+Those beyond are not recorded.
+"""
+SET_LAST_USE = (
+    update(ApiKey)
+    .where(ApiKey.id == bindparam("key_id"))
+    .values(last_used_at=bindparam("used_at", type_=UTCDateTime()))
+)
+
+
+@dataclass
+class Rejections:
+    """Rejected uses of one kind: how many, and the context of the first one."""
+
+    code: str
+    key: KnownKey | None
+    context: RequestContext
+    count: int = 0
+
+
+@dataclass
+class KeyUsage:
+    """What has not been written yet."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    used: dict[UUID, datetime] = field(default_factory=dict)
+    rejected: dict[tuple[str, UUID | None, str], Rejections] = field(default_factory=dict)
+    """By code, key and IP prefix."""
+
+    def take(self) -> tuple[dict[UUID, datetime], list[Rejections]]:
+        """Return what was collected, and begin again."""
+        with self.lock:
+            taken = self.used, list(self.rejected.values())
+            self.used, self.rejected = {}, {}
+            return taken
+
+
+def set_up(app: Flask) -> None:
+    """Set up the memory of an application."""
+    app.extensions[EXTENSION] = KeyUsage()
+
+
+def start_writing(app: Flask) -> None:
+    """Write the uses in a background thread, and the last ones when the server stops."""
+    run_periodically(INTERVAL, app, "api key usage", write_usage)
+    on_shutdown(app, partial(_write_last, app))
+
+
+def note_use(key: KnownKey) -> None:
+    """Note that a key was used now."""
+    usage = _usage()
+    with usage.lock:
+        usage.used[key.id] = clock.now()
+
+
+def note_rejection(error: ApiKeyRejected, key: KnownKey | None, context: RequestContext) -> None:
+    """Note that a key was rejected; of one that does not exist, nothing is kept."""
+    usage = _usage()
+    kind = (error.code, key.id if key else None, context.ip_prefix)
+    with usage.lock:
+        if kind in usage.rejected or len(usage.rejected) < MAX_REJECTIONS:
+            usage.rejected.setdefault(kind, Rejections(error.code, key, context)).count += 1
+
+
+def write_usage() -> None:
+    """Write the last use of each key, and an audit event for each kind of rejection."""
+    used, rejected = _usage().take()
+    if not used and not rejected:
+        return
+    with write_transaction():
+        for key_id in sorted(used):  # one order of locks for all workers
+            values = {"key_id": key_id, "used_at": used[key_id]}
+            db.session.execute(
+                SET_LAST_USE, values, execution_options={"synchronize_session": False}
+            )
+        for one in rejected:
+            _record(one)
+    db.session.commit()
+
+
+def _record(one: Rejections) -> None:
+    details: dict[str, Any] = {"code": one.code, "count": one.count}
+    if one.key:
+        details |= {"api_key_id": str(one.key.id), "service_account_id": one.key.sub}
+    record(ServiceAccounts.KEY_REJECTED, one.context, **details)
+
+
+def _write_last(app: Flask) -> None:
+    with app.app_context():
+        log_exceptions("api key usage", write_usage)
+
+
+def _usage() -> KeyUsage:
+    return cast(KeyUsage, current_app.extensions[EXTENSION])
