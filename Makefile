@@ -45,8 +45,8 @@ docs: .venv/run ## regenerate the generated pages
 lock: .venv/test ## requirements*.in -> requirements*.txt, with hashes (needs uv on the PATH)
 	for f in requirements requirements-dev; do uv pip compile -q $$f.in --universal --python-version 3.11 --generate-hashes -o $$f.txt || exit 1; done
 
-system-test-tools: ## install Debian packages that tests and bench use: a browser, wrk, iproute2, nginx
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell wrk iproute2 nginx-light
+system-test-tools: ## install Debian packages that tests and bench use: a browser, wrk, iproute2, nginx, PgBouncer
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell wrk iproute2 nginx-light pgbouncer
 
 clean: ## delete the virtual environment and all caches; instance/ is kept
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

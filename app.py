@@ -124,7 +124,7 @@ def create_rsgi_app() -> RsgiAdapter:
 def _connect_database(app: Flask) -> None:
     settings = config.settings()
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
-    options = engine_options(settings.database_url, settings.threads)
+    options = engine_options(settings.database_url, settings.threads, settings.database_pooler)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     if settings.database_url.startswith("postgresql"):
         autocommit = options | {"url": settings.database_url, "isolation_level": "AUTOCOMMIT"}

@@ -48,6 +48,7 @@ from gatehouse.settings.parsers import (
     origin,
     origin_list,
     pem_certificates,
+    postgresql_url,
     redis_url,
     string,
     webauthn_origins,
@@ -103,6 +104,10 @@ class Settings:
     incomplete; 75 behind proxies (`GATEHOUSE_TRUSTED_HOPS`), 10 otherwise."""
     database_url: str = setting(database_url)
     """Database; by default a SQLite file in `GATEHOUSE_DATA_DIR`."""
+    database_pooler: str = setting(choice("none", "transaction"), "none")
+    """`transaction` if `DATABASE_URL` names PgBouncer or the like, with `pool_mode=transaction`."""
+    migration_database_url: str = setting(postgresql_url)
+    """The same database past the pooler, as its owner, to migrate and back up; see `running.md`."""
     redis_url: str = setting(redis_url)
     """Redis or Valkey for the counters of the rate limits; without it the database stores them."""
     secret_keys: KeyRing = setting(key_ring)
@@ -263,9 +268,9 @@ def injected_variables() -> list[str]:
     return service_links(os.environ)
 
 
-def database_setting() -> str:
+def database_setting(*preferred: str) -> str:
     """Return the name of the variable that selects the database of this process."""
-    given = ("DATABASE_URL", "DATABASE_URL_FILE", "GATEHOUSE_DATA_DIR")
+    given = (*preferred, "DATABASE_URL", "DATABASE_URL_FILE", "GATEHOUSE_DATA_DIR")
     return next((name for name in given if os.environ.get(name)), "DATABASE_URL")
 
 

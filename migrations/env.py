@@ -3,13 +3,13 @@
 import click
 from alembic import context
 from alembic.util import CommandError
-from flask import current_app
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 import models  # noqa: F401 - fills the metadata
-from gatehouse.cli.database_group import database_error
-from gatehouse.database.error_description import safe_url
+from gatehouse.database.error_description import describe_error, safe_url
+from gatehouse.database.owner_connection import owner_engine, owner_setting, owner_url
+from gatehouse.database.schema_version import is_newer_and_compatible
 from gatehouse.database.session import Base, db
 
 LOCK = 0x6761_7465  # "gate"
@@ -24,13 +24,16 @@ def run(connection: Connection) -> None:
         compare_type=True,
     )
     with context.begin_transaction():
-        require_known_revision(connection)
+        current = context.get_context().get_current_revision()
+        if is_newer_and_compatible(current):
+            click.echo(f"A newer version has migrated to {current}: nothing to do here.", err=True)
+            return
+        require_known_revision(connection, current)
         context.run_migrations()
 
 
-def require_known_revision(connection: Connection) -> None:
+def require_known_revision(connection: Connection, current: str | None) -> None:
     """Stop if a newer version has migrated the database, or something else owns it."""
-    current = context.get_context().get_current_revision()
     try:
         context.script.get_revision(current)
     except CommandError:
@@ -58,15 +61,15 @@ def run_on_sqlite() -> None:
 
 def run_on_postgresql() -> None:
     """Hold the lock until the transaction ends, however long the others wait."""
-    with db.engine.connect() as connection, connection.begin():
+    with owner_engine().connect() as connection, connection.begin():
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         run(connection)
 
 
-URL = current_app.config["SQLALCHEMY_DATABASE_URI"]
+URL = owner_url()
 try:
     run_on_sqlite() if URL.startswith("sqlite") else run_on_postgresql()
 except SQLAlchemyError as problem:
-    raise database_error(URL, problem) from None
+    raise click.ClickException(describe_error(URL, owner_setting(), problem)) from None

@@ -50,7 +50,7 @@ class LiveServer:
     def start(self) -> None:
         """Start the server and wait until it is ready."""
         self.process = self._launch()
-        wait_until(self._is_ready)
+        wait_until(self.is_ready)
 
     def _launch(self) -> subprocess.Popen[bytes] | PythonProcess:
         return PythonProcess([*FLASK, "serve"], self.environment, self.log)
@@ -70,7 +70,8 @@ class LiveServer:
         self.process.wait(TIMEOUT)
         wait_until(lambda: is_free(self.port))  # workers end after their parent
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Return whether it is ready; fail if it has ended."""
         assert self.process.poll() is None, f"the server ended:\n{self.log.read_text()}"
         try:
             return self.get("/health/ready").status_code == 200

@@ -12,6 +12,7 @@ from gatehouse.account import restoration
 from gatehouse.cli.database_group import database_error
 from gatehouse.database import backup
 from gatehouse.database.error_description import safe_url
+from gatehouse.database.owner_connection import OWNER_SETTING, owner_url
 from gatehouse.database.postgres_programs import BackupFailed
 from gatehouse.database.session import db
 from gatehouse.web.request_context import NO_REQUEST
@@ -34,7 +35,7 @@ file_argument = click.argument("file", type=click.Path(path_type=Path))
 def back_up(file: Path) -> None:
     """Write the whole database to FILE while the service runs."""
     try:
-        backup.write_backup(config.settings().database_url, file.absolute())
+        backup.write_backup(_direct_url(), file.absolute())
     except BackupFailed as problem:
         raise click.ClickException(f"There is no backup. {problem}.") from None
     click.echo(f"The database is backed up in {file}. {KEYS_NOT_INCLUDED}")
@@ -46,7 +47,7 @@ def back_up(file: Path) -> None:
 @with_appcontext
 def restore(file: Path, yes: bool) -> None:
     """Replace everything in the database by the backup in FILE, and end all sessions."""
-    url = config.settings().database_url
+    url = _direct_url()
     if not yes:
         click.confirm(WARNING.format(url=safe_url(url)), abort=True)
     db.session.remove()
@@ -60,3 +61,13 @@ def restore(file: Path, yes: bool) -> None:
     except SQLAlchemyError as problem:
         raise database_error(url, problem) from None
     click.echo(f"{file} is restored and migrated. All sessions have ended; start the servers.")
+
+
+def _direct_url() -> str:
+    """Return the URL of the database past a pooler: pg_dump sets parameters of its session."""
+    settings = config.settings()
+    if settings.database_pooler == "transaction" and not settings.migration_database_url:
+        raise click.ClickException(
+            f"DATABASE_URL names a pooler: set {OWNER_SETTING} to the database itself."
+        )
+    return owner_url()

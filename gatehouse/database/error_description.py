@@ -16,8 +16,8 @@ CAUSES = {
         " correct its name in {setting}"
     ),
     r"unsupported startup parameter": (
-        "is behind a connection pooler that rejects the options of a connection: name PostgreSQL"
-        " itself in {setting}"
+        "is behind a connection pooler that rejects the options of a connection: set"
+        " GATEHOUSE_DATABASE_POOLER=transaction, or name PostgreSQL itself in {setting}"
     ),
     r"failed to resolve host": (
         "has a host name that cannot be resolved: correct the host in {setting}"
@@ -32,9 +32,14 @@ CAUSES = {
     r"no such (table|column)|(relation|column) .* does not exist": (
         "has the tables of another version: run `flask db upgrade`"
     ),
-    r"permission denied": (
+    r"permission denied for schema|must be owner": (
         "denies a right to the user in {setting}: let that user own the database"
-        " (ALTER DATABASE ... OWNER TO ...)"
+        " (ALTER DATABASE ... OWNER TO ...), or migrate as its owner"
+        " (GATEHOUSE_MIGRATION_DATABASE_URL)"
+    ),
+    r"permission denied": (
+        "denies a right to the user in {setting}: run `flask doctor`, which prints the grants that"
+        " are missing"
     ),
     r"read-only transaction|readonly database": (
         "is read-only: name the primary server, or make the file and its folder writable"

@@ -22,6 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from gatehouse.core import clock, metrics
 from gatehouse.core.errors import ServiceUnavailable
 from gatehouse.core.log import logger
+from gatehouse.database.session_parameters import connection_arguments
 
 View = TypeVar("View", bound=Callable[..., object])
 TAKE_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
@@ -72,7 +73,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
 
 
-def engine_options(url: str, threads: int) -> dict[str, object]:
+def engine_options(url: str, threads: int, pooler: str = "none") -> dict[str, object]:
     """Return SQLAlchemy engine options; every wait ends with an error after seconds.
 
     The pool has a connection for each request thread (half of them permanent) and four for
@@ -83,17 +84,8 @@ def engine_options(url: str, threads: int) -> dict[str, object]:
     options["max_overflow"] = threads - threads // 2 + 4
     options["hide_parameters"] = True  # logged errors contain the statement, never its values
     if make_url(url).get_backend_name() == "postgresql":
-        limits = {"statement_timeout": 5000, "lock_timeout": 4000, "timezone": "UTC"}
-        limits["idle_in_transaction_session_timeout"] = 10_000
-        parameters = " ".join(f"-c {name}={value}" for name, value in limits.items())
         options["pool_recycle"] = 300  # seconds: a firewall may have closed older connections
-        options["connect_args"] = {
-            "connect_timeout": 2,
-            "tcp_user_timeout": 1500,  # milliseconds: a vanished server sends no RST
-            "keepalives_idle": 60,  # seconds: firewalls drop idle connections silently
-            "client_encoding": "utf8",
-            "options": parameters,
-        }
+        options["connect_args"] = connection_arguments(pooler)
     return options
 
 

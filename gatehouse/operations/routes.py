@@ -1,14 +1,13 @@
 """Routes for health checks and metrics."""
 
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from flask import Response, current_app, jsonify
+from flask import Response, jsonify
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from gatehouse.core import crypto, metrics, worker_processes
 from gatehouse.core.errors import NotFound, ServiceUnavailable
+from gatehouse.database.schema_version import is_usable, read_revision
 from gatehouse.database.session import autocommit_connection, db
 from gatehouse.operations import load_shedding
 from gatehouse.operations.write_check import are_writes_accepted
@@ -93,11 +92,9 @@ def _database_responds() -> bool:
 
 
 def _is_migrated() -> bool:
-    """Return whether the database is at the migration that this version needs."""
-    script = ScriptDirectory.from_config(current_app.extensions["migrate"].migrate.get_config())
+    """Return whether the database has the tables that this version needs."""
     try:
-        context = MigrationContext.configure(db.session.connection())
-        return bool(context.get_current_revision() == script.get_current_head())
+        return is_usable(read_revision(db.session.connection()))
     except SQLAlchemyError:
         db.session.rollback()
         return False

@@ -178,6 +178,15 @@ def _short_mfa_reset_delay(settings: SettingsLike) -> str:
     return "GATEHOUSE_MFA_RESET_DELAY must be at least 3600 in production." if short else ""
 
 
+def _pooler_without_postgresql(settings: SettingsLike) -> str:
+    url = settings.database_url or "postgresql"
+    pooled = settings.database_pooler == "transaction"
+    if url.startswith("postgresql") or not (pooled or settings.migration_database_url):
+        return ""
+    name = "GATEHOUSE_DATABASE_POOLER" if pooled else "GATEHOUSE_MIGRATION_DATABASE_URL"
+    return f"{name} needs PostgreSQL, but DATABASE_URL names a SQLite file."
+
+
 CHECKS: tuple[Callable[[SettingsLike], str], ...] = (
     _public_url,
     _shared_keys,
@@ -200,4 +209,5 @@ CHECKS: tuple[Callable[[SettingsLike], str], ...] = (
     _insecure_passkey_origins,
     _aaguids_without_attestation,
     _short_mfa_reset_delay,
+    _pooler_without_postgresql,
 )

@@ -249,6 +249,13 @@ def database_url(value: str) -> str:
     return f"postgresql+psycopg://{rest}"
 
 
+def postgresql_url(value: str) -> str:
+    """`postgresql://user:password@host/name`"""
+    if value.startswith("sqlite:"):
+        raise ValueError("must start with postgresql://")
+    return database_url(value)
+
+
 REDIS_SCHEMES = {"redis": "redis", "valkey": "redis", "unix": "unix"} | {
     "rediss": "rediss",
     "valkeys": "rediss",

@@ -6,13 +6,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from gatehouse.cli.database_group import database_error
-from gatehouse.cli.diagnosis import database, keys, machine, services
+from gatehouse.cli.diagnosis import database, database_role, keys, machine, services
 from gatehouse.cli.diagnosis.check import OK, WARNING, Check, Finding, Result
 from gatehouse.database.session import db
 
 CHECKS: tuple[Check, ...] = (
     Check("database", "CF-03", database.find_connection_problems),
     Check("migrations", "CF-03", database.find_migration_problems, needs="database"),
+    Check("time limits", "CF-03", database_role.find_missing_time_limits, needs="database"),
     Check("rights", "CF-03", database.find_missing_rights, needs="migrations"),
     Check("secrets", "CF-02", keys.find_missing_secrets, needs="migrations"),
     Check("signing keys", "JW-10", keys.find_old_signing_keys, needs="migrations"),

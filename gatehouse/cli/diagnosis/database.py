@@ -2,27 +2,19 @@
 
 from collections.abc import Iterator
 
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from flask import current_app
 from sqlalchemy import text
 
 from gatehouse.cli.diagnosis.check import Finding
+from gatehouse.cli.diagnosis.database_role import find_wrong_rights
+from gatehouse.database.schema_version import (
+    is_newer_and_compatible,
+    migrations,
+    read_revision,
+)
 from gatehouse.database.session import db, server_encoding, write_transaction
 from gatehouse.web.rate_limit_storage import DatabaseCounters
 
 KEY = "gatehouse:doctor"
-SELECT_MISSING_RIGHTS = text(
-    "SELECT tablename, privilege FROM pg_tables,"
-    " unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege"
-    " WHERE schemaname = current_schema() AND tablename = ANY(:tables)"
-    " AND NOT has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename),"
-    " privilege) ORDER BY tablename, privilege"
-)
-SELECT_ROLE = text(
-    "SELECT rolsuper, has_schema_privilege(current_schema(), 'CREATE') AS may_create"
-    " FROM pg_roles WHERE rolname = current_user"
-)
 
 
 def find_connection_problems() -> Iterator[Finding]:
@@ -37,12 +29,17 @@ def find_connection_problems() -> Iterator[Finding]:
 
 def find_migration_problems() -> Iterator[Finding]:
     """Compare the tables with those that this version needs."""
-    script = ScriptDirectory.from_config(current_app.extensions["migrate"].migrate.get_config())
-    current = MigrationContext.configure(db.session.connection()).get_current_revision()
+    script, current = migrations(), read_revision(db.session.connection())
     head = script.get_current_head()
     if current is None:
         yield Finding(
             "The database has no tables yet: run `flask db upgrade`, or start the server."
+        )
+    elif is_newer_and_compatible(current):
+        yield Finding(
+            f"A newer version of Gatehouse has migrated the tables ({current}). This one can run"
+            " beside it: finish the upgrade.",
+            is_warning=True,
         )
     elif current not in {revision.revision for revision in script.walk_revisions()}:
         yield Finding(
@@ -55,33 +52,13 @@ def find_migration_problems() -> Iterator[Finding]:
 
 
 def find_missing_rights() -> Iterator[Finding]:
-    """Write a row, and ask PostgreSQL for the rights at every table."""
+    """Write a row, and ask PostgreSQL for the rights of our role."""
     with write_transaction():
         db.session.execute(DatabaseCounters.INCREMENT_COUNTER, _counter())
     db.session.rollback()
     if db.engine.dialect.name == "postgresql":
-        yield from _find_missing_privileges()
+        yield from find_wrong_rights()
 
 
 def _counter() -> dict[str, object]:
     return {"key": KEY, "amount": 1, "now": 0.0, "expires_at": 0.0}
-
-
-def _find_missing_privileges() -> Iterator[Finding]:
-    for row in db.session.execute(SELECT_MISSING_RIGHTS, {"tables": list(db.metadata.tables)}):
-        yield Finding(
-            f"The database user may not {row.privilege} in the table {row.tablename}: GRANT it, or"
-            " let the user own the tables."
-        )
-    role = db.session.execute(SELECT_ROLE).one()
-    if role.rolsuper:
-        yield Finding(
-            "The database user is a superuser, who can read and change every database of the"
-            " server: give Gatehouse a user of its own that owns its database only.",
-            is_warning=True,
-        )
-    elif not role.may_create:
-        yield Finding(
-            "The database user may not create tables, so the next upgrade cannot migrate with it.",
-            is_warning=True,
-        )
