@@ -9,8 +9,7 @@ from gatehouse.account.bulk_administration import OPERATIONS
 from gatehouse.admin.bulk_forms import BulkOutcome, BulkUsers, BulkUsersForm
 from gatehouse.authorization import permissions
 from gatehouse.database.session import commit_alone
-from gatehouse.sessions.guards import require_further_permission, requires
-from gatehouse.tokens.service import AccessToken
+from gatehouse.sessions.guards import Administrator, require_further_permission, requires
 from gatehouse.web import idempotency
 from gatehouse.web.idempotency import idempotent_parts
 from gatehouse.web.openapi import Blueprint
@@ -36,7 +35,7 @@ bulk_routes = Blueprint(
 @bulk_routes.arguments(BulkUsers)
 @idempotent_parts
 @bulk_routes.response(200, BulkOutcome)
-def change_users(caller: AccessToken, form: BulkUsersForm) -> dict[str, Any]:
+def change_users(caller: Administrator, form: BulkUsersForm) -> dict[str, Any]:
     """Change up to 100 users: one operation, with a result for each of them.
 
     Besides `users:read` it needs the permission of the operation on a single user: `users:write`,

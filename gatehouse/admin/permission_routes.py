@@ -11,8 +11,7 @@ from gatehouse.authorization.catalog import PermissionDefinition
 from gatehouse.authorization.definitions import PermissionChange
 from gatehouse.authorization.errors import BuiltIn, PermissionExists
 from gatehouse.core.errors import NotFound, PreconditionFailed
-from gatehouse.sessions.guards import requires
-from gatehouse.tokens.service import AccessToken
+from gatehouse.sessions.guards import Administrator, requires
 from gatehouse.web import pagination
 from gatehouse.web.etags import require_version, with_etag
 from gatehouse.web.openapi import Blueprint
@@ -42,7 +41,7 @@ class PermissionItem(Schema):
 @requires(permissions.ROLES_READ)
 @permission_routes.arguments(PageQuery, location="query")
 @permission_routes.response(200, page_schema(PermissionItem))
-def list_permissions(_caller: AccessToken, query: PageQueryForm) -> dict[str, object]:
+def list_permissions(_caller: Administrator, query: PageQueryForm) -> dict[str, object]:
     """List the permissions that roles can grant."""
     known = catalog.read_catalog().permissions
     names, following = pagination.select_page(
@@ -57,7 +56,7 @@ def list_permissions(_caller: AccessToken, query: PageQueryForm) -> dict[str, ob
 @permission_routes.arguments(NewPermission)
 @permission_routes.response(201, PermissionItem)
 @permission_routes.errors(PermissionExists)
-def create_permission(_caller: AccessToken, form: PermissionForm) -> dict[str, object]:
+def create_permission(_caller: Administrator, form: PermissionForm) -> dict[str, object]:
     """Create a permission of an application; without `audience` for tokens of our own audience."""
     audience = None if form.audience == config.settings().audience else form.audience
     wanted = PermissionDefinition(form.name, form.description, audience)
@@ -70,7 +69,7 @@ def create_permission(_caller: AccessToken, form: PermissionForm) -> dict[str, o
 @requires(permissions.ROLES_READ)
 @permission_routes.response(200, PermissionItem)
 @permission_routes.errors(NotFound)
-def get_permission(_caller: AccessToken, name: str) -> tuple[object, dict[str, str]]:
+def get_permission(_caller: Administrator, name: str) -> tuple[object, dict[str, str]]:
     """Get a permission; the `ETag` names this version of it."""
     return with_etag(_get(name))
 
@@ -83,7 +82,7 @@ def get_permission(_caller: AccessToken, name: str) -> tuple[object, dict[str, s
 @permission_routes.errors(NotFound, BuiltIn, PreconditionFailed)
 @conditional
 def change_permission(
-    _caller: AccessToken, form: PermissionChange, name: str
+    _caller: Administrator, form: PermissionChange, name: str
 ) -> tuple[object, dict[str, str]]:
     """Change the description of a permission."""
     require_version(partial(_get, name))
@@ -97,7 +96,7 @@ def change_permission(
 @permission_routes.response(204)
 @permission_routes.errors(NotFound, BuiltIn, PreconditionFailed)
 @conditional
-def delete_permission(_caller: AccessToken, name: str) -> None:
+def delete_permission(_caller: Administrator, name: str) -> None:
     """Delete a permission, also from all roles that grant it."""
     require_version(partial(_get, name))
     definitions.delete_permission(name, request_context())

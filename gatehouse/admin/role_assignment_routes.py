@@ -10,8 +10,7 @@ from gatehouse.admin.schemas import OPTIONAL_TIMESTAMP, TIMESTAMP
 from gatehouse.authorization import assignments, permissions
 from gatehouse.authorization.errors import LastAdministrator, TooManyPermissions
 from gatehouse.core.errors import NotFound, PreconditionFailed
-from gatehouse.sessions.guards import requires
-from gatehouse.tokens.service import AccessToken
+from gatehouse.sessions.guards import Administrator, requires
 from gatehouse.web.etags import require_version, with_etag
 from gatehouse.web.openapi import Blueprint
 from gatehouse.web.openapi_operations import conditional
@@ -44,7 +43,7 @@ class UserRoles(Schema):
 @requires(permissions.ROLES_READ)
 @role_assignment_routes.response(200, UserRoles)
 @role_assignment_routes.errors(NotFound)
-def list_user_roles(_caller: AccessToken, user_id: UUID) -> tuple[object, dict[str, str]]:
+def list_user_roles(_caller: Administrator, user_id: UUID) -> tuple[object, dict[str, str]]:
     """List the roles of a user; the `ETag` names this version of the list."""
     return with_etag(_describe(user_id))
 
@@ -57,7 +56,7 @@ def list_user_roles(_caller: AccessToken, user_id: UUID) -> tuple[object, dict[s
 @role_assignment_routes.errors(NotFound, LastAdministrator, TooManyPermissions, PreconditionFailed)
 @conditional
 def replace_user_roles(
-    _caller: AccessToken, form: AssignmentsForm, user_id: UUID
+    _caller: Administrator, form: AssignmentsForm, user_id: UUID
 ) -> tuple[object, dict[str, str]]:
     """Replace the roles of a user; you need all permissions that you give or take."""
     require_version(partial(_describe, user_id))

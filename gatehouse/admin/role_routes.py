@@ -10,8 +10,7 @@ from gatehouse.authorization.catalog import RoleDefinition
 from gatehouse.authorization.definitions import RoleChange
 from gatehouse.authorization.errors import BuiltIn, RoleExists, TooManyPermissions
 from gatehouse.core.errors import NotFound, PreconditionFailed
-from gatehouse.sessions.guards import requires
-from gatehouse.tokens.service import AccessToken
+from gatehouse.sessions.guards import Administrator, requires
 from gatehouse.web import pagination
 from gatehouse.web.etags import require_version, with_etag
 from gatehouse.web.openapi import Blueprint
@@ -45,7 +44,7 @@ class RoleItem(Schema):
 @requires(permissions.ROLES_READ)
 @role_routes.arguments(PageQuery, location="query")
 @role_routes.response(200, page_schema(RoleItem))
-def list_roles(_caller: AccessToken, query: PageQueryForm) -> dict[str, object]:
+def list_roles(_caller: Administrator, query: PageQueryForm) -> dict[str, object]:
     """List the roles."""
     known = catalog.read_catalog()
     names, following = pagination.select_page(
@@ -60,7 +59,7 @@ def list_roles(_caller: AccessToken, query: PageQueryForm) -> dict[str, object]:
 @role_routes.arguments(NewRole)
 @role_routes.response(201, RoleItem)
 @role_routes.errors(RoleExists, TooManyPermissions)
-def create_role(_caller: AccessToken, form: RoleForm) -> dict[str, object]:
+def create_role(_caller: Administrator, form: RoleForm) -> dict[str, object]:
     """Create a role; you need all permissions that it grants."""
     definitions.create_role(form.name, form.change, request_context())
     return _item(catalog.read_catalog(), form.name)
@@ -71,7 +70,7 @@ def create_role(_caller: AccessToken, form: RoleForm) -> dict[str, object]:
 @requires(permissions.ROLES_READ)
 @role_routes.response(200, RoleItem)
 @role_routes.errors(NotFound)
-def get_role(_caller: AccessToken, name: str) -> tuple[object, dict[str, str]]:
+def get_role(_caller: Administrator, name: str) -> tuple[object, dict[str, str]]:
     """Get a role; the `ETag` names this version of it."""
     return with_etag(_get(name))
 
@@ -83,7 +82,9 @@ def get_role(_caller: AccessToken, name: str) -> tuple[object, dict[str, str]]:
 @role_routes.response(200, RoleItem)
 @role_routes.errors(NotFound, BuiltIn, TooManyPermissions, PreconditionFailed)
 @conditional
-def change_role(_caller: AccessToken, form: RoleChange, name: str) -> tuple[object, dict[str, str]]:
+def change_role(
+    _caller: Administrator, form: RoleChange, name: str
+) -> tuple[object, dict[str, str]]:
     """Change a role; you need all permissions that it grants before and after."""
     require_version(partial(_get, name))
     definitions.change_role(name, form, request_context())
@@ -96,7 +97,7 @@ def change_role(_caller: AccessToken, form: RoleChange, name: str) -> tuple[obje
 @role_routes.response(204)
 @role_routes.errors(NotFound, BuiltIn, PreconditionFailed)
 @conditional
-def delete_role(_caller: AccessToken, name: str) -> None:
+def delete_role(_caller: Administrator, name: str) -> None:
     """Delete a role, also for all users who have it."""
     require_version(partial(_get, name))
     definitions.delete_role(name, request_context())

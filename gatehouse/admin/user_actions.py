@@ -21,8 +21,7 @@ from gatehouse.core.errors import ApiError
 from gatehouse.mfa import reset
 from gatehouse.mfa.errors import NoSecondFactor, ResetScheduled
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.guards import requires
-from gatehouse.tokens.service import AccessToken
+from gatehouse.sessions.guards import Administrator, requires
 from gatehouse.users import administration
 from gatehouse.web.fields import Form
 from gatehouse.web.openapi import Blueprint, Decorator
@@ -60,7 +59,7 @@ def _user_action(
 
 @_user_action("disable", DisableUser, errors=(LastAdministrator,))
 @routes.response(200, ManagedUser)
-def disable_user(_caller: AccessToken, form: DisableUserForm, user_id: UUID) -> UserResponse:
+def disable_user(_caller: Administrator, form: DisableUserForm, user_id: UUID) -> UserResponse:
     """Disable a user; sessions, tokens, codes and links end within a second, everywhere."""
     administration.disable_user(build_change(user_id, form.reason), form.until)
     return describe_user(user_id)
@@ -68,7 +67,7 @@ def disable_user(_caller: AccessToken, form: DisableUserForm, user_id: UUID) -> 
 
 @_user_action("enable")
 @routes.response(200, ManagedUser)
-def enable_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
+def enable_user(_caller: Administrator, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Enable a disabled user, who has to log in again."""
     administration.enable_user(build_change(user_id, form.reason))
     return describe_user(user_id)
@@ -76,7 +75,7 @@ def enable_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserRe
 
 @_user_action("unlock")
 @routes.response(200, ManagedUser)
-def unlock_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
+def unlock_user(_caller: Administrator, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Reset the failed attempts of a user, who can try again at once.
 
     Networks with many failed attempts stay blocked, for an hour at most.
@@ -87,7 +86,7 @@ def unlock_user(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserRe
 
 @_user_action("verify-email")
 @routes.response(200, ManagedUser)
-def verify_user_email(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
+def verify_user_email(_caller: Administrator, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Declare the e-mail address of a user to be verified: make sure that it is the user's."""
     administration.verify_email(build_change(user_id, form.reason))
     return describe_user(user_id)
@@ -95,7 +94,7 @@ def verify_user_email(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> 
 
 @_user_action("reset-password")
 @routes.response(200, ManagedUser)
-def require_new_password(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> UserResponse:
+def require_new_password(_caller: Administrator, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Require a new password: the user gets a link for it, and all sessions end.
 
     The current password does not work any more. Only the user ever sees the new one.
@@ -106,14 +105,14 @@ def require_new_password(_caller: AccessToken, form: ReasonForm, user_id: UUID) 
 
 @_user_action("revoke-sessions", RevokeSessions)
 @routes.response(204)
-def revoke_user_sessions(_caller: AccessToken, form: RevokeSessionsForm, user_id: UUID) -> None:
+def revoke_user_sessions(_caller: Administrator, form: RevokeSessionsForm, user_id: UUID) -> None:
     """End one session of a user, or all of them; their tokens are rejected within a second."""
     sessions.end_sessions_by_administrator(build_change(user_id, form.reason), form.session_id)
 
 
 @_user_action("reset-mfa", people_only=True, errors=(NoSecondFactor, ResetScheduled))
 @routes.response(202, UserMfaReset)
-def reset_user_mfa(_caller: AccessToken, form: ReasonForm, user_id: UUID) -> dict[str, object]:
+def reset_user_mfa(_caller: Administrator, form: ReasonForm, user_id: UUID) -> dict[str, object]:
     """Schedule the removal of all second factors of a user.
 
     The user is notified at every address and number, and can cancel it until it is due.

@@ -8,8 +8,7 @@ from gatehouse.authorization import permissions
 from gatehouse.core.errors import NotFound
 from gatehouse.mfa import service as mfa
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.guards import requires
-from gatehouse.tokens.service import AccessToken
+from gatehouse.sessions.guards import Administrator, requires
 from gatehouse.users import service as users
 from gatehouse.web import pagination
 from gatehouse.web.openapi import Blueprint
@@ -31,7 +30,7 @@ routes = Blueprint(
 @requires(permissions.USERS_READ)
 @routes.response(200, page_schema(ManagedSession))
 @routes.errors(NotFound)
-def list_user_sessions(_caller: AccessToken, user_id: UUID) -> dict[str, object]:
+def list_user_sessions(_caller: Administrator, user_id: UUID) -> dict[str, object]:
     """List the active sessions of a user, the newest first; there are at most 50."""
     users.require_user(user_id)
     rows = sessions.active_sessions(user_id)
@@ -43,7 +42,7 @@ def list_user_sessions(_caller: AccessToken, user_id: UUID) -> dict[str, object]
 @requires(permissions.USERS_READ)
 @routes.response(200, page_schema(ManagedFactor))
 @routes.errors(NotFound)
-def list_user_factors(_caller: AccessToken, user_id: UUID) -> dict[str, object]:
+def list_user_factors(_caller: Administrator, user_id: UUID) -> dict[str, object]:
     """List the confirmed factors of a user, without their secrets."""
     users.require_user(user_id)
     return {"items": mfa.list_factors(user_id), "next_cursor": None}
@@ -56,7 +55,7 @@ def list_user_factors(_caller: AccessToken, user_id: UUID) -> dict[str, object]:
 @routes.response(200, page_schema(AuditItem))
 @routes.errors(NotFound)
 def list_user_events(
-    _caller: AccessToken, query: PageQueryForm, user_id: UUID
+    _caller: Administrator, query: PageQueryForm, user_id: UUID
 ) -> dict[str, object]:
     """List the events that concern a user, the newest first, also of one who was erased."""
     purpose = f"admin audit {user_id}"

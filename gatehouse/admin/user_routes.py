@@ -9,8 +9,7 @@ from gatehouse.admin.schemas import ManagedUser, ManagedUserPage
 from gatehouse.authorization import permissions
 from gatehouse.authorization.errors import LastAdministrator
 from gatehouse.core.errors import NotFound, PreconditionRequired
-from gatehouse.sessions.guards import requires
-from gatehouse.tokens.service import AccessToken
+from gatehouse.sessions.guards import Administrator, requires
 from gatehouse.users import administration, managed_users, search
 from gatehouse.users.administration_forms import NewUser, NewUserForm, UserUpdate, UserUpdateForm
 from gatehouse.users.errors import EmailTaken, RegistrationClosed, UsernameTaken, UserNotDeleted
@@ -36,7 +35,7 @@ routes = Blueprint(
 @requires(permissions.USERS_READ)
 @routes.arguments(UserSearch, location="query")
 @routes.response(200, ManagedUserPage)
-def search_users(caller: AccessToken, query: UserSearchForm) -> dict[str, object]:
+def search_users(caller: Administrator, query: UserSearchForm) -> dict[str, object]:
     """Search users, the newest first.
 
     Without the permission `users:contacts`, e-mail addresses and phone numbers are masked, and an
@@ -61,7 +60,7 @@ def search_users(caller: AccessToken, query: UserSearchForm) -> dict[str, object
 @idempotent()
 @routes.response(201, ManagedUser)
 @routes.errors(EmailTaken, UsernameTaken, RegistrationClosed)
-def create_user(_caller: AccessToken, form: NewUserForm) -> UserResponse:
+def create_user(_caller: Administrator, form: NewUserForm) -> UserResponse:
     """Create a user, who gets an invitation to choose a password.
 
     The e-mail address is verified when the invitation is accepted.
@@ -75,7 +74,7 @@ def create_user(_caller: AccessToken, form: NewUserForm) -> UserResponse:
 @requires(permissions.USERS_READ)
 @routes.response(200, ManagedUser)
 @routes.errors(NotFound)
-def read_user(_caller: AccessToken, user_id: UUID) -> UserResponse:
+def read_user(_caller: Administrator, user_id: UUID) -> UserResponse:
     """Read a user; the `ETag` names this version of it."""
     return describe_user(user_id)
 
@@ -87,7 +86,7 @@ def read_user(_caller: AccessToken, user_id: UUID) -> UserResponse:
 @routes.response(200, ManagedUser)
 @routes.errors(*CHANGE_ERRORS, PreconditionRequired, EmailTaken, UsernameTaken)
 @conditional
-def update_user(_caller: AccessToken, form: UserUpdateForm, user_id: UUID) -> UserResponse:
+def update_user(_caller: Administrator, form: UserUpdateForm, user_id: UUID) -> UserResponse:
     """Change a user; needs `If-Match`, and null clears a field.
 
     A new e-mail address counts as verified: make sure that it is the user's. The previous one is
@@ -104,7 +103,7 @@ def update_user(_caller: AccessToken, form: UserUpdateForm, user_id: UUID) -> Us
 @routes.response(204)
 @routes.errors(*CHANGE_ERRORS, PreconditionRequired, LastAdministrator)
 @conditional
-def delete_user(_caller: AccessToken, user_id: UUID) -> None:
+def delete_user(_caller: Administrator, user_id: UUID) -> None:
     """Delete a user; needs `If-Match`.
 
     The user is disabled at once. Until `erased_after` the user can be restored, and the e-mail
@@ -119,7 +118,7 @@ def delete_user(_caller: AccessToken, user_id: UUID) -> None:
 @routes.response(200, ManagedUser)
 @routes.errors(*CHANGE_ERRORS, UserNotDeleted)
 @conditional
-def restore_user(_caller: AccessToken, user_id: UUID) -> UserResponse:
+def restore_user(_caller: Administrator, user_id: UUID) -> UserResponse:
     """Restore a deleted user; a user who was disabled before stays disabled."""
     administration.restore_user(build_change(user_id))
     return describe_user(user_id)

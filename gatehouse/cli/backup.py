@@ -22,8 +22,8 @@ KEYS_NOT_INCLUDED = (
     " GATEHOUSE_SECRET_KEYS): keep copies of them in another place. Without them no one can log in."
 )
 WARNING = (
-    "Everything in {url} is replaced. All users have to log in again; codes, links and invitations"
-    " are void. Stop all servers and workers first. Continue?"
+    "Everything in {url} is replaced. All users have to log in again; API keys, codes, links and"
+    " invitations are void. Stop all servers and workers first. Continue?"
 )
 
 file_argument = click.argument("file", type=click.Path(path_type=Path))

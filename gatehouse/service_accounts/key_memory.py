@@ -6,7 +6,7 @@ what a key may do increases the version in its own transaction.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, cast
@@ -27,6 +27,8 @@ from models import ApiKeyVersion, RoleCatalogVersion
 EXTENSION = "gatehouse.api_keys"
 CHANGED = "api_keys_changed"
 """The mark of a transaction that has changed what a key may do."""
+ENDED = "ended_api_keys"
+"""The keys that a transaction has revoked."""
 COMPLETE_INTERVAL = timedelta(seconds=60)
 """How often all keys are read without a change, because their owners can be enabled again."""
 SELECT_VERSIONS = select(
@@ -124,6 +126,11 @@ def record_change() -> None:
     db.session.info[CHANGED] = True
 
 
+def record_end(key_id: UUID) -> None:
+    """Reject a revoked key in this worker as soon as the current transaction is committed."""
+    db.session.info.setdefault(ENDED, set()).add(key_id)
+
+
 def _known_key(row: Any) -> KnownKey:
     networks = tuple(ip_network(network) for network in row.networks)
     return KnownKey(
@@ -138,11 +145,18 @@ def _memory() -> KeyMemory:
 
 
 @event.listens_for(Session, "after_commit")
-def _outdate_memory(session: Session) -> None:
+def _apply_change(session: Session) -> None:
+    """Forget the revoked keys here and now, and let the next refresh read all keys."""
     if session.info.pop(CHANGED, None):
-        _memory().versions = None
+        memory, ended = _memory(), session.info.pop(ENDED, set())
+        memory.keys = {
+            digest: replace(key, is_revoked=key.is_revoked or key.id in ended)
+            for digest, key in memory.keys.items()
+        }
+        memory.versions = None
 
 
 @event.listens_for(Session, "after_rollback")
 def _discard_change(session: Session) -> None:
     session.info.pop(CHANGED, None)
+    session.info.pop(ENDED, None)

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
 from gatehouse.audit.administration_events import ServiceAccounts
 from gatehouse.audit.service import record
@@ -16,7 +16,7 @@ from gatehouse.core import clock, crypto
 from gatehouse.core.errors import NotFound, reject_field
 from gatehouse.database.pages import NewestFirst, Position
 from gatehouse.database.session import db
-from gatehouse.service_accounts import key_format
+from gatehouse.service_accounts import key_format, key_memory
 from gatehouse.service_accounts.accounts import changing_account, get_account, list_roles
 from gatehouse.service_accounts.errors import ApiKeyEnded, TooManyKeys
 from gatehouse.web.request_context import Actor, RequestContext
@@ -143,6 +143,7 @@ def revoke_key(ref: KeyRef, context: RequestContext) -> None:
         key = get_key(ref)
         if _is_active(key):
             key.revoked_at = clock.now()
+            key_memory.record_end(key.id)
             record(ServiceAccounts.KEY_REVOKED, context, **_event_data(key))
 
 
@@ -150,6 +151,12 @@ def serialize(key: ApiKey) -> dict[str, Any]:
     """Return what administrators see of a key, without its last use: each version once."""
     ids = {name: str(value) if (value := getattr(key, name)) else None for name in IDS}
     return ids | {name: getattr(key, name) for name in VALUES}
+
+
+def revoke_all_keys() -> None:
+    """Revoke all keys, of all service accounts, in the current transaction."""
+    db.session.execute(update(ApiKey).where(is_active()).values(revoked_at=clock.now()))
+    key_memory.record_change()
 
 
 def purge_ended_keys() -> None:

@@ -13,7 +13,8 @@ Generated from the OpenAPI document by `flask docs build`; a test sends each of 
 
 **anyone** needs no token. **user** is every signed-in user, for their own account only. Operations
 with a permission also need a second factor and a sign-in in the last ten minutes; they are open to
-roles that grant the permission, and to roles of your own that do (see [roles](roles.md)).
+roles that grant the permission, and to roles of your own that do (see [roles](roles.md)). An [API
+key](api-keys.md) with the permission needs neither.
 
 """
 ANYONE, OWN = "anyone", "user"
