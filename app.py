@@ -54,6 +54,7 @@ from gatehouse.operations.proxy_check import proxy_check as proxy_check_routes
 from gatehouse.operations.routes import operations
 from gatehouse.pages.errors import errors
 from gatehouse.pages.mailbox import mailbox
+from gatehouse.pages.mailbox_document import document_mailbox
 from gatehouse.pages.routes import pages
 from gatehouse.passwords import hash_pool
 from gatehouse.risk import engine
@@ -189,3 +190,4 @@ def _register_blueprints(app: Flask) -> None:
         app.register_blueprint(undocumented)
     if config.settings().development:
         app.register_blueprint(mailbox)
+        api.add_section(document_mailbox)

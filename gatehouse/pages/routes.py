@@ -43,9 +43,9 @@ def add_asset_version(endpoint: str, values: dict[str, object]) -> None:
 
 
 @pages.get("/")
-def redirect_to_docs() -> Response:
-    """Redirect the root URL to the API reference."""
-    return redirect("/docs", 302)
+def home() -> str:
+    """Say what runs here, and link to the account and to the API reference."""
+    return render_template("pages/home.html", development=config.settings().development)
 
 
 @pages.get("/docs")
@@ -64,6 +64,12 @@ def change_password() -> Response:
 def forgot_password() -> str:
     """Show the password reset: request a code by e-mail, then set a new password."""
     return render_template("pages/forgot_password.html")
+
+
+@pages.get("/register")
+def register() -> str:
+    """Show the form that creates an account with a password, or who may create one here."""
+    return render_template("pages/register.html")
 
 
 @pages.get("/account")
@@ -136,5 +142,5 @@ def record_csp_report() -> tuple[str, int]:
 def _render_link_page(name: str, pending: object | None) -> tuple[str, int]:
     """Render the page of a link; used, expired, replaced and invalid links look the same."""
     if pending is None:
-        return render_template("pages/link_expired.html"), 404
+        return render_template("pages/link_expired.html", name=name), 404
     return render_template(f"pages/{name}.html", pending=pending), 200

@@ -31,7 +31,13 @@ def register_security_headers(blueprint: Blueprint) -> None:
     """Add the headers to all responses of a blueprint, and the context to its templates."""
     blueprint.after_request(_set_headers)
     context = {"nonce": nonce, "current_locale": current_locale, "_": gettext}
-    blueprint.context_processor(lambda: context | {"service": config.settings().service_name})
+    blueprint.context_processor(lambda: context | _settings())
+
+
+def _settings() -> dict[str, str]:
+    """Return the settings that templates use."""
+    settings = config.settings()
+    return {"service": settings.service_name, "registration": settings.registration}
 
 
 def current_locale() -> Language:

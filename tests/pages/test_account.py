@@ -1,6 +1,7 @@
 """The account page, in a real browser with a virtual authenticator."""
 
 import re
+from pathlib import Path
 
 import pyotp
 import pytest
@@ -9,7 +10,7 @@ from playwright.sync_api import expect
 from tests.client import PASSWORD, User
 from tests.conftest import environment
 from tests.live_server import LiveServer
-from tests.pages.conftest import Tab
+from tests.pages.conftest import CLIPBOARD, Tab
 from tests.pages.virtual_authenticator import add_authenticator
 
 SIGN = """options => navigator.credentials.get({
@@ -40,7 +41,8 @@ def user(server, request):
 
 @pytest.fixture
 def context(browser):
-    context = browser.new_context(viewport={"width": 360, "height": 740})
+    options = {"viewport": {"width": 360, "height": 740}, "permissions": CLIPBOARD}
+    context = browser.new_context(**options)
     context.set_default_timeout(30_000)  # milliseconds
     yield context
     context.close()
@@ -69,6 +71,27 @@ def is_narrow(tab):
     return tab.page.evaluate("document.documentElement.scrollWidth <= 360")
 
 
+def copy_codes(tab):
+    tab.press("Copy the codes")
+    tab.expect_status("The codes are copied.")
+    return tab.page.evaluate("navigator.clipboard.readText()")
+
+
+def save_codes(tab):
+    with tab.page.expect_download() as download:
+        tab.press("Save as a file")
+    assert download.value.suggested_filename == "recovery-codes.txt"
+    return Path(download.value.path()).read_text()
+
+
+def texts_on_paper(tab):
+    """Return the lines of the page that are printed."""
+    tab.page.emulate_media(media="print")
+    lines = set(tab.page.locator("body").inner_text().splitlines())
+    tab.page.emulate_media(media="screen")
+    return lines
+
+
 def add_passkey(tab, label="My phone"):
     tab.field("Name of a new passkey").fill(label)
     tab.press("Add a passkey")
@@ -82,6 +105,8 @@ def test_account_page_adds_a_passkey_and_signs_in_with_it_alone(server, tab, use
     add_passkey(tab)
     expect(tab.page.get_by_text('Passkey "My phone"').first).to_be_visible()
     codes = tab.page.locator("#recovery-codes li").all_inner_texts()
+    copied, saved = copy_codes(tab), save_codes(tab)
+    printed = texts_on_paper(tab)
     is_narrow_with_passkey = is_narrow(tab)
     tab.press("Sign out")
     tab.expect_status("You are signed out.")
@@ -92,6 +117,11 @@ def test_account_page_adds_a_passkey_and_signs_in_with_it_alone(server, tab, use
     me = tab.page.evaluate("fetch('/auth/sessions').then(answer => answer.json())")
     assert "mfa" in me["items"][0]["amr"]
     assert len(codes) == 10
+    assert (copied.split(), saved.split()[-10:]) == (codes, codes)
+    assert "Your recovery codes" in printed
+    assert not printed.intersection(
+        ("Sign out", "Print", "Add a passkey", "Your passkey is ready.")
+    )
     assert is_narrow_with_passkey
     assert tab.page.locator("#recovery-codes li").all_inner_texts() == []
     assert tab.requests_to_others(server.url) == []

@@ -76,6 +76,26 @@ def test_mailbox_does_not_exist_in_production(client, method, path):
     assert (response.status_code, response.json["code"]) == (404, "not_found")
 
 
+@pytest.mark.settings(
+    GATEHOUSE_ENV="production",
+    GATEHOUSE_PUBLIC_URL="https://id.example.com",
+    GATEHOUSE_BCRYPT_COST=None,
+)
+def test_mailbox_is_not_in_the_openapi_document_of_production(client):
+    assert "/dev/mailbox" not in client.get("/openapi.json").json["paths"]
+
+
+def test_mailbox_is_in_the_openapi_document_of_development(client):
+    client.register("ada@example.com")
+    document = client.get("/openapi.json").json
+
+    operations = document["paths"]["/dev/mailbox"]
+    message = document["components"]["schemas"]["Message"]
+    assert operations.keys() == {"get", "delete"}
+    assert message["properties"].keys() == set(message["required"]) == FIELDS
+    assert client.mailbox()[0].keys() == FIELDS
+
+
 @pytest.mark.requirement("AP-09")
 def test_mailbox_escapes_values_and_links_only_to_http_urls(app, client):
     hostile = dict.fromkeys(("code", "asked", "address", "device"), HOSTILE)
@@ -97,22 +117,29 @@ def test_mailbox_escapes_values_and_links_only_to_http_urls(app, client):
 def test_mailbox_page_updates_copies_filters_and_empties(live, tab):
     live.client.register("ada@example.com")
     tab.open(f"{live.url}/dev/mailbox")
-    articles = tab.page.get_by_role("article")
-    expect(articles).to_have_count(1)
+    messages = tab.page.get_by_role("navigation").get_by_role("link")
+    article = tab.page.get_by_role("article")
+    expect(messages).to_have_count(1)
 
     live.client.register("bob@example.com")
-    expect(articles).to_have_count(2)  # without a reload
-    expect(articles.first).to_contain_text("bob@example.com")
-    tab.field("Recipient").fill("ADA@")
-    expect(articles).to_have_count(1)
+    expect(messages).to_have_count(2)  # without a reload
+    expect(messages.first).to_contain_text("bob@example.com")
+    expect(article).to_contain_text("bob@example.com")  # the newest, until one is selected
+    tab.field("Search").fill("ADA@")
+    expect(messages).to_have_count(1)
+    messages.click()
+    expect(article).to_contain_text("ada@example.com")
+    tab.field("Search").fill("")
+    expect(messages).to_have_count(2)
+    expect(article).to_contain_text("ada@example.com")
     tab.press("Copy code")
     variables = live.client.mailbox(to="ada@example.com")[0]["variables"]
     tab.expect_status(f"Copied {variables['code']}.")
     copied_code = tab.page.evaluate("navigator.clipboard.readText()")
-    shown_link = tab.page.get_by_role("link").get_attribute("href")
+    shown_link = article.get_by_role("link").get_attribute("href")
     mail = tab.page.frame_locator("article:visible iframe")
     expect(mail.get_by_text(variables["code"])).to_be_visible()
-    tab.page.locator("article:visible summary").click()
+    article.get_by_text("QR code of the link").click()
     code_is_drawn = "() => document.querySelector('article:not([hidden]) .qr').naturalWidth > 0"
     tab.page.wait_for_function(code_is_drawn)
     if folder := os.environ.get("SCREENSHOTS"):
@@ -131,11 +158,16 @@ def test_mailbox_page_works_on_a_phone_and_by_keyboard(live, tab):
     live.client.register("ada@example.com")
     tab.page.set_viewport_size({"width": 360, "height": 780})
     tab.open(f"{live.url}/dev/mailbox")
-    expect(tab.page.get_by_role("article")).to_have_count(1)
+    message = tab.page.get_by_role("navigation").get_by_role("link")
+    expect(message).to_be_visible()
+    expect(tab.page.get_by_role("article")).to_have_count(0)
 
+    message.press("Enter")
+    expect(tab.page.get_by_role("article")).to_be_focused()
+    is_list_hidden = message.is_hidden()
     width = tab.page.evaluate("document.documentElement.scrollWidth")
     focused = []
-    for _ in range(5):
+    for _ in range(4):
         tab.page.keyboard.press("Tab")
         focused.append(tab.page.evaluate("document.activeElement.textContent.trim().slice(0, 8)"))
         outline = "getComputedStyle(document.activeElement).outlineStyle"
@@ -145,9 +177,12 @@ def test_mailbox_page_works_on_a_phone_and_by_keyboard(live, tab):
         tab.page.set_viewport_size({"width": 390, "height": 844})
         tab.page.screenshot(path=f"{folder}/phone.png")
 
-    assert width <= 360
-    assert focused == ["", "Empty th", "Copy cod", "http://l", "QR code "]
-    assert tab.page.locator("details").get_attribute("open") is not None
+    is_qr_code_open = tab.page.locator("details").first.get_attribute("open") is not None
+    tab.page.get_by_role("link", name="Back to the list").click()
+    expect(message).to_be_visible()
+
+    assert (width <= 360, is_list_hidden, is_qr_code_open) == (True, True, True)
+    assert focused == ["Back to ", "Copy cod", "http://l", "QR code "]
     assert tab.console_errors == []
 
 

@@ -86,8 +86,9 @@ def build_collection(document: Json) -> Json:
 
 
 def _operations(document: Json) -> Iterator[Operation]:
-    """Yield the operations, with the parameters of their paths added."""
-    for path, methods in document["paths"].items():
+    """Yield the operations, with the parameters of their paths added; production has no `/dev`."""
+    paths = {path: item for path, item in document["paths"].items() if path[:5] != "/dev/"}
+    for path, methods in paths.items():
         shared = methods.get("parameters", [])
         for method, operation in methods.items():
             if method != "parameters":
@@ -149,7 +150,7 @@ def _body(body: Mapping[str, object]) -> Json:
 
 
 def _mailbox(step: Step) -> Json:
-    """Return the request that reads the mailed code; the OpenAPI document lacks the mailbox."""
+    """Return the request that reads the mailed code, as the mailbox exists in development only."""
     url: Json = {
         "raw": f"{{{{base_url}}}}/dev/mailbox?to={step.to}",
         "host": ["{{base_url}}"],

@@ -29,11 +29,11 @@ def render_page() -> str:
 
 
 def list_operations() -> Iterator[tuple[str, str | None, bool]]:
-    """Yield each operation, its permission, and whether it needs a token."""
+    """Yield each operation, its permission, and whether it needs a token; without `/dev`."""
     document = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].document()
     for path, item in document["paths"].items():
         for method in METHODS:
-            if method in item:
+            if method in item and not path.startswith("/dev/"):
                 yield f"{method.upper()} {path}", *_read_access(item[method])
 
 

@@ -2,6 +2,7 @@
 import { authenticatedRequest, forgetCsrfToken, request } from "./api_client.js";
 import * as passkeys from "./passkeys.js";
 import { format, messages } from "./messages.js";
+import * as recoveryCodes from "./recovery_codes.js";
 
 const KINDS = ["totp", "passkey", "recovery_codes", "sms", "email"];
 const element = (id) => document.getElementById(id);
@@ -230,7 +231,19 @@ onSubmit("password-form", signInWithPassword);
 onSubmit("code-form", () => verify({ code: element("code").value.trim() }));
 onSubmit("passkey-form", addPasskey);
 onSubmit("totp-form", confirmTotp);
-for (const [id, action] of [["use-passkey", signInWithPasskey], ["add-totp", enrolTotp], ["sign-out", signOut]]) {
+async function copyCodes() {
+  showMessages([await recoveryCodes.copy()], "good");
+}
+
+const actions = {
+  "use-passkey": signInWithPasskey,
+  "add-totp": enrolTotp,
+  "sign-out": signOut,
+  "copy-codes": copyCodes,
+  "save-codes": recoveryCodes.save,
+  "print-codes": () => window.print(),
+};
+for (const [id, action] of Object.entries(actions)) {
   element(id).addEventListener("click", () => run(element(id), action));
 }
 element("start-over").addEventListener("click", () => showSection("sign-in"));

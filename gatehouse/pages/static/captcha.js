@@ -2,7 +2,7 @@
 import { isOurs as isAltcha, solve } from "./altcha.js";
 import { messages } from "./messages.js";
 
-const ACTIONS = { "/auth/login": "login", "/auth/password/forgot": "forgot" };
+const ACTIONS = { "/auth/login": "login", "/auth/password/forgot": "forgot", "/auth/register": "register" };
 const result = document.getElementById("result");
 
 /** Sends `body` to `path` with `send`; if a CAPTCHA is required, sends it again with the answer. */

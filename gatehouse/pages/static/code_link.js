@@ -15,5 +15,4 @@ onSubmit(form, async () => {
   const [errors, response] = await postForm(form.dataset.endpoint, { token });
   if (errors.length) return showErrors(errors);
   showSuccess(form, response.code);
-  document.getElementById("next").hidden = false;
 });

@@ -50,12 +50,14 @@ export function showErrors(errors, field) {
   field?.focus();
 }
 
-/** Hides the form and shows a success message, by default the page's own. */
+/** Hides the form; shows a success message, by default the page's own, and where to go next, if the page says so. */
 export function showSuccess(form, message = messages.done) {
   form.hidden = true;
   if (password) password.value = "";
   result.className = "good";
   showMessages([message]);
+  const next = document.getElementById("next");
+  if (next) next.hidden = false;
   result.focus();
 }
 

@@ -8,8 +8,8 @@ const form = document.getElementById("form");
 const password = document.getElementById("password");
 
 /** Posts the token, and the password where the page has the field, to `endpoint` at each submission.
- *  On success the form is hidden and the page's success message is shown; then `onSuccess` is called. */
-export function submitTo(endpoint, onSuccess = () => {}) {
+ *  On success the form is hidden and the page's success message is shown. */
+export function submitTo(endpoint) {
   const token = window.location.hash.slice(1);
   if (!token) {
     showErrors([messages.incomplete], password);
@@ -22,6 +22,5 @@ export function submitTo(endpoint, onSuccess = () => {}) {
     if (errors.length) return showErrors(errors, password);
     window.history.replaceState(null, "", window.location.pathname);
     showSuccess(form);
-    onSuccess();
   });
 }

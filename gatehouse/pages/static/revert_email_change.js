@@ -1,6 +1,4 @@
 // Reverts a change of the e-mail address.
 import { submitTo } from "./link_form.js";
 
-submitTo("/auth/email/undo", () => {
-  document.getElementById("next").hidden = false;
-});
+submitTo("/auth/email/undo");
