@@ -136,6 +136,7 @@ def test_postman_collection_has_every_operation_of_the_openapi_document(app):
         (method.upper(), "{{base_url}}" + re.sub(r"{(\w+)}", r":\1", path))
         for path, methods in document["paths"].items()
         for method in methods.keys() - {"parameters"}
+        if not path.startswith("/dev/")  # the requests of the collection read its codes
     }
 
     assert {url.partition("?")[0] for _, url in requests - operations} == {

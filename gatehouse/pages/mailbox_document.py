@@ -4,6 +4,8 @@ from apispec import APISpec
 from marshmallow import Schema, fields
 from werkzeug.routing import Rule
 
+from gatehouse.core.errors import MalformedRequest
+from gatehouse.web.openapi_operations import document_errors
 from schemas import Timestamp
 
 
@@ -44,7 +46,8 @@ LIST_MESSAGES = {
         "200": {
             "description": "The messages, newest first.",
             "content": {"application/json": {"schema": MessageList}},
-        }
+        },
+        "400": document_errors((MalformedRequest,)),
     },
 }
 DELETE_MESSAGES = {
@@ -52,7 +55,10 @@ DELETE_MESSAGES = {
     "summary": "Delete all e-mails and SMS",
     "description": "In development only.",
     "tags": ["mailbox"],
-    "responses": {"204": {"description": "The mailbox is empty."}},
+    "responses": {
+        "204": {"description": "The mailbox is empty."},
+        "400": document_errors((MalformedRequest,)),
+    },
 }
 
 

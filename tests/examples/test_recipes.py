@@ -10,14 +10,18 @@ from functools import partial
 
 import pytest
 import requests
+import trustme
 
 from config import ROOT
 from tests.client import User
+from tests.conftest import environment
+from tests.live_server import LiveServer
 from tests.loopback_server import http_response, loopback_server
 from tests.missing_tools import skip_without
 from tests.node_packages import NODE, install_packages
 from tests.polling import wait_until
 from tests.servers import free_port
+from tests.tls_relay import tls_relay
 
 RECIPES = (ROOT / "docs/recipes.md").read_text()
 
@@ -118,3 +122,37 @@ def prepare_nginx(nginx, ports, folder, port):
     path = folder / "nginx.conf"
     path.write_text(f"{files} events {{}} http {{ access_log off; {paths} server {{ {server} }} }}")
     return [nginx, "-c", str(path)]
+
+
+@pytest.fixture
+def behind_tls(sqlite_store, tmp_path):
+    """Return a server, its https URL, and the file of the certificate authority."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    with sqlite_store.fresh() as url:
+        server = LiveServer(environment(url), tmp_path / "server.log")
+        with tls_relay(authority, server.port) as port:
+            server.environment["GATEHOUSE_PUBLIC_URL"] = f"https://localhost:{port}"
+            server.start()
+            yield server, f"https://localhost:{port}", str(tmp_path / "authority.pem")
+            server.kill()
+
+
+def test_cookies_reach_strict_browsers_on_localhost_by_https_and_tokens_by_http(behind_tls):
+    """Python's cookie jar is as strict as Safari: http://localhost gets no `Secure` cookie."""
+    server, https, authority = behind_tls
+    ann = server.client.sign_up(User("ann@example.com", "seven green lanterns"))
+    form = {"identifier": ann.email, "password": ann.password, "transport": "cookie"}
+
+    statuses = {}
+    for url in (server.url, https):
+        with requests.Session() as browser:
+            options = {"verify": authority, "timeout": 60}
+            login = browser.post(f"{url}/auth/login", json=form, **options)
+            me = browser.get(f"{url}/auth/me", **options)
+            statuses[url] = (login.status_code, me.status_code)
+    tokens = server.client.log_in(ann)
+    in_body_mode = server.client.as_(tokens).get("/auth/me")
+
+    assert statuses == {server.url: (200, 401), https: (200, 200)}
+    assert in_body_mode.status_code == 200

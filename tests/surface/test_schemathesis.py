@@ -66,6 +66,8 @@ OPERATIONS = [
     "GET /health/ready",
     "GET /metrics",
     "GET /gateway/verify",
+    "GET /dev/mailbox",
+    "DELETE /dev/mailbox",
     "GET /admin/permissions",
     "GET /admin/users",
     "POST /admin/users",

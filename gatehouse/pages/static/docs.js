@@ -12,5 +12,6 @@ SwaggerUIBundle({
   presets: [SwaggerUIBundle.presets.apis],
   layout: "BaseLayout",
   deepLinking: true,
+  defaultModelsExpandDepth: 0, // one click opens the schemas; to draw them all takes seconds
   validatorUrl: null,
 });
