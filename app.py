@@ -13,9 +13,9 @@ from gatehouse.admin.permission_routes import permission_routes
 from gatehouse.admin.role_assignment_routes import role_assignment_routes
 from gatehouse.admin.role_routes import role_routes
 from gatehouse.admin.service_account_routes import service_account_routes
-from gatehouse.admin.user_actions import routes as user_actions
-from gatehouse.admin.user_details import routes as user_details
-from gatehouse.admin.user_routes import routes as admin_users
+from gatehouse.admin.user_actions import user_action_routes
+from gatehouse.admin.user_details import user_detail_routes
+from gatehouse.admin.user_routes import user_routes
 from gatehouse.authorization import administrators
 from gatehouse.authorization import catalog as role_catalog
 from gatehouse.captcha.routes import routes as captcha
@@ -180,7 +180,7 @@ def _register_blueprints(app: Flask) -> None:
     first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
     documented = (*first, captcha, trusted_device_routes, sessions, account, tokens, operations)
     roles = (permission_routes, role_routes, role_assignment_routes)
-    accounts = (admin_users, bulk_routes, user_actions, user_details)
+    accounts = (user_routes, bulk_routes, user_action_routes, user_detail_routes)
     administration = (*roles, *accounts, service_account_routes, api_key_routes)
     for blueprint in (*documented, *administration):
         api.register_blueprint(blueprint)

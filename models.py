@@ -160,7 +160,10 @@ class Credential(Base):
     """
 
     __tablename__ = "credentials"
-    __table_args__ = (UniqueConstraint("kind", "lookup"),)
+    __table_args__ = (
+        UniqueConstraint("kind", "lookup"),
+        Index("ix_credentials_kind_user_id", "kind", "user_id"),
+    )
 
     id: Mapped[UUID] = _id()
     user_id: Mapped[UUID] = _user()

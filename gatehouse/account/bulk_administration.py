@@ -64,6 +64,8 @@ class Operation:
     permission: str = permissions.USERS_WRITE
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset({"reason"})
+    people_only: bool = False
+    """Whether API keys may not do it, as in the route for a single user."""
 
 
 def _assign_role(change: UserChange, bulk: BulkChange) -> None:
@@ -88,7 +90,7 @@ OPERATIONS: dict[str, Operation] = {
     "verify-email": Operation(lambda change, _: administration.verify_email(change)),
     "reset-password": Operation(lambda change, _: user_administration.require_new_password(change)),
     "revoke-sessions": Operation(lambda change, _: sessions.end_sessions_by_administrator(change)),
-    "reset-mfa": Operation(lambda change, _: reset.schedule_by_operator(change)),
+    "reset-mfa": Operation(lambda change, _: reset.schedule_by_operator(change), people_only=True),
     "delete": Operation(
         lambda change, _: administration.delete_user(change), permissions.USERS_DELETE
     ),

@@ -9,6 +9,7 @@ from gatehouse.account.bulk_administration import OPERATIONS
 from gatehouse.admin.bulk_forms import BulkOutcome, BulkUsers, BulkUsersForm
 from gatehouse.authorization import permissions
 from gatehouse.database.session import commit_alone
+from gatehouse.service_accounts.errors import PersonRequired
 from gatehouse.sessions.guards import Administrator, require_further_permission, requires
 from gatehouse.web import idempotency
 from gatehouse.web.idempotency import idempotent_parts
@@ -35,6 +36,7 @@ bulk_routes = Blueprint(
 @bulk_routes.arguments(BulkUsers)
 @idempotent_parts
 @bulk_routes.response(200, BulkOutcome)
+@bulk_routes.errors(PersonRequired)
 def change_users(caller: Administrator, form: BulkUsersForm) -> dict[str, Any]:
     """Change up to 100 users: one operation, with a result for each of them.
 
@@ -44,7 +46,8 @@ def change_users(caller: Administrator, form: BulkUsersForm) -> dict[str, Any]:
     would happen, and changes nothing. What is not done after 20 seconds fails as
     `service_unavailable`; a repeated request with the same `Idempotency-Key` continues there.
     """
-    require_further_permission(caller, OPERATIONS[form.operation].permission)
+    operation = OPERATIONS[form.operation]
+    require_further_permission(caller, operation.permission, people_only=operation.people_only)
     change = form.to_change(request_context())
     if form.dry_run:
         rehearsed = bulk_administration.rehearse(change, form.users)

@@ -29,7 +29,7 @@ from gatehouse.web.openapi_operations import conditional
 from gatehouse.web.rate_limits import rate_limit
 
 Route = TypeVar("Route", bound=Callable[..., object])
-routes = Blueprint(
+user_action_routes = Blueprint(
     "admin_user_actions",
     __name__,
     url_prefix="/admin",
@@ -48,17 +48,17 @@ def _user_action(
     needs_body = any(field.required for field in schema().fields.values())
 
     def register(route: Route) -> Route:
-        view = routes.errors(*CHANGE_ERRORS, *errors)(conditional(route))
-        view = routes.arguments(schema, required=needs_body)(view)
+        view = user_action_routes.errors(*CHANGE_ERRORS, *errors)(conditional(route))
+        view = user_action_routes.arguments(schema, required=needs_body)(view)
         guard = requires(permissions.USERS_WRITE, people_only=people_only)
         view = rate_limit("admin")(guard(view))
-        return routes.post(f"/users/<uuid:user_id>/{name}")(view)
+        return user_action_routes.post(f"/users/<uuid:user_id>/{name}")(view)
 
     return register
 
 
 @_user_action("disable", DisableUser, errors=(LastAdministrator,))
-@routes.response(200, ManagedUser)
+@user_action_routes.response(200, ManagedUser)
 def disable_user(_caller: Administrator, form: DisableUserForm, user_id: UUID) -> UserResponse:
     """Disable a user; sessions, tokens, codes and links end within a second, everywhere."""
     administration.disable_user(build_change(user_id, form.reason), form.until)
@@ -66,7 +66,7 @@ def disable_user(_caller: Administrator, form: DisableUserForm, user_id: UUID) -
 
 
 @_user_action("enable")
-@routes.response(200, ManagedUser)
+@user_action_routes.response(200, ManagedUser)
 def enable_user(_caller: Administrator, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Enable a disabled user, who has to log in again."""
     administration.enable_user(build_change(user_id, form.reason))
@@ -74,7 +74,7 @@ def enable_user(_caller: Administrator, form: ReasonForm, user_id: UUID) -> User
 
 
 @_user_action("unlock")
-@routes.response(200, ManagedUser)
+@user_action_routes.response(200, ManagedUser)
 def unlock_user(_caller: Administrator, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Reset the failed attempts of a user, who can try again at once.
 
@@ -85,7 +85,7 @@ def unlock_user(_caller: Administrator, form: ReasonForm, user_id: UUID) -> User
 
 
 @_user_action("verify-email")
-@routes.response(200, ManagedUser)
+@user_action_routes.response(200, ManagedUser)
 def verify_user_email(_caller: Administrator, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Declare the e-mail address of a user to be verified: make sure that it is the user's."""
     administration.verify_email(build_change(user_id, form.reason))
@@ -93,7 +93,7 @@ def verify_user_email(_caller: Administrator, form: ReasonForm, user_id: UUID) -
 
 
 @_user_action("reset-password")
-@routes.response(200, ManagedUser)
+@user_action_routes.response(200, ManagedUser)
 def require_new_password(_caller: Administrator, form: ReasonForm, user_id: UUID) -> UserResponse:
     """Require a new password: the user gets a link for it, and all sessions end.
 
@@ -104,14 +104,14 @@ def require_new_password(_caller: Administrator, form: ReasonForm, user_id: UUID
 
 
 @_user_action("revoke-sessions", RevokeSessions)
-@routes.response(204)
+@user_action_routes.response(204)
 def revoke_user_sessions(_caller: Administrator, form: RevokeSessionsForm, user_id: UUID) -> None:
     """End one session of a user, or all of them; their tokens are rejected within a second."""
     sessions.end_sessions_by_administrator(build_change(user_id, form.reason), form.session_id)
 
 
 @_user_action("reset-mfa", people_only=True, errors=(NoSecondFactor, ResetScheduled))
-@routes.response(202, UserMfaReset)
+@user_action_routes.response(202, UserMfaReset)
 def reset_user_mfa(_caller: Administrator, form: ReasonForm, user_id: UUID) -> dict[str, object]:
     """Schedule the removal of all second factors of a user.
 

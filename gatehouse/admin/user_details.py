@@ -17,7 +17,7 @@ from gatehouse.web.user_agent import device_name
 from models import Session
 from schemas import PageQuery, PageQueryForm, page_schema
 
-routes = Blueprint(
+user_detail_routes = Blueprint(
     "admin_user_details",
     __name__,
     url_prefix="/admin",
@@ -25,11 +25,11 @@ routes = Blueprint(
 )
 
 
-@routes.get("/users/<uuid:user_id>/sessions")
+@user_detail_routes.get("/users/<uuid:user_id>/sessions")
 @rate_limit("admin")
 @requires(permissions.USERS_READ)
-@routes.response(200, page_schema(ManagedSession))
-@routes.errors(NotFound)
+@user_detail_routes.response(200, page_schema(ManagedSession))
+@user_detail_routes.errors(NotFound)
 def list_user_sessions(_caller: Administrator, user_id: UUID) -> dict[str, object]:
     """List the active sessions of a user, the newest first; there are at most 50."""
     users.require_user(user_id)
@@ -37,23 +37,23 @@ def list_user_sessions(_caller: Administrator, user_id: UUID) -> dict[str, objec
     return {"items": [_describe_session(row) for row in rows], "next_cursor": None}
 
 
-@routes.get("/users/<uuid:user_id>/factors")
+@user_detail_routes.get("/users/<uuid:user_id>/factors")
 @rate_limit("admin")
 @requires(permissions.USERS_READ)
-@routes.response(200, page_schema(ManagedFactor))
-@routes.errors(NotFound)
+@user_detail_routes.response(200, page_schema(ManagedFactor))
+@user_detail_routes.errors(NotFound)
 def list_user_factors(_caller: Administrator, user_id: UUID) -> dict[str, object]:
     """List the confirmed factors of a user, without their secrets."""
     users.require_user(user_id)
     return {"items": mfa.list_factors(user_id), "next_cursor": None}
 
 
-@routes.get("/users/<uuid:user_id>/audit")
+@user_detail_routes.get("/users/<uuid:user_id>/audit")
 @rate_limit("admin")
 @requires(permissions.AUDIT_READ)
-@routes.arguments(PageQuery, location="query")
-@routes.response(200, page_schema(AuditItem))
-@routes.errors(NotFound)
+@user_detail_routes.arguments(PageQuery, location="query")
+@user_detail_routes.response(200, page_schema(AuditItem))
+@user_detail_routes.errors(NotFound)
 def list_user_events(
     _caller: Administrator, query: PageQueryForm, user_id: UUID
 ) -> dict[str, object]:

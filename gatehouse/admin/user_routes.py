@@ -22,7 +22,7 @@ from gatehouse.web.request_context import request_context
 
 CURSOR = "admin users"
 
-routes = Blueprint(
+user_routes = Blueprint(
     "admin_users",
     __name__,
     url_prefix="/admin",
@@ -30,11 +30,11 @@ routes = Blueprint(
 )
 
 
-@routes.get("/users")
+@user_routes.get("/users")
 @rate_limit("admin")
 @requires(permissions.USERS_READ)
-@routes.arguments(UserSearch, location="query")
-@routes.response(200, ManagedUserPage)
+@user_routes.arguments(UserSearch, location="query")
+@user_routes.response(200, ManagedUserPage)
 def search_users(caller: Administrator, query: UserSearchForm) -> dict[str, object]:
     """Search users, the newest first.
 
@@ -53,13 +53,13 @@ def search_users(caller: Administrator, query: UserSearchForm) -> dict[str, obje
     }
 
 
-@routes.post("/users")
+@user_routes.post("/users")
 @rate_limit("admin")
 @requires(permissions.USERS_WRITE)
-@routes.arguments(NewUser)
+@user_routes.arguments(NewUser)
 @idempotent()
-@routes.response(201, ManagedUser)
-@routes.errors(EmailTaken, UsernameTaken, RegistrationClosed)
+@user_routes.response(201, ManagedUser)
+@user_routes.errors(EmailTaken, UsernameTaken, RegistrationClosed)
 def create_user(_caller: Administrator, form: NewUserForm) -> UserResponse:
     """Create a user, who gets an invitation to choose a password.
 
@@ -69,22 +69,22 @@ def create_user(_caller: Administrator, form: NewUserForm) -> UserResponse:
     return describe_user(user_id)
 
 
-@routes.get("/users/<uuid:user_id>")
+@user_routes.get("/users/<uuid:user_id>")
 @rate_limit("admin")
 @requires(permissions.USERS_READ)
-@routes.response(200, ManagedUser)
-@routes.errors(NotFound)
+@user_routes.response(200, ManagedUser)
+@user_routes.errors(NotFound)
 def read_user(_caller: Administrator, user_id: UUID) -> UserResponse:
     """Read a user; the `ETag` names this version of it."""
     return describe_user(user_id)
 
 
-@routes.patch("/users/<uuid:user_id>")
+@user_routes.patch("/users/<uuid:user_id>")
 @rate_limit("admin")
 @requires(permissions.USERS_WRITE)
-@routes.arguments(UserUpdate)
-@routes.response(200, ManagedUser)
-@routes.errors(*CHANGE_ERRORS, PreconditionRequired, EmailTaken, UsernameTaken)
+@user_routes.arguments(UserUpdate)
+@user_routes.response(200, ManagedUser)
+@user_routes.errors(*CHANGE_ERRORS, PreconditionRequired, EmailTaken, UsernameTaken)
 @conditional
 def update_user(_caller: Administrator, form: UserUpdateForm, user_id: UUID) -> UserResponse:
     """Change a user; needs `If-Match`, and null clears a field.
@@ -97,11 +97,11 @@ def update_user(_caller: Administrator, form: UserUpdateForm, user_id: UUID) -> 
     return describe_user(user_id)
 
 
-@routes.delete("/users/<uuid:user_id>")
+@user_routes.delete("/users/<uuid:user_id>")
 @rate_limit("admin")
 @requires(permissions.USERS_DELETE)
-@routes.response(204)
-@routes.errors(*CHANGE_ERRORS, PreconditionRequired, LastAdministrator)
+@user_routes.response(204)
+@user_routes.errors(*CHANGE_ERRORS, PreconditionRequired, LastAdministrator)
 @conditional
 def delete_user(_caller: Administrator, user_id: UUID) -> None:
     """Delete a user; needs `If-Match`.
@@ -112,11 +112,11 @@ def delete_user(_caller: Administrator, user_id: UUID) -> None:
     administration.delete_user(build_change(user_id, needs_etag=True))
 
 
-@routes.post("/users/<uuid:user_id>/restore")
+@user_routes.post("/users/<uuid:user_id>/restore")
 @rate_limit("admin")
 @requires(permissions.USERS_DELETE)
-@routes.response(200, ManagedUser)
-@routes.errors(*CHANGE_ERRORS, UserNotDeleted)
+@user_routes.response(200, ManagedUser)
+@user_routes.errors(*CHANGE_ERRORS, UserNotDeleted)
 @conditional
 def restore_user(_caller: Administrator, user_id: UUID) -> UserResponse:
     """Restore a deleted user; a user who was disabled before stays disabled."""

@@ -163,12 +163,17 @@ def _authenticate_key(encoded: str, permission: str, people_only: bool) -> Known
     return key
 
 
-def require_further_permission(caller: Administrator, permission: str) -> None:
+def require_further_permission(
+    caller: Administrator, permission: str, *, people_only: bool = False
+) -> None:
     """Require one more permission in a route with `requires`, now and at each write.
 
     Raises:
         Forbidden: the caller does not have it.
+        PersonRequired: the caller is an API key, and `people_only` rejects these.
     """
+    if people_only and isinstance(caller, KnownKey):
+        raise PersonRequired
     actor = caller.actor if isinstance(caller, KnownKey) else _actor(caller)
     if permission not in caller.scope.split():
         raise Forbidden(user_id=actor.user_id, permission=permission)

@@ -237,6 +237,7 @@ def test_bulk_that_ran_out_of_time_continues_with_the_same_key(app, support, tar
     assert len(audited(app, "user.password_reset")) == 3
 
 
+@pytest.mark.requirement("RG-07")
 def test_bulk_rejects_what_an_operation_does_not_take(admin, targets):
     users = {"users": targets}
     later = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")

@@ -94,3 +94,20 @@ def test_key_cannot_do_what_needs_a_person(make_key, make_account, make_role, ow
         assert outcome(key.client.post(path, form)) == (403, "person_required")
     assert outcome(key.client.get(f"{key.account}/keys")) == (200, None)
     assert outcome(key.client.delete(key.url)) == (204, None)
+
+
+def test_key_changes_many_users_but_does_not_reset_their_factors(app, make_key, owner_id):
+    key = make_key("users:read", "users:write")
+    form = {"users": [{"id": owner_id}], "reason": "left"}
+
+    refused = {
+        name: outcome(key.client.post(f"{USERS}/bulk", form | {"operation": name}))
+        for name in ("reset-mfa", "delete")
+    }
+    alone = outcome(key.client.post(f"{USERS}/{owner_id}/reset-mfa"))
+    disabled = key.client.post(f"{USERS}/bulk", form | {"operation": "disable"})
+
+    assert alone == (403, "person_required")
+    assert refused == {"reset-mfa": alone, "delete": (403, "forbidden")}
+    assert disabled.json["succeeded"] == 1
+    assert [event.actor_kind for event in audited(app, "user.disabled")] == ["service_account"]
