@@ -29,6 +29,8 @@ VARIABLES = {
     "new_password": "eight yellow windows",
     "phone": "+4915112345678",
     "number": "0",
+    "account_id": "01890000-0000-7000-8000-000000000000",
+    "key_id": "01890000-0000-7000-8000-000000000001",
 }
 NO_BEARER = ("/auth/csrf", "/auth/refresh")
 """Paths that read cookies only when no bearer token is sent."""
