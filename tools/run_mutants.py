@@ -33,7 +33,7 @@ FAILURES = re.compile("^(?:FAILED|ERROR) .*", re.MULTILINE)
 TIMEOUT = "from pytest-timeout"
 LIST_LIBRARIES = """
 import json, sys
-import app, tests.conftest
+import app, tests.conftest, ua_parser_builtins.matchers
 names = [n for n, m in sys.modules.items() if sys.argv[1] not in (getattr(m, "__file__", 0) or "")]
 json.dump(names, sys.stdout)
 """

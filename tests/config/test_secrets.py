@@ -17,6 +17,7 @@ LONG = base64.b64encode(bytes(range(33))).decode()
 RINGS = ("GATEHOUSE_SECRET_KEYS", "GATEHOUSE_ENCRYPTION_KEYS", "GATEHOUSE_PASSWORD_PEPPERS")
 
 
+@pytest.mark.requirement("AZ-06")
 @pytest.mark.requirement("CF-02")
 def test_key_rings_that_are_invalid_are_reported_with_the_name_of_their_setting():
     cases = [

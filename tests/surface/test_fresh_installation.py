@@ -1,0 +1,33 @@
+"""A new installation: nobody can sign in before an operator has made an account."""
+
+import pytest
+import sqlalchemy as sa
+
+from gatehouse.database.session import Base, db
+from tests.client import PASSWORD
+
+SEEDS = {
+    *("roles", "permissions", "role_permissions", "role_parents", "role_catalog_version"),
+    *("signing_keys", "audit_events"),
+}
+"""Tables with rows that the migrations and the start write."""
+NAMES = ("admin", "root", "administrator", "gatehouse", "test", "admin@example.com")
+GUESSES = ("admin", "password", "changeme", "gatehouse", "root", "", PASSWORD)
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("AZ-06")
+def test_new_installation_has_no_account_and_no_role_of_anybody(app, client):
+    with app.app_context():
+        tables = [table for table in Base.metadata.sorted_tables if table.name not in SEEDS]
+        count = sa.select(sa.func.count())
+        found = {one.name: db.session.scalar(count.select_from(one)) for one in tables}
+
+    assert {name for name, rows in found.items() if rows} == set()
+    assert {"users", "passwords", "credentials", "role_assignments", "sessions"} <= found.keys()
+    statuses = {
+        client.post("/auth/login", {"identifier": name, "password": guess}).status_code
+        for name in NAMES
+        for guess in GUESSES
+    }
+    assert statuses <= {401, 422, 429}
