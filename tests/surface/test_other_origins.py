@@ -30,6 +30,8 @@ FOREIGN_ORIGINS = [
     "https://app_example.com",
     "http://localhost:30000",
     "http://localhost",
+    "http://localhost:80001",
+    "http://localhost:8000.evil.example",
 ]
 allow_listed = pytest.mark.settings(GATEHOUSE_ALLOWED_ORIGINS=f"{APP_ORIGIN}, {SECOND_ORIGIN}")
 
