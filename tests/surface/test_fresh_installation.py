@@ -1,4 +1,4 @@
-"""A new installation: nobody can sign in before an operator has made an account."""
+"""A new installation has no account: an operator makes the first."""
 
 import pytest
 import sqlalchemy as sa
