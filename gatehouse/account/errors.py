@@ -10,19 +10,29 @@ class PasswordResetFailed(InvalidCode):
     """The code or link is wrong, has expired, or was used before."""
 
     event = events.PasswordReset.FAILED
+    next = "If you have set a new password already, sign in with it. Otherwise request a new one."
 
 
 class EmailRevertFailed(InvalidCode):
     """The link is wrong, has expired or was used before, or the address has a new account."""
 
     event = events.Identifier.EMAIL_REVERT_FAILED
-    next = "Contact the operator of this service."
+    next = "If you have not used it yourself, contact the operator of this service."
 
 
 class PhoneVerificationFailed(InvalidCode):
     """The code is wrong, has expired, or was used before."""
 
     event = events.Identifier.PHONE_VERIFICATION_FAILED
+
+
+class PhoneTaken(ApiError):
+    """The code is correct, but another account has verified this number meanwhile."""
+
+    status = 409
+    code = "phone_taken"
+    event = events.Identifier.PHONE_TAKEN
+    next = "Use another number, or sign in to the account that has this one."
 
 
 class MfaRecoveryFailed(InvalidCode):

@@ -17,13 +17,13 @@ from gatehouse.users.forms import (
     new_password_field,
 )
 from gatehouse.users.identifiers import Email
-from gatehouse.web.fields import CodedMessage, Form, String
+from gatehouse.web.fields import Code, CodedMessage, Form, String
 
 PHONE_METADATA = {"example": "+4915112345678"}
 
 
-def _code_field() -> String:
-    return String(32, metadata={"description": "from the message"})
+def _code_field(required: bool = False) -> Code:
+    return Code(required=required, metadata={"description": "from the message"})
 
 
 def _token_field() -> String:
@@ -238,7 +238,7 @@ class PhoneVerification(Form):
     form_type = PhoneVerificationForm
 
     phone = _phone_field(required=True)
-    code = String(32, required=True, metadata={"description": "from the message"})
+    code = _code_field(required=True)
 
 
 class MfaRecoveryRequest(PasswordResetRequest):
@@ -254,6 +254,6 @@ class MfaRecoveryProof(Form):
     recovery_token = String(
         64, required=True, metadata={"description": "from the response to the request"}
     )
-    code = String(32, required=True, metadata={"description": "from the message"})
+    code = _code_field(required=True)
     password = String(1024, one_line=False, load_only=True, metadata={"format": "password"})
-    recovery_code = String(64, load_only=True, metadata={"description": "one of the saved codes"})
+    recovery_code = Code(metadata={"description": "one of the saved codes"})

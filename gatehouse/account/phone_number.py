@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 
 from gatehouse.account import password_reset
-from gatehouse.account.errors import PhoneVerificationFailed
+from gatehouse.account.errors import PhoneTaken, PhoneVerificationFailed
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto_labels
@@ -73,7 +73,8 @@ def verify_phone(caller: AccessToken, number: str, code: str, context: RequestCo
 
     Raises:
         PhoneVerificationFailed: the code is wrong, has expired, was used before, or was sent to
-            another number; or another user verified the number in the meantime.
+            another number.
+        PhoneTaken: another user verified the number in the meantime.
         TooManyAttempts: too many codes were wrong; this one was not evaluated.
     """
     user_id = UUID(caller.sub)
@@ -85,7 +86,7 @@ def verify_phone(caller: AccessToken, number: str, code: str, context: RequestCo
         with write_transaction():
             _change_phone(row, caller, number, context)
     except IntegrityError:
-        raise PhoneVerificationFailed(user_id=user_id) from None
+        raise PhoneTaken(user_id=user_id) from None
 
 
 def remove_phone(caller: AccessToken, context: RequestContext) -> None:

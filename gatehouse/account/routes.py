@@ -17,6 +17,7 @@ from gatehouse.account.errors import (
     MfaRecoveryFailed,
     MfaRecoveryPasswordWrong,
     PasswordResetFailed,
+    PhoneTaken,
     PhoneVerificationFailed,
     ProofsNotIndependent,
 )
@@ -142,7 +143,7 @@ def change_phone(caller: AccessToken, form: forms.PhoneChangeForm) -> dict[str, 
 @recently_signed_in
 @routes.arguments(forms.PhoneVerification)
 @routes.response(200, Status)
-@routes.errors(PhoneVerificationFailed, TooManyAttempts)
+@routes.errors(PhoneVerificationFailed, PhoneTaken, TooManyAttempts)
 def verify_phone(caller: AccessToken, form: forms.PhoneVerificationForm) -> dict[str, str]:
     """Verify my new phone number with the code; my old number is notified."""
     assurance_level.require_max_assurance_level(caller)

@@ -189,7 +189,7 @@ class Identifier:
     PHONE_VERIFICATION_REQUESTED = _success(
         "phone.verification_requested", "A user requested an SMS code to verify a phone number."
     )
-    PHONE_TAKEN = _failure("phone.taken", "A user requested a phone number that is taken.")
+    PHONE_TAKEN = _failure("phone.taken", "A user asked for a phone number that is taken.")
     PHONE_VERIFIED = _success("phone.verified", "A phone number was verified and set.")
     PHONE_VERIFICATION_FAILED = _failure(
         "phone.verification_failed", "The SMS code was wrong or expired."

@@ -17,8 +17,8 @@ class ApiError(Exception):
 
     status: ClassVar[int] = 400
     code: ClassVar[str]
-    next: ClassVar[str | None] = None
-    """What the client can do now."""
+    next: str | None = None
+    """What the client can do now; an instance may know it better than its class."""
     event: ClassVar[Any] = None
     """The audit event (from `gatehouse.audit.events`) to record after the rollback."""
     headers: Mapping[str, str] = {}

@@ -11,12 +11,11 @@ DEFAULT_BACKOFF: BackoffSchedule = {
 CODE_BACKOFF: BackoffSchedule = {25: timedelta(hours=1)}
 """For codes: each code allows five attempts itself, and requesting a new one adds none here."""
 MAX_FAILURES = 100  # NIST SP 800-63B-4 section 3.2.2: no more than 100 consecutive failures
-ACCOUNT_LOCK: BackoffSchedule = {MAX_FAILURES: timedelta(days=36_500)}
+UNTIL_UNLOCKED = timedelta(days=36_500)
+ACCOUNT_LOCK: BackoffSchedule = {MAX_FAILURES: UNTIL_UNLOCKED}
 """Of the total over all unknown devices: until the account is unlocked."""
 CODE_CLOSURE: BackoffSchedule = {MAX_FAILURES: timedelta(hours=24)}
 """Of the total for codes, which then starts again: no one can unlock an unknown identifier."""
-MAX_WAIT = max(DEFAULT_BACKOFF.values())
-LONGEST_CLOSURE = max(CODE_CLOSURE.values())
 PASSWORD, CODE, FACTOR = "password", "code", "factor"
 BACKOFF_BY_KIND = {PASSWORD: DEFAULT_BACKOFF, CODE: CODE_BACKOFF, FACTOR: DEFAULT_BACKOFF}
 """Factors have counters of their own, which the right password does not reset."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, TextClause, bindparam, case, select, text
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.database.session import UTCDateTime
 from gatehouse.database.statements import fetch_all
-from gatehouse.lockout.backoff import LONGEST_CLOSURE, MAX_WAIT, BackoffSchedule
+from gatehouse.lockout.backoff import UNTIL_UNLOCKED, BackoffSchedule
 from models import FailedAttemptCounter
 
 NOT_WAITING = clock.UNIX_EPOCH
@@ -95,13 +95,12 @@ def _increment_statement(starts_again: bool, *thresholds: int) -> TextClause:
     return statement.bindparams(*times)
 
 
-def seconds_left(keys: Sequence[str]) -> int:
+def seconds_left(keys: Sequence[str]) -> int | None:
     """Return how long any of the counters still blocks; 1 if they were reset in the meantime.
 
-    A lock may be lifted at any time, so it says an hour.
+    None means: until the account is unlocked.
     """
     now = clock.now()
     ends = [row.blocked_until for row in fetch_all(SELECT_COUNTERS, keys=list(keys))]
     left = max(ends, default=now) - now
-    lifted = left if left <= LONGEST_CLOSURE else MAX_WAIT
-    return max(1, ceil(lifted.total_seconds()))
+    return max(1, ceil(left.total_seconds())) if left < UNTIL_UNLOCKED / 2 else None

@@ -8,6 +8,7 @@ counted, and committed, before it is evaluated, so that no rollback, no concurre
 makes one free.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
@@ -27,6 +28,7 @@ from gatehouse.lockout import counters
 from gatehouse.lockout.backoff import (
     BACKOFF_BY_KIND,
     CODE,
+    FACTOR,
     MAX_FAILURES,
     PASSWORD,
     PREFIX_BACKOFF_BY_KIND,
@@ -34,12 +36,17 @@ from gatehouse.lockout.backoff import (
     TOTAL_BACKOFF_BY_KIND,
     wait_after,
 )
-from gatehouse.lockout.errors import TooManyAttempts
+from gatehouse.lockout.errors import FactorLocked, PasswordLocked, TooManyAttempts
 from gatehouse.web.request_context import RequestContext
 from models import FailedAttemptCounter
 
 STALE_AFTER = timedelta(days=90)
 """An unused counter that blocks nothing is deleted after this time."""
+LOCK_ERRORS: dict[str, Callable[[], TooManyAttempts]] = {
+    PASSWORD: PasswordLocked,
+    FACTOR: FactorLocked,
+}
+"""What unknown devices get until the account is unlocked; too many codes only make them wait."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,7 @@ def count_attempt(
         seconds = counters.seconds_left(keys[:1] if device_id else keys)
         fields = {"user": user_id and str(user_id), "seconds": seconds}
         logger().warning(f"A {kind} was not evaluated.", **fields)
-        raise TooManyAttempts(seconds) from None
+        raise (TooManyAttempts(seconds) if seconds else LOCK_ERRORS[kind]()) from None
     return CountedAttempt(user_id, device_id, *keys, here, from_prefix, total, kind)
 
 

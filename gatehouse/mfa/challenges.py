@@ -30,6 +30,12 @@ MAX_ATTEMPTS = 5
 """Per `mfa_token`; the account's lockout counters apply across logins."""
 
 
+class LoginNotPending(CodeUsed):
+    """This sign-in is over: it took too long, had too many wrong codes, or was completed."""
+
+    next = "Sign in again."
+
+
 @dataclass(frozen=True)
 class PendingLogin:
     """A login that waits for its second step; not consumed yet."""
@@ -94,11 +100,11 @@ def find_pending(purpose: str, mfa_token: str) -> PendingLogin:
     """Return the pending login, or enrolment, of an `mfa_token`.
 
     Raises:
-        InvalidCode: it is not pending any more, or was never.
+        LoginNotPending: it is not pending any more, or was never.
     """
     row = one_time_codes.find_by_token(purpose, mfa_token)
     if row is None or row.attempts >= MAX_ATTEMPTS:
-        raise InvalidCode
+        raise LoginNotPending
     data = one_time_codes.decrypt_data(row)
     first_factor = FirstFactorResult.from_json(data["first"])
     return PendingLogin(row, mfa_token, first_factor, data.get("asked", {}))
@@ -120,12 +126,12 @@ def consume_pending(pending: PendingLogin) -> None:
     """Consume a pending login, in a write transaction.
 
     Raises:
-        CodeUsed: it was consumed meanwhile; the attempt is not counted.
+        LoginNotPending: it was consumed meanwhile; the attempt is not counted.
     """
     try:
         one_time_codes.consume(pending.row.id)
     except InvalidCode:
-        raise CodeUsed from None
+        raise LoginNotPending from None
 
 
 def verify_second_factor(
@@ -135,7 +141,8 @@ def verify_second_factor(
 
     Raises:
         InvalidCode: the response is wrong.
-        CodeUsed: the login or the code was used before; the attempt is not counted.
+        LoginNotPending, CodeUsed: the login or the code was used before; the attempt is not
+            counted.
     """
     consume_pending(pending)
     email_factor_id = pending.first_factor.email_factor_id

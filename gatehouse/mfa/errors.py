@@ -28,7 +28,7 @@ class ResetNotPending(InvalidCode):
     """The link is wrong, or the reset of the second factors was already done or cancelled."""
 
     event = events.Factor.RESET_CANCEL_FAILED
-    next = "Contact the operator of this service."
+    next = "If you have not cancelled it yourself, contact the operator of this service."
 
 
 class NoSecondFactor(ApiError):

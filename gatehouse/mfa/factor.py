@@ -12,7 +12,7 @@ from uuid import UUID
 
 from gatehouse.mfa.webauthn.forms import CredentialJson
 from gatehouse.one_time_codes.service import InvalidCode
-from gatehouse.web.fields import Form, String
+from gatehouse.web.fields import Code, Form
 from gatehouse.web.request_context import RequestContext
 from models import Credential, User
 
@@ -59,7 +59,7 @@ class CodeResponse(Form):
 
     form_type = FactorResponse
 
-    code = String(64, required=True, load_only=True)
+    code = Code(required=True)
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,8 @@ class Factor(Protocol):
     """Whether it can step a session up to AAL2."""
     needs_phone: bool
     """Whether only a user with a verified phone number can enrol it."""
+    next_after_failure: str
+    """What a user does after a wrong response, or a used one; empty if its errors say that."""
 
     def enrol(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext

@@ -9,7 +9,7 @@ from marshmallow import ValidationError, fields, post_load, validates_schema
 
 from gatehouse.mfa import registry
 from gatehouse.mfa.factor import FactorResponse, SecondFactorResponse
-from gatehouse.web.fields import Boolean, CodedMessage, Form, String
+from gatehouse.web.fields import Boolean, Code, CodedMessage, Form, String
 
 FACTOR_BY_FIELD = {"code": "totp", "credential": "passkey"}
 """Form fields that hold a factor's response, and the kind each implies where none is named."""
@@ -44,7 +44,7 @@ class FactorVerification(Form):
 
     form_type: ClassVar[type] = FactorVerificationForm
 
-    code = String(64, load_only=True)
+    code = Code()
     credential = fields.Dict(load_only=True)
 
     @post_load

@@ -69,6 +69,6 @@ def consume_otp(code_type: CodeType, state: Mapping[str, str], code: str) -> str
     code_id = state.get("challenge")
     if not code_id:
         raise CodeUsed
-    row = redeeming.find_by_id(code_type, UUID(code_id), code.replace(" ", ""))
+    row = redeeming.find_by_id(code_type, UUID(code_id), code)
     redeeming.consume(code_type, row)
     return one_time_codes.load_data(row, OtpData).to

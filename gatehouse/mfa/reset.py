@@ -8,7 +8,6 @@ a day to cancel (NIST SP 800-63B-4 sections 4.2.3 and 4.6).
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -20,7 +19,6 @@ from gatehouse.authorization import delegation
 from gatehouse.core import clock
 from gatehouse.core.events import CredentialChanged, publish
 from gatehouse.database.session import advisory_lock, db, write_transaction
-from gatehouse.messaging import links
 from gatehouse.mfa import challenges, credential_store, registry
 from gatehouse.mfa.errors import NoSecondFactor, ResetNotPending, ResetScheduled
 from gatehouse.one_time_codes import redeeming, sending
@@ -89,7 +87,7 @@ class ResetRequest:
 class PendingReset:
     """What the page of the cancellation link shows about a reset."""
 
-    site: str
+    service: str
     due_at: datetime
 
 
@@ -173,7 +171,7 @@ def cancel_by_owner(user_id: UUID, context: RequestContext) -> None:
 def find_pending(code_id: UUID) -> PendingReset | None:
     """Return the reset that a link can cancel, if it is still pending."""
     row = one_time_codes.find_by_id(PURPOSE, code_id)
-    return PendingReset(urlsplit(links.base_url()).netloc, _due_at(row)) if row else None
+    return PendingReset(config.settings().service_name, _due_at(row)) if row else None
 
 
 def find_for_user(user_id: UUID) -> ScheduledReset | None:

@@ -81,6 +81,7 @@ class ConfirmedFactor(Schema):
 
     factor = fields.Nested(Factor, required=True)
     recovery_codes = fields.List(fields.String(), metadata={"description": "shown once"})
+    next = fields.String(metadata={"description": "what a further factor needs"})
 
 
 class RecoveryCodeList(Schema):

@@ -27,6 +27,10 @@ from models import Credential, User
 
 MAX_FACTORS = 20
 """Confirmed factors per user."""
+NEXT_FACTOR = (
+    "Before you set up or remove another factor, refresh the tokens (POST /auth/refresh), so that"
+    " they show this one. After ten minutes it must be used again: POST /auth/reauthenticate."
+)
 
 
 def list_factors(user_id: UUID) -> list[dict[str, object]]:
@@ -150,7 +154,8 @@ def _finish_confirmation(
     """End the user's other sessions, and step the caller's up if the factor is strong."""
     sessions.end_all_sessions(row.user_id, "factor_added", context, keep=UUID(caller.sid))
     _step_up(UUID(caller.sid), row)
-    return {"factor": serialize(row), "recovery_codes": codes or None}
+    confirmed = {"factor": serialize(row), "recovery_codes": codes or None}
+    return confirmed | ({"next": NEXT_FACTOR} if registry.is_strong(row.kind) else {})
 
 
 def remove_factor(caller: AccessToken, factor_id: UUID, context: RequestContext) -> None:

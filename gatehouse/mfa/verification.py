@@ -23,6 +23,7 @@ from gatehouse.mfa.errors import FactorVerificationFailed
 from gatehouse.mfa.factor import (
     ChallengeState,
     CodeUsed,
+    Factor,
     FactorResponse,
     SecondFactorResponse,
     VerifiedFactor,
@@ -99,7 +100,8 @@ def settle_factor_attempt(
         lockout.withdraw_attempt(counted)
         raise
     except InvalidCode as cause:
-        error = FactorVerificationFailed(user_id=counted.user_id)
+        error = FactorVerificationFailed(str(cause), user_id=counted.user_id)
+        error.next = cause.next
         error.on_rollback = partial(_record_failure, cause, counted, context, at_login)
         raise error from None
     except BaseException:
@@ -138,12 +140,23 @@ def verify_response(
         CodeUsed: it was used before.
     """
     plugin = registry.get_factor(factors[0].kind)
-    if factors[0].confirmed_at is None:
-        plugin.confirm(factors[0], response)
-        return VerifiedFactor(factors[0], plugin.amr)
-    verified = plugin.verify(factors, response, state, context)
+    with _advise_after_failure(plugin):
+        if factors[0].confirmed_at is None:
+            plugin.confirm(factors[0], response)
+            return VerifiedFactor(factors[0], plugin.amr)
+        verified = plugin.verify(factors, response, state, context)
     verified.credential.last_used_at = clock.now()
     return verified
+
+
+@contextmanager
+def _advise_after_failure(plugin: Factor) -> Iterator[None]:
+    """Let an `InvalidCode` say what users of this kind of factor can do."""
+    try:
+        yield
+    except InvalidCode as error:
+        error.next = plugin.next_after_failure or error.next
+        raise
 
 
 def _record_failure(

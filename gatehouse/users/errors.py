@@ -58,6 +58,7 @@ class EmailVerificationFailed(InvalidCode):
     """The code or link is wrong, has expired, or was used before."""
 
     event = events.Registration.VERIFICATION_FAILED
+    next = "If you have confirmed already, sign in. Otherwise request a new one."
 
 
 class VerifierMissing(TokenMissing):
@@ -79,3 +80,4 @@ class InvitationFailed(InvalidCode):
     """The invitation link is wrong, has expired, or was used before."""
 
     event = events.Invitation.FAILED
+    next = "If you have accepted it already, sign in. Otherwise ask for a new invitation."

@@ -10,7 +10,7 @@ from gatehouse.captcha.provider import captcha_field
 from gatehouse.one_time_codes.channel import CHANNELS, EMAIL, CodeChannel, Recipient
 from gatehouse.users import identifiers
 from gatehouse.users.identifiers import Email
-from gatehouse.web.fields import CodedMessage, Form, String
+from gatehouse.web.fields import Code, CodedMessage, Form, String, TypedString
 from models import PROFILE_LENGTHS
 
 LOCALE_VALIDATOR = validate.Regexp(
@@ -26,7 +26,7 @@ PROFILE_RULES: dict[str, Any] = {
 """Rules of a column of the profile, besides its length."""
 
 
-class Identifier(String):
+class Identifier(TypedString):
     """A string parsed to its canonical form; `parse` raises ValueError with a message."""
 
     def __init__(self, parse: Callable[[str], Any], max_length: int, **kwargs: Any) -> None:
@@ -179,7 +179,7 @@ class VerifyEmail(Form):
     form_type = VerifyEmailForm
 
     email = Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
-    code = String(32, metadata={"example": "12345678"})
+    code = Code(metadata={"example": "12345678"})
     registration_token = String(64, metadata={"description": "from the response to the sign-up"})
     token = String(200, metadata={"description": "from the link"})
     password = String(1024, one_line=False, load_only=True, metadata={"format": "password"})

@@ -1,5 +1,7 @@
 """Canonical forms of e-mail addresses, usernames and phone numbers.
 
+Spaces around them are ignored, also invisible ones, as people paste them.
+
 E-mail: the local part is ASCII and case-insensitive; the domain is in its IDNA form. So two
 addresses that look alike (dotless i, the Kelvin sign) never share a canonical form.
 """
@@ -11,10 +13,23 @@ from dataclasses import dataclass
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
+from phonenumbers import PhoneNumberFormat, ValidationResult
 
+from gatehouse.core.typed_text import strip_invisible
 from gatehouse.one_time_codes.channel import CHANNELS, EMAIL
 
 USERNAME_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{1,30})[A-Za-z0-9]")
+
+PHONE_MESSAGE = "Write the number with its country, such as +49 151 12345678."
+IMPOSSIBLE_PHONE_MESSAGES: Mapping[int, str] = {
+    reason: f"This number is too {word} for its country; check the digits."
+    for reason, word in (
+        (ValidationResult.TOO_SHORT, "short"),
+        (ValidationResult.IS_POSSIBLE_LOCAL_ONLY, "short"),
+        (ValidationResult.TOO_LONG, "long"),
+    )
+}
+"""What is wrong with a number that no telephone of its country can have."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +48,7 @@ def parse_email(text: str) -> Email:
     """
     try:
         found = validate_email(
-            text,
+            strip_invisible(text),
             allow_smtputf8=False,
             check_deliverability=False,
             strict=True,  # RFC 5321 section 4.5.3.1.1: local parts of at most 64 octets
@@ -53,35 +68,39 @@ def parse_username(text: str) -> str:
     Raises:
         ValueError: the username breaks these rules; the message says how.
     """
-    if not USERNAME_PATTERN.fullmatch(text):
+    username = strip_invisible(text)
+    if not USERNAME_PATTERN.fullmatch(username):
         raise ValueError(
             "Use 3 to 32 letters, digits, dots, hyphens or underscores;"
             " the first and the last is a letter or a digit."
         )
-    return text.lower()
+    return username.lower()
 
 
 def parse_phone(text: str) -> str:
     """Return a phone number in E.164, such as +4915112345678.
 
     Raises:
-        ValueError: this is no phone number with a country code.
+        ValueError: this is no phone number with a country code; the message says why.
     """
-    number = _format_e164(text)
+    number = _format_e164(strip_invisible(text))
     # formatting must be stable, or one number could be parsed as another one
-    if number is None or _format_e164(number) != number:
-        raise ValueError("Write the number with its country, such as +49 151 12345678.")
+    if _format_e164(number) != number:
+        raise ValueError(PHONE_MESSAGE)
     return number
 
 
-def _format_e164(text: str) -> str | None:
+def _format_e164(text: str) -> str:
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_possible_number(number):
-        return None
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+        raise ValueError(PHONE_MESSAGE) from None
+    if number.extension:
+        raise ValueError("Leave out the extension: messages reach the number itself only.")
+    possibility = phonenumbers.is_possible_number_with_reason(number)
+    if possibility != ValidationResult.IS_POSSIBLE:
+        raise ValueError(IMPOSSIBLE_PHONE_MESSAGES.get(possibility, PHONE_MESSAGE))
+    return str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
 
 
 def canonicalize(text: str) -> str:
@@ -89,12 +108,14 @@ def canonicalize(text: str) -> str:
 
     Such other text is only a counter's key: no account can have it as an identifier.
     """
+    identifier = strip_invisible(text)
     try:
-        if "@" in text:
-            return parse_email(text).canonical
-        return parse_phone(text) if text.startswith("+") else parse_username(text)
+        if "@" in identifier:
+            return parse_email(identifier).canonical
+        is_phone = identifier.startswith("+")
+        return parse_phone(identifier) if is_phone else parse_username(identifier)
     except ValueError:
-        return unicodedata.normalize("NFC", text.casefold())
+        return unicodedata.normalize("NFC", identifier.casefold())
 
 
 def get_recipient(form: Mapping[str, object]) -> str:

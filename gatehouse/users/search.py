@@ -15,6 +15,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement, Executable
 
 from gatehouse.authorization import permissions, roles
+from gatehouse.core.typed_text import strip_invisible
 from gatehouse.database.pages import NewestFirst, Position
 from gatehouse.database.session import db
 from gatehouse.users import identifiers
@@ -106,6 +107,7 @@ def _conditions(wanted: UserFilter) -> list[ColumnElement[bool]]:
 
 
 def _matches_text(text: str, whole_emails_only: bool) -> ColumnElement[bool]:
+    text = strip_invisible(text)
     if text.startswith("+"):
         return _has_phone(text)
     try:

@@ -14,6 +14,7 @@ from gatehouse.authorization import roles
 from gatehouse.authorization.roles import EffectiveRoles
 from gatehouse.core import clock, crypto
 from gatehouse.core.errors import NotFound
+from gatehouse.core.typed_text import strip_invisible
 from gatehouse.database.session import db, write_transaction
 from gatehouse.database.statements import fetch_one_or_none
 from gatehouse.one_time_codes import locks
@@ -97,6 +98,7 @@ def find_user(identifier: str) -> User | None:
 
 def build_lookup(identifier: str) -> IdentifierLookup | None:
     """Return the lookup of an identifier, or None if it is malformed."""
+    identifier = strip_invisible(identifier)
     try:
         if "@" in identifier:
             return IdentifierLookup(

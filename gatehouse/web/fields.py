@@ -9,13 +9,18 @@ from typing import Any, ClassVar
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 from marshmallow.utils import get_value
 
+from gatehouse.core.typed_text import INVISIBLE, normalize_code, strip_invisible
+
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
-ONE_LINE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+VISIBLE_PATTERN = f"^[^{CONTROL}]*[^{CONTROL}{INVISIBLE}][^{CONTROL}]*$"
+ONE_LINE_PATTERN = f"^[^{CONTROL}]*$"
 MULTI_LINE_PATTERN = r"^[^\u0000]*$"
+CODE_PATTERN = f"^[^{CONTROL}]*[0-9A-Za-z][^{CONTROL}]*$"
 """The same rules as ECMA-262 patterns, for OpenAPI; UTF-8 has no lone surrogates anyway."""
 
 
@@ -104,13 +109,15 @@ class String(fields.String):
     """Unicode text of `min_length` to `max_length` code points; no NUL, no lone surrogate.
 
     A `one_line` string has no control characters or line separators either, so that it is safe in
-    a header or a log.
+    a header or a log; unless it may be empty, it has a visible character.
     """
 
     def __init__(self, max_length: int, *, min_length: int = 1, one_line: bool = True, **kw: Any):
         super().__init__(**kw)
         self.min_length, self.max_length, self.one_line = min_length, max_length, one_line
-        pattern = ONE_LINE_PATTERN if one_line else MULTI_LINE_PATTERN
+        self.needs_visible = one_line and min_length > 0
+        pattern = VISIBLE_PATTERN if self.needs_visible else ONE_LINE_PATTERN
+        pattern = pattern if one_line else MULTI_LINE_PATTERN
         constraints = {"minLength": min_length, "maxLength": max_length, "pattern": pattern}
         self.metadata = {**constraints, **self.metadata}
 
@@ -120,15 +127,45 @@ class String(fields.String):
             raise ValidationError(
                 CodedMessage("unprintable", "Control characters are not allowed here.")
             )
-        if len(text) < self.min_length:
-            raise ValidationError(
-                CodedMessage("too_short", f"Use at least {self.min_length} characters.")
-            )
+        text = self.normalize(text)
+        self._check_length(text)
+        return text
+
+    def normalize(self, text: str) -> str:
+        """Return the text that is used instead of the one that was sent: here, the same."""
+        return text
+
+    def _check_length(self, text: str) -> None:
         if len(text) > self.max_length:
             raise ValidationError(
                 CodedMessage("too_long", f"Use at most {self.max_length} characters.")
             )
-        return text
+        if self.needs_visible and not strip_invisible(text):
+            raise ValidationError(CodedMessage("blank", "Write something here, not only spaces."))
+        if len(text) < self.min_length:
+            raise ValidationError(
+                CodedMessage("too_short", f"Use at least {self.min_length} characters.")
+            )
+
+
+class TypedString(String):
+    """A string that people type or paste, such as an identifier; spaces around it are ignored."""
+
+    def normalize(self, text: str) -> str:
+        """Remove the spaces and invisible characters around the text."""
+        return strip_invisible(text)
+
+
+class Code(String):
+    """A code from a message, an app or a list; spaces and dashes in it are ignored."""
+
+    def __init__(self, max_length: int = 64, **kw: Any) -> None:
+        metadata = {"pattern": CODE_PATTERN, **kw.pop("metadata", {})}
+        super().__init__(max_length, metadata=metadata, load_only=True, **kw)
+
+    def normalize(self, text: str) -> str:
+        """Remove spaces, invisible characters and dashes; write digits in ASCII."""
+        return normalize_code(text)
 
 
 class Boolean(fields.Boolean):

@@ -4,6 +4,7 @@ All of it is read from the decorators of the view function, so the document cann
 they do.
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any, TypeVar
@@ -97,6 +98,7 @@ def describe_operation(route: Any, method: str, error_format: ErrorFormat) -> di
     permission = {"x-permission": route.permission} if hasattr(route, "permission") else {}
     return {
         "operationId": route.__name__,
+        "summary": _summary(route),
         "security": _security(route),
         **permission,
         "responses": {
@@ -104,6 +106,11 @@ def describe_operation(route: Any, method: str, error_format: ErrorFormat) -> di
             for status, errors in _errors_by_status(route, writes)
         },
     }
+
+
+def _summary(route: Any) -> str:
+    """Return the first line of a docstring; a summary is plain text."""
+    return (inspect.getdoc(route) or "").partition("\n")[0].replace("`", "")
 
 
 def accepts_device_token(route: Route) -> Route:

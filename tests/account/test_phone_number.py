@@ -132,9 +132,23 @@ def test_phone_number_verified_by_two_users_in_parallel_belongs_to_one(
 
     assert sorted(status_and_code(response) for response in responses) == [
         (200, "verified"),
-        INVALID,
+        (409, "phone_taken"),
     ]
     assert [user.phone for user in rows(app, User) if user.phone_verified_at] == [NUMBER]
+
+
+def test_phone_number_verified_by_another_user_meanwhile_is_reported_for_the_right_code_only(
+    app, client, tokens, make_user
+):
+    code = request_code(client, tokens)
+    verify_phone(client, client.log_in(make_user()))
+
+    wrong, right = (verify(client, tokens, typed) for typed in (wrong_code(code), code))
+
+    assert status_and_code(wrong) == INVALID
+    assert status_and_code(right) == (409, "phone_taken")
+    assert "sign in to the account that has this one" in right.json["next"]
+    assert len(audited(app, "phone.taken")) == 1
 
 
 @pytest.mark.requirement("RG-05")

@@ -8,7 +8,7 @@ import re
 import auth_routes
 import gatehouse
 import schemas
-from gatehouse.web.fields import Form
+from gatehouse.web.fields import Code, Form, String, TypedString
 
 for module in pkgutil.walk_packages(gatehouse.__path__, "gatehouse."):
     importlib.import_module(module.name)
@@ -46,3 +46,25 @@ def test_form_hides_its_secrets_where_it_is_printed():
     }
 
     assert printed == set()
+
+
+def test_form_ignores_spaces_in_codes_and_around_identifiers_but_not_in_passwords():
+    expected = dict.fromkeys(("code", "recovery_code"), Code)
+    expected |= dict.fromkeys(("identifier", "email", "phone", "username"), TypedString)
+    expected |= dict.fromkeys(("password", "current_password"), String)
+    fields = [
+        (form, name, field) for form in forms() for name, field in form._declared_fields.items()
+    ]
+    other = {
+        f"{form.__name__}.{name}"
+        for form, name, field in fields
+        if name in expected and not isinstance(field, expected[name])
+    }
+    changed = {
+        f"{form.__name__}.{name}"
+        for form, name, field in fields
+        if "password" in name and isinstance(field, Code | TypedString)
+    }
+
+    assert {name for _, name, _ in fields} >= expected.keys()
+    assert (other, changed) == (set(), set())

@@ -107,7 +107,10 @@ def test_backup_state_needs_backup_eligibility(app, perform_ceremony):
 def test_backup_eligibility_must_not_change(app, browser, registered, later):
     assert is_success(browser.register(flags=UP | UV | registered))
 
-    assert is_rejected(browser.sign_in(flags=UP | UV | later))
+    changed = browser.sign_in(flags=UP | UV | later)
+
+    assert is_rejected(changed)
+    assert changed.json["next"].endswith("remove this passkey, and set it up anew.")
     assert rejection_reasons(app) == ["backup eligibility changed"]
     assert is_success(browser.sign_in(flags=UP | UV | registered))
 

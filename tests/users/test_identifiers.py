@@ -32,7 +32,7 @@ MALFORMED_EMAILS = [
     "ada@example.com\r\nBcc: eve@example.com",
     "ada@example.com%0d%0aBcc:eve@example.com",
     "ada@example.com\n",
-    " ada@example.com",
+    "ada @example.com",
     '"ada"@example.com',
     '"ada@example.com"@example.com',
     "=?utf-8?q?ada?=@example.com",
@@ -58,6 +58,7 @@ SPELLINGS = [
     ("dan@kino.example", f"dan@{KELVIN}ino.example"),
     ("eva@example.com", f"eva@ex{FULL_WIDTH_A}mple.com"),
     ("fay@example.com", "fay@example\u3002com"),
+    ("hal@example.com", " \u200bhal@example.com\u00a0"),
     (f"{'g' * 64}@example.com", f"{'G' * 64}@example.com"),
 ]
 LOOKALIKES = [
@@ -198,6 +199,23 @@ def test_phone_number_needs_a_country_code(client):
         response = client.register("ada@example.com", phone=phone)
 
         assert (response.status_code, response.json["errors"].keys()) == (422, {"phone"})
+
+
+def test_phone_number_that_no_code_can_reach_is_rejected_with_the_reason(client):
+    reasons = {
+        "+4912": "too short",
+        "+1555": "too short",
+        "+1555" + "0" * 10: "too long",
+        "+49 151 12345678 ext. 5": "extension",
+        "+4915112345678;ext=5": "extension",
+        "0151 12345678": "with its country",
+    }
+
+    for phone, reason in reasons.items():
+        response = client.register("ada@example.com", phone=phone)
+
+        assert response.status_code == 422, phone
+        assert reason in response.json["errors"]["phone"][0]["message"], phone
 
 
 def canonicalize(parse, text):

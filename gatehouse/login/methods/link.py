@@ -37,7 +37,7 @@ from gatehouse.sessions.continuation import Continuation
 from gatehouse.users import service as users
 from gatehouse.users.forms import RecipientForm
 from gatehouse.users.password_check import AttemptTarget
-from gatehouse.web.fields import Form, String
+from gatehouse.web.fields import Code, Form, String
 from gatehouse.web.request_context import RequestContext
 from gatehouse.web.user_agent import device_name
 from models import OneTimeCode
@@ -119,7 +119,7 @@ class LinkLogin(Login):
         64, required=True, metadata={"description": "from the response to the request"}
     )
     token = String(200, metadata={"description": "from the link"})
-    code = String(32, metadata={"description": "from the message", "example": "12345678"})
+    code = Code(metadata={"description": "from the message", "example": "12345678"})
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from gatehouse.passwords import breached
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.users import password_check
 from gatehouse.users.password_check import AttemptTarget
-from gatehouse.web.fields import String
+from gatehouse.web.fields import String, TypedString
 from gatehouse.web.request_context import RequestContext
 
 
@@ -37,7 +37,7 @@ class PasswordLogin(Login):
 
     form_type = PasswordLoginForm
 
-    identifier = String(254, required=True, metadata={"example": "ann@example.com"})
+    identifier = TypedString(254, required=True, metadata={"example": "ann@example.com"})
     password = String(1024, required=True, one_line=False, load_only=True)
     captcha = captcha_field()
 

@@ -36,6 +36,7 @@ class EmailOtp:
     amr: tuple[str, ...] = ("email",)
     strong = False
     needs_phone = False
+    next_after_failure = "Type the code of the newest e-mail, or request a new one."
 
     def enrol(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext

@@ -43,6 +43,7 @@ class PasskeyFactor:
     amr: tuple[str, ...] = ("swk",)  # the weakest kind of passkey
     strong = True
     needs_phone = False
+    next_after_failure = ""
 
     def enrol(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext

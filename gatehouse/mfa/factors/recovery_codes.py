@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from gatehouse.core import crypto, crypto_labels
+from gatehouse.core.typed_text import normalize_code
 from gatehouse.mfa import credential_store
 from gatehouse.mfa.factor import (
     ChallengeState,
@@ -41,6 +42,7 @@ class RecoveryCodes:
     amr = ("recovery",)
     strong = True
     needs_phone = False
+    next_after_failure = "Check what you typed, or use another one of your recovery codes."
 
     def enrol(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext
@@ -113,7 +115,7 @@ def _format_code(code: str) -> str:
 
 
 def _digest(code: str) -> str:
-    return crypto.digest(code.replace("-", "").replace(" ", "").lower())
+    return crypto.digest(normalize_code(code).lower())
 
 
 plugin = RecoveryCodes()

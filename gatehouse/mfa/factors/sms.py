@@ -41,6 +41,7 @@ class PhoneOtp:
     amr: tuple[str, ...] = ("sms",)
     strong = True
     needs_phone = True
+    next_after_failure = "Type the code of the newest message, or request a new one."
 
     def __init__(self, channel: str) -> None:
         self.channel = channel

@@ -45,6 +45,10 @@ class Totp:
     amr = ("otp",)
     strong = True
     needs_phone = False
+    next_after_failure = (
+        "Wait for the next code of your app and type that one."
+        " If it does not work either, set the clock of your phone to automatic."
+    )
 
     def enrol(
         self, user: User, enrolled: Sequence[Credential], context: RequestContext
@@ -99,9 +103,8 @@ def _matching_step(row: Credential, code: str, default: int | None = None) -> in
     """
     app = pyotp.HOTP(Secret(**credential_store.load_data(row)).secret)
     now = clock.unix_time() // TIME_STEP  # the server's clock only (RFC 6238 section 6)
-    digits = code.replace(" ", "")
     matching = [
-        now - back for back in DRIFT if crypto.constant_time_equal(app.at(now - back), digits)
+        now - back for back in DRIFT if crypto.constant_time_equal(app.at(now - back), code)
     ]
     if not matching and default is None:
         raise InvalidCode

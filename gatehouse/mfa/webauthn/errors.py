@@ -23,6 +23,12 @@ class PasskeyCloned(PasskeyRejected):
     next = "Sign in another way, and remove this passkey."
 
 
+class PasskeyOutdated(PasskeyRejected):
+    """The passkey has changed since it was set up: now it is synced, or no longer."""
+
+    next = "Sign in another way, remove this passkey, and set it up anew."
+
+
 class AuthenticatorNotAllowed(ApiError):
     """Only certain authenticators are allowed here, and this one could not be verified as one."""
 

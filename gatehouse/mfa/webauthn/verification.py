@@ -29,7 +29,12 @@ from gatehouse.mfa.webauthn.cbor_checks import (
     require_authenticator_data,
     to_base64url,
 )
-from gatehouse.mfa.webauthn.errors import MalformedCredential, PasskeyCloned, PasskeyRejected
+from gatehouse.mfa.webauthn.errors import (
+    MalformedCredential,
+    PasskeyCloned,
+    PasskeyOutdated,
+    PasskeyRejected,
+)
 from gatehouse.mfa.webauthn.forms import CredentialJson
 from gatehouse.mfa.webauthn.options import ALGORITHMS
 from gatehouse.mfa.webauthn.passkey import TRANSPORTS, Passkey
@@ -95,6 +100,7 @@ def verify_assertion(
 
     Raises:
         MalformedCredential, PasskeyRejected: it breaks a rule of section 7.2.
+        PasskeyOutdated: whether the passkey can be backed up has changed.
         PasskeyCloned: the counter did not increase.
     """
     response = credential["response"]
@@ -108,7 +114,7 @@ def verify_assertion(
     with reject_library_errors():
         verified = _verify_signature(credential, expected, passkey)
     if _is_backup_eligible(verified) != passkey.backup_eligible:  # section 7.2 step 19
-        raise PasskeyRejected(reason="backup eligibility changed")
+        raise PasskeyOutdated(reason="backup eligibility changed")
     require_counter_increased(verified.new_sign_count, counter)
     return VerifiedAssertion(
         verified.new_sign_count, verified.credential_backed_up, verified.user_verified
