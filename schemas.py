@@ -203,7 +203,9 @@ class PageQuery(Form):
     form_type = PageQueryForm
 
     limit = QueryInteger(load_default=50, validate=validate.Range(1, 100))
-    cursor = String(200, metadata={"description": "`next_cursor` of the previous page"})
+    cursor = String(
+        200, metadata={"format": "cursor", "description": "`next_cursor` of the previous page"}
+    )
 
 
 def page_schema(items: type[Schema]) -> type[Schema]:

@@ -19,8 +19,6 @@ from gatehouse.users.forms import (
 from gatehouse.users.identifiers import Email
 from gatehouse.web.fields import Code, CodedMessage, Form, String
 
-PHONE_METADATA = {"example": "+4915112345678"}
-
 
 def _code_field(required: bool = False) -> Code:
     return Code(required=required, metadata={"description": "from the message"})
@@ -31,7 +29,7 @@ def _token_field() -> String:
 
 
 def _phone_field(**options: object) -> Identifier:
-    return Identifier(identifiers.parse_phone, 32, metadata=PHONE_METADATA, **options)
+    return Identifier(identifiers.parse_phone, 32, metadata=forms.PHONE_METADATA, **options)
 
 
 @dataclass(frozen=True)
@@ -150,6 +148,7 @@ class RegistrationRequest(forms.RegistrationFields):
     """A sign-up with a `password` or a `passkey`."""
 
     form_type = RegistrationForm
+    alternatives = (frozenset({"password"}), frozenset({"passkey"}))
 
     password = new_password_field(required=False)
     passkey = fields.Nested(NewPasskey)
@@ -161,7 +160,7 @@ class RegistrationRequest(forms.RegistrationFields):
             raise ValidationError("Missing data for required field.", "password")
 
     @validates_schema
-    def reject_two_credentials(self, form: dict[str, object], **_: object) -> None:
+    def require_one_alternative(self, form: dict[str, object], **_: object) -> None:
         """Reject a sign-up with both."""
         if {"password", "passkey"} <= form.keys():
             raise ValidationError(

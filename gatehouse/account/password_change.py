@@ -29,7 +29,7 @@ def change_password(caller: AccessToken, current: str, new: str, context: Reques
     Raises:
         CurrentPasswordWrong: the current password is wrong, or changed in the meantime.
         TooManyAttempts: too many attempts on this account failed, here or elsewhere.
-        ValidationFailed: the new password breaks the password policy.
+        ValidationFailed: the new password breaks the password policy, or is the current one.
     """
     user_id = UUID(caller.sub)
     user = users.get_user(user_id)
@@ -38,6 +38,7 @@ def change_password(caller: AccessToken, current: str, new: str, context: Reques
     stored = password_check.verify_password(target, current, context, CurrentPasswordWrong).stored
     translate = i18n.choose_language(user.locale if user else None, context.accept_language).gettext
     passwords.require_acceptable_password(new, personal, translate=translate)
+    passwords.require_new_password(stored, new, context, translate)
     password_hash = passwords.hash_password(new, context)
     with write_transaction():
         advisory_lock(users.lock_key(user_id))

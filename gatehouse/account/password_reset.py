@@ -22,7 +22,7 @@ from gatehouse.users import notifications
 from gatehouse.users import service as users
 from gatehouse.users.counted_attempts import count_code_attempt
 from gatehouse.web.request_context import RequestContext
-from models import OneTimeCode
+from models import OneTimeCode, User
 
 RESET_CODE = CodeType(
     crypto_labels.PASSWORD_RESET,
@@ -71,24 +71,41 @@ def reset_password(form: PasswordResetForm, context: RequestContext) -> None:
     Raises:
         PasswordResetFailed: the token or the code is wrong, has expired, or was used before.
         TooManyAttempts: too many codes were wrong; this one was not evaluated.
-        ValidationFailed: the password breaks the password policy; token and code stay valid.
+        ValidationFailed: the password breaks the password policy, or is the one that the account
+            has; token and code stay valid.
     """
     row = _verify_code(form, context) if form.code else redeeming.find_link(RESET_CODE, form.token)
     user = users.get_user(row.user_id) if row.user_id else None
     if user is None:
         raise PasswordResetFailed
     try:
-        translate = i18n.choose_language(user.locale, context.accept_language).gettext
-        personal = [user.email, user.username, user.name]
-        passwords.require_acceptable_password(form.password, personal, translate=translate)
-        end_transaction()
-        password_hash = passwords.hash_password(form.password, context)
+        password_hash = _hash_new_password(user, form.password, context)
     except (ValidationFailed, ServiceBusy):
         if form.code:
             one_time_codes.refund_attempt(row.id)
+        if one_time_codes.find_by_id(RESET_CODE.purpose, row.id) is None:  # used meanwhile
+            raise PasswordResetFailed(user_id=user.id) from None
         raise
     with write_transaction():
         _replace_password(row, user.id, password_hash, context)
+
+
+def _hash_new_password(
+    user: User, password: str, context: RequestContext
+) -> passwords.PasswordHash:
+    """Check a password against the policy and the user's current one, and hash it.
+
+    Raises:
+        ValidationFailed: it breaks the policy, or is the current one.
+        ServiceBusy: too many requests wait for a hash.
+    """
+    translate = i18n.choose_language(user.locale, context.accept_language).gettext
+    personal = [user.email, user.username, user.name]
+    passwords.require_acceptable_password(password, personal, translate=translate)
+    stored = passwords.get(user.id)
+    end_transaction()
+    passwords.require_new_password(stored, password, context, translate)
+    return passwords.hash_password(password, context)
 
 
 def find_pending(code_id: UUID) -> PendingPasswordReset | None:

@@ -117,6 +117,7 @@ class SecondFactorLogin(FactorVerification):
     """The second step of a login: a factor, by kind or id, and its response."""
 
     form_type = SecondFactorLoginForm
+    alternatives = (frozenset({"factor"}), frozenset({"factor_id"}))
 
     mfa_token = String(64, required=True, load_only=True)
     factor = String(32, metadata={"description": "the kind of the factor", "example": "totp"})
@@ -124,7 +125,7 @@ class SecondFactorLogin(FactorVerification):
     remember_device = Boolean(load_default=False)
 
     @validates_schema
-    def require_one_reference(self, data: dict[str, object], **_options: object) -> None:
+    def require_one_alternative(self, data: dict[str, object], **_options: object) -> None:
         """Require either `factor` or `factor_id`."""
         if ("factor" in data) == ("factor_id" in data):
             raise ValidationError(
@@ -176,13 +177,14 @@ class Reauthentication(FactorVerification):
     """The password, or the response of a factor, given by its kind or id."""
 
     form_type = ReauthenticationForm
+    alternatives = (frozenset({"password"}), frozenset({"code"}), frozenset({"credential"}))
 
     password = String(1024, one_line=False, load_only=True)
     factor = String(32, metadata={"description": "the kind of the factor", "example": "totp"})
     factor_id = fields.UUID()
 
     @validates_schema
-    def require_one_response(self, data: dict[str, object], **_options: object) -> None:
+    def require_one_alternative(self, data: dict[str, object], **_options: object) -> None:
         """Require exactly one of `password`, `code` and `credential`."""
         if len({"password", "code", "credential"} & data.keys()) != 1:
             message = "Send one of password, code and credential."

@@ -19,6 +19,7 @@ ERROR_MESSAGES = {
         "This password is almost your name, your e-mail address or the name of this service."
     ),
     "password_too_guessable": gettext_noop("This password is too easy to guess."),
+    "password_unchanged": gettext_noop("This is your password already; choose another one."),
     "password_breached": gettext_noop(
         "This password appeared in a data breach, so attackers know it; choose another one."
     ),

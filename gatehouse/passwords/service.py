@@ -76,8 +76,34 @@ def require_acceptable_password(
         if breached.is_breached(password):
             raise policy.PasswordRejected("password_breached")
     except policy.PasswordRejected as error:
-        reason = {"code": error.code, "message": error.translated(translate)}
-        raise ValidationFailed({field: [reason]}) from None
+        raise _rejection(error, field, translate) from None
+
+
+def require_new_password(
+    stored: PasswordHash | None,
+    password: str,
+    context: RequestContext,
+    translate: Callable[[str], str],
+) -> None:
+    """Return unless the stored password is this one; call it without an open transaction.
+
+    Raises:
+        ValidationFailed: it is; with the code `password_unchanged`.
+        ServiceBusy: it was not compared, because too many requests wait for a hash.
+    """
+    if stored is None:
+        return
+    with suppress(WrongPassword):
+        verify_password(stored, password, context)
+        unchanged = policy.PasswordRejected("password_unchanged")
+        raise _rejection(unchanged, "password", translate)
+
+
+def _rejection(
+    error: policy.PasswordRejected, field: str, translate: Callable[[str], str]
+) -> ValidationFailed:
+    reason = {"code": error.code, "message": error.translated(translate)}
+    return ValidationFailed({field: [reason]})
 
 
 def hash_password(password: str, context: RequestContext) -> PasswordHash:

@@ -6,6 +6,7 @@ from marshmallow import post_load
 
 from gatehouse.users import identifiers
 from gatehouse.users.forms import (
+    PHONE_METADATA,
     USERNAME_METADATA,
     Identifier,
     ProfileFields,
@@ -56,9 +57,7 @@ class UserUpdate(Form):
     username = Identifier(
         validate_username, 32, min_length=3, allow_none=True, metadata=USERNAME_METADATA
     )
-    phone = Identifier(
-        identifiers.parse_phone, 32, allow_none=True, metadata={"example": "+4915112345678"}
-    )
+    phone = Identifier(identifiers.parse_phone, 32, allow_none=True, metadata=PHONE_METADATA)
 
     class Meta:
         """The profile's fields."""

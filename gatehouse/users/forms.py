@@ -18,6 +18,11 @@ LOCALE_VALIDATOR = validate.Regexp(
     error=CodedMessage("invalid", "Write a language tag, such as en or de-AT."),
 )
 LOCALE_METADATA = {"pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", "example": "de-AT"}
+PHONE_METADATA = {
+    "format": "phone",
+    "pattern": r"^\s*\+[0-9 ()./-]+\s*$",
+    "example": "+4915112345678",
+}
 USERNAME_METADATA = {"pattern": f"^{identifiers.USERNAME_PATTERN.pattern}$", "example": "ann"}
 """The same rules for the OpenAPI document."""
 PROFILE_RULES: dict[str, Any] = {
@@ -56,7 +61,7 @@ def email_field() -> Identifier:
 def _recipient_field(channel: CodeChannel) -> Identifier:
     if channel.identifier == EMAIL:
         return Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
-    return Identifier(identifiers.parse_phone, 32, metadata={"example": "+4915112345678"})
+    return Identifier(identifiers.parse_phone, 32, metadata=PHONE_METADATA)
 
 
 PROFILE_FIELDS = ("username", "phone", *PROFILE_LENGTHS)
@@ -90,7 +95,7 @@ def _build_recipient(channel: str, value: Email | str) -> Recipient:
 
 def new_password_field(required: bool = True) -> String:
     """Return the field of a new password; the password policy checks it later."""
-    about = {"example": "seven green lanterns", "format": "password"}
+    about = {"example": "seven green lanterns", "format": "password", "description": "a new one"}
     return String(1024, required=required, one_line=False, load_only=True, metadata=about)
 
 
@@ -151,22 +156,13 @@ class RegistrationFields(ProfileFields):
 
     email = email_field()
     username = Identifier(validate_username, 32, min_length=3, metadata=USERNAME_METADATA)
-    phone = Identifier(identifiers.parse_phone, 32, metadata={"example": "+4915112345678"})
+    phone = Identifier(identifiers.parse_phone, 32, metadata=PHONE_METADATA)
     captcha = captcha_field()
 
     class Meta:
         """The profile's fields."""
 
         include = profile_fields()
-
-
-EMAIL_VERIFICATION_FIELDS = (
-    {"email", "code"},
-    {"email", "code", "password"},
-    {"email", "code", "registration_token"},
-    {"token", "password"},
-)
-"""The first one needs an access token."""
 
 
 class VerifyEmail(Form):
@@ -177,6 +173,12 @@ class VerifyEmail(Form):
     """
 
     form_type = VerifyEmailForm
+    alternatives = (
+        frozenset({"email", "code", "registration_token"}),
+        frozenset({"email", "code", "password"}),
+        frozenset({"token", "password"}),
+        frozenset({"email", "code"}),  # with an access token
+    )
 
     email = Identifier(identifiers.parse_email, 254, metadata={"format": "email"})
     code = Code(metadata={"example": "12345678"})
@@ -185,9 +187,9 @@ class VerifyEmail(Form):
     password = String(1024, one_line=False, load_only=True, metadata={"format": "password"})
 
     @validates_schema
-    def require_known_combination(self, form: dict[str, object], **_: object) -> None:
+    def require_one_alternative(self, form: dict[str, object], **_: object) -> None:
         """Require exactly the fields of one way."""
-        if set(form) in EMAIL_VERIFICATION_FIELDS:
+        if set(form) in self.alternatives:
             return
         message = "Send email and code with registration_token or password, or token and password."
         raise ValidationError(CodedMessage("invalid_combination", message))

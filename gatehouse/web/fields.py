@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 from marshmallow.utils import get_value
 
-from gatehouse.core.typed_text import INVISIBLE, normalize_code, strip_invisible
+from gatehouse.core.typed_text import normalize_code, strip_invisible
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -17,10 +17,11 @@ RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
-VISIBLE_PATTERN = f"^[^{CONTROL}]*[^{CONTROL}{INVISIBLE}][^{CONTROL}]*$"
+VISIBLE_PATTERN = rf"^[^{CONTROL}]*[^{CONTROL}\s][^{CONTROL}]*$"
 ONE_LINE_PATTERN = f"^[^{CONTROL}]*$"
 MULTI_LINE_PATTERN = r"^[^\u0000]*$"
 CODE_PATTERN = f"^[^{CONTROL}]*[0-9A-Za-z][^{CONTROL}]*$"
+BASE64URL_PATTERN = "^[A-Za-z0-9_-]*$"
 """The same rules as ECMA-262 patterns, for OpenAPI; UTF-8 has no lone surrogates anyway."""
 
 

@@ -53,6 +53,7 @@ KEY_PROMISE = (
     "random for each new request. Within 24 hours, a repeated request with the same key has no"
     " second effect and gets the same response."
 )
+KEY_FORMAT = "idempotency-key"
 SINGLE_VALUE = {"type": "string", "pattern": "^[^,]*$"}
 """A header that is rejected when joined from two."""
 HEADER_PARAMETERS: dict[str, dict[str, object]] = {
@@ -65,12 +66,12 @@ HEADER_PARAMETERS: dict[str, dict[str, object]] = {
     IDEMPOTENCY_KEY: {
         "name": "Idempotency-Key",
         "description": f"1 to 64 visible ASCII characters, {KEY_PROMISE}",
-        "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+        "schema": {"type": "string", "format": KEY_FORMAT, "pattern": "^[!-~]{1,64}$"},
     },
     UNGUESSABLE_KEY: {
         "name": "Idempotency-Key",
         "description": f"22 to 64 visible ASCII characters, {KEY_PROMISE}",
-        "schema": {"type": "string", "pattern": "^[!-~]{22,64}$"},
+        "schema": {"type": "string", "format": KEY_FORMAT, "pattern": "^[!-~]{22,64}$"},
     },
     IF_MATCH: {
         "name": "If-Match",

@@ -122,6 +122,15 @@ def test_password_change_applies_the_password_policy(client, ada):
     assert log_in(client, ada, PASSWORD) == 200
 
 
+def test_password_change_to_the_same_password_is_rejected(client, ada):
+    form = {"current_password": PASSWORD, "password": PASSWORD}
+
+    response = client.as_(client.log_in(ada)).post("/auth/password/change", form)
+
+    assert response.status_code == 422
+    assert response.json["errors"]["password"][0]["code"] == "password_unchanged"
+
+
 def test_password_change_checks_the_current_password_before_the_new_one(client, ada):
     response = client.as_(client.log_in(ada)).post(
         PATH, build_form(current=THIRD, new="passwordpassword")

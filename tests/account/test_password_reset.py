@@ -143,6 +143,23 @@ def test_password_reset_sent_twenty_times_in_parallel_sets_one_password(app, cli
     assert log_in(client, ADA, f"phrase number {won} of many") == 200
 
 
+def test_password_reset_to_the_password_of_the_account_is_rejected(app, client, ada):
+    mail = request_reset_mail(client)
+
+    same = [
+        reset_password(client, PASSWORD, token=mail["token"]),
+        reset_password(client, PASSWORD, email=ADA, code=mail["code"]),
+    ]
+    other = reset_password(client, NEW, token=mail["token"])
+
+    for response in same:
+        assert response.status_code == 422
+        [error] = response.json["errors"]["password"]
+        assert error["code"] == "password_unchanged"
+    assert other.status_code == 204
+    assert log_in(client, ADA, NEW) == 200
+
+
 @pytest.mark.requirement("PW-06")
 @pytest.mark.requirement("PW-07")
 @pytest.mark.parametrize("way", ["link", "code"])

@@ -17,18 +17,18 @@ from gatehouse_client.models import (
     PasswordLogin,
     Problem,
     RefreshRequest,
-    RegistrationRequest,
+    RegistrationRequestWithPassword,
     RegistrationResponse,
     TokenResponse,
     User,
     VerificationResponse,
-    VerifyEmail,
+    VerifyEmailWithCodeEmailRegistrationToken,
 )
 
 base_url, email, password = sys.argv[1:]
 client = Client(base_url=base_url)
 
-registration = RegistrationRequest(email=email, password=password)
+registration = RegistrationRequestWithPassword(email=email, password=password)
 answer = register_user.sync(client=client, body=registration)
 assert isinstance(answer, RegistrationResponse), answer
 
@@ -36,7 +36,9 @@ accepted = {"Accept": "application/json"}
 mailbox = httpx.get(f"{base_url}/dev/mailbox", params={"to": email}, headers=accepted)
 code = mailbox.json()["items"][0]["variables"]["code"]
 token = answer.registration_token
-verification = VerifyEmail(email=email, code=code, registration_token=token)
+verification = VerifyEmailWithCodeEmailRegistrationToken(
+    email=email, code=code, registration_token=token
+)
 # The generator takes optional security for required; without a token both clients are alike.
 verified = verify_email.sync(client=client, body=verification)  # type: ignore[arg-type]
 assert isinstance(verified, VerificationResponse), verified
