@@ -20,7 +20,10 @@ HOSTILE = '<script>alert("1")</script>{{ 7 * 7 }}%(site)s'
 REQUEST_VARIABLES = ("asked", "address", "device")
 EMAILS = [name for name in TEMPLATES if not name.startswith("sms_")]
 SMS = [name for name in TEMPLATES if name.startswith("sms_")]
-WITHOUT_REQUEST_VARIABLES = {"invitation"}  # they would be those of the operator
+WITHOUT_REQUEST_VARIABLES = {
+    "notice_api_key_expires",
+    "invitation",
+}  # they would be those of the operator, or there is no request
 GSM = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
