@@ -112,7 +112,7 @@ async function added({ recovery_codes = [] }) {
 
 async function confirmFactor(pending, send) {
   if (pending.public_key) return send({ credential: await createPasskey(pending.public_key) });
-  const key = pending.secret && { hint: `Scan the picture, or type this key: ${pending.secret}`, picture: asImage(pending.qr_svg) };
+  const key = pending.secret && { hint: `Scan the picture and enter the code that the app shows. Without a camera, type this key into the app: ${pending.secret}`, picture: asImage(pending.qr_svg) };
   return askUntilRight(nameOf(pending), CODE, (code) => send({ code }), key ?? { hint: pending.risk });
 }
 
