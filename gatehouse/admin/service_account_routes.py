@@ -1,5 +1,6 @@
 """Routes: service accounts, whose programs authenticate with API keys."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -22,7 +23,7 @@ from gatehouse.web.openapi import Blueprint
 from gatehouse.web.openapi_operations import conditional
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
-from models import ServiceAccount
+from models import RoleAssignment, ServiceAccount
 from schemas import PageQuery, PageQueryForm, Timestamp, page_schema
 
 CURSOR = "service accounts"
@@ -56,7 +57,8 @@ def list_service_accounts(_caller: Administrator, query: PageQueryForm) -> dict[
     """List the service accounts, the newest first."""
     after = pagination.decode_position(CURSOR, query.cursor)
     rows, following = accounts.list_accounts(query.limit, after)
-    items = [describe_account(row) for row in rows]
+    given = accounts.list_roles_of([row.id for row in rows])
+    items = [_describe(row, given[row.id]) for row in rows]
     return {"items": items, "next_cursor": pagination.encode_position(CURSOR, following)}
 
 
@@ -70,7 +72,7 @@ def create_service_account(
     _caller: Administrator, form: ServiceAccountChange
 ) -> tuple[Any, dict[str, str]]:
     """Create a service account; you need all permissions that its roles grant."""
-    return with_etag(describe_account(accounts.create_account(form, request_context())))
+    return with_etag(_read(accounts.create_account(form, request_context()).id))
 
 
 @service_account_routes.get("/<uuid:account_id>")
@@ -114,11 +116,10 @@ def delete_service_account(_caller: Administrator, account_id: UUID) -> None:
 
 
 def _read(account_id: UUID) -> dict[str, Any]:
-    return describe_account(accounts.get_account(account_id))
+    return _describe(accounts.get_account(account_id), accounts.list_roles(account_id))
 
 
-def describe_account(account: ServiceAccount) -> dict[str, Any]:
-    """Return what `ServiceAccountItem` shows."""
+def _describe(account: ServiceAccount, given: Sequence[RoleAssignment]) -> dict[str, Any]:
     return {
         "id": str(account.id),
         "name": account.name,
@@ -132,7 +133,7 @@ def describe_account(account: ServiceAccount) -> dict[str, Any]:
                 "expires_at": row.expires_at,
                 "reason": row.reason,
             }
-            for row in accounts.list_roles(account.id)
+            for row in given
         ],
         "created_at": account.created_at,
     }

@@ -1,6 +1,6 @@
 """Assign roles to users and service accounts: each with an expiry and a reason."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -61,6 +61,13 @@ def list_assignments(user_id: UUID) -> list[RoleAssignment]:
 def list_assignments_of(subject: Subject) -> list[RoleAssignment]:
     """Return the active assignments of a user or service account, by role."""
     rows = select(RoleAssignment).where(*_belongs_to(subject), roles.is_active())
+    return list(db.session.scalars(rows.order_by(RoleAssignment.role)))
+
+
+def list_assignments_of_many(kind: str, subject_ids: Collection[UUID]) -> list[RoleAssignment]:
+    """Return the active assignments of many subjects of a kind, by role."""
+    own = RoleAssignment.subject_kind == kind, RoleAssignment.subject_id.in_(subject_ids)
+    rows = select(RoleAssignment).where(*own, roles.is_active())
     return list(db.session.scalars(rows.order_by(RoleAssignment.role)))
 
 

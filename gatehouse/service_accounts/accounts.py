@@ -5,7 +5,7 @@ change takes the lock of administration first.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +65,14 @@ def get_account(account_id: UUID) -> ServiceAccount:
 def list_roles(account_id: UUID) -> list[RoleAssignment]:
     """Return the active role assignments of a service account, by role."""
     return assignments.list_assignments_of(Subject(roles.SERVICE_ACCOUNT_SUBJECT, account_id))
+
+
+def list_roles_of(account_ids: Collection[UUID]) -> dict[UUID, list[RoleAssignment]]:
+    """Return the active role assignments of many service accounts, by account and role."""
+    found: dict[UUID, list[RoleAssignment]] = {account_id: [] for account_id in account_ids}
+    for row in assignments.list_assignments_of_many(roles.SERVICE_ACCOUNT_SUBJECT, account_ids):
+        found[row.subject_id].append(row)
+    return found
 
 
 def create_account(change: ServiceAccountChange, context: RequestContext) -> ServiceAccount:

@@ -33,6 +33,13 @@ SOME_ID = "01900000-0000-7000-8000-000000000000"
 
 REASON = {"reason": "asked for it"}
 
+SERVICE_ACCOUNT = {
+    "name": "deploy",
+    "description": "Deploys.",
+    "owner_id": SOME_ID,
+    "enabled": True,
+    "roles": [{"role": "support"}],
+}
 FORMS: dict[Endpoint, dict[str, Any]] = {
     ("POST", "/auth/register"): {
         "email": "bob@example.com",
@@ -195,6 +202,26 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
     ("POST", "/admin/users/{user_id}/reset-password"): REASON,
     ("POST", "/admin/users/{user_id}/reset-mfa"): REASON,
     ("POST", "/admin/users/{user_id}/revoke-sessions"): REASON | {"session_id": SOME_ID},
+    ("POST", "/admin/users/bulk"): {
+        "reason": "a new colleague",
+        "operation": "assign-role",
+        "users": [{"id": SOME_ID}],
+        "until": "2126-12-24T18:30:00Z",
+        "role": "support",
+        "dry_run": True,
+    },
+    ("POST", "/admin/service-accounts"): SERVICE_ACCOUNT,
+    ("PATCH", "/admin/service-accounts/{account_id}"): SERVICE_ACCOUNT,
+    ("POST", "/admin/service-accounts/{account_id}/keys"): {
+        "name": "CI runner",
+        "permissions": ["users:read"],
+        "networks": ["192.0.2.0/24"],
+        "expires_at": "2126-12-24T18:30:00Z",
+    },
+    ("POST", "/admin/service-accounts/{account_id}/keys/{key_id}/rotate"): {
+        "expires_at": "2126-12-24T18:30:00Z",
+        "overlap_minutes": 60,
+    },
 }
 """Every operation with a body, and a form with all of its fields."""
 
@@ -248,7 +275,8 @@ def send_invalid(app: Flask, ada: Client) -> Iterator[SendInvalid]:
     def send_invalid(
         endpoint: Endpoint, data: bytes | str, content_type: str | None = None
     ) -> TestResponse:
-        path = endpoint[1].format(factor_id=SOME_ID, user_id=SOME_ID, name="clerk")
+        ids = dict.fromkeys(("factor_id", "user_id", "account_id", "key_id"), SOME_ID)
+        path = endpoint[1].format(**ids, name="clerk")
         media_type = content_type or "application/json"
         return ada.send(endpoint[0], path, data=data, content_type=media_type)
 
@@ -279,6 +307,7 @@ def request_every_route(
 ) -> Iterator[tuple[str, TestResponse]]:
     """Request every route with every method; yield `METHOD path` and the response."""
     ids = ("session_id", "request_id", "factor_id", "device_id", "message_id", "user_id")
+    ids += ("account_id", "key_id")
     sample = {
         **dict.fromkeys(ids, SOME_ID),
         "filename": "pages.css",

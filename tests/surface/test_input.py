@@ -13,7 +13,7 @@ TOO_LARGE = (413, "payload_too_large")
 INVALID = (422, "validation_failed")
 KIBIBYTE = 1024
 CREDENTIALS = json.dumps({"identifier": "nobody@example.com", "password": "wrong"})
-OTHER_FORMATS = ("factor_id", "session_id", "until")
+OTHER_FORMATS = ("factor_id", "session_id", "owner_id", "until", "expires_at", "operation")
 FIELDS = [
     (endpoint, field)
     for endpoint, form in FORMS.items()
@@ -23,7 +23,7 @@ FIELDS = [
 IDS = [
     (endpoint, field)
     for endpoint, form in FORMS.items()
-    for field in ("factor_id", "session_id")
+    for field in ("factor_id", "session_id", "owner_id")
     if field in form
 ]
 FLAGS = [
@@ -270,6 +270,7 @@ def test_body_must_be_an_object(send_invalid):
 @pytest.mark.requirement("AP-03")
 def test_missing_body_reports_the_required_fields(send_invalid):
     optional = {("POST", "/auth/logout"), ("POST", "/auth/refresh"), ("PATCH", "/auth/me")}
+    optional |= {("POST", "/admin/service-accounts/{account_id}/keys/{key_id}/rotate")}
     optional |= {
         endpoint for endpoint, form in FORMS.items() if form.keys() - {"session_id"} == {"reason"}
     }

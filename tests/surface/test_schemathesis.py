@@ -99,6 +99,17 @@ OPERATIONS = [
     "DELETE /admin/roles/{name}",
     "GET /admin/users/{user_id}/roles",
     "PUT /admin/users/{user_id}/roles",
+    "POST /admin/users/bulk",
+    "GET /admin/service-accounts",
+    "POST /admin/service-accounts",
+    "GET /admin/service-accounts/{account_id}",
+    "PATCH /admin/service-accounts/{account_id}",
+    "DELETE /admin/service-accounts/{account_id}",
+    "GET /admin/service-accounts/{account_id}/keys",
+    "POST /admin/service-accounts/{account_id}/keys",
+    "GET /admin/service-accounts/{account_id}/keys/{key_id}",
+    "DELETE /admin/service-accounts/{account_id}/keys/{key_id}",
+    "POST /admin/service-accounts/{account_id}/keys/{key_id}/rotate",
 ]
 
 SIGNED_MEMBERS = {"credential", "passkey"}
