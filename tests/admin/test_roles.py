@@ -187,6 +187,32 @@ def test_last_administrator_stays(app, client, make_user, sign_in_as, time_machi
     assert second.email
 
 
+@pytest.mark.parametrize("column", ["disabled_at", "email_verified_at"])
+def test_last_administrator_is_not_replaced_by_one_who_cannot_sign_in(
+    app, make_user, sign_in_as, column
+):
+    admin = sign_in_as("admin", email="root@example.com")
+    other = id_of(app, make_user(roles=["admin"]))
+    with app.app_context():
+        value = datetime.now(UTC) if column == "disabled_at" else None
+        setattr(db.session.get_one(Account, UUID(other)), column, value)
+        db.session.commit()
+
+    response = assign(admin, id_of(app, User("root@example.com")))
+
+    assert (response.status_code, response.json["code"]) == (409, "last_administrator")
+
+
+def test_role_assigned_or_taken_outdates_the_tokens_from_before(app, client, make_user, admin):
+    user = make_user()
+    for roles in ([{"role": "support"}], []):
+        tokens = client.log_in(user)
+
+        assert assign(admin, id_of(app, user), *roles).status_code == 200
+
+        assert_rejected(client.as_(tokens).get("/auth/me"), "token_expired")
+
+
 def test_role_expires_with_the_token(app, client, make_user, admin, wait):
     user = make_user()
     until = (datetime.now(UTC) + timedelta(minutes=3)).isoformat()
