@@ -16,11 +16,11 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
 COPY --from=builder /venv /venv
 COPY --from=builder /app /app
 WORKDIR /app
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GATEHOUSE_DATA_DIR=/data
+ENV PATH=/venv/bin:/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GATEHOUSE_DATA_DIR=/data
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", \
   "import http.client, os; h = os.environ.get('GATEHOUSE_HOST'); h = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(h, h) or '127.0.0.1'; c = http.client.HTTPConnection(h, int(os.environ.get('PORT') or 8000), timeout=4); c.request('GET', '/health/ready'); raise SystemExit(c.getresponse().status != 200)"]
 # Migrates, then becomes the server: it receives the signal of `docker stop` and finishes open requests.
-CMD ["flask", "serve"]
+CMD ["gatehouse", "serve"]

@@ -22,6 +22,7 @@ from gatehouse.captcha.routes import routes as captcha
 from gatehouse.cli import (
     audit,
     backup,
+    command_group,
     docs,
     doctor,
     keys,
@@ -37,7 +38,7 @@ from gatehouse.cli import service_accounts as service_account_commands
 from gatehouse.cli import worker as worker_command
 from gatehouse.core import log, metrics
 from gatehouse.core.events import CredentialChanged, SessionEnded, UserDisabled, subscribe
-from gatehouse.database import session
+from gatehouse.database import refunds, session
 from gatehouse.database.session import AUTOCOMMIT_BIND, db, engine_options
 from gatehouse.devices import service as devices
 from gatehouse.forward_auth.routes import document_forward_auth, forward_auth
@@ -77,9 +78,10 @@ DESCRIPTION = "Registers users, logs them in, and issues tokens that other servi
 
 def create_app(settings: config.Settings | None = None) -> Flask:
     """Return the application, with the given settings or those of the environment."""
-    log.configure_logging()
+    settings = settings or config.read_environment()
+    log.configure_logging(settings.log_format or log.choose_format(settings.development))
     app = Flask("gatehouse", root_path=str(config.ROOT), static_folder=None)
-    app.extensions["gatehouse.settings"] = settings or config.read_environment()
+    app.extensions["gatehouse.settings"] = settings
     app.json = StrictJSON(app)
     app.url_map.merge_slashes = False  # a redirect would take its host from the request
     app.ensure_sync = lambda func: func  # type: ignore[method-assign] # no view is async
@@ -103,7 +105,13 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     tools = (*access, audit.audit, risk.risk, doctor.doctor, docs.docs, translations.translations)
     for command in (*commands, *tools, backup.back_up, backup.restore):
         app.cli.add_command(command)
+    app.cli.commands.pop("openapi", None)  # of flask-smorest; /openapi.json is the document
     return app
+
+
+def main() -> None:
+    """Run the command `gatehouse`."""
+    command_group.GatehouseGroup(create_app).main(prog_name="gatehouse")
 
 
 def create_worker() -> Flask:
@@ -112,6 +120,7 @@ def create_worker() -> Flask:
     sync.start_sync(app)
     cleanup.start_cleanup(app)
     key_usage.start_writing(app)
+    refunds.start_refunds(app)
     delivery_worker.start_worker(app)
     return app
 
@@ -150,6 +159,7 @@ def _set_up_http(app: Flask) -> None:
     load_shedding.register_load_shedding(app)
     csrf.register_origin_check(app)
     proxy_check.register_monitor(app)
+    refunds.register(app)
     app.after_request(metrics.count_response)
     app.after_request(log.log_response)
     rate_limits.set_up(app, identifiers.get_recipient)

@@ -4,17 +4,19 @@ Only this module reads the environment, once. `docs/settings.md` is generated fr
 """
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from email.headerregistry import Address
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from click import ClickException
 from flask import Flask, current_app
 
 from gatehouse.settings.checks import CHECKS
+from gatehouse.settings.code_lifetimes import CodeSettings
+from gatehouse.settings.field import setting
 from gatehouse.settings.hash_lists import hash_list
 from gatehouse.settings.keyrings import KeyRing, key_ring
 from gatehouse.settings.languages import LANGUAGES
@@ -53,6 +55,7 @@ from gatehouse.settings.parsers import (
     string,
     webauthn_origins,
 )
+from gatehouse.settings.route_limits import LimitSettings
 from gatehouse.settings.service_links import service_links
 
 VERSION = "0.1.0"
@@ -66,19 +69,15 @@ class ConfigurationError(ClickException):
     """
 
 
-def setting(read: Callable[[str], Any], default: str = "") -> Any:
-    """Declare a setting: the function that parses its text, and the text that it has by default."""
-    return field(metadata={"read": read, "default": default}, repr=False)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(LimitSettings, CodeSettings):
     """All settings of the service; immutable after the start."""
 
     env: str = setting(choice("production", "development"), "production")
     """`development` opens the developer mailbox and listens on 127.0.0.1 only."""
     data_dir: str = setting(string, "instance")
-    """Folder of the SQLite database and of the keys that development generates."""
+    """Folder of the SQLite database and of the keys that development generates; by default it is
+    beside the code."""
     host: str = setting(string)
     """IP address to listen on: 127.0.0.1 in development, 0.0.0.0 in production."""
     port: int = setting(integer(1, 65535), "8000")
@@ -228,6 +227,8 @@ class Settings:
     """GeoIP database (MaxMind DB) with countries; without one, countries are not considered."""
     bad_networks: tuple[IpNetwork, ...] = setting(ip_networks)
     """Networks that the signal `known_bad_network` matches."""
+    log_format: str = setting(choice("json", "console"))
+    """Form of the log lines; by default `console` in a terminal in development, else `json`."""
     metrics_token: str = setting(string)
     """Bearer token of `/metrics`. Without one, production answers 404 and development is open."""
     insecure_plaintext_mail: bool = setting(boolean, "false")

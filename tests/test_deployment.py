@@ -102,7 +102,7 @@ def test_image_contains_only_packages_with_locked_hashes():
 
 
 def test_container_runs_the_server_as_its_first_process():
-    assert json.loads(only("CMD")) == ["flask", "serve"]
+    assert json.loads(only("CMD")) == ["gatehouse", "serve"]
     assert "ENTRYPOINT" not in dict(last_stage())
 
 
@@ -119,7 +119,7 @@ def test_build_context_contains_the_code_only():
 
     assert tops == {
         *("app.py", "auth_routes.py", "config.py", "models.py", "schemas.py"),
-        *("gatehouse", "migrations", "requirements.txt"),
+        *("bin", "gatehouse", "migrations", "requirements.txt"),
     }
 
 
@@ -158,6 +158,23 @@ def test_health_check_asks_where_the_service_listens(host, endpoint):
     assert check.returncode == 0
 
 
+def test_command_of_the_container_is_on_its_path_and_runs_from_any_folder(image, tmp_path):
+    folders = dict(pair.split("=", 1) for pair in shlex.split(only("ENV")))["PATH"].split(":")
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    environment |= {"GATEHOUSE_ENV": "development", "GATEHOUSE_DATA_DIR": str(tmp_path / "data")}
+    (image / "bin" / "gatehouse").chmod(0o755)
+
+    result = subprocess.run(
+        [image / "bin" / "gatehouse", "--help"],
+        cwd="/", env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert folders[:2] == ["/venv/bin", "/app/bin"]
+    assert os.access(ROOT / "bin" / "gatehouse", os.X_OK)
+    assert result.returncode == 0, result.stderr
+    assert "  doctor " in result.stdout
+
+
 def test_data_folder_of_the_image_can_be_written_by_group_0():
     assert "--owner 10001 --group 0 --mode 0770 /data" in dict(last_stage()[::-1])["RUN"]
 
@@ -171,6 +188,13 @@ def test_health_check_fails_when_the_service_does_not_respond():
 
 
 # compose.yaml
+
+
+def test_compose_sends_mail_to_a_mailbox_on_this_machine():
+    host, port = SERVICES["gatehouse"]["environment"]["SMTP_URL"].partition("://")[2].split(":")
+
+    assert (host, port) == ("mailpit", "1025")
+    assert SERVICES[host]["ports"] == ["127.0.0.1:8025:8025"]
 
 
 def test_compose_publishes_ports_on_the_loopback_address_only():

@@ -1,7 +1,7 @@
 """Change of the e-mail address: verify the new one, notify the old one and let it revert."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -33,7 +33,7 @@ from models import OneTimeCode, User
 CHANGE_CODE = CodeType(
     crypto_labels.EMAIL_CHANGE,
     template="email_change",
-    lifetime=timedelta(hours=1),
+    lifetime_of=lambda settings: settings.email_change_lifetime,
     error=EmailVerificationFailed,
     page="confirm-email",
     replaces_older=True,

@@ -35,10 +35,11 @@ from gatehouse.web.request_context import RequestContext
 from models import Credential, OneTimeCode, User
 
 TEMPLATE = "notice_email_changed"
+REVERT_PERIOD = timedelta(hours=72)
 REVERT_LINK = CodeType(
     notifications.EMAIL_CHANGE_REVERT,
     template=TEMPLATE,
-    lifetime=timedelta(hours=72),
+    lifetime_of=lambda _: REVERT_PERIOD,
     error=EmailRevertFailed,
     page="undo-email",
 )

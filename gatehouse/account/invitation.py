@@ -1,7 +1,7 @@
 """Invitations: an operator invites an e-mail address with a role and a link that works once."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -30,7 +30,7 @@ from models import OneTimeCode, User
 INVITATION_LINK = CodeType(
     crypto_labels.INVITATION,
     template="invitation",
-    lifetime=timedelta(days=3),
+    lifetime_of=lambda settings: settings.invitation_lifetime,
     error=InvitationFailed,
     page="accept-invitation",
 )

@@ -41,12 +41,12 @@ RECOVERY_CODE = CodeType(
     crypto_labels.MFA_RECOVERY,
     template="mfa_recovery",
     short_template="sms_mfa_recovery",
-    lifetime=timedelta(minutes=10),
+    lifetime_of=lambda settings: settings.short_code_lifetime,
     error=MfaRecoveryFailed,
 )
 TWO_CHANNELS_DELAY = timedelta(hours=72)
 """The shortest delay of a reset that is confirmed with two messages instead of the password."""
-MIN_PHONE_AGE = email_change_revert.REVERT_LINK.lifetime
+MIN_PHONE_AGE = email_change_revert.REVERT_PERIOD
 """How long a number must have been verified before its codes count. An e-mail address counts once
 the previous one can no longer revert the change, which takes as long."""
 

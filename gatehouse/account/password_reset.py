@@ -1,7 +1,7 @@
 """Password reset with a code and a link by e-mail, or a code by SMS."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from gatehouse.account.access_revocation import revoke_all_access, take_ownership
@@ -28,7 +28,7 @@ RESET_CODE = CodeType(
     crypto_labels.PASSWORD_RESET,
     template="password_reset",
     short_template="sms_reset",
-    lifetime=timedelta(hours=1),  # NIST SP 800-63B-4 section 4.2.1.2 allows a day by e-mail
+    lifetime_of=lambda settings: settings.password_reset_lifetime,
     error=PasswordResetFailed,
     page="reset-password",
     replaces_older=True,

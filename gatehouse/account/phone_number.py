@@ -30,7 +30,7 @@ PHONE_CODE = CodeType(
     crypto_labels.PHONE_VERIFICATION,
     template="",
     short_template="sms_phone",
-    lifetime=one_time_codes.SHORT_CODE_LIFETIME,
+    lifetime_of=lambda settings: settings.short_code_lifetime,
     error=PhoneVerificationFailed,
     replaces_older=True,
 )

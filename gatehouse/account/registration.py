@@ -40,7 +40,7 @@ from models import OneTimeCode, User
 REGISTRATION_CODE = CodeType(
     crypto_labels.REGISTRATION,
     template="verify_email",
-    lifetime=timedelta(hours=24),  # NIST SP 800-63B-4 section 4.2.1.2: at most 24 hours by e-mail
+    lifetime_of=lambda settings: settings.verification_lifetime,
     error=EmailVerificationFailed,
     page="verify-email",
 )

@@ -134,7 +134,7 @@ def release_count(check: CaptchaCheck) -> None:
     """Take back the advance count of a login after its password was right."""
     if check.counter_key:
         end_transaction()
-        _counter_storage().incr(check.counter_key, WINDOW, -1)
+        _counter_storage().subtract(check.counter_key)
 
 
 def purge_used_answers() -> None:

@@ -11,6 +11,7 @@ makes one free.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto_labels, metrics
 from gatehouse.core.log import logger
+from gatehouse.database import refunds
 from gatehouse.database.session import autocommit_write, autonomous_transaction, db
 from gatehouse.database.statements import fetch_all
 from gatehouse.devices import service as devices
@@ -105,6 +107,7 @@ def count_attempt(
     Raises:
         TooManyAttempts: a counter blocks the attempt; nothing was counted.
     """
+    refunds.give_back_delayed()
     user_id = subject if isinstance(subject, UUID) else None
     keys = source_key, prefix_key, total_key = _counter_keys(subject, device_id, context, kind)
     prefix_schedule = PREFIX_BACKOFF_BY_KIND[kind]
@@ -121,7 +124,9 @@ def count_attempt(
         fields = {"user": user_id and str(user_id), "seconds": seconds}
         logger().warning(f"A {kind} was not evaluated.", **fields)
         raise (TooManyAttempts(seconds) if seconds else LOCK_ERRORS[kind]()) from None
-    return CountedAttempt(user_id, device_id, *keys, here, from_prefix, total, kind)
+    attempt = CountedAttempt(user_id, device_id, *keys, here, from_prefix, total, kind)
+    refunds.add_refund(attempt, partial(_subtract, attempt))
+    return attempt
 
 
 def _increment_total(connection: Connection, key: str, kind: str) -> int:
@@ -130,7 +135,12 @@ def _increment_total(connection: Connection, key: str, kind: str) -> int:
 
 
 def withdraw_attempt(attempt: CountedAttempt) -> None:
-    """Take back the count of an attempt that was never evaluated."""
+    """Take back the count of an attempt that was never evaluated, now or after an outage."""
+    refunds.drop_refund(attempt)
+    refunds.give_back_or_delay(partial(_subtract, attempt))
+
+
+def _subtract(attempt: CountedAttempt) -> None:
     with autonomous_transaction() as connection:
         was_counted = counters.decrement(connection, attempt.source_key)
         if was_counted and attempt.prefix_key:  # else a reset has taken it off the prefix as well
@@ -147,6 +157,7 @@ def reset_counters(attempt: CountedAttempt) -> None:
     """
     with autocommit_write() if attempt.device_id else autonomous_transaction() as connection:
         _reset(attempt, connection)
+    refunds.drop_refund(attempt)
 
 
 def reset_in_transaction(attempt: CountedAttempt) -> None:

@@ -1,4 +1,4 @@
-"""One-time passwords as second factors: six digits, valid for ten minutes.
+"""One-time passwords as second factors: short codes, valid for minutes.
 
 The caller stores the code's id, encrypted, in the pending login, step-up challenge or new factor.
 The code is good only there, and a newer one replaces it. `mfa.verification` counts the attempts.
@@ -16,7 +16,6 @@ from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.one_time_codes.code_type import CodeType
 from gatehouse.one_time_codes.sending import CodeRequest
-from gatehouse.one_time_codes.service import SHORT_CODE_DIGITS, SHORT_CODE_LIFETIME
 from gatehouse.one_time_codes.stored_data import CodeData
 from gatehouse.web.request_context import RequestContext
 from models import User
@@ -36,8 +35,8 @@ def otp_type(purpose: str) -> CodeType:
         purpose,
         template="factor_code",
         short_template="sms_factor",
-        lifetime=SHORT_CODE_LIFETIME,
-        digits=SHORT_CODE_DIGITS,
+        lifetime_of=lambda settings: settings.short_code_lifetime,
+        digits_of=lambda settings: settings.short_code_digits,
         error=CodeUsed,
     )
 
@@ -56,7 +55,7 @@ def send_otp(
     event = events.Factor.CODE_SENT if sent.is_enqueued else events.Factor.CODE_SUPPRESSED
     record(event, context, user_id=user.id, purpose=code_type.purpose)
     state = {"challenge": str(sent.id)} if sent.is_enqueued else None
-    return FactorChallenge(state=state, lifetime=SHORT_CODE_LIFETIME)
+    return FactorChallenge(state=state, lifetime=code_type.lifetime)
 
 
 def consume_otp(code_type: CodeType, state: Mapping[str, str], code: str) -> str:

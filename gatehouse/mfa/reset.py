@@ -36,7 +36,7 @@ PURPOSE = notifications.MFA_RESET
 CANCEL_LINK = CodeType(
     PURPOSE,
     template="notice_mfa_reset",
-    lifetime=timedelta(0),  # the delay in force, and EXECUTION_WINDOW
+    lifetime_of=lambda _: timedelta(0),  # the delay in force, and EXECUTION_WINDOW
     error=ResetNotPending,
     page="cancel-mfa-reset",
 )
@@ -228,7 +228,7 @@ def _schedule(user: User, request: ResetRequest, context: RequestContext) -> dat
         due_at=due_at.isoformat(),
         stored_conditions=conditions.to_json() if conditions else None,
     )
-    link = replace(CANCEL_LINK, lifetime=delay + EXECUTION_WINDOW)
+    link = replace(CANCEL_LINK, lifetime_of=lambda _: delay + EXECUTION_WINDOW)
     url = sending.create_link(link, str(user.id), data)
     notifications.notify(user, "notice_mfa_reset", {"link": url, "when": due_at}, context)
     event = events.Factor.MFA_RECOVERY_CONFIRMED if conditions else events.Factor.RESET_SCHEDULED

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -17,14 +18,14 @@ from sqlalchemy import delete, select, update
 import config
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.core.errors import BEARER_CHALLENGE, ApiError
+from gatehouse.database import refunds
 from gatehouse.database.session import autonomous_transaction, db
+from gatehouse.one_time_codes.refunding import subtract_attempt
 from gatehouse.one_time_codes.stored_data import StoredData
 from models import OneTimeCode
 
 Data = TypeVar("Data", bound=StoredData)
 CODE_DIGITS = 8
-SHORT_CODE_DIGITS = 6
-SHORT_CODE_LIFETIME = timedelta(minutes=10)  # NIST SP 800-63B-4 section 4.2.1.2, codes by SMS
 MAX_CODE_ATTEMPTS = 5
 MAX_LINK_ATTEMPTS = 20
 """For the password that a link needs; more than code attempts by an attacker can use up."""
@@ -147,9 +148,8 @@ def attempt_with_token(
 
 def refund_attempt(code_id: UUID) -> None:
     """Subtract an attempt that was counted but never evaluated."""
-    counted = update(OneTimeCode).where(OneTimeCode.id == code_id, OneTimeCode.attempts > 0)
-    with autonomous_transaction() as connection:
-        connection.execute(counted.values(attempts=OneTimeCode.attempts - 1))
+    refunds.drop_refund((code_id, OneTimeCode.attempts.key))
+    refunds.give_back_or_delay(partial(subtract_attempt, code_id, OneTimeCode.attempts))
 
 
 @contextmanager
@@ -270,11 +270,14 @@ def count_attempts(
     condition: Any, purpose: str, max_attempts: int, counter: Any = OneTimeCode.attempts
 ) -> Sequence[OneTimeCode]:
     """Count one attempt at each pending match that has attempts left, and return those rows."""
+    refunds.give_back_delayed()
     ids = _locked_ids(_pending(purpose).where(condition, counter < max_attempts))
     counted = update(OneTimeCode).where(OneTimeCode.id.in_(ids), counter < max_attempts)
     with autonomous_transaction() as connection:
         statement = counted.values({counter: counter + 1}).returning(OneTimeCode.id)
         matching = connection.scalars(statement).all()
+    for code_id in matching:
+        refunds.add_refund((code_id, counter.key), partial(subtract_attempt, code_id, counter))
     return db.session.scalars(select(OneTimeCode).where(OneTimeCode.id.in_(matching))).all()
 
 

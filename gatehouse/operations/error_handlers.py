@@ -14,6 +14,7 @@ from gatehouse.audit.error_follow_up import follow_up
 from gatehouse.core import errors
 from gatehouse.core.errors import ApiError, InternalError, ServiceUnavailable
 from gatehouse.core.log import logger
+from gatehouse.database import refunds
 from gatehouse.database.session import db
 from gatehouse.operations.write_check import (
     WritesUnavailable,
@@ -45,6 +46,8 @@ def register_error_handlers(app: Flask) -> None:
 
 def handle_api_error(error: ApiError) -> Response:
     """Roll back the request, run the error's follow-up and return its response."""
+    if error.status != 503:
+        refunds.keep_attempts()
     try:
         db.session.rollback()
         follow_up(error)

@@ -58,7 +58,7 @@ def are_writes_accepted() -> bool:
 
 def _try_write() -> bool:
     try:
-        DatabaseCounters("db://").incr(KEY, expiry=int(INTERVAL))
+        DatabaseCounters("db://").add(KEY, expiry=int(INTERVAL))
     except SQLAlchemyError as error:
         db.session.rollback()
         return not is_rejected_write(error)  # others are found by the other checks of readiness

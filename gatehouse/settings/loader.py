@@ -41,6 +41,8 @@ COMPUTED_FROM = {
 }
 """Settings whose default is computed, and the variable that it comes from."""
 
+DEFAULT_DATA_DIR = Path(__file__).parents[2] / "instance"
+"""Beside the code, from whichever folder a command runs."""
 UNPREFIXED_NAMES = ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "PORT")
 LIST_PARSERS = (
     origin_list,
@@ -71,7 +73,7 @@ class SettingsLoader:
         self.environ = environ
         self.problems: list[str] = []
         self.development = self._raw_value("GATEHOUSE_ENV") == "development"
-        self.data_dir = Path(self._raw_value("GATEHOUSE_DATA_DIR") or "instance").absolute()
+        self.data_dir = Path(self._raw_value("GATEHOUSE_DATA_DIR") or DEFAULT_DATA_DIR).absolute()
 
     def load_setting(self, name: str, read: Callable[[str], Any], default: str) -> Any:
         """Return the value of a setting, or None after adding to `problems`."""

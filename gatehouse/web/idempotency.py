@@ -18,12 +18,12 @@ from sqlalchemy.exc import IntegrityError
 
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.core.errors import ApiError
+from gatehouse.database import refunds
 from gatehouse.database.session import db, end_transaction, write_transaction
 from gatehouse.web import rate_limits
 from models import IdempotencyKey
 
 RETENTION = timedelta(hours=24)
-HEADER = "Idempotency-Key"
 KEY_FORMAT = re.compile(r"[\x21-\x7e]{1,64}")
 MIN_UNGUESSABLE_LENGTH = 22  # 128 bits in base64url
 PUBLIC_MEMBERS, ENCRYPTED_MEMBERS = "told", "sealed"
@@ -85,6 +85,7 @@ def idempotent(*secret_members: str) -> Callable[[Route], Route]:
         error_types = (*error_types, *KEY_ERRORS)
         wrapper.error_types = error_types  # type: ignore[attr-defined]
         wrapper.idempotent = True  # type: ignore[attr-defined]
+        wrapper.stores_response = True  # type: ignore[attr-defined]
         return cast(Route, wrapper)
 
     return decorate_route
@@ -128,7 +129,7 @@ def _read_key(arguments: tuple[object, ...], *parts: str) -> RequestKey | None:
     Raises:
         IdempotencyKeyInvalid: the header does not match `KEY_FORMAT`.
     """
-    header = request.headers.get(HEADER)
+    header = request.headers.get(rate_limits.IDEMPOTENCY_HEADER)
     if header is None:
         return None
     if not KEY_FORMAT.fullmatch(header):
@@ -155,14 +156,17 @@ def _run_once(
     """Execute the view and store its response, or return the stored one.
 
     Of concurrent requests with one key a single one inserts it; the others wait for that
-    transaction, are rolled back and return its response.
+    transaction, are rolled back and return its response. A repetition uses up no rate limit.
 
     Raises:
+        RateLimitExceeded: a new request, over a rate limit.
         IdempotencyKeyTooShort: a new key, without a user, that other clients could guess.
         IdempotencyKeyReused: the key was used with another body.
     """
     if stored := _find_response(key):
+        refunds.give_back_hits()
         return stored
+    rate_limits.require_limit_left()
     if key and key.is_guessable:
         raise IdempotencyKeyTooShort
     try:
@@ -173,6 +177,7 @@ def _run_once(
     except (ApiError, IntegrityError):
         db.session.rollback()
         if stored := _find_response(key):
+            refunds.give_back_hits()
             return stored
         raise
     return response

@@ -7,6 +7,7 @@ trip.
 import threading
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from limits.storage import Storage
@@ -19,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gatehouse.core import clock
 from gatehouse.core.log import logger
+from gatehouse.database import refunds
 from gatehouse.database.session import autocommit_connection, autocommit_write_connection
 
 REDIS_TIMEOUT = 0.5
@@ -40,6 +42,23 @@ class Counters(Storage):
     def base_exceptions(self) -> tuple[type[Exception], ...]:
         """The exceptions that the stores can raise."""
         return (SQLAlchemyError, RedisError)
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Count a hit, which a request that is answered 503 gets back; return those of its window.
+
+        The window ends `expiry` seconds after its first hit.
+        """
+        hits = self.add(key, expiry, amount)
+        refunds.add_refund(("hit", key), partial(self.subtract, key, amount), is_attempt=False)
+        return hits
+
+    @abstractmethod
+    def add(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Count a hit; return the hits of the window of `expiry` seconds after the first hit."""
+
+    @abstractmethod
+    def subtract(self, key: str, amount: int = 1) -> None:
+        """Give hits of the current window back, if it has any."""
 
     @abstractmethod
     def peek(self, key: str) -> tuple[int, float]:
@@ -74,16 +93,26 @@ class DatabaseCounters(Counters):
         " expires_at = CASE WHEN limit_counters.expires_at <= :now THEN excluded.expires_at"
         " ELSE limit_counters.expires_at END RETURNING hits"
     )
+    DECREMENT_COUNTER = text(
+        "UPDATE limit_counters SET hits = hits - :amount"
+        " WHERE key = :key AND hits >= :amount AND expires_at > :now"
+    )
     READ_COUNTER = text(
         "SELECT hits, expires_at FROM limit_counters WHERE key = :key AND expires_at > :now"
     )
 
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+    def add(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count a hit; return the hits of the window of `expiry` seconds after the first hit."""
         now = clock.now().timestamp()
         row = {"key": key, "amount": amount, "now": now, "expires_at": now + expiry}
         with autocommit_write_connection() as connection:
             return int(connection.execute(self.INCREMENT_COUNTER, row).scalar_one())
+
+    def subtract(self, key: str, amount: int = 1) -> None:
+        """Give hits of the current window back, if it has any."""
+        row = {"key": key, "amount": amount, "now": clock.now().timestamp()}
+        with autocommit_write_connection() as connection:
+            connection.execute(self.DECREMENT_COUNTER, row)
 
     def peek(self, key: str) -> tuple[int, float]:
         """Return the hits of the current window and the seconds until it ends."""
@@ -109,6 +138,10 @@ class RedisCounters(Counters):
     if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
     return hits
     """
+    DECREMENT_COUNTER = """
+    local hits = tonumber(redis.call('GET', KEYS[1]) or '0')
+    if hits >= tonumber(ARGV[1]) then redis.call('DECRBY', KEYS[1], ARGV[1]) end
+    """
     READ_COUNTER = "return {redis.call('GET', KEYS[1]) or '0', redis.call('PTTL', KEYS[1])}"
 
     def __init__(self, uri: str, wrap_exceptions: bool = False, authorities: str = "") -> None:
@@ -119,11 +152,16 @@ class RedisCounters(Counters):
         timeouts = {"socket_timeout": REDIS_TIMEOUT, "socket_connect_timeout": REDIS_TIMEOUT}
         self.redis = Redis.from_url(uri, retry=retry, **timeouts, **tls)
         self._increment_script = self.redis.register_script(self.INCREMENT_COUNTER)
+        self._decrement_script = self.redis.register_script(self.DECREMENT_COUNTER)
         self._read_script = self.redis.register_script(self.READ_COUNTER)
 
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+    def add(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count a hit; return the hits of the window of `expiry` seconds after the first hit."""
         return int(self._increment_script([key], [amount, 1000 * expiry]))
+
+    def subtract(self, key: str, amount: int = 1) -> None:
+        """Give hits of the current window back, if it has any."""
+        self._decrement_script([key], [amount])
 
     def peek(self, key: str) -> tuple[int, float]:
         """Return the hits of the current window and the seconds until it ends."""
@@ -155,9 +193,13 @@ class FallbackCounters(Counters):
         self._redis_down = False
         self._retry_at = 0.0
 
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+    def add(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count a hit in the available store; return the hits of its window."""
-        return self._call_store(lambda store: store.incr(key, expiry, amount))
+        return self._call_store(lambda store: store.add(key, expiry, amount))
+
+    def subtract(self, key: str, amount: int = 1) -> None:
+        """Give hits back in the available store; the other one lets its window end."""
+        self._call_store(lambda store: store.subtract(key, amount))
 
     def peek(self, key: str) -> tuple[int, float]:
         """Return hits and seconds left from the available store."""

@@ -7,10 +7,11 @@ import ipaddress
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Flask, current_app, request
-from flask_limiter import Limiter
+from flask import Flask, current_app, g, request
+from flask_limiter import Limiter, RateLimitExceeded
 from limits import RateLimitItem, parse
 from sqlalchemy import text
 
@@ -19,44 +20,14 @@ from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.core.errors import RateLimited
 from gatehouse.core.log import logger
 from gatehouse.database.session import db
+from gatehouse.settings.route_limits import DEFAULT_LIMITS
 from gatehouse.web.rate_limit_storage import Counters
 from gatehouse.web.request_context import request_context
 
+ROUTE_LIMITS = DEFAULT_LIMITS
+"""The default limits of each route; settings change their numbers, but add none."""
 
-@dataclass(frozen=True)
-class Limits:
-    """Rate limits of a route, counted in this order until one is exceeded."""
-
-    ip_address: str
-    """Per client network: an IPv4 address or an IPv6 /64."""
-    recipient: str = ""
-    """Per e-mail address or phone number in the body, registered or not."""
-    overall: str = ""
-    """For all clients together, where a request costs a password hash or a message."""
-
-
-ROUTE_LIMITS = {  # the reasons for the numbers are in docs/decisions/0015
-    "login": Limits(
-        "60 per minute", overall="6000 per minute"
-    ),  # every route that takes a password
-    "register": Limits("60 per minute", "10 per 10 minutes", overall="1200 per minute"),
-    "forgot": Limits("60 per minute", "10 per 10 minutes", overall="1200 per minute"),
-    "resend": Limits("60 per minute", "10 per 10 minutes", overall="1200 per minute"),
-    "reset": Limits("60 per minute", overall="6000 per minute"),
-    "change": Limits("60 per minute", "10 per 10 minutes", overall="1200 per minute"),
-    "link": Limits("60 per minute", "10 per 10 minutes", overall="1200 per minute"),
-    "verify": Limits("60 per minute", overall="6000 per minute"),
-    "invitation": Limits("60 per minute", overall="6000 per minute"),
-    "factor": Limits("60 per minute", overall="6000 per minute"),  # routes that take or send codes
-    "refresh": Limits("300 per minute"),
-    "passkey": Limits("60 per minute", overall="6000 per minute"),
-    "logout": Limits("100 per minute"),
-    "report": Limits("20 per minute"),
-    "admin": Limits("300 per minute"),  # all routes below /admin together
-    "api_key": Limits("20 per minute"),  # API keys that do not exist
-    "captcha": Limits("60 per minute"),
-}
-
+IDEMPOTENCY_HEADER = "Idempotency-Key"
 KEY_PREFIX = "gatehouse:2:fixed:"
 """Contains the strategy: counters of different strategies must not share keys."""
 
@@ -98,7 +69,16 @@ class RateLimitRule:
 
     name: str
     kind: str
-    rate: str
+
+    @property
+    def rate(self) -> str:
+        """The quota of the running application.
+
+        All windows are in seconds: Flask-Limiter would sort those of other units.
+        """
+        limits = getattr(config.settings(), f"limit_{self.name}")
+        item = parse(getattr(limits, self.kind))
+        return f"{item.amount} per {item.get_expiry()} second"
 
     @property
     def scope(self) -> str:
@@ -121,8 +101,9 @@ class RateLimitRule:
 
     def apply_to(self, route: Route) -> Route:
         """Count each request of a route."""
+        limit, exempt = (lambda: self.rate), self.not_applicable
         decorate = limiter.shared_limit(
-            self.rate, self.scope, key_func=self.key_function, exempt_when=self.not_applicable
+            limit, self.scope, key_func=self.key_function, exempt_when=exempt
         )
         return cast(Route, decorate(route))
 
@@ -139,22 +120,37 @@ class RateLimitRule:
 
 def rules_for(name: str) -> Iterator[RateLimitRule]:
     """Yield the limits of a route, in the order in which they are counted."""
-    return (
-        RateLimitRule(name, kind, rate) for kind, rate in asdict(ROUTE_LIMITS[name]).items() if rate
-    )
+    return (RateLimitRule(name, kind) for kind, rate in asdict(ROUTE_LIMITS[name]).items() if rate)
 
 
 limiter = Limiter(network_key, strategy="fixed-window", key_prefix=KEY_PREFIX)
 
 
 def rate_limit(name: str) -> Callable[[Route], Route]:
-    """Apply the limits of a row of `ROUTE_LIMITS` to a route."""
+    """Apply the limits of a row of `ROUTE_LIMITS` to a route.
+
+    A repeated request (`Idempotency-Key`) may pass an exceeded limit: see `require_limit_left`.
+    """
 
     def decorate_route(route: Route) -> Route:
+        limited = route
         for rule in rules_for(name):
-            route = rule.apply_to(route)
-        route.limit = name  # type: ignore[attr-defined]
-        return route
+            limited = rule.apply_to(limited)
+
+        @wraps(route)
+        def wrapper(*arguments: Any, **named: Any) -> Any:
+            try:
+                return limited(*arguments, **named)
+            except RateLimitExceeded as error:
+                if not (
+                    getattr(route, "idempotent", False) and IDEMPOTENCY_HEADER in request.headers
+                ):
+                    raise
+                g.exceeded_limit = error
+            return route(*arguments, **named)
+
+        wrapper.limit = name  # type: ignore[attr-defined]
+        return cast(Route, wrapper)
 
     return decorate_route
 
@@ -175,6 +171,16 @@ def count_hit(name: str) -> None:
     for rule in rules_for(name) if limiter.enabled else ():
         key = rule.item.key_for(KEY_PREFIX, rule.key_function(), rule.scope)
         cast(Counters, limiter.storage).incr(key, rule.item.get_expiry())
+
+
+def require_limit_left() -> None:
+    """Raise the error of the limit that the request exceeded, because it is no repetition.
+
+    Raises:
+        RateLimitExceeded: the request exceeded a limit, and its response is not stored.
+    """
+    if "exceeded_limit" in g:
+        raise g.exceeded_limit
 
 
 def set_up(app: Flask, recipient_of: RecipientFinder) -> None:

@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from models import Credential
+from tests.log_lines import read_log_lines
 from tests.mfa.authenticator import BE, BS, UP, UV, Authenticator, b64, cose, unb64
 from tests.mfa.conftest import (
     MALFORMED,
@@ -335,3 +336,18 @@ def test_passkey_that_is_not_registered_is_rejected(app, registered_browser):
 
     assert is_rejected(registered_browser.sign_in())
     assert rejection_reasons(app) == ["passkey unknown"]
+
+
+@pytest.mark.settings(GATEHOUSE_ALLOWED_ORIGINS="https://app.example.com")
+@pytest.mark.requirement("WA-03")
+def test_passkey_on_an_allowed_origin_that_has_none_names_the_setting(
+    app, perform_ceremony, capsys
+):
+    response = perform_ceremony(origin="https://app.example.com")
+
+    assert is_rejected(response)
+    assert "GATEHOUSE_PASSKEY_ORIGINS" in response.json["detail"]  # in development
+    assert rejection_reasons(app) == ["origin is not in GATEHOUSE_PASSKEY_ORIGINS"]
+    [line] = [line for line in read_log_lines(capsys) if line["level"] == "warning"]
+    assert line["origin"] == "https://app.example.com"
+    assert "GATEHOUSE_PASSKEY_ORIGINS" in line["event"]

@@ -155,12 +155,14 @@ def test_every_limit_of_the_table_is_used_by_a_route(app):
     assert charged - {None} == set(ROUTE_LIMITS)
 
 
-def test_limits_are_counted_in_the_order_of_the_table():
+@pytest.mark.settings(GATEHOUSE_LIMIT_REGISTER="9/hour, recipient=3/minute")
+def test_limits_are_counted_in_the_order_of_the_table(app):
     """Flask-Limiter checks seconds before minutes before hours: a row must not mix them."""
     for name in ROUTE_LIMITS:
-        granularities = [rule.item.GRANULARITY.seconds for rule in rate_limits.rules_for(name)]
+        with app.app_context():
+            granularities = [rule.item.GRANULARITY.seconds for rule in rate_limits.rules_for(name)]
 
-        assert granularities == sorted(granularities), name
+        assert len(set(granularities)) == 1, name
 
 
 # The switch

@@ -1,14 +1,17 @@
 """Generate `docs/settings.md` from `config.Settings`: each field, its parser and its docstring."""
 
 import ast
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Sequence
 from dataclasses import Field, fields
 from itertools import pairwise
 from pathlib import Path
 
 import config
+from gatehouse.settings.code_lifetimes import CodeSettings
 from gatehouse.settings.keyrings import HOW_TO_GENERATE_KEY, key_ring
 from gatehouse.settings.loader import environment_name
+from gatehouse.settings.route_limits import LimitSettings
 
 OPENING = f"""# Settings
 
@@ -28,22 +31,41 @@ are reported together, one sentence each; a `GATEHOUSE_` name that is not below 
 
       {HOW_TO_GENERATE_KEY.partition(": ")[2]}
 
-| Name | Value | Default | Description |
+"""
+TABLE = """| Name | Value | Default | Description |
 |---|---|---|---|
 """
+GROUPS = (LimitSettings, CodeSettings)
+"""Settings with a table of their own, below those of `config.Settings`."""
 
 
 def render_page() -> str:
     """Return the page in Markdown."""
+    grouped = {field.name for group in GROUPS for field in fields(group)}
+    general = [field for field in fields(config.Settings) if field.name not in grouped]
+    return f"{OPENING}{_table(general)}{''.join(map(_section, GROUPS))}"
+
+
+def _section(group: type) -> str:
+    """Return the title, the explanation and the table of a group of settings."""
+    title, _, text = inspect.cleandoc(group.__doc__ or "").partition("\n\n")
+    return f"\n## {title.rstrip('.')}\n\n{text}\n\n{_table(fields(group))}"
+
+
+def _table(settings: Sequence[Field[object]]) -> str:
     descriptions = dict(field_docstrings())
-    rows = (_row(field, descriptions.get(field.name, "")) for field in fields(config.Settings))
-    return OPENING + "".join(rows)
+    return TABLE + "".join(_row(field, descriptions.get(field.name, "")) for field in settings)
 
 
 def field_docstrings() -> Iterator[tuple[str, str]]:
     """Yield the name and the docstring, in one line, of each field that has one."""
-    tree = ast.parse(Path(config.__file__).read_text(encoding="utf-8"))
-    name = config.Settings.__name__
+    for group in (config.Settings, *GROUPS):
+        yield from _field_docstrings(group)
+
+
+def _field_docstrings(group: type) -> Iterator[tuple[str, str]]:
+    tree = ast.parse(Path(inspect.getfile(group)).read_text(encoding="utf-8"))
+    name = group.__name__
     body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
     for field, below in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):

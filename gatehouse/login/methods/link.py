@@ -5,7 +5,7 @@ they are bound to the browser or app that requested them. A link opened elsewher
 """
 
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -53,7 +53,7 @@ LOGIN_CODE = CodeType(
     crypto_labels.LOGIN_LINK,
     template="login_link",
     short_template="sms_login",
-    lifetime=timedelta(minutes=10),
+    lifetime_of=lambda settings: settings.login_link_lifetime,
     error=LinkFailed,
     page="login-link",
     shows_code=True,

@@ -19,7 +19,9 @@ from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.structs import CredentialDeviceType
 from webauthn.registration.verify_registration_response import VerifiedRegistration
 
+import config
 from gatehouse.core.errors import ApiError
+from gatehouse.core.log import logger
 from gatehouse.mfa.webauthn import attestation
 from gatehouse.mfa.webauthn.cbor_checks import (
     ClientData,
@@ -40,6 +42,10 @@ from gatehouse.mfa.webauthn.options import ALGORITHMS
 from gatehouse.mfa.webauthn.passkey import TRANSPORTS, Passkey
 from gatehouse.mfa.webauthn.relying_party import relying_party
 
+ORIGIN_WITHOUT_PASSKEYS = (
+    "The origin of this page is in GATEHOUSE_ALLOWED_ORIGINS, but not in GATEHOUSE_PASSKEY_ORIGINS:"
+    " add it there to use passkeys on it."
+)
 RSA_BITS = range(2048, 4097)
 
 
@@ -81,7 +87,9 @@ def verify_registration(
         AuthenticatorNotAllowed: the operator does not allow this authenticator.
     """
     attestation_object = _parse_attestation(credential)
-    require_trusted_frame(extract_client_data(credential))
+    data = extract_client_data(credential)
+    require_trusted_frame(data)
+    require_passkey_origin(data)
     attestation.require_supported_format(attestation_object)
     with reject_library_errors():
         verified = _verify_creation(credential, expected)
@@ -106,7 +114,9 @@ def verify_assertion(
     response = credential["response"]
     require_authenticator_data(from_base64url(_require_field(credential, "authenticatorData")))
     from_base64url(_require_field(credential, "signature"))
-    require_trusted_frame(extract_client_data(credential))
+    data = extract_client_data(credential)
+    require_trusted_frame(data)
+    require_passkey_origin(data)
     if credential["id"] != passkey.credential_id:
         raise PasskeyRejected(reason="another passkey")
     if response.get("userHandle") not in (None, "", passkey.user_handle):
@@ -141,6 +151,22 @@ def require_trusted_frame(data: ClientData) -> None:
         return
     if not data.cross_origin or data.top_origin not in relying_party().top_origins:
         raise PasskeyRejected(reason="page in a frame of another origin")
+
+
+def require_passkey_origin(data: ClientData) -> None:
+    """Name the setting that lacks an origin of the operator's own front end.
+
+    Any other wrong origin is rejected without advice, by the library.
+
+    Raises:
+        PasskeyRejected: the origin is allowed, but not for passkeys (section 7.2 step 13).
+    """
+    settings = config.settings()
+    if data.origin not in settings.allowed_origins or data.origin in relying_party().origins:
+        return
+    logger().warning(ORIGIN_WITHOUT_PASSKEYS, origin=data.origin)
+    detail = f"{ORIGIN_WITHOUT_PASSKEYS} It is {data.origin}." if settings.development else None
+    raise PasskeyRejected(detail, reason="origin is not in GATEHOUSE_PASSKEY_ORIGINS")
 
 
 @contextmanager

@@ -1,16 +1,12 @@
-"""Codes by SMS: six digits, valid for ten minutes, within the budgets against toll fraud."""
+"""Codes by SMS: short, valid for minutes, within the budgets against toll fraud."""
 
 from datetime import datetime
 
+import config
 from gatehouse.messaging import sms, sms_budget
 from gatehouse.messaging.message import MessageRequest
 from gatehouse.one_time_codes.code_type import CodeType
-from gatehouse.one_time_codes.service import (
-    SHORT_CODE_DIGITS,
-    SHORT_CODE_LIFETIME,
-    CodeFormat,
-    Secrets,
-)
+from gatehouse.one_time_codes.service import CodeFormat, Secrets
 from gatehouse.web.request_context import RequestContext
 
 
@@ -26,7 +22,8 @@ class SmsCodes:
 
     def code_format(self, code_type: CodeType) -> CodeFormat:
         """Return the length and the lifetime of short codes."""
-        return CodeFormat(SHORT_CODE_LIFETIME, SHORT_CODE_DIGITS)
+        settings = config.settings()
+        return CodeFormat(settings.short_code_lifetime, settings.short_code_digits)
 
     def build_variables(
         self, code_type: CodeType, secrets: Secrets, expires_at: datetime

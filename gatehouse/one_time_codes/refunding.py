@@ -1,0 +1,16 @@
+"""Give an attempt at a code or link back, in a transaction of its own."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import update
+
+from gatehouse.database.session import autonomous_transaction
+from models import OneTimeCode
+
+
+def subtract_attempt(code_id: UUID, counter: Any) -> None:
+    """Subtract an attempt from a counter of a row, and commit."""
+    counted = update(OneTimeCode).where(OneTimeCode.id == code_id, counter > 0)
+    with autonomous_transaction() as connection:
+        connection.execute(counted.values({counter: counter - 1}))
