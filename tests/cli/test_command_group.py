@@ -3,42 +3,39 @@
 import os
 import subprocess
 
-from config import ROOT
+from click.testing import CliRunner
+
+from app import create_app
+from config import ROOT, Settings
+from gatehouse.cli.command_group import GatehouseGroup
 from tests.conftest import environment
 
 OURS = {"serve", "worker", "doctor", "users", "roles", "keys", "db", "backup", "restore"}
 FOREIGN = {"limiter", "openapi", "run", "shell", "routes"}
 
 
-def run(*arguments, cwd, **settings):
-    return subprocess.run(
-        [ROOT / "bin" / "gatehouse", *arguments],
-        cwd=cwd, env={"PATH": os.environ["PATH"], **settings},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
 def test_gatehouse_runs_from_any_folder_and_lists_our_commands_only(tmp_path):
     (tmp_path / "app.py").write_text("raise SystemExit('another application')")
     settings = environment(f"sqlite:///{tmp_path}/gatehouse.sqlite3")
 
-    listed = run("--help", cwd=tmp_path, **settings)
-    migrated = run("db", "upgrade", cwd=tmp_path, **settings)
-    checked = run("doctor", cwd=tmp_path, **settings)
+    listed = subprocess.run(
+        [ROOT / "bin" / "gatehouse", "--help"],
+        cwd=tmp_path, env={"PATH": os.environ["PATH"], **settings},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
-    commands = {
-        line.split()[0] for line in listed.stdout.partition("Commands:")[2].splitlines()[1:]
-    }
-    assert commands >= OURS
+    lines = listed.stdout.partition("Commands:")[2].splitlines()[1:]
+    commands = {line.split()[0] for line in lines}
+    assert commands >= OURS, listed.stderr
     assert not commands & FOREIGN
-    assert migrated.returncode == 0, migrated.stderr
-    assert "ok       migrations" in checked.stdout
 
 
-def test_gatehouse_names_wrong_settings_without_a_traceback(tmp_path):
-    for arguments in (["--help"], ["users", "list"], ["unknown"], []):
-        result = run(*arguments, cwd=tmp_path, GATEHOUSE_PUBLIC_URL="https://id.example.com")
+def test_gatehouse_names_wrong_settings_without_a_traceback():
+    wrong = {"GATEHOUSE_PUBLIC_URL": "https://id.example.com"}
+    group = GatehouseGroup(lambda: create_app(Settings.from_environment(wrong)))
+    for arguments in (["--help"], ["users", "list"], ["unknown"]):
+        result = CliRunner().invoke(group, arguments)
 
-        assert result.returncode != 0, arguments
-        assert "GATEHOUSE_SECRET_KEYS is missing" in result.stderr, arguments
-        assert "Traceback" not in result.stderr, arguments
+        assert result.exit_code != 0, arguments
+        assert "GATEHOUSE_SECRET_KEYS is missing" in result.output, arguments
+        assert "Traceback" not in result.output, arguments
