@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # cached bytecode makes every start faster
-.PHONY: help run serve test coverage lint collect format requirements mutants bench docs lock system-test-tools clean
+.PHONY: help run serve test coverage lint collect format requirements mutants endurance bench docs lock system-test-tools clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ requirements: .venv/test ## list the rows of docs/security-requirements.md that 
 mutants: .venv/test ## plant small faults one by one, and list those that no test notices (ONLY="login mfa")
 	@$(BIN)/python -m tools.run_mutants $(ONLY)
 
+endurance: .venv/test ## kill, restart and rotate keys under load, about ten minutes
+	@$(BIN)/python -m tests.endurance
+
 bench: .venv/test ## measure performance as ratios, on PostgreSQL
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -52,8 +55,6 @@ clean: ## delete the virtual environment and all caches; instance/ is kept
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 .venv/run: requirements.txt
-	@echo "Installing the service's dependencies into .venv ..."
-	@$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.txt && touch $@
+	@echo "Installing the service's dependencies into .venv ..." && $(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; } && $(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.txt && touch $@
 .venv/test: .venv/run requirements-dev.txt
 	@echo "Installing the tests' dependencies into .venv ..." && $(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt && touch $@
