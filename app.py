@@ -37,7 +37,13 @@ from gatehouse.cli import roles as role_commands
 from gatehouse.cli import service_accounts as service_account_commands
 from gatehouse.cli import worker as worker_command
 from gatehouse.core import log, metrics
-from gatehouse.core.events import CredentialChanged, SessionEnded, UserDisabled, subscribe
+from gatehouse.core.events import (
+    AuthorizationChanged,
+    CredentialChanged,
+    SessionEnded,
+    UserDisabled,
+    subscribe,
+)
 from gatehouse.database import refunds, session
 from gatehouse.database.session import AUTOCOMMIT_BIND, db, engine_options
 from gatehouse.devices import service as devices
@@ -61,7 +67,7 @@ from gatehouse.passwords import hash_pool
 from gatehouse.risk import engine
 from gatehouse.service_accounts import accounts as service_accounts
 from gatehouse.service_accounts import key_memory, key_usage
-from gatehouse.sessions import csrf
+from gatehouse.sessions import csrf, impersonation
 from gatehouse.sessions import service as session_service
 from gatehouse.sessions.routes import routes as sessions
 from gatehouse.tokens import flask_jwt, revocation, sync
@@ -168,6 +174,7 @@ def _set_up_http(app: Flask) -> None:
 def _subscribe(app: Flask) -> None:
     """Subscribe to domain events: the one place that says who reacts to what."""
     subscribe(app, SessionEnded, revocation.revoke_access_tokens)
+    subscribe(app, AuthorizationChanged, impersonation.end_unauthorized)
     subscribe(app, CredentialChanged, session_service.end_other_sessions)
     subscribe(app, CredentialChanged, devices.withdraw_trust)
     subscribe(app, UserDisabled, administrators.keep_another_administrator)

@@ -41,7 +41,7 @@ from gatehouse.mfa.webauthn.errors import (
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions import csrf, logout, request_credentials
 from gatehouse.sessions.csrf import accepts_bearer
-from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
+from gatehouse.sessions.errors import ImpersonationNotAllowed, RefreshTokenReused, SessionEnded
 from gatehouse.sessions.forms import (
     LogoutRequest,
     LogoutRequestForm,
@@ -53,15 +53,11 @@ from gatehouse.sessions.guards import (
     current_browser_session,
     current_token,
     refresh_cookie,
+    require_own_session,
     signed_in,
 )
 from gatehouse.sessions.refresh import refresh
-from gatehouse.sessions.token_response import (
-    BODY,
-    COOKIE,
-    clear_cookies_headers,
-    token_response,
-)
+from gatehouse.sessions.token_response import BODY, COOKIE, clear_cookies_headers, token_response
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.tokens.service import AccessToken
@@ -88,6 +84,7 @@ from gatehouse.web.openapi import Blueprint
 from gatehouse.web.openapi_operations import (
     accepts_csrf_token,
     accepts_device_token,
+    allowed_to_impersonators,
     authenticated_by_cookie,
 )
 from gatehouse.web.rate_limits import rate_limit
@@ -144,7 +141,7 @@ def create_passkey_sign_up_options(form: PasskeySignUpOptionsForm) -> dict[str, 
 @auth.response(200, VerificationResponse)
 @auth.errors(EmailVerificationFailed, InvalidCredentials, UsernameTaken, TooManyAttempts)
 @auth.errors(VerifierMissing, TokenInvalid, TokenExpired, TokenRevoked, SessionEnded)
-@auth.errors(RegistrationClosed)
+@auth.errors(RegistrationClosed, ImpersonationNotAllowed)
 @accepts_bearer
 def verify_email(form: VerifyEmailForm) -> dict[str, object]:
     """Verify an e-mail address with `email` and `code`, or the link's `token` and the `password`.
@@ -239,8 +236,9 @@ def refresh_tokens(form: RefreshRequestForm) -> object:
 @rate_limit("logout")
 @auth.arguments(LogoutRequest, required=False)
 @auth.response(204)
-@auth.errors(TokenMissing, TokenInvalid, TokenExpired, TokenRevoked, SessionEnded)
+@auth.errors(*request_credentials.NOT_AUTHENTICATED, SessionEnded, ImpersonationNotAllowed)
 @accepts_bearer
+@allowed_to_impersonators
 def log_out(form: LogoutRequestForm) -> object:
     """End the session of the access token, or else of the refresh token; `scope` can add others.
 
@@ -290,7 +288,10 @@ def read_me(caller: AccessToken) -> Response:
 @auth.arguments(ProfileUpdate)
 @auth.response(200, User)
 @auth.errors(UsernameTaken)
+@allowed_to_impersonators
 def update_me(caller: AccessToken, form: ProfileUpdateForm) -> dict[str, object]:
     """Change name, username or locale; null clears a field."""
+    if "username" in form.profile:
+        require_own_session(caller)
     users.update_profile(UUID(caller.sub), form, request_context())
     return users.get_profile(UUID(caller.sub))

@@ -35,6 +35,7 @@ SUCCESSFUL_LOGINS = text("name = 'login.succeeded'")
 """The condition of the partial index that finds a user's recent logins among other events."""
 IN_NO_ORGANIZATION = text("organization_id IS NULL")
 DISABLED = text("disabled_at IS NOT NULL")
+IMPERSONATIONS = text("actor_session_id IS NOT NULL")
 DELETED = text("deleted_at IS NOT NULL")
 UNVERIFIED = text("email_verified_at IS NULL")
 UNSENT = text("sent_at IS NULL AND abandoned_at IS NULL")
@@ -387,6 +388,12 @@ class Session(Base):
     __tablename__ = "sessions"
     __table_args__ = (
         CheckConstraint("(acr = 'aal1') = (aal2_authenticated_at IS NULL)", name="level_has_time"),
+        Index(
+            "ix_sessions_actor_session_id",
+            "actor_session_id",
+            sqlite_where=IMPERSONATIONS,
+            postgresql_where=IMPERSONATIONS,
+        ),
     )
 
     id: Mapped[UUID] = _id()
@@ -415,6 +422,10 @@ class Session(Base):
     """Keyed digest of the device token that its login returned."""
     replacements: Mapped[list[int]] = mapped_column(JSON, default=list, server_default="[]")
     """When unused refresh tokens were replaced in the last 24 hours, in Unix seconds."""
+    actor_id: Mapped[UUID | None] = mapped_column(Uuid)
+    """The administrator who acts as the user in this session; None in the user's own ones."""
+    actor_session_id: Mapped[UUID | None] = mapped_column(Uuid)
+    """The administrator's session: when it ends, this one ends."""
 
 
 class TokenStatusEntry(Base):
@@ -558,7 +569,7 @@ class AuditEvent(Base):
     ip_address: Mapped[str] = mapped_column(IP_ADDRESS)
     user_agent: Mapped[str] = mapped_column(String(400))
     actor_kind: Mapped[str | None] = mapped_column(String(16))
-    """`user`, `service_account`, `operator`, `system` or `anonymous`; None in the oldest rows."""
+    """A kind of `Actor`, such as `user`; None in rows of versions that had no actor."""
     actor_id: Mapped[UUID | None] = mapped_column(Uuid)
     client_id: Mapped[str | None] = mapped_column(String(255))
     """The OAuth client of the token that authenticated the actor, or the id of the API key."""

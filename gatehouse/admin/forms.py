@@ -97,6 +97,21 @@ class DisableUser(Form):
 
 
 @dataclass(frozen=True)
+class ImpersonateForm:
+    """The form `Impersonate`."""
+
+    reason: str
+
+
+class Impersonate(Form):
+    """Why an administrator acts as a user."""
+
+    form_type = ImpersonateForm
+
+    reason = String(200, required=True, metadata=REASON | {"example": "ticket 4711"})
+
+
+@dataclass(frozen=True)
 class RevokeSessionsForm:
     """The form `RevokeSessions`."""
 

@@ -54,6 +54,11 @@ class ManagedSession(Schema):
     device = fields.String(required=True, metadata={"example": "Firefox on Linux"})
     amr = fields.List(fields.String(), required=True)
     acr = fields.String(required=True, metadata={"enum": ["aal1", "aal2"]})
+    impersonated_by = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=UUID_FORMAT | {"description": "the administrator who acts as the user in it"},
+    )
 
 
 class ManagedFactor(Schema):
@@ -96,3 +101,12 @@ class UserMfaReset(Schema):
     """When the second factors will be removed, unless the user cancels it."""
 
     due_at = Timestamp(required=True, metadata=TIMESTAMP)
+
+
+class ImpersonationResponse(Schema):
+    """An access token to act as a user, and the session that it belongs to."""
+
+    session_id = fields.String(required=True, metadata=UUID_FORMAT)
+    access_token = fields.String(required=True)
+    token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})

@@ -9,19 +9,25 @@ from gatehouse.admin.changes import CHANGE_ERRORS, UserResponse, build_change, d
 from gatehouse.admin.forms import (
     DisableUser,
     DisableUserForm,
+    Impersonate,
+    ImpersonateForm,
     Reason,
     ReasonForm,
     RevokeSessions,
     RevokeSessionsForm,
 )
-from gatehouse.admin.schemas import ManagedUser, UserMfaReset
+from gatehouse.admin.schemas import ImpersonationResponse, ManagedUser, UserMfaReset
 from gatehouse.authorization import permissions
 from gatehouse.authorization.errors import LastAdministrator
 from gatehouse.core.errors import ApiError
 from gatehouse.mfa import reset
 from gatehouse.mfa.errors import NoSecondFactor, ResetScheduled
+from gatehouse.sessions import impersonation
 from gatehouse.sessions import service as sessions
+from gatehouse.sessions.errors import UserNotActive
 from gatehouse.sessions.guards import Administrator, requires
+from gatehouse.sessions.impersonation import Impersonation
+from gatehouse.tokens.service import AccessToken
 from gatehouse.users import administration
 from gatehouse.web.fields import Form
 from gatehouse.web.openapi import Blueprint, Decorator
@@ -118,3 +124,20 @@ def reset_user_mfa(_caller: Administrator, form: ReasonForm, user_id: UUID) -> d
     The user is notified at every address and number, and can cancel it until it is due.
     """
     return {"due_at": reset.schedule_by_operator(build_change(user_id, form.reason))}
+
+
+@user_action_routes.post("/users/<uuid:user_id>/impersonate")
+@rate_limit("admin")
+@requires(permissions.USERS_IMPERSONATE, people_only=True)
+@user_action_routes.arguments(Impersonate)
+@user_action_routes.response(200, ImpersonationResponse)
+@user_action_routes.errors(*CHANGE_ERRORS, UserNotActive)
+@conditional
+def impersonate_user(caller: AccessToken, form: ImpersonateForm, user_id: UUID) -> Impersonation:
+    """Act as a user: get an access token of theirs for 15 minutes at most.
+
+    The user is notified, and sees and ends it in the list of their sessions. The claim `act` names
+    you. Our own API lets you read, and change name and locale; what only the user may do is 403
+    `impersonation_not_allowed`.
+    """
+    return impersonation.impersonate(build_change(user_id, form.reason), caller)

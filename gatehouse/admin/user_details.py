@@ -75,4 +75,5 @@ def _describe_session(row: Session) -> dict[str, object]:
         "device": device_name(row.user_agent),
         "amr": row.amr,
         "acr": row.acr,
+        "impersonated_by": row.actor_id,
     }

@@ -37,6 +37,17 @@ class ServiceAccounts:
     )
 
 
+class Impersonation:
+    """Administrators who act as a user; the actor is the administrator, the user is `user_id`."""
+
+    STARTED = success(
+        "impersonation.started", "An administrator began to act as a user; see details.reason."
+    )
+    REFUSED = failure(
+        "impersonation.refused", "An administrator tried to do what only the user may."
+    )
+
+
 class Administration:
     """What administrators and operators do with users; the actor says who, details.reason why."""
 

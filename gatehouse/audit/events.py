@@ -2,7 +2,12 @@
 
 from collections.abc import Iterator
 
-from gatehouse.audit.administration_events import Administration, Authorization, ServiceAccounts
+from gatehouse.audit.administration_events import (
+    Administration,
+    Authorization,
+    Impersonation,
+    ServiceAccounts,
+)
 from gatehouse.audit.event import Event
 from gatehouse.audit.event import failure as _failure
 from gatehouse.audit.event import success as _success
@@ -274,6 +279,7 @@ GROUPS = (
     ServiceAccounts,
     Account,
     Administration,
+    Impersonation,
     Factor,
     PasswordReset,
     Identifier,

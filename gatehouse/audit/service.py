@@ -14,6 +14,7 @@ from models import AuditEvent
 INSERT_EVENT = AuditEvent.metadata.tables["audit_events"].insert()
 TARGETS = {
     "session": ("session", "session_id"),
+    "impersonation": ("session", "session_id"),
     "factor": ("factor", "factor_id"),
     "passkey": ("factor", "factor_id"),
     "delivery": ("message", "message"),

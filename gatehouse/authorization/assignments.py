@@ -103,6 +103,7 @@ def replace_assignments(
         NotFound: there is no such user.
         ValidationFailed: a role does not exist, is named twice, or has expired already.
         TargetHasMorePermissions, GrantExceedsOwnPermissions: it exceeds what the actor has.
+        OwnRoleExtended: the actor gives a role to itself, or has it for longer.
         LastAdministrator: it takes `admin` from the last administrator, or lets it expire.
         TooManyPermissions: the user's access token would be too large.
     """
@@ -114,6 +115,7 @@ def replace_assignments(
         _require_valid(wanted, known)
         delegation.require_may_act_on(context.actor, user_id)
         _require_grantable(before, set(wanted), known, context.actor)
+        _require_may_gain(user_id, before, set(wanted), context.actor)
         if Assignment(ADMIN) not in [replace(one, reason=None) for one in wanted]:
             administrators.require_another_administrator(user_id)
         token_size.require_small_token(known, [one.role for one in wanted])
@@ -130,12 +132,14 @@ def replace_assignments_of_service_account(
     Raises:
         ValidationFailed: a role does not exist, is named twice, or has expired already.
         GrantExceedsOwnPermissions: one grants what the actor does not have.
+        OwnRoleExtended: the actor gives a role to itself, or has it for longer.
     """
     subject = Subject(roles.SERVICE_ACCOUNT_SUBJECT, account_id)
     wanted = [one for one in wanted if one.role != DEFAULT_ROLE]
     before, known = set(_current(subject)), catalog.read_catalog()
     _require_valid(wanted, known)
     _require_grantable(before, set(wanted), known, context.actor)
+    _require_may_gain(account_id, before, set(wanted), context.actor)
     if before != set(wanted):
         _write(subject, before, set(wanted), context)
 
@@ -185,6 +189,13 @@ def _require_grantable(
     for one in wanted - before:
         limit = delegation.get_lasting_grant_limit(actor, one.expires_at)
         limit.require(known.grants_of([one.role]))
+
+
+def _require_may_gain(
+    subject_id: UUID, before: set[Assignment], wanted: set[Assignment], actor: Actor
+) -> None:
+    if actor.id == subject_id:
+        delegation.require_may_gain(actor, {one.role for one in wanted - before})
 
 
 def _write(

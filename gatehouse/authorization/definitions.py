@@ -18,6 +18,7 @@ from gatehouse.authorization.catalog import PermissionDefinition, RoleDefinition
 from gatehouse.authorization.errors import BuiltIn, PermissionExists, RoleExists
 from gatehouse.authorization.permissions import ADMIN, AUDIENCE, PERMISSION_NAME, ROLE_NAME
 from gatehouse.core.errors import NotFound, reject_field
+from gatehouse.core.events import AuthorizationChanged, publish
 from gatehouse.database.session import db, write_transaction
 from gatehouse.tokens import authorization_changes
 from gatehouse.web.request_context import RequestContext
@@ -72,6 +73,7 @@ def change_role(name: str, change: RoleChange, context: RequestContext) -> RoleD
         BuiltIn: it is built in.
         ValidationFailed: a permission or parent does not exist, or a parent contains the role.
         GrantExceedsOwnPermissions: it grants what the actor does not have.
+        OwnRoleExtended: the actor has it, and would gain another role with it.
         TooManyPermissions: the access token of a user with this role would be too large.
     """
     with write_transaction():
@@ -170,12 +172,15 @@ def _apply(name: str, change: RoleChange, event: Event, context: RequestContext)
     if change.parents and name in known.with_parents(change.parents):
         reject_field("parents", "cycle", "A role cannot contain itself.")
     before, actor = known.grants_of([name]), context.actor
+    own_roles = delegation.list_own_roles(actor)
     limit, lasting = (delegation.get_grant_limit(actor), delegation.get_lasting_grant_limit(actor))
     _write(name, change)
     _increase_versions([name])
     changed = catalog.read_catalog()
     limit.require(changed.grants_of([name]))
     lasting.require(changed.grants_of([name]) - before)
+    if name in own_roles:
+        delegation.require_may_gain(actor, set(changed.with_parents([name])) - own_roles)
     token_size.require_small_tokens(changed, [name])
     role = changed.roles[name]
     granted, parents = sorted(role.permissions), list(role.parents)
@@ -205,6 +210,7 @@ def _increase_versions(changed_roles: Iterable[str]) -> None:
     for name in sorted(set(changed_roles)):
         db.session.execute(update(Role).where(Role.name == name).values(version=version))
         authorization_changes.record_change(authorization_changes.ROLE, name, version)
+    publish(AuthorizationChanged())
 
 
 def _require_pattern(field: str, pattern: str, value: str) -> None:

@@ -15,8 +15,10 @@ from gatehouse.authorization import api_keys, catalog, roles
 from gatehouse.authorization.errors import (
     Forbidden,
     GrantExceedsOwnPermissions,
+    OwnRoleExtended,
     TargetHasMorePermissions,
 )
+from gatehouse.authorization.permissions import ADMIN
 from gatehouse.database.session import advisory_lock, db
 from gatehouse.web.request_context import OPERATOR, SERVICE_ACCOUNT, SYSTEM, Actor
 from models import RoleAssignment, User
@@ -95,6 +97,25 @@ def get_lasting_grant_limit(actor: Actor, until: datetime | None = None) -> Gran
     return GrantLimit(actor, catalog.read_catalog().grants_of(lasting))
 
 
+def require_may_gain(actor: Actor, roles_gained: Set[str]) -> None:
+    """Require that an actor gains no role by its own change, unless it has `admin`.
+
+    A gateway may require a role by its name, even one that grants no permission.
+
+    Raises:
+        OwnRoleExtended: the actor would gain one.
+    """
+    if roles_gained and not is_unrestricted(actor) and ADMIN not in list_own_roles(actor):
+        raise OwnRoleExtended(user_id=actor.user_id, roles=sorted(roles_gained))
+
+
+def list_own_roles(actor: Actor) -> frozenset[str]:
+    """Return the names of the actor's roles, with the roles in them."""
+    given = select(RoleAssignment.role).where(RoleAssignment.subject_id == actor.id)
+    names = db.session.scalars(given.where(roles.is_active())).all()
+    return frozenset(catalog.read_catalog().with_parents(names))
+
+
 def require_permission(actor: Actor, permission: str) -> None:
     """Require that the actor has a permission now, whatever its token says.
 
@@ -116,6 +137,12 @@ def list_own_permissions(actor: Actor) -> frozenset[str]:
         return api_keys.get_rights(actor).permissions
     row = db.session.execute(SELECT_ROLES, {"user_id": actor.id}).one_or_none()
     return _permissions_of(row) if row and row.disabled_at is None else frozenset()
+
+
+def get_roles_expiry(actor: Actor) -> datetime | None:
+    """Return when the first of the actor's roles expires, if any does."""
+    row = db.session.execute(SELECT_ROLES, {"user_id": actor.id}).one_or_none()
+    return row.roles_expire_at if row else None
 
 
 def list_permissions(user_id: UUID) -> frozenset[str]:

@@ -25,6 +25,12 @@ class GrantExceedsOwnPermissions(Forbidden):
     next = "Ask an administrator who has all permissions of the role, without an expiry."
 
 
+class OwnRoleExtended(Forbidden):
+    """You cannot give yourself a role, nor make one that you have contain another one."""
+
+    next = "Ask an administrator with the role admin."
+
+
 class LastAdministrator(ApiError):
     """This is the last active administrator, so they must keep the role `admin`, without an end."""
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, bindparam, func, literal_column, or_, sele
 from gatehouse.authorization import catalog
 from gatehouse.authorization.permissions import DEFAULT_ROLE
 from gatehouse.core import clock
+from gatehouse.core.events import AuthorizationChanged, publish
 from gatehouse.database.session import UTCDateTime, db
 from gatehouse.tokens import authorization_changes
 from models import Role, RoleAssignment, RoleCatalogVersion, User
@@ -96,6 +97,7 @@ def outdate_tokens(user_id: UUID) -> None:
     version = db.session.scalar(BUMP_VERSION, {"changed_user": user_id})
     if version is not None:
         authorization_changes.record_change(authorization_changes.USER, str(user_id), version)
+        publish(AuthorizationChanged())
 
 
 def role_exists(role: str) -> bool:

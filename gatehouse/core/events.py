@@ -38,6 +38,11 @@ class CredentialChanged(Generic[Context]):
 
 
 @dataclass(frozen=True)
+class AuthorizationChanged:
+    """The roles of a user, or what a role grants, were changed."""
+
+
+@dataclass(frozen=True)
 class UserDisabled(Generic[Context]):
     """A user was disabled or deleted; all that gives access to the account must end at once."""
 

@@ -24,7 +24,8 @@ from gatehouse.web.request_validation import accepts_repeated, non_blocking
 
 forward_auth = Blueprint("forward_auth", __name__)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-IDENTITY_HEADERS = ("X-Auth-User", "X-Auth-Session", "X-Auth-Roles", "X-Auth-Scope")
+IDENTITY_HEADERS = ("X-Auth-User", "X-Auth-Session", "X-Auth-Roles", "X-Auth-Scope", "X-Auth-Actor")
+"""The last is sent only if an administrator acts as the user."""
 
 REQUIRE = {
     "name": "require",
@@ -48,14 +49,15 @@ def verify_request() -> Response:
     requirements = parse_requirements(request.args)
     encoded = bearer_token()
     verify = _verify_key if tokens.is_api_key(encoded) else _verify_token
-    identity = zip(IDENTITY_HEADERS, verify(encoded, requirements), strict=True)
+    identity = zip(IDENTITY_HEADERS, verify(encoded, requirements), strict=False)
     return Response(status=200, headers=list(identity), mimetype="text/plain")
 
 
 def _verify_token(encoded: str, requirements: list[str]) -> tuple[str, ...]:
     token = tokens.verify_access(encoded)
     require_all(token, requirements)
-    return token.sub, token.sid, " ".join(token.roles), token.scope
+    actor = (token.actor_id,) if token.actor_id else ()
+    return token.sub, token.sid, " ".join(token.roles), token.scope, *actor
 
 
 def _verify_key(encoded: str, requirements: list[str]) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "notice_attempts": ("link",),
     "notice_mfa_reset": ("link", "when"),
     "notice_api_key_expires": ("service_account", "key", "when"),
+    "notice_impersonation": ("link",),
 }
 """Template name to its own variables; all templates also have COMMON_VARIABLES."""
 

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from gatehouse.audit import events
+from gatehouse.audit.administration_events import Impersonation
 from gatehouse.core.errors import ApiError
 from gatehouse.tokens.errors import INVALID_TOKEN
 
@@ -39,6 +40,29 @@ class RefreshTokenReused(ApiError):
     def __init__(self, user_id: UUID, session_id: UUID, on_rollback: Any) -> None:
         super().__init__(user_id=user_id, session_id=session_id)
         self.on_rollback = on_rollback
+
+
+class ImpersonationNotAllowed(ApiError):
+    """You act as this user, and only the user may do this."""
+
+    status = 403
+    code = "impersonation_not_allowed"
+    event = Impersonation.REFUSED
+    next = "Ask the user to do it, or use the administration with your own account."
+
+
+class OwnAccount(ImpersonationNotAllowed):
+    """This is your own account, so you cannot act as its user."""
+
+    next = "Use your own access token."
+
+
+class UserNotActive(ApiError):
+    """This user is disabled or has not verified the e-mail address, so no one can act as them."""
+
+    status = 409
+    code = "user_not_active"
+    next = "Enable the user or verify the e-mail address first."
 
 
 class InsufficientUserAuthentication(ApiError):

@@ -6,7 +6,7 @@ from functools import partial, wraps
 from typing import Any, TypeAlias, TypeVar, cast, overload
 from uuid import UUID
 
-from flask import request
+from flask import current_app, request
 
 from gatehouse.authorization import delegation
 from gatehouse.authorization.errors import Forbidden
@@ -17,20 +17,19 @@ from gatehouse.service_accounts.errors import PersonRequired
 from gatehouse.service_accounts.key_memory import KnownKey
 from gatehouse.sessions import assurance, csrf, live_session, request_credentials, step_up
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.errors import InsufficientUserAuthentication, SessionEnded
+from gatehouse.sessions.errors import (
+    ImpersonationNotAllowed,
+    InsufficientUserAuthentication,
+    SessionEnded,
+)
 from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenMissing
 from gatehouse.tokens.service import AccessToken, RefreshToken
 from gatehouse.tokens.worker_state import LEEWAY
 from gatehouse.web import cookies
-from gatehouse.web.request_context import (
-    FIRST_PARTY_CLIENT,
-    USER,
-    Actor,
-    request_context,
-    set_actor,
-)
+from gatehouse.web.openapi_operations import ALLOWED_TO_IMPERSONATORS
+from gatehouse.web.request_context import request_context, set_actor
 
 Route = TypeVar("Route", bound=Callable[..., object])
 Administrator: TypeAlias = AccessToken | KnownKey
@@ -57,7 +56,25 @@ def signed_in(route: Route) -> Route:
         SessionEnded,
     )
     guarded.guarded = True  # type: ignore[attr-defined]
+    guarded.write_error_types = (ImpersonationNotAllowed,)  # type: ignore[attr-defined]
     return cast(Route, csrf.accepts_bearer(guarded))
+
+
+def require_own_session(caller: AccessToken) -> None:
+    """Require that the user acts, and no administrator as the user.
+
+    Raises:
+        ImpersonationNotAllowed: an administrator does.
+    """
+    if caller.actor_id:
+        raise ImpersonationNotAllowed(user_id=UUID(caller.sub), session_id=UUID(caller.sid))
+
+
+def _require_allowed_to_impersonators(caller: AccessToken) -> None:
+    """Let an administrator who acts as a user read only, except in routes that are marked."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if request.method not in csrf.SAFE_METHODS and not hasattr(view, ALLOWED_TO_IMPERSONATORS):
+        require_own_session(caller)
 
 
 @overload
@@ -99,7 +116,9 @@ def require_recent_authentication(
 
     Raises:
         InsufficientUserAuthentication: it names the level and age required (RFC 9470).
+        ImpersonationNotAllowed: an administrator acts as the user, who has not authenticated.
     """
+    require_own_session(caller)
     error = InsufficientUserAuthentication(int(max_age.total_seconds()), max(level, caller.acr))
     authenticated_at = clock.UNIX_EPOCH + timedelta(seconds=caller.auth_time)
     if caller.acr < level or not _is_recent(authenticated_at, max_age):
@@ -133,7 +152,8 @@ def _require_permission(route: Route, permission: str, people_only: bool) -> Rou
 
     person = (*request_credentials.NOT_AUTHENTICATED, SessionEnded, InsufficientUserAuthentication)
     key = (*key_verification.REJECTIONS, *((PersonRequired,) if people_only else ()))
-    errors = (*getattr(route, "error_types", ()), Forbidden, *person, *key)
+    denied = (Forbidden, ImpersonationNotAllowed)
+    errors = (*getattr(route, "error_types", ()), *denied, *person, *key)
     guarded.error_types = errors  # type: ignore[attr-defined]
     guarded.permission = permission  # type: ignore[attr-defined]
     guarded.guarded = True  # type: ignore[attr-defined]
@@ -143,6 +163,7 @@ def _require_permission(route: Route, permission: str, people_only: bool) -> Rou
 
 def _authenticate_administrator(permission: str) -> AccessToken:
     caller = authenticate_caller()
+    require_own_session(caller)
     if permission not in caller.scope.split():
         raise Forbidden(user_id=UUID(caller.sub), permission=permission)
     require_recent_authentication(caller, assurance.AAL2)
@@ -174,7 +195,7 @@ def require_further_permission(
     """
     if people_only and isinstance(caller, KnownKey):
         raise PersonRequired
-    actor = caller.actor if isinstance(caller, KnownKey) else _actor(caller)
+    actor = caller.actor if isinstance(caller, KnownKey) else request_credentials.get_actor(caller)
     if permission not in caller.scope.split():
         raise Forbidden(user_id=actor.user_id, permission=permission)
     add_check_before_writes(partial(delegation.require_permission, actor, permission))
@@ -183,7 +204,7 @@ def require_further_permission(
 def _lock_administrator(caller: AccessToken, permission: str) -> None:
     delegation.lock_administration()
     live_session.lock_live_session(caller)
-    delegation.require_permission(_actor(caller), permission)
+    delegation.require_permission(request_credentials.get_actor(caller), permission)
 
 
 def authenticate_caller(missing: type[TokenMissing] = TokenMissing) -> AccessToken:
@@ -209,13 +230,15 @@ def current_token() -> AccessToken:
     Raises:
         TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: the request is not authenticated.
         CsrfFailed: it is a write by cookie without the CSRF token of the session.
+        ImpersonationNotAllowed: it is a write of an administrator who acts as the user.
     """
     if cookies.has_bearer():
         found = tokens.verify_access(request_credentials.bearer_token())
     else:
         found = request_credentials.access_cookie()
         csrf.require_csrf_token(found)
-    _set_actor(found)
+    set_actor(request_credentials.get_actor(found))
+    _require_allowed_to_impersonators(found)
     return found
 
 
@@ -229,16 +252,8 @@ def current_browser_session() -> SessionRef:
     found = request_credentials.session_from_cookies()
     sessions.require_active_session(UUID(found.sid))
     csrf.require_csrf_token(found)
-    _set_actor(found)
+    set_actor(request_credentials.get_actor(found))
     return found
-
-
-def _set_actor(found: SessionRef) -> None:
-    set_actor(_actor(found))
-
-
-def _actor(found: SessionRef) -> Actor:
-    return Actor(USER, UUID(found.sub), FIRST_PARTY_CLIENT)
 
 
 def refresh_cookie() -> RefreshToken:

@@ -1,15 +1,17 @@
 """Log out: find the session of a request and end it, the other sessions, or all of them."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from gatehouse.core.errors import ApiError
 from gatehouse.database.session import write_transaction
-from gatehouse.sessions import live_session
+from gatehouse.sessions import live_session, request_credentials
 from gatehouse.sessions import service as sessions
+from gatehouse.sessions.errors import ImpersonationNotAllowed
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenMissing
 from gatehouse.tokens.service import AccessToken, RefreshToken
-from gatehouse.web.request_context import RequestContext
+from gatehouse.web.request_context import RequestContext, set_actor
 
 LOCAL, OTHERS, GLOBAL = "local", "others", "global"
 
@@ -24,8 +26,8 @@ def log_out(scope: str, access: str | None, refresh: str | None, context: Reques
     """
     if scope == LOCAL:
         found = _verify_any_token(access, refresh)
-        user_context = context.authenticated_as(UUID(found.sub))
-        end_one_session(UUID(found.sid), "logout", user_context)
+        context = replace(context, actor=request_credentials.get_actor(found))
+        end_one_session(UUID(found.sid), "logout", context)
     else:
         end_many_sessions(scope, _verify_access_token(access), context)
 
@@ -37,7 +39,13 @@ def end_one_session(session_id: UUID, reason: str, context: RequestContext) -> N
 
 
 def end_many_sessions(scope: str, caller: AccessToken, context: RequestContext) -> None:
-    """End the caller's sessions: all of them, or all but this one."""
+    """End the caller's sessions: all of them, or all but this one.
+
+    Raises:
+        ImpersonationNotAllowed: an administrator acts as the user.
+    """
+    if caller.actor_id:
+        raise ImpersonationNotAllowed(user_id=UUID(caller.sub), session_id=UUID(caller.sid))
     keep = UUID(caller.sid) if scope == OTHERS else None
     context = context.authenticated_as(UUID(caller.sub))
     with write_transaction():
@@ -48,7 +56,9 @@ def end_many_sessions(scope: str, caller: AccessToken, context: RequestContext) 
 def _verify_access_token(access: str | None) -> AccessToken:
     if access is None:
         raise TokenMissing
-    return tokens.verify_access(access)
+    found = tokens.verify_access(access)
+    set_actor(request_credentials.get_actor(found))
+    return found
 
 
 def _verify_any_token(access: str | None, refresh: str | None) -> AccessToken | RefreshToken:

@@ -112,7 +112,7 @@ def _downgrade_if_stale(
     """
     if session.aal2_authenticated_at is None or step_up.is_aal2(session, now):
         return
-    sessions.require_optional_mfa(session, person, context)
+    sessions.require_downgrade_allowed(session, person, context)
     step_up.downgrade(session)
 
 

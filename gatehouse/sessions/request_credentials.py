@@ -1,6 +1,7 @@
 """Read the credentials of a request: its bearer token, else its cookies; never the URL."""
 
 from typing import TypeAlias
+from uuid import UUID
 
 from flask import request
 
@@ -16,6 +17,7 @@ from gatehouse.tokens.errors import (
 )
 from gatehouse.tokens.service import AccessToken, RefreshToken
 from gatehouse.web import cookies
+from gatehouse.web.request_context import FIRST_PARTY_CLIENT, IMPERSONATOR, USER, Actor
 
 SessionRef: TypeAlias = AccessToken | RefreshToken
 """A verified token of either type: both name user and session."""
@@ -56,12 +58,23 @@ def access_cookie() -> AccessToken:
     """Return the verified token of the access cookie.
 
     Raises:
-        TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: there is no valid one.
+        TokenMissing, TokenInvalid, TokenExpired, TokenRevoked: there is no valid one, or it is
+            one of impersonation, which no cookie contains.
     """
     encoded = cookies.get(cookies.ACCESS)
     if not encoded:
         raise TokenMissing
-    return tokens.verify_access(encoded)
+    found = tokens.verify_access(encoded)
+    if found.actor_id:
+        raise TokenInvalid
+    return found
+
+
+def get_actor(token: SessionRef) -> Actor:
+    """Return who acts with a token: its user, or an administrator who acts as the user."""
+    if isinstance(token, AccessToken) and token.actor_id:
+        return Actor(IMPERSONATOR, UUID(token.actor_id), FIRST_PARTY_CLIENT)
+    return Actor(USER, UUID(token.sub), FIRST_PARTY_CLIENT)
 
 
 def refresh_cookie() -> str:

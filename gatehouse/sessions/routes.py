@@ -30,6 +30,12 @@ class SessionItem(Schema):
     device = fields.String(required=True, metadata={"example": "Firefox on Linux"})
     amr = fields.List(fields.String(), required=True)
     current = fields.Boolean(required=True)
+    impersonated_by = fields.String(
+        metadata={
+            "format": "uuid",
+            "description": "only if an administrator acts as me; hides IP address and device",
+        }
+    )
 
 
 @routes.get("")
@@ -57,13 +63,15 @@ def end_session(caller: AccessToken, session_id: UUID) -> None:
 
 
 def _item(row: Session, caller: AccessToken) -> dict[str, object]:
+    impersonated = {"impersonated_by": row.actor_id} if row.actor_id else {}
     return {
+        **impersonated,
         "id": str(row.id),
         "created_at": row.created_at,
         "last_seen_at": row.last_seen_at,
         "expires_at": row.expires_at,
-        "ip_address": row.ip_address,
-        "device": device_name(row.user_agent),
+        "ip_address": "" if row.actor_id else row.ip_address,
+        "device": "" if row.actor_id else device_name(row.user_agent),
         "amr": row.amr,
         "current": str(row.id) == caller.sid,
     }

@@ -36,6 +36,7 @@ EXCESS_SESSIONS = (
     select(Session.id)
     .where(Session.user_id == bindparam("user_id"), Session.ended_at.is_(None))
     .where(Session.expires_at > bindparam("now"), Session.idle_at > bindparam("now"))
+    .where(Session.actor_id.is_(None))
     .order_by(Session.id.desc())
     .offset(bindparam("kept"))
 )
@@ -65,10 +66,15 @@ def open_session(
     refresh_tokens.issue_token(session, now)
     db.session.add(session)
     db.session.flush()
-    status_index = db.session.scalar(ASSIGN_STATUS_INDEX, {"opened_session": session.id})
+    status_index = assign_status_index(session.id)
     return sign_tokens(
         session, TokenSubject(session.id, person.profile, person.roles, status_index), now
     )
+
+
+def assign_status_index(session_id: UUID) -> int | None:
+    """Give a new session its index in the status lists."""
+    return db.session.scalar(ASSIGN_STATUS_INDEX, {"opened_session": session_id})
 
 
 def reauthenticate(
@@ -87,7 +93,7 @@ def reauthenticate(
     was_aal2 = session.aal2_authenticated_at is not None
     step_up.add_verified_methods(session, amr, now)
     if was_aal2 and session.aal2_authenticated_at is None:
-        require_optional_mfa(session, person, context)
+        require_downgrade_allowed(session, person, context)
     session.last_seen_at = now
     refresh_tokens.rotate_token(session, now)
     return sign_tokens(
@@ -113,7 +119,10 @@ def active_sessions(user_id: UUID) -> list[Session]:
 
 
 def end_session(session_id: UUID, reason: str, context: RequestContext) -> None:
-    """End a session and revoke all its tokens, in the current transaction."""
+    """End a session and revoke all its tokens, in the current transaction.
+
+    What an administrator has opened with it as another user ends, too.
+    """
     session = step_up.lock_session(session_id)
     if session is None or session.ended_at:
         return
@@ -121,6 +130,11 @@ def end_session(session_id: UUID, reason: str, context: RequestContext) -> None:
     publish(domain_events.SessionEnded(session_id, session.user_id, reason))
     ids = {"user_id": session.user_id, "session_id": session_id}
     record(events.Session.ENDED, context, **ids, reason=reason)
+    impersonations = select(Session.id).where(
+        Session.actor_session_id == session_id, Session.ended_at.is_(None)
+    )
+    for opened_id in db.session.scalars(impersonations).all():
+        end_session(opened_id, "administrator_session_ended", context)
 
 
 def end_own_session(user_id: UUID, session_id: UUID, context: RequestContext) -> None:
@@ -201,7 +215,7 @@ def lock_active_session(
     return session, users.build_user_with_profile(user, found), found.status_index
 
 
-def require_optional_mfa(
+def require_downgrade_allowed(
     session: Session, person: UserWithProfile, context: RequestContext
 ) -> None:
     """Check that a session may be downgraded because its second factor is too old.

@@ -55,14 +55,15 @@ class TokenSubject:
     profile: dict[str, Any]
     roles: EffectiveRoles
     status_index: int | None
+    actor_id: UUID | None = None
+    """The administrator who acts as the user."""
 
 
 def sign_tokens(session: SessionState, subject: TokenSubject, now: datetime) -> TokenPair:
     """Sign a token pair; all its times count from the same instant, `now`."""
     user_id, sid = subject.profile["id"], str(subject.session_id)
-    access = specs.access_token(
-        scope=subject.roles.scope,
-        lifetime=_access_token_lifetime(session, subject.roles.expire_at, now),
+    access_token, expires_in = sign_access_token(
+        session, subject, now, config.settings().access_token_lifetime
     )
     current = SessionClaims(
         sid, str(session.current_token_id), _unix_time(session.token_issued_at or now)
@@ -71,22 +72,33 @@ def sign_tokens(session: SessionState, subject: TokenSubject, now: datetime) -> 
     refresh = specs.refresh_token(timedelta(seconds=idle_limit - current.issued_at))
     return TokenPair(
         session_id=subject.session_id,
-        access_token=tokens.issue(access, user_id, _session_claims(session, subject, now)),
+        access_token=access_token,
         refresh_token=tokens.issue(refresh, user_id, current),
-        expires_in=int(access.lifetime.total_seconds()),
+        expires_in=expires_in,
         refresh_expires_in=idle_limit - _unix_time(now),
         user=subject.profile,
     )
 
 
-def _access_token_lifetime(
-    session: SessionState, roles_expire_at: datetime | None, now: datetime
-) -> timedelta:
-    """Return whole seconds until the access token expires.
+def sign_access_token(
+    session: SessionState, subject: TokenSubject, now: datetime, max_lifetime: timedelta
+) -> tuple[str, int]:
+    """Sign an access token, and return it with the seconds until it expires.
 
     It outlives neither its session nor a role that the user has until a certain time.
     """
-    expires_at = min(now + config.settings().access_token_lifetime, session.expires_at)
+    longest = min(now + max_lifetime, session.expires_at)
+    lifetime = _access_token_lifetime(session, subject.roles.expire_at, now, longest)
+    spec = specs.access_token(scope=subject.roles.scope, lifetime=lifetime)
+    claims = _session_claims(session, subject, now)
+    encoded = tokens.issue(spec, subject.profile["id"], claims)
+    return encoded, int(lifetime.total_seconds())
+
+
+def _access_token_lifetime(
+    session: SessionState, roles_expire_at: datetime | None, now: datetime, expires_at: datetime
+) -> timedelta:
+    """Return whole seconds until the access token expires, at the latest at this time."""
     if session.aal2_authenticated_at:
         expires_at = min(expires_at, session.aal2_authenticated_at + assurance.AAL2_LIFETIME)
     if roles_expire_at:
@@ -106,6 +118,7 @@ def _session_claims(session: SessionState, subject: TokenSubject, now: datetime)
         roles=subject.roles.names,
         versions=subject.roles.versions,
         status_index=subject.status_index,
+        actor_id=str(subject.actor_id) if subject.actor_id else None,
     )
 
 

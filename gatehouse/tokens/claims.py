@@ -51,6 +51,11 @@ def _is_list_of_integers(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(type(one) is int for one in value)
 
 
+def _is_actor(value: object) -> bool:
+    """Check that the claim names one user, who acts as the subject (RFC 8693 section 4.1)."""
+    return isinstance(value, dict) and value.keys() == {"sub"} and _is_id(value["sub"])
+
+
 def _is_status(value: object) -> bool:
     """Check that the claim points into a status list of ours and has no other member."""
     if not isinstance(value, dict) or value.keys() != {"status_list"}:
@@ -66,6 +71,7 @@ def _is_status(value: object) -> bool:
 OPTIONAL: Mapping[str, Check] = {
     "versions": _is_list_of_integers,  # absent in tokens of the service version before 0.2
     "nbf": _is_time,  # we never issue it, but PyJWT would honour it
+    "act": _is_actor,  # absent unless an administrator acts as the user
     "client_id": _is_words,  # absent in our own refresh tokens
     "status": _is_status,  # absent in tokens of sessions that are older than the status lists
 }

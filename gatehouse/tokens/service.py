@@ -50,6 +50,8 @@ class AccessToken:
     scope: str
     versions: tuple[int, ...]
     """Those of the user's assignments and of `roles`; empty if issued by an older version."""
+    actor_id: str | None = None
+    """The administrator who acts as the user `sub`: the claim `act` (RFC 8693 section 4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def _session_claims(spec: TokenSpec, session: SessionClaims) -> dict[str, object
         **({"versions": list(session.versions)} if session.versions else {}),
         "scope": spec.scope,
         **status_list.build_claim(session.status_index),
+        **({"act": {"sub": session.actor_id}} if session.actor_id else {}),
         "client_id": spec.client_id,
     }
 
@@ -156,6 +159,7 @@ def _parse_access(claims: dict[str, Any]) -> AccessToken:
         roles=tuple(claims["roles"]),
         scope=claims["scope"],
         versions=tuple(claims.get("versions", ())),
+        actor_id=claims["act"]["sub"] if "act" in claims else None,
     )
 
 

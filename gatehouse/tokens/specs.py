@@ -41,6 +41,8 @@ class SessionClaims:
     versions: Sequence[int] = ()
     """The version of the user's role assignments, then those of the roles in `roles`."""
     status_index: int | None = None
+    actor_id: str | None = None
+    """The administrator who acts as the subject."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,8 @@ ANONYMOUS = ""
 """In the place of a scheme: requests may be unauthenticated (OpenAPI 3.1 section 4.8.30)."""
 DEVICE_TOKEN, CSRF_TOKEN = "DeviceToken", "CsrfToken"
 IF_MATCH = "IfMatch"
+ALLOWED_TO_IMPERSONATORS = "allowed_to_impersonators"
+"""The mark of a view function; see `allowed_to_impersonators`."""
 IDEMPOTENCY_KEY, UNGUESSABLE_KEY = "IdempotencyKey", "UnguessableIdempotencyKey"
 KEY_PROMISE = (
     "random for each new request. Within 24 hours, a repeated request with the same key has no"
@@ -97,6 +99,8 @@ def describe_operation(route: Any, method: str, error_format: ErrorFormat) -> di
     """Return the members of the operation object that follow from the decorators of a route."""
     writes = method != "GET"
     permission = {"x-permission": route.permission} if hasattr(route, "permission") else {}
+    if hasattr(route, ALLOWED_TO_IMPERSONATORS):
+        permission["x-allowed-to-impersonators"] = True
     return {
         "operationId": route.__name__,
         "summary": _summary(route),
@@ -129,6 +133,12 @@ def accepts_csrf_token(route: Route) -> Route:
 def conditional(route: Route) -> Route:
     """Mark a route that changes nothing if `If-Match` names another version."""
     route.conditional = True  # type: ignore[attr-defined]
+    return route
+
+
+def allowed_to_impersonators(route: Route) -> Route:
+    """Mark a write that administrators may do while they act as a user; all others are rejected."""
+    setattr(route, ALLOWED_TO_IMPERSONATORS, True)
     return route
 
 
@@ -177,7 +187,7 @@ def _headers(route: object, writes: bool) -> Iterable[str]:
 
 def _errors_by_status(route: object, writes: bool) -> list[tuple[int, list[type[ApiError]]]]:
     errors = {*getattr(route, "error_types", ()), MalformedRequest, ServiceUnavailable}
-    errors |= {CsrfFailed} if writes else set()
+    errors |= {CsrfFailed, *getattr(route, "write_error_types", ())} if writes else set()
     errors |= {RateLimited} if hasattr(route, "limit") else set()
     ordered = sorted(errors, key=lambda error: (error.status, error.code, error.__qualname__))
     return [(status, list(same)) for status, same in groupby(ordered, lambda error: error.status)]

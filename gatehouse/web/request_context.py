@@ -21,14 +21,18 @@ IP_WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>\d+\.\d+\.\d+\.\d
 """An IP address with a port, as some proxies write it; IPv6 in brackets."""
 
 USER, OPERATOR, SYSTEM, ANONYMOUS = "user", "operator", "system", "anonymous"
-SERVICE_ACCOUNT = "service_account"
+SERVICE_ACCOUNT, IMPERSONATOR = "service_account", "impersonator"
+"""A program; and an administrator who acts as another user."""
 FIRST_PARTY_CLIENT = "gatehouse"
 """The `client_id` of our own API's tokens."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts: a user, a service account, an operator, the system, or an anonymous client."""
+    """Who acts: a user, a service account, an operator, the system, or an anonymous client.
+
+    A user who acts as another one is an impersonator.
+    """
 
     kind: str
     id: UUID | None = None

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 
-from gatehouse.audit.administration_events import Authorization
+from gatehouse.audit.administration_events import Authorization, Impersonation
 from gatehouse.authorization import assignments, definitions
 from gatehouse.authorization.assignments import Assignment
 from gatehouse.authorization.catalog import PermissionDefinition
 from gatehouse.authorization.definitions import PermissionChange, RoleChange
 from gatehouse.database.session import db
 from gatehouse.web.request_context import NO_REQUEST
-from models import User
-from tests.audit.event_scenarios import Scenario, causes
+from models import User as Account
+from tests.audit.event_scenarios import ADA, Scenario, causes
+from tests.client import Client, User
 from tests.rows import rows
+from tests.user_accounts import create_user
 
 READ = "orders:read"
 
@@ -70,7 +72,7 @@ def permission_is_deleted(scenario: Scenario) -> None:
 
 def assign_support(scenario: Scenario) -> Callable[[], None]:
     scenario.ada()
-    ada = rows(scenario.app, User)[0].id
+    ada = rows(scenario.app, Account)[0].id
     return lambda: assignments.assign(ada, Assignment("support"), NO_REQUEST)
 
 
@@ -82,5 +84,27 @@ def role_is_assigned(scenario: Scenario) -> None:
 @causes(Authorization.ROLE_UNASSIGNED)
 def role_is_unassigned(scenario: Scenario) -> None:
     assigned = assign_support(scenario)
-    ada = rows(scenario.app, User)[0].id
+    ada = rows(scenario.app, Account)[0].id
     administer(scenario, assigned, lambda: assignments.unassign(ada, "support", NO_REQUEST))
+
+
+def impersonate_ada(scenario: Scenario) -> Client:
+    """Let an administrator act as Ada, and return the client."""
+    scenario.ada()
+    root = create_user(scenario.app, User("root@example.com"), roles=["admin"])
+    scenario.client.log_in(root)
+    scenario.client.enrol_totp(root)
+    administrator = scenario.client.as_(scenario.client.renew(root.tokens))
+    [ada] = rows(scenario.app, Account, email=ADA)
+    path = f"/admin/users/{ada.id}/impersonate"
+    return scenario.client.as_(administrator.post(path, {"reason": "ticket 4711"}).json)
+
+
+@causes(Impersonation.STARTED)
+def impersonation_is_started(scenario: Scenario) -> None:
+    impersonate_ada(scenario)
+
+
+@causes(Impersonation.REFUSED)
+def impersonation_is_refused(scenario: Scenario) -> None:
+    impersonate_ada(scenario).post("/auth/mfa/recovery-codes")

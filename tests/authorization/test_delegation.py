@@ -40,3 +40,32 @@ def test_permission_is_that_of_the_current_roles(app, actor):
 
         with pytest.raises(Forbidden):
             delegation.require_permission(user, "users:write")
+
+
+def make_other(admin):
+    assert admin.post("/admin/users", {"email": "other@example.com"}).status_code == 201
+    return "other"
+
+
+@pytest.mark.requirement("AZ-04")
+def test_delegation_ends_at_roles_of_ones_own(client, sign_in_as, app):
+    """A role that grants nothing is still one that a gateway requires by its name."""
+    admin = sign_in_as("admin", email="root@example.com")
+    for name, parents in (("vip", []), ("lead", ["support"])):
+        form = {"name": name, "description": "x", "parents": parents}
+        granted = ["roles:write"] if parents else []
+        assert admin.post("/admin/roles", form | {"permissions": granted}).status_code == 201
+    lead = sign_in_as("lead", email="lead@example.com")
+    path, other, boss = (
+        f"/admin/users/{rows(app, User, email=f'{name}@example.com')[0].id}/roles"
+        for name in ("lead", make_other(admin), "root")
+    )
+
+    for roles in ([{"role": "lead"}, {"role": "vip"}], [{"role": "lead", "reason": "x"}]):
+        assert lead.put(path, {"roles": roles}).status_code == 403
+    assert lead.patch("/admin/roles/lead", {"parents": ["support", "vip"]}).status_code == 403
+    assert admin.get("/admin/roles/lead").json["parents"] == ["support"]
+    assert lead.put(other, {"roles": [{"role": "vip"}]}).status_code == 200
+    assert admin.put(boss, {"roles": [{"role": "admin"}, {"role": "vip"}]}).status_code == 200
+    assert lead.patch("/admin/roles/lead", {"parents": []}).status_code == 200
+    assert lead.put(path, {"roles": []}).status_code == 401

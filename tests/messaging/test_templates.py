@@ -22,6 +22,7 @@ EMAILS = [name for name in TEMPLATES if not name.startswith("sms_")]
 SMS = [name for name in TEMPLATES if name.startswith("sms_")]
 WITHOUT_REQUEST_VARIABLES = {
     "notice_api_key_expires",
+    "notice_impersonation",
     "invitation",
 }  # they would be those of the operator, or there is no request
 GSM = set(

@@ -202,6 +202,7 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
     ("POST", "/admin/users/{user_id}/reset-password"): REASON,
     ("POST", "/admin/users/{user_id}/reset-mfa"): REASON,
     ("POST", "/admin/users/{user_id}/revoke-sessions"): REASON | {"session_id": SOME_ID},
+    ("POST", "/admin/users/{user_id}/impersonate"): REASON,
     ("POST", "/admin/users/bulk"): {
         "reason": "a new colleague",
         "operation": "assign-role",

@@ -1,6 +1,7 @@
 """Generate `docs/role-matrix.md`: which role may use which operation of the OpenAPI document."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app
@@ -14,45 +15,59 @@ Generated from the OpenAPI document by `flask docs build`; a test sends each of 
 **anyone** needs no token. **user** is every signed-in user, for their own account only. Operations
 with a permission also need a second factor and a sign-in in the last ten minutes; they are open to
 roles that grant the permission, and to roles of your own that do (see [roles](roles.md)). An [API
-key](api-keys.md) with the permission needs neither.
+key](api-keys.md) with the permission needs neither. **impersonator** is an administrator who [acts
+as a user](administration.md#act-as-a-user).
 
 """
-ANYONE, OWN = "anyone", "user"
+ANYONE, IMPERSONATOR = "anyone", "impersonator"
+COLUMNS = (ANYONE, *BUILT_IN_ROLES, IMPERSONATOR)
 METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of the OpenAPI document, and who may use it."""
+
+    name: str
+    permission: str | None
+    needs_token: bool
+    allows_impersonators: bool
 
 
 def render_page() -> str:
     """Return the page in Markdown."""
-    roles = (ANYONE, *BUILT_IN_ROLES)
-    head = f"| Operation | Permission | {' | '.join(roles)} |\n{'|---' * (2 + len(roles))}|\n"
-    return OPENING + head + "".join(_row(*one) for one in list_operations())
+    head = f"| Operation | Permission | {' | '.join(COLUMNS)} |\n{'|---' * (2 + len(COLUMNS))}|\n"
+    return OPENING + head + "".join(_row(one) for one in list_operations())
 
 
-def list_operations() -> Iterator[tuple[str, str | None, bool]]:
-    """Yield each operation, its permission, and whether it needs a token; without `/dev`."""
+def list_operations() -> Iterator[Operation]:
+    """Yield the operations of the OpenAPI document, without `/dev`."""
     document = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].document()
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item and not path.startswith("/dev/"):
-                yield f"{method.upper()} {path}", *_read_access(item[method])
+                yield _read_operation(method.upper(), path, item[method])
 
 
-def is_allowed(role: str, permission: str | None, needs_token: bool) -> bool:
-    """Return whether a role may use an operation."""
-    if permission is None:
-        return not needs_token or role != ANYONE
-    return role == ADMIN or role in DECLARED[permission].roles
+def is_allowed(role: str, operation: Operation) -> bool:
+    """Return whether a role, `anyone` or an `impersonator` may use an operation."""
+    if role == IMPERSONATOR:
+        return operation.allows_impersonators
+    if operation.permission is None:
+        return not operation.needs_token or role != ANYONE
+    return role == ADMIN or role in DECLARED[operation.permission].roles
 
 
-def _read_access(operation: dict[str, Any]) -> tuple[str | None, bool]:
-    schemes = operation.get("security") or [{}]
-    return operation.get("x-permission"), {} not in schemes
+def _read_operation(method: str, path: str, documented: dict[str, Any]) -> Operation:
+    schemes = documented.get("security") or [{}]
+    permission, needs_token = documented.get("x-permission"), {} not in schemes
+    is_anonymous = schemes == [{}]
+    reads = method == "GET" and permission is None
+    allows = is_anonymous or reads or "x-allowed-to-impersonators" in documented
+    return Operation(f"{method} {path}", permission, needs_token, allows)
 
 
-def _row(operation: str, permission: str | None, needs_token: bool) -> str:
-    marks = (
-        "yes" if is_allowed(role, permission, needs_token) else ""
-        for role in (ANYONE, *BUILT_IN_ROLES)
-    )
-    name = f"`{permission}`" if permission else ""
-    return f"| `{operation}` | {name} | {' | '.join(marks)} |\n"
+def _row(operation: Operation) -> str:
+    marks = ("yes" if is_allowed(role, operation) else "" for role in COLUMNS)
+    permission = f"`{operation.permission}`" if operation.permission else ""
+    return f"| `{operation.name}` | {permission} | {' | '.join(marks)} |\n"
