@@ -6,6 +6,7 @@ from flask_migrate import Migrate
 import config
 from auth_routes import auth
 from gatehouse.account import access_revocation
+from gatehouse.account.own_data_routes import routes as own_data
 from gatehouse.account.routes import routes as account
 from gatehouse.admin.api_key_routes import api_key_routes
 from gatehouse.admin.bulk_routes import bulk_routes
@@ -195,7 +196,8 @@ def _register_blueprints(app: Flask) -> None:
     servers = [{"url": config.settings().public_url}]
     api = ProblemApi(app, info={"description": DESCRIPTION}, servers=servers)
     first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
-    documented = (*first, captcha, trusted_device_routes, sessions, account, tokens, operations)
+    account_routes = (trusted_device_routes, sessions, account, own_data)
+    documented = (*first, captcha, *account_routes, tokens, operations)
     roles = (permission_routes, role_routes, role_assignment_routes)
     accounts = (user_routes, bulk_routes, user_action_routes, user_detail_routes)
     administration = (*roles, *accounts, service_account_routes, api_key_routes)

@@ -99,8 +99,8 @@ class Settings(LimitSettings, CodeSettings):
     trusted_hops: int = setting(integer(0, 8), "0")
     """Number of your own proxies that append to `X-Forwarded-For` before a request arrives."""
     keep_alive: timedelta = setting(duration(1, 3600))
-    """An idle connection is closed after this long, and so is one whose request headers are still
-    incomplete; 75 behind proxies (`GATEHOUSE_TRUSTED_HOPS`), 10 otherwise."""
+    """Connections that are idle, or whose headers are incomplete, are closed after this long; 75
+    behind proxies (`GATEHOUSE_TRUSTED_HOPS`), 10 otherwise."""
     database_url: str = setting(database_url)
     """Database; by default a SQLite file in `GATEHOUSE_DATA_DIR`."""
     database_pooler: str = setting(choice("none", "transaction"), "none")
@@ -155,8 +155,11 @@ class Settings(LimitSettings, CodeSettings):
     registration_blocked_domains: tuple[str, ...] = setting(email_domains)
     """Domains whose e-mail addresses users cannot sign up with or change to."""
     deletion_grace_period: timedelta = setting(duration(0, 31_536_000), "2592000")
-    """For this long an administrator can restore a deleted user; then the data is erased (30
-    days)."""
+    """For this long a deleted user can be restored; then the data is erased (30 days)."""
+    ended_session_retention: timedelta = setting(duration(0, 31_536_000), "2592000")
+    """How long ended sessions are kept, with IP address and device (30 days)."""
+    message_retention: timedelta = setting(duration(86_400, 31_536_000), "604800")
+    """How long messages that were sent or given up are kept (7 days)."""
     rate_limits: bool = setting(boolean, "on")
     """`off` disables the rate limits of the routes, for measurements; never the lockout."""
     smtp_url: tuple[SmtpServer, ...] = setting(smtp_servers)
@@ -218,11 +221,9 @@ class Settings(LimitSettings, CodeSettings):
     """Certificate authorities of the authenticators that are allowed; by default all are, and no
     attestation is requested."""
     passkey_allowed_aaguids: tuple[str, ...] = setting(aaguids)
-    """The only authenticator models that are allowed; needs
-    `GATEHOUSE_PASSKEY_ATTESTATION_ROOTS`."""
+    """The only models that are allowed; needs `GATEHOUSE_PASSKEY_ATTESTATION_ROOTS`."""
     risk_policy: str = setting(file_path)
-    """Policy file for unusual logins, see `adaptive-login.md`; by default the user is notified of a
-    login from a new device."""
+    """Policy for unusual logins, see `adaptive-login.md`; by default new devices are notified."""
     geoip: str = setting(file_path)
     """GeoIP database (MaxMind DB) with countries; without one, countries are not considered."""
     bad_networks: tuple[IpNetwork, ...] = setting(ip_networks)

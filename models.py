@@ -37,6 +37,8 @@ IN_NO_ORGANIZATION = text("organization_id IS NULL")
 DISABLED = text("disabled_at IS NOT NULL")
 IMPERSONATIONS = text("actor_session_id IS NOT NULL")
 DELETED = text("deleted_at IS NOT NULL")
+DONE_TO_OTHERS = text("actor_id IS NOT NULL AND (user_id IS NULL OR user_id != actor_id)")
+"""The condition of the partial index that finds the few events whose actor is not their user."""
 UNVERIFIED = text("email_verified_at IS NULL")
 UNSENT = text("sent_at IS NULL AND abandoned_at IS NULL")
 AUTOINCREMENT = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up in INTEGER only
@@ -550,6 +552,12 @@ class AuditEvent(Base):
     __tablename__ = "audit_events"
     __table_args__ = (
         Index("ix_audit_events_user_id_at", "user_id", "at"),
+        Index(
+            "ix_audit_events_done_to_others",
+            *("actor_id", "at"),
+            sqlite_where=DONE_TO_OTHERS,
+            postgresql_where=DONE_TO_OTHERS,
+        ),
         Index(
             "ix_audit_events_logins",
             "user_id",

@@ -85,13 +85,13 @@ class Client:
         return self.send("DELETE", path, **request)
 
     def in_parallel(
-        self, number: int, path: str, json: Any = None, **request: Any
+        self, number: int, path: str, json: Any = None, method: str = "POST", **request: Any
     ) -> list[TestResponse]:
-        """POST the same JSON many times simultaneously, each over its own connection."""
+        """Send the same JSON many times simultaneously, each over its own connection."""
         connections = [self._new_connection() for _ in range(number)]
         return run_in_parallel(
             *[
-                partial(self._send, one, "POST", path, {"json": json, **request})
+                partial(self._send, one, method, path, {"json": json, **request})
                 for one in connections
             ]
         )

@@ -38,6 +38,8 @@ COMMITTERS = {  # `commits` ends the requests; the others are background work an
     "gatehouse/messaging/worker.py",
     "gatehouse/mfa/reset.py",  # a scheduled job
     "gatehouse/operations/cleanup.py",
+    "gatehouse/audit/erasure.py",  # a scheduled job, like the next one
+    "gatehouse/users/administration.py",
     "gatehouse/service_accounts/key_usage.py",  # a periodic job
 }
 

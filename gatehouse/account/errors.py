@@ -20,6 +20,13 @@ class EmailRevertFailed(InvalidCode):
     next = "If you have not used it yourself, contact the operator of this service."
 
 
+class RestorationFailed(InvalidCode):
+    """The link is wrong or was used before, or the account has been erased."""
+
+    event = events.Account.RESTORATION_FAILED
+    next = "Contact the operator of this service, or create a new account."
+
+
 class PhoneVerificationFailed(InvalidCode):
     """The code is wrong, has expired, or was used before."""
 

@@ -101,6 +101,13 @@ class EmailChangeRevertForm:
 
 
 @dataclass(frozen=True)
+class AccountRestorationForm:
+    """The form `AccountRestoration`."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class PhoneChangeForm:
     """The form `PhoneChange`."""
 
@@ -219,6 +226,14 @@ class EmailChangeRevert(Form):
     """The token of the link that the previous e-mail address received."""
 
     form_type = EmailChangeRevertForm
+
+    token = String(200, required=True, metadata={"description": "from the link"})
+
+
+class AccountRestoration(Form):
+    """The token of the link in the e-mail about the deletion of an account."""
+
+    form_type = AccountRestorationForm
 
     token = String(200, required=True, metadata={"description": "from the link"})
 

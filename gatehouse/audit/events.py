@@ -129,6 +129,9 @@ class Account:
         "An unverified e-mail address was verified; data set before by others was removed.",
     )
     PROFILE_CHANGED = _success("account.profile_changed", "A user changed their profile.")
+    RESTORATION_FAILED = _failure(
+        "account.restoration_failed", "The link that restores a deleted account did not work."
+    )
     PASSWORD_CHANGED = _success("account.password_changed", "A user changed their password.")
     PASSWORD_CHANGE_FAILED = _failure(
         "account.password_change_failed", "The current password was wrong."

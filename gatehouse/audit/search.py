@@ -1,6 +1,6 @@
 """Read the audit log: the events of a user, or those of a name or a time, the newest first."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,10 +15,18 @@ ORDER = NewestFirst(AuditEvent.at, AuditEvent.id)
 
 
 def list_events_of_user(
-    user_id: UUID, limit: int, after: Position | None = None
+    user_id: UUID,
+    limit: int,
+    after: Position | None = None,
+    names: Collection[str] | None = None,
 ) -> tuple[list[AuditEvent], Position | None]:
-    """Return a page of the events that concern a user, and where the next page begins."""
+    """Return a page of the events that concern a user, and where the next page begins.
+
+    With `names`, only events of these names.
+    """
     found = select(AuditEvent).where(AuditEvent.user_id == user_id)
+    if names is not None:
+        found = found.where(AuditEvent.name.in_(names))
     page, following = ORDER.fetch_page(found, limit, after)
     return [row.AuditEvent for row in page], following
 

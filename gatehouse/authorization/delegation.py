@@ -38,8 +38,13 @@ def lock_administration() -> None:
 
 
 def may_act_on(actor: Actor, user_id: UUID) -> bool:
-    """Return whether the actor has all permissions of a user, in the current transaction."""
-    return is_unrestricted(actor) or list_own_permissions(actor) >= list_permissions(user_id)
+    """Return whether the actor has all permissions of a user, in the current transaction.
+
+    Everyone may act on themselves, also while the account is deleted.
+    """
+    if is_unrestricted(actor) or actor.id == user_id:
+        return True
+    return list_own_permissions(actor) >= list_permissions(user_id)
 
 
 def require_may_act_on(actor: Actor, user_id: UUID) -> None:

@@ -32,6 +32,7 @@ CONFLICTS = {"40001", "40P01"}
 """SQLSTATE of a serialization failure and of a deadlock (PostgreSQL, appendix A)."""
 MAX_WRITE_DURATION = timedelta(seconds=30)
 PRAGMAS = (
+    "secure_delete = ON",  # what is erased is overwritten in the file, too
     "journal_mode=WAL",  # readers never wait for the writer
     "foreign_keys=ON",
     "busy_timeout=5000",

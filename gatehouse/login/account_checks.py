@@ -38,6 +38,12 @@ class AccountDisabled(ApiError):
     next = "Contact the operator of this service."
 
 
+class AccountAwaitsErasure(AccountDisabled):
+    """This account is deleted, and its data is erased soon."""
+
+    next = "To keep the account, open the link in the e-mail about its deletion."
+
+
 class EmailUnverified(ApiError):
     """The e-mail address of this account is not verified yet."""
 
@@ -87,9 +93,11 @@ def require_active_account(user: User) -> None:
     """Require that the account may sign in.
 
     Raises:
-        AccountDisabled: an operator disabled the account.
+        AccountDisabled: an operator disabled the account, or it is deleted.
         EmailUnverified: its e-mail address is not verified, and the settings require that.
     """
+    if user.deleted_at:
+        raise AccountAwaitsErasure(user_id=user.id)
     if user.disabled_at:
         raise AccountDisabled(user_id=user.id)
     allowed = config.settings().unsafe_allow_unverified_email

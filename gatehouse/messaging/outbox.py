@@ -133,6 +133,13 @@ def purge_messages(before: datetime) -> None:
     db.session.execute(delete(OutboxMessage).where(OutboxMessage.created_at < before, done))
 
 
+def delete_messages_to(*recipients: str) -> None:
+    """Delete all messages to e-mail addresses and numbers, sent or not."""
+    lower_case = [recipient.lower() for recipient in recipients]
+    matching = OutboxMessage.recipient_lower.in_(lower_case)
+    db.session.execute(delete(OutboxMessage).where(matching))
+
+
 def delete_all_messages() -> None:
     """Delete all messages."""
     db.session.execute(delete(OutboxMessage))

@@ -35,6 +35,8 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "notice_mfa_reset": ("link", "when"),
     "notice_api_key_expires": ("service_account", "key", "when"),
     "notice_impersonation": ("link",),
+    "notice_account_deleted": ("link", "when"),
+    "notice_account_restored": ("link",),
 }
 """Template name to its own variables; all templates also have COMMON_VARIABLES."""
 
@@ -71,6 +73,7 @@ TRANSLATABLE = {
     "your password was reset": gettext_noop("your password was reset"),
     "your e-mail address was changed": gettext_noop("your e-mail address was changed"),
     "your second factor is being reset": gettext_noop("your second factor is being reset"),
+    "your account was deleted": gettext_noop("your account was deleted"),
     "the phone number of your account was changed": gettext_noop(
         "the phone number of your account was changed"
     ),

@@ -6,6 +6,7 @@ from functools import partial
 
 from flask import Flask
 
+import config
 from gatehouse.captcha import service as captcha
 from gatehouse.core import clock
 from gatehouse.database.background_tasks import log_exceptions, run_periodically
@@ -25,10 +26,6 @@ from gatehouse.users import administration
 from gatehouse.web import idempotency, rate_limits
 
 INTERVAL = timedelta(minutes=10)
-MESSAGE_RETENTION = timedelta(days=7)
-"""Longer than the lifetime of any code or link in a message."""
-ENDED_SESSION_RETENTION = timedelta(days=30)
-"""How long an ended session is kept, for investigations."""
 
 
 def run_cleanup() -> None:
@@ -40,11 +37,12 @@ def run_cleanup() -> None:
     """
     if state().clock.has_stepped_within(revocation.STEP_MAY_RETURN):
         return
-    now = clock.now()
+    now, settings = clock.now(), config.settings()
+    ended_before = now - settings.ended_session_retention
     log_exceptions("mfa_resets", reset.execute_due)
+    log_exceptions("users_to_erase", administration.erase_due)
     tasks: dict[str, Callable[[], object]] = {
         "users_to_enable": administration.enable_due,
-        "users_to_erase": administration.erase_due,
         "one_time_codes": one_time_codes.purge_expired,
         "revocations": revocation.purge_expired,
         "api_key_expiry": expiry_notices.announce_due,
@@ -58,8 +56,8 @@ def run_cleanup() -> None:
         "idempotency_keys": idempotency.purge_expired_keys,
         "overdue_messages": outbox_queue.abandon_overdue,
         "used_captcha_answers": captcha.purge_used_answers,
-        "outbox": partial(outbox.purge_messages, now - MESSAGE_RETENTION),
-        "sessions": partial(sessions.purge_expired_sessions, now - ENDED_SESSION_RETENTION),
+        "outbox": partial(outbox.purge_messages, now - settings.message_retention),
+        "sessions": partial(sessions.purge_expired_sessions, ended_before),
     }
     for name, task in tasks.items():
         log_exceptions(name, partial(_in_own_transaction, task))

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 import config
 from gatehouse.account import (
+    deletion,
     email_change,
     email_change_revert,
     invitation,
@@ -121,6 +122,12 @@ def revert_email_change(request_id: UUID) -> tuple[str, int]:
 def cancel_mfa_reset(request_id: UUID) -> tuple[str, int]:
     """Show when the second factors of an account will be removed, with a button to keep them."""
     return _render_link_page("cancel_mfa_reset", reset.find_pending(request_id))
+
+
+@pages.get("/restore-account/<uuid:request_id>")
+def restore_account(request_id: UUID) -> tuple[str, int]:
+    """Show when a deleted account is erased, with a button to restore it."""
+    return _render_link_page("restore_account", deletion.find_pending(request_id))
 
 
 @pages.get("/login-link/<uuid:request_id>")

@@ -202,9 +202,21 @@ def require_further_permission(
 
 
 def _lock_administrator(caller: AccessToken, permission: str) -> None:
+    _lock_administration_and_session(caller)
+    delegation.require_permission(request_credentials.get_actor(caller), permission)
+
+
+def lock_administration_first(caller: AccessToken) -> None:
+    """Let the writes of this request begin with the lock of administration (decision 40).
+
+    For what users do with their own account and the rules about administrators apply to.
+    """
+    check_before_writes(partial(_lock_administration_and_session, caller))
+
+
+def _lock_administration_and_session(caller: AccessToken) -> None:
     delegation.lock_administration()
     live_session.lock_live_session(caller)
-    delegation.require_permission(request_credentials.get_actor(caller), permission)
 
 
 def authenticate_caller(missing: type[TokenMissing] = TokenMissing) -> AccessToken:

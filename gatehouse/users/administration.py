@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 import config
+from gatehouse.audit import erasure
 from gatehouse.audit.administration_events import Administration
 from gatehouse.audit.event import Event
 from gatehouse.audit.service import record
@@ -23,8 +24,9 @@ from gatehouse.core import clock
 from gatehouse.core.errors import NotFound, PreconditionFailed
 from gatehouse.core.events import UserDisabled, publish
 from gatehouse.database.session import advisory_lock, db, write_transaction
+from gatehouse.messaging import outbox
 from gatehouse.one_time_codes import service as one_time_codes
-from gatehouse.users import managed_users
+from gatehouse.users import managed_users, notifications
 from gatehouse.users import service as users
 from gatehouse.users.errors import UserDeleted, UserNotDeleted
 from gatehouse.web.etags import compute_etag
@@ -158,15 +160,25 @@ def enable_due() -> None:
 
 
 def erase_due() -> None:
-    """Erase the users whose grace period is over, in the current transaction."""
-    delegation.lock_administration()
+    """Erase the users whose grace period is over, each in transactions of its own."""
     due = select(User.id).where(User.deleted_at.is_not(None), User.erased_after <= clock.now())
     for user_id in db.session.scalars(due.order_by(User.id).limit(BATCH_SIZE)).all():
-        user = _lock(user_id)
-        if user.erased_after and user.erased_after <= clock.now():
-            one_time_codes.delete_for_user(user_id)
-            db.session.delete(user)
-            record(Administration.ERASED, BACKGROUND, user_id=user_id)
+        erasure.erase_personal_data(user_id)
+        with write_transaction():
+            delegation.lock_administration()
+            _erase(user_id)
+        db.session.commit()
+
+
+def _erase(user_id: UUID) -> None:
+    """Delete the row of a user with all that refers to it, and messages to their addresses."""
+    advisory_lock(users.lock_key(user_id))
+    user = db.session.get(User, user_id, populate_existing=True)
+    if user and user.erased_after and user.erased_after <= clock.now():
+        outbox.delete_messages_to(*notifications.list_recipients(user))
+        one_time_codes.delete_for_user(user_id)
+        db.session.delete(user)
+        record(Administration.ERASED, BACKGROUND, user_id=user_id)
 
 
 def _lock(user_id: UUID) -> User:

@@ -26,6 +26,7 @@ SMS_SUMMARIES = {
     "notice_password_reset": "your password was reset",
     "notice_email_changed": "your e-mail address was changed",
     "notice_mfa_reset": "your second factor is being reset",
+    "notice_account_deleted": "your account was deleted",
 }
 """Templates that are also sent as an SMS to the verified number, with the words of the SMS."""
 
@@ -62,6 +63,15 @@ def list_notified_emails(user: User) -> list[str]:
     revertible = one_time_codes.list_pending(EMAIL_CHANGE_REVERT, str(user.id))
     previous = [one_time_codes.decrypt_data(row)["old"] for row in revertible]
     return list(dict.fromkeys([user.email, *previous]))
+
+
+def list_recipients(user: User) -> list[str]:
+    """Return the addresses and the number that are certainly the user's.
+
+    An unverified number may belong to another user.
+    """
+    number = [user.phone] if user.phone and user.phone_verified_at else []
+    return [*list_notified_emails(user), *number]
 
 
 def notify_failed_attempts(user_id: UUID, context: RequestContext) -> None:

@@ -569,6 +569,11 @@ def revert_email_change_with_wrong_token(scenario: Scenario) -> None:
     scenario.post("/auth/email/undo", {"token": "x" * 43})
 
 
+@causes(events.Account.RESTORATION_FAILED)
+def restore_account_with_wrong_token(scenario: Scenario) -> None:
+    scenario.post("/auth/me/restore", {"token": "x" * 43})
+
+
 @causes(events.Identifier.PHONE_VERIFICATION_REQUESTED)
 def request_phone_verification(scenario: Scenario) -> None:
     scenario.post("/auth/phone", {"phone": NUMBER}, scenario.tokens())

@@ -64,6 +64,17 @@ def use_revert(live, tab):
     reset_password(live.client, PASSWORD, token=request_reset_mail(live.client)["token"])
 
 
+def create_restoration_link(live):
+    ada = live.client.sign_up(User(ADA))
+    assert live.client.as_(live.client.log_in(ada)).delete("/auth/me").status_code == 204
+    return read_messages(live.client, ADA, "notice_account_deleted")[0]["link"]
+
+
+def use_restoration(live, tab):
+    tab.press("Restore the account")
+    tab.expect_status("Restored: you can sign in again.")
+
+
 WITH_PASSWORD = {"password": PASSWORD}
 LINKS = {  # page: create its link, use it, the path and form that the page posts
     "verify-email": (
@@ -85,6 +96,7 @@ LINKS = {  # page: create its link, use it, the path and form that the page post
         "/auth/email/verify",
         WITH_PASSWORD,
     ),
+    "restore-account": (create_restoration_link, use_restoration, "/auth/me/restore", {}),
     "undo-email": (create_revert_link, use_revert, "/auth/email/undo", {}),
 }
 

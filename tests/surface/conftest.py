@@ -81,6 +81,7 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
     ("POST", "/auth/email/change"): {"email": "bob@example.com"},
     ("POST", "/auth/email/undo"): {"token": "a token"},
     ("POST", "/auth/mfa/reset/cancel"): {"token": "a token"},
+    ("POST", "/auth/me/restore"): {"token": "a token"},
     ("POST", "/auth/mfa/recovery"): {
         "email": "ada@example.com",
         "phone": "+4915112345678",

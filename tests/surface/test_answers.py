@@ -16,6 +16,7 @@ JSON_TYPES = ("application/json", "application/problem+json")
 SIGNED_TYPE = "application/statuslist+jwt"
 PATHS_WITH_ID = (
     "accept-invitation|cancel-mfa-reset|confirm-email|login-link|reset-password|undo-email|"
+    "restore-account|"
     "sign-up-code|verify-email"
 )
 PAGES = re.compile(

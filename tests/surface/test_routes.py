@@ -39,6 +39,7 @@ PUBLIC = {
     "/auth/register/options": "open to all clients; always the same response",
     "/auth/mfa/recovery": "open to all clients; always the same response",
     "/auth/mfa/recovery/verify": "takes a code, another credential, and the recovery token",
+    "/auth/me/restore": "takes the token of the e-mail about the deletion",
     "/auth/mfa/reset/cancel": "takes the token of the notification",
     "/cancel-mfa-reset/<uuid:request_id>": "a page; its token is in the URL fragment",
     "/confirm-email/<uuid:request_id>": "a page; its token is in the URL fragment",
@@ -46,6 +47,7 @@ PUBLIC = {
     "/login-link/<uuid:request_id>": "a page; its token is in the URL fragment",
     "/register": "a page with a form",
     "/reset-password/<uuid:request_id>": "a page; its token is in the URL fragment",
+    "/restore-account/<uuid:request_id>": "a page; its token is in the URL fragment",
     "/undo-email/<uuid:request_id>": "a page; its token is in the URL fragment",
     "/.well-known/change-password": "redirects to the page that changes a password",
     "/csp-reports": "logs what browsers blocked on our pages",
@@ -90,6 +92,7 @@ PAGES = (
     "/login-link/",
     "/cancel-mfa-reset/",
     "/reset-password/",
+    "/restore-account/",
     "/confirm-email/",
     "/undo-email/",
 )

@@ -1,13 +1,13 @@
 """Status list indexes of sessions, and the bits of those that have ended."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 
 from gatehouse.core import clock
 from gatehouse.core.events import SessionEnded
 from gatehouse.database.session import db
-from gatehouse.operations import cleanup
 from gatehouse.sessions import service as sessions
 from gatehouse.tokens import revocation, sync
 from gatehouse.tokens import status_list as status_lists
@@ -81,7 +81,7 @@ def test_status_index_is_never_reused(app, client, make_user):
     last = rows(app, TokenStatusEntry)[-1].status_index
 
     with app.app_context():
-        sessions.purge_expired_sessions(clock.now() + cleanup.ENDED_SESSION_RETENTION)
+        sessions.purge_expired_sessions(clock.now() + timedelta(days=30))
         db.session.commit()
 
     assert rows(app, Session) == rows(app, TokenStatusEntry) == []

@@ -1,0 +1,4 @@
+// Restores a deleted account.
+import { submitTo } from "./link_form.js";
+
+submitTo("/auth/me/restore");
