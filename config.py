@@ -205,8 +205,7 @@ class Settings(LimitSettings, CodeSettings):
     default_locale: str = setting(choice(*LANGUAGES), "en")
     """Language of mails and pages for users whose own language is unknown or not available."""
     templates: str = setting(folder_path)
-    """Folder of your own message templates, which replace those of the same name; see
-    `templates-and-languages.md`."""
+    """Folder of your own message templates; see `templates-and-languages.md`."""
     frontend_url: str = setting(http_url)
     """Base URL of your front end's pages for the links in mails; without it, ours are used."""
     dev_fixed_codes: Mapping[str, str] = setting(mapping)

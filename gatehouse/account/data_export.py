@@ -158,9 +158,13 @@ def _read_events(user_id: UUID) -> list[Json]:
 
 def _serialize_event(event: AuditEvent) -> Json:
     """Return an event as its user may see it; whose address others have stays hidden."""
-    shown = {"name": history.public_name(event.name), "outcome": history.public_outcome(event)}
+    shown: Json = {
+        "name": history.public_name(event.name),
+        "outcome": history.public_outcome(event),
+    }
     if event.actor_id not in (None, event.user_id):  # an administrator's, not the user's
-        shown |= {"ip_address": "", "user_agent": ""}
+        details = {key: value for key, value in event.details.items() if key != "reason"}
+        shown |= {"ip_address": "", "user_agent": "", "details": details}
     return _serialize(event, EVENTS.columns) | shown
 
 

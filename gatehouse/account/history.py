@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gatehouse.audit import search as audit
-from gatehouse.audit.administration_events import Administration, Authorization
+from gatehouse.audit.administration_events import Administration, Authorization, Impersonation
 from gatehouse.audit.event import Event
 from gatehouse.audit.events import (
     Account,
@@ -24,7 +24,14 @@ from gatehouse.audit.events import (
 )
 from gatehouse.core.i18n import Language, gettext_noop
 from gatehouse.database.pages import Position
-from gatehouse.web.request_context import ANONYMOUS, OPERATOR, SYSTEM, USER
+from gatehouse.web.request_context import (
+    ANONYMOUS,
+    IMPERSONATOR,
+    OPERATOR,
+    SERVICE_ACCOUNT,
+    SYSTEM,
+    USER,
+)
 from gatehouse.web.user_agent import device_name
 from models import AuditEvent
 
@@ -88,6 +95,10 @@ SENTENCES: dict[Event, str] = {
     Administration.SESSIONS_ENDED: gettext_noop("You were signed out by an administrator."),
     Administration.DELETED: gettext_noop("Your account was deleted."),
     Administration.RESTORED: gettext_noop("Your account was restored."),
+    Impersonation.STARTED: gettext_noop("An administrator began to use your account."),
+    Impersonation.REFUSED: gettext_noop(
+        "An administrator who used your account tried what only you may do; it was refused."
+    ),
     PasswordReset.REQUESTED: gettext_noop("A code to reset your password was sent to you."),
     PasswordReset.COMPLETED: gettext_noop("Your password was reset."),
     PasswordReset.FAILED: gettext_noop("A reset of your password failed: a wrong code or link."),
@@ -131,8 +142,14 @@ SENTENCES: dict[Event, str] = {
 NAMES_SHOWN = {event.name for event in (*SENTENCES, *SHOWN_AS)}
 SHOWN_BY_NAME = {event.name: SHOWN_AS.get(event, event) for event in (*SENTENCES, *SHOWN_AS)}
 YOU, ADMINISTRATOR, UNKNOWN = "you", "administrator", "unknown"
-OTHER_ACTORS = {OPERATOR: "operator", SYSTEM: "service", ANONYMOUS: UNKNOWN}
-ACTOR_NAMES = (YOU, ADMINISTRATOR, *OTHER_ACTORS.values())
+OTHER_ACTORS = {
+    IMPERSONATOR: ADMINISTRATOR,
+    SERVICE_ACCOUNT: "program",
+    OPERATOR: "operator",
+    SYSTEM: "service",
+    ANONYMOUS: UNKNOWN,
+}
+ACTOR_NAMES = (YOU, *dict.fromkeys(OTHER_ACTORS.values()))
 
 
 @dataclass(frozen=True)
@@ -163,7 +180,7 @@ def public_outcome(event: AuditEvent) -> str:
 
 def _describe(event: AuditEvent, language: Language) -> dict[str, object]:
     actor = _describe_actor(event)
-    client = actor not in (ADMINISTRATOR, OTHER_ACTORS[OPERATOR])  # their address stays theirs
+    client = actor in (YOU, UNKNOWN)  # the address of others stays theirs
     return {
         "id": event.id,
         "at": event.at,

@@ -24,7 +24,7 @@ INTERNAL_COLUMNS = {
     "external_identities": {"id", "user_id"},
     "sessions": {
         *("user_id", "current_token_id", "token_issued_at", "used_tokens", "device_digest"),
-        "replacements",
+        *("replacements", "actor_id", "actor_session_id"),
     },
     "devices": {"user_id", "digest"},
     "service_accounts": {"owner_id"},
