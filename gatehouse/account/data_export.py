@@ -114,6 +114,8 @@ EVENTS = Section(
         *("actor_kind", "client_id", "target_kind", "target_id", "details"),
     ),
 )
+NO_CLIENT: Json = {"ip_address": "", "user_agent": ""}
+"""Instead of the client of an administrator, whose address is not the user's."""
 MESSAGE_COLUMNS = ("id", "channel", "recipient", "template", "created_at", "sent_at")
 
 
@@ -139,7 +141,16 @@ def export_data(user_id: UUID) -> Json:
 def _read_rows(section: Section, user_id: UUID) -> list[Json]:
     oldest_first = section.table.__mapper__.primary_key
     found = select(section.table).where(section.owner == user_id).order_by(*oldest_first)
-    return [_serialize(row, section.columns) for row in db.session.scalars(found)]
+    return [
+        _serialize(row, section.columns) | _hide_impersonator(row)
+        for row in db.session.scalars(found)
+    ]
+
+
+def _hide_impersonator(row: Base) -> Json:
+    """Return what is shown instead of the client of an administrator who acted as the user."""
+    is_impersonation = isinstance(row, Session) and row.actor_id is not None
+    return NO_CLIENT if is_impersonation else {}
 
 
 def _read_messages(user: User) -> list[Json]:
@@ -164,7 +175,7 @@ def _serialize_event(event: AuditEvent) -> Json:
     }
     if event.actor_id not in (None, event.user_id):  # an administrator's, not the user's
         details = {key: value for key, value in event.details.items() if key != "reason"}
-        shown |= {"ip_address": "", "user_agent": "", "details": details}
+        shown |= NO_CLIENT | {"details": details}
     return _serialize(event, EVENTS.columns) | shown
 
 

@@ -61,7 +61,7 @@ def delete_account(user_id: UUID, context: RequestContext) -> None:
         user = users.get_user(user_id)
         if user is None:
             raise NotFound
-        _notify(user, context)
+        notify_deletion(user, context)
 
 
 def restore_account(token: str, context: RequestContext) -> None:
@@ -90,7 +90,13 @@ def find_pending(code_id: UUID) -> PendingErasure | None:
     return PendingErasure(row.expires_at) if row else None
 
 
-def _notify(user: User, context: RequestContext) -> None:
+def is_restorable(user: User) -> bool:
+    """Return whether the user deleted the own account, and a link can restore it."""
+    links = one_time_codes.list_pending(RESTORATION_LINK.purpose, str(user.id))
+    return user.deleted_at is not None and bool(links)
+
+
+def notify_deletion(user: User, context: RequestContext) -> None:
     """Notify all addresses of the deletion; only the current one gets the link."""
     data = RestorationData(user_id=str(user.id))
     link = sending.create_link(RESTORATION_LINK, str(user.id), data)

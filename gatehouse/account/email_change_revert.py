@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 
+from gatehouse.account import deletion
 from gatehouse.account.access_revocation import revoke_all_access
 from gatehouse.account.errors import EmailRevertFailed
 from gatehouse.account.registration import REGISTRATION_CODE
@@ -121,7 +122,10 @@ def _restore_email(row: OneTimeCode, context: RequestContext) -> None:
     one_time_codes.delete_for_subject(REGISTRATION_CODE.purpose, old.canonical)
     passwords.delete_password_hash(user_id)
     _remove_later_additions(user, row)
+    is_restorable = deletion.is_restorable(user)
     revoke_all_access(user_id, "email_undone", context)
+    if is_restorable:  # the attacker's address got the link
+        deletion.notify_deletion(user, context)
     notifications.notify(user, "notice_password_reset", {}, context)
     variables = {"link": links.page_url("forgot-password")}
     notification = MessageRequest("", "notice_password_reset", variables, user.locale)

@@ -21,8 +21,8 @@ NETWORKS_PER_WINDOW = 3
 LIMITS_BY_TEMPLATE = {"notice_lockout": 1, "notice_attempts": 1, "factor_code": 10}
 LIMITS_BY_TEMPLATE |= {"sms_factor": 10}
 """Factor codes are sent after the first factor only, so only the user can use their quota up."""
-UNLIMITED_TEMPLATES = {"notice_mfa_reset"}
-"""Its link is the user's way to object; only an operator or an MFA recovery can cause it."""
+UNLIMITED_TEMPLATES = {"notice_mfa_reset", "notice_account_deleted"}
+"""Their links are the user's way to object, and no stranger can cause them."""
 
 
 def count_message(canonical: str, template: str) -> bool:

@@ -27,7 +27,7 @@ from gatehouse.users import administration
 from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange
 from gatehouse.users.service import UserWithProfile
-from gatehouse.web.request_context import RequestContext
+from gatehouse.web.request_context import RequestContext, without_client
 from models import Session, TokenStatusEntry, User
 
 MAX_SESSIONS = 50
@@ -121,7 +121,8 @@ def active_sessions(user_id: UUID) -> list[Session]:
 def end_session(session_id: UUID, reason: str, context: RequestContext) -> None:
     """End a session and revoke all its tokens, in the current transaction.
 
-    What an administrator has opened with it as another user ends, too.
+    What an administrator has opened with it as another user ends, too; that user's history has no
+    client, because it is the administrator's.
     """
     session = step_up.lock_session(session_id)
     if session is None or session.ended_at:
@@ -134,7 +135,7 @@ def end_session(session_id: UUID, reason: str, context: RequestContext) -> None:
         Session.actor_session_id == session_id, Session.ended_at.is_(None)
     )
     for opened_id in db.session.scalars(impersonations).all():
-        end_session(opened_id, "administrator_session_ended", context)
+        end_session(opened_id, "administrator_session_ended", without_client(context))
 
 
 def end_own_session(user_id: UUID, session_id: UUID, context: RequestContext) -> None:

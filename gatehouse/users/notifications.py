@@ -68,10 +68,16 @@ def list_notified_emails(user: User) -> list[str]:
 def list_recipients(user: User) -> list[str]:
     """Return the addresses and the number that are certainly the user's.
 
-    An unverified number may belong to another user.
+    An unverified number may belong to another user, and a previous address to a new account.
     """
     number = [user.phone] if user.phone and user.phone_verified_at else []
-    return [*list_notified_emails(user), *number]
+    emails = list_notified_emails(user)
+    return [*(email for email in emails if not _has_other_account(email, user)), *number]
+
+
+def _has_other_account(email: str, user: User) -> bool:
+    owner = users.find_by_email(email.lower())
+    return owner is not None and owner.id != user.id
 
 
 def notify_failed_attempts(user_id: UUID, context: RequestContext) -> None:

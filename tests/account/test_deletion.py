@@ -7,7 +7,15 @@ import pytest
 from gatehouse.operations.cleanup import run_cleanup
 from models import Session
 from models import User as UserRow
-from tests.account.conftest import ADA, list_templates, read_messages, status_and_code
+from tests.account.conftest import (
+    ADA,
+    NEW_ADDRESS,
+    change_email,
+    list_templates,
+    read_messages,
+    read_revert_token,
+    status_and_code,
+)
 from tests.client import PASSWORD
 from tests.mail_links import token_of
 from tests.rows import audited, rows
@@ -106,6 +114,44 @@ def test_restoration_link_of_an_earlier_deletion_does_not_undo_a_later_one(clien
 
     assert status_and_code(restore(client, earlier)) == (401, "invalid_code")
     assert restore(client, read_token(client)).status_code == 204
+
+
+@pytest.mark.requirement("RG-05")
+def test_restoration_link_is_sent_however_often_a_thief_deletes_the_account(client, ada):
+    """Four times in an hour: other notifications stop after three."""
+    for _ in range(4):
+        assert delete(client, client.log_in(ada)).status_code == 204
+        assert restore(client, read_token(client)).status_code == 204
+
+
+@pytest.mark.requirement("RG-05")
+def test_restoration_link_goes_to_the_previous_address_that_reverts_its_change(client, tokens):
+    """A thief changes the e-mail address first, so that the link of the deletion is theirs."""
+    change_email(client, tokens)
+    assert delete(client, tokens).status_code == 204
+    thiefs = read_token(client, NEW_ADDRESS)
+
+    revert = client.post("/auth/email/undo", {"token": read_revert_token(client)})
+
+    assert revert.status_code == 204
+    assert status_and_code(restore(client, thiefs)) == (401, "invalid_code")
+    assert restore(client, read_token(client)).status_code == 204
+    assert client.post("/auth/password/forgot", {"email": ADA}).status_code == 202
+    assert list_templates(client, ADA)[-1] == "password_reset"
+
+
+@pytest.mark.requirement("AZ-04")
+def test_restoration_link_comes_by_no_revert_after_an_administrator_deleted_the_user(
+    client, tokens, sign_in_as
+):
+    user_id = client.as_(tokens).get("/auth/me").json["id"]
+    change_email(client, tokens)
+    admin = sign_in_as("admin", email="root@example.com")
+    admin.delete(f"/admin/users/{user_id}", headers={"If-Match": "*"})
+
+    assert client.post("/auth/email/undo", {"token": read_revert_token(client)}).status_code == 204
+
+    assert "notice_account_deleted" not in list_templates(client, ADA)
 
 
 def test_restoration_link_ends_when_an_administrator_restores_the_user(

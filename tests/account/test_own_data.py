@@ -9,8 +9,17 @@ from gatehouse.account import data_export, history
 from gatehouse.audit.events import all_events
 from gatehouse.database.session import Base, db
 from models import AuditEvent, User
-from tests.account.conftest import ADA, NUMBER, request_reset, status_and_code, verify_phone
+from tests.account.conftest import (
+    ADA,
+    NEW_ADDRESS,
+    NUMBER,
+    change_email,
+    request_reset,
+    status_and_code,
+    verify_phone,
+)
 from tests.client import PASSWORD
+from tests.mail_links import advance_clock
 from tests.rows import rows
 
 EXPORT, HISTORY = "/auth/me/export", "/auth/me/history"
@@ -96,6 +105,31 @@ def test_history_hides_the_address_of_an_administrator(app, mine, sign_in_as):
             assert item["ip_address"] is None is item["device"]
 
 
+OFFICE = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0 office"}
+
+
+@pytest.mark.requirement("AZ-08")
+def test_history_and_export_hide_the_address_of_an_impersonator(app, client, mine, make_user):
+    root = make_user(email="root@example.com", roles=["admin"], factors=["totp"])
+    tokens = client.renew(root.tokens)
+    [row] = rows(app, User, email_canonical=ADA)
+    form, path = {"reason": "asked"}, f"/admin/users/{row.id}/impersonate"
+    assert client.as_(tokens).post(path, form, headers=OFFICE).status_code == 200
+
+    client.renew(tokens)
+    with advance_clock(minutes=1):  # a thief of the administrator's session, or a broken client
+        reused = client.post(
+            "/auth/refresh", {"refresh_token": tokens["refresh_token"]}, headers=OFFICE
+        )
+
+    assert status_and_code(reused) == (401, "refresh_token_reused")
+    [ended] = [one for one in mine.get(HISTORY).json["items"] if one["event"] == "session.ended"]
+    assert (ended["ip_address"], ended["device"]) == (None, "an unknown device")
+    export = mine.get(EXPORT).json
+    assert len(export["sessions"]) == 2
+    assert "office" not in json.dumps(export)
+
+
 @pytest.mark.requirement("RL-07")
 def test_history_and_export_do_not_disclose_other_accounts(client, mine, make_user):
     taken = make_user(email="grace@example.com")
@@ -110,6 +144,21 @@ def test_history_and_export_do_not_disclose_other_accounts(client, mine, make_us
         return shown, [(each["name"], each["outcome"], each["details"]) for each in exported]
 
     assert observed("grace@example.com", NUMBER) == observed("new@example.com", "+4915187654321")
+
+
+@pytest.mark.requirement("AZ-02")
+def test_export_holds_no_message_to_the_new_owner_of_a_previous_address(client, ada):
+    tokens = client.log_in(ada)
+    assert change_email(client, tokens).status_code == 200
+    exported = client.as_(tokens).get(EXPORT).json["messages"]
+    assert {each["recipient"] for each in exported} == {ADA, NEW_ADDRESS}
+    client.register(ADA, "a phrase of somebody else")
+    client.verify(ADA)
+    request_reset(client, email=ADA)
+
+    exported = client.as_(tokens).get(EXPORT).json["messages"]
+
+    assert {each["recipient"] for each in exported} == {NEW_ADDRESS}
 
 
 def test_every_event_has_a_sentence_or_is_internal():
