@@ -185,6 +185,6 @@ def _try_change(bulk: BulkChange, target: Target) -> Result:
 
 
 def _apply(bulk: BulkChange, target: Target) -> None:
-    etags = frozenset({target.etag}) if target.etag else None
+    etags = None if target.etag is None else frozenset({target.etag})
     change = UserChange(target.user_id, bulk.context, etags, bulk.reason)
     OPERATIONS[bulk.operation].apply(change, bulk)

@@ -77,10 +77,18 @@ def end_unauthorized(_event: AuthorizationChanged) -> None:
         Session.expires_at > clock.now(),
     )
     for session in db.session.scalars(active.order_by(Session.id)).all():
-        actor = Actor(USER, session.actor_id)
-        may_impersonate = USERS_IMPERSONATE in delegation.list_own_permissions(actor)
-        if not may_impersonate or not delegation.may_act_on(actor, session.user_id):
+        if not _may_continue(session):
             sessions.end_session(session.id, NOT_ALLOWED, BACKGROUND)
+
+
+def _may_continue(session: Session) -> bool:
+    """Return whether an impersonation is allowed now, and until its access token expires."""
+    actor = Actor(USER, session.actor_id)
+    if USERS_IMPERSONATE not in delegation.list_own_permissions(actor):
+        return False
+    roles_expire_at = delegation.get_roles_expiry(actor)
+    is_in_time = roles_expire_at is None or roles_expire_at >= session.expires_at
+    return is_in_time and delegation.may_act_on(actor, session.user_id)
 
 
 def _end_previous(change: UserChange, actor_id: UUID) -> None:

@@ -196,7 +196,9 @@ def test_bulk_changes_only_the_version_that_was_seen(app, admin, targets):
     ]
     admin.patch(paths[1], {"name": "Bob"}, headers={"If-Match": "*"})
     seen[2]["etag"] = "*"
+    unseen = [one | {"etag": '""'} for one in targets]
 
+    assert codes(admin.post(BULK, DISABLE | {"users": unseen})) == ["precondition_failed"] * 3
     response = admin.post(BULK, DISABLE | {"users": seen})
 
     assert codes(response) == [None, "precondition_failed", None]

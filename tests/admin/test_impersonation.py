@@ -316,6 +316,20 @@ def test_impersonation_outlives_no_role_of_the_administrator(
     assert 295 <= body["expires_in"] <= 300
 
 
+@pytest.mark.requirement("AZ-04")
+def test_impersonation_ends_when_the_role_of_the_administrator_gets_an_earlier_end(
+    client, admin, ada, sign_in_as, impersonate, path_of
+):
+    late = sign_in_as("admin", email=LATE)
+    as_ada = client.as_(impersonate(late).json)
+
+    for minutes, status in ((60, 200), (5, 401)):
+        end = datetime.now(UTC) + timedelta(minutes=minutes)
+        form = {"roles": [{"role": "admin", "expires_at": end.isoformat(timespec="seconds")}]}
+        assert admin.put(path_of(LATE, "roles"), form).status_code == 200
+        assert as_ada.get("/auth/me").status_code == status, minutes
+
+
 def test_impersonation_leaves_the_sessions_of_the_user_alone(
     client, ada, admin, impersonate, monkeypatch
 ):
