@@ -51,12 +51,12 @@ def verify_limited(encoded: str, context: RequestContext) -> KnownKey:
 
     Raises:
         ApiKeyRejected: it cannot be used.
-        RateLimited: the client's network sent too many that do not exist.
+        RateLimited: it does not exist, like too many that the client's network sent before.
     """
-    rate_limits.require_quota("api_key")
     try:
         return verify_key(encoded, context)
     except ApiKeyInvalid:
+        rate_limits.require_quota("api_key")
         rate_limits.count_hit("api_key")
         raise
 

@@ -74,7 +74,7 @@ def test_keys_that_do_not_exist_are_limited_for_a_network(app, client, make_key)
     outcomes = [outcome(client.as_(unknown_key()).get(USERS)) for _ in range(21)]
 
     assert outcomes == [(401, "api_key_invalid")] * 20 + [(429, "rate_limited")]
-    assert outcome(key.client.get(USERS)) == (429, "rate_limited")
+    assert key.client.get(USERS).status_code == 200  # who shares the network is not locked out
 
 
 @pytest.mark.requirement("AZ-03")
