@@ -10,7 +10,9 @@ from gatehouse.audit import events as catalogue
 from gatehouse.audit import search
 from gatehouse.audit.search import EventFilter
 from gatehouse.cli.database_group import DatabaseGroup
-from gatehouse.cli.user_lookup import as_json, find_user_id, parse_time, to_json
+from gatehouse.cli.options import as_json, parse_time
+from gatehouse.cli.output import to_json
+from gatehouse.cli.user_lookup import find_user_id
 from models import AuditEvent
 
 audit = DatabaseGroup("audit", help="The audit log.")

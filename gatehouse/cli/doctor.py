@@ -1,7 +1,5 @@
 """`flask doctor`: check the settings, the database and all services that Gatehouse uses."""
 
-import json
-
 import click
 from flask.cli import AppGroup, with_appcontext
 
@@ -9,12 +7,12 @@ from gatehouse.cli.diagnosis.check import FAILED, Result
 from gatehouse.cli.diagnosis.checks import run_checks
 from gatehouse.cli.diagnosis.mail import send_test_mail
 from gatehouse.cli.diagnosis.proxy import check_proxy
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+from gatehouse.cli.options import as_json
+from gatehouse.cli.output import to_json
 
 
 @click.group("doctor", cls=AppGroup, invoke_without_command=True)
-@json_option
+@as_json
 @click.pass_context
 @with_appcontext
 def doctor(context: click.Context, as_json: bool) -> None:
@@ -26,7 +24,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
         return
     results = list(run_checks())
     if as_json:
-        click.echo(json.dumps([result.to_json() for result in results], indent=2))
+        click.echo(to_json([result.to_json() for result in results]))
     else:
         for result in results:
             _print_result(result)

@@ -9,7 +9,8 @@ from gatehouse.authorization import catalog, definitions
 from gatehouse.authorization.catalog import PermissionDefinition
 from gatehouse.authorization.definitions import PermissionChange
 from gatehouse.cli.database_group import DatabaseGroup
-from gatehouse.cli.user_lookup import as_json, confirmed, to_json, to_lines
+from gatehouse.cli.options import as_json, confirmed
+from gatehouse.cli.output import to_json, to_lines
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import db
 from gatehouse.web.request_context import NO_REQUEST

@@ -9,15 +9,9 @@ from gatehouse.authorization import assignments, catalog, definitions
 from gatehouse.authorization.assignments import Assignment
 from gatehouse.authorization.definitions import RoleChange
 from gatehouse.cli.database_group import DatabaseGroup
-from gatehouse.cli.user_lookup import (
-    as_json,
-    confirmed,
-    find_user_id,
-    parse_end,
-    reason_option,
-    to_json,
-    to_lines,
-)
+from gatehouse.cli.options import as_json, confirmed, parse_end, reason_option
+from gatehouse.cli.output import to_json, to_lines
+from gatehouse.cli.user_lookup import find_user_id
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import db
 from gatehouse.web.request_context import NO_REQUEST
@@ -113,9 +107,8 @@ def unassign_role(identifier: str, role: str) -> None:
 @as_json
 def list_assigned(identifier: str, as_json: bool) -> None:
     """List the roles of a user, besides `user`, which every user has."""
-    names = ("role", "created_at", "expires_at", "reason")
     rows = assignments.list_assignments(find_user_id(identifier))
-    found = [{name: getattr(row, name) for name in names} for row in rows]
+    found = [assignments.serialize(row) for row in rows]
     lines = [line for one in found for line in (*to_lines(one), "")]
     click.echo(to_json(found) if as_json else "\n".join(lines or ["No roles."]).rstrip())
 
@@ -137,15 +130,7 @@ def _describe(name: str) -> dict[str, Any]:
     known = catalog.read_catalog()
     if name not in known.roles:
         raise NotFound(f"There is no role {name}; `flask roles list` lists them.")
-    role = known.roles[name]
-    return {
-        "name": name,
-        "description": role.description,
-        "built_in": role.built_in,
-        "permissions": sorted(role.permissions),
-        "parents": sorted(role.parents),
-        "all_permissions": sorted(known.permissions_of([name])),
-    }
+    return known.describe_role(name)
 
 
 def _commit_and_report(sentence: str, name: str, as_json: bool) -> None:

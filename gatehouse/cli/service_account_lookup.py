@@ -6,7 +6,7 @@ from uuid import UUID
 import click
 from sqlalchemy import select
 
-from gatehouse.cli.user_lookup import to_json
+from gatehouse.cli.output import to_json
 from gatehouse.core import clock
 from gatehouse.database.session import db
 from gatehouse.service_accounts import accounts, keys
@@ -48,7 +48,7 @@ def describe_keys(account: ServiceAccount) -> list[dict[str, Any]]:
     """Return the keys of a service account, the newest first."""
     own = select(ApiKey).where(ApiKey.service_account_id == account.id)
     rows = db.session.scalars(own.order_by(ApiKey.created_at.desc(), ApiKey.id.desc())).all()
-    return [keys.serialize(row) | {"last_used_at": row.last_used_at} for row in rows]
+    return [keys.serialize(row) for row in rows]
 
 
 def commit_and_report(sentence: str, account: ServiceAccount, as_json: bool) -> None:

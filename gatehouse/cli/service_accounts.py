@@ -9,6 +9,8 @@ from sqlalchemy import select
 
 from gatehouse.authorization.assignments import Assignment
 from gatehouse.cli.database_group import DatabaseGroup
+from gatehouse.cli.options import as_json, confirmed, parse_end
+from gatehouse.cli.output import to_json
 from gatehouse.cli.service_account_lookup import (
     ACCOUNT_HELP,
     commit_and_report,
@@ -17,7 +19,7 @@ from gatehouse.cli.service_account_lookup import (
     describe_keys,
     find_account,
 )
-from gatehouse.cli.user_lookup import as_json, confirmed, find_user_id, parse_end, to_json
+from gatehouse.cli.user_lookup import find_user_id
 from gatehouse.database.session import db
 from gatehouse.service_accounts import accounts, keys
 from gatehouse.service_accounts.accounts import ServiceAccountChange
@@ -26,6 +28,8 @@ from gatehouse.web.request_context import NO_REQUEST
 from models import ServiceAccount
 
 service_accounts = DatabaseGroup("service-accounts", help="Service accounts and their API keys.")
+DEFAULT_MINUTES = keys.DEFAULT_OVERLAP // timedelta(minutes=1)
+OVERLAP = click.IntRange(0, keys.MAX_OVERLAP // timedelta(minutes=1))
 granted = click.option("--role", "roles", multiple=True, help="A role of it; repeatable.")
 until = click.option("--until", callback=parse_end, help="When the key expires (UTC).")
 
@@ -132,7 +136,7 @@ def create_key(account: str, name: str, until: datetime | None, as_json: bool, *
 @service_accounts.command("rotate-key", epilog=ACCOUNT_HELP)
 @click.argument("account")
 @click.argument("key", type=click.UUID)
-@click.option("--overlap-minutes", type=click.IntRange(0, 10080), default=1440, show_default=True)
+@click.option("--overlap-minutes", type=OVERLAP, default=DEFAULT_MINUTES, show_default=True)
 @until
 @as_json
 def rotate_key(account: str, key: UUID, as_json: bool, **to: Any) -> None:

@@ -8,15 +8,9 @@ import click
 
 from gatehouse.account import bulk_administration
 from gatehouse.account.bulk_administration import OPERATIONS, BulkChange, Result, Target
-from gatehouse.cli.user_lookup import (
-    IDENTIFIER_HELP,
-    as_json,
-    find_user_id,
-    parse_end,
-    reason_option,
-    to_json,
-    user_command,
-)
+from gatehouse.cli.options import as_json, parse_end, reason_option
+from gatehouse.cli.output import to_json
+from gatehouse.cli.user_lookup import IDENTIFIER_HELP, find_user_id, user_command
 from gatehouse.web.request_context import NO_REQUEST
 
 DRY_RUN_BATCH = 100

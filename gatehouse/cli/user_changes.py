@@ -7,15 +7,12 @@ from uuid import UUID
 import click
 
 from gatehouse.account import user_administration
+from gatehouse.cli.options import as_json, confirmed, parse_end, reason_option
 from gatehouse.cli.user_lookup import (
     IDENTIFIER_HELP,
-    as_json,
     build_change,
     commit_and_report,
-    confirmed,
     load_form,
-    parse_end,
-    reason_option,
     user_command,
 )
 from gatehouse.database.session import db

@@ -4,16 +4,10 @@ from typing import Any
 
 import click
 
+from gatehouse.cli.options import as_json, parse_time
+from gatehouse.cli.output import to_json, to_lines
 from gatehouse.cli.spreadsheets import to_csv
-from gatehouse.cli.user_lookup import (
-    IDENTIFIER_HELP,
-    as_json,
-    find_user_id,
-    parse_time,
-    to_json,
-    to_lines,
-    user_command,
-)
+from gatehouse.cli.user_lookup import IDENTIFIER_HELP, find_user_id, user_command
 from gatehouse.mfa import service as mfa
 from gatehouse.sessions import service as sessions
 from gatehouse.users import managed_users, search

@@ -5,15 +5,9 @@ import click
 from gatehouse.account import invitation, user_administration
 from gatehouse.cli import user_bulk, user_changes, user_queries
 from gatehouse.cli.database_group import DatabaseGroup
-from gatehouse.cli.user_lookup import (
-    IDENTIFIER_HELP,
-    as_json,
-    build_change,
-    commit_and_report,
-    find_user_id,
-    reason_option,
-    to_json,
-)
+from gatehouse.cli.options import as_json, reason_option
+from gatehouse.cli.output import to_json
+from gatehouse.cli.user_lookup import IDENTIFIER_HELP, build_change, commit_and_report, find_user_id
 from gatehouse.database.session import db
 from gatehouse.mfa import grace_period, reset
 from gatehouse.mfa.errors import NoSecondFactor
