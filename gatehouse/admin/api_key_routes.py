@@ -21,7 +21,6 @@ from gatehouse.web.openapi import Blueprint
 from gatehouse.web.openapi_operations import conditional
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
-from models import ApiKey
 from schemas import PageQuery, PageQueryForm, Timestamp, page_schema
 
 api_key_routes = Blueprint(
@@ -71,7 +70,7 @@ def list_api_keys(_caller: Administrator, query: PageQueryForm, account_id: UUID
     purpose = f"api keys {account_id}"
     after = pagination.decode_position(purpose, query.cursor)
     rows, following = keys.list_keys(account_id, query.limit, after)
-    items = [_describe(row) for row in rows]
+    items = [keys.serialize(row) for row in rows]
     return {"items": items, "next_cursor": pagination.encode_position(purpose, following)}
 
 
@@ -96,7 +95,8 @@ def read_api_key(
 ) -> tuple[Any, dict[str, str]]:
     """Read an API key, without the key; the `ETag` names this version of it."""
     key = keys.get_key(KeyRef(account_id, key_id))
-    return _describe(key), with_etag(keys.serialize(key))[1]
+    _, headers = with_etag(keys.serialize_version(key))
+    return keys.serialize(key), headers
 
 
 @api_key_routes.post("/<uuid:account_id>/keys/<uuid:key_id>/rotate")
@@ -113,7 +113,7 @@ def rotate_api_key(
 ) -> dict[str, Any]:
     """Replace an API key by a new one; both are valid for the overlap, by default a day."""
     ref = KeyRef(account_id, key_id)
-    require_version(partial(_read, ref))
+    require_version(partial(_read_version, ref))
     created = keys.rotate_key(ref, form.expires_at, form.overlap, request_context())
     return _show_once(created)
 
@@ -127,17 +127,13 @@ def rotate_api_key(
 def revoke_api_key(_caller: Administrator, account_id: UUID, key_id: UUID) -> None:
     """Revoke an API key: it is rejected everywhere within a second."""
     ref = KeyRef(account_id, key_id)
-    require_version(partial(_read, ref))
+    require_version(partial(_read_version, ref))
     keys.revoke_key(ref, request_context())
 
 
-def _read(ref: KeyRef) -> dict[str, Any]:
-    return keys.serialize(keys.get_key(ref))
+def _read_version(ref: KeyRef) -> dict[str, Any]:
+    return keys.serialize_version(keys.get_key(ref))
 
 
 def _show_once(created: CreatedKey) -> dict[str, Any]:
-    return _describe(created.row) | {"key": created.text}
-
-
-def _describe(key: ApiKey) -> dict[str, Any]:
-    return keys.serialize(key) | {"last_used_at": key.last_used_at}
+    return keys.serialize(created.row) | {"key": created.text}

@@ -65,14 +65,5 @@ def replace_user_roles(
 
 
 def _describe(user_id: UUID) -> dict[str, object]:
-    return {
-        "roles": [
-            {
-                "role": row.role,
-                "created_at": row.created_at,
-                "expires_at": row.expires_at,
-                "reason": row.reason,
-            }
-            for row in assignments.list_assignments(user_id)
-        ]
-    }
+    rows = assignments.list_assignments(user_id)
+    return {"roles": [assignments.serialize(row) for row in rows]}

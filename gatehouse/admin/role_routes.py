@@ -6,7 +6,6 @@ from marshmallow import Schema, fields
 
 from gatehouse.admin.role_forms import ChangeRole, NewRole, RoleForm
 from gatehouse.authorization import catalog, definitions, permissions
-from gatehouse.authorization.catalog import RoleDefinition
 from gatehouse.authorization.definitions import RoleChange
 from gatehouse.authorization.errors import BuiltIn, RoleExists, TooManyPermissions
 from gatehouse.core.errors import NotFound, PreconditionFailed
@@ -50,7 +49,7 @@ def list_roles(_caller: Administrator, query: PageQueryForm) -> dict[str, object
     names, following = pagination.select_page(
         "roles", sorted(known.roles), query.limit, query.cursor
     )
-    return {"items": [_item(known, name) for name in names], "next_cursor": following}
+    return {"items": [known.describe_role(name) for name in names], "next_cursor": following}
 
 
 @role_routes.post("")
@@ -62,7 +61,7 @@ def list_roles(_caller: Administrator, query: PageQueryForm) -> dict[str, object
 def create_role(_caller: Administrator, form: RoleForm) -> dict[str, object]:
     """Create a role; you need all permissions that it grants."""
     definitions.create_role(form.name, form.change, request_context())
-    return _item(catalog.read_catalog(), form.name)
+    return catalog.read_catalog().describe_role(form.name)
 
 
 @role_routes.get("/<name>")
@@ -107,16 +106,4 @@ def _get(name: str) -> dict[str, object]:
     known = catalog.read_catalog()
     if name not in known.roles:
         raise NotFound
-    return _item(known, name)
-
-
-def _item(known: catalog.Catalog, name: str) -> dict[str, object]:
-    role: RoleDefinition = known.roles[name]
-    return {
-        "name": name,
-        "description": role.description,
-        "built_in": role.built_in,
-        "permissions": sorted(role.permissions),
-        "parents": role.parents,
-        "all_permissions": sorted(known.permissions_of([name])),
-    }
+    return known.describe_role(name)

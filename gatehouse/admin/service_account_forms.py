@@ -11,8 +11,8 @@ from gatehouse.service_accounts.accounts import NAME, NAME_MESSAGE, ServiceAccou
 from gatehouse.service_accounts.keys import DEFAULT_OVERLAP, MAX_OVERLAP, NewKey
 from gatehouse.web.fields import Boolean, CodedMessage, Form, Moment, String
 
-DEFAULT_MINUTES = int(DEFAULT_OVERLAP / timedelta(minutes=1))
-MAX_MINUTES = int(MAX_OVERLAP / timedelta(minutes=1))
+DEFAULT_MINUTES = DEFAULT_OVERLAP // timedelta(minutes=1)
+MAX_MINUTES = MAX_OVERLAP // timedelta(minutes=1)
 
 
 def _account_name(**options: Any) -> String:

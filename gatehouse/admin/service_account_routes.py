@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 from gatehouse.admin.role_assignment_routes import AssignedRoleItem
 from gatehouse.admin.schemas import TIMESTAMP, UUID_FORMAT
 from gatehouse.admin.service_account_forms import NewServiceAccount, ServiceAccountUpdate
-from gatehouse.authorization import permissions
+from gatehouse.authorization import assignments, permissions
 from gatehouse.authorization.errors import GrantExceedsOwnPermissions
 from gatehouse.core.errors import NotFound, PreconditionFailed
 from gatehouse.service_accounts import accounts
@@ -126,14 +126,6 @@ def _describe(account: ServiceAccount, given: Sequence[RoleAssignment]) -> dict[
         "description": account.description,
         "owner_id": str(account.owner_id) if account.owner_id else None,
         "enabled": account.enabled,
-        "roles": [
-            {
-                "role": row.role,
-                "created_at": row.created_at,
-                "expires_at": row.expires_at,
-                "reason": row.reason,
-            }
-            for row in given
-        ],
+        "roles": [assignments.serialize(row) for row in given],
         "created_at": account.created_at,
     }

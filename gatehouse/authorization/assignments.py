@@ -71,6 +71,11 @@ def list_assignments_of_many(kind: str, subject_ids: Collection[UUID]) -> list[R
     return list(db.session.scalars(rows.order_by(RoleAssignment.role)))
 
 
+def serialize(row: RoleAssignment) -> dict[str, Any]:
+    """Return an assignment as administrators see it."""
+    return {name: getattr(row, name) for name in ("role", "created_at", "expires_at", "reason")}
+
+
 def assign(user_id: UUID, added: Assignment, context: RequestContext) -> None:
     """Assign one role more, or change its expiry and reason; see `replace_assignments`."""
     with write_transaction():

@@ -90,6 +90,18 @@ class Catalog:
         later = {LATER_ONES} if ADMIN in self.with_parents(roles) else frozenset[str]()
         return self.permissions_of(roles) | later
 
+    def describe_role(self, name: str) -> dict[str, Any]:
+        """Return a role as administrators see it."""
+        role = self.roles[name]
+        return {
+            "name": name,
+            "description": role.description,
+            "built_in": role.built_in,
+            "permissions": sorted(role.permissions),
+            "parents": list(role.parents),
+            "all_permissions": sorted(self.permissions_of([name])),
+        }
+
     def scope_of(self, roles: Iterable[str]) -> str:
         """Return the scope (RFC 6749 section 3.3) of a token for our own audience, sorted."""
         names = self.with_parents(roles)

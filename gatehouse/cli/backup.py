@@ -8,7 +8,7 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
-from gatehouse.account import restoration
+from gatehouse.account import restored_backup
 from gatehouse.cli.database_group import database_error
 from gatehouse.database import backup
 from gatehouse.database.error_description import safe_url
@@ -54,7 +54,7 @@ def restore(file: Path, yes: bool) -> None:
     try:
         backup.restore_backup(url, file.absolute())
         upgrade()
-        restoration.revoke_restored_access(NO_REQUEST)
+        restored_backup.revoke_restored_access(NO_REQUEST)
         db.session.commit()
     except BackupFailed as problem:
         raise click.ClickException(f"Nothing was restored. {problem}.") from None

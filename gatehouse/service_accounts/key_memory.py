@@ -88,7 +88,7 @@ class KeyMemory:
 def set_up(app: Flask) -> None:
     """Set up the memory of an application, and let it follow the feed."""
     app.extensions[EXTENSION] = KeyMemory()
-    sync.follow(app, follow_changes)
+    sync.follow(app, refresh_keys)
 
 
 def current_memory() -> KeyMemory:
@@ -100,11 +100,11 @@ def current_memory() -> KeyMemory:
     tokens = sync.current_state()
     tokens.require_keys()
     if _memory().versions is None and not tokens.synced_in_background:
-        follow_changes()
+        refresh_keys()
     return _memory()
 
 
-def follow_changes() -> None:
+def refresh_keys() -> None:
     """Read the keys again if they have changed.
 
     The versions are read first: what is newer than them is read once more.

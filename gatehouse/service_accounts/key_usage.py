@@ -72,15 +72,15 @@ def start_writing(app: Flask) -> None:
     on_shutdown(app, partial(_write_last, app))
 
 
-def note_use(key: KnownKey) -> None:
-    """Note that a key was used now."""
+def record_use(key: KnownKey) -> None:
+    """Remember that a key was used now, until the next write."""
     usage = _usage()
     with usage.lock:
         usage.used[key.id] = clock.now()
 
 
-def note_rejection(error: ApiKeyRejected, key: KnownKey | None, context: RequestContext) -> None:
-    """Note that a key was rejected; of one that does not exist, nothing is kept."""
+def record_rejection(error: ApiKeyRejected, key: KnownKey | None, context: RequestContext) -> None:
+    """Remember that a key was rejected; of one that does not exist, nothing is kept."""
     usage = _usage()
     kind = (error.code, key.id if key else None, context.ip_prefix)
     with usage.lock:

@@ -40,9 +40,9 @@ def verify_key(encoded: str, context: RequestContext) -> KnownKey:
     try:
         usable = _require_usable(key, context.ip_address)
     except ApiKeyRejected as error:
-        key_usage.note_rejection(error, key, context)
+        key_usage.record_rejection(error, key, context)
         raise
-    key_usage.note_use(usable)
+    key_usage.record_use(usable)
     return usable
 
 

@@ -32,10 +32,6 @@ RETENTION = timedelta(days=90)
 """How long a key that has ended is kept, so that its use is rejected with the reason."""
 
 
-IDS = ("id", "created_by", "successor_id")
-VALUES = ("name", "permissions", "networks", "created_at", "expires_at", "revoked_at")
-
-
 @dataclass(frozen=True)
 class NewKey:
     """A key to create."""
@@ -148,9 +144,16 @@ def revoke_key(ref: KeyRef, context: RequestContext) -> None:
 
 
 def serialize(key: ApiKey) -> dict[str, Any]:
-    """Return what administrators see of a key, without its last use: each version once."""
-    ids = {name: str(value) if (value := getattr(key, name)) else None for name in IDS}
-    return ids | {name: getattr(key, name) for name in VALUES}
+    """Return a key as administrators see it."""
+    return serialize_version(key) | {"last_used_at": key.last_used_at}
+
+
+def serialize_version(key: ApiKey) -> dict[str, Any]:
+    """Return what the `ETag` of a key names: all but its last use, which is no change of it."""
+    ids = ("id", "created_by", "successor_id")
+    names = ("name", "permissions", "networks", "created_at", "expires_at", "revoked_at")
+    texts = {name: str(value) if (value := getattr(key, name)) else None for name in ids}
+    return texts | {name: getattr(key, name) for name in names}
 
 
 def revoke_all_keys() -> None:
