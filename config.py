@@ -222,7 +222,7 @@ class Settings(LimitSettings, CodeSettings):
     passkey_allowed_aaguids: tuple[str, ...] = setting(aaguids)
     """The only models that are allowed; needs `GATEHOUSE_PASSKEY_ATTESTATION_ROOTS`."""
     risk_policy: str = setting(file_path)
-    """Policy for unusual logins, see `adaptive-login.md`; by default new devices are notified."""
+    """Policy for unusual logins, see `adaptive-login.md`; by default users learn of new devices."""
     geoip: str = setting(file_path)
     """GeoIP database (MaxMind DB) with countries; without one, countries are not considered."""
     bad_networks: tuple[IpNetwork, ...] = setting(ip_networks)

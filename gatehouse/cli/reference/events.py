@@ -10,11 +10,11 @@ Each event is a row of `audit_events`: `at`, `name`, `outcome`, the `user_id` an
 it is about, the `request_id`, `ip_address` and `user_agent` of the request, and `details`, which
 never contain a secret.
 
-`actor_kind` says who acted: a `user`, whose id is `actor_id`; an `operator`, who ran a command; the
-`system`, in a worker or scheduled job; an `impersonator`, the administrator `actor_id` who acted as
-the user `user_id`; or an `anonymous` client, which had not authenticated: a failed login names the
-account as `user_id`, but no actor. `client_id` is the OAuth client of the
-actor's token, `gatehouse` for our own API. `target_kind` and `target_id` name what was affected if
+`actor_kind` says who acted: a `user`, whose id is `actor_id`; an `impersonator`, the administrator
+`actor_id` who acted as the user `user_id`; a `service_account`, with an API key; an `operator`, who
+ran a command; the `system`, in a worker or scheduled job; or an `anonymous` client, which had not
+authenticated: a failed login names the account as `user_id`, but no actor. `client_id` is the OAuth
+client of the actor's token, `gatehouse` for our own API, or the id of the API key. `target_kind` and `target_id` name what was affected if
 it is not the user: a `session`, a `factor`, a `message` or a `signing_key`. Events of versions that
 recorded no actor have none.
 
