@@ -14,8 +14,8 @@ from gatehouse.admin.permission_routes import permission_routes
 from gatehouse.admin.role_assignment_routes import role_assignment_routes
 from gatehouse.admin.role_routes import role_routes
 from gatehouse.admin.service_account_routes import service_account_routes
-from gatehouse.admin.user_actions import user_action_routes
-from gatehouse.admin.user_details import user_detail_routes
+from gatehouse.admin.user_action_routes import user_action_routes
+from gatehouse.admin.user_detail_routes import user_detail_routes
 from gatehouse.admin.user_routes import user_routes
 from gatehouse.authorization import administrators
 from gatehouse.authorization import catalog as role_catalog

@@ -218,6 +218,10 @@ async function showChange(response, message) {
   if (codes.length) element("recovery").focus();
 }
 
+async function copyCodes() {
+  showMessages([await recoveryCodes.copy()], "good");
+}
+
 async function signOut() {
   await authenticatedRequest("POST", "/auth/logout");
   forgetCsrfToken();
@@ -231,9 +235,6 @@ onSubmit("password-form", signInWithPassword);
 onSubmit("code-form", () => verify({ code: element("code").value.trim() }));
 onSubmit("passkey-form", addPasskey);
 onSubmit("totp-form", confirmTotp);
-async function copyCodes() {
-  showMessages([await recoveryCodes.copy()], "good");
-}
 
 const actions = {
   "use-passkey": signInWithPasskey,
