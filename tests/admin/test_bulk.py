@@ -249,7 +249,7 @@ def test_bulk_rejects_what_an_operation_does_not_take(admin, targets):
         "until": {"operation": "enable", "until": later} | users,
         "operation": {"operation": "erase"} | users,
         "users": DISABLE | {"users": []},
-        "users.100.id": DISABLE | {"users": [{"id": str(UUID(int=n))} for n in range(100)] * 2},
+        "users.50.id": DISABLE | {"users": [{"id": str(UUID(int=n))} for n in range(50)] * 2},
         "password": DISABLE | users | {"password": "a long phrase of mine"},
         "users.0.is_admin": DISABLE | {"users": [targets[0] | {"is_admin": True}]},
     }
@@ -258,7 +258,7 @@ def test_bulk_rejects_what_an_operation_does_not_take(admin, targets):
         with case(field=field):
             response = admin.post(BULK, form)
             assert outcome(response) == (422, "validation_failed")
-            assert field in response.json["errors"] or field == "users.100.id"
+            assert field in response.json["errors"]
 
 
 def test_bulk_takes_a_hundred_users(admin):

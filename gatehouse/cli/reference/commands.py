@@ -11,8 +11,8 @@ OPENING = """# Command line
 Generated from the commands by `flask docs build`; `flask COMMAND --help` prints the same.
 
 Commands call the same services as the HTTP API, in the name of the operator of the server, who may
-do everything; the audit log says so. `--json` prints what the API would answer, for scripts. What
-destroys something asks first, unless you pass `--yes`.
+do everything; the audit log says so. `--json` prints JSON for scripts. What destroys something asks
+first, unless you pass `--yes`.
 
 | exit code | meaning |
 |---|---|
