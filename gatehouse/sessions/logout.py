@@ -7,7 +7,7 @@ from gatehouse.core.errors import ApiError
 from gatehouse.database.session import write_transaction
 from gatehouse.sessions import live_session, request_credentials
 from gatehouse.sessions import service as sessions
-from gatehouse.sessions.errors import ImpersonationNotAllowed
+from gatehouse.sessions.guards import require_own_session
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenMissing
 from gatehouse.tokens.service import AccessToken, RefreshToken
@@ -44,8 +44,7 @@ def end_many_sessions(scope: str, caller: AccessToken, context: RequestContext) 
     Raises:
         ImpersonationNotAllowed: an administrator acts as the user.
     """
-    if caller.actor_id:
-        raise ImpersonationNotAllowed(user_id=UUID(caller.sub), session_id=UUID(caller.sid))
+    require_own_session(caller)
     keep = UUID(caller.sid) if scope == OTHERS else None
     context = context.authenticated_as(UUID(caller.sub))
     with write_transaction():

@@ -93,7 +93,7 @@ class LimitSettings:
     limit_reset: Limits = limit("60/minute, overall=6000/minute")
     """Password resets with a code or a link."""
     limit_change: Limits = limit("60/minute, recipient=10/10 minutes, overall=1200/minute")
-    """Changes of the e-mail address and the phone number; exports and deletions of one's account."""
+    """Changes of e-mail address and phone number; exports and deletions of one's account."""
     limit_link: Limits = limit("60/minute, recipient=10/10 minutes, overall=1200/minute")
     """Requests for a link or a code to log in with."""
     limit_verify: Limits = limit("60/minute, overall=6000/minute")

@@ -14,9 +14,9 @@ never contain a secret.
 `actor_id` who acted as the user `user_id`; a `service_account`, with an API key; an `operator`, who
 ran a command; the `system`, in a worker or scheduled job; or an `anonymous` client, which had not
 authenticated: a failed login names the account as `user_id`, but no actor. `client_id` is the OAuth
-client of the actor's token, `gatehouse` for our own API, or the id of the API key. `target_kind` and `target_id` name what was affected if
-it is not the user: a `session`, a `factor`, a `message` or a `signing_key`. Events of versions that
-recorded no actor have none.
+client of the actor's token, `gatehouse` for our own API, or the id of the API key. `target_kind`
+and `target_id` name what was affected if it is not the user, such as a `session`, a `factor` or an
+`api_key`. Events of versions that recorded no actor have none.
 
 The row is written in the transaction of the change that it describes. When a request fails,
 that transaction is rolled back, and the row is written in a new one. The metric
