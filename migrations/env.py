@@ -8,7 +8,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import models  # noqa: F401 - fills the metadata
 from gatehouse.database.error_description import describe_error, safe_url
-from gatehouse.database.owner_connection import owner_engine, owner_setting, owner_url
+from gatehouse.database.owner_connection import (
+    create_owner_engine,
+    get_owner_setting,
+    get_owner_url,
+)
 from gatehouse.database.schema_version import is_newer_and_compatible
 from gatehouse.database.session import Base, db
 
@@ -61,15 +65,15 @@ def run_on_sqlite() -> None:
 
 def run_on_postgresql() -> None:
     """Hold the lock until the transaction ends, however long the others wait."""
-    with owner_engine().connect() as connection, connection.begin():
+    with create_owner_engine().connect() as connection, connection.begin():
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         run(connection)
 
 
-URL = owner_url()
+URL = get_owner_url()
 try:
     run_on_sqlite() if URL.startswith("sqlite") else run_on_postgresql()
 except SQLAlchemyError as problem:
-    raise click.ClickException(describe_error(URL, owner_setting(), problem)) from None
+    raise click.ClickException(describe_error(URL, get_owner_setting(), problem)) from None

@@ -170,8 +170,8 @@ def _read_events(user_id: UUID) -> list[Json]:
 def _serialize_event(event: AuditEvent) -> Json:
     """Return an event as its user may see it; whose address others have stays hidden."""
     shown: Json = {
-        "name": history.public_name(event.name),
-        "outcome": history.public_outcome(event),
+        "name": history.get_public_name(event.name),
+        "outcome": history.get_public_outcome(event),
     }
     if event.actor_id not in (None, event.user_id):  # an administrator's, not the user's
         details = {key: value for key, value in event.details.items() if key != "reason"}

@@ -168,12 +168,12 @@ def list_history(
     return HistoryPage([_describe(event, language) for event in events], following)
 
 
-def public_name(name: str) -> str:
+def get_public_name(name: str) -> str:
     """Return the name under which the user sees an event."""
     return SHOWN_BY_NAME[name].name if name in SHOWN_BY_NAME else name
 
 
-def public_outcome(event: AuditEvent) -> str:
+def get_public_outcome(event: AuditEvent) -> str:
     """Return the outcome under which the user sees an event."""
     return SHOWN_BY_NAME[event.name].outcome if event.name in SHOWN_BY_NAME else event.outcome
 
@@ -184,7 +184,7 @@ def _describe(event: AuditEvent, language: Language) -> dict[str, object]:
     return {
         "id": event.id,
         "at": event.at,
-        "event": public_name(event.name),
+        "event": get_public_name(event.name),
         "text": language.gettext(SENTENCES[SHOWN_BY_NAME[event.name]]),
         "by": actor,
         "ip_address": (event.ip_address or None) if client else None,

@@ -12,7 +12,7 @@ from gatehouse.account import restored_backup
 from gatehouse.cli.database_group import database_error
 from gatehouse.database import backup
 from gatehouse.database.error_description import safe_url
-from gatehouse.database.owner_connection import OWNER_SETTING, owner_url
+from gatehouse.database.owner_connection import OWNER_SETTING, get_owner_url
 from gatehouse.database.postgres_programs import BackupFailed
 from gatehouse.database.session import db
 from gatehouse.web.request_context import NO_REQUEST
@@ -70,4 +70,4 @@ def _direct_url() -> str:
         raise click.ClickException(
             f"DATABASE_URL names a pooler: set {OWNER_SETTING} to the database itself."
         )
-    return owner_url()
+    return get_owner_url()

@@ -18,18 +18,18 @@ def read_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def migrations() -> ScriptDirectory:
+def load_migrations() -> ScriptDirectory:
     """Return the migrations that this version knows."""
     return ScriptDirectory.from_config(current_app.extensions["migrate"].migrate.get_config())
 
 
 def is_newer_and_compatible(revision: str | None) -> bool:
     """Return whether a newer version has migrated, and only added to what this one needs."""
-    head = migrations().get_current_head() or ""
+    head = load_migrations().get_current_head() or ""
     generation = head[:GENERATION_DIGITS]
     return bool(revision and revision > head and revision[:GENERATION_DIGITS] == generation)
 
 
 def is_usable(revision: str | None) -> bool:
     """Return whether this version can run on the tables of a revision."""
-    return revision == migrations().get_current_head() or is_newer_and_compatible(revision)
+    return revision == load_migrations().get_current_head() or is_newer_and_compatible(revision)

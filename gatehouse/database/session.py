@@ -22,7 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from gatehouse.core import clock, metrics
 from gatehouse.core.errors import ServiceUnavailable
 from gatehouse.core.log import logger
-from gatehouse.database.session_parameters import connection_arguments
+from gatehouse.database.session_parameters import build_connection_arguments
 
 View = TypeVar("View", bound=Callable[..., object])
 TAKE_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
@@ -86,7 +86,7 @@ def engine_options(url: str, threads: int, pooler: str = "none") -> dict[str, ob
     options["hide_parameters"] = True  # logged errors contain the statement, never its values
     if make_url(url).get_backend_name() == "postgresql":
         options["pool_recycle"] = 300  # seconds: a firewall may have closed older connections
-        options["connect_args"] = connection_arguments(pooler)
+        options["connect_args"] = build_connection_arguments(pooler)
     return options
 
 

@@ -25,7 +25,7 @@ READ_PARAMETERS = text("""
 """)
 
 
-def connection_arguments(pooler: str) -> dict[str, Any]:
+def build_connection_arguments(pooler: str) -> dict[str, Any]:
     """Return the arguments of a new connection, straight to PostgreSQL or through a pooler."""
     arguments: dict[str, Any] = {
         "connect_timeout": 2,

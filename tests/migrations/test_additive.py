@@ -13,7 +13,7 @@ import flask_migrate
 import pytest
 import sqlalchemy as sa
 
-from gatehouse.database.schema_version import GENERATION_DIGITS, migrations
+from gatehouse.database.schema_version import GENERATION_DIGITS, load_migrations
 from gatehouse.database.session import db
 from tests.conftest import environment, running
 
@@ -88,7 +88,7 @@ def snapshots(tmp_path):
 
 def test_migrations_only_add_what_old_code_need_not_know(app, snapshots):
     with app.app_context():
-        script = migrations()
+        script = load_migrations()
         found = [one.revision for one in script.walk_revisions(SIDE_BY_SIDE_SINCE, "head")]
     before, broken = snapshots(SIDE_BY_SIDE_SINCE), {}
 

@@ -8,7 +8,7 @@ from gatehouse.cli.diagnosis.check import Finding
 from gatehouse.cli.diagnosis.database_role import find_wrong_rights
 from gatehouse.database.schema_version import (
     is_newer_and_compatible,
-    migrations,
+    load_migrations,
     read_revision,
 )
 from gatehouse.database.session import db, server_encoding, write_transaction
@@ -29,7 +29,7 @@ def find_connection_problems() -> Iterator[Finding]:
 
 def find_migration_problems() -> Iterator[Finding]:
     """Compare the tables with those that this version needs."""
-    script, current = migrations(), read_revision(db.session.connection())
+    script, current = load_migrations(), read_revision(db.session.connection())
     head = script.get_current_head()
     if current is None:
         yield Finding(
