@@ -168,7 +168,7 @@ def test_restoration_link_ends_when_an_administrator_restores_the_user(
 
 
 @pytest.mark.requirement("AZ-04")
-def test_last_administrator_cannot_delete_the_own_account(app, sign_in_as):
+def test_last_administrator_cannot_delete_their_account(app, sign_in_as):
     admin = sign_in_as("admin", email="root@example.com")
 
     response = admin.delete("/auth/me")
@@ -177,7 +177,7 @@ def test_last_administrator_cannot_delete_the_own_account(app, sign_in_as):
     assert rows(app, UserRow)[0].deleted_at is None
 
 
-def test_administrator_can_restore_the_own_account(client, sign_in_as):
+def test_administrator_can_restore_their_account(client, sign_in_as):
     sign_in_as("admin", email="helen@example.com")
     admin = sign_in_as("admin", email="root@example.com")
     assert admin.delete("/auth/me").status_code == 204

@@ -44,7 +44,7 @@ def find_mail_problems() -> Iterator[Finding]:
             yield Finding(problem)
         if server.scheme == "insecure-smtp" and not settings.development:
             yield Finding(
-                f"Mail to {server.host} is not encrypted: whoever reads the network can use every"
-                " code and link.",
+                f"Mail to {server.host} is not encrypted: an attacker in the network can read"
+                " every code and link.",
                 is_warning=True,
             )
