@@ -240,9 +240,10 @@ def _schedule(user: User, request: ResetRequest, context: RequestContext) -> dat
 def _blocking_reason(row: OneTimeCode, user: User) -> str | None:
     """Return why a reset must not run; that of an operator at the command line always may."""
     data = one_time_codes.load_data(row, ResetData)
-    conditions = data.conditions
+    conditions, by = data.conditions, data.administrator_id
+    if user.disabled_at and (conditions or by == str(user.id)):
+        return "the account is disabled, perhaps because of who scheduled it"
     if conditions is None:
-        by = data.administrator_id
         is_allowed = by is None or delegation.may_act_on(Actor(USER, UUID(by)), user.id)
         return None if is_allowed else "the user has more permissions than the administrator"
     if user.email_canonical != conditions.email:

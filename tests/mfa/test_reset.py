@@ -10,7 +10,7 @@ from gatehouse.mfa.errors import ResetScheduled
 from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange
 from gatehouse.web.request_context import NO_REQUEST
-from models import Credential, OneTimeCode, Session
+from models import Credential, OneTimeCode, Session, User
 from tests.account.conftest import (
     ADA,
     NEW,
@@ -26,7 +26,7 @@ from tests.account.conftest import (
 from tests.account.conftest import reset_password as choose_password
 from tests.client import PASSWORD
 from tests.mail_links import read_mail, token_of
-from tests.mfa.recovery import run_cleanup
+from tests.mfa.recovery import recover, run_cleanup
 from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
 
@@ -211,6 +211,40 @@ def test_reset_by_an_operator_is_not_aborted_by_a_password_reset(app, client, ad
 
     ada.password = NEW
     assert client.log_in(ada)["status"] == "authenticated"
+
+
+@pytest.mark.requirement("SE-06")
+@pytest.mark.parametrize("by", ["owner", "administrator"])
+def test_reset_that_a_user_scheduled_stops_while_the_account_is_disabled(
+    app, client, sign_in_as, wait, by
+):
+    """An intruder scheduled it, and the account is disabled for that."""
+    intruded = sign_in_as("admin", email=ADA)
+    other = sign_in_as("admin", email="other@example.com")
+    path = f"/admin/users/{rows(app, User, email=ADA)[0].id}"
+    if by == "owner":
+        assert recover(client).status_code == 200
+    else:
+        assert intruded.post(f"{path}/reset-mfa", {"reason": "x"}).status_code == 202
+    assert other.post(f"{path}/disable", {"reason": "x"}).status_code == 200
+    wait(days=1, seconds=1)
+
+    run_cleanup(app)
+
+    [user] = rows(app, User, email=ADA)
+    assert "totp" in {row.kind for row in rows(app, Credential, user_id=user.id)}
+    assert audited(app, "factor.reset_aborted")[0].user_id == user.id
+
+
+def test_reset_by_an_operator_is_executed_while_the_account_is_disabled(app, client, ada, wait):
+    schedule_reset(app)
+    args = ["users", "disable", ADA, "--reason", "x"]
+    assert app.test_cli_runner().invoke(args=args).exit_code == 0
+    wait(days=1, seconds=1)
+
+    run_cleanup(app)
+
+    assert rows(app, Credential) == []
 
 
 @pytest.mark.requirement("MF-09")
