@@ -18,6 +18,7 @@ from gatehouse.database.session import Base, db
 from gatehouse.users import notifications
 from gatehouse.users import service as users
 from gatehouse.users.errors import AccountDeleted
+from gatehouse.web.request_context import OPERATOR
 from models import (
     AuditEvent,
     Credential,
@@ -168,12 +169,16 @@ def _read_events(user_id: UUID) -> list[Json]:
 
 
 def _serialize_event(event: AuditEvent) -> Json:
-    """Return an event as its user may see it; whose address others have stays hidden."""
+    """Return an event as its user may see it, without the client and the reason of others.
+
+    Which addresses other accounts have stays hidden, too.
+    """
     shown: Json = {
         "name": history.get_public_name(event.name),
         "outcome": history.get_public_outcome(event),
     }
-    if event.actor_id not in (None, event.user_id):  # an administrator's, not the user's
+    is_of_others = event.actor_kind == OPERATOR or event.actor_id not in (None, event.user_id)
+    if is_of_others:
         details = {key: value for key, value in event.details.items() if key != "reason"}
         shown |= NO_CLIENT | {"details": details}
     return _serialize(event, EVENTS.columns) | shown

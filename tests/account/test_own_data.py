@@ -130,6 +130,24 @@ def test_history_and_export_hide_the_address_of_an_impersonator(app, client, min
     assert "office" not in json.dumps(export)
 
 
+@pytest.mark.parametrize("way", ["administrator", "operator"])
+def test_export_hides_why_others_changed_the_account(app, client, ada, sign_in_as, way):
+    if way == "operator":
+        args = ["users", "disable", ADA, "--reason", "suspicion"]
+        assert app.test_cli_runner().invoke(args=args).exit_code == 0
+        assert app.test_cli_runner().invoke(args=["users", "enable", ADA]).exit_code == 0
+    else:
+        admin = sign_in_as("admin", email="root@example.com")
+        path = f"/admin/users/{rows(app, User, email_canonical=ADA)[0].id}"
+        assert admin.post(f"{path}/disable", {"reason": "suspicion"}).status_code == 200
+        assert admin.post(f"{path}/enable").status_code == 200
+
+    export = client.as_(client.log_in(ada)).get(EXPORT).json
+
+    assert "user.disabled" in {event["name"] for event in export["events"]}
+    assert "suspicion" not in json.dumps(export)
+
+
 @pytest.mark.requirement("RL-07")
 def test_history_and_export_do_not_disclose_other_accounts(client, mine, make_user):
     taken = make_user(email="grace@example.com")
