@@ -91,7 +91,7 @@ def find_pending(code_id: UUID) -> PendingErasure | None:
 
 
 def is_restorable(user: User) -> bool:
-    """Return whether the user deleted the own account, and a link can restore it."""
+    """Return whether a user deleted their own account, and a link can restore it."""
     links = one_time_codes.list_pending(RESTORATION_LINK.purpose, str(user.id))
     return user.deleted_at is not None and bool(links)
 

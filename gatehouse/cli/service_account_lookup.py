@@ -32,7 +32,7 @@ def find_account(name_or_id: str) -> ServiceAccount:
     return account
 
 
-def describe(account: ServiceAccount) -> dict[str, Any]:
+def describe_account(account: ServiceAccount) -> dict[str, Any]:
     """Return a service account as JSON, without its keys."""
     return {
         "id": account.id,
@@ -54,7 +54,7 @@ def describe_keys(account: ServiceAccount) -> list[dict[str, Any]]:
 def commit_and_report(sentence: str, account: ServiceAccount, as_json: bool) -> None:
     """Commit the change; print a sentence, or the service account as JSON."""
     db.session.commit()
-    click.echo(to_json(describe(account)) if as_json else sentence)
+    click.echo(to_json(describe_account(account)) if as_json else sentence)
 
 
 def commit_and_show_key(created: CreatedKey, as_json: bool) -> None:

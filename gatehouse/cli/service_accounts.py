@@ -15,7 +15,7 @@ from gatehouse.cli.service_account_lookup import (
     ACCOUNT_HELP,
     commit_and_report,
     commit_and_show_key,
-    describe,
+    describe_account,
     describe_keys,
     find_account,
 )
@@ -39,7 +39,7 @@ until = click.option("--until", callback=parse_end, help="When the key expires (
 def list_accounts(as_json: bool) -> None:
     """List the service accounts."""
     rows = db.session.scalars(select(ServiceAccount).order_by(ServiceAccount.name)).all()
-    found = [describe(row) for row in rows]
+    found = [describe_account(row) for row in rows]
     lines = [
         f"{one['name']:24} {'' if one['enabled'] else 'disabled '}{' '.join(one['roles'])}".rstrip()
         for one in found
@@ -52,7 +52,7 @@ def list_accounts(as_json: bool) -> None:
 def show_account(account: str) -> None:
     """Print a service account and its keys as JSON."""
     found = find_account(account)
-    click.echo(to_json(describe(found) | {"keys": describe_keys(found)}))
+    click.echo(to_json(describe_account(found) | {"keys": describe_keys(found)}))
 
 
 @service_accounts.command("create")

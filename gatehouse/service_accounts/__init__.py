@@ -1,1 +1,1 @@
-"""Service accounts and their API keys: programs that administer, or pass a gateway."""
+"""Service accounts and their API keys, for programs that administer or call through a gateway."""
