@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from limits import parse
 
 from gatehouse.database.session import db, write_transaction
+from gatehouse.settings.route_limits import ROUTE_LIMITS
 from gatehouse.web import rate_limit_storage
 from gatehouse.web.rate_limit_storage import FallbackCounters
-from gatehouse.web.rate_limits import ROUTE_LIMITS
 from models import LimitCounter
 from tests.conftest import running
 from tests.parallel import run_in_parallel
@@ -123,8 +123,8 @@ def test_valkey_is_retried_by_one_thread_at_a_time(app, monkeypatch):
         store = FallbackCounters(f"fallback+{url}")
         stop()
         store.incr("key", 60)
-        tries, original = [], store.redis.incr
-        monkeypatch.setattr(store.redis, "incr", lambda *a: tries.append(a) or original(*a))
+        tries, original = [], store.redis.add
+        monkeypatch.setattr(store.redis, "add", lambda *a: tries.append(a) or original(*a))
         store._retry_at = 0.0
 
         def hit():
