@@ -118,8 +118,8 @@ class LimitSettings:
     """New CAPTCHAs."""
 
 
-DEFAULT_LIMITS: dict[str, Limits] = {
+ROUTE_LIMITS: dict[str, Limits] = {
     field.name.removeprefix("limit_"): field.metadata["read"](field.metadata["default"])
     for field in fields(LimitSettings)
 }
-"""The limits of each row of the table, by its name."""
+"""The default limits of each row of the table, by its name; settings change their numbers only."""

@@ -20,12 +20,9 @@ from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.core.errors import RateLimited
 from gatehouse.core.log import logger
 from gatehouse.database.session import db
-from gatehouse.settings.route_limits import DEFAULT_LIMITS
+from gatehouse.settings.route_limits import ROUTE_LIMITS
 from gatehouse.web.rate_limit_storage import Counters
 from gatehouse.web.request_context import request_context
-
-ROUTE_LIMITS = DEFAULT_LIMITS
-"""The default limits of each route; settings change their numbers, but add none."""
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 KEY_PREFIX = "gatehouse:2:fixed:"

@@ -13,8 +13,9 @@ import time_machine
 from limits import parse
 from limits.strategies import FixedWindowRateLimiter
 
+from gatehouse.settings.route_limits import ROUTE_LIMITS
 from gatehouse.web.rate_limit_storage import DatabaseCounters, FallbackCounters
-from gatehouse.web.rate_limits import ROUTE_LIMITS, is_storage_reachable
+from gatehouse.web.rate_limits import is_storage_reachable
 from tests.conftest import running
 from tests.parallel import run_in_parallel
 from tests.statements import statements_of

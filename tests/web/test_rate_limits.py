@@ -7,8 +7,8 @@ import time_machine
 
 from gatehouse.core import clock
 from gatehouse.database.session import db, write_transaction
+from gatehouse.settings.route_limits import ROUTE_LIMITS
 from gatehouse.web import rate_limits
-from gatehouse.web.rate_limits import ROUTE_LIMITS
 from models import LimitCounter
 from tests.conftest import running
 from tests.rows import rows
