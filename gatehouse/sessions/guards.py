@@ -103,6 +103,7 @@ def _require_recent_sign_in(route: Route, level: str, max_age: timedelta) -> Rou
 
     known = getattr(route, "error_types", ())
     guarded.error_types = (*known, InsufficientUserAuthentication)  # type: ignore[attr-defined]
+    guarded.needs_recent_sign_in = True  # type: ignore[attr-defined]
     return signed_in(cast(Route, guarded))
 
 

@@ -101,6 +101,8 @@ def describe_operation(route: Any, method: str, error_format: ErrorFormat) -> di
     permission = {"x-permission": route.permission} if hasattr(route, "permission") else {}
     if hasattr(route, ALLOWED_TO_IMPERSONATORS):
         permission["x-allowed-to-impersonators"] = True
+    if hasattr(route, "needs_recent_sign_in"):
+        permission["x-needs-recent-sign-in"] = True
     return {
         "operationId": route.__name__,
         "summary": _summary(route),

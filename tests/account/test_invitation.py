@@ -42,6 +42,16 @@ def test_invitation_link_is_printed_and_sent_by_email(app, client):
     assert [event.details for event in audited(app, "invitation.sent")] == [{"role": "admin"}]
 
 
+@pytest.mark.settings(GATEHOUSE_INVITATION_LIFETIME="3600")
+@pytest.mark.requirement("PW-13")
+def test_invitation_works_as_long_as_the_setting_says(app, client, wait):
+    invite(app, ADA)
+    token = read_link_token(client, ADA)
+    wait(minutes=61)
+
+    assert accept(client, token) == INVALID
+
+
 @pytest.mark.stores
 def test_invitation_creates_an_account_with_verified_email_and_role(app, client):
     invite(app, ADA, "--role", "admin")

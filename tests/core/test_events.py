@@ -90,4 +90,6 @@ def test_subscriptions_of_the_service(app):
         ("UserDisabled", "gatehouse.sessions.service.end_sessions_of_disabled_user"),
         ("UserDisabled", "gatehouse.devices.service.withdraw_trust"),
         ("UserDisabled", "gatehouse.account.access_revocation.delete_codes_of_disabled_user"),
+        ("UserDisabled", "gatehouse.service_accounts.accounts.follow_owner"),
+        ("AuthorizationChanged", "gatehouse.sessions.impersonation.end_unauthorized"),
     }

@@ -5,7 +5,9 @@ import sys
 import pytest
 import structlog
 
+from app import create_app
 from gatehouse.core import log
+from tests.config.conftest import read_settings
 from tests.log_lines import read_log_lines
 
 
@@ -58,6 +60,16 @@ def test_form_is_for_people_in_a_terminal_in_development_only(monkeypatch):
         forms[is_terminal] = [log.choose_format(development) for development in (True, False)]
 
     assert forms == {True: ["console", "json"], False: ["json", "json"]}
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_form_is_that_of_the_setting(form, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(log, "configure_logging", chosen.append)
+
+    create_app(read_settings(GATEHOUSE_LOG_FORMAT=form))
+
+    assert chosen == [form]
 
 
 def test_json_is_the_form_otherwise(capsys):

@@ -104,17 +104,18 @@ def test_list_parameter_can_have_any_length(app):
     ids=["slow", "locked"],
 )
 def test_statement_that_times_out_is_not_retried(app, limit, statement):
-    with app.app_context(), db.engine.begin() as other:
+    with app.app_context(), record_statements(app) as sent, db.engine.begin() as other:
         other.execute(text("LOCK users"))
         with autocommit_connection() as connection:  # which the pool returns again
             connection.exec_driver_sql(f"SET {limit} = 100")
+        sent.clear()
         try:
-            with record_statements(app) as sent, pytest.raises(OperationalError):
+            with pytest.raises(OperationalError):
                 fetch_all(statement)
         finally:
             connection.engine.dispose()
 
-    assert len(sent) == 1
+        assert len(sent) == 1
 
 
 def terminate_other_connections():

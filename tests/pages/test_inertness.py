@@ -5,7 +5,13 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.account.conftest import change_email, read_messages, request_reset_mail, reset_password
+from tests.account.conftest import (
+    NEW,
+    change_email,
+    read_messages,
+    request_reset_mail,
+    reset_password,
+)
 from tests.client import PASSWORD, User
 from tests.mail_links import read_mail
 from tests.mfa.authenticator import Authenticator
@@ -34,9 +40,11 @@ def create_reset_link(live):
 
 
 def use_reset(live, tab):
-    tab.field("New password").fill(PASSWORD)
+    """Set another password, and then the one that the test signs in with."""
+    tab.field("New password").fill(NEW)
     tab.press("Set the new password")
     tab.expect_status("Your new password is set. You can sign in with it now.")
+    reset_password(live.client, PASSWORD, token=request_reset_mail(live.client)["token"])
 
 
 def create_confirmation_link(live):

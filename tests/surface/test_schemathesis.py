@@ -11,6 +11,8 @@ from schemathesis import GenerationMode
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from gatehouse.core import clock
+from gatehouse.database.pages import Position
 from gatehouse.web import pagination
 
 OPERATIONS = [
@@ -82,6 +84,7 @@ OPERATIONS = [
     "PATCH /admin/users/{user_id}",
     "DELETE /admin/users/{user_id}",
     "POST /admin/users/{user_id}/restore",
+    "POST /admin/users/{user_id}/impersonate",
     "POST /admin/users/{user_id}/disable",
     "POST /admin/users/{user_id}/enable",
     "POST /admin/users/{user_id}/unlock",
@@ -169,11 +172,15 @@ def test_operations_are_those_of_the_document(document):
 
 
 @pytest.fixture
-def cursor(app, client, access_token):
-    """A cursor of the sessions of the user with the access token."""
+def cursor(app, client, access_token, operation):
+    """A cursor of the sessions, or the history, of the user with the access token."""
     user_id = client.as_(access_token).get("/auth/me").json["id"]
     with app.app_context():
-        CURSORS[:] = [pagination.encode_cursor(f"sessions:{user_id}", uuid4())]
+        if operation == "GET /auth/me/history":
+            position = Position(clock.now(), uuid4())
+            CURSORS[:] = [pagination.encode_position(f"history {user_id}", position)]
+        else:
+            CURSORS[:] = [pagination.encode_cursor(f"sessions:{user_id}", uuid4())]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -112,7 +112,8 @@ def test_header_is_documented(app):
         return [(one["in"], one["schema"]) for one in found if one["name"] == "Idempotency-Key"]
 
     operation = document["paths"][REGISTER]["post"]
-    assert find_key(REGISTER) == [("header", {"type": "string", "pattern": "^[!-~]{22,64}$"})]
+    schema = {"type": "string", "format": "idempotency-key", "pattern": "^[!-~]{22,64}$"}
+    assert find_key(REGISTER) == [("header", schema)]
     [(_, of_a_user)] = find_key("/auth/reauthenticate/challenge")
     assert of_a_user["pattern"] == "^[!-~]{1,64}$"
     assert "idempotency_key_reused" in operation["responses"]["422"]["description"]

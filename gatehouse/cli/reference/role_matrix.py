@@ -62,7 +62,7 @@ def _read_operation(method: str, path: str, documented: dict[str, Any]) -> Opera
     schemes = documented.get("security") or [{}]
     permission, needs_token = documented.get("x-permission"), {} not in schemes
     is_anonymous = schemes == [{}]
-    reads = method == "GET" and permission is None
+    reads = method == "GET" and permission is None and "x-needs-recent-sign-in" not in documented
     allows = is_anonymous or reads or "x-allowed-to-impersonators" in documented
     return Operation(f"{method} {path}", permission, needs_token, allows)
 
