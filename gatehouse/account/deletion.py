@@ -20,7 +20,7 @@ from gatehouse.one_time_codes.stored_data import StoredData
 from gatehouse.users import administration, notifications
 from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange
-from gatehouse.users.errors import UserNotDeleted
+from gatehouse.users.errors import UserErased, UserNotDeleted
 from gatehouse.web.request_context import RequestContext
 from models import OneTimeCode, User
 
@@ -76,7 +76,7 @@ def restore_account(token: str, context: RequestContext) -> None:
     with write_transaction():
         try:
             administration.restore_user(UserChange(user_id, context))
-        except (NotFound, UserNotDeleted):
+        except (NotFound, UserErased, UserNotDeleted):
             raise RestorationFailed(user_id=user_id) from None
         redeeming.consume(RESTORATION_LINK, row)
         user = users.get_user(user_id)

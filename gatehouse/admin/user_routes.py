@@ -12,7 +12,13 @@ from gatehouse.core.errors import NotFound, PreconditionRequired
 from gatehouse.sessions.guards import Administrator, requires
 from gatehouse.users import administration, managed_users, search
 from gatehouse.users.administration_forms import NewUser, NewUserForm, UserUpdate, UserUpdateForm
-from gatehouse.users.errors import EmailTaken, RegistrationClosed, UsernameTaken, UserNotDeleted
+from gatehouse.users.errors import (
+    EmailTaken,
+    RegistrationClosed,
+    UserErased,
+    UsernameTaken,
+    UserNotDeleted,
+)
 from gatehouse.web import pagination
 from gatehouse.web.idempotency import idempotent
 from gatehouse.web.openapi import Blueprint
@@ -116,7 +122,7 @@ def delete_user(_caller: Administrator, user_id: UUID) -> None:
 @rate_limit("admin")
 @requires(permissions.USERS_DELETE)
 @user_routes.response(200, ManagedUser)
-@user_routes.errors(*CHANGE_ERRORS, UserNotDeleted)
+@user_routes.errors(*CHANGE_ERRORS, UserNotDeleted, UserErased)
 @conditional
 def restore_user(_caller: Administrator, user_id: UUID) -> UserResponse:
     """Restore a deleted user; a user who was disabled before stays disabled."""

@@ -28,7 +28,7 @@ from gatehouse.messaging import outbox
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.users import managed_users, notifications
 from gatehouse.users import service as users
-from gatehouse.users.errors import UserDeleted, UserNotDeleted
+from gatehouse.users.errors import UserDeleted, UserErased, UserNotDeleted
 from gatehouse.web.etags import compute_etag
 from gatehouse.web.request_context import BACKGROUND, RequestContext
 from models import User
@@ -124,10 +124,13 @@ def restore_user(change: UserChange) -> None:
 
     Raises:
         UserNotDeleted: the user is not deleted.
+        UserErased: the grace period is over, and some data may be erased already.
     """
     with locking_user(change) as user:
         if user.deleted_at is None:
             raise UserNotDeleted
+        if user.erased_after and user.erased_after <= clock.now():
+            raise UserErased
         if user.disabled_at == user.deleted_at:
             _enable(user)
         user.deleted_at = user.erased_after = None

@@ -50,6 +50,13 @@ class UserNotDeleted(ApiError):
     code = "user_not_deleted"
 
 
+class UserErased(ApiError):
+    """The grace period of this user is over; the data is being erased."""
+
+    status = 409
+    code = "user_erased"
+
+
 class AccountDeleted(TokenRevoked):
     """The account of this token has been deleted."""
 

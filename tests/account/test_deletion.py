@@ -220,3 +220,14 @@ def test_data_is_erased_after_the_grace_period(app, client, tokens, wait):
 
     assert not rows(app, UserRow, id=user_id)
     assert status_and_code(restore(client, token)) == (401, "invalid_code")
+
+
+def test_user_is_not_restored_once_the_data_may_be_erased(client, tokens, sign_in_as, wait):
+    user_id = client.as_(tokens).get("/auth/me").json["id"]
+    delete(client, tokens)
+    wait(days=31)
+    admin = sign_in_as("admin", email="root@example.com")
+
+    response = admin.post(f"/admin/users/{user_id}/restore", {"reason": "asked"})
+
+    assert status_and_code(response) == (409, "user_erased")
