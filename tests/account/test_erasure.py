@@ -1,8 +1,5 @@
 """After the grace period nothing in the database names a deleted user but a pseudonym."""
 
-import sqlite3
-from pathlib import Path
-
 import pytest
 from sqlalchemy import select, update
 
@@ -85,24 +82,6 @@ def test_erasure_leaves_no_canary_in_any_table(app, client, make_user, sign_in_a
     assert "login.succeeded" in {event.name for event in events}
     assert audited(app, "user.erased")[0].user_id == user_id
     assert not rows(app, OutboxMessage, recipient_lower=EMAIL)
-
-
-def test_erasure_overwrites_the_file(app, client, make_user, sign_in_as, wait):
-    user = live_a_life(client, make_user)
-    admin = sign_in_as("admin", email="root@example.com")
-    path = app.extensions["gatehouse.settings"].database_url.removeprefix("sqlite:///")
-    assert b"canary" in _read_file(path)
-
-    erase(app, client, user, admin, wait)
-
-    assert b"canary" not in _read_file(path)
-
-
-def _read_file(path):
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    return Path(path).read_bytes().lower()
 
 
 @pytest.mark.settings(
