@@ -79,18 +79,10 @@ def test_doctor_reports_tables_of_another_version(app):
         assert results["rights"]["status"] == "skipped"
 
 
-def head():
-    """Return the newest revision."""
-    versions = (ROOT / "migrations/versions").glob("[0-9]*.py")
-    return max(file.name for file in versions).partition("_")[0]
-
-
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
 def test_doctor_reports_missing_rights_of_the_database_user(app, store):
     admin = sa.create_engine(store, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        # an earlier test of this worker may have left another one
-        connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": head()})
         connection.exec_driver_sql("DROP ROLE IF EXISTS gatehouse_reader")
         connection.exec_driver_sql("CREATE ROLE gatehouse_reader LOGIN")
         connection.exec_driver_sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO gatehouse_reader")
@@ -104,7 +96,7 @@ def test_doctor_reports_missing_rights_of_the_database_user(app, store):
             connection.exec_driver_sql("DROP OWNED BY gatehouse_reader")
             connection.exec_driver_sql("DROP ROLE gatehouse_reader")
 
-    assert code == 1
+    assert (code, results["rights"]["status"]) == (1, "failed"), results
     [finding] = results["rights"]["findings"]
     assert (
         "cannot use sessions, status_entries_position_seq. Run as the owner: GRANT SELECT,"
