@@ -22,8 +22,9 @@ from gatehouse.audit.events import (
     Risk,
     Session,
 )
-from gatehouse.core.i18n import Language, gettext_noop
+from gatehouse.core.i18n import Language, choose_language, gettext_noop
 from gatehouse.database.pages import Position
+from gatehouse.users import service as users
 from gatehouse.web.request_context import (
     ANONYMOUS,
     IMPERSONATOR,
@@ -31,6 +32,7 @@ from gatehouse.web.request_context import (
     SERVICE_ACCOUNT,
     SYSTEM,
     USER,
+    RequestContext,
 )
 from gatehouse.web.user_agent import device_name
 from models import AuditEvent
@@ -161,9 +163,15 @@ class HistoryPage:
 
 
 def list_history(
-    user_id: UUID, language: Language, limit: int, after: Position | None = None
+    user_id: UUID, context: RequestContext, limit: int, after: Position | None = None
 ) -> HistoryPage:
-    """Return a page of the events that a user may see, the newest first."""
+    """Return a page of the events that a user may see, the newest first, in the user's language.
+
+    Raises:
+        AccountDeleted: the account was deleted, but its tokens have not expired.
+    """
+    locale = users.get_profile(user_id)["locale"]
+    language = choose_language(locale, context.accept_language)
     events, following = audit.list_events_of_user(user_id, limit, after, NAMES_SHOWN)
     return HistoryPage([_describe(event, language) for event in events], following)
 

@@ -8,12 +8,10 @@ from marshmallow import Schema, fields
 from gatehouse.account import data_export, deletion, forms, history
 from gatehouse.account.errors import RestorationFailed
 from gatehouse.authorization.errors import LastAdministrator
-from gatehouse.core.i18n import choose_language
 from gatehouse.mfa import assurance_level
 from gatehouse.sessions.guards import lock_administration_first, recently_signed_in, signed_in
 from gatehouse.sessions.token_response import Headers, clear_cookies_headers
 from gatehouse.tokens.service import AccessToken
-from gatehouse.users import service as users
 from gatehouse.web import cookies, pagination
 from gatehouse.web.openapi import Blueprint
 from gatehouse.web.rate_limits import rate_limit
@@ -62,9 +60,7 @@ def read_history(caller: AccessToken, query: PageQueryForm) -> dict[str, object]
     """Read what happened to my account, the newest first, in my language."""
     user_id, purpose = UUID(caller.sub), f"history {caller.sub}"
     after = pagination.decode_position(purpose, query.cursor)
-    locale = users.get_profile(user_id)["locale"]
-    language = choose_language(locale, request_context().accept_language)
-    page = history.list_history(user_id, language, query.limit, after)
+    page = history.list_history(user_id, request_context(), query.limit, after)
     following = pagination.encode_position(purpose, page.following)
     return {"items": page.items, "next_cursor": following}
 
