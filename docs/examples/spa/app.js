@@ -47,9 +47,9 @@ async function resetPassword() {
 // The account
 
 async function showLogin({ user, recovery_codes }) {
+  showRecoveryCodes(recovery_codes);
   showUser(user);
   await listFactors();
-  showRecoveryCodes(recovery_codes);
 }
 
 async function readUser() {
@@ -82,9 +82,8 @@ async function remove(factor) {
 }
 
 async function add(addThis) {
-  const codes = await addThis();
+  showRecoveryCodes(await addThis());
   await listFactors();
-  showRecoveryCodes(codes);
   showStatus("Your second factor is ready.");
 }
 
@@ -106,7 +105,7 @@ function showSignedOut() {
   showStatus(wasSignedIn ? "Your session has ended. Please sign in again." : "You are not signed in.");
 }
 
-/** Shows the codes of a first factor; the service never shows them again. */
+/** Shows the codes of a first factor, before any other request: the service never shows them again. */
 function showRecoveryCodes(codes = []) {
   if (!codes.length) return;
   element("recovery").hidden = false;
