@@ -56,12 +56,12 @@ class AccountExport(Schema):
 @signed_in
 @routes.arguments(PageQuery, location="query")
 @routes.response(200, page_schema(HistoryItem))
-def read_history(caller: AccessToken, query: PageQueryForm) -> dict[str, object]:
-    """Read what happened to my account, the newest first, in my language."""
+def list_history(caller: AccessToken, query: PageQueryForm) -> dict[str, object]:
+    """List what happened to my account, the newest first, in my language."""
     user_id, purpose = UUID(caller.sub), f"history {caller.sub}"
-    after = pagination.decode_position(purpose, query.cursor)
+    after = pagination.decode_cursor(purpose, query.cursor)
     page = history.list_history(user_id, request_context(), query.limit, after)
-    following = pagination.encode_position(purpose, page.following)
+    following = pagination.encode_cursor(purpose, page.following)
     return {"items": page.items, "next_cursor": following}
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from marshmallow import Schema, fields
 
 import config
-from gatehouse.admin.role_forms import ChangePermission, NewPermission, PermissionForm
+from gatehouse.admin.role_forms import NewPermission, PermissionForm, PermissionUpdate
 from gatehouse.authorization import catalog, definitions, permissions
 from gatehouse.authorization.catalog import PermissionDefinition
 from gatehouse.authorization.definitions import PermissionChange
@@ -69,25 +69,25 @@ def create_permission(_caller: Administrator, form: PermissionForm) -> dict[str,
 @requires(permissions.ROLES_READ)
 @permission_routes.response(200, PermissionItem)
 @permission_routes.errors(NotFound)
-def get_permission(_caller: Administrator, name: str) -> tuple[object, dict[str, str]]:
-    """Get a permission; the `ETag` names this version of it."""
-    return with_etag(_get(name))
+def read_permission(_caller: Administrator, name: str) -> tuple[object, dict[str, str]]:
+    """Read a permission; the `ETag` names this version of it."""
+    return with_etag(_read(name))
 
 
 @permission_routes.patch("/<name>")
 @rate_limit("admin")
 @requires(permissions.ROLES_WRITE)
-@permission_routes.arguments(ChangePermission)
+@permission_routes.arguments(PermissionUpdate)
 @permission_routes.response(200, PermissionItem)
 @permission_routes.errors(NotFound, BuiltIn, PreconditionFailed)
 @conditional
-def change_permission(
+def update_permission(
     _caller: Administrator, form: PermissionChange, name: str
 ) -> tuple[object, dict[str, str]]:
     """Change the description of a permission."""
-    require_version(partial(_get, name))
+    require_version(partial(_read, name))
     definitions.change_permission(name, form, request_context())
-    return with_etag(_get(name))
+    return with_etag(_read(name))
 
 
 @permission_routes.delete("/<name>")
@@ -98,11 +98,11 @@ def change_permission(
 @conditional
 def delete_permission(_caller: Administrator, name: str) -> None:
     """Delete a permission, also from all roles that grant it."""
-    require_version(partial(_get, name))
+    require_version(partial(_read, name))
     definitions.delete_permission(name, request_context())
 
 
-def _get(name: str) -> dict[str, object]:
+def _read(name: str) -> dict[str, object]:
     known = catalog.read_catalog().permissions.get(name)
     if known is None:
         raise NotFound

@@ -76,7 +76,7 @@ class RoleMembers(Form):
     )
 
 
-class ChangeRole(RoleMembers):
+class RoleUpdate(RoleMembers):
     """What to change of a role; lists replace those of the role."""
 
     @post_load
@@ -112,7 +112,7 @@ class NewPermission(Form):
     )
 
 
-class ChangePermission(Form):
+class PermissionUpdate(Form):
     """What to change of a permission."""
 
     form_type = PermissionChange

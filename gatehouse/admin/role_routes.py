@@ -4,7 +4,7 @@ from functools import partial
 
 from marshmallow import Schema, fields
 
-from gatehouse.admin.role_forms import ChangeRole, NewRole, RoleForm
+from gatehouse.admin.role_forms import NewRole, RoleForm, RoleUpdate
 from gatehouse.authorization import catalog, definitions, permissions
 from gatehouse.authorization.definitions import RoleChange
 from gatehouse.authorization.errors import BuiltIn, RoleExists, TooManyPermissions
@@ -69,25 +69,25 @@ def create_role(_caller: Administrator, form: RoleForm) -> dict[str, object]:
 @requires(permissions.ROLES_READ)
 @role_routes.response(200, RoleItem)
 @role_routes.errors(NotFound)
-def get_role(_caller: Administrator, name: str) -> tuple[object, dict[str, str]]:
-    """Get a role; the `ETag` names this version of it."""
-    return with_etag(_get(name))
+def read_role(_caller: Administrator, name: str) -> tuple[object, dict[str, str]]:
+    """Read a role; the `ETag` names this version of it."""
+    return with_etag(_read(name))
 
 
 @role_routes.patch("/<name>")
 @rate_limit("admin")
 @requires(permissions.ROLES_WRITE)
-@role_routes.arguments(ChangeRole)
+@role_routes.arguments(RoleUpdate)
 @role_routes.response(200, RoleItem)
 @role_routes.errors(NotFound, BuiltIn, TooManyPermissions, PreconditionFailed)
 @conditional
-def change_role(
+def update_role(
     _caller: Administrator, form: RoleChange, name: str
 ) -> tuple[object, dict[str, str]]:
     """Change a role; you need all permissions that it grants before and after."""
-    require_version(partial(_get, name))
+    require_version(partial(_read, name))
     definitions.change_role(name, form, request_context())
-    return with_etag(_get(name))
+    return with_etag(_read(name))
 
 
 @role_routes.delete("/<name>")
@@ -98,11 +98,11 @@ def change_role(
 @conditional
 def delete_role(_caller: Administrator, name: str) -> None:
     """Delete a role, also for all users who have it."""
-    require_version(partial(_get, name))
+    require_version(partial(_read, name))
     definitions.delete_role(name, request_context())
 
 
-def _get(name: str) -> dict[str, object]:
+def _read(name: str) -> dict[str, object]:
     known = catalog.read_catalog()
     if name not in known.roles:
         raise NotFound

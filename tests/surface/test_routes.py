@@ -6,6 +6,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gatehouse.core.errors import all_errors
+from tests.tokens.forgery import case
 
 PUBLIC = {
     "/.well-known/jwks.json": "public keys",
@@ -226,6 +227,27 @@ def test_operation_has_a_unique_name_and_a_summary(document):
 
     assert len(names) == len(set(names))
     assert all(operation["summary"] for _, _, operation in operations(document))
+
+
+VERBS = {
+    "GET": {"read", "list", "search", "check", "export", "verify"},
+    "PATCH": {"update"},
+    "PUT": {"replace"},
+    "DELETE": {"delete", "end", "forget", "remove", "revoke", "cancel"},
+}
+"""Beginnings of the names of operations, by method; a POST is named for what it does."""
+
+
+def test_operation_is_named_with_the_verb_of_its_kind(document):
+    """One word means one thing: who knows one operation can guess the name of another."""
+    for method, path, operation in operations(document):
+        name = operation["operationId"]
+        verb = name.partition("_")[0]
+        content = operation["responses"].get("200", {}).get("content", {})
+        answer = str(content.get("application/json", {}).get("schema", {}).get("$ref", ""))
+        with case(operation=f"{method} {path}", name=name):
+            assert verb in VERBS.get(method, {verb})
+            assert not answer.endswith("Page") or verb in ("list", "search")
 
 
 def test_login_by_each_method_documents_that_it_may_be_rejected(document):

@@ -220,7 +220,7 @@ STEPS: Mapping[str, tuple[Step, ...]] = {
             {"identifier": "{{new_email}}", "password": "{{password}}"},
             save=SAVE_TOKENS,
         ),
-        Step("read_history"),
+        Step("list_history"),
         Step("export_me"),
         Step("delete_me"),
         Step("restore_me", {"token": "x"}, status=401, note=NEEDS_MAIL),
