@@ -162,11 +162,11 @@ def _check_templates(app: Flask) -> None:
 
 def _set_up_http(app: Flask) -> None:
     app.wsgi_app = HeadersMiddleware(app.wsgi_app, config.settings())  # type: ignore[method-assign]
-    request_validation.register(app)
+    request_validation.set_up(app)
     load_shedding.register_load_shedding(app)
     csrf.register_origin_check(app)
     proxy_check.register_monitor(app)
-    refunds.register(app)
+    refunds.set_up(app)
     app.after_request(metrics.count_response)
     app.after_request(log.log_response)
     rate_limits.set_up(app, identifiers.get_recipient)

@@ -18,7 +18,7 @@ from gatehouse.database.session import Base, db
 from gatehouse.users import notifications
 from gatehouse.users import service as users
 from gatehouse.users.errors import AccountDeleted
-from gatehouse.web.request_context import OPERATOR
+from gatehouse.web.request_context import NO_CLIENT, OPERATOR
 from models import (
     AuditEvent,
     Credential,
@@ -115,8 +115,6 @@ EVENTS = Section(
         *("actor_kind", "client_id", "target_kind", "target_id", "details"),
     ),
 )
-NO_CLIENT: Json = {"ip_address": "", "user_agent": ""}
-"""Instead of the client of an administrator, whose address is not the user's."""
 MESSAGE_COLUMNS = ("id", "channel", "recipient", "template", "created_at", "sent_at")
 
 

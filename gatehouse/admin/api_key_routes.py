@@ -68,10 +68,10 @@ class CreatedApiKey(ApiKeyItem):
 def list_api_keys(_caller: Administrator, query: PageQueryForm, account_id: UUID) -> dict[str, Any]:
     """List the API keys of a service account, the newest first, for 90 days after their end."""
     purpose = f"api keys {account_id}"
-    after = pagination.decode_position(purpose, query.cursor)
+    after = pagination.decode_cursor(purpose, query.cursor)
     rows, following = keys.list_keys(account_id, query.limit, after)
     items = [keys.serialize(row) for row in rows]
-    return {"items": items, "next_cursor": pagination.encode_position(purpose, following)}
+    return {"items": items, "next_cursor": pagination.encode_cursor(purpose, following)}
 
 
 @api_key_routes.post("/<uuid:account_id>/keys")

@@ -55,11 +55,11 @@ class ServiceAccountItem(Schema):
 @service_account_routes.response(200, page_schema(ServiceAccountItem))
 def list_service_accounts(_caller: Administrator, query: PageQueryForm) -> dict[str, Any]:
     """List the service accounts, the newest first."""
-    after = pagination.decode_position(CURSOR, query.cursor)
+    after = pagination.decode_cursor(CURSOR, query.cursor)
     rows, following = accounts.list_accounts(query.limit, after)
     given = accounts.list_roles_of([row.id for row in rows])
     items = [_describe(row, given[row.id]) for row in rows]
-    return {"items": items, "next_cursor": pagination.encode_position(CURSOR, following)}
+    return {"items": items, "next_cursor": pagination.encode_cursor(CURSOR, following)}
 
 
 @service_account_routes.post("")

@@ -59,10 +59,10 @@ def list_user_events(
 ) -> dict[str, object]:
     """List the events that concern a user, the newest first, also of one who was erased."""
     purpose = f"admin audit {user_id}"
-    after = pagination.decode_position(purpose, query.cursor)
+    after = pagination.decode_cursor(purpose, query.cursor)
     rows, following = audit.list_events_of_user(user_id, query.limit, after)
     items = [audit.serialize(row) for row in rows]
-    return {"items": items, "next_cursor": pagination.encode_position(purpose, following)}
+    return {"items": items, "next_cursor": pagination.encode_cursor(purpose, following)}
 
 
 def _describe_session(row: Session) -> dict[str, object]:

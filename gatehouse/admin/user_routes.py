@@ -49,12 +49,12 @@ def search_users(caller: Administrator, query: UserSearchForm) -> dict[str, obje
     """
     sees_contacts = permissions.USERS_CONTACTS in caller.scope.split()
     wanted = query.to_filter(whole_emails_only=not sees_contacts)
-    after = pagination.decode_position(CURSOR, query.cursor)
+    after = pagination.decode_cursor(CURSOR, query.cursor)
     page = search.search_users(wanted, query.limit, after)
     items = [managed_users.serialize(row) for row in page.rows]
     return {
         "items": items if sees_contacts else [managed_users.mask_contacts(one) for one in items],
-        "next_cursor": pagination.encode_position(CURSOR, page.next_position),
+        "next_cursor": pagination.encode_cursor(CURSOR, page.next_position),
         "estimated_total": page.estimated_total,
     }
 

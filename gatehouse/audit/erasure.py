@@ -8,11 +8,11 @@ from sqlalchemy import Row, Select, or_, select, update
 from gatehouse.audit.search import ORDER
 from gatehouse.database.pages import Position
 from gatehouse.database.session import db, write_transaction
+from gatehouse.web.request_context import NO_CLIENT
 from models import AuditEvent
 
 BATCH_SIZE = 1000
 """Events that are changed in one transaction."""
-NO_CLIENT: dict[str, object] = {"ip_address": "", "user_agent": ""}
 
 
 def erase_personal_data(user_id: UUID) -> None:

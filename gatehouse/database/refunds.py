@@ -34,7 +34,7 @@ class Refund:
     """Whether an attempt at a secret was counted: once that is evaluated, it stays counted."""
 
 
-def register(app: Flask) -> None:
+def set_up(app: Flask) -> None:
     """Give back what a request counted when it is answered 503."""
     app.extensions[DELAYED] = deque(maxlen=MAX_DELAYED)
     app.after_request(_settle_request)

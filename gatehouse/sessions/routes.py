@@ -5,6 +5,7 @@ from uuid import UUID
 from marshmallow import Schema, fields
 
 from gatehouse.core.errors import NotFound
+from gatehouse.database.pages import Position
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.guards import signed_in
 from gatehouse.tokens.service import AccessToken
@@ -44,12 +45,13 @@ class SessionItem(Schema):
 @routes.response(200, page_schema(SessionItem))
 def list_sessions(caller: AccessToken, query: PageQueryForm) -> dict[str, object]:
     """List my active sessions, newest first."""
+    purpose = f"own sessions {caller.sub}"
+    after = pagination.decode_cursor(purpose, query.cursor)
     rows = sessions.active_sessions(UUID(caller.sub))
-    if query.cursor:
-        after = pagination.decode_cursor(f"sessions:{caller.sub}", query.cursor)
-        rows = [row for row in rows if row.id < after]
-    page, rest = rows[: query.limit], rows[query.limit :]
-    following = pagination.encode_cursor(f"sessions:{caller.sub}", page[-1].id) if rest else None
+    rest = [row for row in rows if after is None or row.id < after.id]
+    page = rest[: query.limit]
+    last = Position(page[-1].created_at, page[-1].id) if len(rest) > query.limit else None
+    following = pagination.encode_cursor(purpose, last)
     return {"items": [_item(row, caller) for row in page], "next_cursor": following}
 
 

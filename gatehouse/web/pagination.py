@@ -15,26 +15,12 @@ from gatehouse.database.pages import Position
 INVALID_CURSOR = "The cursor is not valid for this list; start again without one."
 
 
-def encode_cursor(purpose: str, last_id: UUID) -> str:
-    """Return the cursor of the page that begins after this id."""
-    return _serializer(purpose).dumps(str(last_id))
-
-
-def decode_cursor(purpose: str, cursor: str) -> UUID:
-    """Return the id after which the page begins.
-
-    Raises:
-        MalformedRequest: the cursor is forged, malformed or from another list.
-    """
-    return UUID(_load(purpose, cursor))
-
-
-def encode_position(purpose: str, last: Position | None) -> str | None:
+def encode_cursor(purpose: str, last: Position | None) -> str | None:
     """Return the cursor of the page that begins after this position; None if there is none."""
     return _serializer(purpose).dumps([last.at.isoformat(), str(last.id)]) if last else None
 
 
-def decode_position(purpose: str, cursor: str | None) -> Position | None:
+def decode_cursor(purpose: str, cursor: str | None) -> Position | None:
     """Return the position after which the page begins; None for the first page.
 
     Raises:

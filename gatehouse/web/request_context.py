@@ -82,6 +82,10 @@ class RequestContext:
         return replace(self, actor=Actor(USER, user_id, FIRST_PARTY_CLIENT))
 
 
+NO_CLIENT: dict[str, object] = {"ip_address": "", "user_agent": ""}
+"""What is stored and shown instead of a client whose address does not concern the reader."""
+
+
 def without_client(context: RequestContext) -> RequestContext:
     """Return the context for messages to others, whom the client's address does not concern."""
     return replace(context, ip_address="", user_agent="")

@@ -70,7 +70,7 @@ def is_non_blocking(app: Flask, endpoint: str | None) -> bool:
     return hasattr(app.view_functions.get(endpoint or ""), "non_blocking")
 
 
-def register(app: Flask) -> None:
+def set_up(app: Flask) -> None:
     """Check every request of an application before it is dispatched."""
 
     @app.before_request

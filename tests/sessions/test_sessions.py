@@ -103,7 +103,7 @@ def test_session_list_rejects_forged_cursors(client, make_user):
     for user in (ann, ann, bob, bob):
         client.log_in(user)
     mine, theirs = (list_sessions(client, u.tokens, limit=1)["next_cursor"] for u in (ann, bob))
-    payload, signature = mine.split(".")
+    payload, _, signature = mine.rpartition(".")
     forgeries = [
         theirs,
         mine[:-4],

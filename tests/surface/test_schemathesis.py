@@ -189,11 +189,9 @@ def cursor(app, client, access_token, operation):
     """A cursor of the sessions, or the history, of the user with the access token."""
     user_id = client.as_(access_token).get("/auth/me").json["id"]
     with app.app_context():
-        if operation == "GET /auth/me/history":
-            position = Position(clock.now(), uuid4())
-            CURSORS[:] = [pagination.encode_position(f"history {user_id}", position)]
-        else:
-            CURSORS[:] = [pagination.encode_cursor(f"sessions:{user_id}", uuid4())]
+        of_history = operation == "GET /auth/me/history"
+        purpose = f"history {user_id}" if of_history else f"own sessions {user_id}"
+        CURSORS[:] = [pagination.encode_cursor(purpose, Position(clock.now(), uuid4()))]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

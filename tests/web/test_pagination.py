@@ -2,17 +2,19 @@
 
 import string
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
 
 from gatehouse.core import crypto
 from gatehouse.core.errors import MalformedRequest
+from gatehouse.database.pages import Position
 from gatehouse.web.pagination import decode_cursor, encode_cursor
 from tests.conftest import key, running
 
 ALPHABET = string.ascii_letters + string.digits + "-_"
-LAST_ID = crypto.new_id()
+LAST = Position(datetime(2026, 7, 1, 12, tzinfo=UTC), crypto.new_id())
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +25,13 @@ def context(app: Flask) -> Iterator[None]:
 
 def is_valid(cursor, purpose="sessions:ann"):
     try:
-        return decode_cursor(purpose, cursor) == LAST_ID
+        return decode_cursor(purpose, cursor) == LAST
     except MalformedRequest:
         return False
 
 
 def test_cursor_is_valid_for_its_list_only():
-    cursor = encode_cursor("sessions:ann", LAST_ID)
+    cursor = encode_cursor("sessions:ann", LAST)
 
     assert is_valid(cursor)
     assert not is_valid(cursor, "sessions:bob")
@@ -37,7 +39,7 @@ def test_cursor_is_valid_for_its_list_only():
 
 @pytest.mark.requirement("AP-08")
 def test_cursor_has_exactly_one_spelling():
-    cursor = encode_cursor("sessions:ann", LAST_ID)
+    cursor = encode_cursor("sessions:ann", LAST)
     last_characters = [cursor[:-1] + each for each in ALPHABET]
     additions = [cursor + each for each in ("=", "==", "\n", " ", "é", ".", "*")]
     insertions = [f"{cursor[:n]}{each}{cursor[n:]}" for n in (0, 5, 60) for each in ("\n", "*")]
@@ -48,9 +50,9 @@ def test_cursor_has_exactly_one_spelling():
 
 
 def test_cursor_of_an_older_secret_key_is_valid(settings_environment):
-    cursor = encode_cursor("sessions:ann", LAST_ID)
+    cursor = encode_cursor("sessions:ann", LAST)
     rings = f"new:{key(5)[5:]},{settings_environment['GATEHOUSE_SECRET_KEYS']}"
 
     with running(settings_environment | {"GATEHOUSE_SECRET_KEYS": rings}) as app, app.app_context():
         assert is_valid(cursor)
-        assert encode_cursor("sessions:ann", LAST_ID) != cursor
+        assert encode_cursor("sessions:ann", LAST) != cursor
