@@ -10,6 +10,7 @@ from gatehouse.account.own_data_routes import routes as own_data
 from gatehouse.account.routes import routes as account
 from gatehouse.admin.api_key_routes import api_key_routes
 from gatehouse.admin.bulk_routes import bulk_routes
+from gatehouse.admin.hook_routes import hook_routes
 from gatehouse.admin.permission_routes import permission_routes
 from gatehouse.admin.role_assignment_routes import role_assignment_routes
 from gatehouse.admin.role_routes import role_routes
@@ -33,6 +34,7 @@ from gatehouse.cli import (
     translations,
     users,
 )
+from gatehouse.cli import hooks as hook_commands
 from gatehouse.cli import permissions as permission_commands
 from gatehouse.cli import roles as role_commands
 from gatehouse.cli import service_accounts as service_account_commands
@@ -108,7 +110,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _register_blueprints(app)
     commands = (serve.serve, worker_command.run_worker, keys.keys, users.users, passwords.passwords)
     roles = (role_commands.roles, permission_commands.permissions)
-    access = (*roles, service_account_commands.service_accounts)
+    access = (*roles, service_account_commands.service_accounts, hook_commands.hooks)
     tools = (*access, audit.audit, risk.risk, doctor.doctor, docs.docs, translations.translations)
     for command in (*commands, *tools, backup.back_up, backup.restore):
         app.cli.add_command(command)
@@ -200,7 +202,7 @@ def _register_blueprints(app: Flask) -> None:
     documented = (*first, captcha, *account_routes, tokens, operations)
     roles = (permission_routes, role_routes, role_assignment_routes)
     accounts = (user_routes, bulk_routes, user_action_routes, user_detail_routes)
-    administration = (*roles, *accounts, service_account_routes, api_key_routes)
+    administration = (*roles, *accounts, service_account_routes, api_key_routes, hook_routes)
     for blueprint in (*documented, *administration):
         api.register_blueprint(blueprint)
     api.add_section(document_forward_auth)

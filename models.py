@@ -336,6 +336,30 @@ class ApiKeyVersion(Base):
     version: Mapped[int] = mapped_column(BigInteger)
 
 
+class Hook(Base):
+    """A server of the operator: notified of events (webhook), or asked to decide (blocking)."""
+
+    __tablename__ = "hooks"
+
+    id: Mapped[UUID] = _id()
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    url: Mapped[str] = mapped_column(String(2000))
+    events: Mapped[list[str]] = mapped_column(JSON)
+    secrets: Mapped[bytes] = _encrypted(crypto_labels.HOOK_SECRETS)
+    on_failure: Mapped[str | None] = mapped_column(String(8))
+    """Of a blocking hook: `allow` or `deny` while it does not answer."""
+    timeout_ms: Mapped[int | None] = mapped_column(Integer)
+    enabled: Mapped[bool] = mapped_column(default=True)
+    paused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Since when nothing is sent to a webhook, because it kept failing."""
+    paused_reason: Mapped[str | None] = mapped_column(String(200))
+    created_at: Mapped[datetime] = _created()
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, onupdate=clock.now)
+    version: Mapped[int] = mapped_column(default=1)
+    """Increased by each change, so that workers notice it."""
+
+
 class ExternalIdentity(Base):
     """A user's identity at an identity provider; a user may have several, also of one issuer."""
 

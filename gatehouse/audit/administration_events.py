@@ -37,6 +37,15 @@ class ServiceAccounts:
     )
 
 
+class Hooks:
+    """Webhooks and blocking hooks."""
+
+    CREATED = success("hook.created", "A hook was created.")
+    CHANGED = success("hook.changed", "A hook was changed; see details.fields.")
+    DELETED = success("hook.deleted", "A hook was deleted; nothing is sent to it any more.")
+    SECRET_ROTATED = success("hook.secret_rotated", "The signing secret of a hook was replaced.")
+
+
 class Impersonation:
     """Administrators who act as a user; the actor is the administrator, the user is `user_id`."""
 
@@ -68,3 +77,6 @@ class Administration:
     DATABASE_RESTORED = success(
         "database.restored", "A backup was restored; all sessions ended and all keys were replaced."
     )
+
+
+GROUPS = (Authorization, ServiceAccounts, Hooks, Administration, Impersonation)

@@ -2,12 +2,7 @@
 
 from collections.abc import Iterator
 
-from gatehouse.audit.administration_events import (
-    Administration,
-    Authorization,
-    Impersonation,
-    ServiceAccounts,
-)
+from gatehouse.audit import administration_events
 from gatehouse.audit.event import Event
 from gatehouse.audit.event import failure as _failure
 from gatehouse.audit.event import success as _success
@@ -278,11 +273,8 @@ GROUPS = (
     Risk,
     Session,
     Token,
-    Authorization,
-    ServiceAccounts,
+    *administration_events.GROUPS,
     Account,
-    Administration,
-    Impersonation,
     Factor,
     PasswordReset,
     Identifier,

@@ -22,6 +22,7 @@ TARGETS = {
     "role": ("role", "role"),
     "permission": ("permission", "permission"),
     "service_account": ("service_account", "service_account_id"),
+    "hook": ("hook", "hook_id"),
     "api_key": ("api_key", "api_key_id"),
 }
 """What events affect besides a user, and the value with its id, by the first part of their name."""

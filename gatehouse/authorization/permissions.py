@@ -52,4 +52,6 @@ SERVICE_ACCOUNTS_READ = declare_permission(
 SERVICE_ACCOUNTS_WRITE = declare_permission(
     "service-accounts:write", "Create and change service accounts and their keys."
 )
+HOOKS_READ = declare_permission("hooks:read", "Read webhooks and blocking hooks.", AUDITOR)
+HOOKS_WRITE = declare_permission("hooks:write", "Create and change webhooks and blocking hooks.")
 AUDIT_READ = declare_permission("audit:read", "Search the audit log.", AUDITOR)

@@ -37,6 +37,11 @@ def random_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def random_bytes(size: int) -> bytes:
+    """Return `size` random bytes."""
+    return os.urandom(size)
+
+
 def random_number(bits: int) -> int:
     """Return a random number of so many bits."""
     return secrets.randbits(bits)

@@ -9,6 +9,7 @@ make stored digests and ciphertexts unusable. A purpose of a one-time code is al
 CODE_DATA = "challenges.data"
 CREDENTIAL_DATA = "credentials.data"
 OUTBOX_PAYLOAD = "outbox.payload"
+HOOK_SECRETS = "hooks.secrets"
 SIGNING_KEY = "signing_keys.private"
 IDEMPOTENT_RESPONSE = "idempotency_keys.answer"
 """For tokens within the JSON column `idempotency_keys.response`."""

@@ -153,6 +153,21 @@ def _prepare_request(http_request: HttpRequest) -> requests.PreparedRequest:
         raise OutboundRequestBlocked("The URL is malformed.") from None
 
 
+def require_allowed_url(url: str) -> None:
+    """Require a URL that requests can be sent to, before its name is resolved.
+
+    Raises:
+        OutboundRequestBlocked: malformed, not https and not allow-listed, user information, or an
+            IP address that is neither public nor allow-listed.
+    """
+    parts = urlsplit(_prepare_request(HttpRequest("POST", url)).url or "")
+    host = _require_allowed_host(parts)
+    with suppress(ValueError):  # a name
+        ip = ip_addresses.parse_ip_address(host)
+        if not (_is_allowed_host(parts) or ip_addresses.is_public(ip)):
+            raise OutboundRequestBlocked(f"{host} is an IP address that is not public.")
+
+
 def _require_allowed_host(url: SplitResult) -> str:
     """Return the host of a URL.
 

@@ -10,7 +10,11 @@ from gatehouse.audit.service import record
 from gatehouse.database.session import db, end_transaction
 from gatehouse.web.request_context import NO_REQUEST
 from models import AuditEvent, OneTimeCode, OutboxMessage, Password, Session, User
-from tests.audit import role_scenarios, service_account_scenarios  # noqa: F401 - register theirs
+from tests.audit import (  # noqa: F401 - register theirs
+    hook_scenarios,
+    role_scenarios,
+    service_account_scenarios,
+)
 from tests.audit.event_scenarios import ADA, NEW, SCENARIOS, Scenario, create_outdated_hash
 from tests.client import PASSWORD
 from tests.client import User as ClientUser

@@ -12,6 +12,8 @@ from gatehouse.captcha import service as captcha
 from gatehouse.captcha.provider import VerifiedAnswer
 from gatehouse.core import clock
 from gatehouse.database.session import Base, db, write_transaction
+from gatehouse.hooks import definitions as hooks
+from gatehouse.hooks.definitions import HookChange
 from gatehouse.messaging import sms_budget
 from gatehouse.service_accounts import accounts
 from gatehouse.service_accounts import keys as api_keys
@@ -91,6 +93,9 @@ def fill(app, client):
         account = ServiceAccountChange("deploy", "Deploys.", ada_id)
         account_id = accounts.create_account(account, NO_REQUEST).id
         api_keys.create_key(account_id, NewKey("CI", ()), NO_REQUEST)
+        db.session.commit()
+        hook = HookChange("crm", "https://hooks.example.com", events=["*"])
+        hooks.create_hook("webhook", hook, NO_REQUEST)
         db.session.commit()
         captcha.consume_answer(VerifiedAnswer("an answer", clock.now()))
 

@@ -40,6 +40,14 @@ SERVICE_ACCOUNT = {
     "enabled": True,
     "roles": [{"role": "support"}],
 }
+HOOK = {
+    "name": "crm",
+    "url": "https://hooks.example.com/gatehouse",
+    "events": ["user.created"],
+    "on_failure": "deny",
+    "timeout_ms": 300,
+    "enabled": True,
+}
 FORMS: dict[Endpoint, dict[str, Any]] = {
     ("POST", "/auth/register"): {
         "email": "bob@example.com",
@@ -224,6 +232,9 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
         "expires_at": "2126-12-24T18:30:00Z",
         "overlap_minutes": 60,
     },
+    ("POST", "/admin/hooks"): {"kind": "webhook", **HOOK},
+    ("PATCH", "/admin/hooks/{hook_id}"): HOOK,
+    ("POST", "/admin/hooks/{hook_id}/rotate-secret"): {"overlap_minutes": 60},
 }
 """Every operation with a body, and a form with all of its fields."""
 
@@ -277,7 +288,7 @@ def send_invalid(app: Flask, ada: Client) -> Iterator[SendInvalid]:
     def send_invalid(
         endpoint: Endpoint, data: bytes | str, content_type: str | None = None
     ) -> TestResponse:
-        ids = dict.fromkeys(("factor_id", "user_id", "account_id", "key_id"), SOME_ID)
+        ids = dict.fromkeys(("factor_id", "user_id", "account_id", "key_id", "hook_id"), SOME_ID)
         path = endpoint[1].format(**ids, name="clerk")
         media_type = content_type or "application/json"
         return ada.send(endpoint[0], path, data=data, content_type=media_type)
@@ -309,7 +320,7 @@ def request_every_route(
 ) -> Iterator[tuple[str, TestResponse]]:
     """Request every route with every method; yield `METHOD path` and the response."""
     ids = ("session_id", "request_id", "factor_id", "device_id", "message_id", "user_id")
-    ids += ("account_id", "key_id")
+    ids += ("account_id", "key_id", "hook_id")
     sample = {
         **dict.fromkeys(ids, SOME_ID),
         "filename": "pages.css",

@@ -271,6 +271,7 @@ def test_body_must_be_an_object(send_invalid):
 def test_missing_body_reports_the_required_fields(send_invalid):
     optional = {("POST", "/auth/logout"), ("POST", "/auth/refresh"), ("PATCH", "/auth/me")}
     optional |= {("POST", "/admin/service-accounts/{account_id}/keys/{key_id}/rotate")}
+    optional |= {("POST", "/admin/hooks/{hook_id}/rotate-secret")}
     optional |= {
         endpoint for endpoint, form in FORMS.items() if form.keys() - {"session_id"} == {"reason"}
     }

@@ -119,6 +119,12 @@ OPERATIONS = [
     "GET /admin/service-accounts/{account_id}/keys/{key_id}",
     "DELETE /admin/service-accounts/{account_id}/keys/{key_id}",
     "POST /admin/service-accounts/{account_id}/keys/{key_id}/rotate",
+    "GET /admin/hooks",
+    "POST /admin/hooks",
+    "GET /admin/hooks/{hook_id}",
+    "PATCH /admin/hooks/{hook_id}",
+    "DELETE /admin/hooks/{hook_id}",
+    "POST /admin/hooks/{hook_id}/rotate-secret",
 ]
 
 SIGNED_MEMBERS = {"credential", "passkey"}

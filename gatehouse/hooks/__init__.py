@@ -1,0 +1,1 @@
+"""Hooks: servers of the operator that are notified of events, or asked before something happens."""

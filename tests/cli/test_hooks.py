@@ -1,0 +1,64 @@
+"""`flask hooks`: the same services as the operators' API."""
+
+import json
+
+import pytest
+
+from models import Hook
+from tests.rows import audited, rows
+
+URL = "https://hooks.example.com/gatehouse"
+
+
+@pytest.fixture
+def run(app):
+    return lambda *arguments: app.test_cli_runner().invoke(args=["hooks", *arguments])
+
+
+@pytest.fixture
+def crm(run):
+    created = run("create", "webhook", "crm", URL, "--event", "*", "--json")
+    assert created.exit_code == 0, created.output
+    return json.loads(created.output)
+
+
+def test_hook_is_created_shown_changed_and_deleted(app, run, crm):
+    changed = run("change", "crm", "--name", "erp", "--event", "user.created", "--disable")
+    blocking = run("create", "before_login", "fraud", URL, "--on-failure", "deny")
+    rotated = json.loads(run("rotate-secret", "erp", "--json").output)
+
+    assert changed.exit_code == blocking.exit_code == 0
+    assert "whsec_" in blocking.output
+    assert rotated["secret"] != crm["secret"]
+    listed = json.loads(run("list", "--json").output)
+    assert [one["name"] for one in listed] == ["erp", "fraud"]
+    assert [line.split() for line in run("list").output.splitlines()] == [
+        ["erp", "webhook", "disabled", URL],
+        ["fraud", "before_login", URL],
+    ]
+    shown = json.loads(run("show", crm["id"]).output)
+    assert (shown["events"], shown["enabled"]) == (["user.created"], False)
+    assert "secret" not in shown
+    assert run("delete", "erp", "--yes").exit_code == 0
+    assert [row.name for row in rows(app, Hook)] == ["fraud"]
+    assert {event.actor_kind for event in audited(app, "hook.changed")} == {"operator"}
+
+
+def test_hook_commands_report_mistakes_in_a_sentence(app, run, crm):
+    for command in (
+        ("create", "webhook", "crm", URL, "--event", "*"),
+        ("create", "webhook", "a b", URL, "--event", "*"),
+        ("create", "webhook", "other", URL),
+        ("create", "webhook", "other", URL, "--event", "Users"),
+        ("create", "webhook", "other", "http://hooks.example.com", "--event", "*"),
+        ("create", "webhook", "other", f"{URL}?{'x' * 2000}", "--event", "*"),
+        ("create", "before_login", "other", URL),
+        ("change", "crm", "--on-failure", "deny"),
+        ("show", "other"),
+        ("delete", "crm"),
+    ):
+        result = run(*command)
+        assert result.exit_code == 1, command
+        assert "Traceback" not in result.output
+    [row] = rows(app, Hook)
+    assert row.on_failure is None
