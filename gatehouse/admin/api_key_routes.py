@@ -1,7 +1,6 @@
 """Routes: the API keys of a service account."""
 
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields
@@ -65,7 +64,9 @@ class CreatedApiKey(ApiKeyItem):
 @api_key_routes.arguments(PageQuery, location="query")
 @api_key_routes.response(200, page_schema(ApiKeyItem))
 @api_key_routes.errors(NotFound)
-def list_api_keys(_caller: Administrator, query: PageQueryForm, account_id: UUID) -> dict[str, Any]:
+def list_api_keys(
+    _caller: Administrator, query: PageQueryForm, account_id: UUID
+) -> dict[str, object]:
     """List the API keys of a service account, the newest first, for 90 days after their end."""
     purpose = f"api keys {account_id}"
     after = pagination.decode_cursor(purpose, query.cursor)
@@ -80,7 +81,7 @@ def list_api_keys(_caller: Administrator, query: PageQueryForm, account_id: UUID
 @api_key_routes.arguments(NewApiKey)
 @api_key_routes.response(201, CreatedApiKey)
 @api_key_routes.errors(NotFound, TooManyKeys, GrantExceedsOwnPermissions)
-def create_api_key(_caller: Administrator, form: NewKey, account_id: UUID) -> dict[str, Any]:
+def create_api_key(_caller: Administrator, form: NewKey, account_id: UUID) -> dict[str, object]:
     """Create an API key, which is shown once; you need all permissions that it has."""
     return _show_once(keys.create_key(account_id, form, request_context()))
 
@@ -92,7 +93,7 @@ def create_api_key(_caller: Administrator, form: NewKey, account_id: UUID) -> di
 @api_key_routes.errors(NotFound)
 def read_api_key(
     _caller: Administrator, account_id: UUID, key_id: UUID
-) -> tuple[Any, dict[str, str]]:
+) -> tuple[object, dict[str, str]]:
     """Read an API key, without the key; the `ETag` names this version of it."""
     key = keys.get_key(KeyRef(account_id, key_id))
     _, headers = with_etag(keys.serialize_version(key))
@@ -110,7 +111,7 @@ def read_api_key(
 @conditional
 def rotate_api_key(
     _caller: Administrator, form: RotationForm, account_id: UUID, key_id: UUID
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Replace an API key by a new one; both are valid for the overlap, by default a day."""
     ref = KeyRef(account_id, key_id)
     require_version(partial(_read_version, ref))
@@ -131,9 +132,9 @@ def revoke_api_key(_caller: Administrator, account_id: UUID, key_id: UUID) -> No
     keys.revoke_key(ref, request_context())
 
 
-def _read_version(ref: KeyRef) -> dict[str, Any]:
+def _read_version(ref: KeyRef) -> dict[str, object]:
     return keys.serialize_version(keys.get_key(ref))
 
 
-def _show_once(created: CreatedKey) -> dict[str, Any]:
+def _show_once(created: CreatedKey) -> dict[str, object]:
     return keys.serialize(created.row) | {"key": created.text}

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from gatehouse.account import bulk_administration
 from gatehouse.account.bulk_administration import OPERATIONS
@@ -37,7 +36,7 @@ bulk_routes = Blueprint(
 @idempotent_parts
 @bulk_routes.response(200, BulkOutcome)
 @bulk_routes.errors(PersonRequired)
-def change_users(caller: Administrator, form: BulkUsersForm) -> dict[str, Any]:
+def change_users(caller: Administrator, form: BulkUsersForm) -> dict[str, object]:
     """Change up to 100 users: one operation, with a result for each of them.
 
     Besides `users:read` it needs the permission of the operation on a single user: `users:write`,

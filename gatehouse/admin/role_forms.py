@@ -16,21 +16,21 @@ PERMISSION_PATTERN = f"^{PERMISSION_NAME}$"
 AUDIENCE_PATTERN = f"^{AUDIENCE}$"
 
 
-def _pattern(pattern: str, message: str) -> dict[str, Any]:
+def _name(length: int, pattern: str, message: str, required: bool = False) -> String:
     check = validate.Regexp(f"{pattern[:-1]}\\Z", error=CodedMessage("invalid", message))
-    return {"validate": check, "metadata": {"pattern": pattern}}
+    return String(length, validate=check, metadata={"pattern": pattern}, required=required)
 
 
-def role_name(**options: Any) -> String:
+def role_name(required: bool = False) -> String:
     """Return the field of the name of a role."""
     message = "Use lower-case letters, digits, - and _, beginning with a letter."
-    return String(63, **_pattern(ROLE_PATTERN, message), **options)
+    return _name(63, ROLE_PATTERN, message, required)
 
 
-def permission_name(**options: Any) -> String:
+def permission_name(required: bool = False) -> String:
     """Return a field for the name of a permission."""
     message = "Write a resource and an action, such as orders:refund."
-    return String(64, **_pattern(PERMISSION_PATTERN, message), **options)
+    return _name(64, PERMISSION_PATTERN, message, required)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class NewRole(RoleMembers):
     description = String(200, required=True)
 
     @post_load
-    def make_form(self, members: dict[str, Any], **_: Any) -> Any:
+    def make_form(self, members: dict[str, Any], **_: object) -> object:
         """Return the form: the name, and what the role grants."""
         return RoleForm(members["name"], _build_change(members))
 
@@ -106,10 +106,7 @@ class NewPermission(Form):
 
     name = permission_name(required=True)
     description = String(200, required=True)
-    audience = String(
-        255,
-        **_pattern(AUDIENCE_PATTERN, "Write the audience without spaces and quotes."),
-    )
+    audience = _name(255, AUDIENCE_PATTERN, "Write the audience without spaces and quotes.")
 
 
 class PermissionUpdate(Form):

@@ -15,10 +15,10 @@ DEFAULT_MINUTES = DEFAULT_OVERLAP // timedelta(minutes=1)
 MAX_MINUTES = MAX_OVERLAP // timedelta(minutes=1)
 
 
-def _account_name(**options: Any) -> String:
+def _account_name(*, required: bool = False) -> String:
     check = validate.Regexp(f"{NAME}\\Z", error=CodedMessage("invalid", NAME_MESSAGE))
     shown = {"pattern": f"^{NAME}$", "example": "deploy"}
-    return String(64, validate=check, metadata=shown, **options)
+    return String(64, validate=check, metadata=shown, required=required)
 
 
 class ServiceAccountMembers(Form):
@@ -93,7 +93,7 @@ class ApiKeyRotation(Form):
     expires_at = Moment(metadata={"description": "of the new key; at most 366 days from now"})
 
     @post_load
-    def make_form(self, members: dict[str, Any], **_: Any) -> RotationForm:
+    def make_form(self, members: dict[str, Any], **_: object) -> RotationForm:
         """Return the form."""
         overlap = timedelta(minutes=members["overlap_minutes"])
         return RotationForm(overlap, members.get("expires_at"))

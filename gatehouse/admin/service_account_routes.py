@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields
@@ -53,7 +52,7 @@ class ServiceAccountItem(Schema):
 @requires(permissions.SERVICE_ACCOUNTS_READ)
 @service_account_routes.arguments(PageQuery, location="query")
 @service_account_routes.response(200, page_schema(ServiceAccountItem))
-def list_service_accounts(_caller: Administrator, query: PageQueryForm) -> dict[str, Any]:
+def list_service_accounts(_caller: Administrator, query: PageQueryForm) -> dict[str, object]:
     """List the service accounts, the newest first."""
     after = pagination.decode_cursor(CURSOR, query.cursor)
     rows, following = accounts.list_accounts(query.limit, after)
@@ -70,7 +69,7 @@ def list_service_accounts(_caller: Administrator, query: PageQueryForm) -> dict[
 @service_account_routes.errors(ServiceAccountExists, GrantExceedsOwnPermissions)
 def create_service_account(
     _caller: Administrator, form: ServiceAccountChange
-) -> tuple[Any, dict[str, str]]:
+) -> tuple[object, dict[str, str]]:
     """Create a service account; you need all permissions that its roles grant."""
     return with_etag(_read(accounts.create_account(form, request_context()).id))
 
@@ -80,7 +79,7 @@ def create_service_account(
 @requires(permissions.SERVICE_ACCOUNTS_READ)
 @service_account_routes.response(200, ServiceAccountItem)
 @service_account_routes.errors(NotFound)
-def read_service_account(_caller: Administrator, account_id: UUID) -> tuple[Any, dict[str, str]]:
+def read_service_account(_caller: Administrator, account_id: UUID) -> tuple[object, dict[str, str]]:
     """Read a service account; the `ETag` names this version of it."""
     return with_etag(_read(account_id))
 
@@ -96,7 +95,7 @@ def read_service_account(_caller: Administrator, account_id: UUID) -> tuple[Any,
 @conditional
 def update_service_account(
     _caller: Administrator, form: ServiceAccountChange, account_id: UUID
-) -> tuple[Any, dict[str, str]]:
+) -> tuple[object, dict[str, str]]:
     """Change a service account; while it is disabled, its keys are rejected."""
     require_version(partial(_read, account_id))
     accounts.change_account(account_id, form, request_context())
@@ -115,11 +114,11 @@ def delete_service_account(_caller: Administrator, account_id: UUID) -> None:
     accounts.delete_account(account_id, request_context())
 
 
-def _read(account_id: UUID) -> dict[str, Any]:
+def _read(account_id: UUID) -> dict[str, object]:
     return _describe(accounts.get_account(account_id), accounts.list_roles(account_id))
 
 
-def _describe(account: ServiceAccount, given: Sequence[RoleAssignment]) -> dict[str, Any]:
+def _describe(account: ServiceAccount, given: Sequence[RoleAssignment]) -> dict[str, object]:
     return {
         "id": str(account.id),
         "name": account.name,

@@ -38,8 +38,12 @@ def record(
 ) -> None:
     """Add an event to the current transaction; `details` are JSON values and never secrets.
 
+    A `reason` that is empty or None is left out.
+
     All events of a transaction are written together, just before its commit.
     """
+    if not details.get("reason", True):
+        del details["reason"]
     row = {
         "id": crypto.new_id(),
         "at": clock.now(),

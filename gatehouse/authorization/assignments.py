@@ -71,7 +71,7 @@ def list_assignments_of_many(kind: str, subject_ids: Collection[UUID]) -> list[R
     return list(db.session.scalars(rows.order_by(RoleAssignment.role)))
 
 
-def serialize(row: RoleAssignment) -> dict[str, Any]:
+def serialize(row: RoleAssignment) -> dict[str, object]:
     """Return an assignment as administrators see it."""
     return {name: getattr(row, name) for name in ("role", "created_at", "expires_at", "reason")}
 

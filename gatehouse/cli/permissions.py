@@ -1,7 +1,5 @@
 """`flask permissions`: the permissions that roles can grant."""
 
-from typing import Any
-
 import click
 
 import config
@@ -72,7 +70,7 @@ def delete_permission(name: str) -> None:
     click.echo(f"The permission {name} is deleted.")
 
 
-def _describe(name: str) -> dict[str, Any]:
+def _describe(name: str) -> dict[str, object]:
     known = catalog.read_catalog()
     permission = known.permissions.get(name)
     if permission is None:

@@ -60,7 +60,7 @@ def create_role(name: str, description: str, as_json: bool, **lists: tuple[str, 
 @click.option("--no-permissions", is_flag=True, help="It grants none of its own any more.")
 @click.option("--no-parents", is_flag=True, help="It contains no other role any more.")
 @as_json
-def change_role(name: str, description: str | None, as_json: bool, **lists: Any) -> None:
+def change_role(name: str, description: str | None, as_json: bool, **lists: object) -> None:
     """Change a role: the permissions, or parents, that you give replace all that it has."""
     change = _build_change(description, _given_lists(lists))
     if change == RoleChange():

@@ -44,7 +44,7 @@ def describe_account(account: ServiceAccount) -> dict[str, Any]:
     }
 
 
-def describe_keys(account: ServiceAccount) -> list[dict[str, Any]]:
+def describe_keys(account: ServiceAccount) -> list[dict[str, object]]:
     """Return the keys of a service account, the newest first."""
     own = select(ApiKey).where(ApiKey.service_account_id == account.id)
     rows = db.session.scalars(own.order_by(ApiKey.created_at.desc(), ApiKey.id.desc())).all()

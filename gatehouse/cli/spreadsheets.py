@@ -3,13 +3,12 @@
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for a formula, also in full width (OWASP, CSV injection)."""
 
 
-def to_csv(rows: Sequence[dict[str, Any]]) -> str:
+def to_csv(rows: Sequence[dict[str, object]]) -> str:
     """Return rows as CSV (RFC 4180), with a header; empty without rows.
 
     An apostrophe before what could be a formula makes it text.
@@ -23,6 +22,6 @@ def to_csv(rows: Sequence[dict[str, Any]]) -> str:
     return output.getvalue()
 
 
-def _to_cell(value: Any) -> str:
+def _to_cell(value: object) -> str:
     text = " ".join(value) if isinstance(value, list) else "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

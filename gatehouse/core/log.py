@@ -65,7 +65,7 @@ SHARED_PROCESSORS: tuple[Any, ...] = (
 )
 
 
-def render_console(_logger: Any, _method: str, event: EventDict) -> str:
+def render_console(_logger: object, _method: str, event: EventDict) -> str:
     """Render an event for people: time, level, message, and its values in JSON.
 
     No value can begin a line of its own; only a traceback has several.

@@ -25,9 +25,9 @@ READ_PARAMETERS = text("""
 """)
 
 
-def build_connection_arguments(pooler: str) -> dict[str, Any]:
+def build_connection_arguments(pooler: str) -> dict[str, object]:
     """Return the arguments of a new connection, straight to PostgreSQL or through a pooler."""
-    arguments: dict[str, Any] = {
+    arguments: dict[str, object] = {
         "connect_timeout": 2,
         "tcp_user_timeout": 1500,  # milliseconds: a vanished server sends no RST
         "keepalives_idle": 60,  # seconds: firewalls drop idle connections silently

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import product
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, select
@@ -182,7 +181,7 @@ def record_failure(attempt: CountedAttempt, context: RequestContext) -> bool:
     Returns:
         Whether a wait or a lock began just now that the user should be notified of.
     """
-    user: dict[str, Any] = {"user_id": attempt.user_id}
+    user_id = attempt.user_id
     schedule, prefix_schedule = BACKOFF_BY_KIND[attempt.kind], PREFIX_BACKOFF_BY_KIND[attempt.kind]
     waits = (
         (wait_after(schedule, attempt.failures_here), attempt.failures_here),
@@ -190,15 +189,15 @@ def record_failure(attempt: CountedAttempt, context: RequestContext) -> bool:
     )
     wait, failures = max(waits)
     if wait:
-        details = user | {"failures": failures, "seconds": wait.seconds}
-        record(events.Login.THROTTLED, context, **details)
+        seconds = wait.seconds
+        record(events.Login.THROTTLED, context, user_id=user_id, failures=failures, seconds=seconds)
     is_locked = attempt.failures_from_unknown_devices == MAX_FAILURES
     if is_locked:
-        record(events.Login.ACCOUNT_LOCKED, context, **user)
+        record(events.Login.ACCOUNT_LOCKED, context, user_id=user_id)
     if attempt.device_id and attempt.failures_here >= MAX_FAILURES:
         devices.forget_device(attempt.device_id)
         db.session.execute(counters.DELETE_COUNTERS, {"keys": [attempt.source_key]})
-        record(events.Login.DEVICE_FORGOTTEN, context, **user)
+        record(events.Login.DEVICE_FORGOTTEN, context, user_id=user_id)
     begins = attempt.failures_here == min(schedule)
     begins_for_prefix = attempt.failures_from_prefix == min(prefix_schedule)
     return begins or begins_for_prefix or is_locked
@@ -222,8 +221,7 @@ def unlock(user_id: UUID, context: RequestContext, *kinds: str, reason: str | No
         for scope, kind in product(scopes, kinds or BACKOFF_BY_KIND)
     ]
     db.session.execute(counters.DELETE_COUNTERS, {"keys": keys})
-    because: dict[str, Any] = {"reason": reason} if reason else {}
-    record(events.Login.ACCOUNT_UNLOCKED, context, user_id=user_id, **because)
+    record(events.Login.ACCOUNT_UNLOCKED, context, user_id=user_id, reason=reason)
 
 
 def purge_stale_counters() -> None:

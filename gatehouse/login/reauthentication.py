@@ -119,6 +119,6 @@ def _consume_challenge(caller: AccessToken) -> ChallengeStates:
 def _record_reauthentication(
     caller: AccessToken, amr: tuple[str, ...], context: RequestContext
 ) -> TokenPair:
-    about = {"user_id": UUID(caller.sub), "session_id": UUID(caller.sid)}
-    record(events.Factor.STEPPED_UP, context, **about, amr=list(amr))
+    user_id, session_id = UUID(caller.sub), UUID(caller.sid)
+    record(events.Factor.STEPPED_UP, context, user_id=user_id, session_id=session_id, amr=list(amr))
     return sessions.reauthenticate(caller, amr, context)

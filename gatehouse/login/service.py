@@ -146,8 +146,8 @@ def open_session(attempt: Attempt) -> TokenPair:
     tokens = sessions.open_session(attempt.person, amr, context, device_token)
     if attempt.replaced_session_id:
         sessions.end_session(attempt.replaced_session_id, "replaced_by_login", context)
-    about = {"user_id": user_id, "session_id": tokens.session_id}
-    record(events.Login.SUCCEEDED, context, **about, amr=amr)
+    session_id = tokens.session_id
+    record(events.Login.SUCCEEDED, context, user_id=user_id, session_id=session_id, amr=amr)
     if attempt.remember_device and device_token:
         devices.trust_device(user_id, device_token)
         record(events.Factor.DEVICE_TRUSTED, context, user_id=user_id)

@@ -7,7 +7,6 @@ the latter allows one writer at a time. The reasons are in docs/decisions/0018.
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select, update
 from sqlalchemy.orm import aliased
@@ -207,6 +206,12 @@ def _update_if_leased(lease: Lease, **values: object) -> bool:
 
 
 def _record_abandoned(row: OutboxMessage, reason: str) -> None:
-    details: dict[str, Any] = {"message": str(row.id), "channel": row.channel}
-    details |= {"template": row.template, "attempts": row.attempts, "reason": reason}
-    record(events.Delivery.ABANDONED, DELIVERY, **details)
+    record(
+        events.Delivery.ABANDONED,
+        DELIVERY,
+        message=str(row.id),
+        channel=row.channel,
+        template=row.template,
+        attempts=row.attempts,
+        reason=reason,
+    )

@@ -170,11 +170,11 @@ def _require_conversions(row: SmsPrefix, number: str, context: RequestContext) -
         expired := _count_expired(row, number), row.converted
     ):
         return
-    details: dict[str, Any] = {"prefix": row.prefix, "sent": expired, "converted": row.converted}
+    counts: dict[str, Any] = {"prefix": row.prefix, "sent": expired, "converted": row.converted}
     row.paused_until = clock.now() + PAUSE
     _reset_counts(row)
-    record(events.Sms.PREFIX_PAUSED, context, **details)
-    logger().error("SMS to this prefix are paused: too few codes are entered.", **details)
+    record(events.Sms.PREFIX_PAUSED, context, **counts)
+    logger().error("SMS to this prefix are paused: too few codes are entered.", **counts)
     raise BudgetExceeded("paused")
 
 

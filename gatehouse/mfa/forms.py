@@ -48,7 +48,7 @@ class FactorVerification(Form):
     credential = fields.Dict(load_only=True)
 
     @post_load
-    def make_form(self, members: dict[str, Any], **_: Any) -> Any:
+    def make_form(self, members: dict[str, Any], **_: object) -> object:
         """Return the form with the factor's response, loaded with the schema of its plugin."""
         response = {name: members.pop(name) for name in FACTOR_BY_FIELD if name in members}
         kind, factor_id = members.pop("factor", ""), members.pop("factor_id", None)

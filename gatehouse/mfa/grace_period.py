@@ -63,8 +63,7 @@ def extend(user_id: UUID, context: RequestContext, reason: str | None = None) ->
     with write_transaction():
         user = users.require_user(user_id)
         user.mfa_grace_extended_at = clock.now()
-        because: dict[str, Any] = {"reason": reason} if reason else {}
-        record(events.Factor.GRACE_EXTENDED, context, user_id=user.id, **because)
+        record(events.Factor.GRACE_EXTENDED, context, user_id=user.id, reason=reason)
     return _extended_until(user)
 
 

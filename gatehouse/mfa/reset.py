@@ -7,7 +7,6 @@ a day to cancel (NIST SP 800-63B-4 sections 4.2.3 and 4.6).
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -232,8 +231,7 @@ def _schedule(user: User, request: ResetRequest, context: RequestContext) -> dat
     url = sending.create_link(link, str(user.id), data)
     notifications.notify(user, "notice_mfa_reset", {"link": url, "when": due_at}, context)
     event = events.Factor.MFA_RECOVERY_CONFIRMED if conditions else events.Factor.RESET_SCHEDULED
-    because: dict[str, Any] = {"reason": request.reason} if request.reason else {}
-    record(event, context, user_id=user.id, due_at=due_at.isoformat(), **because)
+    record(event, context, user_id=user.id, due_at=due_at.isoformat(), reason=request.reason)
     return due_at
 
 

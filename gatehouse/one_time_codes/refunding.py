@@ -1,15 +1,15 @@
 """Give an attempt at a code or link back, in a transaction of its own."""
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from gatehouse.database.session import autonomous_transaction
 from models import OneTimeCode
 
 
-def subtract_attempt(code_id: UUID, counter: Any) -> None:
+def subtract_attempt(code_id: UUID, counter: InstrumentedAttribute[int]) -> None:
     """Subtract an attempt from a counter of a row, and commit."""
     counted = update(OneTimeCode).where(OneTimeCode.id == code_id, counter > 0)
     with autonomous_transaction() as connection:

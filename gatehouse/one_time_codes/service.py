@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, Select, delete, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 import config
 from gatehouse.core import clock, crypto, crypto_labels
@@ -253,12 +254,12 @@ def _new_code(digits: int, data: dict[str, object]) -> str:
     return code or crypto.random_digits(digits)
 
 
-def _locked_ids(rows: Any) -> Any:
+def _locked_ids(rows: Select[OneTimeCode]) -> Select[UUID]:
     """Select the ids of rows and lock them in id order, to avoid deadlocks."""
     return rows.with_only_columns(OneTimeCode.id).order_by(OneTimeCode.id).with_for_update()
 
 
-def _pending(purpose: str) -> Any:
+def _pending(purpose: str) -> Select[OneTimeCode]:
     return select(OneTimeCode).where(
         OneTimeCode.purpose == purpose,
         OneTimeCode.used_at.is_(None),
@@ -267,7 +268,10 @@ def _pending(purpose: str) -> Any:
 
 
 def count_attempts(
-    condition: Any, purpose: str, max_attempts: int, counter: Any = OneTimeCode.attempts
+    condition: ColumnElement[bool],
+    purpose: str,
+    max_attempts: int,
+    counter: InstrumentedAttribute[int] = OneTimeCode.attempts,
 ) -> Sequence[OneTimeCode]:
     """Count one attempt at each pending match that has attempts left, and return those rows."""
     refunds.give_back_delayed()

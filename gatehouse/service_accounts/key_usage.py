@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 from flask import Flask, current_app
@@ -105,10 +105,14 @@ def write_usage() -> None:
 
 
 def _record(one: Rejections) -> None:
-    details: dict[str, Any] = {"code": one.code, "count": one.count}
-    if one.key:
-        details |= {"api_key_id": str(one.key.id), "service_account_id": one.key.sub}
-    record(ServiceAccounts.KEY_REJECTED, one.context, **details)
+    record(
+        ServiceAccounts.KEY_REJECTED,
+        one.context,
+        code=one.code,
+        count=one.count,
+        api_key_id=str(one.key.id) if one.key else None,
+        service_account_id=one.key.sub if one.key else None,
+    )
 
 
 def _write_last(app: Flask) -> None:

@@ -143,12 +143,12 @@ def revoke_key(ref: KeyRef, context: RequestContext) -> None:
             record(ServiceAccounts.KEY_REVOKED, context, **_event_data(key))
 
 
-def serialize(key: ApiKey) -> dict[str, Any]:
+def serialize(key: ApiKey) -> dict[str, object]:
     """Return a key as administrators see it."""
     return serialize_version(key) | {"last_used_at": key.last_used_at}
 
 
-def serialize_version(key: ApiKey) -> dict[str, Any]:
+def serialize_version(key: ApiKey) -> dict[str, object]:
     """Return what the `ETag` of a key names: all but its last use, which is no change of it."""
     ids = ("id", "created_by", "successor_id")
     names = ("name", "permissions", "networks", "created_at", "expires_at", "revoked_at")

@@ -1,6 +1,6 @@
 """Errors of sessions: ended, token reused, or too weakly authenticated."""
 
-from typing import Any
+from collections.abc import Callable
 from uuid import UUID
 
 from gatehouse.audit import events
@@ -37,7 +37,7 @@ class RefreshTokenReused(ApiError):
     next = "Sign in again."
     headers = INVALID_TOKEN
 
-    def __init__(self, user_id: UUID, session_id: UUID, on_rollback: Any) -> None:
+    def __init__(self, user_id: UUID, session_id: UUID, on_rollback: Callable[[], object]) -> None:
         super().__init__(user_id=user_id, session_id=session_id)
         self.on_rollback = on_rollback
 

@@ -27,7 +27,7 @@ class TokenTransport(String):
     """The form field that selects how tokens are returned: `body` or `cookie`."""
 
     def __init__(self) -> None:
-        choices = [validate.OneOf((BODY, COOKIE)), require_cookie_support]
+        choices = (validate.OneOf((BODY, COOKIE)), require_cookie_support)
         super().__init__(6, load_default=BODY, validate=choices)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from gatehouse.settings.field import setting
 from gatehouse.settings.parsers import duration, integer
@@ -11,10 +10,10 @@ from gatehouse.settings.parsers import duration, integer
 A_DAY_BY_EMAIL = "NIST SP 800-63B-4 section 4.2.1.2: at most a day by e-mail"
 
 
-def bounded(parse: Callable[[str], Any], bound: str) -> Callable[[str], Any]:
+def bounded(parse: Callable[[str], object], bound: str) -> Callable[[str], object]:
     """Return a parser whose error names the standard that sets the bound."""
 
-    def read(value: str) -> Any:
+    def read(value: str) -> object:
         try:
             return parse(value)
         except ValueError as problem:

@@ -195,5 +195,4 @@ def _enable(user: User) -> None:
 
 def record_change(event: Event, change: UserChange, **details: Any) -> None:
     """Record what was changed, with the reason that the administrator gave."""
-    reason: dict[str, Any] = {"reason": change.reason} if change.reason else {}
-    record(event, change.context, user_id=change.user_id, **reason, **details)
+    record(event, change.context, user_id=change.user_id, reason=change.reason, **details)

@@ -1,10 +1,10 @@
 """Strict marshmallow fields: no type conversion; strings are safe to store and to display."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict, Unpack
 
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 from marshmallow.utils import get_value
@@ -50,6 +50,18 @@ LIBRARY_MESSAGES: Mapping[str, CodedMessage] = {
     "Not a valid UUID.": CodedMessage("invalid", "Send an id as this service returned it."),
 }
 """What our clients read instead of marshmallow's own sentences, with a stable code."""
+
+
+class FieldOptions(TypedDict, total=False):
+    """Options of every marshmallow field, as our own fields pass them on."""
+
+    required: bool
+    allow_none: bool
+    load_only: bool
+    load_default: object
+    data_key: str
+    validate: Callable[..., object] | Sequence[Callable[..., object]]
+    metadata: Mapping[str, object]
 
 
 class Form(Schema):
@@ -113,7 +125,14 @@ class String(fields.String):
     a header or a log; unless it may be empty, it has a visible character.
     """
 
-    def __init__(self, max_length: int, *, min_length: int = 1, one_line: bool = True, **kw: Any):
+    def __init__(
+        self,
+        max_length: int,
+        *,
+        min_length: int = 1,
+        one_line: bool = True,
+        **kw: Unpack[FieldOptions],
+    ):
         super().__init__(**kw)
         self.min_length, self.max_length, self.one_line = min_length, max_length, one_line
         self.needs_visible = one_line and min_length > 0
@@ -160,9 +179,10 @@ class TypedString(String):
 class Code(String):
     """A code from a message, an app or a list; spaces and dashes in it are ignored."""
 
-    def __init__(self, max_length: int = 64, **kw: Any) -> None:
-        metadata = {"pattern": CODE_PATTERN, **kw.pop("metadata", {})}
-        super().__init__(max_length, metadata=metadata, load_only=True, **kw)
+    def __init__(self, max_length: int = 64, **kw: Unpack[FieldOptions]) -> None:
+        kw["metadata"] = {"pattern": CODE_PATTERN, **kw.get("metadata", {})}
+        kw["load_only"] = True
+        super().__init__(max_length, **kw)
 
     def normalize(self, text: str) -> str:
         """Remove spaces, invisible characters and dashes; write digits in ASCII."""
@@ -191,7 +211,7 @@ class QueryInteger(fields.Integer):
 class Moment(fields.Field[datetime]):
     """A time of RFC 3339 with its offset, such as 2026-12-24T18:30:00Z; loads in UTC."""
 
-    def __init__(self, **kw: Any) -> None:
+    def __init__(self, **kw: Unpack[FieldOptions]) -> None:
         super().__init__(**kw)
         self.metadata = {"type": "string", "format": "date-time", **self.metadata}
 

@@ -115,7 +115,7 @@ def describe_operation(route: Any, method: str, error_format: ErrorFormat) -> di
     }
 
 
-def _summary(route: Any) -> str:
+def _summary(route: object) -> str:
     """Return the first line of a docstring; a summary is plain text."""
     return (inspect.getdoc(route) or "").partition("\n")[0].replace("`", "")
 

@@ -135,7 +135,7 @@ def rate_limit(name: str) -> Callable[[Route], Route]:
             limited = rule.apply_to(limited)
 
         @wraps(route)
-        def wrapper(*arguments: Any, **named: Any) -> Any:
+        def wrapper(*arguments: object, **named: object) -> object:
             try:
                 return limited(*arguments, **named)
             except RateLimitExceeded as error:
