@@ -21,6 +21,7 @@ from tests.examples.spa.conftest import (
     submit_password,
 )
 from tests.mail_links import read_mail
+from tests.pages.axe import COLORS, find_faults
 from tests.pages.virtual_authenticator import add_authenticator
 from tests.rows import rows
 
@@ -182,6 +183,23 @@ def test_example_page_sets_up_the_factor_that_is_required_to_sign_in(page, ada):
 
     expect_status(page, SIGNED_IN)
     assert len(set(recovery_codes(page))) == 10
+
+
+def test_example_page_has_no_accessibility_faults(browser, front, live, service, ada):
+    service.append(live.url)
+    context = browser.new_context(bypass_csp=True)
+    page = open_page(context, front)
+    faults = {"signed out": find_faults(page, {}, COLORS)}
+    sign_in(page)
+    press_button(page, "Add an authenticator app")
+    ada.secret = read_key(page)
+    faults["question"] = find_faults(page, {}, COLORS)
+    answer(page, TOTP, ada.totp())
+    recovery_codes(page)
+    faults["recovery codes"] = find_faults(page, {}, COLORS)
+    context.close()
+
+    assert {state: found for state, found in faults.items() if found} == {}
 
 
 def test_example_page_resets_a_password_that_must_be_changed(page, live):
