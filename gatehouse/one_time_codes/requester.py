@@ -6,10 +6,11 @@ own code are counted apart, so that wrong codes of others use none of them up.
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import and_, or_
 
 from gatehouse.core import crypto
 from gatehouse.one_time_codes import service as store
+from gatehouse.one_time_codes.refunding import Condition
 from gatehouse.one_time_codes.service import MAX_CODE_ATTEMPTS, InvalidCode
 from models import OneTimeCode
 
@@ -41,7 +42,7 @@ def verify_code_of_user(purpose: str, user_id: UUID, code: str) -> OneTimeCode:
     return _verify_code(OneTimeCode.user_id == user_id, purpose, code)
 
 
-def _verify_code(condition: ColumnElement[bool], purpose: str, code: str) -> OneTimeCode:
+def _verify_code(condition: Condition, purpose: str, code: str) -> OneTimeCode:
     counter = OneTimeCode.requester_attempts
     for row in store.count_attempts(condition, purpose, MAX_CODE_ATTEMPTS, counter):
         if store.is_code_of(row, code):

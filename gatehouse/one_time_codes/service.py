@@ -13,15 +13,14 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import Select, delete, select, update
 
 import config
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.core.errors import BEARER_CHALLENGE, ApiError
 from gatehouse.database import refunds
 from gatehouse.database.session import autonomous_transaction, db
-from gatehouse.one_time_codes.refunding import subtract_attempt
+from gatehouse.one_time_codes.refunding import Condition, Counter, subtract_attempt
 from gatehouse.one_time_codes.stored_data import StoredData
 from models import OneTimeCode
 
@@ -268,10 +267,7 @@ def _pending(purpose: str) -> Select[OneTimeCode]:
 
 
 def count_attempts(
-    condition: ColumnElement[bool],
-    purpose: str,
-    max_attempts: int,
-    counter: InstrumentedAttribute[int] = OneTimeCode.attempts,
+    condition: Condition, purpose: str, max_attempts: int, counter: Counter = OneTimeCode.attempts
 ) -> Sequence[OneTimeCode]:
     """Count one attempt at each pending match that has attempts left, and return those rows."""
     refunds.give_back_delayed()
