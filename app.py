@@ -9,6 +9,7 @@ from gatehouse.account import access_revocation
 from gatehouse.account.own_data_routes import routes as own_data
 from gatehouse.account.routes import routes as account
 from gatehouse.admin.api_key_routes import api_key_routes
+from gatehouse.admin.audit_routes import audit_routes
 from gatehouse.admin.bulk_routes import bulk_routes
 from gatehouse.admin.hook_routes import hook_routes
 from gatehouse.admin.permission_routes import permission_routes
@@ -202,7 +203,8 @@ def _register_blueprints(app: Flask) -> None:
     documented = (*first, captcha, *account_routes, tokens, operations)
     roles = (permission_routes, role_routes, role_assignment_routes)
     accounts = (user_routes, bulk_routes, user_action_routes, user_detail_routes)
-    administration = (*roles, *accounts, service_account_routes, api_key_routes, hook_routes)
+    programs = (service_account_routes, api_key_routes, hook_routes)
+    administration = (*roles, *accounts, *programs, audit_routes)
     for blueprint in (*documented, *administration):
         api.register_blueprint(blueprint)
     api.add_section(document_forward_auth)

@@ -17,7 +17,7 @@ LAYERS = [  # top to bottom; packages on one line do not import each other
     {"users"},
     {"captcha", "risk"},
     {"lockout"},
-    {"devices", "authorization", "passwords", "hooks"},
+    {"devices", "federation", "authorization", "passwords", "hooks"},
     {"one_time_codes"},
     {"tokens", "messaging"},
     {"audit"},

@@ -43,11 +43,11 @@ class PermissionItem(Schema):
 @permission_routes.response(200, page_schema(PermissionItem))
 def list_permissions(_caller: Administrator, query: PageQueryForm) -> dict[str, object]:
     """List the permissions that roles can grant."""
-    known = catalog.read_catalog().permissions
+    known = catalog.read_catalog()
     names, following = pagination.select_page(
-        "permissions", sorted(known), query.limit, query.cursor
+        "permissions", sorted(known.permissions), query.limit, query.cursor
     )
-    return {"items": [_item(known[name]) for name in names], "next_cursor": following}
+    return {"items": [known.describe_permission(name) for name in names], "next_cursor": following}
 
 
 @permission_routes.post("")
@@ -61,7 +61,7 @@ def create_permission(_caller: Administrator, form: PermissionForm) -> dict[str,
     audience = None if form.audience == config.settings().audience else form.audience
     wanted = PermissionDefinition(form.name, form.description, audience)
     definitions.create_permission(wanted, request_context())
-    return _item(wanted)
+    return catalog.read_catalog().describe_permission(form.name)
 
 
 @permission_routes.get("/<name>")
@@ -103,16 +103,7 @@ def delete_permission(_caller: Administrator, name: str) -> None:
 
 
 def _read(name: str) -> dict[str, object]:
-    known = catalog.read_catalog().permissions.get(name)
-    if known is None:
+    known = catalog.read_catalog()
+    if name not in known.permissions:
         raise NotFound
-    return _item(known)
-
-
-def _item(permission: PermissionDefinition) -> dict[str, object]:
-    return {
-        "name": permission.name,
-        "description": permission.description,
-        "audience": permission.audience or config.settings().audience,
-        "built_in": permission.built_in,
-    }
+    return known.describe_permission(name)

@@ -27,7 +27,7 @@ class AssignedRoleItem(Schema):
     """A role of a user, since when, until when and why."""
 
     role = fields.String(required=True)
-    assigned_at = Timestamp(required=True, attribute="created_at", metadata=TIMESTAMP)
+    assigned_at = Timestamp(required=True, metadata=TIMESTAMP)
     expires_at = Timestamp(required=True, metadata=OPTIONAL_TIMESTAMP)
     reason = fields.String(required=True, allow_none=True)
 
@@ -45,7 +45,7 @@ class UserRoles(Schema):
 @role_assignment_routes.errors(NotFound)
 def list_user_roles(_caller: Administrator, user_id: UUID) -> tuple[object, dict[str, str]]:
     """List the roles of a user; the `ETag` names this version of the list."""
-    return with_etag(_describe(user_id))
+    return with_etag(assignments.describe_roles(user_id))
 
 
 @role_assignment_routes.put("/<uuid:user_id>/roles")
@@ -59,11 +59,6 @@ def replace_user_roles(
     _caller: Administrator, form: AssignmentsForm, user_id: UUID
 ) -> tuple[object, dict[str, str]]:
     """Replace the roles of a user; you need all permissions that you give or take."""
-    require_version(partial(_describe, user_id))
+    require_version(partial(assignments.describe_roles, user_id))
     assignments.replace_assignments(user_id, form.roles, request_context())
-    return with_etag(_describe(user_id))
-
-
-def _describe(user_id: UUID) -> dict[str, object]:
-    rows = assignments.list_assignments(user_id)
-    return {"roles": [assignments.serialize(row) for row in rows]}
+    return with_etag(assignments.describe_roles(user_id))

@@ -97,6 +97,42 @@ class AuditItem(Schema):
     details = fields.Dict(required=True)
 
 
+AuditItemPage = page_schema(AuditItem)
+
+
+class IdentityItem(Schema):
+    """An identity of a user at an identity provider."""
+
+    id = fields.String(required=True, metadata=UUID_FORMAT)
+    provider = fields.String(required=True, metadata={"example": "github"})
+    issuer = fields.String(required=True)
+    subject = fields.String(required=True, metadata={"description": "the issuer's id of the user"})
+    created_at = Timestamp(required=True, metadata=TIMESTAMP)
+    last_used_at = Timestamp(required=True, metadata=OPTIONAL_TIMESTAMP)
+
+
+class RiskItem(Schema):
+    """The risk assessment of a login, or of a session that moved."""
+
+    id = fields.String(required=True, metadata=UUID_FORMAT)
+    at = Timestamp(required=True, metadata=TIMESTAMP)
+    name = fields.String(required=True, metadata={"example": "risk.assessed"})
+    decision = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "of the policy; null where the details were erased"},
+    )
+    findings = fields.Dict(
+        required=True,
+        values=fields.String(),
+        metadata={"description": "a sentence for each signal that found something, by its name"},
+    )
+    session_id = fields.String(required=True, allow_none=True, metadata=UUID_FORMAT)
+    request_id = fields.String(required=True)
+    ip_address = fields.String(required=True)
+    device = fields.String(required=True)
+
+
 class UserMfaReset(Schema):
     """When the second factors will be removed, unless the user cancels it."""
 

@@ -1,6 +1,5 @@
 """Routes: service accounts, whose programs authenticate with API keys."""
 
-from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
@@ -9,7 +8,7 @@ from marshmallow import Schema, fields
 from gatehouse.admin.role_assignment_routes import AssignedRoleItem
 from gatehouse.admin.schemas import TIMESTAMP, UUID_FORMAT
 from gatehouse.admin.service_account_forms import NewServiceAccount, ServiceAccountUpdate
-from gatehouse.authorization import assignments, permissions
+from gatehouse.authorization import permissions
 from gatehouse.authorization.errors import GrantExceedsOwnPermissions
 from gatehouse.core.errors import NotFound, PreconditionFailed
 from gatehouse.service_accounts import accounts
@@ -22,7 +21,6 @@ from gatehouse.web.openapi import Blueprint
 from gatehouse.web.openapi_operations import conditional
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
-from models import RoleAssignment, ServiceAccount
 from schemas import PageQuery, PageQueryForm, Timestamp, page_schema
 
 CURSOR = "service accounts"
@@ -57,7 +55,7 @@ def list_service_accounts(_caller: Administrator, query: PageQueryForm) -> dict[
     after = pagination.decode_cursor(CURSOR, query.cursor)
     rows, following = accounts.list_accounts(query.limit, after)
     given = accounts.list_roles_of([row.id for row in rows])
-    items = [_describe(row, given[row.id]) for row in rows]
+    items = [accounts.serialize(row, given[row.id]) for row in rows]
     return {"items": items, "next_cursor": pagination.encode_cursor(CURSOR, following)}
 
 
@@ -71,7 +69,7 @@ def create_service_account(
     _caller: Administrator, form: ServiceAccountChange
 ) -> tuple[object, dict[str, str]]:
     """Create a service account; you need all permissions that its roles grant."""
-    return with_etag(_read(accounts.create_account(form, request_context()).id))
+    return with_etag(accounts.describe_account(accounts.create_account(form, request_context()).id))
 
 
 @service_account_routes.get("/<uuid:account_id>")
@@ -81,7 +79,7 @@ def create_service_account(
 @service_account_routes.errors(NotFound)
 def read_service_account(_caller: Administrator, account_id: UUID) -> tuple[object, dict[str, str]]:
     """Read a service account; the `ETag` names this version of it."""
-    return with_etag(_read(account_id))
+    return with_etag(accounts.describe_account(account_id))
 
 
 @service_account_routes.patch("/<uuid:account_id>")
@@ -97,9 +95,9 @@ def update_service_account(
     _caller: Administrator, form: ServiceAccountChange, account_id: UUID
 ) -> tuple[object, dict[str, str]]:
     """Change a service account; while it is disabled, its keys are rejected."""
-    require_version(partial(_read, account_id))
+    require_version(partial(accounts.describe_account, account_id))
     accounts.change_account(account_id, form, request_context())
-    return with_etag(_read(account_id))
+    return with_etag(accounts.describe_account(account_id))
 
 
 @service_account_routes.delete("/<uuid:account_id>")
@@ -110,21 +108,5 @@ def update_service_account(
 @conditional
 def delete_service_account(_caller: Administrator, account_id: UUID) -> None:
     """Delete a service account and its keys, which are rejected within a second."""
-    require_version(partial(_read, account_id))
+    require_version(partial(accounts.describe_account, account_id))
     accounts.delete_account(account_id, request_context())
-
-
-def _read(account_id: UUID) -> dict[str, object]:
-    return _describe(accounts.get_account(account_id), accounts.list_roles(account_id))
-
-
-def _describe(account: ServiceAccount, given: Sequence[RoleAssignment]) -> dict[str, object]:
-    return {
-        "id": str(account.id),
-        "name": account.name,
-        "description": account.description,
-        "owner_id": str(account.owner_id) if account.owner_id else None,
-        "enabled": account.enabled,
-        "roles": [assignments.serialize(row) for row in given],
-        "created_at": account.created_at,
-    }

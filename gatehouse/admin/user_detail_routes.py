@@ -1,20 +1,26 @@
-"""Routes that list what belongs to a user: sessions, factors, and events of the audit log."""
+"""Routes that list what belongs to a user: sessions, factors, identities, events, risk."""
 
 from uuid import UUID
 
-from gatehouse.admin.schemas import AuditItem, ManagedFactor, ManagedSession
+from gatehouse.admin.schemas import (
+    AuditItemPage,
+    IdentityItem,
+    ManagedFactor,
+    ManagedSession,
+    RiskItem,
+)
 from gatehouse.audit import search as audit
 from gatehouse.authorization import permissions
 from gatehouse.core.errors import NotFound
+from gatehouse.federation import identities
 from gatehouse.mfa import service as mfa
+from gatehouse.risk import assessments
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.guards import Administrator, requires
 from gatehouse.users import service as users
 from gatehouse.web import pagination
 from gatehouse.web.openapi import Blueprint
 from gatehouse.web.rate_limits import rate_limit
-from gatehouse.web.user_agent import device_name
-from models import Session
 from schemas import PageQuery, PageQueryForm, page_schema
 
 user_detail_routes = Blueprint(
@@ -33,8 +39,7 @@ user_detail_routes = Blueprint(
 def list_user_sessions(_caller: Administrator, user_id: UUID) -> dict[str, object]:
     """List the active sessions of a user, the newest first; there are at most 50."""
     users.require_user(user_id)
-    rows = sessions.active_sessions(user_id)
-    return {"items": [_describe_session(row) for row in rows], "next_cursor": None}
+    return {"items": sessions.list_managed_sessions(user_id), "next_cursor": None}
 
 
 @user_detail_routes.get("/users/<uuid:user_id>/factors")
@@ -45,14 +50,48 @@ def list_user_sessions(_caller: Administrator, user_id: UUID) -> dict[str, objec
 def list_user_factors(_caller: Administrator, user_id: UUID) -> dict[str, object]:
     """List the confirmed factors of a user, without their secrets."""
     users.require_user(user_id)
-    return {"items": mfa.list_factors(user_id), "next_cursor": None}
+    return {"items": mfa.list_managed_factors(user_id), "next_cursor": None}
+
+
+@user_detail_routes.get("/users/<uuid:user_id>/identities")
+@rate_limit("admin")
+@requires(permissions.USERS_READ)
+@user_detail_routes.arguments(PageQuery, location="query")
+@user_detail_routes.response(200, page_schema(IdentityItem))
+@user_detail_routes.errors(NotFound)
+def list_user_identities(
+    _caller: Administrator, query: PageQueryForm, user_id: UUID
+) -> dict[str, object]:
+    """List the identities that a user has at identity providers, the newest first."""
+    users.require_user(user_id)
+    purpose = f"admin identities {user_id}"
+    after = pagination.decode_cursor(purpose, query.cursor)
+    items, following = identities.list_identities(user_id, query.limit, after)
+    return {"items": items, "next_cursor": pagination.encode_cursor(purpose, following)}
+
+
+@user_detail_routes.get("/users/<uuid:user_id>/risk")
+@rate_limit("admin")
+@requires(permissions.AUDIT_READ)
+@user_detail_routes.arguments(PageQuery, location="query")
+@user_detail_routes.response(200, page_schema(RiskItem))
+@user_detail_routes.errors(NotFound)
+def list_user_assessments(
+    _caller: Administrator, query: PageQueryForm, user_id: UUID
+) -> dict[str, object]:
+    """List what the risk policy found and decided about a user's logins, the newest first."""
+    users.require_user(user_id)
+    purpose = f"admin risk {user_id}"
+    after = pagination.decode_cursor(purpose, query.cursor)
+    items, following = assessments.list_assessments(user_id, query.limit, after)
+    return {"items": items, "next_cursor": pagination.encode_cursor(purpose, following)}
 
 
 @user_detail_routes.get("/users/<uuid:user_id>/audit")
 @rate_limit("admin")
 @requires(permissions.AUDIT_READ)
 @user_detail_routes.arguments(PageQuery, location="query")
-@user_detail_routes.response(200, page_schema(AuditItem))
+@user_detail_routes.response(200, AuditItemPage)
 @user_detail_routes.errors(NotFound)
 def list_user_events(
     _caller: Administrator, query: PageQueryForm, user_id: UUID
@@ -63,17 +102,3 @@ def list_user_events(
     rows, following = audit.list_events_of_user(user_id, query.limit, after)
     items = [audit.serialize(row) for row in rows]
     return {"items": items, "next_cursor": pagination.encode_cursor(purpose, following)}
-
-
-def _describe_session(row: Session) -> dict[str, object]:
-    return {
-        "id": row.id,
-        "created_at": row.created_at,
-        "last_seen_at": row.last_seen_at,
-        "expires_at": row.expires_at,
-        "ip_address": row.ip_address,
-        "device": device_name(row.user_agent),
-        "amr": row.amr,
-        "acr": row.acr,
-        "impersonated_by": row.actor_id,
-    }

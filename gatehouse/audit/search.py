@@ -7,11 +7,15 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
 
+from gatehouse.audit.events import all_events
 from gatehouse.database.pages import NewestFirst, Position
 from gatehouse.web.user_agent import device_name
 from models import AuditEvent
 
 ORDER = NewestFirst(AuditEvent.at, AuditEvent.id)
+NAMES = frozenset(event.name for event in all_events())
+SEARCHABLE_NAMES = tuple(sorted(NAMES | {name.partition(".")[0] for name in NAMES}))
+"""What `EventFilter.name` can be."""
 
 
 def list_events_of_user(
@@ -36,6 +40,8 @@ class EventFilter:
     """Which events to find; None does not restrict."""
 
     user_id: UUID | None = None
+    actor_id: UUID | None = None
+    """Who did it to others, or to what belongs to no user."""
     name: str | None = None
     """A name, such as `login.succeeded`, or the first part of several, such as `login`."""
     request_id: str | None = None
@@ -46,6 +52,9 @@ class EventFilter:
         """Yield what must hold."""
         if self.user_id:
             yield AuditEvent.user_id == self.user_id
+        if self.actor_id:
+            is_of_others = AuditEvent.user_id.is_(None) | (AuditEvent.user_id != self.actor_id)
+            yield (AuditEvent.actor_id == self.actor_id) & is_of_others
         if self.name:
             of_group = AuditEvent.name.startswith(f"{self.name}.", autoescape=True)
             yield (AuditEvent.name == self.name) | of_group
@@ -57,10 +66,13 @@ class EventFilter:
             yield AuditEvent.at < self.until
 
 
-def search_events(wanted: EventFilter, limit: int) -> list[AuditEvent]:
-    """Return the newest events that match."""
+def search_events(
+    wanted: EventFilter, limit: int, after: Position | None = None
+) -> tuple[list[AuditEvent], Position | None]:
+    """Return a page of the events that match, the newest first, and where the next page begins."""
     found = select(AuditEvent).where(*wanted.conditions())
-    return [row.AuditEvent for row in ORDER.fetch_page(found, limit, None)[0]]
+    page, following = ORDER.fetch_page(found, limit, after)
+    return [row.AuditEvent for row in page], following
 
 
 def serialize(event: AuditEvent) -> dict[str, object]:

@@ -73,7 +73,17 @@ def list_assignments_of_many(kind: str, subject_ids: Collection[UUID]) -> list[R
 
 def serialize(row: RoleAssignment) -> dict[str, object]:
     """Return an assignment as administrators see it."""
-    return {name: getattr(row, name) for name in ("role", "created_at", "expires_at", "reason")}
+    times = {"assigned_at": row.created_at, "expires_at": row.expires_at}
+    return {"role": row.role, **times, "reason": row.reason}
+
+
+def describe_roles(user_id: UUID) -> dict[str, list[dict[str, Any]]]:
+    """Return the roles of a user as administrators see them.
+
+    Raises:
+        NotFound: there is no such user.
+    """
+    return {"roles": [serialize(row) for row in list_assignments(user_id)]}
 
 
 def assign(user_id: UUID, added: Assignment, context: RequestContext) -> None:

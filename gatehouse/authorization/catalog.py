@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.event import listens_for
 from sqlalchemy.orm import Session, SessionTransaction
 
+import config
 from gatehouse.authorization.permissions import ADMIN, BUILT_IN_ROLES, DECLARED, DEFAULT_ROLE
 from gatehouse.database.session import db
 from gatehouse.database.statements import fetch_all
@@ -100,6 +101,16 @@ class Catalog:
             "permissions": sorted(role.permissions),
             "parents": list(role.parents),
             "all_permissions": sorted(self.permissions_of([name])),
+        }
+
+    def describe_permission(self, name: str) -> dict[str, Any]:
+        """Return a permission as administrators see it."""
+        permission = self.permissions[name]
+        return {
+            "name": name,
+            "description": permission.description,
+            "audience": permission.audience or config.settings().audience,
+            "built_in": permission.built_in,
         }
 
     def scope_of(self, roles: Iterable[str]) -> str:

@@ -1,10 +1,13 @@
-"""How commands print values: as JSON, or as lines."""
+"""How commands print values, as JSON or as lines, and that something is deleted."""
 
 import json
 from typing import Any
 from uuid import UUID
 
+import click
+
 from gatehouse.core import clock
+from gatehouse.database.session import db
 
 
 def to_json(value: object) -> str:
@@ -17,6 +20,13 @@ def to_lines(values: dict[str, object]) -> list[str]:
     shown = {name: value for name, value in values.items() if value not in (None, [])}
     texts = {name: ", ".join(v) if isinstance(v, list) else v for name, v in shown.items()}
     return [f"{name.replace('_', ' ') + ':':<16} {value}" for name, value in texts.items()]
+
+
+def commit_deletion(sentence: str, as_json: bool) -> None:
+    """Commit a deletion; print a sentence, or nothing: JSON has no members of what is gone."""
+    db.session.commit()
+    if not as_json:
+        click.echo(sentence)
 
 
 def _to_text(value: Any) -> str:

@@ -2,13 +2,13 @@
 
 import click
 
-import config
 from gatehouse.authorization import catalog, definitions
 from gatehouse.authorization.catalog import PermissionDefinition
 from gatehouse.authorization.definitions import PermissionChange
 from gatehouse.cli.database_group import DatabaseGroup
 from gatehouse.cli.options import as_json, confirmed
-from gatehouse.cli.output import to_json, to_lines
+from gatehouse.cli.output import commit_deletion, to_json, to_lines
+from gatehouse.cli.pages import to_json_page
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import db
 from gatehouse.web.request_context import NO_REQUEST
@@ -20,10 +20,10 @@ permissions = DatabaseGroup("permissions", help="Permissions that roles can gran
 @as_json
 def list_permissions(as_json: bool) -> None:
     """List the permissions."""
-    known = catalog.read_catalog().permissions
-    found = {name: known[name].description for name in sorted(known)}
-    lines = [f"{name:26} {description}" for name, description in found.items()]
-    click.echo(to_json(found) if as_json else "\n".join(lines))
+    known = catalog.read_catalog()
+    found = [known.describe_permission(name) for name in sorted(known.permissions)]
+    lines = [f"{one['name']:26} {one['description']}" for one in found]
+    click.echo(to_json_page(found) if as_json else "\n".join(lines))
 
 
 @permissions.command("show")
@@ -32,7 +32,8 @@ def list_permissions(as_json: bool) -> None:
 def show_permission(name: str, as_json: bool) -> None:
     """Show a permission, and the roles that grant it."""
     found = _describe(name)
-    click.echo(to_json(found) if as_json else "\n".join(to_lines(found)))
+    lines = to_lines(found | {"roles": _list_roles_with(name)})
+    click.echo(to_json(found) if as_json else "\n".join(lines))
 
 
 @permissions.command("change")
@@ -63,22 +64,20 @@ def create_permission(name: str, description: str, audience: str | None, as_json
 @permissions.command("delete")
 @click.argument("name")
 @confirmed("Delete the permission, also from all roles that grant it?")
-def delete_permission(name: str) -> None:
-    """Delete a permission."""
+@as_json
+def delete_permission(name: str, as_json: bool) -> None:
+    """Delete a permission; --json prints nothing."""
     definitions.delete_permission(name, NO_REQUEST)
-    db.session.commit()
-    click.echo(f"The permission {name} is deleted.")
+    commit_deletion(f"The permission {name} is deleted.", as_json)
 
 
 def _describe(name: str) -> dict[str, object]:
     known = catalog.read_catalog()
-    permission = known.permissions.get(name)
-    if permission is None:
+    if name not in known.permissions:
         raise NotFound(f"There is no permission {name}; `flask permissions list` lists them.")
-    return {
-        "name": name,
-        "description": permission.description,
-        "audience": permission.audience or config.settings().audience,
-        "built_in": permission.built_in,
-        "roles": [role for role in sorted(known.roles) if name in known.permissions_of([role])],
-    }
+    return known.describe_permission(name)
+
+
+def _list_roles_with(permission: str) -> list[str]:
+    known = catalog.read_catalog()
+    return [role for role in sorted(known.roles) if permission in known.permissions_of([role])]

@@ -1,6 +1,5 @@
 """`flask roles`: define roles and assign them, as the operators' API does."""
 
-from datetime import datetime
 from typing import Any
 
 import click
@@ -10,7 +9,8 @@ from gatehouse.authorization.assignments import Assignment
 from gatehouse.authorization.definitions import RoleChange
 from gatehouse.cli.database_group import DatabaseGroup
 from gatehouse.cli.options import as_json, confirmed, parse_end, reason_option
-from gatehouse.cli.output import to_json, to_lines
+from gatehouse.cli.output import commit_deletion, to_json, to_lines
+from gatehouse.cli.pages import to_json_page
 from gatehouse.cli.user_lookup import find_user_id
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import db
@@ -26,9 +26,9 @@ contained = click.option("--parent", "parents", multiple=True, help="It contains
 def list_roles(as_json: bool) -> None:
     """List the roles and all that they grant."""
     known = catalog.read_catalog()
-    found = {name: sorted(known.permissions_of([name])) for name in sorted(known.roles)}
-    lines = [f"{name:20} {' '.join(granted)}".rstrip() for name, granted in found.items()]
-    click.echo(to_json(found) if as_json else "\n".join(lines))
+    found = [known.describe_role(name) for name in sorted(known.roles)]
+    lines = [f"{one['name']:20} {' '.join(one['all_permissions'])}".rstrip() for one in found]
+    click.echo(to_json_page(found) if as_json else "\n".join(lines))
 
 
 @roles.command("show")
@@ -72,11 +72,11 @@ def change_role(name: str, description: str | None, as_json: bool, **lists: obje
 @roles.command("delete")
 @click.argument("name")
 @confirmed("Delete the role, also for all users who have it?")
-def delete_role(name: str) -> None:
-    """Delete a role."""
+@as_json
+def delete_role(name: str, as_json: bool) -> None:
+    """Delete a role; --json prints nothing."""
     definitions.delete_role(name, NO_REQUEST)
-    db.session.commit()
-    click.echo(f"The role {name} is deleted.")
+    commit_deletion(f"The role {name} is deleted.", as_json)
 
 
 @roles.command("assign")
@@ -84,22 +84,28 @@ def delete_role(name: str) -> None:
 @click.argument("role")
 @click.option("--until", callback=parse_end, help="When the assignment expires (UTC).")
 @reason_option
-def assign_role(identifier: str, role: str, until: datetime | None, reason: str | None) -> None:
+@as_json
+def assign_role(identifier: str, role: str, as_json: bool, **options: Any) -> None:
     """Assign a role to a user; repeat it to change the end or the reason."""
-    wanted = Assignment(role, until, reason)
-    assignments.assign(find_user_id(identifier), wanted, NO_REQUEST)
+    user_id = find_user_id(identifier)
+    wanted = Assignment(role, options["until"], options["reason"])
+    assignments.assign(user_id, wanted, NO_REQUEST)
     db.session.commit()
-    click.echo(f"{identifier} has the role {role}.")
+    sentence = f"{identifier} has the role {role}."
+    click.echo(to_json(assignments.describe_roles(user_id)) if as_json else sentence)
 
 
 @roles.command("unassign")
 @click.argument("identifier")
 @click.argument("role")
-def unassign_role(identifier: str, role: str) -> None:
+@as_json
+def unassign_role(identifier: str, role: str, as_json: bool) -> None:
     """Take a role away from a user."""
-    assignments.unassign(find_user_id(identifier), role, NO_REQUEST)
+    user_id = find_user_id(identifier)
+    assignments.unassign(user_id, role, NO_REQUEST)
     db.session.commit()
-    click.echo(f"{identifier} does not have the role {role} any more.")
+    sentence = f"{identifier} does not have the role {role} any more."
+    click.echo(to_json(assignments.describe_roles(user_id)) if as_json else sentence)
 
 
 @roles.command("assigned")
@@ -107,9 +113,8 @@ def unassign_role(identifier: str, role: str) -> None:
 @as_json
 def list_assigned(identifier: str, as_json: bool) -> None:
     """List the roles of a user, besides `user`, which every user has."""
-    rows = assignments.list_assignments(find_user_id(identifier))
-    found = [assignments.serialize(row) for row in rows]
-    lines = [line for one in found for line in (*to_lines(one), "")]
+    found = assignments.describe_roles(find_user_id(identifier))
+    lines = [line for one in found["roles"] for line in (*to_lines(one), "")]
     click.echo(to_json(found) if as_json else "\n".join(lines or ["No roles."]).rstrip())
 
 

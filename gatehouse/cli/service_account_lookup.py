@@ -1,6 +1,5 @@
 """What the commands on service accounts share: find one, and print it with its keys."""
 
-from typing import Any
 from uuid import UUID
 
 import click
@@ -11,7 +10,7 @@ from gatehouse.core import clock
 from gatehouse.database.session import db
 from gatehouse.service_accounts import accounts, keys
 from gatehouse.service_accounts.keys import CreatedKey
-from models import ApiKey, ServiceAccount
+from models import ServiceAccount
 
 ACCOUNT_HELP = "ACCOUNT is the name or id of a service account."
 
@@ -32,29 +31,10 @@ def find_account(name_or_id: str) -> ServiceAccount:
     return account
 
 
-def describe_account(account: ServiceAccount) -> dict[str, Any]:
-    """Return a service account as JSON, without its keys."""
-    return {
-        "id": account.id,
-        "name": account.name,
-        "description": account.description,
-        "owner_id": account.owner_id,
-        "enabled": account.enabled,
-        "roles": [row.role for row in accounts.list_roles(account.id)],
-    }
-
-
-def describe_keys(account: ServiceAccount) -> list[dict[str, object]]:
-    """Return the keys of a service account, the newest first."""
-    own = select(ApiKey).where(ApiKey.service_account_id == account.id)
-    rows = db.session.scalars(own.order_by(ApiKey.created_at.desc(), ApiKey.id.desc())).all()
-    return [keys.serialize(row) for row in rows]
-
-
 def commit_and_report(sentence: str, account: ServiceAccount, as_json: bool) -> None:
     """Commit the change; print a sentence, or the service account as JSON."""
     db.session.commit()
-    click.echo(to_json(describe_account(account)) if as_json else sentence)
+    click.echo(to_json(accounts.describe_account(account.id)) if as_json else sentence)
 
 
 def commit_and_show_key(created: CreatedKey, as_json: bool) -> None:

@@ -5,18 +5,16 @@ from typing import Any
 from uuid import UUID
 
 import click
-from sqlalchemy import select
 
 from gatehouse.authorization.assignments import Assignment
 from gatehouse.cli.database_group import DatabaseGroup
 from gatehouse.cli.options import as_json, confirmed, parse_end
-from gatehouse.cli.output import to_json
+from gatehouse.cli.output import commit_deletion, to_json, to_lines
+from gatehouse.cli.pages import PageOptions, echo_next_page, paged, to_json_page
 from gatehouse.cli.service_account_lookup import (
     ACCOUNT_HELP,
     commit_and_report,
     commit_and_show_key,
-    describe_account,
-    describe_keys,
     find_account,
 )
 from gatehouse.cli.user_lookup import find_user_id
@@ -25,7 +23,6 @@ from gatehouse.service_accounts import accounts, keys
 from gatehouse.service_accounts.accounts import ServiceAccountChange
 from gatehouse.service_accounts.keys import KeyRef, NewKey
 from gatehouse.web.request_context import NO_REQUEST
-from models import ServiceAccount
 
 service_accounts = DatabaseGroup("service-accounts", help="Service accounts and their API keys.")
 DEFAULT_MINUTES = keys.DEFAULT_OVERLAP // timedelta(minutes=1)
@@ -35,24 +32,50 @@ until = click.option("--until", callback=parse_end, help="When the key expires (
 
 
 @service_accounts.command("list")
+@paged("service accounts")
 @as_json
-def list_accounts(as_json: bool) -> None:
-    """List the service accounts."""
-    rows = db.session.scalars(select(ServiceAccount).order_by(ServiceAccount.name)).all()
-    found = [describe_account(row) for row in rows]
-    lines = [
-        f"{one['name']:24} {'' if one['enabled'] else 'disabled '}{' '.join(one['roles'])}".rstrip()
-        for one in found
-    ]
-    click.echo(to_json(found) if as_json else "\n".join(lines))
+def list_accounts(page: PageOptions, as_json: bool) -> None:
+    """List the service accounts, the newest first."""
+    rows, following = accounts.list_accounts(page.limit, page.after)
+    roles_of = accounts.list_roles_of([row.id for row in rows])
+    found = [accounts.serialize(row, roles_of[row.id]) for row in rows]
+    next_cursor = page.encode_cursor(following)
+    if as_json:
+        click.echo(to_json_page(found, next_cursor))
+        return
+    for one in found:
+        state = "" if one["enabled"] else "disabled "
+        click.echo(f"{one['name']:24} {state}{_join_roles(one)}".rstrip())
+    echo_next_page(next_cursor)
 
 
 @service_accounts.command("show", epilog=ACCOUNT_HELP)
 @click.argument("account")
-def show_account(account: str) -> None:
-    """Print a service account and its keys as JSON."""
-    found = find_account(account)
-    click.echo(to_json(describe_account(found) | {"keys": describe_keys(found)}))
+@as_json
+def show_account(account: str, as_json: bool) -> None:
+    """Show a service account."""
+    found = accounts.describe_account(find_account(account).id)
+    lines = to_lines(found | {"roles": _join_roles(found)})
+    click.echo(to_json(found) if as_json else "\n".join(lines))
+
+
+@service_accounts.command("list-keys", epilog=ACCOUNT_HELP)
+@click.argument("account")
+@paged("api keys")
+@as_json
+def list_keys(account: str, page: PageOptions, as_json: bool) -> None:
+    """List the API keys of a service account, the newest first, for 90 days after their end."""
+    rows, following = keys.list_keys(find_account(account).id, page.limit, page.after)
+    next_cursor = page.encode_cursor(following)
+    if as_json:
+        click.echo(to_json_page([keys.serialize(row) for row in rows], next_cursor))
+        return
+    for row in rows:
+        end = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else ""
+        end = end or f"expires {row.expires_at:%Y-%m-%d}"
+        click.echo(f"{row.id}  {end:<18}  {row.name}")
+    click.echo(f"{len(rows)} keys.")
+    echo_next_page(next_cursor)
 
 
 @service_accounts.command("create")
@@ -112,11 +135,11 @@ def _set_enabled(account: str, enabled: bool, as_json: bool) -> None:
 @service_accounts.command("delete", epilog=ACCOUNT_HELP)
 @click.argument("account")
 @confirmed("Delete the service account and all its keys?")
-def delete_account(account: str) -> None:
-    """Delete a service account and its keys."""
+@as_json
+def delete_account(account: str, as_json: bool) -> None:
+    """Delete a service account and its keys; --json prints nothing."""
     accounts.delete_account(find_account(account).id, NO_REQUEST)
-    db.session.commit()
-    click.echo(f"The service account {account} is deleted.")
+    commit_deletion(f"The service account {account} is deleted.", as_json)
 
 
 @service_accounts.command("create-key", epilog=ACCOUNT_HELP)
@@ -150,8 +173,14 @@ def rotate_key(account: str, key: UUID, as_json: bool, **to: Any) -> None:
 @click.argument("account")
 @click.argument("key", type=click.UUID)
 @confirmed("Revoke the key? Programs that use it stop working within a second.")
-def revoke_key(account: str, key: UUID) -> None:
+@as_json
+def revoke_key(account: str, key: UUID, as_json: bool) -> None:
     """Revoke the API key with the id KEY."""
-    keys.revoke_key(KeyRef(find_account(account).id, key), NO_REQUEST)
+    ref = KeyRef(find_account(account).id, key)
+    keys.revoke_key(ref, NO_REQUEST)
     db.session.commit()
-    click.echo("The key is revoked.")
+    click.echo(to_json(keys.serialize(keys.get_key(ref))) if as_json else "The key is revoked.")
+
+
+def _join_roles(account: dict[str, Any]) -> str:
+    return " ".join(one["role"] for one in account["roles"])

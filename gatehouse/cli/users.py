@@ -20,6 +20,8 @@ READING = (
     user_queries.show_user,
     user_queries.list_sessions,
     user_queries.list_factors,
+    user_queries.list_identities,
+    user_queries.list_assessments,
 )
 CHANGING: tuple[click.Command, ...] = (
     user_changes.create_user,

@@ -50,6 +50,12 @@ def serialize(row: Credential) -> dict[str, object]:
     return factor
 
 
+def list_managed_factors(user_id: UUID) -> list[dict[str, object]]:
+    """Return the factors of a user as administrators see them (the schema `ManagedFactor`)."""
+    shown = ("id", "kind", "label", "created_at", "last_used_at")
+    return [{name: factor[name] for name in shown} for factor in list_factors(user_id)]
+
+
 def enrol_factor(user_id: UUID, form: NewFactorForm, context: RequestContext) -> dict[str, object]:
     """Start enrolling a factor; return it with what its set-up needs, which is shown only once.
 

@@ -75,6 +75,28 @@ def list_roles_of(account_ids: Collection[UUID]) -> dict[UUID, list[RoleAssignme
     return found
 
 
+def describe_account(account_id: UUID) -> dict[str, Any]:
+    """Return a service account as administrators see it.
+
+    Raises:
+        NotFound: there is none.
+    """
+    return serialize(get_account(account_id), list_roles(account_id))
+
+
+def serialize(account: ServiceAccount, given: Sequence[RoleAssignment]) -> dict[str, Any]:
+    """Return a service account and its roles as administrators see them."""
+    return {
+        "id": str(account.id),
+        "name": account.name,
+        "description": account.description,
+        "owner_id": str(account.owner_id) if account.owner_id else None,
+        "enabled": account.enabled,
+        "roles": [assignments.serialize(row) for row in given],
+        "created_at": account.created_at,
+    }
+
+
 def create_account(change: ServiceAccountChange, context: RequestContext) -> ServiceAccount:
     """Create a service account; `name` and `owner_id` are needed.
 

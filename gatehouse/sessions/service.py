@@ -28,6 +28,7 @@ from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange
 from gatehouse.users.service import UserWithProfile
 from gatehouse.web.request_context import RequestContext, without_client
+from gatehouse.web.user_agent import device_name
 from models import Session, TokenStatusEntry, User
 
 MAX_SESSIONS = 50
@@ -116,6 +117,26 @@ def active_sessions(user_id: UUID) -> list[Session]:
     """Return the active sessions of a user, newest first."""
     now = clock.now()
     return [session for session in _sessions_not_ended(user_id) if _is_active(session, now)]
+
+
+def list_managed_sessions(user_id: UUID) -> list[dict[str, object]]:
+    """Return the active sessions of a user as administrators see them, the newest first."""
+    return [_describe_managed(session) for session in active_sessions(user_id)]
+
+
+def _describe_managed(row: Session) -> dict[str, object]:
+    """Return a session as administrators see it (the schema `ManagedSession`)."""
+    return {
+        "id": row.id,
+        "created_at": row.created_at,
+        "last_seen_at": row.last_seen_at,
+        "expires_at": row.expires_at,
+        "ip_address": row.ip_address,
+        "device": device_name(row.user_agent),
+        "amr": row.amr,
+        "acr": row.acr,
+        "impersonated_by": row.actor_id,
+    }
 
 
 def end_session(session_id: UUID, reason: str, context: RequestContext) -> None:

@@ -34,7 +34,9 @@ def test_audit_lists_events_by_user_name_request_and_time(app, client, make_user
     [account] = rows(app, User)
 
     def names(*options):
-        return [event["name"] for event in json.loads(run("audit", "list", "--json", *options))]
+        return [
+            event["name"] for event in json.loads(run("audit", "list", "--json", *options))["items"]
+        ]
 
     found = names("--user", ADA)
     assert {found[0], names("--user", str(account.id))[0]} <= {"user.disabled", "session.ended"}
@@ -46,7 +48,11 @@ def test_audit_lists_events_by_user_name_request_and_time(app, client, make_user
     shown = run("audit", "list", "--event", "user.disabled")
     assert "by operator" in shown
     assert "stolen\\tlaptop" in shown
-    assert "--until" in run("audit", "list", "--limit", "1")
+    first = run("audit", "list", "--limit", "1")
+    following = run(
+        "audit", "list", "--limit", "1", "--cursor", first.split("--cursor ")[1].strip()
+    )
+    assert following.splitlines()[0] not in first
 
 
 def test_audit_reports_mistakes_in_a_sentence(run):

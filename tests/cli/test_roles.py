@@ -24,8 +24,10 @@ def test_roles_are_created_listed_assigned_and_deleted(app, client, make_user, r
     ):
         assert run(*command).exit_code == 0, command
 
-    assert "orders:read" in json.loads(run("roles", "list", "--json").output)["clerk"]
-    assert "orders:read" in json.loads(run("permissions", "list", "--json").output)
+    roles = json.loads(run("roles", "list", "--json").output)["items"]
+    assert "orders:read" in {one["name"]: one["all_permissions"] for one in roles}["clerk"]
+    permissions = json.loads(run("permissions", "list", "--json").output)["items"]
+    assert "orders:read" in {one["name"] for one in permissions}
     assert client.log_in(user)["user"]["roles"] == ["auditor", "clerk", "user"]
     for command in (
         ("roles", "unassign", "ada", "clerk"),
@@ -74,15 +76,18 @@ def test_roles_and_permissions_are_shown_and_changed(app, run):
     assert (role["permissions"], role["description"]) == ([], "Audits.")
     run("permissions", "change", "orders:read", "Read all orders.")
     permission = json.loads(run("permissions", "show", "orders:read", "--json").output)
-    assert (permission["description"], permission["roles"]) == ("Read all orders.", ["admin"])
-    assert "audience:" in run("permissions", "show", "orders:read").output
+    assert permission["description"] == "Read all orders."
+    shown = run("permissions", "show", "orders:read").output
+    assert "audience:" in shown
+    assert "roles:           admin" in shown
 
 
 def test_roles_of_a_user_are_listed(make_user, run):
     make_user(username="ada", roles=["support"])
     make_user(username="bob")
 
-    assert json.loads(run("roles", "assigned", "ada", "--json").output)[0]["role"] == "support"
+    [assigned] = json.loads(run("roles", "assigned", "ada", "--json").output)["roles"]
+    assert assigned["role"] == "support"
     assert "support" in run("roles", "assigned", "ada").output
     assert run("roles", "assigned", "bob").output == "No roles.\n"
 

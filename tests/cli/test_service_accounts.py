@@ -37,10 +37,13 @@ def test_service_account_is_created_shown_changed_and_deleted(app, run, deploy):
         result = run(*command)
         assert result.exit_code == 0, result.output
 
-    [listed] = json.loads(run("list", "--json").output)
-    assert (listed["name"], listed["roles"], listed["enabled"]) == ("ship", ["auditor"], True)
+    [listed] = json.loads(run("list", "--json").output)["items"]
+    [role] = listed["roles"]
+    assert (listed["name"], role["role"], listed["enabled"]) == ("ship", "auditor", True)
     assert run("list").output.split() == ["ship", "auditor"]
-    assert json.loads(run("show", listed["id"]).output)["keys"] == []
+    assert json.loads(run("show", listed["id"], "--json").output) == listed
+    assert "roles:           auditor" in run("show", "ship").output
+    assert run("list-keys", "ship").output == "0 keys.\n"
     assert run("delete", "ship", "--yes").exit_code == 0
     assert rows(app, ServiceAccount) == []
     assert {event.actor_kind for event in audited(app, "service_account.changed")} == {"operator"}
@@ -58,8 +61,11 @@ def test_service_account_keys_are_created_rotated_and_revoked(app, client, run, 
     assert [client.as_(text).get(verify).status_code for text in texts] == [200] * 3
     assert run("revoke-key", "deploy", new["id"], "--yes").exit_code == 0
     assert [client.as_(text).get(verify).status_code for text in texts] == [200, 401, 200]
-    assert len(json.loads(run("show", "deploy").output)["keys"]) == 3
-    assert not any(text in run("show", "deploy").output for text in texts)
+    listed = run("list-keys", "deploy", "--json").output
+    assert len(json.loads(listed)["items"]) == 3
+    shown = listed + run("list-keys", "deploy").output + run("show", "deploy").output
+    assert not any(text in shown for text in texts)
+    assert shown.count("revoked 2") == 1
 
 
 def test_service_account_commands_report_mistakes_in_a_sentence(app, run, deploy):

@@ -68,7 +68,7 @@ def test_users_list_and_show_print_users_without_secrets(client, ada, flask, mak
     assert "1 of about 1 users." in flask("list", "ad")
     assert "username:        ada" in flask("show", ADA)
     assert "1 active sessions." in flask("sessions", shown["id"])
-    assert json.loads(flask("sessions", "ada", "--json"))[0]["acr"] == "aal1"
+    assert json.loads(flask("sessions", "ada", "--json"))["items"][0]["acr"] == "aal1"
 
 
 @pytest.mark.stores
@@ -222,7 +222,7 @@ def test_users_reset_password_requires_a_new_one_that_only_the_user_sees(client,
 
 def test_users_end_sessions_ends_one_or_all(client, ada, flask):
     first, second = ada.tokens, client.log_in(ada)
-    ids = [row["id"] for row in json.loads(flask("sessions", ADA, "--json"))]
+    ids = [row["id"] for row in json.loads(flask("sessions", ADA, "--json"))["items"]]
 
     flask("end-sessions", ADA, "--session", ids[0], "--yes")
     after_one = [client.as_(one).get("/auth/me").status_code for one in (first, second)]
@@ -303,7 +303,7 @@ def test_users_create_takes_the_profile(flask):
 def test_users_factors_lists_kinds_without_secrets(flask, make_user):
     make_user(email=ADA, factors=["totp"])
 
-    kinds = [one["kind"] for one in json.loads(flask("factors", ADA, "--json"))]
+    kinds = [one["kind"] for one in json.loads(flask("factors", ADA, "--json"))["items"]]
 
     assert kinds == ["totp", "recovery_codes"]
     assert "2 confirmed factors." in flask("factors", ADA)

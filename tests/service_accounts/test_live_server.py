@@ -48,6 +48,7 @@ def test_key_is_in_force_and_revoked_on_every_worker_within_a_second(live, comma
     wait_until(lambda: is_in_force_and_revoked_in_time(live, command))
 
     def list_last_uses():
-        return [key["last_used_at"] for key in json.loads(command("show", "deploy"))["keys"]]
+        listed = json.loads(command("list-keys", "deploy", "--json"))["items"]
+        return [key["last_used_at"] for key in listed]
 
     wait_until(lambda: all(list_last_uses()))

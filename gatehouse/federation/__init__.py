@@ -1,0 +1,1 @@
+"""Identities of users at identity providers."""
