@@ -7,7 +7,7 @@ import pytest
 from gatehouse.authorization.permissions import BUILT_IN_ROLES
 from gatehouse.cli.reference import role_matrix
 from gatehouse.cli.reference.role_matrix import IMPERSONATOR
-from models import User
+from models import RoleAssignment, User
 from tests.admin.conftest import ADA, REASON
 from tests.rows import rows
 from tests.surface.conftest import FORMS, read_tables
@@ -111,6 +111,34 @@ def test_matrix_of_users_ends_at_superiors(app, admin, operations, make_user, si
                 form = FORMS.get(tuple(operation.name.split(" ")), {}) | {}
                 assert not is_denied(send(manager, operation, ids[email], form), "manager")
     assert len(writes) > 10
+
+
+DENIED_ON_ONESELF = {
+    "PUT /admin/users/{user_id}/roles": (403, "forbidden"),
+    "POST /admin/users/{user_id}/impersonate": (403, "impersonation_not_allowed"),
+}
+
+
+@pytest.mark.requirement("AZ-01")
+@pytest.mark.requirement("AZ-04")
+def test_matrix_of_oneself_gives_no_right(app, admin, operations, sign_in_as):
+    """A manager does each operation on their own account: none of them gives a permission."""
+    form = {"name": "manager", "description": "Manages.", "permissions": MANAGER}
+    assert admin.post("/admin/roles", form).status_code == 201
+    of_users = [one for one in operations if one.permission and "{user_id}" in one.name]
+
+    denied = {}
+    for number, operation in enumerate(of_users):
+        email = f"manager{number}@example.com"
+        manager = sign_in_as("manager", email=email)
+        form = FORMS.get(tuple(operation.name.split(" ")), {})
+        response = send(manager, operation, rows_id(app, email), form)
+        if response.status_code in (401, 403):
+            denied[operation.name] = response.status_code, response.json["code"]
+
+    assert denied == DENIED_ON_ONESELF
+    roles = [row.role for row in rows(app, RoleAssignment)]
+    assert sorted(roles) == ["admin", *["manager"] * len(of_users)]
 
 
 def rows_id(app, email):

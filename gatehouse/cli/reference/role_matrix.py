@@ -7,6 +7,7 @@ from typing import Any
 from flask import current_app
 
 from gatehouse.authorization.permissions import ADMIN, BUILT_IN_ROLES, DECLARED
+from gatehouse.web.openapi_operations import API_KEY
 
 OPENING = """# Roles and operations
 
@@ -14,13 +15,16 @@ Generated from the OpenAPI document by `flask docs build`; a test sends each of 
 
 **anyone** needs no token. **user** is every signed-in user, for their own account only. Operations
 with a permission also need a second factor and a sign-in in the last ten minutes; they are open to
-roles that grant the permission, and to roles of your own that do (see [roles](roles.md)). An [API
-key](api-keys.md) with the permission needs neither. **impersonator** is an administrator who [acts
-as a user](administration.md#act-as-a-user).
+roles that grant the permission, and to roles of your own that do (see [roles](roles.md)). **API
+key** is one of a [service account](api-keys.md) that has the permission; it needs neither.
+**impersonator** is an administrator who [acts as a user](administration.md#act-as-a-user).
+
+Changes of a user (`{user_id}`) end at users with permissions that the caller lacks, and no one but
+an `admin` changes their own roles. Objects of other users (`/auth/...{id}`) are not found.
 
 """
-ANYONE, IMPERSONATOR = "anyone", "impersonator"
-COLUMNS = (ANYONE, *BUILT_IN_ROLES, IMPERSONATOR)
+ANYONE, KEY, IMPERSONATOR = "anyone", "API key", "impersonator"
+COLUMNS = (ANYONE, *BUILT_IN_ROLES, KEY, IMPERSONATOR)
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -31,6 +35,7 @@ class Operation:
     name: str
     permission: str | None
     needs_token: bool
+    allows_keys: bool
     allows_impersonators: bool
 
 
@@ -50,7 +55,9 @@ def list_operations() -> Iterator[Operation]:
 
 
 def is_allowed(role: str, operation: Operation) -> bool:
-    """Return whether a role, `anyone` or an `impersonator` may use an operation."""
+    """Return whether a role, `anyone`, a key or an `impersonator` may use an operation."""
+    if role == KEY:
+        return operation.allows_keys
     if role == IMPERSONATOR:
         return operation.allows_impersonators
     if operation.permission is None:
@@ -64,7 +71,8 @@ def _read_operation(method: str, path: str, documented: dict[str, Any]) -> Opera
     is_anonymous = schemes == [{}]
     reads = method == "GET" and permission is None and "x-needs-recent-sign-in" not in documented
     allows = is_anonymous or reads or "x-allowed-to-impersonators" in documented
-    return Operation(f"{method} {path}", permission, needs_token, allows)
+    allows_keys = is_anonymous or {API_KEY: []} in schemes
+    return Operation(f"{method} {path}", permission, needs_token, allows_keys, allows)
 
 
 def _row(operation: Operation) -> str:
