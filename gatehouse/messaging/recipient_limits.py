@@ -17,7 +17,7 @@ WINDOW = timedelta(hours=1)
 MAX_PER_WINDOW = 3
 """Messages of one template to one recipient; each template has its own count."""
 NETWORKS_PER_WINDOW = 3
-"""How many networks may use up their limits of a message that needs no account."""
+"""How many networks may use up their limits of a message that any client can cause."""
 LIMITS_BY_TEMPLATE = {"notice_lockout": 1, "notice_attempts": 1, "factor_code": 10}
 LIMITS_BY_TEMPLATE |= {"sms_factor": 10}
 """Factor codes are sent after the first factor only, so only the user can use their quota up."""
@@ -25,26 +25,19 @@ UNLIMITED_TEMPLATES = {"notice_mfa_reset", "notice_account_deleted"}
 """Their links are the user's way to object, and no stranger can cause them."""
 
 
-def count_message(canonical: str, template: str) -> bool:
-    """Count a message to a recipient, sent or not; return whether the limit allows it.
+def count_message(canonical: str, template: str, network: str) -> bool:
+    """Count a message that a client causes, sent or not; return whether the limits allow it.
 
-    A window starts with its first message. Needs the lock of the recipient.
+    Each network has the limit for itself, up to a total: a stranger leaves the rest of the total to
+    others. Commands, which have no network, count as one. A window starts with its first message.
+    Needs the lock of the recipient.
     """
-    return _count(template, mailbox_of(canonical)) <= LIMITS_BY_TEMPLATE.get(
-        template, MAX_PER_WINDOW
-    )
-
-
-def count_message_from(network: str, canonical: str, template: str) -> bool:
-    """Count a message that any client may cause; return whether the limits allow it.
-
-    A stranger's network uses up its own limit first, and leaves the rest of the total to others.
-    """
-    limit = LIMITS_BY_TEMPLATE.get(template, MAX_PER_WINDOW)
     mailbox = mailbox_of(canonical)
-    if _count(template, f"{mailbox}\0{network}") > limit:
+    if limit := LIMITS_BY_TEMPLATE.get(template):
+        return _count(template, mailbox) <= limit
+    if _count(template, f"{mailbox}\0{network}") > MAX_PER_WINDOW:
         return False
-    return _count(template, mailbox) <= limit * NETWORKS_PER_WINDOW
+    return _count(template, mailbox) <= MAX_PER_WINDOW * NETWORKS_PER_WINDOW
 
 
 def mailbox_of(canonical: str) -> str:

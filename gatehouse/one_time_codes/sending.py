@@ -54,7 +54,7 @@ def send_code(request: CodeRequest, context: RequestContext) -> SentCode:
     channel = CHANNELS[recipient.channel]
     if code_type.replaces_older:
         _lock_user(request)
-    is_over_limit = not reserve_message(code_type, recipient)
+    is_over_limit = not reserve_message(code_type, recipient, context.ip_prefix)
     is_real = user_id is not None and request.is_eligible and not is_over_limit
     if code_type.replaces_older and not is_over_limit:
         _delete_older(request)
@@ -75,17 +75,14 @@ def create_link(code_type: CodeType, subject: str, data: StoredData) -> str:
     return links.one_time_link(code_type.page, secrets.id, secrets.token)
 
 
-def reserve_message(code_type: CodeType, recipient: Recipient, network: str = "") -> bool:
+def reserve_message(code_type: CodeType, recipient: Recipient, network: str) -> bool:
     """Lock a recipient, and count a message; return whether the hourly limit allows it.
 
     Counts the same for known and unknown recipients. The lock lasts until the transaction ends.
-    With a network, each one has the limit for itself, up to a total.
     """
     locks.lock_recipient(recipient.canonical)
     template = CHANNELS[recipient.channel].template(code_type)
-    if network:
-        return recipient_limits.count_message_from(network, recipient.canonical, template)
-    return recipient_limits.count_message(recipient.canonical, template)
+    return recipient_limits.count_message(recipient.canonical, template, network)
 
 
 def build_message(

@@ -9,10 +9,14 @@ from gatehouse.settings.field import setting
 from gatehouse.settings.parsers import split_list
 
 RATE = re.compile(r"(\d{1,7}) ?(?:/|per) ?(\d{0,4}) ?(second|minute|hour)s?")
-KIND = re.compile(r"(ip_address|recipient|overall)=(.+)")
+KIND = re.compile(r"(ip_address|recipient_and_network|recipient|overall)=(.+)")
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 LONGEST_WINDOW = 86_400
 SHAPE = "must look like 60/minute, or 60/minute, recipient=10/10 minutes, overall=1200/minute"
+SENDING = (
+    "60/minute, recipient_and_network=4/10 minutes, recipient=10/10 minutes, overall=1200/minute"
+)
+"""Of the routes that send something to a recipient in the body."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class Limits:
 
     ip_address: str = ""
     """Per client network: an IPv4 address or an IPv6 /64."""
+    recipient_and_network: str = ""
+    """Per recipient and network: one network alone cannot use up the limit of a recipient."""
     recipient: str = ""
     """Per e-mail address or phone number in the body, registered or not."""
     overall: str = ""
@@ -38,7 +44,10 @@ def limits(default: str) -> Callable[[str], Limits]:
                 raise ValueError(f"has no limit for {kind}")
         return replace(standard, **given)
 
-    read.__doc__ = "requests per time, for each network; `recipient=` and `overall=` after a comma"
+    read.__doc__ = (
+        "requests per time, for each network; `recipient_and_network=`, `recipient=` and"
+        " `overall=` after commas"
+    )
     return read
 
 
@@ -76,25 +85,28 @@ class LimitSettings:
 
     `GATEHOUSE_LIMIT_LOGIN=300/minute` allows each network (an IPv4 address or an IPv6 /64) 300
     requests a minute: useful where an office is behind one address. `recipient=` is the limit for
-    each e-mail address or phone number in the body, from all networks together, and `overall=` the
-    limit for all clients together; what is not given keeps its default. The lockout after wrong
-    passwords and codes does not depend on these settings. The reasons for the numbers are in
-    [decision 15](decisions/0015-three-rate-limits-for-a-route.md).
+    each e-mail address or phone number in the body, from all networks together;
+    `recipient_and_network=` is what one network (an IPv4 address or an IPv6 /56) may use of it, so
+    that a stranger cannot use up the owner's; and `overall=` is the limit for all clients together.
+    What is not given keeps its default. The lockout after wrong passwords and codes does not depend
+    on these settings. The reasons for the numbers are in
+    [decision 15](decisions/0015-three-rate-limits-for-a-route.md) and
+    [decision 53](decisions/0053-one-network-cannot-use-up-the-limit-of-a-recipient.md).
     """
 
     limit_login: Limits = limit("60/minute, overall=6000/minute")
     """Every route that takes a password."""
-    limit_register: Limits = limit("60/minute, recipient=10/10 minutes, overall=1200/minute")
+    limit_register: Limits = limit(SENDING)
     """Registration."""
-    limit_forgot: Limits = limit("60/minute, recipient=10/10 minutes, overall=1200/minute")
+    limit_forgot: Limits = limit(SENDING)
     """Requests for a password reset or an MFA recovery."""
-    limit_resend: Limits = limit("60/minute, recipient=10/10 minutes, overall=1200/minute")
+    limit_resend: Limits = limit(SENDING)
     """Requests to send a verification e-mail again."""
     limit_reset: Limits = limit("60/minute, overall=6000/minute")
     """Password resets with a code or a link."""
-    limit_change: Limits = limit("60/minute, recipient=10/10 minutes, overall=1200/minute")
+    limit_change: Limits = limit(SENDING)
     """Changes of e-mail address and phone number; exports and deletions of one's account."""
-    limit_link: Limits = limit("60/minute, recipient=10/10 minutes, overall=1200/minute")
+    limit_link: Limits = limit(SENDING)
     """Requests for a link or a code to log in with."""
     limit_verify: Limits = limit("60/minute, overall=6000/minute")
     """Codes and links that verify an address or number, or restore an account."""

@@ -52,12 +52,27 @@ def recipient_key() -> str:
     return _digest("destination", recipient) if recipient else ""
 
 
+def recipient_and_network_key() -> str:
+    """Return the digest of the recipient and the client's network, or "" without a recipient.
+
+    An IPv6 network is the /56 of a household here: it has 256 /64 networks.
+    """
+    context, recipient = request_context(), recipient_key()
+    network = context.ip_prefix if ":" in context.ip_address else context.ip_address
+    return _digest("destination and network", f"{recipient} {network}") if recipient else ""
+
+
 def overall_key() -> str:
     """Return the key that all clients share."""
     return "everyone"
 
 
-KEY_FUNCTIONS = {"ip_address": network_key, "recipient": recipient_key, "overall": overall_key}
+KEY_FUNCTIONS = {
+    "ip_address": network_key,
+    "recipient_and_network": recipient_and_network_key,
+    "recipient": recipient_key,
+    "overall": overall_key,
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,7 @@ class RateLimitRule:
 
     def not_applicable(self) -> bool:
         """Return whether this request has no recipient to count."""
-        return self.kind == "recipient" and not recipient_key()
+        return self.kind.startswith("recipient") and not recipient_key()
 
     def apply_to(self, route: Route) -> Route:
         """Count each request of a route."""

@@ -9,8 +9,10 @@ from models import LimitCounter
 from tests.rows import rows
 
 UNKNOWN_LOGIN = {"identifier": "nobody@example.com", "password": "wrong"}
-POLICY = re.compile(r'"(ip_address|recipient|overall)";q=([1-9]\d*);w=([1-9]\d*)')
-STATE = re.compile(r'"(ip_address|recipient|overall)";r=0;t=([1-9]\d*)')
+POLICY = re.compile(
+    r'"(ip_address|recipient_and_network|recipient|overall)";q=([1-9]\d*);w=([1-9]\d*)'
+)
+STATE = re.compile(r'"(ip_address|recipient_and_network|recipient|overall)";r=0;t=([1-9]\d*)')
 """draft-ietf-httpapi-ratelimit-headers, sections 3 and 4, as RFC 9651 writes a list of one item."""
 NUMBERS = count()
 limits_on = pytest.mark.settings(GATEHOUSE_RATE_LIMITS="on")
