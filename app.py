@@ -86,6 +86,16 @@ from gatehouse.web.rsgi import RsgiAdapter
 DESCRIPTION = "Registers users, logs them in, and issues tokens that other services verify."
 
 
+COMMANDS = (
+    *(serve.serve, worker_command.run_worker, keys.keys, users.users, passwords.passwords),
+    *(role_commands.roles, permission_commands.permissions),
+    *(service_account_commands.service_accounts, hook_commands.hooks, audit.audit, risk.risk),
+    *(doctor.doctor, docs.docs, translations.translations, backup.back_up, backup.restore),
+)
+"""The commands of operators and developers."""
+
+
+@command_group.report_wrong_settings
 def create_app(settings: config.Settings | None = None) -> Flask:
     """Return the application, with the given settings or those of the environment."""
     settings = settings or config.read_environment()
@@ -109,11 +119,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         factor_registry.validate_settings()
         _subscribe(app)
         _register_blueprints(app)
-    commands = (serve.serve, worker_command.run_worker, keys.keys, users.users, passwords.passwords)
-    roles = (role_commands.roles, permission_commands.permissions)
-    access = (*roles, service_account_commands.service_accounts, hook_commands.hooks)
-    tools = (*access, audit.audit, risk.risk, doctor.doctor, docs.docs, translations.translations)
-    for command in (*commands, *tools, backup.back_up, backup.restore):
+    for command in COMMANDS:
         app.cli.add_command(command)
     app.cli.commands.pop("openapi", None)  # of flask-smorest; /openapi.json is the document
     return app
@@ -121,7 +127,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
 
 def main() -> None:
     """Run the command `gatehouse`."""
-    command_group.GatehouseGroup(create_app).main(prog_name="gatehouse")
+    command_group.GatehouseGroup(create_app, COMMANDS).main(prog_name="gatehouse")
 
 
 def create_worker() -> Flask:

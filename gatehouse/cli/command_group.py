@@ -1,17 +1,44 @@
 """The command `gatehouse`: our commands, from any folder, without those that libraries add."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec
 
 import click
 from flask import Flask
-from flask.cli import FlaskGroup, ScriptInfo
+from flask.cli import FlaskGroup, NoAppException, ScriptInfo
 from flask_migrate.cli import db as migrations
+
+import config
+
+Parameters = ParamSpec("Parameters")
+
+
+def report_wrong_settings(create_app: Callable[Parameters, Flask]) -> Callable[Parameters, Flask]:
+    """Let `flask --help` print what is wrong with the settings; it shows a traceback otherwise.
+
+    Raises:
+        NoAppException: the help was asked for; otherwise the `ConfigurationError` stays.
+    """
+
+    @wraps(create_app)
+    def create(*arguments: Parameters.args, **named: Parameters.kwargs) -> Flask:
+        try:
+            return create_app(*arguments, **named)
+        except config.ConfigurationError as problem:
+            is_command = click.get_current_context(silent=True) is not None
+            if is_command and sys.argv[1:] in ([], ["--help"]):
+                raise NoAppException(problem.message) from None
+            raise
+
+    return create
 
 
 class GatehouseGroup(FlaskGroup):
     """The commands of the application; they need its settings."""
 
-    def __init__(self, create_app: Callable[[], Flask]) -> None:
+    def __init__(self, create_app: Callable[[], Flask], commands: Sequence[click.Command]) -> None:
         super().__init__(
             create_app=create_app,
             add_default_commands=False,
@@ -20,11 +47,17 @@ class GatehouseGroup(FlaskGroup):
             help="Operate Gatehouse. All commands read the settings of the service.",
         )
         self.add_command(migrations, "db")
+        self._without_application = {command.name or "": command for command in commands}
 
     def _load_plugin_commands(self) -> None:
         """Load no commands of libraries: they are not for operators."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List our commands; wrong settings end the command with their sentences."""
-        ctx.ensure_object(ScriptInfo).load_app()
+        """List our commands; if the settings are wrong, print their sentences first."""
+        try:
+            ctx.ensure_object(ScriptInfo).load_app()
+        except (config.ConfigurationError, NoAppException) as problem:
+            click.echo(f"Error: {problem.message}\n", err=True)
+            self.commands.update(self._without_application)
+            return sorted(self.commands)
         return super().list_commands(ctx)

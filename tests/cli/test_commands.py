@@ -1,11 +1,15 @@
 """Operator commands: their output, effects, audit events and errors."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 import time_machine
 from sqlalchemy import delete, text, update
 
+import config
 from gatehouse.cli.server import server_options
 from gatehouse.database.session import db
 from models import AuditEvent, FailedAttemptCounter, OneTimeCode, SigningKey, User
@@ -271,3 +275,20 @@ def test_serve_passes_the_settings_to_granian(app):
 
     assert (given["address"], given["port"], given["workers"]) == ("127.0.0.1", 8123, 3)
     assert given["interface"] == "rsgi"
+
+
+def test_help_is_shown_without_a_traceback_when_settings_are_wrong():
+    command = [str(config.ROOT / "bin" / "gatehouse")]
+    flask_command = [sys.executable, "-m", "flask"]
+    wrong = {"GATEHOUSE_ENV": "development", "GATEHOUSE_COLOUR": "red"}
+    for arguments in (command, [*command, "--help"], flask_command, [*flask_command, "--help"]):
+        environ = {"PATH": os.environ["PATH"], **wrong}
+
+        shown = subprocess.run(
+            arguments, env=environ, cwd=config.ROOT, capture_output=True, text=True, check=False
+        )
+
+        assert shown.stderr.count("GATEHOUSE_COLOUR is not a setting") == 1, arguments
+        assert "Traceback" not in shown.stderr, arguments
+        assert "Usage:" in shown.stdout + shown.stderr, arguments
+        assert ("\n  serve " in shown.stdout + shown.stderr) == (arguments[0] == command[0])
