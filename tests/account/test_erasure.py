@@ -1,7 +1,9 @@
 """After the grace period nothing in the database names a deleted user but a pseudonym."""
 
+import subprocess
+
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from gatehouse.core import clock
 from gatehouse.database.session import Base, db
@@ -82,6 +84,30 @@ def test_erasure_leaves_no_canary_in_any_table(app, client, make_user, sign_in_a
     assert "login.succeeded" in {event.name for event in events}
     assert audited(app, "user.erased")[0].user_id == user_id
     assert not rows(app, OutboxMessage, recipient_lower=EMAIL)
+
+
+def test_erasure_overwrites_the_file(app, client, make_user, sign_in_as, wait):
+    user = live_a_life(client, make_user)
+    admin = sign_in_as("admin", email="root@example.com")
+    assert b"canary" in read_files(app)
+
+    erase(app, client, user, admin, wait)
+
+    assert b"canary" not in read_files(app)
+
+
+def read_files(app):
+    """Return the database file and its write-ahead log, emptied into it, in lower case.
+
+    Another process reads them: this one would lose its locks when it closes a file (POSIX).
+    """
+    with app.app_context():
+        [(is_busy, *_)] = db.session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        path = db.engine.url.database
+        db.session.remove()
+    assert not is_busy
+    files = ["cat", path, f"{path}-wal"]
+    return subprocess.run(files, capture_output=True, check=True).stdout.lower()
 
 
 @pytest.mark.settings(
