@@ -40,6 +40,7 @@ pytest_plugins = [
     "tests.moved_clock",
     "tests.no_network",
     "tests.requirements_report",
+    "tests.single_connection",
 ]
 
 STORES = ("sqlite", "postgres")

@@ -130,13 +130,18 @@ def set_up(app: Flask) -> None:
 
 
 def get_catalog(version: int) -> Catalog:
-    """Return the catalogue, from memory if this is its version."""
+    """Return the catalogue, from memory if this is its version.
+
+    Within a transaction it is read there: a second connection might have to wait for one that the
+    pool has given to another request, which waits in the same way.
+    """
     if db.session.info.get(CHANGED):
         return read_catalog()
     memory = cast(dict[str, Catalog], current_app.extensions[EXTENSION])
     catalog = memory.get("catalog")
     if catalog is None or catalog.version != version:
-        catalog = memory["catalog"] = _read(fetch_all)
+        is_in_transaction = db.session().in_transaction()
+        catalog = memory["catalog"] = read_catalog() if is_in_transaction else _read(fetch_all)
     return catalog
 
 

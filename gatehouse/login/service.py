@@ -14,7 +14,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.captcha import service as captcha
 from gatehouse.core.plugins import list_names, load
-from gatehouse.database.session import advisory_lock, write_transaction
+from gatehouse.database.session import advisory_lock, end_transaction, write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.lockout import service as lockout
 from gatehouse.login import account_checks, risk
@@ -93,6 +93,7 @@ def authenticate(attempt: Attempt) -> Attempt:
     counted = attempt.counted
     with settle_attempt(counted, attempt.context) if counted else nullcontext():
         attempt.accept(attempt.method.authenticate(attempt))
+    end_transaction()
     captcha.release_count(attempt.captcha)
     return attempt
 

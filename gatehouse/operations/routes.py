@@ -85,7 +85,8 @@ def _database_responds() -> bool:
     query = text("SELECT 1")
     try:
         with autocommit_connection() as connection:
-            return bool(connection.scalar(query)) and bool(db.session.scalar(query))
+            responds = bool(connection.scalar(query))
+        return responds and bool(db.session.scalar(query))
     except SQLAlchemyError:
         db.session.rollback()
         return False

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gatehouse.core import clock
 from gatehouse.core.errors import ServiceUnavailable
 from gatehouse.core.log import logger
-from gatehouse.database.session import db
+from gatehouse.database.session import db, end_transaction
 from gatehouse.web.rate_limit_storage import DatabaseCounters
 
 INTERVAL = 10.0
@@ -57,6 +57,7 @@ def are_writes_accepted() -> bool:
 
 
 def _try_write() -> bool:
+    end_transaction()  # of the checks before, whose connection this one does not need
     try:
         DatabaseCounters("db://").add(KEY, expiry=int(INTERVAL))
     except SQLAlchemyError as error:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, Uuid, bindparam, func, select
 
+from gatehouse.database.session import end_transaction
 from gatehouse.database.statements import fetch_one
 from gatehouse.devices import service as devices
 from gatehouse.lockout import credential_stuffing
@@ -67,7 +68,11 @@ def find_by_identifier(identifier: str, context: RequestContext) -> AttemptTarge
 
 
 def find_by_id(subject: UUID | str, context: RequestContext) -> AttemptTarget:
-    """Read the password hash of a user by id; the same work is done for an unknown identifier."""
+    """Read the password hash of a user by id; the same work is done for an unknown identifier.
+
+    Ends the current transaction, whose connection the attempt must not hold.
+    """
+    end_transaction()
     user_id = subject if isinstance(subject, UUID) else users.UNKNOWN_USER_ID
     parameters = {"user_id": user_id, **devices.device_params(context)}
     return _build_target(subject, fetch_one(_target_statement(SELECT_GIVEN_ID), **parameters))

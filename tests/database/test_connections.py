@@ -10,12 +10,20 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from gatehouse.authorization import roles
 from gatehouse.core import crypto
 from gatehouse.database.session import db, end_transaction
+from gatehouse.database.statements import fetch_all
 from models import Role
+from tests import single_connection
 
 
 @pytest.mark.parametrize(
     ("pragma", "value"),
-    [("journal_mode", "wal"), ("foreign_keys", 1), ("busy_timeout", 5000), ("synchronous", 2)],
+    [
+        ("journal_mode", "wal"),
+        ("foreign_keys", 1),
+        ("busy_timeout", 5000),
+        ("synchronous", 2),
+        ("secure_delete", 1),
+    ],
 )
 def test_sqlite_pragmas_are_durable_and_strict(app, pragma, value):
     with app.app_context():
@@ -92,3 +100,17 @@ def test_connection_that_was_idle_too_long_is_503(app, client):
     assert [response.status_code for response in responses] == [503, 503]
     assert responses[0].json["code"] == "service_unavailable"
     assert client.get("/health/ready").status_code == 200
+
+
+@pytest.mark.stores
+def test_request_with_two_connections_at_once_is_noticed(app):
+    """With as many such requests as connections, each would wait for another one's."""
+    with app.test_request_context():
+        db.session.execute(text("SELECT 1"))
+        fetch_all(text("SELECT 1"))
+    with app.test_request_context():
+        fetch_all(text("SELECT 1"))
+        db.session.execute(text("SELECT 1"))
+
+    [found] = single_connection.take_found()
+    assert "fetch_all" in found
