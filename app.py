@@ -52,6 +52,7 @@ from gatehouse.database import refunds, session
 from gatehouse.database.session import AUTOCOMMIT_BIND, db, engine_options
 from gatehouse.devices import service as devices
 from gatehouse.forward_auth.routes import document_forward_auth, forward_auth
+from gatehouse.hooks import memory as hook_memory
 from gatehouse.login.routes import passkey_login_routes, related_origin_routes
 from gatehouse.login.routes import routes as login
 from gatehouse.messaging import routing, template_rendering
@@ -116,6 +117,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         role_catalog.set_up(app)
         key_memory.set_up(app)
         key_usage.set_up(app)
+        hook_memory.set_up(app)
         factor_registry.validate_settings()
         _subscribe(app)
         _register_blueprints(app)

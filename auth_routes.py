@@ -22,6 +22,7 @@ from gatehouse.captcha import service as captcha
 from gatehouse.captcha.service import CaptchaRequired
 from gatehouse.core import clock
 from gatehouse.database.session import write_transaction
+from gatehouse.hooks.errors import RegistrationDenied
 from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.login.method_routes import add_login_routes
 from gatehouse.login.methods import link
@@ -108,7 +109,7 @@ auth = Blueprint("auth", __name__, url_prefix="/auth", description="Sign-up, log
 @auth.arguments(RegistrationRequest)
 @idempotent("registration_token")
 @auth.response(202, RegistrationResponse)
-@auth.errors(UsernameTaken, CaptchaRequired, RegistrationClosed)
+@auth.errors(UsernameTaken, CaptchaRequired, RegistrationClosed, RegistrationDenied)
 @auth.errors(PasskeyRejected, MalformedCredential, AuthenticatorNotAllowed, FactorUnavailable)
 def register_user(form: RegistrationForm) -> dict[str, str]:
     """Sign up with a `password` or a `passkey`.
@@ -177,7 +178,7 @@ def read_verification_code(form: VerificationLinkForm) -> dict[str, str]:
 @rate_limit("invitation")
 @auth.arguments(AcceptInvitation)
 @auth.response(204)
-@auth.errors(InvitationFailed, RegistrationClosed)
+@auth.errors(InvitationFailed, RegistrationClosed, RegistrationDenied)
 def accept_invitation(form: AcceptInvitationForm) -> None:
     """Accept an invitation, and choose the password of the new account."""
     invitation.accept(form.token, form.password, request_context())

@@ -39,6 +39,7 @@ class Problem(Schema):
     )
     retry_after = fields.Integer(metadata={"description": "seconds"})
     next = fields.String(metadata={"description": "what the client can do now"})
+    reason = fields.String(metadata={"description": "the code of a hook that denied this"})
 
 
 class Status(Schema):

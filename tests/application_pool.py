@@ -25,6 +25,7 @@ from app import create_app
 from config import Settings
 from gatehouse.core import clock
 from gatehouse.database.session import autonomous_transaction, db, write_transaction
+from gatehouse.hooks.memory import HookMemory
 from gatehouse.service_accounts.key_memory import KeyMemory
 from gatehouse.service_accounts.key_usage import KeyUsage
 from gatehouse.tokens import keys, sync
@@ -112,6 +113,7 @@ class _Application:
         mutable = {name: copy(initial[name]) for name in ("gatehouse.settings", "gatehouse.risk")}
         self._app.extensions.clear()
         empty = {"gatehouse.tokens": TokenState(), "gatehouse.roles": {}}
+        empty |= {"gatehouse.hooks": HookMemory()}
         empty |= {"gatehouse.api_keys": KeyMemory(), "gatehouse.api_key_usage": KeyUsage()}
         self._app.extensions.update(initial | mutable | empty)
         clock.set_start_time(None)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
+from gatehouse.account import registration_hooks
 from gatehouse.account.access_revocation import take_ownership
 from gatehouse.account.registration import REGISTRATION_CODE
 from gatehouse.audit import events
@@ -13,6 +14,7 @@ from gatehouse.audit.service import record
 from gatehouse.authorization import catalog, delegation, permissions, roles
 from gatehouse.core import clock, crypto_labels, i18n
 from gatehouse.database.session import advisory_lock, end_transaction, write_transaction
+from gatehouse.hooks import blocking
 from gatehouse.messaging import outbox
 from gatehouse.messaging.message import MessageRequest
 from gatehouse.one_time_codes import locks, redeeming, sending
@@ -118,16 +120,19 @@ def accept(token: str, password: str, context: RequestContext) -> None:
         RegistrationClosed: no new accounts are accepted.
         InvitationFailed: the token is wrong, has expired, or was used before.
         ValidationFailed: the password breaks the password policy; the invitation stays valid.
+        RegistrationDenied: a hook of the operator stops it; the invitation stays valid.
     """
     registration_policy.require_invitations()
     row = redeeming.find_link(INVITATION_LINK, token)
     end_transaction()
     translate = i18n.choose_language(None, context.accept_language).gettext
-    personal = [one_time_codes.load_data(row, InvitationData).email]
-    passwords.require_acceptable_password(password, personal, translate=translate)
+    email = one_time_codes.load_data(row, InvitationData).email
+    passwords.require_acceptable_password(password, [email], translate=translate)
+    failed = registration_hooks.ask_hooks("invitation", email, {}, context)
     password_hash = passwords.hash_password(password, context)
     try:
         with write_transaction():
+            blocking.record_failures(failed)
             _create_user(row, password_hash, context)
     except IntegrityError:
         raise InvitationFailed from None

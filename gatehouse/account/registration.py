@@ -11,12 +11,13 @@ from typing import Self
 from uuid import UUID
 
 import config
-from gatehouse.account import passkey_sign_up
+from gatehouse.account import passkey_sign_up, registration_hooks
 from gatehouse.account.forms import NewPasskeyForm, RegistrationForm
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto, crypto_labels, i18n
-from gatehouse.database.session import db, end_transaction, write_transaction
+from gatehouse.database.session import db, write_transaction
+from gatehouse.hooks import blocking
 from gatehouse.messaging import outbox
 from gatehouse.messaging.message import MessageRequest
 from gatehouse.mfa.webauthn import ceremonies
@@ -120,6 +121,7 @@ def request_account(form: RegistrationForm, context: RequestContext) -> str:
         ValidationFailed: the password breaks the password policy, or the domain is not allowed.
         UsernameTaken: another user has the username; usernames are public.
         MalformedCredential, PasskeyRejected, AuthenticatorNotAllowed: the passkey is not valid.
+        RegistrationDenied: a hook of the operator stops this registration.
     """
     registration_policy.require_sign_up(form.email)
     data = RegistrationData(
@@ -144,7 +146,9 @@ def _register_with_passkey(
     passkey = passkey_sign_up.verify_passkey(form)
     token_digest = crypto.digest(form.registration_token)
     data = replace(data, passkey=passkey.registration_data, registration_token_digest=token_digest)
+    failed = registration_hooks.ask_hooks("passkey", data.email, data.profile, context)
     with write_transaction():
+        blocking.record_failures(failed)
         ceremonies.consume_challenge(passkey.challenge)
         _create_pending_registration(data, form.registration_token, context)
     return form.registration_token
@@ -155,11 +159,12 @@ def _register_with_password(data: RegistrationData, password: str, context: Requ
     translate = i18n.choose_language(data.profile.get("locale"), context.accept_language).gettext
     passwords.require_acceptable_password(password, personal, translate=translate)
     users.require_free_username(data.profile.get("username"))
-    end_transaction()
+    failed = registration_hooks.ask_hooks("password", data.email, data.profile, context)
     password_hash = passwords.hash_password(password, context)
     data = replace(data, stored_hash=password_hash.hash, pepper=password_hash.pepper)
     registration_token = crypto.random_token()
     with write_transaction():
+        blocking.record_failures(failed)
         _create_pending_registration(data, registration_token, context)
     return registration_token
 

@@ -43,6 +43,10 @@ class Hooks:
     CREATED = success("hook.created", "A hook was created.")
     CHANGED = success("hook.changed", "A hook was changed; see details.fields.")
     DELETED = success("hook.deleted", "A hook was deleted; nothing is sent to it any more.")
+    DENIED = failure("hook.denied", "A blocking hook denied a sign-up or a login.")
+    FAILED = failure(
+        "hook.failed", "A blocking hook gave no usable answer; see details for what was decided."
+    )
     SECRET_ROTATED = success("hook.secret_rotated", "The signing secret of a hook was replaced.")
 
 

@@ -62,6 +62,17 @@ CAPTCHAS = Counter(
     "CAPTCHAs by action and outcome: asked, solved, wrong, or unanswered by their provider.",
     ["action", "outcome"],
 )
+HOOK_SECONDS = Histogram(
+    "gatehouse_hook_seconds",
+    "Duration of requests to blocking hooks, by kind.",
+    ["kind"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1),
+)
+HOOK_ANSWERS = Counter(
+    "gatehouse_hook_answers_total",
+    "Answers of blocking hooks, by kind and outcome: allow, deny, claims or failed.",
+    ["kind", "outcome"],
+)
 BREACH_CHECKS_SKIPPED = Counter(
     "gatehouse_breach_checks_skipped_total",
     "Breach checks skipped because the local list or the remote lookup failed.",

@@ -18,7 +18,7 @@ from gatehouse.core import crypto
 from gatehouse.core.errors import NotFound, reject_field
 from gatehouse.database.pages import NewestFirst, Position
 from gatehouse.database.session import advisory_lock, db, write_transaction
-from gatehouse.hooks import kinds, stored_secrets
+from gatehouse.hooks import kinds, memory, stored_secrets
 from gatehouse.hooks.errors import HookExists, TooManyHooks
 from gatehouse.net import http_client
 from gatehouse.net.http_client import OutboundRequestBlocked
@@ -138,8 +138,9 @@ def rotate_secret(hook_id: UUID, overlap: timedelta, context: RequestContext) ->
 
 
 def lock_hooks() -> None:
-    """Let one change of hooks at a time proceed, until the current transaction ends."""
+    """Let one change of hooks at a time proceed; this worker reads them again after it."""
     advisory_lock("hooks")
+    memory.record_change()
 
 
 def lock_hook(hook_id: UUID) -> Hook:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from gatehouse.captcha.service import CaptchaCheck
 from gatehouse.core.errors import ApiError
+from gatehouse.hooks.blocking import Outcomes
 from gatehouse.lockout.backoff import PASSWORD
 from gatehouse.lockout.service import CountedAttempt
 from gatehouse.mfa.factor import VerifiedFactor
@@ -101,6 +102,8 @@ class LoginAttempt(Generic[FormType]):
     password_set_at: datetime | None = None
     """When the verified password was set; the login is void once the password changes."""
     assessment: RiskAssessment = field(init=False, repr=False)
+    failed_hooks: Outcomes = ()
+    """Hooks that did not answer, and allow a login then."""
     person: UserWithProfile = field(init=False, repr=False)
     has_factor: bool = False
     second_factor: VerifiedFactor | None = None

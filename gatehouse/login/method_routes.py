@@ -1,5 +1,6 @@
 """Routes of the login methods: each plugin of `login/methods/` states its own."""
 
+from gatehouse.hooks.errors import LoginDenied
 from gatehouse.lockout.errors import TooManyAttempts
 from gatehouse.login import service as login
 from gatehouse.login.account_checks import AccountDisabled, EmailUnverified
@@ -39,7 +40,7 @@ def _add_login_route(blueprint: Blueprint, name: str, method: LoginMethod[object
 
     log_in.__name__ = route.operation_id or f"log_in_with_{name}"
     log_in.__doc__ = route.summary
-    view = blueprint.errors(*route.errors or ERRORS)(log_in)
+    view = blueprint.errors(*route.errors or ERRORS, LoginDenied)(log_in)
     view = blueprint.response(200, LoginResponse)(view)
     view = blueprint.arguments(method.schema)(accepts_device_token(view))
     view = rate_limit(route.rate_limit)(view)

@@ -16,8 +16,10 @@ from gatehouse.captcha import service as captcha
 from gatehouse.core.plugins import list_names, load
 from gatehouse.database.session import advisory_lock, end_transaction, write_transaction
 from gatehouse.devices import service as devices
+from gatehouse.hooks import blocking
 from gatehouse.lockout import service as lockout
 from gatehouse.login import account_checks, risk
+from gatehouse.login.hooks import ask_hooks
 from gatehouse.login.method import (
     AuthenticationResult,
     CaptchaLoginForm,
@@ -161,6 +163,7 @@ BEFORE: tuple[Callable[[Attempt], Attempt], ...] = (
     count_attempt,
     authenticate,
     assess_risk,
+    ask_hooks,
 )
 """No transaction is open; the counter commits by itself."""
 WITHIN: tuple[Callable[[Attempt], Attempt | TokenPair | Challenge], ...] = (
@@ -179,6 +182,7 @@ def log_in(method: str, attempt: Attempt) -> LoginAnswer:
         TooManyAttempts: too many attempts failed; this one was not evaluated.
         AccountDisabled, EmailUnverified, PasswordCompromised: an account check failed.
         CaptchaRequired, LoginRejected, MfaEnrolmentOverdue: the policy stops this login.
+        LoginDenied: a hook of the operator stops this login.
     """
     attempt.method = METHODS[method]
     for step in BEFORE:
@@ -213,6 +217,7 @@ def _accept_first_factor(attempt: Attempt, result: AuthenticationResult) -> None
     account_checks.require_active_account(user)
     account_checks.require_uncompromised_password(user, is_flagged)
     _replace_stale_hash(result, context)
+    blocking.record_failures(attempt.failed_hooks)
     can_be_challenged = attempt.has_factor or account_checks.can_receive_otp(user, attempt.amr)
     risk.apply_decision(user, attempt.assessment, context, can_be_challenged)
     is_notified = (attempt.failures_here or 0) >= FAILURES_TO_NOTIFY

@@ -1,15 +1,20 @@
 """What causes the audit events of hooks."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from gatehouse.audit.administration_events import Hooks
-from gatehouse.hooks import definitions
+from gatehouse.hooks import definitions, kinds
 from gatehouse.hooks.definitions import HookChange
+from gatehouse.settings.parsers import egress_destinations
 from gatehouse.web.request_context import NO_REQUEST
 from models import Hook
 from tests.audit.event_scenarios import Scenario, causes
 from tests.audit.role_scenarios import administer
+from tests.loopback_server import http_response, loopback_server, respond_with
 from tests.rows import rows
 
 
@@ -43,3 +48,28 @@ def hook_is_deleted(scenario: Scenario) -> None:
 def hook_secret_is_rotated(scenario: Scenario) -> None:
     hook_id, overlap = create_webhook(scenario), timedelta(hours=1)
     administer(scenario, lambda: definitions.rotate_secret(hook_id, overlap, NO_REQUEST))
+
+
+def register_with_hook(scenario: Scenario, port: int) -> None:
+    """Register while a hook before it sends to this port."""
+    settings = scenario.app.extensions["gatehouse.settings"]
+    allowed = replace(settings, egress_allowlist=egress_destinations(f"localhost:{port}"))
+    scenario.app.extensions["gatehouse.settings"] = allowed
+    change = HookChange("rule", f"http://localhost:{port}/", on_failure="deny")
+    kind = kinds.BEFORE_REGISTRATION
+    administer(scenario, lambda: definitions.create_hook(kind, change, NO_REQUEST))
+    assert scenario.client.register("bob@example.com").status_code == 403
+
+
+@causes(Hooks.DENIED)
+def hook_denies(scenario: Scenario) -> None:
+    answer = respond_with(http_response(b'{"decision": "deny"}'))
+    with loopback_server(answer) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kinds, "MILLISECOND", 0.1)
+        register_with_hook(scenario, server.port)
+
+
+@causes(Hooks.FAILED)
+def hook_fails(scenario: Scenario) -> None:
+    with loopback_server(respond_with(http_response(b"", "500 Failed"))) as server:
+        register_with_hook(scenario, server.port)

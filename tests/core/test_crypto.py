@@ -241,12 +241,14 @@ def test_decryption_without_the_key_names_the_missing_key(app):
 
 
 def store_encrypted_values(app):
-    """Store a value in every encrypted column: a registration, an invitation, signing keys."""
+    """Store a value in every encrypted column: registration, invitation, hook, signing keys."""
     with app.app_context():
         with write_transaction():
             keys.ensure_keys()
         db.session.commit()
     app.test_cli_runner().invoke(args=["users", "invite", "bob@example.com"])
+    hook = ["hooks", "create", "webhook", "crm", "https://hooks.example.com", "--event", "*"]
+    app.test_cli_runner().invoke(args=hook)
     form = {"email": "ada@example.com", "password": "seven green lanterns"}
     assert app.test_client().post("/auth/register", json=form).status_code == 202
     with app.app_context(), write_transaction():

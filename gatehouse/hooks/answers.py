@@ -1,0 +1,69 @@
+"""What blocking hooks may answer; everything else counts as a failure of the hook."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+from marshmallow import ValidationError, validate
+
+from gatehouse.hooks.kinds import ALLOW, DENY, ON_FAILURE
+from gatehouse.web.fields import Form, String
+
+MAX_BYTES = 16_384
+MAX_MESSAGE_LENGTH = 200
+
+
+class HookFailed(Exception):
+    """A hook gave no usable answer; the message is a code, such as `unreachable`."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a hook decided, and for a denial a code and a message of the operator."""
+
+    decision: str
+    code: str | None = None
+    message: str | None = None
+
+    @property
+    def is_denial(self) -> bool:
+        """Whether the hook stops what it was asked about."""
+        return self.decision == DENY
+
+
+class DecisionAnswer(Form):
+    """The answer of a hook that decides."""
+
+    form_type = Decision
+
+    decision = String(8, required=True, validate=validate.OneOf(ON_FAILURE))
+    code = String(64, validate=validate.Regexp(r"[a-z][a-z0-9_]*\Z"))
+    message = String(MAX_MESSAGE_LENGTH)
+
+
+def parse_decision(body: bytes) -> Decision:
+    """Return the decision of an answer; a denial whose code or message is invalid stays one.
+
+    Raises:
+        HookFailed: it is no such answer.
+    """
+    members = _parse_object(body)
+    try:
+        decision: Decision = DecisionAnswer().load(members)
+    except ValidationError:
+        if members.get("decision") == DENY:
+            return Decision(DENY)
+        raise HookFailed("invalid_answer") from None
+    if decision == Decision(ALLOW) or decision.is_denial:
+        return decision
+    raise HookFailed("invalid_answer")
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
+    try:
+        members = current_app.json.loads(body)
+    except ValueError:
+        raise HookFailed("invalid_answer") from None
+    if not isinstance(members, dict):
+        raise HookFailed("invalid_answer")
+    return members

@@ -1,0 +1,36 @@
+"""Circuit breaker of a blocking hook: one that is down is not asked for some seconds."""
+
+import threading
+
+from gatehouse.core import clock
+
+MAX_FAILURES = 3
+"""Failures in a row, after which the circuit is open."""
+PAUSE = 5.0
+"""Seconds until an open circuit lets one request through, to see whether the hook is back."""
+
+
+class CircuitBreaker:
+    """The state of one hook in this worker; its threads share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._open_until = 0.0
+
+    def admit(self) -> bool:
+        """Return whether the hook may be asked; `record` must follow."""
+        with self._lock:
+            if self._failures < MAX_FAILURES:
+                return True
+            if clock.monotonic() < self._open_until:
+                return False
+            self._open_until = clock.monotonic() + PAUSE  # the others wait for this attempt
+            return True
+
+    def record(self, *, succeeded: bool) -> None:
+        """Record the outcome of a request that was admitted."""
+        with self._lock:
+            self._failures = 0 if succeeded else self._failures + 1
+            if not succeeded:
+                self._open_until = clock.monotonic() + PAUSE
