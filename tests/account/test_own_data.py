@@ -72,7 +72,10 @@ def test_history_says_in_plain_words_what_happened(client, mine):
 
 
 def test_history_is_in_the_language_of_its_user(client, mine):
-    for locale, text in [("de", "Sie haben sich angemeldet."), ("fr", "Vous vous êtes connecté(e).")]:
+    for locale, text in [
+        ("de", "Sie haben sich angemeldet."),
+        ("fr", "Vous vous êtes connecté(e)."),
+    ]:
         mine.patch("/auth/me", {"locale": locale})
         assert text in texts(mine.get(HISTORY))
 
