@@ -243,3 +243,15 @@ def test_email_that_an_administrator_verified_lets_the_user_log_in(client, suppo
     after = support.post(path_of("new@example.com", "verify-email"), REASON).json["status"]
 
     assert (before, after) == ("unverified", "active")
+
+
+@pytest.mark.requirement("SE-06")
+def test_user_who_was_disabled_before_stays_disabled_when_restored(client, admin, ada, path_of):
+    path = path_of(ADA)
+    assert admin.post(f"{path}/disable", REASON).status_code == 200
+    assert admin.delete(path, headers={"If-Match": "*"}).status_code == 204
+
+    restored = admin.post(f"{path}/restore").json
+
+    assert (restored["status"], restored["disabled_reason"]) == ("disabled", REASON["reason"])
+    assert log_in(client, ada) == (403, "account_disabled")
