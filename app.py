@@ -13,6 +13,7 @@ from gatehouse.admin.audit_routes import audit_routes
 from gatehouse.admin.bulk_routes import bulk_routes
 from gatehouse.admin.hook_routes import hook_routes
 from gatehouse.admin.permission_routes import permission_routes
+from gatehouse.admin.profile_schema_routes import profile_schema_routes
 from gatehouse.admin.role_assignment_routes import role_assignment_routes
 from gatehouse.admin.role_routes import role_routes
 from gatehouse.admin.service_account_routes import service_account_routes
@@ -37,6 +38,7 @@ from gatehouse.cli import (
 )
 from gatehouse.cli import hooks as hook_commands
 from gatehouse.cli import permissions as permission_commands
+from gatehouse.cli import profile as profile_commands
 from gatehouse.cli import roles as role_commands
 from gatehouse.cli import service_accounts as service_account_commands
 from gatehouse.cli import worker as worker_command
@@ -77,7 +79,7 @@ from gatehouse.sessions import service as session_service
 from gatehouse.sessions.routes import routes as sessions
 from gatehouse.tokens import flask_jwt, revocation, sync
 from gatehouse.tokens.routes import tokens
-from gatehouse.users import identifiers
+from gatehouse.users import identifiers, profile_schema_store
 from gatehouse.web import proxy_check, rate_limits, request_validation
 from gatehouse.web.json import StrictJSON
 from gatehouse.web.middleware import HeadersMiddleware
@@ -89,7 +91,7 @@ DESCRIPTION = "Registers users, logs them in, and issues tokens that other servi
 
 COMMANDS = (
     *(serve.serve, worker_command.run_worker, keys.keys, users.users, passwords.passwords),
-    *(role_commands.roles, permission_commands.permissions),
+    *(role_commands.roles, permission_commands.permissions, profile_commands.profile),
     *(service_account_commands.service_accounts, hook_commands.hooks, audit.audit, risk.risk),
     *(doctor.doctor, docs.docs, translations.translations, backup.back_up, backup.restore),
 )
@@ -115,6 +117,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         _set_up_http(app)
         flask_jwt.set_up(app)
         role_catalog.set_up(app)
+        profile_schema_store.set_up(app)
         key_memory.set_up(app)
         key_usage.set_up(app)
         hook_memory.set_up(app)
@@ -210,7 +213,8 @@ def _register_blueprints(app: Flask) -> None:
     account_routes = (trusted_device_routes, sessions, account, own_data)
     documented = (*first, captcha, *account_routes, tokens, operations)
     roles = (permission_routes, role_routes, role_assignment_routes)
-    accounts = (user_routes, bulk_routes, user_action_routes, user_detail_routes)
+    user_blueprints = (user_routes, bulk_routes, user_action_routes, user_detail_routes)
+    accounts = (*user_blueprints, profile_schema_routes)
     programs = (service_account_routes, api_key_routes, hook_routes)
     administration = (*roles, *accounts, *programs, audit_routes)
     for blueprint in (*documented, *administration):

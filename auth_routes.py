@@ -62,6 +62,7 @@ from gatehouse.sessions.token_response import BODY, COOKIE, clear_cookies_header
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens.errors import TokenExpired, TokenInvalid, TokenMissing, TokenRevoked
 from gatehouse.tokens.service import AccessToken
+from gatehouse.users import profile_update
 from gatehouse.users import service as users
 from gatehouse.users.errors import (
     EmailVerificationFailed,
@@ -291,8 +292,8 @@ def read_me(caller: AccessToken) -> Response:
 @auth.errors(UsernameTaken)
 @allowed_to_impersonators
 def update_me(caller: AccessToken, form: ProfileUpdateForm) -> dict[str, object]:
-    """Change name, username or locale; null clears a field."""
+    """Change name, username, locale or attributes; null clears a field, or removes an attribute."""
     if "username" in form.profile:
         require_own_session(caller)
-    users.update_profile(UUID(caller.sub), form, request_context())
+    profile_update.update_profile(UUID(caller.sub), form, request_context())
     return users.get_profile(UUID(caller.sub))

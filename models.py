@@ -108,6 +108,8 @@ class User(Base):
     phone_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     name: Mapped[str | None] = _profile(200)
     locale: Mapped[str | None] = _profile(35)
+    attributes: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """The operator's own attributes, by name, as the current `ProfileSchema` accepts them."""
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """Since when the account may do nothing; every way in checks this column."""
     disabled_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -134,6 +136,22 @@ PROFILE_LENGTHS: dict[str, int] = {
 
 Identifiers, such as the username, are not in it: they have rules of their own.
 """
+
+
+class ProfileSchema(Base):
+    """The attributes that users can have, as JSON Schema, in one row; a change increases `version`.
+
+    What writes attributes of a user locks the row for share, and what changes it for update.
+    """
+
+    __tablename__ = "profile_schema"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(BigInteger)
+    definition: Mapped[dict[str, Any]] = mapped_column(JSON)
+    claims_size: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Bytes in every access token that are kept free for claims; 0 if no attribute is one."""
+    changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class Password(Base):

@@ -88,6 +88,11 @@ class User(
 ):
     """The profile of a user."""
 
+    attributes = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        metadata={"description": "those of the operator's that the user may read"},
+    )
     roles = fields.List(fields.String(), required=True)
     created_at = Timestamp(required=True, metadata={"type": "string", "format": "date-time"})
 

@@ -114,6 +114,7 @@ class _Application:
         self._app.extensions.clear()
         empty = {"gatehouse.tokens": TokenState(), "gatehouse.roles": {}}
         empty |= {"gatehouse.hooks": HookMemory()}
+        empty |= {"gatehouse.profile_schema": {}}
         empty |= {"gatehouse.api_keys": KeyMemory(), "gatehouse.api_key_usage": KeyUsage()}
         self._app.extensions.update(initial | mutable | empty)
         clock.set_start_time(None)

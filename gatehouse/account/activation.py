@@ -23,10 +23,11 @@ from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.service import InvalidCode
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.hasher import WrongPassword
-from gatehouse.users import registration_policy
+from gatehouse.users import attributes, registration_policy
 from gatehouse.users import service as users
 from gatehouse.users.errors import EmailVerificationFailed, RegistrationPasswordWrong
 from gatehouse.users.identifiers import Email
+from gatehouse.users.profile_schema import USER
 from gatehouse.web.request_context import RequestContext
 from models import OneTimeCode, User
 
@@ -168,4 +169,5 @@ def _take_over_unverified(
         raise EmailVerificationFailed
     take_ownership(user, context.authenticated_as(user.id))
     set_password(user, data)
+    attributes.set_accepted(user, data.attributes, USER)
     return user

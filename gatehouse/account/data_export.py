@@ -53,7 +53,7 @@ ACCOUNT = Section(
     User.id,
     (
         *("id", "email", "email_verified_at", "username", "phone", "phone_verified_at", "name"),
-        *("locale", "created_at", "updated_at", "disabled_at", "disabled_until"),
+        *("locale", "attributes", "created_at", "updated_at", "disabled_at", "disabled_until"),
         *("disabled_reason", "deleted_at", "erased_after", "mfa_grace_extended_at"),
     ),
 )

@@ -58,6 +58,7 @@ class RegistrationForm:
     captcha: str | None = None
     password: str | None = field(default=None, repr=False)
     passkey: NewPasskeyForm | None = None
+    attributes: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,12 @@ from gatehouse.one_time_codes.service import CodeFormat, Secrets
 from gatehouse.one_time_codes.stored_data import StoredData, stored_as
 from gatehouse.passwords import service as passwords
 from gatehouse.passwords.service import PasswordHash
-from gatehouse.users import registration_policy
+from gatehouse.users import attributes, registration_policy
 from gatehouse.users import service as users
 from gatehouse.users.errors import EmailVerificationFailed
 from gatehouse.users.forms import PROFILE_FIELDS
 from gatehouse.users.identifiers import Email
+from gatehouse.users.profile_schema import USER
 from gatehouse.web.request_context import RequestContext
 from gatehouse.web.user_agent import device_name
 from models import OneTimeCode, User
@@ -61,6 +62,7 @@ class RegistrationData(StoredData):
     device: str = ""
     profile: dict[str, str] = field(default_factory=dict)
     """Stored as members of their own."""
+    attributes: dict[str, object] = field(default_factory=dict)
     stored_hash: str | None = stored_as("hash", None)
     pepper: str | None = None
     passkey: dict[str, object] | None = None
@@ -118,15 +120,18 @@ def request_account(form: RegistrationForm, context: RequestContext) -> str:
 
     Raises:
         RegistrationClosed: users cannot sign up themselves.
-        ValidationFailed: the password breaks the password policy, or the domain is not allowed.
+        ValidationFailed: the password breaks the password policy, the domain is not allowed, or an
+            attribute is not accepted.
         UsernameTaken: another user has the username; usernames are public.
         MalformedCredential, PasskeyRejected, AuthenticatorNotAllowed: the passkey is not valid.
         RegistrationDenied: a hook of the operator stops this registration.
     """
     registration_policy.require_sign_up(form.email)
+    attributes.require_acceptable(form.attributes, USER)
     data = RegistrationData(
         email=form.email.as_written,
         profile=form.profile,
+        attributes=form.attributes,
         ip_address=context.ip_address,
         device=device_name(context.user_agent),
     )
@@ -282,6 +287,7 @@ def create_user(data: RegistrationData) -> User:
     user = users.create_user(Email(data.email, data.email.lower()), data.profile)
     set_password(user, data)
     db.session.flush()
+    attributes.set_accepted(user, data.attributes, USER)
     return user
 
 

@@ -18,18 +18,20 @@ from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.channel import Recipient
 from gatehouse.one_time_codes.sending import CodeRequest
 from gatehouse.passwords import service as passwords
-from gatehouse.users import notifications, registration_policy
+from gatehouse.users import attributes, notifications, registration_policy
 from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange, changing_user, record_change
+from gatehouse.users.administration_forms import NewUserForm
 from gatehouse.users.errors import EmailTaken
 from gatehouse.users.identifiers import Email
+from gatehouse.users.profile_schema import ADMINISTRATOR
 from gatehouse.web.request_context import RequestContext, without_client
 from models import User
 
 PASSWORD_RESET_REQUIRED = "password_reset_required"  # noqa: S105 - why sessions ended
 
 
-def create_user(email: Email, profile: dict[str, object], context: RequestContext) -> UUID:
+def create_user(form: NewUserForm, context: RequestContext) -> UUID:
     """Create a user without a password, and send an invitation to choose one.
 
     The e-mail address is verified once the invitation is accepted.
@@ -38,17 +40,20 @@ def create_user(email: Email, profile: dict[str, object], context: RequestContex
         EmailTaken, UsernameTaken: another user has the e-mail address or the username.
         GrantExceedsOwnPermissions: a pending invitation gives more than the actor could.
         RegistrationClosed: no new accounts are accepted.
+        ValidationFailed: an attribute is not accepted.
     """
     registration_policy.require_invitations()
+    email = form.email
     with write_transaction():
         locks.lock_recipient(email.canonical)
         if users.find_by_email(email.canonical):
             raise EmailTaken
         invitation.require_may_replace(email, context.actor)
         one_time_codes.delete_for_subject(REGISTRATION_CODE.purpose, email.canonical)
-        user = users.create_user(email, profile)
+        user = users.create_user(email, form.profile)
         record(Administration.CREATED, context, user_id=user.id)
         invitation.send_to_user(user, context)
+        attributes.change_attributes(user, form.attributes, ADMINISTRATOR)
     return user.id
 
 
@@ -60,9 +65,10 @@ def update_user(change: UserChange, fields: dict[str, Any]) -> None:
 
     Raises:
         EmailTaken, UsernameTaken: another user has the e-mail address or the username.
+        ValidationFailed: an attribute is not accepted.
     """
     with changing_user(change) as user:
-        email = fields.pop("email", None)
+        email, changes = fields.pop("email", None), fields.pop("attributes", {})
         users.require_free_username(fields.get("username"), user_id=user.id)
         if fields.get("phone", user.phone) != user.phone:
             phone_number.set_phone(user, fields["phone"], None, without_client(change.context))
@@ -71,7 +77,9 @@ def update_user(change: UserChange, fields: dict[str, Any]) -> None:
         if email and email.canonical != user.email_canonical:
             _change_email(user, email, without_client(change.context))
             changed.add("email")
-        record_change(Administration.UPDATED, change, fields=sorted(changed))
+        paths = attributes.list_paths(changes)
+        record_change(Administration.UPDATED, change, fields=[*sorted(changed), *paths])
+        attributes.change_attributes(user, changes, ADMINISTRATOR)
 
 
 def unlock_user(change: UserChange) -> None:

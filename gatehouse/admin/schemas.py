@@ -18,6 +18,11 @@ class ManagedUser(
 ):
     """A user as administrators see them."""
 
+    attributes = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        metadata={"description": "those that administrators may read"},
+    )
     status = fields.String(required=True, metadata={"enum": list(STATUSES)})
     roles = fields.List(fields.String(), required=True)
     factors = fields.List(fields.String(), required=True, metadata={"example": ["totp"]})

@@ -71,7 +71,7 @@ def create_user(_caller: Administrator, form: NewUserForm) -> UserResponse:
 
     The e-mail address is verified when the invitation is accepted.
     """
-    user_id = user_administration.create_user(form.email, form.profile, request_context())
+    user_id = user_administration.create_user(form, request_context())
     return describe_user(user_id)
 
 

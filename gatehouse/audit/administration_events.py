@@ -77,6 +77,9 @@ class Administration:
     SESSIONS_ENDED = success("user.sessions_ended", "One or all sessions of a user were ended.")
     DELETED = success("user.deleted", "A user was deleted, and can be restored for a time.")
     RESTORED = success("user.restored", "A deleted user was restored.")
+    PROFILE_SCHEMA_CHANGED = success(
+        "profile_schema.changed", "The attributes that users can have were declared anew."
+    )
     ERASED = success("user.erased", "The data of a deleted user was erased; this log stays.")
     DATABASE_RESTORED = success(
         "database.restored", "A backup was restored; all sessions ended and all keys were replaced."

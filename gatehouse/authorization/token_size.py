@@ -14,7 +14,7 @@ from gatehouse.database.session import db
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens import specs
 from gatehouse.tokens.specs import SessionClaims
-from models import RoleAssignment
+from models import ProfileSchema, RoleAssignment
 
 MAX_TOKEN_SIZE = 3500  # bytes
 MAX_AMR = ("pwd", "email", "otp", "sms", "hwk", "swk", "recovery", "mfa")
@@ -37,6 +37,8 @@ def require_small_tokens(catalog: Catalog, changed_roles: Iterable[str]) -> None
 def require_small_token(catalog: Catalog, roles: Iterable[str]) -> None:
     """Require that the largest token of a user with these roles stays small.
 
+    If attributes become claims, the largest ones that a user can have are in it.
+
     Raises:
         TooManyPermissions: it would be larger than MAX_TOKEN_SIZE.
     """
@@ -44,9 +46,15 @@ def require_small_token(catalog: Catalog, roles: Iterable[str]) -> None:
     spec = specs.access_token(catalog.scope_of(names), timedelta(seconds=900))
     any_id, now = str(crypto.new_id()), clock.unix_time()
     claims = SessionClaims(any_id, any_id, now, now, MAX_AMR, "aal2", names)
+    claims = replace(claims, custom=_largest_custom_claims())
     claims = replace(claims, versions=[MAX_NUMBER] * (1 + len(names)), status_index=MAX_NUMBER)
     if len(tokens.issue(spec, any_id, claims)) > MAX_TOKEN_SIZE:
         raise TooManyPermissions
+
+
+def _largest_custom_claims() -> dict[str, object]:
+    size = db.session.scalar(select(ProfileSchema.claims_size)) or 0
+    return {"x": "x" * size} if size else {}
 
 
 def _list_combinations(roles: set[str]) -> list[str]:

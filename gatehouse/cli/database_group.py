@@ -29,13 +29,21 @@ class DatabaseGroup(AppGroup):
         try:
             return super().invoke(ctx)
         except ValidationFailed as problem:
-            messages = [one["message"] for errors in problem.errors.values() for one in errors]
-            raise click.ClickException(" ".join(messages)) from None
+            raise click.ClickException(_describe(problem)) from None
         except ApiError as problem:
             raise click.ClickException(str(problem)) from None
         except SQLAlchemyError as problem:
             app = ctx.ensure_object(ScriptInfo).load_app()
             raise database_error(app.config["SQLALCHEMY_DATABASE_URI"], problem) from None
+
+
+def _describe(problem: ValidationFailed) -> str:
+    """Return what is wrong; a value within another one is named with its path."""
+    return " ".join(
+        f"{path}: {one['message']}" if "." in path else one["message"]
+        for path, errors in problem.errors.items()
+        for one in errors
+    )
 
 
 def with_database_clock(function: Callable[..., object]) -> Callable[..., object]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
+from flask import current_app
 
 from gatehouse.core import clock
 
@@ -27,6 +28,25 @@ def parse_time(
     except ValueError:
         raise click.BadParameter("write a time such as 2026-12-24T18:30") from None
     return time.replace(tzinfo=UTC) if time and time.tzinfo is None else time
+
+
+def parse_attributes(values: tuple[str, ...]) -> dict[str, object]:
+    """Parse attributes of the form NAME=VALUE, with the application; no VALUE means None."""
+    attributes: dict[str, object] = {}
+    for one in values:
+        name, separator, text = one.partition("=")
+        if not separator:
+            raise click.UsageError("Write an attribute as NAME=VALUE.")
+        attributes[name] = _parse_value(text)
+    return attributes
+
+
+def _parse_value(text: str) -> object:
+    """Return JSON as what it means, and anything else as the text that it is."""
+    try:
+        return current_app.json.loads(text) if text else None
+    except ValueError:
+        return text
 
 
 def parse_end(

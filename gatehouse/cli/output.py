@@ -17,8 +17,8 @@ def to_json(value: object) -> str:
 
 def to_lines(values: dict[str, object]) -> list[str]:
     """Return a line for each value that there is."""
-    shown = {name: value for name, value in values.items() if value not in (None, [])}
-    texts = {name: ", ".join(v) if isinstance(v, list) else v for name, v in shown.items()}
+    shown = {name: value for name, value in values.items() if value not in (None, [], {})}
+    texts = {name: _to_line(value) for name, value in shown.items()}
     return [f"{name.replace('_', ' ') + ':':<16} {value}" for name, value in texts.items()]
 
 
@@ -27,6 +27,12 @@ def commit_deletion(sentence: str, as_json: bool) -> None:
     db.session.commit()
     if not as_json:
         click.echo(sentence)
+
+
+def _to_line(value: object) -> object:
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return ", ".join(value) if isinstance(value, list) else value
 
 
 def _to_text(value: Any) -> str:

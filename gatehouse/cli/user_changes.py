@@ -2,12 +2,19 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import click
 
 from gatehouse.account import user_administration
-from gatehouse.cli.options import as_json, confirmed, parse_end, reason_option
+from gatehouse.cli.options import (
+    as_json,
+    confirmed,
+    parse_attributes,
+    parse_end,
+    reason_option,
+)
 from gatehouse.cli.user_lookup import (
     IDENTIFIER_HELP,
     build_change,
@@ -22,6 +29,12 @@ from gatehouse.users.administration_forms import NewUser, UserUpdate
 from gatehouse.web.request_context import NO_REQUEST
 
 PROFILE_OPTIONS = ("username", "name", "locale")
+attribute_option = click.option(
+    "--attribute",
+    "attributes",
+    multiple=True,
+    help="An attribute, as in department=sales; repeatable. The value may be JSON.",
+)
 
 
 def profile_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -34,11 +47,12 @@ def profile_options(command: Callable[..., None]) -> Callable[..., None]:
 @user_command("create", short_help="Create a user.")
 @click.argument("email")
 @profile_options
+@attribute_option
 @as_json
-def create_user(email: str, as_json: bool, **profile: str | None) -> None:
+def create_user(email: str, as_json: bool, **profile: Any) -> None:
     """Create a user with EMAIL, who gets an invitation to choose a password."""
     form = load_form(NewUser(), {"email": email, **_given(profile)})
-    user_id = user_administration.create_user(form.email, form.profile, NO_REQUEST)
+    user_id = user_administration.create_user(form, NO_REQUEST)
     change = build_change(str(user_id))
     commit_and_report(f"{email} is created and invited: {user_id}", change, as_json)
 
@@ -48,10 +62,13 @@ def create_user(email: str, as_json: bool, **profile: str | None) -> None:
 @profile_options
 @click.option("--email", help="A verified address: make sure that it is the user's.")
 @click.option("--phone", help="A number, which is unverified until the user enters a code.")
+@attribute_option
 @reason_option
 @as_json
-def update_user(identifier: str, reason: str | None, as_json: bool, **fields: str | None) -> None:
+def update_user(identifier: str, reason: str | None, as_json: bool, **fields: Any) -> None:
     """Change the options that you give; an empty one, as in --phone "", clears its field.
+
+    An attribute without a value, as in --attribute department=, is removed.
 
     The previous e-mail address is notified, and can revert the change for 72 hours.
     """
@@ -63,8 +80,11 @@ def update_user(identifier: str, reason: str | None, as_json: bool, **fields: st
     commit_and_report(f"{identifier} is changed.", change, as_json)
 
 
-def _given(options: dict[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in options.items() if value is not None}
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, with the attributes parsed."""
+    attributes = parse_attributes(options.pop("attributes"))
+    given = {name: value for name, value in options.items() if value is not None}
+    return given | ({"attributes": attributes} if attributes else {})
 
 
 @user_command("disable", short_help="Disable a user.", epilog=IDENTIFIER_HELP)

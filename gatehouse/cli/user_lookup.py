@@ -42,7 +42,7 @@ def find_user_id(identifier: str) -> UUID:
     return user.id
 
 
-def load_form(form: Form, values: dict[str, str | None]) -> Any:
+def load_form(form: Form, values: dict[str, Any]) -> Any:
     """Return the dataclass of a form with these values.
 
     Raises:

@@ -65,7 +65,9 @@ def show_user(identifier: str, as_json: bool) -> None:
     """Show a user, without any secret."""
     user = managed_users.get_managed_user(find_user_id(identifier))
     click.echo(
-        to_json(user) if as_json else "\n".join(to_lines({name: user[name] for name in SHOWN}))
+        to_json(user)
+        if as_json
+        else "\n".join(to_lines({name: user[name] for name in (*SHOWN, "attributes")}))
     )
 
 

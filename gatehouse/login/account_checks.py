@@ -10,7 +10,6 @@ from sqlalchemy import bindparam, select
 
 import config
 from gatehouse.audit import events
-from gatehouse.authorization import roles
 from gatehouse.core.errors import ApiError
 from gatehouse.database.session import db
 from gatehouse.mfa import registry
@@ -25,7 +24,7 @@ _has_enrolled_factor = (
     .exists()
 )
 SELECT_ACCOUNT = select(
-    User, _has_enrolled_factor.label("has_factor"), *roles.assignment_columns(User.id)
+    User, _has_enrolled_factor.label("has_factor"), *users.profile_columns()
 ).where(User.id == bindparam("user_id"))
 
 

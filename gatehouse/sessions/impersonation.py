@@ -124,7 +124,6 @@ def _latest_end(actor: Actor, caller: AccessToken, now: datetime) -> datetime:
 def _sign_token(session: Session, now: datetime) -> Impersonation:
     row = db.session.execute(users.SELECT_PROFILE, {"user_id": session.user_id}).one()
     status_index = sessions.assign_status_index(session.id)
-    profile, effective = users.build_profile(row)
-    subject = TokenSubject(session.id, profile, effective, status_index, session.actor_id)
+    subject = TokenSubject(session.id, *users.build_profile(row), status_index, session.actor_id)
     token, expires_in = sign_access_token(session, subject, now, LIFETIME)
     return Impersonation(session.id, token, expires_in)

@@ -11,7 +11,6 @@ import config
 from gatehouse.audit import events
 from gatehouse.audit.administration_events import Administration
 from gatehouse.audit.service import record
-from gatehouse.authorization import roles
 from gatehouse.core import clock, crypto
 from gatehouse.core import events as domain_events
 from gatehouse.core.errors import NotFound
@@ -68,9 +67,7 @@ def open_session(
     db.session.add(session)
     db.session.flush()
     status_index = assign_status_index(session.id)
-    return sign_tokens(
-        session, TokenSubject(session.id, person.profile, person.roles, status_index), now
-    )
+    return sign_tokens(session, TokenSubject(session.id, *person.signed, status_index), now)
 
 
 def assign_status_index(session_id: UUID) -> int | None:
@@ -97,9 +94,7 @@ def reauthenticate(
         require_downgrade_allowed(session, person, context)
     session.last_seen_at = now
     refresh_tokens.rotate_token(session, now)
-    return sign_tokens(
-        session, TokenSubject(session.id, person.profile, person.roles, status_index), now
-    )
+    return sign_tokens(session, TokenSubject(session.id, *person.signed, status_index), now)
 
 
 def require_active_session(session_id: UUID) -> None:
@@ -224,7 +219,7 @@ def lock_active_session(
     Raises:
         SessionEnded: the session has ended or reached a limit, or its user is disabled or deleted.
     """
-    given = roles.assignment_columns(User.id)
+    given = users.profile_columns()
     rows = select(Session, User, TokenStatusEntry.status_index, *given)
     rows = rows.join(User).outerjoin(TokenStatusEntry, TokenStatusEntry.session_id == Session.id)
     matching = rows.where(Session.id == UUID(token.sid), Session.user_id == UUID(token.sub))

@@ -54,6 +54,8 @@ class TokenSubject:
     session_id: UUID
     profile: dict[str, Any]
     roles: EffectiveRoles
+    claims: dict[str, object]
+    """Those that the attributes of the user become."""
     status_index: int | None
     actor_id: UUID | None = None
     """The administrator who acts as the user."""
@@ -119,6 +121,7 @@ def _session_claims(session: SessionState, subject: TokenSubject, now: datetime)
         versions=subject.roles.versions,
         status_index=subject.status_index,
         actor_id=str(subject.actor_id) if subject.actor_id else None,
+        custom=subject.claims,
     )
 
 

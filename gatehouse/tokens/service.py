@@ -13,6 +13,7 @@ from flask_jwt_extended import create_access_token, create_refresh_token
 
 from gatehouse.core.errors import ApiError
 from gatehouse.tokens import jwt_verification, status_list, sync
+from gatehouse.tokens.custom_claims import merge_claims
 from gatehouse.tokens.errors import (
     ApiKeyNotAccepted,
     RefreshTokenExpired,
@@ -73,6 +74,8 @@ def issue(spec: TokenSpec, subject: str, session: SessionClaims) -> str:
     claims = _session_claims(spec, session)
     expires_at = session.issued_at + int(spec.lifetime.total_seconds())
     claims |= {"iat": session.issued_at, "exp": expires_at}
+    if spec.type == ACCESS:
+        claims = merge_claims(claims, session.custom)
     sign = create_access_token if spec.type == ACCESS else create_refresh_token
     encoded: str = sign(
         subject, additional_claims=claims, additional_headers={"typ": TYP[spec.type]}

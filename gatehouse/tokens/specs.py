@@ -1,7 +1,7 @@
 """What tokens are: their types, what they are issued with, and which of them a route accepts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import config
@@ -43,6 +43,8 @@ class SessionClaims:
     status_index: int | None = None
     actor_id: str | None = None
     """The administrator who acts as the subject."""
+    custom: Mapping[str, object] = field(default_factory=dict)
+    """Claims that the operator adds to access tokens; they replace none of ours."""
 
 
 @dataclass(frozen=True, slots=True)

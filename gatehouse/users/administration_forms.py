@@ -1,6 +1,6 @@
 """What an administrator enters to create or change a user, over HTTP or at the command line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from marshmallow import post_load
 
@@ -10,6 +10,7 @@ from gatehouse.users.forms import (
     USERNAME_METADATA,
     Identifier,
     ProfileFields,
+    attributes_field,
     email_field,
     profile_fields,
     validate_username,
@@ -24,6 +25,7 @@ class NewUserForm:
 
     email: Email
     profile: dict[str, object]
+    attributes: dict[str, object] = field(default_factory=dict)
 
 
 class NewUser(ProfileFields):
@@ -33,6 +35,7 @@ class NewUser(ProfileFields):
 
     email = email_field()
     username = Identifier(validate_username, 32, min_length=3, metadata=USERNAME_METADATA)
+    attributes = attributes_field()
 
     class Meta:
         """The profile's fields."""
@@ -58,6 +61,7 @@ class UserUpdate(Form):
         validate_username, 32, min_length=3, allow_none=True, metadata=USERNAME_METADATA
     )
     phone = Identifier(identifiers.parse_phone, 32, allow_none=True, metadata=PHONE_METADATA)
+    attributes = attributes_field()
 
     class Meta:
         """The profile's fields."""

@@ -1,5 +1,7 @@
 """Errors of creating, verifying and changing accounts."""
 
+from collections.abc import Mapping
+
 from gatehouse.audit import events
 from gatehouse.core.errors import ApiError
 from gatehouse.one_time_codes.service import InvalidCode
@@ -59,6 +61,23 @@ class UserErased(ApiError):
 
 class AccountDeleted(TokenRevoked):
     """The account of this token has been deleted."""
+
+
+class AttributesDoNotFit(ApiError):
+    """Users have attributes that this profile schema does not accept; see `errors`."""
+
+    status = 409
+    code = "attributes_do_not_fit"
+    next = "Change these attributes first, or accept them; `flask profile check` lists all users."
+
+    def __init__(self, count: int, errors: Mapping[str, list[dict[str, str]]]) -> None:
+        super().__init__(f"{count} users have attributes that this profile schema does not accept.")
+        self.errors = errors
+
+    @property
+    def members(self) -> dict[str, object]:
+        """The errors of the first users, by id and attribute, without any value."""
+        return super().members | {"errors": self.errors}
 
 
 class EmailVerificationFailed(InvalidCode):

@@ -10,6 +10,7 @@ from gatehouse.captcha.provider import captcha_field
 from gatehouse.one_time_codes.channel import CHANNELS, EMAIL, CodeChannel, Recipient
 from gatehouse.users import identifiers
 from gatehouse.users.identifiers import Email
+from gatehouse.web.attributes import Attributes
 from gatehouse.web.fields import Code, CodedMessage, Form, String, TypedString
 from models import PROFILE_LENGTHS
 
@@ -131,6 +132,8 @@ class ProfileUpdateForm:
 
     profile: dict[str, str | None]
     """The fields to change; None clears a field."""
+    attributes: dict[str, object] = field(default_factory=dict)
+    """Those to change, which the service validates; None removes one."""
 
 
 def profile_fields(**options: Any) -> dict[str, String]:
@@ -151,6 +154,12 @@ class ProfileFields(Form):
         return super().make_form(members | {"profile": profile})
 
 
+def attributes_field() -> Attributes:
+    """Return the field of attributes, which the current profile schema validates later."""
+    about = "by name, as the operator declares them; null removes one"
+    return Attributes(metadata={"description": about, "example": {"department": "sales"}})
+
+
 class RegistrationFields(ProfileFields):
     """The profile fields of a sign-up; `account.forms` adds the password or passkey."""
 
@@ -158,6 +167,7 @@ class RegistrationFields(ProfileFields):
     username = Identifier(validate_username, 32, min_length=3, metadata=USERNAME_METADATA)
     phone = Identifier(identifiers.parse_phone, 32, metadata=PHONE_METADATA)
     captcha = captcha_field()
+    attributes = attributes_field()
 
     class Meta:
         """The profile's fields."""
@@ -220,6 +230,7 @@ class ProfileUpdate(ProfileFields):
     username = Identifier(
         validate_username, 32, min_length=3, allow_none=True, metadata=USERNAME_METADATA
     )
+    attributes = attributes_field()
 
     class Meta:
         """The profile's fields."""

@@ -8,6 +8,8 @@ from sqlalchemy import ScalarSelect, case, func, literal, select
 from gatehouse.authorization import roles
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import db
+from gatehouse.users import profile_schema_store
+from gatehouse.users.profile_schema import ADMINISTRATOR
 from models import PROFILE_LENGTHS, Credential, Password, User
 
 ACTIVE, DISABLED, UNVERIFIED, DELETED = "active", "disabled", "unverified", "deleted"
@@ -33,6 +35,7 @@ SELECT_MANAGED_USERS = select(
     Password.changed_at.label("password_changed_at"),
     Password.compromised_at.label("password_compromised_at"),
     *roles.assignment_columns(User.id),
+    profile_schema_store.version_column(),
     _factor_kinds().label("factor_kinds"),
 ).outerjoin_from(User, Password, Password.user_id == User.id)
 
@@ -52,7 +55,9 @@ def get_managed_user(user_id: UUID) -> dict[str, object]:
 def serialize(row: Any) -> dict[str, Any]:
     """Return a row of `SELECT_MANAGED_USERS` as administrators see it."""
     profile = {name: getattr(row, name) for name in PROFILE_LENGTHS}
+    schema = profile_schema_store.get_schema(row.profile_schema_version)
     return profile | {
+        "attributes": schema.select_readable(row.attributes, ADMINISTRATOR),
         "id": str(row.id),
         "email": row.email,
         "email_verified": row.email_verified_at is not None,
@@ -80,8 +85,8 @@ def _password_state(row: Any) -> str:
 
 
 def mask_contacts(user: dict[str, Any]) -> dict[str, Any]:
-    """Return a user whose e-mail address and phone number can be recognized, but not used."""
+    """Return a user whose contacts can be recognized, but not used, without attributes."""
     local, _, domain = user["email"].partition("@")
     phone = user["phone"]
     masked = f"{phone[:3]}{'*' * (len(phone) - 5)}{phone[-2:]}" if phone else None
-    return user | {"email": f"{local[:1]}***@{domain}", "phone": masked}
+    return user | {"email": f"{local[:1]}***@{domain}", "phone": masked, "attributes": {}}

@@ -1,29 +1,26 @@
-"""Users: look up, create, and update profiles."""
+"""Users: look them up, create them, and read their profiles."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 import config
-from gatehouse.audit import events
-from gatehouse.audit.service import record
 from gatehouse.authorization import roles
 from gatehouse.authorization.roles import EffectiveRoles
 from gatehouse.core import clock, crypto
 from gatehouse.core.errors import NotFound
 from gatehouse.core.typed_text import strip_invisible
-from gatehouse.database.session import db, write_transaction
+from gatehouse.database.session import db
 from gatehouse.database.statements import fetch_one_or_none
 from gatehouse.one_time_codes import locks
 from gatehouse.one_time_codes.channel import CHANNELS, EMAIL, Recipient
-from gatehouse.users import identifiers
+from gatehouse.users import identifiers, profile_schema_store
 from gatehouse.users.errors import AccountDeleted, UsernameReserved, UsernameTaken
-from gatehouse.users.forms import ProfileUpdateForm
+from gatehouse.users.profile_schema import USER
 from gatehouse.users.reserved_usernames import is_reserved
-from gatehouse.web.request_context import RequestContext
 from models import PROFILE_LENGTHS, User
 
 SELECT_ID_BY_EMAIL = select(User.id).where(User.email_canonical == bindparam("canonical"))
@@ -36,9 +33,20 @@ SELECT_ID_BY_PHONE = (
 )
 UNKNOWN_USER_ID = UUID(int=0)
 """An id without account, password or device; looking it up takes as long as a real one."""
-SELECT_PROFILE = select(*User.__table__.columns, *roles.assignment_columns(User.id)).where(
+
+
+def profile_columns() -> tuple[ColumnElement[Any], ...]:
+    """Return columns for queries of users, from which profile, roles and claims are made."""
+    return (*roles.assignment_columns(User.id), profile_schema_store.version_column())
+
+
+SELECT_PROFILE = select(*User.__table__.columns, *profile_columns()).where(
     User.id == bindparam("user_id")
 )
+
+
+SignedProfile: TypeAlias = tuple[dict[str, Any], EffectiveRoles, dict[str, object]]
+"""A profile (the schema `User`), roles, and the claims that attributes become."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +59,17 @@ class IdentifierLookup:
 
 @dataclass(frozen=True)
 class UserWithProfile:
-    """A user, the profile that they can read (the schema `User`), and their roles."""
+    """A user, the profile that they can read (the schema `User`), their roles and claims."""
 
     user: User
     profile: dict[str, Any]
     roles: EffectiveRoles
+    claims: dict[str, object]
+
+    @property
+    def signed(self) -> SignedProfile:
+        """What tokens are made of."""
+        return self.profile, self.roles, self.claims
 
 
 def get_user(user_id: UUID) -> User | None:
@@ -76,9 +90,8 @@ def require_user(user_id: UUID) -> User:
 
 
 def build_user_with_profile(user: User, row: object) -> UserWithProfile:
-    """Combine a user with the roles in a row that has `roles.assignment_columns`."""
-    effective = roles.get_effective_roles(row, user.roles_version)
-    return UserWithProfile(user, _serialize(user, effective), effective)
+    """Combine a user with a row that has `profile_columns`."""
+    return UserWithProfile(user, *_sign_profile(user, row))
 
 
 lock_key = locks.user_lock_key
@@ -177,7 +190,7 @@ def create_user(email: identifiers.Email, profile: dict[str, Any]) -> User:
     user = User(id=crypto.new_id(), email=email.as_written, email_canonical=email.canonical)
     set_fields(user, profile)
     db.session.add(user)
-    _flush()
+    flush_changes()
     return user
 
 
@@ -189,26 +202,7 @@ def set_verified_email(user: User, email: identifiers.Email) -> None:
     """
     user.email, user.email_canonical = email.as_written, email.canonical
     user.email_verified_at = clock.now()
-    _flush()
-
-
-def update_profile(user_id: UUID, form: ProfileUpdateForm, context: RequestContext) -> User:
-    """Change the fields that the form has; None clears a field.
-
-    Raises:
-        AccountDeleted: the account was deleted, but its tokens have not expired.
-        UsernameTaken: another user has the username.
-    """
-    changes = form.profile
-    with write_transaction():
-        user = get_user(user_id)
-        if user is None:
-            raise AccountDeleted
-        require_free_username(changes.get("username"), user_id=user_id)
-        set_fields(user, changes)
-        record(events.Account.PROFILE_CHANGED, context, user_id=user_id, fields=sorted(changes))
-        _flush()
-    return user
+    flush_changes()
 
 
 def get_profile(user_id: UUID) -> dict[str, Any]:
@@ -231,10 +225,17 @@ def _require_profile(row: object) -> dict[str, object]:
     return build_profile(row)[0]
 
 
-def build_profile(row: Any) -> tuple[dict[str, Any], EffectiveRoles]:
-    """Return the profile (the schema `User`) and roles of a row with the SELECT_PROFILE columns."""
-    effective = roles.get_effective_roles(row, row.roles_version)
-    return _serialize(row, effective), effective
+def build_profile(row: Any) -> SignedProfile:
+    """Return profile, roles and claims of a row with the SELECT_PROFILE columns."""
+    return _sign_profile(row, row)
+
+
+def _sign_profile(user: Any, row: Any) -> SignedProfile:
+    effective = roles.get_effective_roles(row, user.roles_version)
+    schema = profile_schema_store.get_schema(row.profile_schema_version)
+    attributes = schema.select_readable(user.attributes, USER)
+    profile = _serialize(user, effective) | {"attributes": attributes}
+    return profile, effective, schema.select_claims(user.attributes)
 
 
 def _serialize(row: Any, effective: EffectiveRoles) -> dict[str, Any]:
@@ -261,8 +262,12 @@ def set_fields(user: User, values: dict[str, Any]) -> None:
         user.username_canonical = user.username.lower() if user.username else None
 
 
-def _flush() -> None:
-    """Flush; translate a violated unique index on usernames to `UsernameTaken`."""
+def flush_changes() -> None:
+    """Flush the current transaction.
+
+    Raises:
+        UsernameTaken: another user took the username in the meantime.
+    """
     try:
         db.session.flush()
     except IntegrityError as error:

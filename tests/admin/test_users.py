@@ -33,7 +33,7 @@ PROTECTED = {
 }
 SHOWN = {
     *("id", "email", "email_verified", "username", "phone", "phone_verified", "name", "locale"),
-    *("status", "roles", "factors", "password", "disabled_at", "disabled_until"),
+    *("attributes", "status", "roles", "factors", "password", "disabled_at", "disabled_until"),
     *("disabled_reason", "deleted_at", "erased_after", "created_at", "updated_at"),
 }
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from gatehouse.audit.administration_events import Authorization, Impersonation
+from gatehouse.audit.administration_events import Administration, Authorization, Impersonation
 from gatehouse.authorization import assignments, definitions
 from gatehouse.authorization.assignments import Assignment
 from gatehouse.authorization.catalog import PermissionDefinition
 from gatehouse.authorization.definitions import PermissionChange, RoleChange
 from gatehouse.database.session import db
+from gatehouse.users import profile_schema_store
 from gatehouse.web.request_context import NO_REQUEST
 from models import User as Account
 from tests.audit.event_scenarios import ADA, Scenario, causes
@@ -108,3 +109,9 @@ def impersonation_is_started(scenario: Scenario) -> None:
 @causes(Impersonation.REFUSED)
 def impersonation_is_refused(scenario: Scenario) -> None:
     impersonate_ada(scenario).post("/auth/mfa/recovery-codes")
+
+
+@causes(Administration.PROFILE_SCHEMA_CHANGED)
+def profile_schema_is_changed(scenario: Scenario) -> None:
+    schema = {"type": "object", "properties": {"team": {"type": "string"}}}
+    administer(scenario, lambda: profile_schema_store.replace_schema(schema, NO_REQUEST))

@@ -61,7 +61,7 @@ def test_users_list_and_show_print_users_without_secrets(client, ada, flask, mak
     assert shown == listed["items"][1]
     assert set(shown) == {
         *("id", "email", "email_verified", "username", "phone", "phone_verified", "name", "locale"),
-        *("status", "roles", "factors", "password", "disabled_at", "disabled_until"),
+        *("attributes", "status", "roles", "factors", "password", "disabled_at", "disabled_until"),
         *("disabled_reason", "deleted_at", "erased_after", "created_at", "updated_at"),
     }
     assert "bob@example.com" in flask("list", "--factor", "totp")

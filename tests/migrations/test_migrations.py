@@ -131,7 +131,7 @@ def test_migrations_go_down_and_up_with_data_in_every_table(app, client):
     assert all(full.values()), full
     assert bare == {"alembic_version"}
     assert tables(app) == {*Base.metadata.tables, "alembic_version"}
-    seeded = {"roles", "role_catalog_version", "api_key_version"}
+    seeded = {"roles", "role_catalog_version", "api_key_version", "profile_schema"}
     assert {table for table, count in again.items() if count} == seeded
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from gatehouse.authorization import roles
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.sessions import service as sessions
 from gatehouse.users import service as users
@@ -122,7 +121,7 @@ def test_access_token_lifetime_is_configurable(client, tokens, wait):
 
 
 def load_only_user():
-    columns = roles.assignment_columns(User.id)
+    columns = users.profile_columns()
     row = db.session.execute(select(User, *columns)).one()
     return users.build_user_with_profile(row.User, row)
 

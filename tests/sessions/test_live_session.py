@@ -80,6 +80,7 @@ ADMIN_WRITES = [
     ("PATCH", "/admin/hooks/{id}", {"url": "https://eve.example"}),
     ("DELETE", "/admin/hooks/{id}", None),
     ("POST", "/admin/hooks/{id}/rotate-secret", None),
+    ("PUT", "/admin/profile-schema", {"schema": {"type": "object", "properties": {"eve": {}}}}),
     ("POST", "/admin/roles", {"name": "eve", "description": "x"}),
     ("PATCH", "/admin/roles/{name}", {"description": "x"}),
     ("DELETE", "/admin/roles/{name}", None),

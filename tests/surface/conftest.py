@@ -61,6 +61,7 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
         "phone": "+4915112345678",
         "name": "Bob",
         "locale": "de-AT",
+        "attributes": {},
         "captcha": "an answer",
     },
     ("POST", "/auth/register/options"): {"email": "bob@example.com", "name": "Bob"},
@@ -112,6 +113,7 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
     ("POST", "/auth/refresh"): {"refresh_token": "a token"},
     ("POST", "/auth/logout"): {"scope": "local", "refresh_token": "a token"},
     ("PATCH", "/auth/me"): {
+        "attributes": {},
         "name": "Bob",
         "username": "bob",
         "locale": "de-AT",
@@ -171,6 +173,7 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
         "credential": CREDENTIAL,
     },
     ("POST", "/admin/users"): {
+        "attributes": {},
         "email": "bob@example.com",
         "username": "bob",
         "name": "Bob",
@@ -193,8 +196,12 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
         "permissions": ["users:read"],
         "parents": ["support"],
     },
+    ("PUT", "/admin/profile-schema"): {
+        "schema": {"type": "object", "properties": {"team": {"type": "string"}}}
+    },
     ("PUT", "/admin/users/{user_id}/roles"): {"roles": [{"role": "support"}]},
     ("PATCH", "/admin/users/{user_id}"): {
+        "attributes": {},
         "email": "bob@example.com",
         "username": "bob",
         "phone": "+4915112345678",

@@ -36,8 +36,11 @@ PRIVILEGED = {
     "built_in": True,
     "__class__": {"name": "User"},
 }
-MADE_BY_BROWSERS = "credential"
-"""What WebAuthn signs is an object of the browser's: only the standard's members are read."""
+MADE_ELSEWHERE = {"credential", "attributes", "schema"}
+"""What WebAuthn signs is an object of the browser's: only the standard's members are read.
+
+Attributes are those that an operator declares, as a JSON Schema: tests/users sends others.
+"""
 
 
 def iterate_forms(form, prefix=""):
@@ -47,7 +50,7 @@ def iterate_forms(form, prefix=""):
     for name, value in form.items():
         is_list = isinstance(value, list)
         inner = value[0] if is_list and value else value
-        if not isinstance(inner, dict) or name == MADE_BY_BROWSERS:
+        if not isinstance(inner, dict) or name in MADE_ELSEWHERE:
             continue
         place = f"{prefix}{name}.0." if is_list else f"{prefix}{name}."
         for more, names in iterate_forms(inner, place):

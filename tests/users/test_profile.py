@@ -50,6 +50,7 @@ def test_profile_is_read_by_its_user(app, ada):
         "phone_verified": False,
         "name": "Ada",
         "locale": "en",
+        "attributes": {},
         "roles": ["user"],
     }
 

@@ -121,11 +121,12 @@ def test_search_estimates_how_many_users_there_are_beyond_those_it_counts(app, p
 
 @pytest.mark.requirement("AZ-03")
 def test_masked_contacts_show_no_address_and_no_number():
-    masked = managed_users.mask_contacts({"email": "ann@example.com", "phone": "+4915112345678"})
+    ann = {"email": "ann@example.com", "phone": "+4915112345678", "attributes": {"city": "Rome"}}
+    masked = managed_users.mask_contacts(ann)
     without = managed_users.mask_contacts({"email": "b@example.com", "phone": None})
 
-    assert masked == {"email": "a***@example.com", "phone": "+49*********78"}
-    assert without == {"email": "b***@example.com", "phone": None}
+    assert masked == {"email": "a***@example.com", "phone": "+49*********78", "attributes": {}}
+    assert without == {"email": "b***@example.com", "phone": None, "attributes": {}}
 
 
 def test_etag_changes_with_every_member_that_is_shown():
