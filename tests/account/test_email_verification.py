@@ -3,11 +3,14 @@
 from functools import partial
 
 import pytest
+from sqlalchemy import update
 
 from gatehouse.core.errors import ServiceBusy
+from gatehouse.database.session import db
 from models import OneTimeCode, User
 from tests.client import PASSWORD, Client
 from tests.mail_links import advance_clock, read_link_token, read_mail, token_of, wrong_code
+from tests.mfa.passkey_sign_up import PasskeyApplicant
 from tests.parallel import run_in_parallel
 from tests.recording_hashers import record_hasher_calls
 from tests.rows import audited, rows
@@ -116,6 +119,22 @@ def test_verification_code_works_with_the_registration_token_of_its_own_registra
     assert rows(app, User) == []
     assert status_and_code(by_token(client, hers, her_token)) == VERIFIED
     assert log_in(client, ADA, ADA_PASSWORD).status_code == 200
+
+
+@pytest.mark.requirement("RG-01")
+def test_passkey_sign_up_from_before_migration_0011_is_verified_with_its_own_token_only(
+    app, client
+):
+    ada = PasskeyApplicant(client)
+    ada.register()
+    code = read_mail(client, ADA)["code"]
+    _, attackers_token = register(client, MALLORY_PASSWORD)
+    with app.app_context():
+        db.session.execute(update(OneTimeCode).values(requester_digest=None))
+        db.session.commit()
+
+    assert status_and_code(by_token(client, code, attackers_token)) == INVALID
+    assert status_and_code(by_token(client, code, ada.token)) == VERIFIED
 
 
 @pytest.mark.requirement("RG-01")
