@@ -1,8 +1,7 @@
 """How commands print values, as JSON or as lines, and that something is deleted."""
 
 import json
-from typing import Any
-from uuid import UUID
+from datetime import datetime
 
 import click
 
@@ -12,7 +11,7 @@ from gatehouse.database.session import db
 
 def to_json(value: object) -> str:
     """Return a value as JSON, with times in RFC 3339."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=_to_text)
+    return json.dumps(value, indent=2, ensure_ascii=False, default=to_text)
 
 
 def to_lines(values: dict[str, object]) -> list[str]:
@@ -35,5 +34,6 @@ def _to_line(value: object) -> object:
     return ", ".join(value) if isinstance(value, list) else value
 
 
-def _to_text(value: Any) -> str:
-    return str(value) if isinstance(value, UUID) else clock.format_rfc3339(value)
+def to_text(value: object) -> str:
+    """Return a value as text, a time in RFC 3339."""
+    return clock.format_rfc3339(value) if isinstance(value, datetime) else str(value)

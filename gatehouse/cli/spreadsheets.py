@@ -4,6 +4,8 @@ import csv
 import io
 from collections.abc import Sequence
 
+from gatehouse.cli.output import to_text
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for a formula, also in full width (OWASP, CSV injection)."""
 
@@ -23,5 +25,5 @@ def to_csv(rows: Sequence[dict[str, object]]) -> str:
 
 
 def _to_cell(value: object) -> str:
-    text = " ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+    text = " ".join(value) if isinstance(value, list) else "" if value is None else to_text(value)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -6,17 +6,20 @@ import shlex
 from itertools import pairwise
 from pathlib import Path
 
+from models import ApiKey
 from tests.admin.conftest import USERS
+from tests.rows import rows
 from tests.tokens.forgery import case
 
-GUIDE = Path(__file__).parents[2] / "docs/administration.md"
+DOCS = Path(__file__).parents[2] / "docs"
 ANN = "ann@example.com"
 
 
-def read_commands(program):
-    """Return the arguments of each command of a program in the guide."""
-    blocks = re.findall(r"```console\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    lines = "".join(blocks).splitlines()
+def read_commands(program, guide="administration.md"):
+    """Return the arguments of each command of a program in a guide."""
+    blocks = re.findall(r"```console\n(.*?)```", (DOCS / guide).read_text(), re.DOTALL)
+    lines = [line.removeprefix("$ ") for line in "".join(blocks).splitlines()]
+    assert not [line for line in lines for text in re.findall("'[^']*'", line) if "$" in text]
     return [shlex.split(line)[1:] for line in lines if line.startswith(f"{program} ")]
 
 
@@ -53,3 +56,17 @@ def test_commands_of_the_guide_succeed(app, make_user):
         with case(arguments=arguments):
             assert app.test_cli_runner().invoke(args=arguments).exit_code == 0
     assert len(commands) > 5
+
+
+def test_commands_of_the_guides_to_roles_and_keys_succeed_one_after_the_other(app, make_user):
+    make_user(email=ANN)
+    make_user(email="bob@example.com")
+
+    commands = read_commands("flask", "roles.md") + read_commands("flask", "api-keys.md")
+    for arguments in commands:
+        ids = [str(key.id) for key in rows(app, ApiKey)]
+        words = [word.replace("$KEY_ID", ids[0] if ids else "") for word in arguments]
+        with case(arguments=words):
+            result = app.test_cli_runner().invoke(args=words)
+            assert result.exit_code == 0, result.output
+    assert len(commands) > 8

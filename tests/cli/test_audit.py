@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -70,6 +71,7 @@ def test_csv_of_users_contains_no_formula(app, make_user, run):
 
     assert {row["name"] for row in read} == {'\'=cmd|"/c calc"!A1', 'Ann, "Example"'}
     assert {row["email"] for row in read} == {"ada@example.com", "'+49@example.com"}
+    assert all(re.fullmatch(r"[-0-9]{10}T[:0-9]{8}\.\d{3}Z", row["created_at"]) for row in read)
     for start in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20":
         with case(start=start):
             [row] = csv.reader(io.StringIO(to_csv([{"x": f"{start}1+1"}]).partition("\n")[2]))
