@@ -55,6 +55,7 @@ from gatehouse.settings.parsers import (
     string,
     webauthn_origins,
 )
+from gatehouse.settings.retention import RetentionSettings
 from gatehouse.settings.route_limits import LimitSettings
 from gatehouse.settings.service_links import service_links
 
@@ -70,7 +71,7 @@ class ConfigurationError(ClickException):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(LimitSettings, CodeSettings):
+class Settings(LimitSettings, CodeSettings, RetentionSettings):
     """All settings of the service; immutable after the start."""
 
     env: str = setting(choice("production", "development"), "production")
@@ -156,10 +157,6 @@ class Settings(LimitSettings, CodeSettings):
     """Domains whose e-mail addresses users cannot sign up with or change to."""
     deletion_grace_period: timedelta = setting(duration(0, 31_536_000), "2592000")
     """For this long a deleted user can be restored; then the data is erased (30 days)."""
-    ended_session_retention: timedelta = setting(duration(0, 31_536_000), "2592000")
-    """How long ended sessions are kept, with IP address and device (30 days)."""
-    message_retention: timedelta = setting(duration(86_400, 31_536_000), "604800")
-    """How long messages that were sent or given up are kept (7 days)."""
     rate_limits: bool = setting(boolean, "on")
     """`off` disables the rate limits of the routes, for measurements; never the lockout."""
     smtp_url: tuple[SmtpServer, ...] = setting(smtp_servers)

@@ -81,6 +81,9 @@ class Administration:
         "profile_schema.changed", "The attributes that users can have were declared anew."
     )
     ERASED = success("user.erased", "The data of a deleted user was erased; this log stays.")
+    AUDIT_PURGED = success(
+        "audit.purged", "Events older than details.before were deleted from the audit log."
+    )
     DATABASE_RESTORED = success(
         "database.restored", "A backup was restored; all sessions ended and all keys were replaced."
     )

@@ -7,6 +7,7 @@ from functools import partial
 from flask import Flask
 
 import config
+from gatehouse.audit.retention import purge_events
 from gatehouse.captcha import service as captcha
 from gatehouse.core import clock
 from gatehouse.database.background_tasks import log_exceptions, run_periodically
@@ -59,6 +60,8 @@ def run_cleanup() -> None:
         "outbox": partial(outbox.purge_messages, now - settings.message_retention),
         "sessions": partial(sessions.purge_expired_sessions, ended_before),
     }
+    if settings.audit_retention:
+        tasks["audit_events"] = partial(purge_events, now - settings.audit_retention)
     for name, task in tasks.items():
         log_exceptions(name, partial(_in_own_transaction, task))
 

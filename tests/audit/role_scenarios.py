@@ -1,13 +1,16 @@
 """What causes the audit events of roles and permissions."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
+from gatehouse.audit import retention
 from gatehouse.audit.administration_events import Administration, Authorization, Impersonation
 from gatehouse.authorization import assignments, definitions
 from gatehouse.authorization.assignments import Assignment
 from gatehouse.authorization.catalog import PermissionDefinition
 from gatehouse.authorization.definitions import PermissionChange, RoleChange
-from gatehouse.database.session import db
+from gatehouse.core import clock
+from gatehouse.database.session import db, write_transaction
 from gatehouse.users import profile_schema_store
 from gatehouse.web.request_context import NO_REQUEST
 from models import User as Account
@@ -115,3 +118,14 @@ def impersonation_is_refused(scenario: Scenario) -> None:
 def profile_schema_is_changed(scenario: Scenario) -> None:
     schema = {"type": "object", "properties": {"team": {"type": "string"}}}
     administer(scenario, lambda: profile_schema_store.replace_schema(schema, NO_REQUEST))
+
+
+def purge_all() -> None:
+    with write_transaction():
+        retention.purge_events(clock.now() + timedelta(days=1))
+
+
+@causes(Administration.AUDIT_PURGED)
+def old_events_are_purged(scenario: Scenario) -> None:
+    scenario.tokens()
+    administer(scenario, purge_all)

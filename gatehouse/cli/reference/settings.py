@@ -11,6 +11,7 @@ import config
 from gatehouse.settings.code_lifetimes import CodeSettings
 from gatehouse.settings.keyrings import HOW_TO_GENERATE_KEY, key_ring
 from gatehouse.settings.loader import environment_name
+from gatehouse.settings.retention import RetentionSettings
 from gatehouse.settings.route_limits import LimitSettings
 
 OPENING = f"""# Settings
@@ -35,7 +36,7 @@ are reported together, one sentence each; a `GATEHOUSE_` name that is not below 
 TABLE = """| Name | Value | Default | Description |
 |---|---|---|---|
 """
-GROUPS = (LimitSettings, CodeSettings)
+GROUPS = (LimitSettings, CodeSettings, RetentionSettings)
 """Settings with a table of their own, below those of `config.Settings`."""
 
 
