@@ -11,6 +11,7 @@ from gatehouse.account.routes import routes as account
 from gatehouse.admin.api_key_routes import api_key_routes
 from gatehouse.admin.audit_routes import audit_routes
 from gatehouse.admin.bulk_routes import bulk_routes
+from gatehouse.admin.hook_delivery_routes import hook_delivery_routes
 from gatehouse.admin.hook_routes import hook_routes
 from gatehouse.admin.permission_routes import permission_routes
 from gatehouse.admin.profile_schema_routes import profile_schema_routes
@@ -29,6 +30,7 @@ from gatehouse.cli import (
     command_group,
     docs,
     doctor,
+    hook_deliveries,  # noqa: F401 - adds commands to `flask hooks`
     keys,
     passwords,
     risk,
@@ -48,13 +50,18 @@ from gatehouse.core.events import (
     CredentialChanged,
     SessionEnded,
     UserDisabled,
+    UserErased,
     subscribe,
 )
 from gatehouse.database import refunds, session
 from gatehouse.database.session import AUTOCOMMIT_BIND, db, engine_options
 from gatehouse.devices import service as devices
 from gatehouse.forward_auth.routes import document_forward_auth, forward_auth
+from gatehouse.hooks import catalog as webhook_catalog
+from gatehouse.hooks import delivery_worker as webhook_worker
 from gatehouse.hooks import memory as hook_memory
+from gatehouse.hooks import publishing as webhooks
+from gatehouse.hooks import subscriptions as webhook_subscriptions
 from gatehouse.login.routes import passkey_login_routes, related_origin_routes
 from gatehouse.login.routes import routes as login
 from gatehouse.messaging import routing, template_rendering
@@ -121,6 +128,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         key_memory.set_up(app)
         key_usage.set_up(app)
         hook_memory.set_up(app)
+        webhook_subscriptions.set_up(app)
         factor_registry.validate_settings()
         _subscribe(app)
         _register_blueprints(app)
@@ -143,6 +151,7 @@ def create_worker() -> Flask:
     key_usage.start_writing(app)
     refunds.start_refunds(app)
     delivery_worker.start_worker(app)
+    webhook_worker.start_worker(app)
     return app
 
 
@@ -197,6 +206,9 @@ def _subscribe(app: Flask) -> None:
     subscribe(app, UserDisabled, session_service.end_sessions_of_disabled_user)
     subscribe(app, UserDisabled, devices.withdraw_trust)
     subscribe(app, UserDisabled, access_revocation.delete_codes_of_disabled_user)
+    subscribe(app, UserErased, webhooks.forget_user)
+    for event_type in webhook_catalog.SOURCES:
+        subscribe(app, event_type, webhooks.deliver_event)
 
 
 def _register_blueprints(app: Flask) -> None:
@@ -215,7 +227,7 @@ def _register_blueprints(app: Flask) -> None:
     roles = (permission_routes, role_routes, role_assignment_routes)
     user_blueprints = (user_routes, bulk_routes, user_action_routes, user_detail_routes)
     accounts = (*user_blueprints, profile_schema_routes)
-    programs = (service_account_routes, api_key_routes, hook_routes)
+    programs = (service_account_routes, api_key_routes, hook_routes, hook_delivery_routes)
     administration = (*roles, *accounts, *programs, audit_routes)
     for blueprint in (*documented, *administration):
         api.register_blueprint(blueprint)

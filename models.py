@@ -40,6 +40,7 @@ DELETED = text("deleted_at IS NOT NULL")
 DONE_TO_OTHERS = text("actor_id IS NOT NULL AND (user_id IS NULL OR user_id != actor_id)")
 """The condition of the partial index that finds the few events whose actor is not their user."""
 UNVERIFIED = text("email_verified_at IS NULL")
+PENDING = text("state = 'pending'")
 UNSENT = text("sent_at IS NULL AND abandoned_at IS NULL")
 AUTOINCREMENT = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up in INTEGER only
 
@@ -69,6 +70,13 @@ def _partial_index(name: str, condition: TextClause) -> Index:
     """Return an index that lists the few users of a condition by the time of their creation."""
     columns = ("created_at", "id")
     return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
+def _pending_index(name: str, column: str) -> Index:
+    """Return an index of the deliveries to a webhook that are not finished."""
+    columns = ("hook_id", column, "id")
+    name = f"ix_webhook_deliveries_{name}"
+    return Index(name, *columns, sqlite_where=PENDING, postgresql_where=PENDING)
 
 
 def _user() -> Mapped[UUID]:
@@ -372,10 +380,52 @@ class Hook(Base):
     paused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """Since when nothing is sent to a webhook, because it kept failing."""
     paused_reason: Mapped[str | None] = mapped_column(String(200))
+    failing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When a webhook failed for the first time since its last success."""
     created_at: Mapped[datetime] = _created()
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, onupdate=clock.now)
     version: Mapped[int] = mapped_column(default=1)
     """Increased by each change, so that workers notice it."""
+
+
+class WebhookEvent(Base):
+    """What happened, as webhooks deliver it; written in the transaction that causes it."""
+
+    __tablename__ = "webhook_events"
+
+    id: Mapped[UUID] = _id()
+    """The `webhook-id`, the same for all webhooks and in all attempts."""
+    name: Mapped[str] = mapped_column(String(64))
+    user_id: Mapped[UUID | None] = mapped_column(Uuid, index=True)
+    """Not a foreign key: `user.erased` outlives its user."""
+    payload: Mapped[bytes] = _encrypted(crypto_labels.WEBHOOK_PAYLOAD)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, index=True)
+
+
+class WebhookDelivery(Base):
+    """An event on its way to a webhook; those of one user are delivered in the order of ids."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        UniqueConstraint("hook_id", "event_id"),
+        _pending_index("due", "next_attempt_at"),
+        _pending_index("order", "user_id"),
+    )
+
+    id: Mapped[int] = mapped_column(AUTOINCREMENT, primary_key=True)
+    hook_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("hooks.id", ondelete="CASCADE"))
+    event_id: Mapped[UUID] = mapped_column(
+        Uuid, ForeignKey("webhook_events.id", ondelete="CASCADE"), index=True
+    )
+    user_id: Mapped[UUID | None] = mapped_column(Uuid)
+    state: Mapped[str] = mapped_column(String(16), default="pending")
+    """`pending`, `delivered` or `abandoned`."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime] = _created()
+    leased_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_attempt_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_status: Mapped[int | None] = mapped_column(Integer)
+    last_error: Mapped[str | None] = mapped_column(String(200))
 
 
 class ExternalIdentity(Base):

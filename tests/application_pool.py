@@ -26,6 +26,7 @@ from config import Settings
 from gatehouse.core import clock
 from gatehouse.database.session import autonomous_transaction, db, write_transaction
 from gatehouse.hooks.memory import HookMemory
+from gatehouse.hooks.subscriptions import Subscriptions
 from gatehouse.service_accounts.key_memory import KeyMemory
 from gatehouse.service_accounts.key_usage import KeyUsage
 from gatehouse.tokens import keys, sync
@@ -116,6 +117,7 @@ class _Application:
         empty |= {"gatehouse.hooks": HookMemory()}
         empty |= {"gatehouse.profile_schema": {}}
         empty |= {"gatehouse.api_keys": KeyMemory(), "gatehouse.api_key_usage": KeyUsage()}
+        empty["gatehouse.webhooks"] = Subscriptions()
         self._app.extensions.update(initial | mutable | empty)
         clock.set_start_time(None)
         self._app.wsgi_app = self._wsgi  # type: ignore[method-assign]

@@ -36,6 +36,7 @@ COMMITTERS = {  # `commits` ends the requests; the others are background work an
     "gatehouse/database/session.py",
     "gatehouse/database/reencryption.py",
     "gatehouse/messaging/worker.py",
+    "gatehouse/hooks/delivery_worker.py",
     "gatehouse/mfa/reset.py",  # a scheduled job
     "gatehouse/operations/cleanup.py",
     "gatehouse/audit/erasure.py",  # a scheduled job, like the next one

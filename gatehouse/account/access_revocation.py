@@ -2,21 +2,20 @@
 
 from uuid import UUID
 
-from sqlalchemy import delete
-
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock
-from gatehouse.core.events import CredentialChanged, UserDisabled, publish
-from gatehouse.database.session import advisory_lock, db
+from gatehouse.core.events import CredentialChanged, UserChanged, UserDisabled, publish
+from gatehouse.database.session import advisory_lock
 from gatehouse.devices import service as devices
 from gatehouse.lockout import service as lockout
 from gatehouse.lockout.backoff import CODE, PASSWORD
+from gatehouse.mfa import credential_store
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.users import service as users
 from gatehouse.users.notifications import SURVIVING_PURPOSES
 from gatehouse.web.request_context import RequestContext
-from models import Credential, User
+from models import User
 
 
 def revoke_all_access(user_id: UUID, reason: str, context: RequestContext) -> None:
@@ -55,7 +54,9 @@ def take_ownership(user: User, context: RequestContext) -> None:
     advisory_lock(users.lock_key(user.id))
     revoke_all_access(user.id, "address_proved", context)
     one_time_codes.delete_for_user(user.id)
-    db.session.execute(delete(Credential).where(Credential.user_id == user.id))
+    credential_store.delete_factors(user.id, context)
+    changed = ("email_verified", "phone") if user.phone else ("email_verified",)
     user.phone = user.phone_verified_at = None
     user.email_verified_at = clock.now()
     record(events.Account.OWNERSHIP_VERIFIED, context, user_id=user.id)
+    publish(UserChanged(user.id, context, changed))

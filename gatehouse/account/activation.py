@@ -17,6 +17,7 @@ from gatehouse.account.registration import (
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto
+from gatehouse.core.events import PasswordChanged, publish
 from gatehouse.database.session import advisory_lock, db, end_transaction, write_transaction
 from gatehouse.one_time_codes import locks, redeeming, requester
 from gatehouse.one_time_codes import service as one_time_codes
@@ -139,7 +140,7 @@ def _create_account(row: OneTimeCode, context: RequestContext) -> User:
             one_time_codes.consume(row.id)
             one_time_codes.delete_for_subject(purpose, canonical)
             existing = _take_over_unverified(canonical, data, context)
-            user = existing or create_user(data)
+            user = existing or create_user(data, context)
             user.email_verified_at = clock.now()
             record(events.Registration.VERIFIED, context.authenticated_as(user.id), user_id=user.id)
     except (IntegrityError, InvalidCode):
@@ -170,4 +171,5 @@ def _take_over_unverified(
     take_ownership(user, context.authenticated_as(user.id))
     set_password(user, data)
     attributes.set_accepted(user, data.attributes, USER)
+    publish(PasswordChanged(user.id, context.authenticated_as(user.id), "ownership_verified"))
     return user

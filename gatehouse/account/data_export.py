@@ -31,6 +31,8 @@ from models import (
     ServiceAccount,
     Session,
     User,
+    WebhookDelivery,
+    WebhookEvent,
 )
 
 Json: TypeAlias = dict[str, object]
@@ -98,6 +100,18 @@ SECTIONS = (
         ServiceAccount,
         ServiceAccount.owner_id,
         ("id", "name", "description", "enabled", "created_at"),
+    ),
+    Section(
+        "webhook_events",
+        WebhookEvent,
+        WebhookEvent.user_id,
+        ("id", "name", "created_at"),
+    ),
+    Section(
+        "webhook_deliveries",
+        WebhookDelivery,
+        WebhookDelivery.user_id,
+        ("event_id", "state", "attempts", "last_attempt_at"),
     ),
     Section(
         "codes",

@@ -11,6 +11,7 @@ from gatehouse.account.registration import REGISTRATION_CODE
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import crypto_labels
+from gatehouse.core.events import UserChanged, publish
 from gatehouse.database.session import advisory_lock, write_transaction
 from gatehouse.one_time_codes import locks, redeeming, requester, sending
 from gatehouse.one_time_codes import service as one_time_codes
@@ -178,3 +179,4 @@ def _change_email(row: OneTimeCode, context: RequestContext) -> None:
     if was_verified:
         email_change_revert.create_revert_link(user, old_email, context)
     record(events.Identifier.EMAIL_CHANGED, context, user_id=user_id)
+    publish(UserChanged(user_id, context, ("email",)))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 
 from gatehouse.account import deletion
@@ -19,10 +18,11 @@ from gatehouse.account.registration import REGISTRATION_CODE
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock
-from gatehouse.database.session import advisory_lock, db, write_transaction
+from gatehouse.core.events import PasswordChanged, UserChanged, publish
+from gatehouse.database.session import advisory_lock, write_transaction
 from gatehouse.messaging import links
 from gatehouse.messaging.message import MessageRequest
-from gatehouse.mfa import assurance_level
+from gatehouse.mfa import assurance_level, credential_store
 from gatehouse.one_time_codes import locks, redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.code_type import CodeType
@@ -117,11 +117,12 @@ def _restore_email(row: OneTimeCode, context: RequestContext) -> None:
     user = users.get_user(user_id)
     if user is None:
         raise EmailRevertFailed(user_id=user_id)
-    attacker_email = user.email
+    attacker_email, attacker_phone = user.email, user.phone
     users.set_verified_email(user, old)
     one_time_codes.delete_for_subject(REGISTRATION_CODE.purpose, old.canonical)
     passwords.delete_password_hash(user_id)
-    _remove_later_additions(user, row)
+    _remove_later_additions(user, row, context)
+    changed = ("email",) if user.phone == attacker_phone else ("email", "phone")
     is_restorable = deletion.is_restorable(user)
     revoke_all_access(user_id, "email_undone", context)
     if is_restorable:  # the attacker's address got the link
@@ -131,9 +132,11 @@ def _restore_email(row: OneTimeCode, context: RequestContext) -> None:
     notification = MessageRequest("", "notice_password_reset", variables, user.locale)
     notifications.notify_recipient(attacker_email, notification, context)
     record(events.Identifier.EMAIL_CHANGE_REVERTED, context, user_id=user_id)
+    publish(PasswordChanged(user_id, context, "removed"))
+    publish(UserChanged(user_id, context, changed))
 
 
-def _remove_later_additions(user: User, row: OneTimeCode) -> None:
+def _remove_later_additions(user: User, row: OneTimeCode, context: RequestContext) -> None:
     """Remove later revert links, and a phone number and factors that were added since the change.
 
     An attacker could use them to get back in. Factors stay if adding them required a strong one.
@@ -145,5 +148,5 @@ def _remove_later_additions(user: User, row: OneTimeCode) -> None:
         user.phone = user.phone_verified_at = None
     if one_time_codes.load_data(row, RevertData).keeps_factors:
         return
-    added = (Credential.user_id == user.id) & (Credential.created_at >= row.created_at)
-    db.session.execute(delete(Credential).where(added))
+    added = Credential.created_at >= row.created_at
+    credential_store.delete_factors(user.id, context, added)

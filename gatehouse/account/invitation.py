@@ -13,6 +13,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.authorization import catalog, delegation, permissions, roles
 from gatehouse.core import clock, crypto_labels, i18n
+from gatehouse.core.events import RolesChanged, UserCreated, publish
 from gatehouse.database.session import advisory_lock, end_transaction, write_transaction
 from gatehouse.hooks import blocking
 from gatehouse.messaging import outbox
@@ -153,9 +154,11 @@ def _create_user(
     else:
         user = users.create_user(email, {})
         user.email_verified_at = clock.now()
+        publish(UserCreated(user.id, context.authenticated_as(user.id)))
     passwords.store_password_hash(user.id, password_hash)
-    roles.assign_role(user.id, data.role)
     context = context.authenticated_as(user.id)
+    if roles.assign_role(user.id, data.role):
+        publish(RolesChanged(user.id, context, roles.list_assigned_roles(user.id)))
     record(events.Invitation.ACCEPTED, context, user_id=user.id, role=data.role)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import i18n
-from gatehouse.core.events import CredentialChanged, publish
+from gatehouse.core.events import CredentialChanged, PasswordChanged, publish
 from gatehouse.database.session import advisory_lock, write_transaction
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.passwords import service as passwords
@@ -52,3 +52,4 @@ def change_password(caller: AccessToken, current: str, new: str, context: Reques
         if user := users.get_user(user_id):
             notifications.notify(user, "notice_password_changed", {}, context)
         record(events.Account.PASSWORD_CHANGED, context, user_id=user_id)
+        publish(PasswordChanged(user_id, context, "changed"))

@@ -11,6 +11,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import crypto_labels, i18n
 from gatehouse.core.errors import ServiceBusy, ValidationFailed
+from gatehouse.core.events import PasswordChanged, publish
 from gatehouse.database.session import advisory_lock, end_transaction, write_transaction
 from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
@@ -139,3 +140,4 @@ def _replace_password(
     revoke_all_access(user_id, "password_reset", context)
     notifications.notify(user, "notice_password_reset", {}, context)
     record(events.PasswordReset.COMPLETED, context, user_id=user_id)
+    publish(PasswordChanged(user_id, context, "reset"))

@@ -11,6 +11,7 @@ from gatehouse.account.errors import PhoneTaken, PhoneVerificationFailed
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto_labels
+from gatehouse.core.events import UserChanged, publish
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.one_time_codes import redeeming, sending
 from gatehouse.one_time_codes import service as one_time_codes
@@ -99,6 +100,7 @@ def remove_phone(caller: AccessToken, context: RequestContext) -> None:
         user = _lock_user(caller)
         set_phone(user, None, None, context)
         record(events.Identifier.PHONE_REMOVED, context, user_id=user.id)
+        publish(UserChanged(user.id, context, ("phone",)))
 
 
 def _lock_user(caller: AccessToken) -> User:
@@ -118,6 +120,7 @@ def _change_phone(
     redeeming.consume(PHONE_CODE, row)
     set_phone(user, number, clock.now(), context)
     record(events.Identifier.PHONE_VERIFIED, context, user_id=user.id)
+    publish(UserChanged(user.id, context, ("phone",)))
 
 
 def set_phone(

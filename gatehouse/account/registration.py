@@ -1,8 +1,7 @@
 """Registration with a password or a passkey, until the e-mail address is verified.
 
-A pending registration is a one-time code, not an account: its data has the e-mail address, the
-profile, and the password hash or passkey. `activation` makes an account of it. Known and unknown
-e-mail addresses get the same response after the same work.
+A pending registration is a one-time code: its data has the e-mail address, the profile, and the
+password hash or passkey. `activation` makes an account of it. Known addresses get the same answer.
 """
 
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from gatehouse.account.forms import NewPasskeyForm, RegistrationForm
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto, crypto_labels, i18n
+from gatehouse.core.events import UserCreated, publish
 from gatehouse.database.session import db, write_transaction
 from gatehouse.hooks import blocking
 from gatehouse.messaging import outbox
@@ -188,7 +188,7 @@ def _create_pending_registration(
     if existing:
         message = MessageRequest(existing.email, "account_exists", {}, existing.locale)
     elif config.settings().unsafe_allow_unverified_email and data.stored_hash:
-        create_user(data)
+        create_user(data, context)
     if not within_limit:
         record(events.Registration.MAIL_SUPPRESSED, context)
         outbox.enqueue_decoy(message, context)
@@ -282,12 +282,13 @@ def _build_message(
     return replace(message, variables=message.variables | links)
 
 
-def create_user(data: RegistrationData) -> User:
+def create_user(data: RegistrationData, context: RequestContext) -> User:
     """Create the account of a registration, in the current transaction."""
     user = users.create_user(Email(data.email, data.email.lower()), data.profile)
     set_password(user, data)
     db.session.flush()
     attributes.set_accepted(user, data.attributes, USER)
+    publish(UserCreated(user.id, context))
     return user
 
 

@@ -10,7 +10,7 @@ from gatehouse.account.password_reset import RESET_CODE
 from gatehouse.account.registration import REGISTRATION_CODE
 from gatehouse.audit.administration_events import Administration
 from gatehouse.audit.service import record
-from gatehouse.core.events import CredentialChanged, publish
+from gatehouse.core.events import CredentialChanged, UserChanged, UserCreated, publish
 from gatehouse.database.session import write_transaction
 from gatehouse.lockout import service as lockout
 from gatehouse.one_time_codes import locks, sending
@@ -52,6 +52,7 @@ def create_user(form: NewUserForm, context: RequestContext) -> UUID:
         one_time_codes.delete_for_subject(REGISTRATION_CODE.purpose, email.canonical)
         user = users.create_user(email, form.profile)
         record(Administration.CREATED, context, user_id=user.id)
+        publish(UserCreated(user.id, context))
         invitation.send_to_user(user, context)
         attributes.change_attributes(user, form.attributes, ADMINISTRATOR)
     return user.id
@@ -80,6 +81,7 @@ def update_user(change: UserChange, fields: dict[str, Any]) -> None:
         paths = attributes.list_paths(changes)
         record_change(Administration.UPDATED, change, fields=[*sorted(changed), *paths])
         attributes.change_attributes(user, changes, ADMINISTRATOR)
+        publish(UserChanged(user.id, change.context, (*sorted(changed), *paths)))
 
 
 def unlock_user(change: UserChange) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from gatehouse.hooks.definitions import (
     DEFAULT_OVERLAP,
@@ -13,8 +13,9 @@ from gatehouse.hooks.definitions import (
     NAME_MESSAGE,
     HookChange,
 )
+from gatehouse.hooks.deliveries import ReplayRequest
 from gatehouse.hooks.kinds import EVENT_NAME, KINDS, MAX_TIMEOUT, MIN_TIMEOUT, ON_FAILURE
-from gatehouse.web.fields import Boolean, CodedMessage, Form, String
+from gatehouse.web.fields import Boolean, CodedMessage, Form, Moment, String
 
 DEFAULT_MINUTES = DEFAULT_OVERLAP // timedelta(minutes=1)
 MAX_MINUTES = MAX_OVERLAP // timedelta(minutes=1)
@@ -102,6 +103,22 @@ class NewHook(HookMembers):
     def make_form(self, members: dict[str, Any], **_: Any) -> NewHookForm:
         """Return the form."""
         return NewHookForm(members.pop("kind"), HookChange(**members))
+
+
+class Replay(Form):
+    """Which events to deliver again: `event_id` or `since`."""
+
+    form_type = ReplayRequest
+
+    event_id = fields.UUID(metadata={"description": "one event, by its `webhook-id`"})
+    since = Moment(metadata={"description": "all events since this time"})
+
+    @validates_schema
+    def require_one(self, members: dict[str, Any], **_: Any) -> None:
+        """Require exactly one of the two."""
+        if len(members) != 1:
+            message = "Give either event_id or since."
+            raise ValidationError(CodedMessage("required", message), "event_id")
 
 
 class SecretRotation(Form):

@@ -48,6 +48,15 @@ class Hooks:
         "hook.failed", "A blocking hook gave no usable answer; see details for what was decided."
     )
     SECRET_ROTATED = success("hook.secret_rotated", "The signing secret of a hook was replaced.")
+    TESTED = success("hook.tested", "A test event was sent to a webhook.")
+    REPLAYED = success(
+        "hook.replayed", "Events are delivered to a webhook again; see details.count."
+    )
+    PAUSED = failure("hook.paused", "A webhook was paused: it had failed for a day; see details.")
+    GONE = failure("hook.gone", "A webhook was disabled: its receiver answered 410 Gone.")
+    DELIVERY_ABANDONED = failure(
+        "hook.delivery_abandoned", "An event was not delivered to a webhook; no more retries."
+    )
 
 
 class Impersonation:

@@ -14,6 +14,7 @@ from gatehouse.authorization import administrators, catalog, delegation, roles, 
 from gatehouse.authorization.permissions import ADMIN, DEFAULT_ROLE
 from gatehouse.core import clock
 from gatehouse.core.errors import NotFound, reject_field
+from gatehouse.core.events import RolesChanged, publish
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.one_time_codes.locks import user_lock_key
 from gatehouse.web.request_context import Actor, RequestContext
@@ -137,6 +138,8 @@ def replace_assignments(
         if before != set(wanted):
             _write(_user(user_id), before, set(wanted), context)
             roles.outdate_tokens(user_id)
+            names = tuple(sorted(one.role for one in wanted))
+            publish(RolesChanged(user_id, context, names))
 
 
 def replace_assignments_of_service_account(

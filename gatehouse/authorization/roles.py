@@ -76,7 +76,7 @@ def get_effective_roles(row: Any, version: int) -> EffectiveRoles:
     )
 
 
-def assign_role(user_id: UUID, role: str) -> None:
+def assign_role(user_id: UUID, role: str) -> bool:
     """Assign a role to a user, in no organization; assigning it again changes nothing."""
     same = select(RoleAssignment.id).where(
         RoleAssignment.user_id == user_id,
@@ -90,6 +90,14 @@ def assign_role(user_id: UUID, role: str) -> None:
         db.session.add(row)
         db.session.flush()
         outdate_tokens(user_id)
+        return True
+    return False
+
+
+def list_assigned_roles(user_id: UUID) -> tuple[str, ...]:
+    """Return the roles that are assigned to a user, sorted; all users have `user` besides."""
+    own = select(RoleAssignment.role).where(RoleAssignment.user_id == user_id, is_active())
+    return tuple(sorted(db.session.scalars(own)))
 
 
 def outdate_tokens(user_id: UUID) -> None:

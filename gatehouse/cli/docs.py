@@ -7,7 +7,15 @@ import click
 from flask.cli import AppGroup
 
 import config
-from gatehouse.cli.reference import commands, errors, events, postman, role_matrix, settings
+from gatehouse.cli.reference import (
+    commands,
+    errors,
+    events,
+    postman,
+    role_matrix,
+    settings,
+    webhook_events,
+)
 
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings.render_page,
@@ -15,6 +23,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "events.md": events.render_page,
     "command-line.md": commands.render_page,
     "role-matrix.md": role_matrix.render_page,
+    "webhook-events.md": webhook_events.render_page,
     "postman.json": postman.render_page,
 }
 

@@ -47,7 +47,7 @@ def list_hooks(as_json: bool) -> None:
 @click.argument("hook")
 def show_hook(hook: str) -> None:
     """Print a hook as JSON, without its secret."""
-    click.echo(to_json(definitions.serialize(_find_hook(hook))))
+    click.echo(to_json(definitions.serialize(find_hook(hook))))
 
 
 @hooks.command("create")
@@ -76,7 +76,7 @@ def create_hook(kind: str, events: tuple[str, ...], as_json: bool, **fields: Any
 def change_hook(hook: str, events: tuple[str, ...], as_json: bool, **fields: Any) -> None:
     """Change a hook; --event replaces all its events."""
     change = HookChange(events=events or None, **fields)
-    changed = definitions.change_hook(_find_hook(hook).id, change, NO_REQUEST)
+    changed = definitions.change_hook(find_hook(hook).id, change, NO_REQUEST)
     db.session.commit()
     item = definitions.serialize(changed)
     click.echo(to_json(item) if as_json else f"The hook {changed.name} is changed.")
@@ -87,7 +87,7 @@ def change_hook(hook: str, events: tuple[str, ...], as_json: bool, **fields: Any
 @confirmed("Delete the hook? Nothing is sent to it any more.")
 def delete_hook(hook: str) -> None:
     """Delete a hook."""
-    definitions.delete_hook(_find_hook(hook).id, NO_REQUEST)
+    definitions.delete_hook(find_hook(hook).id, NO_REQUEST)
     db.session.commit()
     click.echo(f"The hook {hook} is deleted.")
 
@@ -99,11 +99,11 @@ def delete_hook(hook: str) -> None:
 def rotate_secret(hook: str, overlap_minutes: int, as_json: bool) -> None:
     """Replace the secret of a hook, and print the new one."""
     overlap = timedelta(minutes=overlap_minutes)
-    rotated = definitions.rotate_secret(_find_hook(hook).id, overlap, NO_REQUEST)
+    rotated = definitions.rotate_secret(find_hook(hook).id, overlap, NO_REQUEST)
     _commit_and_show_secret(rotated, as_json)
 
 
-def _find_hook(name_or_id: str) -> Hook:
+def find_hook(name_or_id: str) -> Hook:
     """Return a hook by its name or id.
 
     Raises:

@@ -7,6 +7,7 @@ the transaction may still be rolled back; a handler's error rolls it back.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -18,12 +19,21 @@ Context = TypeVar("Context")
 
 
 @dataclass(frozen=True)
-class SessionEnded:
+class UserEvent(Generic[Context]):
+    """Something happened to a user, in a request, command or job."""
+
+    user_id: UUID
+    context: Context
+
+
+@dataclass(frozen=True)
+class SessionEnded(Generic[Context]):
     """A session was ended; its access tokens must be rejected from now on."""
 
     session_id: UUID
     user_id: UUID
     reason: str
+    context: Context
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,77 @@ class UserDisabled(Generic[Context]):
     user_id: UUID
     reason: str
     context: Context
+    is_deleted: bool = False
+
+
+class UserCreated(UserEvent[Context]):
+    """A user was created."""
+
+
+@dataclass(frozen=True)
+class UserChanged(UserEvent[Context]):
+    """Fields of a user, such as the name or the e-mail address, were changed or verified."""
+
+    fields: tuple[str, ...]
+
+
+class UserEnabled(UserEvent[Context]):
+    """A disabled user was enabled."""
+
+
+@dataclass(frozen=True)
+class UserDeleted(UserEvent[Context]):
+    """A user was deleted, and can be restored until the data is erased."""
+
+    erased_after: datetime
+
+
+class UserRestored(UserEvent[Context]):
+    """A deleted user was restored."""
+
+
+class UserErased(UserEvent[Context]):
+    """The data of a deleted user was erased."""
+
+
+@dataclass(frozen=True)
+class UserSignedIn(UserEvent[Context]):
+    """A user signed in, and a session was opened."""
+
+    session_id: UUID
+    methods: tuple[str, ...]
+    """Authentication Method References (RFC 8176)."""
+
+
+@dataclass(frozen=True)
+class PasswordChanged(UserEvent[Context]):
+    """The password of a user was replaced or removed."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class FactorAdded(UserEvent[Context]):
+    """A factor of a user was confirmed, and is active."""
+
+    factor_id: UUID
+    kind: str
+
+
+@dataclass(frozen=True)
+class FactorRemoved(UserEvent[Context]):
+    """An active factor of a user was removed."""
+
+    factor_id: UUID
+    kind: str
+
+
+@dataclass(frozen=True)
+class RolesChanged(UserEvent[Context]):
+    """The roles of a user were changed."""
+
+    roles: tuple[str, ...]
+    """All roles that were assigned after the change, except `user`, which all users have."""
 
 
 def subscribe(

@@ -109,6 +109,26 @@ MESSAGES_ABANDONED = Gauge(
     "Messages abandoned in the last seven days.",
     multiprocess_mode="livemostrecent",
 )
+WEBHOOKS = Counter(
+    "gatehouse_webhooks_total",
+    "Delivery attempts of events to webhooks, by outcome: delivered, failed or abandoned.",
+    ["outcome"],
+)
+WEBHOOKS_WAITING = Gauge(
+    "gatehouse_webhooks_waiting",
+    "Events that were neither delivered to their webhooks nor abandoned.",
+    multiprocess_mode="livemostrecent",
+)
+OLDEST_WEBHOOK_AGE = Gauge(
+    "gatehouse_webhooks_oldest_seconds",
+    "Age of the oldest event that waits for its webhook.",
+    multiprocess_mode="livemostrecent",
+)
+WEBHOOKS_PAUSED = Gauge(
+    "gatehouse_webhooks_paused",
+    "Webhooks that are paused because they failed for a day; enable them when they work again.",
+    multiprocess_mode="livemostrecent",
+)
 WORKER_EXITS = Counter(
     "gatehouse_worker_exits_total",
     "Workers that ended unexpectedly; each is restarted.",

@@ -18,7 +18,14 @@ from gatehouse.core import crypto
 from gatehouse.core.errors import NotFound, reject_field
 from gatehouse.database.pages import NewestFirst, Position
 from gatehouse.database.session import advisory_lock, db, write_transaction
-from gatehouse.hooks import kinds, memory, stored_secrets
+from gatehouse.hooks import (
+    catalog,
+    delivery_queue,
+    kinds,
+    memory,
+    stored_secrets,
+    subscriptions,
+)
 from gatehouse.hooks.errors import HookExists, TooManyHooks
 from gatehouse.net import http_client
 from gatehouse.net.http_client import OutboundRequestBlocked
@@ -104,7 +111,8 @@ def change_hook(hook_id: UUID, change: HookChange, context: RequestContext) -> H
         fields = _set_fields(hook, change)
         _require_complete(hook)
         if change.enabled:
-            hook.paused_at = hook.paused_reason = None
+            hook.paused_at = hook.paused_reason = hook.failing_since = None
+            delivery_queue.resume_deliveries(hook_id)
         hook.version += 1
         record(Hooks.CHANGED, context, **_event_data(hook), fields=fields)
         return hook
@@ -139,6 +147,7 @@ def rotate_secret(hook_id: UUID, overlap: timedelta, context: RequestContext) ->
 
 def lock_hooks() -> None:
     """Let one change of hooks at a time proceed; this worker reads them again after it."""
+    subscriptions.record_change()
     advisory_lock("hooks")
     memory.record_change()
 
@@ -181,7 +190,7 @@ def _set_fields(hook: Hook, change: HookChange) -> list[str]:
     if change.url is not None:
         _require_allowed_url(change.url)
     for name in change.events or ():
-        if not re.fullmatch(kinds.EVENT_NAME, name, re.ASCII):
+        if name not in (kinds.ALL_EVENTS, *catalog.SELECTABLE):
             reject_field("events", "unknown_event", f"There is no event {name}.")
     given = {name: value for name, value in vars(change).items() if value is not None}
     for name, value in given.items():

@@ -48,3 +48,11 @@ class LoginDenied(HookDenial):
 
     code = "login_denied"
     event = events.Login.REFUSED
+
+
+class NotAWebhook(ApiError):
+    """This hook is asked before something happens: no events are delivered to it."""
+
+    status = 409
+    code = "not_a_webhook"
+    next = "Choose a hook of the kind webhook."

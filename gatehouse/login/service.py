@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.captcha import service as captcha
+from gatehouse.core.events import UserSignedIn, publish
 from gatehouse.core.plugins import list_names, load
 from gatehouse.database.session import advisory_lock, end_transaction, write_transaction
 from gatehouse.devices import service as devices
@@ -151,6 +152,7 @@ def open_session(attempt: Attempt) -> TokenPair:
         sessions.end_session(attempt.replaced_session_id, "replaced_by_login", context)
     session_id = tokens.session_id
     record(events.Login.SUCCEEDED, context, user_id=user_id, session_id=session_id, amr=amr)
+    publish(UserSignedIn(user_id, context, session_id, tuple(amr)))
     if attempt.remember_device and device_token:
         devices.trust_device(user_id, device_token)
         record(events.Factor.DEVICE_TRUSTED, context, user_id=user_id)

@@ -158,20 +158,20 @@ class DeliveryWorker:
             untried = list(self.untried_leases)
             self.untried_leases.clear()
         if untried:
-            _record_outcome(lambda: outbox_queue.release_leases(untried))
+            record_outcome(lambda: outbox_queue.release_leases(untried))
 
     def _deliver(self, lease: Lease) -> None:
         if reason := lease.abandon_reason:
-            _record_outcome(lambda: outbox_queue.abandon_message(lease, reason))
+            record_outcome(lambda: outbox_queue.abandon_message(lease, reason))
             return
         try:
             self._send(lease)
         except DeliveryFailed as error:
             failure = error
             _log_failure(lease, failure)
-            _record_outcome(lambda: outbox_queue.mark_failed(lease, failure))
+            record_outcome(lambda: outbox_queue.mark_failed(lease, failure))
         else:
-            _record_outcome(lambda: outbox_queue.mark_sent(lease))
+            record_outcome(lambda: outbox_queue.mark_sent(lease))
 
     def _send(self, lease: Lease) -> None:
         """Deliver the message and update the health of its channel.
@@ -215,7 +215,7 @@ def _log_failure(lease: Lease, error: DeliveryFailed) -> None:
     logger().warning("A message was not delivered.", **fields, reason=str(error))
 
 
-def _record_outcome(update: Callable[[], object]) -> None:
+def record_outcome(update: Callable[[], object]) -> None:
     """Record the outcome of a delivery, with retries: otherwise the message would be sent again."""
     for delay in WRITE_RETRY_DELAYS:
         with suppress(SQLAlchemyError):

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 
 from gatehouse.core import crypto, crypto_labels
+from gatehouse.core.events import FactorRemoved, publish
 from gatehouse.database.session import db
+from gatehouse.web.request_context import RequestContext
 from models import Credential
 
 
@@ -50,15 +52,15 @@ def find_by_lookup(kind: str, lookup: str) -> Credential | None:
     return found
 
 
-def delete_credential(row: Credential) -> None:
-    """Delete a factor, in the current transaction."""
-    db.session.execute(delete(Credential).where(Credential.id == row.id))
-
-
-def delete_all_of_kind(user_id: UUID, kind: str) -> None:
-    """Delete all factors of a kind of a user, in the current transaction."""
-    rows = delete(Credential).where(Credential.user_id == user_id, Credential.kind == kind)
-    db.session.execute(rows)
+def delete_factors(
+    user_id: UUID, context: RequestContext, *conditions: ColumnElement[bool]
+) -> None:
+    """Delete the factors of a user that meet all conditions, in the current transaction."""
+    rows = delete(Credential).where(Credential.user_id == user_id, *conditions)
+    columns = (Credential.id, Credential.kind, Credential.confirmed_at)
+    for row in db.session.execute(rows.returning(*columns)).all():
+        if row.confirmed_at:
+            publish(FactorRemoved(user_id, context, row.id, row.kind))
 
 
 def delete_unconfirmed(user_id: UUID, kind: str) -> None:

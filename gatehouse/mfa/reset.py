@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 import config
 from gatehouse.audit import events
@@ -29,7 +29,7 @@ from gatehouse.users import administration, notifications
 from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange
 from gatehouse.web.request_context import BACKGROUND, USER, Actor, RequestContext
-from models import Credential, OneTimeCode, User
+from models import OneTimeCode, User
 
 PURPOSE = notifications.MFA_RESET
 CANCEL_LINK = CodeType(
@@ -269,7 +269,7 @@ def _remove_all_factors(row: OneTimeCode, context: RequestContext) -> bool:
         record(events.Factor.RESET_ABORTED, context, user_id=user_id, reason=reason)
         return False
     kinds = sorted({row.kind for row in credential_store.list_confirmed(user_id)})
-    db.session.execute(delete(Credential).where(Credential.user_id == user_id))
+    credential_store.delete_factors(user_id, context)
     one_time_codes.delete_for_user(user_id, challenges.LOGIN)
     publish(CredentialChanged(user_id, "mfa_reset", context))
     record(events.Factor.RESET, context, user_id=user_id, kinds=kinds)

@@ -8,7 +8,7 @@ from gatehouse.audit.event import Event
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto
 from gatehouse.core.errors import NotFound
-from gatehouse.core.events import CredentialChanged, publish
+from gatehouse.core.events import CredentialChanged, FactorAdded, publish
 from gatehouse.database.session import db, write_transaction
 from gatehouse.devices import service as devices
 from gatehouse.mfa import credential_store, registry, verification
@@ -150,6 +150,7 @@ def activate(row: Credential, context: RequestContext) -> list[str]:
     )
     devices.forget_trust(user.id)
     _record(events.Factor.CONFIRMED, row, context)
+    publish(FactorAdded(row.user_id, context, row.id, row.kind))
     _notify(user, "notice_factor_added", row, context)
     return codes
 
@@ -178,12 +179,12 @@ def remove_factor(caller: AccessToken, factor_id: UUID, context: RequestContext)
         row = credential_store.lock_credential(user_id, factor_id)
         if row is None:
             raise NotFound
-        credential_store.delete_credential(row)
+        credential_store.delete_factors(user_id, context, Credential.id == row.id)
         if not any(
             registry.is_second_factor(other.kind)
             for other in credential_store.list_confirmed(user_id)
         ):
-            credential_store.delete_all_of_kind(user_id, registry.RECOVERY_CODES)
+            _delete_recovery_codes(user_id, context)
         publish(CredentialChanged(user_id, "factor_removed", context, UUID(caller.sid)))
         _downgrade_session(caller, context)
         _record(events.Factor.REMOVED, row, context)
@@ -232,10 +233,17 @@ def _add_credential(user_id: UUID, kind: str, label: str, enrolment: Enrolment) 
 
 def _create_recovery_codes(user: User, context: RequestContext) -> list[str]:
     """Create a set of recovery codes, in place of an existing one, in the current transaction."""
-    credential_store.delete_all_of_kind(user.id, registry.RECOVERY_CODES)
+    _delete_recovery_codes(user.id, context)
     enrolment = registry.get_factor(registry.RECOVERY_CODES).enrol(user, (), context)
-    _add_credential(user.id, registry.RECOVERY_CODES, "", enrolment).confirmed_at = clock.now()
+    row = _add_credential(user.id, registry.RECOVERY_CODES, "", enrolment)
+    row.confirmed_at = clock.now()
+    publish(FactorAdded(user.id, context, row.id, row.kind))
     return recovery_codes.new_codes(enrolment)
+
+
+def _delete_recovery_codes(user_id: UUID, context: RequestContext) -> None:
+    is_recovery_code = Credential.kind == registry.RECOVERY_CODES
+    credential_store.delete_factors(user_id, context, is_recovery_code)
 
 
 def _step_up(session_id: UUID, row: Credential) -> None:

@@ -13,6 +13,7 @@ from gatehouse.core import clock
 from gatehouse.database.background_tasks import log_exceptions, run_periodically
 from gatehouse.database.session import db, write_transaction
 from gatehouse.devices import service as devices
+from gatehouse.hooks import delivery_queue
 from gatehouse.lockout import credential_stuffing
 from gatehouse.lockout import service as lockout
 from gatehouse.messaging import outbox, outbox_queue, sms_budget
@@ -58,6 +59,7 @@ def run_cleanup() -> None:
         "overdue_messages": outbox_queue.abandon_overdue,
         "used_captcha_answers": captcha.purge_used_answers,
         "outbox": partial(outbox.purge_messages, now - settings.message_retention),
+        "webhook_events": delivery_queue.purge_events,
         "sessions": partial(sessions.purge_expired_sessions, ended_before),
     }
     if settings.audit_retention:

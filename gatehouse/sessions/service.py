@@ -144,7 +144,7 @@ def end_session(session_id: UUID, reason: str, context: RequestContext) -> None:
     if session is None or session.ended_at:
         return
     session.ended_at, session.end_reason = clock.now(), reason
-    publish(domain_events.SessionEnded(session_id, session.user_id, reason))
+    publish(domain_events.SessionEnded(session_id, session.user_id, reason, context))
     ids = {"user_id": session.user_id, "session_id": session_id}
     record(events.Session.ENDED, context, **ids, reason=reason)
     impersonations = select(Session.id).where(

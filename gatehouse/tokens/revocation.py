@@ -29,7 +29,7 @@ SELECT_REVOCATIONS = select(
 )
 
 
-def revoke_access_tokens(event: SessionEnded) -> None:
+def revoke_access_tokens(event: SessionEnded[object]) -> None:
     """Revoke the access tokens of an ended session, in the current transaction."""
     follow_once()
     session_id, expires_at = event.session_id, clock.latest_time() + MAX_TOKEN_LIFETIME

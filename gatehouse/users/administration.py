@@ -21,8 +21,9 @@ from gatehouse.audit.event import Event
 from gatehouse.audit.service import record
 from gatehouse.authorization import delegation
 from gatehouse.core import clock
+from gatehouse.core import events as domain_events
 from gatehouse.core.errors import NotFound, PreconditionFailed
-from gatehouse.core.events import UserDisabled, publish
+from gatehouse.core.events import UserChanged, UserDisabled, UserEnabled, UserRestored, publish
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.messaging import outbox
 from gatehouse.one_time_codes import service as one_time_codes
@@ -104,6 +105,7 @@ def enable_user(change: UserChange) -> None:
         if user.disabled_at:
             _enable(user)
             record_change(Administration.ENABLED, change)
+            publish(UserEnabled(user.id, change.context))
 
 
 def delete_user(change: UserChange) -> None:
@@ -116,7 +118,8 @@ def delete_user(change: UserChange) -> None:
         user.disabled_at = user.disabled_at or user.deleted_at
         user.erased_after = user.deleted_at + config.settings().deletion_grace_period
         record_change(Administration.DELETED, change, erased_after=user.erased_after.isoformat())
-        publish(UserDisabled(user.id, DELETED, change.context))
+        publish(UserDisabled(user.id, DELETED, change.context, is_deleted=True))
+        publish(domain_events.UserDeleted(user.id, change.context, user.erased_after))
 
 
 def restore_user(change: UserChange) -> None:
@@ -135,6 +138,7 @@ def restore_user(change: UserChange) -> None:
             _enable(user)
         user.deleted_at = user.erased_after = None
         record_change(Administration.RESTORED, change)
+        publish(UserRestored(user.id, change.context))
 
 
 def verify_email(change: UserChange) -> None:
@@ -143,6 +147,7 @@ def verify_email(change: UserChange) -> None:
         if user.email_verified_at is None:
             user.email_verified_at = clock.now()
             record_change(Administration.EMAIL_VERIFIED, change)
+            publish(UserChanged(user.id, change.context, ("email_verified",)))
 
 
 def enable_if_over(user: User) -> None:
@@ -151,6 +156,7 @@ def enable_if_over(user: User) -> None:
     if is_over and user.deleted_at is None:
         _enable(user)
         record(Administration.ENABLED, BACKGROUND, user_id=user.id)
+        publish(UserEnabled(user.id, BACKGROUND))
 
 
 def enable_due() -> None:
@@ -182,6 +188,7 @@ def _erase(user_id: UUID) -> None:
         one_time_codes.delete_for_user(user_id)
         db.session.delete(user)
         record(Administration.ERASED, BACKGROUND, user_id=user_id)
+        publish(domain_events.UserErased(user_id, BACKGROUND))
 
 
 def _lock(user_id: UUID) -> User:

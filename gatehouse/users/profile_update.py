@@ -4,6 +4,7 @@ from uuid import UUID
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
+from gatehouse.core.events import UserChanged, publish
 from gatehouse.database.session import advisory_lock, write_transaction
 from gatehouse.users import attributes
 from gatehouse.users import service as users
@@ -33,3 +34,4 @@ def update_profile(user_id: UUID, form: ProfileUpdateForm, context: RequestConte
         record(events.Account.PROFILE_CHANGED, context, user_id=user_id, fields=changed)
         users.flush_changes()
         attributes.change_attributes(user, form.attributes, USER)
+        publish(UserChanged(user_id, context, tuple(changed)))

@@ -41,6 +41,11 @@ INTERNAL_COLUMNS = {
         *("user_id", "subject_digest", "token_digest", "code_digest", "data", "attempts"),
         *("requester_digest", "requester_attempts"),
     },
+    "webhook_events": {"user_id", "payload"},
+    "webhook_deliveries": {
+        *("id", "user_id", "hook_id", "next_attempt_at", "leased_until"),
+        *("last_status", "last_error"),
+    },
     "audit_events": {"user_id", "actor_id"},
 }
 """Secrets, digests, and what has a meaning to the service only."""

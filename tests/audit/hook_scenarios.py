@@ -1,17 +1,24 @@
 """What causes the audit events of hooks."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from gatehouse.audit.administration_events import Hooks
-from gatehouse.hooks import definitions, kinds
+from gatehouse.core import clock
+from gatehouse.core.events import UserChanged, publish
+from gatehouse.database.session import db, write_transaction
+from gatehouse.hooks import definitions, deliveries, delivery_queue, kinds
 from gatehouse.hooks.definitions import HookChange
+from gatehouse.hooks.deliveries import ReplayRequest
+from gatehouse.hooks.sending import WebhookFailed
 from gatehouse.settings.parsers import egress_destinations
 from gatehouse.web.request_context import NO_REQUEST
-from models import Hook
+from models import Hook, WebhookDelivery
 from tests.audit.event_scenarios import Scenario, causes
 from tests.audit.role_scenarios import administer
 from tests.loopback_server import http_response, loopback_server, respond_with
@@ -73,3 +80,62 @@ def hook_denies(scenario: Scenario) -> None:
 def hook_fails(scenario: Scenario) -> None:
     with loopback_server(respond_with(http_response(b"", "500 Failed"))) as server:
         register_with_hook(scenario, server.port)
+
+
+@causes(Hooks.TESTED)
+def webhook_is_tested(scenario: Scenario) -> None:
+    hook_id = create_webhook(scenario)
+    with scenario.app.app_context():
+        set_hook(url="https://127.0.0.1")
+        deliveries.send_test(hook_id, NO_REQUEST)
+
+
+@causes(Hooks.REPLAYED)
+def events_are_replayed(scenario: Scenario) -> None:
+    hook_id, since = create_webhook(scenario), clock.UNIX_EPOCH
+    request = ReplayRequest(since=since)
+    administer(scenario, lambda: deliveries.replay_events(hook_id, request, NO_REQUEST))
+
+
+@causes(Hooks.PAUSED)
+def webhook_is_paused(scenario: Scenario) -> None:
+    fail_delivery(
+        scenario, 503, lambda: set_hook(failing_since=clock.now() - delivery_queue.PAUSE_AFTER)
+    )
+
+
+@causes(Hooks.GONE)
+def webhook_is_gone(scenario: Scenario) -> None:
+    fail_delivery(scenario, 410)
+
+
+@causes(Hooks.DELIVERY_ABANDONED)
+def delivery_is_abandoned(scenario: Scenario) -> None:
+    fail_delivery(
+        scenario, 503, lambda: db.session.execute(sa.update(WebhookDelivery).values(attempts=9))
+    )
+
+
+def set_hook(**values: object) -> None:
+    """Set columns of the only hook."""
+    db.session.execute(sa.update(Hook).values(**values))
+    db.session.commit()
+
+
+def fail_delivery(
+    scenario: Scenario, status: int, prepare: Callable[[], object] = lambda: None
+) -> None:
+    """Publish an event, and let its delivery fail."""
+    hook_id = create_webhook(scenario)
+    with scenario.app.app_context():
+        with write_transaction():
+            publish(UserChanged(UUID(int=1), NO_REQUEST, ("name",)))
+        db.session.commit()
+        prepare()
+        db.session.commit()
+        with write_transaction():
+            [lease] = delivery_queue.lease_deliveries(hook_id, 1)
+        db.session.commit()
+        with write_transaction():
+            delivery_queue.mark_failed(lease, WebhookFailed("It failed.", status))
+        db.session.commit()

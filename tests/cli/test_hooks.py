@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from models import Hook
+from models import Hook, WebhookDelivery
 from tests.rows import audited, rows
+from tests.webhook_receiver import webhook_receiver
 
 URL = "https://hooks.example.com/gatehouse"
 
@@ -62,3 +63,28 @@ def test_hook_commands_report_mistakes_in_a_sentence(app, run, crm):
         assert "Traceback" not in result.output
     [row] = rows(app, Hook)
     assert row.on_failure is None
+
+
+@pytest.mark.settings(GATEHOUSE_EGRESS_ALLOWLIST="127.0.0.1")
+def test_hook_commands_test_list_and_replay(app, run):
+    with webhook_receiver() as receiver:
+        run("create", "webhook", "crm", receiver.url, "--event", "*")
+        app.test_cli_runner().invoke(args=["users", "create", "ada@example.com"])
+
+        accepted = run("test", "crm")
+        receiver.answer = lambda _event: (404, b"", {})
+        rejected = run("test", "crm")
+        [listed] = json.loads(run("deliveries", "crm", "--json").output)
+        lines = run("deliveries", "crm").output.splitlines()
+        one = run("replay", "crm", "--delivery", listed["event_id"])
+        since = run("replay", "crm", "--since", "2026-01-01T00:00")
+
+    assert [event["type"] for event in receiver.events] == ["hook.test"] * 2
+    assert (accepted.exit_code, rejected.exit_code) == (0, 1)
+    assert accepted.output.endswith("was accepted. It answered 200.\n")
+    assert rejected.output == "Error: It answered 404. Check the path of the URL.\n"
+    assert (listed["type"], listed["state"]) == ("user.created", "pending")
+    assert lines[0].split()[:3] == [listed["event_id"], "user.created", "pending"]
+    assert one.output == since.output == "1 event is delivered again.\n"
+    assert run("replay", "crm").exit_code == 2
+    assert len(rows(app, WebhookDelivery)) == 1

@@ -12,8 +12,10 @@ from sqlalchemy import select
 from config import ROOT
 from gatehouse.core import crypto
 from gatehouse.core.crypto import DecryptionFailed
+from gatehouse.core.events import UserCreated, publish
 from gatehouse.database.session import Base, db, write_transaction
 from gatehouse.tokens import keys
+from gatehouse.web.request_context import NO_REQUEST
 from models import Credential, OutboxMessage, User
 from tests.conftest import key, running
 from tests.surface.conftest import read_tables
@@ -258,6 +260,7 @@ def store_encrypted_values(app):
         row = Credential(id=crypto.new_id(), user_id=user.id, kind="totp", label="Phone")
         row.data = crypto.encrypt(b"{}", f"credentials.data:{row.id}")
         db.session.add(row)
+        publish(UserCreated(user.id, NO_REQUEST))
         db.session.commit()
 
 

@@ -1,12 +1,14 @@
 """Domain events: handlers run in the publisher's transaction, in order, and can roll it back."""
 
 from dataclasses import dataclass
+from unittest.mock import ANY
 
 import pytest
 import sqlalchemy as sa
 
 from gatehouse.core.events import SessionEnded, publish, subscribe
 from gatehouse.database.session import db
+from gatehouse.hooks.catalog import SOURCES
 from models import Role, Session
 from tests.rows import audited, rows
 
@@ -70,7 +72,7 @@ def test_session_is_not_ended_if_a_subscriber_fails(app, client, make_user):
     assert response.status_code == 500
     assert session.ended_at is None
     assert audited(app, "session.ended") == []
-    assert received == [SessionEnded(session.id, session.user_id, "logout")]
+    assert received == [SessionEnded(session.id, session.user_id, "logout", ANY)]
     assert client.as_(tokens).get("/auth/me").status_code == 200
 
 
@@ -91,5 +93,7 @@ def test_subscriptions_of_the_service(app):
         ("UserDisabled", "gatehouse.devices.service.withdraw_trust"),
         ("UserDisabled", "gatehouse.account.access_revocation.delete_codes_of_disabled_user"),
         ("UserDisabled", "gatehouse.service_accounts.accounts.follow_owner"),
+        ("UserErased", "gatehouse.hooks.publishing.forget_user"),
+        *((source.__name__, "gatehouse.hooks.publishing.deliver_event") for source in SOURCES),
         ("AuthorizationChanged", "gatehouse.sessions.impersonation.end_unauthorized"),
     }

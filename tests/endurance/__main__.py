@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PROGRAMS = ("changes_in_force", "rolling_restart", "key_rotation", "random_kills")
+PROGRAMS = ("changes_in_force", "rolling_restart", "key_rotation", "webhooks", "random_kills")
 
 
 def main() -> int:

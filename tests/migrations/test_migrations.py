@@ -11,6 +11,7 @@ from sqlalchemy import inspect, text
 from gatehouse.captcha import service as captcha
 from gatehouse.captcha.provider import VerifiedAnswer
 from gatehouse.core import clock
+from gatehouse.core.events import UserCreated, publish
 from gatehouse.database.session import Base, db, write_transaction
 from gatehouse.hooks import definitions as hooks
 from gatehouse.hooks.definitions import HookChange
@@ -96,6 +97,8 @@ def fill(app, client):
         db.session.commit()
         hook = HookChange("crm", "https://hooks.example.com", events=["*"])
         hooks.create_hook("webhook", hook, NO_REQUEST)
+        db.session.commit()
+        publish(UserCreated(ada_id, NO_REQUEST))
         db.session.commit()
         captcha.consume_answer(VerifiedAnswer("an answer", clock.now()))
 

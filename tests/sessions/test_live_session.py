@@ -81,6 +81,8 @@ ADMIN_WRITES = [
     ("DELETE", "/admin/hooks/{id}", None),
     ("POST", "/admin/hooks/{id}/rotate-secret", None),
     ("PUT", "/admin/profile-schema", {"schema": {"type": "object", "properties": {"eve": {}}}}),
+    ("POST", "/admin/hooks/{id}/replay", {"since": "2026-01-01T00:00:00Z"}),
+    ("POST", "/admin/hooks/{id}/test", None),
     ("POST", "/admin/roles", {"name": "eve", "description": "x"}),
     ("PATCH", "/admin/roles/{name}", {"description": "x"}),
     ("DELETE", "/admin/roles/{name}", None),

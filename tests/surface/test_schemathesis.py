@@ -130,6 +130,9 @@ OPERATIONS = [
     "PATCH /admin/hooks/{hook_id}",
     "DELETE /admin/hooks/{hook_id}",
     "POST /admin/hooks/{hook_id}/rotate-secret",
+    "GET /admin/hooks/{hook_id}/deliveries",
+    "POST /admin/hooks/{hook_id}/replay",
+    "POST /admin/hooks/{hook_id}/test",
 ]
 
 SIGNED_MEMBERS = {"credential", "passkey"}

@@ -12,6 +12,7 @@ from gatehouse.sessions import service as sessions
 from gatehouse.tokens import revocation, sync
 from gatehouse.tokens import status_list as status_lists
 from gatehouse.tokens.claims import LIST_SIZE
+from gatehouse.web.request_context import BACKGROUND
 from models import Revocation, Session, TokenStatusEntry
 from tests.client import Client
 from tests.rows import rows
@@ -149,7 +150,9 @@ def test_status_list_has_only_bits_of_its_own_range(token_state, fetch_list):
 def test_status_bit_is_not_set_after_a_rollback(app, client, tokens, fetch_list):
     with app.app_context():
         [session] = rows(app, Session)
-        revocation.revoke_access_tokens(SessionEnded(session.id, session.user_id, "logout"))
+        revocation.revoke_access_tokens(
+            SessionEnded(session.id, session.user_id, "logout", BACKGROUND)
+        )
         db.session.rollback()
 
     assert revoked_indexes(fetch_list()) == set()
