@@ -13,6 +13,7 @@ databases that exist.
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import os
 import sqlite3
@@ -28,18 +29,29 @@ from typing import Any
 import pyotp
 import time_machine
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from gatehouse.foundation.database import db
 
 from app import create_app
 from config import Settings
-from gatehouse.cli.serve import prepare
+
+try:
+    from gatehouse.cli.serve import prepare_database
+    from gatehouse.database.session import db
+except ImportError:  # the names before 0005
+    from gatehouse.foundation.database import db
+
+    from gatehouse.cli.serve import prepare as prepare_database
 
 PASSWORD = "an unlikely phrase 42"
+RENAMED = {"lost_factor": "mfa_recovery"}
+"""Templates, by the names that they had before 0005."""
 WRONG = "not the password at all"
+BY_MIGRATION = ("0007", "0008", "0009", "0010", "0011", "0012", "0013", "0014", "0015")
+"""Fixtures with the name of their last migration: each is of the last commit before the next."""
 HISTORY = {
     "0.1.0": (datetime(2026, 11, 23, 12, tzinfo=UTC), "0001"),
     "47b6e92": (datetime(2026, 11, 24, 12, tzinfo=UTC), "0003"),
     "38c3233": (datetime(2026, 11, 27, 12, tzinfo=UTC), "0003"),
+    **{name: (datetime(2026, 11, 30, 12, tzinfo=UTC), name) for name in BY_MIGRATION},
 }
 """When the database of a version was in use, and its last migration."""
 
@@ -83,7 +95,8 @@ class Service:
         """Return the newest message to an e-mail address or number, as the mailbox shows it."""
         about = {"query_string": {"to": recipient}, "headers": {"Accept": "application/json"}}
         found = self._client.get("/dev/mailbox", **about).json["items"]
-        return next(m for m in found if template in (None, m["template"]))
+        names = (template, RENAMED.get(template)) if template else None
+        return next(m for m in found if names is None or m["template"] in names)
 
     def secrets(self, recipient: str, template: str | None = None) -> dict[str, Any]:
         """Return the code and the token of the link in the newest message."""
@@ -107,6 +120,13 @@ class Service:
         headers = more.pop("headers", {})
         form = {"identifier": known["email"], "password": known["password"], **more}
         return self.send("/auth/login", form, headers=headers)
+
+    def _run(self, *arguments: str) -> str:
+        """Run a command; return what it prints, without the log."""
+        result = self.app.test_cli_runner().invoke(args=arguments)
+        if result.exit_code:
+            raise RuntimeError(result.output)
+        return str(result.stdout)
 
     # What every version has
 
@@ -132,9 +152,7 @@ class Service:
 
     def invitation(self) -> dict[str, Any]:
         email = "invited@example.com"
-        arguments = ["users", "invite", email, "--role", "admin"]
-        if (result := self.app.test_cli_runner().invoke(args=arguments)).exit_code:
-            raise RuntimeError(result.output)
+        self._run("users", "invite", email, "--role", "admin")
         return {"email": email, "password": PASSWORD} | self.secrets(email)
 
     # What came with 0002
@@ -286,7 +304,7 @@ class Service:
         return known | {"login_token": answer["login_token"]} | self.secrets(known["email"])
 
     def repeated_request(self) -> dict[str, Any]:
-        known, headers = self.user("repeated"), {"Idempotency-Key": "repeated-1"}
+        known, headers = self.user("repeated"), {"Idempotency-Key": "repeated-request-1-of-a-user"}
         form = {"email": known["email"]}
         answer = self.send("/auth/login/link", form, 202, headers=headers)
         return {"form": form, "headers": headers, "answer": answer}
@@ -304,6 +322,32 @@ class Service:
         form["code"] = self.secrets(known["email"], "lost_factor")["code"]
         self.send("/auth/mfa/recovery/verify", form)
         return known | {"token": self.secrets(known["email"])["token"]}
+
+    # What came after 0008
+
+    def own_role(self) -> dict[str, Any]:
+        known = self.user("clerk", username="clerk")
+        self._run("permissions", "create", "orders:read", "Read orders.")
+        self._run("roles", "create", "clerk", "Reads orders.", "--permission", "orders:read")
+        self._run("roles", "assign", "clerk", "clerk", "--until", "2099-01-01T00:00")
+        return known | {"role": "clerk", "permission": "orders:read"}
+
+    def api_key(self) -> dict[str, Any]:
+        self.user("keeper", username="keeper")
+        command = "service-accounts"
+        self._run(command, "create", "ci", "Builds.", "--owner", "keeper", "--role", "support")
+        created = self._run(
+            command, "create-key", "ci", "CI", "--permission", "users:read", "--json"
+        )
+        return {"key": json.loads(created)["key"]}
+
+    def deleted_account(self) -> dict[str, Any]:
+        known = self.user("leaving")
+        bearer = {"Authorization": f"Bearer {self.log_in(known)['access_token']}"}
+        answer = self._client.delete("/auth/me", headers=bearer)
+        if answer.status_code != 204:
+            raise RuntimeError(answer.text)
+        return known | self.secrets(known["email"])
 
     # The last one, when all other messages have been sent
 
@@ -325,10 +369,19 @@ OF_0003 = (
     *("phone_code", "passkey", "passkey_only", "passkey_registration", "reset_link"),
     *("email_change", "email_undo", "login_link", "repeated_request", "mfa_recovery", "mfa_reset"),
 )
+LATER = {"own_role": "0011", "api_key": "0012", "deleted_account": "0015"}
 CHECKS = {
     "0.1.0": (*OF_0001, "unsent_mail"),
     "47b6e92": (*OF_0002, *OF_0001, "unsent_mail"),
     "38c3233": (*OF_0002, *OF_0001, *OF_0003, "unsent_mail"),
+    **{
+        name: (
+            *(*OF_0002, *OF_0001, *OF_0003),
+            *(check for check, first in LATER.items() if name >= first),
+            "unsent_mail",
+        )
+        for name in BY_MIGRATION
+    },
 }
 
 
@@ -346,8 +399,15 @@ def exported(device: Any) -> dict[str, str]:
     return {"key": pem.decode(), **about}
 
 
+def let_clocks_follow() -> None:
+    """Let the uptime follow the moved clock, where the service's clock depends on it."""
+    if importlib.util.find_spec("tests.moved_clock"):
+        importlib.import_module("tests.moved_clock").pytest_configure()
+
+
 def main(name: str, folder: str) -> None:
     """Write the fixture of a version."""
+    let_clocks_follow()
     begin, revision = HISTORY[name]
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
     with tempfile.TemporaryDirectory() as scratch, time_machine.travel(begin) as clock:
@@ -362,7 +422,7 @@ def main(name: str, folder: str) -> None:
         }
         service = Service(environment, clock)
         with service.app.app_context():
-            prepare()
+            prepare_database()
         known = {check: getattr(service, check)() for check in CHECKS[name]}
         moment = datetime.now(UTC).isoformat()
         with closing(sqlite3.connect(file)) as database:

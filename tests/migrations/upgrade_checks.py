@@ -22,7 +22,7 @@ time_machine.travel(float(sys.argv[1])).start()
 sys.argv = ["flask", "worker"]
 main()
 """
-"""`flask worker` at another time."""
+"""`gatehouse worker` at another time."""
 
 
 def password(service, known):
@@ -57,7 +57,9 @@ def cookie_session(service, known):
     sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
     assert service.get("/auth/me", headers=dict(sent))["email"] == known["email"]
     assert service.get("/auth/csrf", headers=dict(sent))["csrf_token"] == csrf
-    service.send("/auth/refresh", headers=sent | {"X-CSRF-Token": csrf})
+    refreshed = service.client.post("/auth/refresh", headers=sent | {"X-CSRF-Token": csrf})
+    renewed = "; ".join(one.split(";")[0] for one in refreshed.headers.getlist("Set-Cookie"))
+    service.send("/auth/refresh", headers={"Cookie": renewed, "X-CSRF-Token": csrf})
     service.clock.shift(timedelta(minutes=1))
     reused = service.send("/auth/refresh", None, 401, headers=sent | {"X-CSRF-Token": csrf})
     assert reused["code"] == "refresh_token_reused"
@@ -234,6 +236,28 @@ def mfa_reset(service, known):
     service.logs_in_with_totp(known)
 
 
+def own_role(service, known):
+    """The user has the operator's role and its permission."""
+    tokens = service.logs_in(known)
+    assert service.belongs(tokens, known)["roles"] == [known["role"], "user"]
+    path = f"/gateway/verify?require={known['permission']}"
+    service.get(path, bearer=tokens)
+
+
+def api_key(service, known):
+    """A program with an API key has the permission of the key, and no other."""
+    key = {"headers": {"Authorization": f"Bearer {known['key']}"}}
+    service.get("/gateway/verify?require=users:read", **key)
+    service.get("/gateway/verify?require=users:write", status=403, **key)
+
+
+def deleted_account(service, known):
+    """An account that its user has deleted is restored by the link of its mail."""
+    service.log_in(known, 403)
+    service.send("/auth/me/restore", {"token": known["token"]}, 204)
+    service.logs_in(known)
+
+
 def unsent_mail(service, known):
     """The worker sends the mail that was waiting, as it was written, and no other one."""
     with run_mail_server() as server:
@@ -260,6 +284,7 @@ CHECKS: dict[str, Callable[[Service, dict[str, Any]], None]] = {
         *(cookie_session, registration_code, registration_link, invitation, remembered_device, sms),
         *(email, phone_code, passkey, passkey_only, passkey_registration, reset_link, email_change),
         *(email_undo, login_link, repeated_request, mfa_recovery, mfa_reset),
+        *(own_role, api_key, deleted_account),
     )
 } | {"totp": totp_factor}
 """By what the fixture calls it; first what must not wait, and the mail before there are others."""
