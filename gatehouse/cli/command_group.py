@@ -27,8 +27,9 @@ def report_wrong_settings(create_app: Callable[Parameters, Flask]) -> Callable[P
         try:
             return create_app(*arguments, **named)
         except config.ConfigurationError as problem:
-            is_command = click.get_current_context(silent=True) is not None
-            if is_command and sys.argv[1:] in ([], ["--help"]):
+            ctx = click.get_current_context(silent=True)
+            is_flask = ctx is not None and not isinstance(ctx.command, GatehouseGroup)
+            if is_flask and sys.argv[1:] in ([], ["--help"]):
                 raise NoAppException(problem.message) from None
             raise
 
@@ -38,7 +39,9 @@ def report_wrong_settings(create_app: Callable[Parameters, Flask]) -> Callable[P
 class GatehouseGroup(FlaskGroup):
     """The commands of the application; they need its settings."""
 
-    def __init__(self, create_app: Callable[[], Flask], commands: Sequence[click.Command]) -> None:
+    def __init__(
+        self, create_app: Callable[[], Flask], commands: Sequence[click.Command] = ()
+    ) -> None:
         super().__init__(
             create_app=create_app,
             add_default_commands=False,
@@ -47,17 +50,30 @@ class GatehouseGroup(FlaskGroup):
             help="Operate Gatehouse. All commands read the settings of the service.",
         )
         self.add_command(migrations, "db")
+        self._problem: config.ConfigurationError | None = None
         self._without_application = {command.name or "": command for command in commands}
 
     def _load_plugin_commands(self) -> None:
         """Load no commands of libraries: they are not for operators."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List our commands; if the settings are wrong, print their sentences first."""
+        """List our commands, also if the settings are wrong."""
         try:
             ctx.ensure_object(ScriptInfo).load_app()
-        except (config.ConfigurationError, NoAppException) as problem:
-            click.echo(f"Error: {problem.message}\n", err=True)
+        except config.ConfigurationError as problem:
+            self._problem = problem
             self.commands.update(self._without_application)
             return sorted(self.commands)
         return super().list_commands(ctx)
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help; if the settings are wrong, print it and fail with their sentences.
+
+        Raises:
+            ConfigurationError: the settings are wrong.
+        """
+        text = super().get_help(ctx)
+        if self._problem:
+            click.echo(text)
+            raise self._problem
+        return text
