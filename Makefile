@@ -9,10 +9,10 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/run ## serve http://localhost:8000 for development (PORT=8001 changes the port)
-	@GATEHOUSE_ENV=development PORT=$(PORT) $(BIN)/flask serve
+	@GATEHOUSE_ENV=development PORT=$(PORT) bin/gatehouse serve
 
 serve: .venv/run ## serve with the settings of your environment, for production
-	@$(BIN)/flask serve
+	@bin/gatehouse serve
 
 test: .venv/test ## lint, then all tests on SQLite, PostgreSQL and Valkey
 	@$(MAKE) --no-print-directory -j 2 lint collect && echo "Running all tests in 3 processes (some tests wait for a server or a timer) ..."
@@ -22,7 +22,7 @@ coverage: ## run all tests and list lines and branches that they do not reach
 	@$(MAKE) test ARGS="--cov --cov-report=term:skip-covered"
 
 lint: .venv/test ## check style, types, banned words and that the generated pages are current
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python tools/check_words.py && $(BIN)/mypy && GATEHOUSE_ENV=development $(BIN)/flask docs check
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python tools/check_words.py && $(BIN)/mypy && GATEHOUSE_ENV=development bin/gatehouse docs check
 
 collect: .venv/test # imports all tests while mypy uses one core
 	@output=$$($(BIN)/python -m pytest --collect-only -qq 2>&1) || { echo "$$output" | tail -40; exit 1; }
@@ -43,7 +43,7 @@ bench: .venv/test ## measure performance as ratios, on PostgreSQL
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: .venv/run ## regenerate the generated pages
-	@GATEHOUSE_ENV=development $(BIN)/flask docs build
+	@GATEHOUSE_ENV=development bin/gatehouse docs build
 
 lock: .venv/test ## requirements*.in -> requirements*.txt, with hashes (needs uv on the PATH)
 	for f in requirements requirements-dev; do uv pip compile -q $$f.in --universal --python-version 3.11 --generate-hashes -o $$f.txt || exit 1; done

@@ -30,7 +30,7 @@ from gatehouse.cli import (
     command_group,
     docs,
     doctor,
-    hook_deliveries,  # noqa: F401 - adds commands to `flask hooks`
+    hook_deliveries,  # noqa: F401 - adds commands to `gatehouse hooks`
     keys,
     passwords,
     risk,

@@ -278,7 +278,7 @@ def environment_with(**variables: str) -> dict[str, str]:
 
 
 def metrics_folder() -> str:
-    """Return the folder for the workers' metrics, as set by `flask serve`, or an empty string."""
+    """Return the folder for the workers' metrics, set by `gatehouse serve`, or an empty string."""
     return os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
 
 

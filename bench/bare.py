@@ -1,6 +1,6 @@
 """A Flask application with one trivial route, to which the service's routes are compared.
 
-`python -m bench.bare` serves it as `flask serve` serves the service, with the same settings.
+`python -m bench.bare` serves it as `gatehouse serve` serves the service, with the same settings.
 """
 
 from flask import Flask, Response, jsonify

@@ -1,6 +1,6 @@
 """Outbox: rate, and lost or duplicate messages, with killed workers and a mail server outage.
 
-Runs `flask worker` as shipped: mail by SMTP with STARTTLS, a verified certificate of a private
+Runs `gatehouse worker` as shipped: mail by SMTP with STARTTLS, a verified certificate of a private
 authority, and a password; SMS by a gateway over HTTPS.
 """
 
@@ -203,7 +203,7 @@ def _findings(arrivals: Arrivals, unmarked: int, rate: float, took: float) -> li
             "delivered a second",
             rate,
             "",
-            details=f"{WORKERS} times `flask worker`, undisturbed",
+            details=f"{WORKERS} times `gatehouse worker`, undisturbed",
         ),
         Finding(
             NAME, "until the last one arrived", took, "s", details="including a lease of 120 s"

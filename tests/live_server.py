@@ -1,4 +1,4 @@
-"""The service as shipped: `flask serve` in processes of its own, on a free port."""
+"""The service as shipped: `gatehouse serve` in processes of its own, on a free port."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LiveServer:
     def stop(self) -> None:
         """Stop the server gracefully.
 
-        A worker that is still loading ignores the signal; `flask serve` kills it after 10 s.
+        A worker that is still loading ignores the signal; `gatehouse serve` kills it after 10 s.
         """
         self.process.terminate()
         self.process.wait(TIMEOUT)

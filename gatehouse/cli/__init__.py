@@ -1,1 +1,1 @@
-"""Operator commands (`flask ...`); they call the same services as the routes."""
+"""Operator commands (`gatehouse ...`); they call the same services as the routes."""

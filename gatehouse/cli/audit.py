@@ -1,4 +1,4 @@
-"""`flask audit`: read the audit log."""
+"""`gatehouse audit`: read the audit log."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""`flask backup` and `flask restore`: the whole database in one file."""
+"""`gatehouse backup` and `gatehouse restore`: the whole database in one file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`flask docs`: build the generated pages of `docs/`, and check that they are current."""
+"""`gatehouse docs`: build the generated pages of `docs/`, and check that they are current."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +52,7 @@ def check_pages(folder: Path) -> None:
     """List the generated pages that differ from the code; fail if there are any."""
     stale = [name for name, page in PAGES.items() if _read_existing(folder / name) != page()]
     if stale:
-        raise click.ClickException(f"Not current: {', '.join(stale)}. Run: flask docs build")
+        raise click.ClickException(f"Not current: {', '.join(stale)}. Run: gatehouse docs build")
     click.echo("The generated pages are current.")
 
 

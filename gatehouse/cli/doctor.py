@@ -1,4 +1,4 @@
-"""`flask doctor`: check the settings, the database and all services that Gatehouse uses."""
+"""`gatehouse doctor`: check the settings, the database and all services that Gatehouse uses."""
 
 import click
 from flask.cli import AppGroup, with_appcontext

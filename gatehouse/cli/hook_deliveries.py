@@ -1,4 +1,4 @@
-"""`flask hooks deliveries|replay|test`: what was delivered to a webhook, and again."""
+"""`gatehouse hooks deliveries|replay|test`: what was delivered to a webhook, and again."""
 
 from dataclasses import asdict
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""`flask hooks`: webhooks and blocking hooks, as the operators' API has them."""
+"""`gatehouse hooks`: webhooks and blocking hooks, as the operators' API has them."""
 
 from datetime import timedelta
 from typing import Any

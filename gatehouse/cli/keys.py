@@ -1,4 +1,4 @@
-"""`flask keys`: manage signing keys, and the encryption of stored secrets."""
+"""`gatehouse keys`: manage signing keys, and the encryption of stored secrets."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""`flask passwords`: inspect password hashes, and mark passwords as compromised."""
+"""`gatehouse passwords`: inspect password hashes, and mark passwords as compromised."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`flask permissions`: the permissions that roles can grant."""
+"""`gatehouse permissions`: the permissions that roles can grant."""
 
 import click
 
@@ -74,7 +74,7 @@ def delete_permission(name: str, as_json: bool) -> None:
 def _describe(name: str) -> dict[str, object]:
     known = catalog.read_catalog()
     if name not in known.permissions:
-        raise NotFound(f"There is no permission {name}; `flask permissions list` lists them.")
+        raise NotFound(f"There is no permission {name}; `gatehouse permissions list` lists them.")
     return known.describe_permission(name)
 
 

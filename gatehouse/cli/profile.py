@@ -1,4 +1,4 @@
-"""`flask profile`: declare the attributes that users can have, and check users against them."""
+"""`gatehouse profile`: declare the attributes that users can have, and check users against them."""
 
 from typing import Any, TextIO, cast
 

@@ -1,4 +1,4 @@
-"""`flask risk`: try another risk policy on recorded logins."""
+"""`gatehouse risk`: try another risk policy on recorded logins."""
 
 import re
 from collections import Counter

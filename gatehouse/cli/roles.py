@@ -1,4 +1,4 @@
-"""`flask roles`: define roles and assign them, as the operators' API does."""
+"""`gatehouse roles`: define roles and assign them, as the operators' API does."""
 
 from typing import Any
 
@@ -134,7 +134,7 @@ def _build_change(description: str | None, lists: dict[str, tuple[str, ...]]) ->
 def _describe(name: str) -> dict[str, Any]:
     known = catalog.read_catalog()
     if name not in known.roles:
-        raise NotFound(f"There is no role {name}; `flask roles list` lists them.")
+        raise NotFound(f"There is no role {name}; `gatehouse roles list` lists them.")
     return known.describe_role(name)
 
 

@@ -1,4 +1,4 @@
-"""`flask serve`: bind the port, migrate, create missing signing keys, then run the server.
+"""`gatehouse serve`: bind the port, migrate, create missing signing keys, then run the server.
 
 Workers are forked from this process and share what it has imported, so each starts quickly.
 """

@@ -1,4 +1,4 @@
-"""`flask service-accounts`: service accounts and API keys, as the operators' API has them."""
+"""`gatehouse service-accounts`: service accounts and API keys, as the operators' API has them."""
 
 from datetime import datetime, timedelta
 from typing import Any

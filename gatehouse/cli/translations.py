@@ -1,4 +1,4 @@
-"""`flask translations`: message catalogues (`.po`) of mails, SMS, pages and error messages."""
+"""`gatehouse translations`: message catalogues (`.po`) of mails, SMS, pages and error messages."""
 
 from pathlib import Path
 

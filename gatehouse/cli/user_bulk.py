@@ -1,4 +1,4 @@
-"""`flask users bulk`: one operation on many users, as `POST /admin/users/bulk` does it."""
+"""`gatehouse users bulk`: one operation on many users, as `POST /admin/users/bulk` does it."""
 
 import sys
 from collections.abc import Iterator, Sequence

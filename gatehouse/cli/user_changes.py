@@ -1,4 +1,4 @@
-"""`flask users disable|enable|delete|restore ...`: change users, as the operators' API does."""
+"""`gatehouse users disable|enable|delete|restore ...`: change users, as the operators' API does."""
 
 from collections.abc import Callable
 from datetime import datetime

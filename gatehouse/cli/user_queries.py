@@ -1,4 +1,4 @@
-"""`flask users list|show|sessions|factors|identities|risk`: read users."""
+"""`gatehouse users list|show|sessions|factors|identities|risk`: read users."""
 
 from typing import Any
 

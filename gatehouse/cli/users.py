@@ -1,4 +1,4 @@
-"""`flask users`: invite users, reset their MFA and unlock their accounts."""
+"""`gatehouse users`: invite users, reset their MFA and unlock their accounts."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`flask worker`: deliver the messages of the outbox; any number of workers may run."""
+"""`gatehouse worker`: deliver the messages of the outbox; any number of workers may run."""
 
 import signal
 import threading

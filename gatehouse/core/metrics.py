@@ -1,6 +1,6 @@
 """Prometheus metrics; with several workers, each writes its own file and one response sums them.
 
-`flask serve` sets the folder of the files (PROMETHEUS_MULTIPROC_DIR) before it forks the workers;
+`gatehouse serve` sets the folder of the files (PROMETHEUS_MULTIPROC_DIR) before it forks workers;
 without it the metrics are those of this process.
 """
 

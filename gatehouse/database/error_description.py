@@ -30,7 +30,7 @@ CAUSES = {
         "does not answer: start it, or correct the host and the port in {setting}"
     ),
     r"no such (table|column)|(relation|column) .* does not exist": (
-        "has the tables of another version: run `flask db upgrade`"
+        "has the tables of another version: run `gatehouse db upgrade`"
     ),
     r"permission denied for schema|must be owner": (
         "denies a right to the user in {setting}: let that user own the database"
@@ -38,7 +38,7 @@ CAUSES = {
         " (GATEHOUSE_MIGRATION_DATABASE_URL)"
     ),
     r"permission denied": (
-        "denies a right to the user in {setting}: run `flask doctor`, which prints the grants that"
+        "denies a right to the user in {setting}: run `gatehouse doctor`, which prints grants that"
         " are missing"
     ),
     r"read-only transaction|readonly database": (

@@ -1,4 +1,4 @@
-"""Deliver events to webhooks: threads of the server, or of `flask worker`.
+"""Deliver events to webhooks: threads of the server, or of `gatehouse worker`.
 
 One thread looks for due deliveries, and gives each webhook that has some a lane: a thread that
 delivers to this webhook alone, so that a slow receiver delays no other. A worker that dies keeps

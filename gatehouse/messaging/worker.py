@@ -1,4 +1,4 @@
-"""Deliver messages from the outbox: `flask worker`, or a thread of the server.
+"""Deliver messages from the outbox: `gatehouse worker`, or a thread of the server.
 
 A worker leases a message and marks it after delivery. If it dies in between, another worker tries
 again after the lease, so delivery is at least once. Any number of workers share the queue.

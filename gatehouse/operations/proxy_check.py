@@ -1,4 +1,4 @@
-"""Endpoint that `flask doctor` calls; without its token it responds like an unknown path."""
+"""Endpoint that `gatehouse doctor` calls; without its token it responds like an unknown path."""
 
 from flask import Blueprint, Response, jsonify, request
 

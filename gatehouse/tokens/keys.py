@@ -136,7 +136,7 @@ def revoke_key(kid: str, context: RequestContext) -> None:
         advisory_lock(LOCK_KEY)
         row = db.session.scalar(select(SigningKey).where(SigningKey.kid == kid))
         if row is None or row.revoked_at:
-            raise LookupError(f"there is no key {kid}; `flask keys list` shows them")
+            raise LookupError(f"there is no key {kid}; `gatehouse keys list` shows them")
         stage = _stage(row, clock.now())
         row.revoked_at = clock.now()
         db.session.flush()

@@ -68,7 +68,9 @@ class AttributesDoNotFit(ApiError):
 
     status = 409
     code = "attributes_do_not_fit"
-    next = "Change these attributes first, or accept them; `flask profile check` lists all users."
+    next = (
+        "Change these attributes first, or accept them; `gatehouse profile check` lists all users."
+    )
 
     def __init__(self, count: int, errors: Mapping[str, list[dict[str, str]]]) -> None:
         super().__init__(f"{count} users have attributes that this profile schema does not accept.")

@@ -33,7 +33,7 @@ class ForwardedHeaderMonitor:
             logger().warning(
                 f"All of {REQUESTS_BEFORE_WARNING} forwarded requests came from one IP address, "
                 "so they share the rate limits. "
-                f"GATEHOUSE_TRUSTED_HOPS={hops} is probably too low; run `flask doctor proxy`.",
+                f"GATEHOUSE_TRUSTED_HOPS={hops} is probably too low; run `gatehouse doctor proxy`.",
                 ip_address=self.ip_address,
             )
 

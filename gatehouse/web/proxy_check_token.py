@@ -1,4 +1,4 @@
-"""Path and short-lived token of the proxy check of `flask doctor proxy`."""
+"""Path and short-lived token of the proxy check of `gatehouse doctor proxy`."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def sign() -> str:
 def verify(token: str) -> None:
     """Check that a token was made with one of our secret keys within the last minute.
 
-    The clock of `flask doctor` may be ahead by as much.
+    The clock of `gatehouse doctor` may be ahead by as much.
 
     Raises:
         NotFound: it was not; the route does not exist for other clients.

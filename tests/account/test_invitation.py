@@ -1,4 +1,4 @@
-"""`flask users invite`: sends a link that creates one account, with a role."""
+"""`gatehouse users invite`: sends a link that creates one account, with a role."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""`flask audit list`, and lists as CSV."""
+"""`gatehouse audit list`, and lists as CSV."""
 
 import csv
 import io

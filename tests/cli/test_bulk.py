@@ -1,4 +1,4 @@
-"""`flask users bulk`: one operation on many users."""
+"""`gatehouse users bulk`: one operation on many users."""
 
 import json
 
@@ -20,7 +20,7 @@ def people(make_user):
 
 @pytest.fixture
 def bulk(app):
-    """Run `flask users bulk` and return its result."""
+    """Run `gatehouse users bulk` and return its result."""
     return lambda *arguments, **more: app.test_cli_runner().invoke(
         args=["users", "bulk", *arguments], **more
     )

@@ -33,7 +33,7 @@ def flask(app):
 
 
 def list_keys(flask):
-    """Return stage and kid of every key in the output of `flask keys list`."""
+    """Return stage and kid of every key in the output of `gatehouse keys list`."""
     return re.findall(
         r"^(\w+) +\w+ +(\S+)  made [\d-]+ [\d:]+$", flask("keys", "list").output, re.M
     )
@@ -89,7 +89,7 @@ def test_keys_revoke_of_an_unknown_key_changes_nothing(app, flask):
         result = flask("keys", "revoke", "--", kid)
 
         assert result.exit_code == 1, kid
-        assert f"there is no key {kid}; `flask keys list` shows them" in result.output, kid
+        assert f"there is no key {kid}; `gatehouse keys list` shows them" in result.output, kid
     assert read_tables(app) == before
 
 
@@ -255,7 +255,7 @@ def test_commands_report_missing_tables_without_a_traceback(app, flask):
         result = flask(*command)
 
         assert result.exit_code == 1
-        assert "has the tables of another version: run `flask db upgrade`." in result.output
+        assert "has the tables of another version: run `gatehouse db upgrade`." in result.output
         assert "Traceback" not in result.output
 
 

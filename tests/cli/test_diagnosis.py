@@ -1,4 +1,4 @@
-"""`flask doctor`: every check, its sentence, its requirement and the exit status."""
+"""`gatehouse doctor`: every check, its sentence, its requirement and the exit status."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.settings(GATEHOUSE_RATE_LIMITS="on")
 
 
 def diagnose(app):
-    """Run `flask doctor --json`; return the exit status, and the results by name."""
+    """Run `gatehouse doctor --json`; return the exit status, and the results by name."""
     result = app.test_cli_runner().invoke(args=["doctor", "--json"])
     return result.exit_code, {one["check"]: one for one in json.loads(result.output)}
 
@@ -64,7 +64,7 @@ def test_doctor_reports_a_database_that_does_not_answer_and_skips_what_needs_it(
 @pytest.mark.alters_the_application
 def test_doctor_reports_tables_of_another_version(app):
     for revision, sentence in (
-        ("0009", "run `flask db upgrade`"),
+        ("0009", "run `gatehouse db upgrade`"),
         ("9999", "newer version of Gatehouse (9999)"),
     ):
         with app.app_context():

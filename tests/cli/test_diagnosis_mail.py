@@ -1,4 +1,4 @@
-"""`flask doctor mail`: a test mail by each server, and sentences that explain what failed."""
+"""`gatehouse doctor mail`: a test mail by each server, and sentences that explain what failed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def authority():
 
 @pytest.fixture
 def send(settings_environment, authority):
-    """Run `flask doctor mail` with an SMTP_URL, in development; return status and output."""
+    """Run `gatehouse doctor mail` with an SMTP_URL, in development; return status and output."""
 
     def send(url, recipient="ada@example.com", **more):
         bundle = {"GATEHOUSE_CA_BUNDLE": authority.cert_pem.bytes().decode()}

@@ -1,4 +1,4 @@
-"""`flask doctor proxy` against a running service, directly and through proxies."""
+"""`gatehouse doctor proxy` against a running service, directly and through proxies."""
 
 from __future__ import annotations
 

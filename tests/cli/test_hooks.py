@@ -1,4 +1,4 @@
-"""`flask hooks`: the same services as the operators' API."""
+"""`gatehouse hooks`: the same services as the operators' API."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`flask profile`, and the attributes of `flask users`: the same services as the operators' API."""
+"""`gatehouse profile`, and attributes of `gatehouse users`: the same services as the API."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`flask risk replay`: what another risk policy would have decided about recorded logins."""
+"""`gatehouse risk replay`: what another risk policy would have decided about recorded logins."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`flask roles` and `flask permissions`: the same services as the operators' API."""
+"""`gatehouse roles` and `gatehouse permissions`: the same services as the operators' API."""
 
 import json
 

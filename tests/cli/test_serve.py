@@ -1,4 +1,4 @@
-"""`flask serve`: one server per port, and workers that are restarted and never left alone."""
+"""`gatehouse serve`: one server per port, and workers that are restarted and never left alone."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`flask service-accounts`: the same services as the operators' API."""
+"""`gatehouse service-accounts`: the same services as the operators' API."""
 
 import json
 

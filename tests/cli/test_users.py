@@ -1,4 +1,4 @@
-"""`flask users ...`: search, change, disable, delete and restore users."""
+"""`gatehouse users ...`: search, change, disable, delete and restore users."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ REASON = ("--reason", "stolen laptop")
 
 @pytest.fixture
 def flask(app):
-    """Run a command under `flask users` that succeeds, and return its output."""
+    """Run a command under `gatehouse users` that succeeds, and return its output."""
 
     def flask(*arguments, exit_code=0):
         result = app.test_cli_runner().invoke(args=["users", *arguments])

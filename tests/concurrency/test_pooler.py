@@ -135,7 +135,7 @@ def test_tables_belong_to_the_owner_and_the_role_that_serves_cannot_change_them(
 
 
 def problems_of(app):
-    """Return what `flask doctor` finds in the role of the database."""
+    """Return what `gatehouse doctor` finds in the role of the database."""
     with app.app_context():
         db.engine.dispose()
         checks = [check for check in CHECKS if check.name in CHECKED]

@@ -107,7 +107,7 @@ def test_catalogues_are_as_the_command_writes_them(app, tmp_path):
 
     for tag in OTHERS:
         committed = (TRANSLATIONS_FOLDER / f"{tag}.po").read_text()
-        assert (tmp_path / f"{tag}.po").read_text() == committed, "run: flask translations update"
+        assert (tmp_path / f"{tag}.po").read_text() == committed, "gatehouse translations update"
 
 
 # The choice of a language

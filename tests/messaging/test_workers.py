@@ -42,13 +42,13 @@ def workers(settings_environment, mail_server):
 
 @pytest.fixture
 def output(tmp_path):
-    """Return the file with the output of `flask worker`."""
+    """Return the file with the output of `gatehouse worker`."""
     return tmp_path / "output"
 
 
 @pytest.fixture
 def flask_worker(settings_environment, output):
-    """Start `flask worker`, optionally with other settings; it is killed after the test."""
+    """Start `gatehouse worker`, optionally with other settings; it is killed after the test."""
     started = []
 
     def start(**variables):
@@ -64,11 +64,11 @@ def flask_worker(settings_environment, output):
 
 @pytest.fixture
 def started(flask_worker, settings_environment, tmp_path):
-    """Start `flask worker`, or a server, with some settings; return its process."""
+    """Start `gatehouse worker`, or a server, with some settings; return its process."""
     servers = []
 
     def start(kind, **variables):
-        if kind == "flask worker":
+        if kind == "gatehouse worker":
             return flask_worker(**variables)
         environ = {**settings_environment, **variables, "GATEHOUSE_WORKERS": "1"}
         servers.append(LiveServer(environ, tmp_path / "server.log"))
@@ -115,7 +115,7 @@ def test_worker_prints_that_it_started_and_stops_on_sigterm(app, delivery, flask
     assert rows(app, OutboxMessage)[0].sent_at is not None
 
 
-@pytest.mark.parametrize("kind", ["flask worker", "flask serve"])
+@pytest.mark.parametrize("kind", ["gatehouse worker", "gatehouse serve"])
 def test_worker_finishes_the_current_message_on_sigterm_and_releases_the_rest(
     app, delivery, started, kind
 ):

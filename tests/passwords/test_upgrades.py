@@ -35,7 +35,7 @@ def read_hash_prefixes(app):
 
 
 def count_by_pepper(app):
-    """Return the counts that `flask passwords status` prints."""
+    """Return the counts that `gatehouse passwords status` prints."""
     lines = app.test_cli_runner().invoke(args=["passwords", "status"]).output.splitlines()
     return {name: int(count) for name, count in (line.split() for line in lines if line[0] != "{")}
 

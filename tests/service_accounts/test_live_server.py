@@ -12,7 +12,7 @@ from tests.polling import wait_until
 
 @pytest.fixture
 def command(live, settings_environment):
-    """Run a command of `flask service-accounts` on the database of the server."""
+    """Run a command of `gatehouse service-accounts` on the database of the server."""
     with running(settings_environment | {"GATEHOUSE_PUBLIC_URL": live.url}) as app:
 
         def command(*arguments):

@@ -87,7 +87,7 @@ def fetch_list(client: Client, token_state: TokenState) -> Callable[..., TestRes
 
 @pytest.fixture
 def run_keys_command(app: Flask) -> Callable[..., str]:
-    """Run `flask keys ...` an hour later, let the worker read the keys, and return the output.
+    """Run `gatehouse keys ...` an hour later, let the worker read the keys, and return the output.
 
     The keys are dated back instead of waiting: a next key signs when all workers have read it.
     """

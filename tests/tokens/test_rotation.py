@@ -185,7 +185,7 @@ class BusyClient(threading.Thread):
 
 
 def run_rotate_command(live):
-    """Run `flask keys rotate` in a process of its own and return the kid of the new key."""
+    """Run `gatehouse keys rotate` in a process of its own and return the kid of the new key."""
     done = run_flask("keys", "rotate", environment=live.environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[0]

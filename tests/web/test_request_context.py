@@ -106,7 +106,7 @@ def test_shared_ip_address_of_all_clients_is_logged_once(start_app, hops, forwar
 
     [line] = warnings
     assert f"GATEHOUSE_TRUSTED_HOPS={hops} is probably too low" in line["event"]
-    assert "flask doctor proxy" in line["event"]
+    assert "gatehouse doctor proxy" in line["event"]
     assert line["log_level"] == "warning"
     assert line["ip_address"] == (PEER if hops == 0 else "10.0.0.2")
 

@@ -1,1 +1,1 @@
-"""Checks of `flask doctor`: one module for each subject, and the list of all in `checks`."""
+"""Checks of `gatehouse doctor`: one module for each subject, and the list of all in `checks`."""

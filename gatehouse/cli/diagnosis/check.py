@@ -46,7 +46,7 @@ class Result:
         return WARNING if all(finding.is_warning for finding in self.findings) else FAILED
 
     def to_json(self) -> dict[str, object]:
-        """Return the result as `flask doctor --json` prints it."""
+        """Return the result as `gatehouse doctor --json` prints it."""
         findings = [asdict(finding) for finding in self.findings]
         about = {"check": self.check, "requirement": self.requirement, "status": self.status}
         return {**about, "findings": findings}

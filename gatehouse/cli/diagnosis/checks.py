@@ -1,4 +1,4 @@
-"""The list of all checks of `flask doctor`, and how they run."""
+"""The list of all checks of `gatehouse doctor`, and how they run."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

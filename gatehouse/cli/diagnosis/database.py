@@ -33,7 +33,7 @@ def find_migration_problems() -> Iterator[Finding]:
     head = script.get_current_head()
     if current is None:
         yield Finding(
-            "The database has no tables yet: run `flask db upgrade`, or start the server."
+            "The database has no tables yet: run `gatehouse db upgrade`, or start the server."
         )
     elif is_newer_and_compatible(current):
         yield Finding(
@@ -47,7 +47,8 @@ def find_migration_problems() -> Iterator[Finding]:
         )
     elif current != head:
         yield Finding(
-            f"The tables are at {current}, but this version needs {head}: run `flask db upgrade`."
+            f"The tables are at {current}, but this version needs {head}:"
+            " run `gatehouse db upgrade`."
         )
 
 

@@ -69,12 +69,14 @@ def find_old_signing_keys() -> Iterator[Finding]:
     now = clock.now()
     active = [row for row, stage in signing_keys.list_keys() if stage == signing_keys.ACTIVE]
     if not active:
-        yield Finding("There is no signing key yet: start the server, or run `flask keys rotate`.")
+        yield Finding(
+            "There is no signing key yet: start the server, or run `gatehouse keys rotate`."
+        )
     for row in active:
         age = now - (row.activated_at or row.created_at)
         if age > MAX_KEY_AGE:
             yield Finding(
-                f"The signing key {row.kid} has signed for {age.days} days: `flask keys rotate`"
+                f"The signing key {row.kid} has signed for {age.days} days: `gatehouse keys rotate`"
                 " replaces it without a restart.",
                 is_warning=True,
             )

@@ -1,4 +1,4 @@
-"""`flask doctor mail`: send a test mail by every server, and explain what failed."""
+"""`gatehouse doctor mail`: send a test mail by every server, and explain what failed."""
 
 import smtplib
 import socket
@@ -27,7 +27,7 @@ from gatehouse.net.deadline import Deadline
 NO_SERVER = (
     "No mail server is configured: set SMTP_URL, such as smtp://user:password@mail.example.com:587."
 )
-TEXT = "This is the test mail of `flask doctor mail`. {name} can send you e-mail by {host}."
+TEXT = "This is the test mail of `gatehouse doctor mail`. {name} can send you e-mail by {host}."
 REJECTED_STEPS = {
     PASSWORD: "rejects the user or the password in SMTP_URL",
     SENDER: (

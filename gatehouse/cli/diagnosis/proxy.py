@@ -1,4 +1,4 @@
-"""`flask doctor proxy`: check from outside how the running service identifies clients."""
+"""`gatehouse doctor proxy`: check from outside how the running service identifies clients."""
 
 import json
 import ssl

@@ -8,7 +8,7 @@ from flask import current_app
 
 OPENING = """# Command line
 
-Generated from the commands by `flask docs build`; `flask COMMAND --help` prints the same.
+Generated from the commands by `gatehouse docs build`; `gatehouse COMMAND --help` prints the same.
 
 Commands call the same services as the HTTP API, in the name of the operator of the server, who may
 do everything; the audit log says so. `--json` prints JSON for scripts. What destroys something asks
@@ -37,7 +37,7 @@ def _section(name: str, command: click.Command) -> str:
     if not ours:
         return ""
     about = f"\n{_text(command)}\n" if isinstance(command, click.Group) else ""
-    return f"\n## `flask {name}`\n{about}" + "".join(_describe(*one) for one in ours)
+    return f"\n## `gatehouse {name}`\n{about}" + "".join(_describe(*one) for one in ours)
 
 
 def _leaves(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
@@ -55,7 +55,7 @@ def _is_ours(command: click.Command) -> bool:
 
 def _describe(path: str, command: click.Command) -> str:
     context = click.Context(command, info_name=path)
-    usage = " ".join(("flask", path, *command.collect_usage_pieces(context)))
+    usage = " ".join(("gatehouse", path, *command.collect_usage_pieces(context)))
     options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
     lines = "".join(_row(one, context) for one in options)
     table = f"\n| option | |\n|---|---|\n{lines}" if lines else ""

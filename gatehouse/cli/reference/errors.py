@@ -15,7 +15,7 @@ from gatehouse.web import fields
 
 OPENING = """# Errors
 
-Generated from the error classes by `flask docs build`; a running service shows the same list at
+Generated from the error classes by `gatehouse docs build`; a running service shows the same list at
 `/errors`.
 
 Every error is `application/problem+json` (RFC 9457). `code` is stable: use it to decide what

@@ -4,7 +4,7 @@ from gatehouse.audit import events
 
 OPENING = """# Audit events
 
-Generated from `gatehouse/audit/events.py` by `flask docs build`.
+Generated from `gatehouse/audit/events.py` by `gatehouse docs build`.
 
 Each event is a row of `audit_events`: `at`, `name`, `outcome`, the `user_id` and `session_id` that
 it is about, the `request_id`, `ip_address` and `user_agent` of the request, and `details`, which

@@ -17,7 +17,7 @@ from gatehouse.cli.reference.postman_steps import MAILBOX, STEPS, Step
 
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 DESCRIPTION = (
-    "Generated from the OpenAPI document by `flask docs build`. Start Gatehouse with `make run`, "
+    "Generated from the OpenAPI document by `gatehouse docs build`. Start it with `make run`, "
     "then run the collection from top to bottom: each request checks its status. "
     "It works once for each e-mail address; change the variables `email` and `new_email` to repeat."
 )

@@ -11,7 +11,7 @@ from gatehouse.web.openapi_operations import API_KEY
 
 OPENING = """# Roles and operations
 
-Generated from the OpenAPI document by `flask docs build`; a test sends each of these requests.
+Generated from the OpenAPI document by `gatehouse docs build`; a test sends each of these requests.
 
 **anyone** needs no token. **user** is every signed-in user, for their own account only. Operations
 with a permission also need a second factor and a sign-in in the last ten minutes; they are open to

@@ -16,7 +16,7 @@ from gatehouse.settings.route_limits import LimitSettings
 
 OPENING = f"""# Settings
 
-Generated from `config.py` by `flask docs build`.
+Generated from `config.py` by `gatehouse docs build`.
 
 Settings are environment variables, read once, at the start. Every mistake stops the start, and all
 are reported together, one sentence each; a `GATEHOUSE_` name that is not below is a mistake too.

@@ -6,7 +6,7 @@ from gatehouse.hooks import catalog
 
 OPENING = """# Events of webhooks
 
-Generated from `gatehouse/hooks/catalog.py` by `flask docs build`. How to receive them is in
+Generated from `gatehouse/hooks/catalog.py` by `gatehouse docs build`. How to receive them is in
 [webhooks.md](webhooks.md).
 
 Each delivery is a JSON object:
