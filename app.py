@@ -62,6 +62,7 @@ from gatehouse.hooks import delivery_worker as webhook_worker
 from gatehouse.hooks import memory as hook_memory
 from gatehouse.hooks import publishing as webhooks
 from gatehouse.hooks import subscriptions as webhook_subscriptions
+from gatehouse.hooks import token_claims
 from gatehouse.login.routes import passkey_login_routes, related_origin_routes
 from gatehouse.login.routes import routes as login
 from gatehouse.messaging import routing, template_rendering
@@ -129,6 +130,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         key_usage.set_up(app)
         hook_memory.set_up(app)
         webhook_subscriptions.set_up(app)
+        token_claims.set_up(app)
         factor_registry.validate_settings()
         _subscribe(app)
         _register_blueprints(app)

@@ -27,6 +27,7 @@ from gatehouse.core import clock
 from gatehouse.database.session import autonomous_transaction, db, write_transaction
 from gatehouse.hooks.memory import HookMemory
 from gatehouse.hooks.subscriptions import Subscriptions
+from gatehouse.hooks.token_claims import ClaimsCache
 from gatehouse.service_accounts.key_memory import KeyMemory
 from gatehouse.service_accounts.key_usage import KeyUsage
 from gatehouse.tokens import keys, sync
@@ -114,7 +115,7 @@ class _Application:
         mutable = {name: copy(initial[name]) for name in ("gatehouse.settings", "gatehouse.risk")}
         self._app.extensions.clear()
         empty = {"gatehouse.tokens": TokenState(), "gatehouse.roles": {}}
-        empty |= {"gatehouse.hooks": HookMemory()}
+        empty |= {"gatehouse.hooks": HookMemory(), "gatehouse.hook_claims": ClaimsCache()}
         empty |= {"gatehouse.profile_schema": {}}
         empty |= {"gatehouse.api_keys": KeyMemory(), "gatehouse.api_key_usage": KeyUsage()}
         empty["gatehouse.webhooks"] = Subscriptions()

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from gatehouse.account import registration_hooks
 from gatehouse.account.access_revocation import take_ownership
 from gatehouse.account.registration import REGISTRATION_CODE
+from gatehouse.account.registration_hooks import Invited
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.authorization import catalog, delegation, permissions, roles
@@ -129,7 +130,7 @@ def accept(token: str, password: str, context: RequestContext) -> None:
     translate = i18n.choose_language(None, context.accept_language).gettext
     email = one_time_codes.load_data(row, InvitationData).email
     passwords.require_acceptable_password(password, [email], translate=translate)
-    failed = registration_hooks.ask_hooks("invitation", email, {}, context)
+    failed = registration_hooks.ask_hooks("invitation", Invited(email), context)
     password_hash = passwords.hash_password(password, context)
     try:
         with write_transaction():

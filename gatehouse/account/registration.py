@@ -151,7 +151,7 @@ def _register_with_passkey(
     passkey = passkey_sign_up.verify_passkey(form)
     token_digest = crypto.digest(form.registration_token)
     data = replace(data, passkey=passkey.registration_data, registration_token_digest=token_digest)
-    failed = registration_hooks.ask_hooks("passkey", data.email, data.profile, context)
+    failed = registration_hooks.ask_hooks("passkey", data, context)
     with write_transaction():
         blocking.record_failures(failed)
         ceremonies.consume_challenge(passkey.challenge)
@@ -164,7 +164,7 @@ def _register_with_password(data: RegistrationData, password: str, context: Requ
     translate = i18n.choose_language(data.profile.get("locale"), context.accept_language).gettext
     passwords.require_acceptable_password(password, personal, translate=translate)
     users.require_free_username(data.profile.get("username"))
-    failed = registration_hooks.ask_hooks("password", data.email, data.profile, context)
+    failed = registration_hooks.ask_hooks("password", data, context)
     password_hash = passwords.hash_password(password, context)
     data = replace(data, stored_hash=password_hash.hash, pepper=password_hash.pepper)
     registration_token = crypto.random_token()

@@ -4,7 +4,8 @@ A sign-up is asked about before its e-mail address is looked up, and only once: 
 address is verified. An invitation is asked about when it is accepted.
 """
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from gatehouse.database.session import end_transaction
 from gatehouse.hooks import blocking, kinds
@@ -13,9 +14,32 @@ from gatehouse.hooks.questions import Question
 from gatehouse.web.request_context import RequestContext
 
 
-def ask_hooks(
-    method: str, email: str, profile: Mapping[str, object], context: RequestContext
-) -> Outcomes:
+class Applicant(Protocol):
+    """Who wants an account, and what they have filled in."""
+
+    @property
+    def email(self) -> str:
+        """The e-mail address."""
+
+    @property
+    def profile(self) -> dict[str, str]:
+        """The profile."""
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """What the operator's schema declares."""
+
+
+@dataclass(frozen=True)
+class Invited:
+    """An applicant who has filled in nothing."""
+
+    email: str
+    profile: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, object] = field(default_factory=dict)
+
+
+def ask_hooks(method: str, applicant: Applicant, context: RequestContext) -> Outcomes:
     """Ask whether an account may be created; return the hooks that failed, to be recorded.
 
     The method is `password`, `passkey` or `invitation`. A read transaction is ended.
@@ -26,5 +50,6 @@ def ask_hooks(
     end_transaction()
     if not blocking.is_asked(kinds.BEFORE_REGISTRATION):
         return ()
-    data = {"method": method, "email": email, "profile": dict(profile)}
+    profile = {**applicant.profile, "attributes": applicant.attributes}
+    data = {"method": method, "email": applicant.email, "profile": profile}
     return blocking.require_allowed(Question(kinds.BEFORE_REGISTRATION, data, context))

@@ -7,9 +7,12 @@ from flask import current_app
 from marshmallow import ValidationError, validate
 
 from gatehouse.hooks.kinds import ALLOW, DENY, ON_FAILURE
-from gatehouse.web.fields import Form, String
+from gatehouse.tokens.custom_claims import is_allowed, measure_claims
+from gatehouse.web.fields import UNSTORABLE, Form, String
 
 MAX_BYTES = 16_384
+MAX_CLAIMS_SIZE = 256
+"""Bytes of the claims of all hooks together; with the largest token, they still fit a cookie."""
 MAX_MESSAGE_LENGTH = 200
 
 
@@ -57,6 +60,33 @@ def parse_decision(body: bytes) -> Decision:
     if decision == Decision(ALLOW) or decision.is_denial:
         return decision
     raise HookFailed("invalid_answer")
+
+
+def parse_claims(body: bytes) -> dict[str, object]:
+    """Return the claims of an answer: allowed names, with strings, numbers, booleans or lists.
+
+    Raises:
+        HookFailed: it is no such answer, or a claim is reserved, nested or too large.
+    """
+    members = _parse_object(body)
+    claims = members.get("claims")
+    if members.keys() != {"claims"} or not isinstance(claims, dict):
+        raise HookFailed("invalid_answer")
+    if not all(is_allowed(name) and _is_flat(value) for name, value in claims.items()):
+        raise HookFailed("invalid_claims")
+    if measure_claims(claims) > MAX_CLAIMS_SIZE:
+        raise HookFailed("claims_too_large")
+    return claims
+
+
+def _is_flat(value: object) -> bool:
+    """Return whether a value is a string, number or boolean, or a list of them."""
+    values = value if isinstance(value, list) else [value]
+    return all(isinstance(one, str | int | float) and not _is_broken(one) for one in values)
+
+
+def _is_broken(value: object) -> bool:
+    return isinstance(value, str) and UNSTORABLE.search(value) is not None
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:

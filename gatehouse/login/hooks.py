@@ -1,19 +1,14 @@
-"""The step of a login that asks the operator's hooks, after the authentication and its risk.
+"""The steps of a login that ask the operator's hooks, after the authentication and its risk.
 
-Second step and enrolment resume a login that has passed it.
+Second step and enrolment resume a login that has passed them.
 """
 
 from typing import Any
 
-from sqlalchemy import bindparam, select
-
-from gatehouse.database.statements import fetch_one_or_none
-from gatehouse.hooks import blocking, kinds
+from gatehouse.hooks import blocking, kinds, token_claims
 from gatehouse.hooks.questions import Question
+from gatehouse.hooks.subject import describe_user
 from gatehouse.login.method import LoginAttempt
-from models import User
-
-SELECT_NAMES = select(User.email, User.username).where(User.id == bindparam("user_id"))
 
 
 def ask_hooks(attempt: LoginAttempt[Any]) -> LoginAttempt[Any]:
@@ -23,13 +18,21 @@ def ask_hooks(attempt: LoginAttempt[Any]) -> LoginAttempt[Any]:
         LoginDenied: a hook denied, or failed and declares that it denies.
     """
     if blocking.is_asked(kinds.BEFORE_LOGIN):
-        names = fetch_one_or_none(SELECT_NAMES, user_id=attempt.user_id)
-        user = names._asdict() if names else {}
         data = {
-            "user": {"id": str(attempt.user_id), **user},
+            "user": describe_user(attempt.user_id),
             "amr": list(attempt.amr),
             "risk": attempt.assessment.decision.policy_name,
         }
         question = Question(kinds.BEFORE_LOGIN, data, attempt.context, attempt.user_id)
         attempt.failed_hooks = blocking.require_allowed(question)
+    return attempt
+
+
+def load_claims(attempt: LoginAttempt[Any]) -> LoginAttempt[Any]:
+    """Ask the hooks for the claims of the user's tokens, unless they are known.
+
+    Raises:
+        ServiceUnavailable: a hook failed, and declares that no token is issued without its claims.
+    """
+    token_claims.load_claims(attempt.user_id, attempt.context)
     return attempt

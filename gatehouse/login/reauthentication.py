@@ -11,6 +11,7 @@ from gatehouse.audit.service import record
 from gatehouse.core import crypto_labels
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import write_transaction
+from gatehouse.hooks import token_claims
 from gatehouse.login.account_checks import PasswordCompromised
 from gatehouse.mfa import credential_store, registry, verification
 from gatehouse.mfa.factor import SecondFactorResponse
@@ -71,6 +72,7 @@ def reauthenticate(
         PasswordCompromised: the password is correct, and flagged as compromised.
         SessionEnded: the session has ended.
     """
+    token_claims.load_claims(UUID(caller.sub), context)
     if form.password is not None:
         return _with_password(caller, form.password, context)
     return _with_factor(caller, form.given, context)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from gatehouse.core.errors import NotFound
 from gatehouse.database.session import advisory_lock, write_transaction
+from gatehouse.hooks import token_claims
 from gatehouse.login import service as login
 from gatehouse.login.method import LoginAttempt
 from gatehouse.login.service import LoginAnswer
@@ -38,6 +39,7 @@ def complete_second_factor(form: SecondFactorLoginForm, context: RequestContext)
     pending = challenges.find_pending(LOGIN, form.mfa_token)
     eligible = first_step.eligible_factors(pending.first_factor)
     given = verification.select_factor(eligible, form.given)
+    token_claims.load_claims(pending.user_id, context)
     counted = challenges.count_login_attempt(pending, context)
     with verification.settle_factor_attempt(counted, context, at_login=True), write_transaction():
         _lock_password(pending.first_factor)
@@ -76,6 +78,7 @@ def complete_enrolment(
     """
     pending = challenges.find_pending(ENROLMENT, form.mfa_token)
     factor_id = _require_unconfirmed(pending.user_id, form)
+    token_claims.load_claims(pending.user_id, context)
     counted = challenges.count_login_attempt(pending, context)
     with verification.settle_factor_attempt(counted, context), write_transaction():
         _lock_password(pending.first_factor)

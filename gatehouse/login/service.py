@@ -20,7 +20,7 @@ from gatehouse.devices import service as devices
 from gatehouse.hooks import blocking
 from gatehouse.lockout import service as lockout
 from gatehouse.login import account_checks, risk
-from gatehouse.login.hooks import ask_hooks
+from gatehouse.login.hooks import ask_hooks, load_claims
 from gatehouse.login.method import (
     AuthenticationResult,
     CaptchaLoginForm,
@@ -166,6 +166,7 @@ BEFORE: tuple[Callable[[Attempt], Attempt], ...] = (
     authenticate,
     assess_risk,
     ask_hooks,
+    load_claims,
 )
 """No transaction is open; the counter commits by itself."""
 WITHIN: tuple[Callable[[Attempt], Attempt | TokenPair | Challenge], ...] = (

@@ -18,6 +18,7 @@ from gatehouse.authorization.permissions import USERS_IMPERSONATE
 from gatehouse.core import clock, crypto
 from gatehouse.core.events import AuthorizationChanged
 from gatehouse.database.session import db
+from gatehouse.hooks import token_claims
 from gatehouse.messaging.links import page_url
 from gatehouse.sessions import assurance
 from gatehouse.sessions import service as sessions
@@ -55,6 +56,7 @@ def impersonate(change: UserChange, caller: AccessToken) -> Impersonation:
     """
     if change.user_id == UUID(caller.sub):
         raise OwnAccount(user_id=change.user_id)
+    token_claims.load_claims(change.user_id, change.context)
     with administration.changing_user(change) as user:
         if user.disabled_at or user.email_verified_at is None:
             raise UserNotActive

@@ -15,6 +15,7 @@ from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto
 from gatehouse.database.session import UTCDateTime, db, write_transaction
+from gatehouse.hooks import token_claims
 from gatehouse.sessions import assurance, refresh_exceptions, refresh_tokens
 from gatehouse.sessions.token_pair import STATE_COLUMNS, TokenPair, TokenSubject, sign_tokens
 from gatehouse.tokens.service import RefreshToken
@@ -78,8 +79,11 @@ def refresh(token: RefreshToken, context: RequestContext) -> TokenPair:
         SessionEnded: the session has ended or reached a limit.
         SessionRejected: the risk policy ends the session.
         RefreshTokenReused: the token was used before; the session is ended.
+        ServiceUnavailable: a hook has no claims for the access token right now.
     """
-    now, user_id, session_id = clock.now(), UUID(token.sub), UUID(token.sid)
+    user_id, session_id = UUID(token.sub), UUID(token.sid)
+    token_claims.load_claims(user_id, context)
+    now = clock.now()
     with write_transaction():
         row = _rotate_current_token(token, context, now)
         if row is None:

@@ -10,6 +10,7 @@ from sqlalchemy import Row
 import config
 from gatehouse.authorization.roles import EffectiveRoles
 from gatehouse.core import crypto
+from gatehouse.hooks import token_claims
 from gatehouse.sessions import assurance
 from gatehouse.tokens import service as tokens
 from gatehouse.tokens import specs
@@ -110,6 +111,7 @@ def _access_token_lifetime(
 
 
 def _session_claims(session: SessionState, subject: TokenSubject, now: datetime) -> SessionClaims:
+    of_hooks = token_claims.take_claims(UUID(subject.profile["id"]))
     return SessionClaims(
         sid=str(subject.session_id),
         jti=str(crypto.new_id()),
@@ -121,7 +123,7 @@ def _session_claims(session: SessionState, subject: TokenSubject, now: datetime)
         versions=subject.roles.versions,
         status_index=subject.status_index,
         actor_id=str(subject.actor_id) if subject.actor_id else None,
-        custom=subject.claims,
+        custom={**of_hooks, **subject.claims},
     )
 
 

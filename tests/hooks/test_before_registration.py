@@ -56,7 +56,11 @@ def test_registration_is_asked_about_by_every_way(app, client, invite, receiver,
         ("passkey", "kay@example.com"),
         ("invitation", "eve@example.com"),
     ]
-    assert receiver.received[0]["data"]["profile"] == {"name": "Bob", "locale": "de"}
+    assert receiver.received[0]["data"]["profile"] == {
+        "name": "Bob",
+        "locale": "de",
+        "attributes": {},
+    }
     assert all(
         is_signed(headers, body, secret)
         for headers, body in zip(receiver.headers, receiver.bodies, strict=True)
