@@ -28,7 +28,7 @@ def example():
 def read_commands():
     blocks = re.findall(r"```console\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     lines = "".join(blocks).splitlines()
-    return [shlex.split(line)[2:] for line in lines if line.startswith("$ flask ")]
+    return [shlex.split(line)[2:] for line in lines if line.startswith("$ gatehouse ")]
 
 
 def test_guide_shows_what_the_example_decides():
