@@ -18,7 +18,7 @@ from tests.stores import SqliteStore, empty_file
 
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
 ONE_WORKER = {"GATEHOUSE_WORKERS": "1"}
-PREFILLED_TABLES = {"roles", "role_catalog_version", "signing_keys"}
+PREFILLED_TABLES = {"roles", "role_catalog_version", "profile_schema", "signing_keys"}
 """Tables that have rows before the first request."""
 
 
