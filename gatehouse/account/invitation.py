@@ -48,6 +48,7 @@ class InvitationData(StoredData):
     role: str
     user_id: str | None = None
     """The user that an administrator has created already; else accepting it creates one."""
+    is_reminded: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class Invitation:
     """Invitations by an administrator."""
 
     SENT = _success("invitation.sent", "A user was invited, optionally with a role.")
+    REMINDED = _success("invitation.reminded", "A reminder was sent before the invitation ends.")
     ACCEPTED = _success("invitation.accepted", "An invitation was accepted and a password set.")
     FAILED = _failure("invitation.failed", "The invitation link was wrong or expired.")
 

@@ -8,6 +8,7 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "verify_email": ("code", "link", "code_link", "expires"),
     "account_exists": (),
     "invitation": ("link", "role", "expires"),
+    "invitation_reminder": ("invited", "expires"),
     "password_reset": ("code", "link", "expires"),
     "email_change": ("code", "link", "expires"),
     "email_change_asked": ("new_address",),
@@ -50,6 +51,7 @@ EXAMPLES: dict[str, object] = {
     "link": "https://id.example.com/verify-email/01890000-0000-7000-8000-000000000000#token",
     "code_link": "",  # in the place of the link, for a sign-up with a passkey
     "expires": datetime(2026, 12, 24, 18, 30, tzinfo=UTC),
+    "invited": datetime(2026, 12, 18, 9, 0, tzinfo=UTC),
     "when": datetime(2026, 12, 27, 18, 30, tzinfo=UTC),
     "asked": datetime(2026, 12, 24, 18, 0, tzinfo=UTC),
     "role": "admin",

@@ -7,6 +7,7 @@ from functools import partial
 from flask import Flask
 
 import config
+from gatehouse.account import invitation_reminders
 from gatehouse.audit.retention import purge_events
 from gatehouse.captcha import service as captcha
 from gatehouse.core import clock
@@ -45,6 +46,7 @@ def run_cleanup() -> None:
     log_exceptions("users_to_erase", administration.erase_due)
     tasks: dict[str, Callable[[], object]] = {
         "users_to_enable": administration.enable_due,
+        "invitation_reminders": invitation_reminders.remind_due,
         "one_time_codes": one_time_codes.purge_expired,
         "revocations": revocation.purge_expired,
         "api_key_expiry": expiry_notices.announce_due,

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from gatehouse.operations import cleanup
 from models import OneTimeCode, OutboxMessage, RoleAssignment, User
 from tests.client import PASSWORD, Client
 from tests.client import User as ClientUser
@@ -216,3 +217,36 @@ def test_invitation_link_is_not_accepted_as_a_registration(app, client):
 
     assert (response.status_code, response.json["code"]) == INVALID
     assert rows(app, User) == []
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("RG-11")
+def test_invitation_that_ends_soon_is_announced_once_a_day_before(app, client, wait):
+    invite(app, ADA)
+    token = read_link_token(client, ADA)
+    invite(app, "bob@example.com")
+    assert accept(client, read_link_token(client, "bob@example.com")) == DONE
+    found = []
+
+    for days in (0.1, 1.7, 0.5, 0.3):
+        wait(days=days)
+        with app.app_context():
+            for _ in range(2):
+                cleanup.run_cleanup()
+        found.append(len(audited(app, "invitation.reminded")))
+
+    mail = client.mailbox(to=ADA)[0]
+    assert found == [0, 0, 1, 1]
+    assert mail["subject"] == "Your invitation ends soon"
+    assert accept(client, token) == DONE
+
+
+@pytest.mark.settings(GATEHOUSE_INVITATION_LIFETIME="172000")
+def test_short_invitation_is_not_announced_again(app, client, wait):
+    invite(app, ADA)
+
+    wait(hours=30)
+    with app.app_context():
+        cleanup.run_cleanup()
+
+    assert audited(app, "invitation.reminded") == []

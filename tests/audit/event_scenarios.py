@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from tempfile import TemporaryDirectory
 
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 import models
-from gatehouse.account import user_administration
+from gatehouse.account import invitation_reminders, user_administration
 from gatehouse.audit import events
 from gatehouse.audit.administration_events import Administration, Authorization
 from gatehouse.database.session import db, write_transaction
@@ -192,6 +192,17 @@ def verify_registration_with_wrong_code(scenario: Scenario) -> None:
 @causes(events.Invitation.SENT)
 def invite_user(scenario: Scenario) -> None:
     scenario.command("users", "invite", ADA)
+
+
+@causes(events.Invitation.REMINDED)
+def invitation_ends_soon(scenario: Scenario) -> None:
+    scenario.command("users", "invite", ADA)
+    now, code = datetime.now(UTC), models.OneTimeCode
+    with scenario.app.app_context():
+        soon = {"created_at": now - timedelta(days=6), "expires_at": now + timedelta(hours=20)}
+        db.session.execute(sa.update(code).values(soon))
+        invitation_reminders.remind_due()
+        db.session.commit()
 
 
 @causes(events.Invitation.ACCEPTED)

@@ -24,6 +24,7 @@ WITHOUT_REQUEST_VARIABLES = {
     "notice_api_key_expires",
     "notice_impersonation",
     "invitation",
+    "invitation_reminder",
 }  # they would be those of the operator, or there is no request
 GSM = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
