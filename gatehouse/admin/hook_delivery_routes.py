@@ -86,7 +86,7 @@ def list_hook_deliveries(
 def replay_hook_events(
     _caller: Administrator, form: ReplayRequest, hook_id: UUID
 ) -> dict[str, int]:
-    """Deliver one event, or all since a time, to a webhook again, with the same ids."""
+    """Deliver one event, those since a time, or all, to a webhook again, with the same ids."""
     return {"count": deliveries.replay_events(hook_id, form, request_context())}
 
 

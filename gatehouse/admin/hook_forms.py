@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import fields, post_load, validate
 
 from gatehouse.hooks.definitions import (
     DEFAULT_OVERLAP,
@@ -106,19 +106,12 @@ class NewHook(HookMembers):
 
 
 class Replay(Form):
-    """Which events to deliver again: `event_id` or `since`."""
+    """Which events to deliver again, all of the last two weeks by default."""
 
     form_type = ReplayRequest
 
-    event_id = fields.UUID(metadata={"description": "one event, by its `webhook-id`"})
-    since = Moment(metadata={"description": "all events since this time"})
-
-    @validates_schema
-    def require_one(self, members: dict[str, Any], **_: Any) -> None:
-        """Require exactly one of the two."""
-        if len(members) != 1:
-            message = "Give either event_id or since."
-            raise ValidationError(CodedMessage("required", message), "event_id")
+    event_id = fields.UUID(metadata={"description": "only this one, by its `webhook-id`"})
+    since = Moment(metadata={"description": "only those since this time"})
 
 
 class SecretRotation(Form):

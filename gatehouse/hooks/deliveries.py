@@ -40,7 +40,7 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class ReplayRequest:
-    """Which events to deliver again: one, or all since a time."""
+    """Which events to deliver again: one, those since a time, or all that are kept."""
 
     event_id: UUID | None = None
     since: datetime | None = None

@@ -84,14 +84,20 @@ def test_replay_delivers_with_the_same_ids(app, admin, hook, receiver):
     assert [event.details["count"] for event in audited(app, "hook.replayed")] == [1, 2]
 
 
-def test_replay_needs_one_event_or_a_time(admin, hook):
-    both = {"event_id": SOME_ID, "since": "2026-01-01T00:00:00Z"}
-    for form in ({}, both, {"since": "yesterday"}, {"event_id": "x"}):
+def test_replay_is_limited_to_the_event_and_the_time_that_are_given(app, admin, hook):
+    change_users(app, uuid4(), uuid4())
+    [newer, _older] = admin.get(f"{hook}/deliveries").json["items"]
+    late = {"since": "2126-01-01T00:00:00Z"}
+
+    for form, count in (({}, 2), (late, 0), ({"since": "2026-01-01T00:00:00Z"}, 2)):
+        with case(form=form):
+            assert admin.post(f"{hook}/replay", form).json == {"count": count}
+    for form in ({"event_id": SOME_ID}, {"event_id": newer["event_id"], **late}):
+        with case(form=form):
+            assert outcome(admin.post(f"{hook}/replay", form)) == (404, "not_found")
+    for form in ({"since": "yesterday"}, {"event_id": "x"}, {"until": "2026-01-01T00:00:00Z"}):
         with case(form=form):
             assert admin.post(f"{hook}/replay", form).status_code == 422
-
-    assert outcome(admin.post(f"{hook}/replay", {"event_id": SOME_ID})) == (404, "not_found")
-    assert admin.post(f"{hook}/replay", {"since": "2126-01-01T00:00:00Z"}).json == {"count": 0}
 
 
 def test_test_event_is_sent_at_once_and_kept_nowhere(app, admin, hook, receiver):

@@ -242,7 +242,10 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
     ("POST", "/admin/hooks"): {"kind": "webhook", **HOOK},
     ("PATCH", "/admin/hooks/{hook_id}"): HOOK,
     ("POST", "/admin/hooks/{hook_id}/rotate-secret"): {"overlap_minutes": 60},
-    ("POST", "/admin/hooks/{hook_id}/replay"): {"since": "2126-12-24T18:30:00Z"},
+    ("POST", "/admin/hooks/{hook_id}/replay"): {
+        "event_id": SOME_ID,
+        "since": "2126-12-24T18:30:00Z",
+    },
 }
 """Every operation with a body, and a form with all of its fields."""
 

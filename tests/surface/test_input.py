@@ -13,7 +13,10 @@ TOO_LARGE = (413, "payload_too_large")
 INVALID = (422, "validation_failed")
 KIBIBYTE = 1024
 CREDENTIALS = json.dumps({"identifier": "nobody@example.com", "password": "wrong"})
-OTHER_FORMATS = ("factor_id", "session_id", "owner_id", "until", "expires_at", "operation")
+OTHER_FORMATS = (
+    *("factor_id", "session_id", "owner_id", "until", "expires_at", "since", "event_id"),
+    "operation",
+)
 FIELDS = [
     (endpoint, field)
     for endpoint, form in FORMS.items()
@@ -23,7 +26,7 @@ FIELDS = [
 IDS = [
     (endpoint, field)
     for endpoint, form in FORMS.items()
-    for field in ("factor_id", "session_id", "owner_id")
+    for field in ("factor_id", "session_id", "owner_id", "event_id")
     if field in form
 ]
 FLAGS = [
