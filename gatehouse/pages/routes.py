@@ -79,6 +79,12 @@ def account() -> str:
     return render_template("pages/account.html")
 
 
+@pages.get("/account/data")
+def account_data() -> str:
+    """Show the page of one's own data: what is stored, and the export to download."""
+    return render_template("pages/account_data.html")
+
+
 @pages.get("/verify-email/<uuid:request_id>")
 def verify_email(request_id: UUID) -> tuple[str, int]:
     """Show when and from where a registration was requested, with a button to verify the e-mail.

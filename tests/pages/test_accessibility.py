@@ -80,6 +80,22 @@ def test_account_page_has_no_accessibility_faults_in_any_of_its_states(live, pho
 
 
 @pytest.mark.settings(**ONE_WORKER)
+def test_page_of_own_data_has_no_accessibility_faults_signed_in_or_out(live, phone):
+    bob = live.client.sign_up(User("bob@example.com"))
+    phone.goto(f"{live.url}/account/data")
+    expect(phone.get_by_role("button", name="Sign in")).to_be_visible()
+    faults = {"signed out": find_faults(phone, {}, COLORS)}
+    phone.get_by_role("button", name="Sign in").click()
+    phone.get_by_label("E-mail, username or phone number", exact=True).fill(bob.email)
+    phone.get_by_label("Password", exact=True).fill(PASSWORD)
+    phone.get_by_label("Password", exact=True).press("Enter")
+    expect(phone.get_by_role("button", name="Download the file")).to_be_visible()
+    faults["signed in"] = find_faults(phone, {}, COLORS)
+
+    assert json.dumps({state: found for state, found in faults.items() if found}) == "{}"
+
+
+@pytest.mark.settings(**ONE_WORKER)
 def test_docs_page_has_only_the_accessibility_faults_of_its_viewer(live, phone):
     url = f"{live.url}/docs"
 

@@ -20,7 +20,7 @@ PATHS_WITH_ID = (
     "sign-up-code|verify-email"
 )
 PAGES = re.compile(
-    r"GET /(docs|errors|account|register|forgot-password|\.well-known/change-password|)|"
+    r"GET /(docs|errors|account(/data)?|register|forgot-password|\.well-known/change-password|)|"
     rf"GET /({PATHS_WITH_ID})/{SOME_ID}"
 )
 TEXT_TYPES = re.compile(r"text/(html|plain|css|javascript)(; version=[\d.]+)?; charset=utf-8")

@@ -14,6 +14,7 @@ PUBLIC = {
     "/": "a page that says what runs here",
     "/accept-invitation/<uuid:request_id>": "a page; its token is in the URL fragment",
     "/account": "a page; its scripts call the API",
+    "/account/data": "a page; its scripts call the API",
     "/assets/<path:filename>": "static files of the pages",
     "/auth/captcha": "a CAPTCHA challenge, before any login",
     "/auth/csrf": "the CSRF token of the session in the cookies",
@@ -75,6 +76,7 @@ SECRET_NAME = re.compile(r"token|code|password|secret|key|credential", re.IGNORE
 UNDOCUMENTED = {
     "/",
     "/account",
+    "/account/data",
     "/docs",
     "/errors",
     "/register",

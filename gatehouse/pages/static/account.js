@@ -89,7 +89,7 @@ async function completeStep(login) {
   if (login.status === "mfa_enrolment_required") {
     throw new Error(messages.factorRequired);
   }
-  if (login.status !== "mfa_required") return showAccount();
+  if (login.status !== "mfa_required") return showDestination();
   challenge = { mfa_token: login.mfa_token };
   element("factor-choices").replaceChildren(...login.factors.map((factor) => createButton(nameOf(factor), () => choose(factor))));
   show("code-form", false);
@@ -122,6 +122,11 @@ async function verify(response) {
 }
 
 // The account
+
+/** Shows what the user signed in for. */
+function showDestination() {
+  return location.hash === "#data" ? location.assign("/account/data") : showAccount();
+}
 
 async function showAccount() {
   const user = await authenticatedRequest("GET", "/auth/me");
