@@ -54,36 +54,47 @@ SENTENCES: dict[Event, str] = {
     Login.SUCCEEDED: gettext_noop("You signed in."),
     Login.FAILED: gettext_noop("A sign-in failed: the password was wrong."),
     Login.REFUSED: gettext_noop("A sign-in with the right password was rejected."),
-    Login.THROTTLED: gettext_noop("After several failed sign-ins, a device or network must wait."),
+    Login.THROTTLED: gettext_noop(
+        "After several failed sign-ins, a device or network has to wait before it can try again."
+    ),
     Login.ACCOUNT_LOCKED: gettext_noop(
         "After many failed sign-ins, unknown devices were locked out of your account."
     ),
     Login.ACCOUNT_UNLOCKED: gettext_noop("Your account was unlocked."),
     Login.LINK_SENT: gettext_noop("A link or code to sign in was sent to you."),
     Login.DEVICE_FORGOTTEN: gettext_noop(
-        "After many failed sign-ins, one of your devices counts as unknown."
+        "After many failed sign-ins on one of your devices, it is treated like a new device."
     ),
     Passkey.REFUSED: gettext_noop("A passkey was rejected."),
     Passkey.CLONE_SUSPECTED: gettext_noop("A passkey was rejected, because it may be a copy."),
-    Risk.REFUSED: gettext_noop("A sign-in with the right password was rejected as too unusual."),
+    Risk.REFUSED: gettext_noop(
+        "A sign-in with the right password was rejected, because it was too different "
+        "from your usual sign-ins."
+    ),
     Session.ENDED: gettext_noop("You were signed out on a device."),
     Session.REFRESH_REUSED: gettext_noop(
-        "You were signed out on a device, because its sign-in may have been stolen."
+        "You were signed out on a device, because your session there may have been stolen."
     ),
-    Session.LOCATION_CHANGED: gettext_noop("A device continued from another network or place."),
+    Session.LOCATION_CHANGED: gettext_noop(
+        "One of your sessions was used from another network or place, or with another program."
+    ),
     Session.DOWNGRADED: gettext_noop(
-        "A device that continued from elsewhere must use your second factor again."
+        "One of your sessions was used from another place or with another program, so it "
+        "needs your second factor again."
     ),
-    Session.REFUSED: gettext_noop("A device that continued from elsewhere was signed out."),
-    Authorization.ROLE_ASSIGNED: gettext_noop("A role was given to you."),
-    Authorization.ROLE_UNASSIGNED: gettext_noop("A role was taken from you."),
+    Session.REFUSED: gettext_noop(
+        "One of your sessions was used from another place or with another program, so it was ended."
+    ),
+    Authorization.ROLE_ASSIGNED: gettext_noop("You were given a role."),
+    Authorization.ROLE_UNASSIGNED: gettext_noop("One of your roles was removed."),
     Account.OWNERSHIP_VERIFIED: gettext_noop(
-        "You confirmed your e-mail address; what others had set up before was removed."
+        "You confirmed your e-mail address. Everything that other people had set up in "
+        "this account before was removed."
     ),
     Account.PROFILE_CHANGED: gettext_noop("Your profile was changed."),
     Account.PASSWORD_CHANGED: gettext_noop("Your password was changed."),
     Account.PASSWORD_CHANGE_FAILED: gettext_noop(
-        "A change of your password failed: the current password was wrong."
+        "Your password was not changed: the current password was wrong."
     ),
     Account.PASSWORD_COMPROMISED: gettext_noop(
         "Your password was blocked, because it is known from a data breach."
@@ -92,18 +103,23 @@ SENTENCES: dict[Event, str] = {
     Administration.UPDATED: gettext_noop("Your account was changed by an administrator."),
     Administration.DISABLED: gettext_noop("Your account was disabled."),
     Administration.ENABLED: gettext_noop("Your account was enabled again."),
-    Administration.EMAIL_VERIFIED: gettext_noop("Your e-mail address was confirmed for you."),
+    Administration.EMAIL_VERIFIED: gettext_noop(
+        "Your e-mail address was confirmed by an administrator."
+    ),
     Administration.PASSWORD_RESET: gettext_noop("You were asked to choose a new password."),
     Administration.SESSIONS_ENDED: gettext_noop("You were signed out by an administrator."),
     Administration.DELETED: gettext_noop("Your account was deleted."),
     Administration.RESTORED: gettext_noop("Your account was restored."),
     Impersonation.STARTED: gettext_noop("An administrator began to use your account."),
     Impersonation.REFUSED: gettext_noop(
-        "An administrator who used your account tried what only you may do; it was refused."
+        "An administrator who was using your account tried to do something that only you "
+        "may do. The attempt was rejected."
     ),
     PasswordReset.REQUESTED: gettext_noop("A code to reset your password was sent to you."),
     PasswordReset.COMPLETED: gettext_noop("Your password was reset."),
-    PasswordReset.FAILED: gettext_noop("A reset of your password failed: a wrong code or link."),
+    PasswordReset.FAILED: gettext_noop(
+        "Your password was not reset: the code or link was wrong or no longer valid."
+    ),
     Identifier.EMAIL_CHANGE_REQUESTED: gettext_noop(
         "A change of your e-mail address was requested."
     ),
@@ -114,7 +130,7 @@ SENTENCES: dict[Event, str] = {
     ),
     Identifier.PHONE_VERIFIED: gettext_noop("A phone number was added to your account."),
     Identifier.PHONE_VERIFICATION_FAILED: gettext_noop(
-        "A phone number was not added: the code was wrong."
+        "A phone number was not added: the code was wrong or no longer valid."
     ),
     Identifier.PHONE_REMOVED: gettext_noop("Your phone number was removed."),
     Factor.CONFIRMED: gettext_noop("A second factor was added."),
@@ -124,19 +140,31 @@ SENTENCES: dict[Event, str] = {
         "The first step of a sign-in succeeded; your second factor was asked for."
     ),
     Factor.CODE_SENT: gettext_noop("A code was sent to you as a second factor."),
-    Factor.FAILED: gettext_noop("A second factor failed: the answer was wrong or too late."),
+    Factor.FAILED: gettext_noop(
+        "A second factor was rejected: the code or passkey was wrong, or it came too late."
+    ),
     Factor.STEPPED_UP: gettext_noop("You confirmed again that it is you."),
     Factor.DEVICE_TRUSTED: gettext_noop("A device needs no second factor for 30 days."),
     Factor.DEVICE_TRUST_REVOKED: gettext_noop("A device needs your second factor again."),
-    Factor.GRACE_EXTENDED: gettext_noop("You got more time to set up a second factor."),
+    Factor.GRACE_EXTENDED: gettext_noop(
+        "The operator of the service gave you more time to set up a second factor."
+    ),
     Factor.RESET_SCHEDULED: gettext_noop("The removal of your second factors was scheduled."),
-    Factor.MFA_RECOVERY_CODE_SENT: gettext_noop("A code for a lost second factor was sent to you."),
-    Factor.MFA_RECOVERY_FAILED: gettext_noop("A request about a lost second factor failed."),
+    Factor.MFA_RECOVERY_CODE_SENT: gettext_noop(
+        "A code to remove your second factors was sent to you."
+    ),
+    Factor.MFA_RECOVERY_FAILED: gettext_noop(
+        "A request to remove your second factors was rejected, because it was not certain "
+        "that it came from you."
+    ),
     Factor.MFA_RECOVERY_CONFIRMED: gettext_noop(
         "You asked for the removal of your second factors."
     ),
-    Factor.RESET_ABORTED: gettext_noop("The removal of your second factors was stopped."),
-    Factor.RESET_CANCELLED: gettext_noop("The removal of your second factors was cancelled."),
+    Factor.RESET_ABORTED: gettext_noop(
+        "The service stopped the removal of your second factors, because your account was "
+        "used or changed after the request."
+    ),
+    Factor.RESET_CANCELLED: gettext_noop("You cancelled the removal of your second factors."),
     Factor.RESET: gettext_noop("All your second factors were removed."),
 }
 """What the user reads; events without a sentence are internal and are not shown."""

@@ -74,10 +74,15 @@ TRANSLATABLE = {
     "recovery_codes": gettext_noop("recovery codes"),
     "your password was reset": gettext_noop("your password was reset"),
     "your e-mail address was changed": gettext_noop("your e-mail address was changed"),
-    "your second factor is being reset": gettext_noop("your second factor is being reset"),
+    "your second factors are about to be removed": gettext_noop(
+        "your second factors are about to be removed"
+    ),
+    "your second factor is being reset": "your second factors are about to be removed",
     "your account was deleted": gettext_noop("your account was deleted"),
     "the phone number of your account was changed": gettext_noop(
         "the phone number of your account was changed"
     ),
 }
-"""The values of `factor` and `what`, with their translatable texts."""
+"""The values of `factor` and `what`, with their translatable texts.
+
+`your second factor is being reset` is the value in messages that an earlier version queued."""

@@ -25,7 +25,7 @@ SURVIVING_PURPOSES = (EMAIL_CHANGE_REVERT, MFA_RESET)
 SMS_SUMMARIES = {
     "notice_password_reset": "your password was reset",
     "notice_email_changed": "your e-mail address was changed",
-    "notice_mfa_reset": "your second factor is being reset",
+    "notice_mfa_reset": "your second factors are about to be removed",
     "notice_account_deleted": "your account was deleted",
 }
 """Templates that are also sent as an SMS to the verified number, with the words of the SMS."""

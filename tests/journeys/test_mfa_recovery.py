@@ -50,7 +50,7 @@ def test_mfa_recovery_restores_access_after_the_delay(app, new_device, ada, mail
     assert announced.json["due_at"].endswith("Z")
     assert not device.is_signed_in
     page = device.open_page(mailbox.read("notice_mfa_reset")["link"])
-    assert "They will be removed on" in page.text
+    assert "Your second factors will be removed on" in page.text
 
     wait(hours=23)
     run_cleanup(app)

@@ -110,7 +110,7 @@ def test_account_page_adds_a_passkey_and_signs_in_with_it_alone(server, tab, use
     sign_in(tab, user)
     expect_signed_in(tab, user)
     add_passkey(tab)
-    expect(tab.page.get_by_text('Passkey "My phone"').first).to_be_visible()
+    expect(tab.page.get_by_text("Passkey “My phone”").first).to_be_visible()
     codes = read_codes(tab)
     copied, saved = copy_codes(tab), save_codes(tab)
     printed = texts_on_paper(tab)
@@ -142,7 +142,7 @@ def test_account_page_asks_for_the_passkey_after_the_password(tab, user):
 
     sign_in(tab, user)
     expect(tab.page.get_by_role("heading", name="One more step")).to_be_visible()
-    tab.press('Passkey "Desk"')
+    tab.press("Passkey “Desk”")
 
     expect_signed_in(tab, user)
 
@@ -166,7 +166,7 @@ def test_account_page_sets_up_an_authenticator_app_and_asks_for_it(tab, user):
 
     sign_in(tab, user)
     tab.press("Recovery code")
-    tab.page.get_by_label("Code: Recovery code").fill(code)
+    tab.page.get_by_label("Enter the code (Recovery code)").fill(code)
     tab.press("Continue")
 
     expect_signed_in(tab, user)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.settings(GATEHOUSE_WORKERS="1")  # a browser keeps one 
 def use_registration(live, tab):
     tab.field("Password").fill(PASSWORD)
     tab.press("Confirm this e-mail address")
-    tab.expect_status("Your e-mail address is verified. You can sign in now.")
+    tab.expect_status("Your e-mail address is confirmed. You can sign in now.")
 
 
 def use_invitation(live, tab):
@@ -144,7 +144,9 @@ def test_login_link_shows_its_code_after_a_click_and_consumes_nothing(live, tab)
     link = read_mail(live.client, ADA)["link"]
     scanned = scan(link, tab)
     tab.press("Show the code")
-    tab.page.get_by_text("Enter this code where you requested the link.").wait_for()
+    tab.page.get_by_text(
+        "Now enter this code on the page or in the app where you want to sign in."
+    ).wait_for()
     code = tab.page.get_by_role("status").inner_text().strip()
 
     form = {"login_token": started["login_token"], "code": code}
@@ -162,7 +164,9 @@ def test_code_of_a_passkey_sign_up_is_shown_after_a_click_and_consumes_nothing(l
     scanned = scan(read_mail(live.client, ADA)["code_link"], tab)
 
     tab.press("Show the code")
-    tab.page.get_by_text("Enter this code where you signed up.").wait_for()
+    tab.page.get_by_text(
+        "Now enter this code on the page or in the app where you are creating the account."
+    ).wait_for()
     code = tab.page.get_by_role("status").inner_text().strip()
 
     assert scanned == ([200, 200, 200], [])

@@ -35,7 +35,7 @@ def test_pages_in_production_link_neither_to_the_mailbox_nor_to_a_closed_registr
         "/account": ["/forgot-password"],
         "/register": ["/account"],
     }
-    assert "Accounts are created by invitation here." in client.get("/register").text
+    assert "To create an account here, you need an invitation." in client.get("/register").text
 
 
 def links_of(page):
@@ -58,7 +58,7 @@ def test_registration_page_creates_an_account_by_keyboard(live, tab):
     tab.page.get_by_text("We have sent an e-mail").wait_for()
     tab.page.keyboard.type(live.client.mailbox(to=ADA)[0]["variables"]["code"])  # has the focus
     tab.page.keyboard.press("Enter")
-    tab.expect_status("Your e-mail address is verified.")
+    tab.expect_status("Your e-mail address is confirmed.")
 
     assert live.client.log_in(User(ADA))["status"] == "authenticated"
     assert tab.requests_to_others(live.url) == []
@@ -94,7 +94,7 @@ def test_expired_link_page_sends_a_new_link_by_keyboard(live, tab):
     tab.open(live.client.mailbox(to=ADA)[0]["variables"]["link"])
     tab.field("Password").fill(PASSWORD)
     tab.press("Confirm this e-mail address")
-    tab.expect_status("Your e-mail address is verified.")
+    tab.expect_status("Your e-mail address is confirmed.")
     tab.page.get_by_role("link", name="Sign in").click()
     tab.page.wait_for_url("**/account")
 

@@ -54,7 +54,7 @@ def test_link_token_is_neither_logged_nor_in_the_history(live, tab):
     tab.open(link)
     tab.field("Password").fill(PASSWORD)
     tab.press("Confirm this e-mail address")
-    tab.expect_status("Your e-mail address is verified.")
+    tab.expect_status("Your e-mail address is confirmed.")
 
     log = live.log.read_text()
     assert tab.page.url == page
@@ -71,7 +71,7 @@ def test_verification_page_explains_a_wrong_password_and_accepts_the_right_one(l
     tab.field("Password").fill(PASSWORD)
     tab.press("Confirm this e-mail address")
 
-    tab.expect_status("Your e-mail address is verified.")
+    tab.expect_status("Your e-mail address is confirmed.")
 
 
 def test_link_without_its_fragment_is_reported_and_sends_nothing(live, tab):

@@ -164,7 +164,7 @@ function describe(factor) {
 /** Returns the kind of a factor, and the label that the user gave it, if any. */
 function nameOf({ kind, label }) {
   const name = KINDS.includes(kind) ? messages[kind] : kind;
-  return !label || label === kind || label === name ? name : `${name} "${label}"`;
+  return !label || label === kind || label === name ? name : format(messages.labelled, { factor: name, label });
 }
 
 async function replaceRecoveryCodes() {
