@@ -147,7 +147,7 @@ def rehearse(bulk: BulkChange, targets: Iterable[Target]) -> list[Result]:
     return results
 
 
-def serialize(results: Sequence[Result], dry_run: bool) -> dict[str, object]:
+def serialize_results(results: Sequence[Result], dry_run: bool) -> dict[str, object]:
     """Return the results as `BulkOutcome`."""
     failed = sum(result.error is not None for result in results)
     items = [_serialize_result(result) for result in results]

@@ -71,7 +71,7 @@ def list_api_keys(
     purpose = f"api keys {account_id}"
     after = pagination.decode_cursor(purpose, query.cursor)
     rows, following = keys.list_keys(account_id, query.limit, after)
-    items = [keys.serialize(row) for row in rows]
+    items = [keys.serialize_key(row) for row in rows]
     return {"items": items, "next_cursor": pagination.encode_cursor(purpose, following)}
 
 
@@ -97,7 +97,7 @@ def read_api_key(
     """Read an API key, without the key; the `ETag` names this version of it."""
     key = keys.get_key(KeyRef(account_id, key_id))
     _, headers = with_etag(keys.serialize_version(key))
-    return keys.serialize(key), headers
+    return keys.serialize_key(key), headers
 
 
 @api_key_routes.post("/<uuid:account_id>/keys/<uuid:key_id>/rotate")
@@ -137,4 +137,4 @@ def _read_version(ref: KeyRef) -> dict[str, object]:
 
 
 def _show_once(created: CreatedKey) -> dict[str, object]:
-    return keys.serialize(created.row) | {"key": created.text}
+    return keys.serialize_key(created.row) | {"key": created.text}

@@ -67,5 +67,5 @@ def search_events(_caller: Administrator, query: EventSearchForm) -> dict[str, o
     """Search the audit log, the newest events first."""
     after = pagination.decode_cursor(CURSOR, query.cursor)
     rows, following = audit.search_events(query.to_filter(), query.limit, after)
-    items = [audit.serialize(row) for row in rows]
+    items = [audit.serialize_event(row) for row in rows]
     return {"items": items, "next_cursor": pagination.encode_cursor(CURSOR, following)}

@@ -50,8 +50,8 @@ def change_users(caller: Administrator, form: BulkUsersForm) -> dict[str, object
     change = form.to_change(request_context())
     if form.dry_run:
         rehearsed = bulk_administration.rehearse(change, form.users)
-        return bulk_administration.serialize(rehearsed, dry_run=True)
+        return bulk_administration.serialize_results(rehearsed, dry_run=True)
     run_once = partial(idempotency.run_part_once, caller)
     commit_alone(partial(run_once, BODY, lambda: None))
     results = bulk_administration.change_each(change, form.users, run_once, TIME_LIMIT)
-    return bulk_administration.serialize(list(results), dry_run=False)
+    return bulk_administration.serialize_results(list(results), dry_run=False)

@@ -73,7 +73,7 @@ def list_hooks(_caller: Administrator, query: PageQueryForm) -> dict[str, Any]:
     """List the hooks, the newest first."""
     after = pagination.decode_cursor(CURSOR, query.cursor)
     rows, following = definitions.list_hooks(query.limit, after)
-    items = [definitions.serialize(row) for row in rows]
+    items = [definitions.serialize_hook(row) for row in rows]
     return {"items": items, "next_cursor": pagination.encode_cursor(CURSOR, following)}
 
 
@@ -142,7 +142,7 @@ def rotate_hook_secret(
 
 
 def _read(hook_id: UUID) -> dict[str, Any]:
-    return definitions.serialize(definitions.get_hook(hook_id))
+    return definitions.serialize_hook(definitions.get_hook(hook_id))
 
 
 def _require_version(hook_id: UUID) -> None:
@@ -156,5 +156,5 @@ def _require_version(hook_id: UUID) -> None:
 
 
 def _show_once(created: CreatedSecret) -> tuple[Any, dict[str, str]]:
-    item, headers = with_etag(definitions.serialize(created.row))
+    item, headers = with_etag(definitions.serialize_hook(created.row))
     return item | {"secret": created.secret}, headers

@@ -55,7 +55,7 @@ def list_service_accounts(_caller: Administrator, query: PageQueryForm) -> dict[
     after = pagination.decode_cursor(CURSOR, query.cursor)
     rows, following = accounts.list_accounts(query.limit, after)
     given = accounts.list_roles_of([row.id for row in rows])
-    items = [accounts.serialize(row, given[row.id]) for row in rows]
+    items = [accounts.serialize_account(row, given[row.id]) for row in rows]
     return {"items": items, "next_cursor": pagination.encode_cursor(CURSOR, following)}
 
 

@@ -100,5 +100,5 @@ def list_user_events(
     purpose = f"admin audit {user_id}"
     after = pagination.decode_cursor(purpose, query.cursor)
     rows, following = audit.list_events_of_user(user_id, query.limit, after)
-    items = [audit.serialize(row) for row in rows]
+    items = [audit.serialize_event(row) for row in rows]
     return {"items": items, "next_cursor": pagination.encode_cursor(purpose, following)}

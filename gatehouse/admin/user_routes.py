@@ -51,7 +51,7 @@ def search_users(caller: Administrator, query: UserSearchForm) -> dict[str, obje
     wanted = query.to_filter(whole_emails_only=not sees_contacts)
     after = pagination.decode_cursor(CURSOR, query.cursor)
     page = search.search_users(wanted, query.limit, after)
-    items = [managed_users.serialize(row) for row in page.rows]
+    items = [managed_users.serialize_user(row) for row in page.rows]
     return {
         "items": items if sees_contacts else [managed_users.mask_contacts(one) for one in items],
         "next_cursor": pagination.encode_cursor(CURSOR, page.next_position),

@@ -75,7 +75,7 @@ def search_events(
     return [row.AuditEvent for row in page], following
 
 
-def serialize(event: AuditEvent) -> dict[str, object]:
+def serialize_event(event: AuditEvent) -> dict[str, object]:
     """Return an event as readers of the log see it."""
     actor = {"kind": event.actor_kind, "id": event.actor_id, "client_id": event.client_id}
     return {

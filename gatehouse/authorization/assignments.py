@@ -72,7 +72,7 @@ def list_assignments_of_many(kind: str, subject_ids: Collection[UUID]) -> list[R
     return list(db.session.scalars(rows.order_by(RoleAssignment.role)))
 
 
-def serialize(row: RoleAssignment) -> dict[str, object]:
+def serialize_assignment(row: RoleAssignment) -> dict[str, object]:
     """Return an assignment as administrators see it."""
     times = {"assigned_at": row.created_at, "expires_at": row.expires_at}
     return {"role": row.role, **times, "reason": row.reason}
@@ -84,7 +84,7 @@ def describe_roles(user_id: UUID) -> dict[str, list[dict[str, Any]]]:
     Raises:
         NotFound: there is no such user.
     """
-    return {"roles": [serialize(row) for row in list_assignments(user_id)]}
+    return {"roles": [serialize_assignment(row) for row in list_assignments(user_id)]}
 
 
 def assign(user_id: UUID, added: Assignment, context: RequestContext) -> None:

@@ -41,7 +41,7 @@ def list_events(
     rows, following = search.search_events(wanted, page.limit, page.after)
     next_cursor = page.encode_cursor(following)
     if as_json:
-        click.echo(to_json_page([search.serialize(row) for row in rows], next_cursor))
+        click.echo(to_json_page([search.serialize_event(row) for row in rows], next_cursor))
         return
     for row in rows:
         click.echo(_line(row))

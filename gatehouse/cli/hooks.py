@@ -36,7 +36,7 @@ def list_hooks(as_json: bool) -> None:
     """List the hooks."""
     rows = db.session.scalars(select(Hook).order_by(Hook.name)).all()
     if as_json:
-        click.echo(to_json([definitions.serialize(row) for row in rows]))
+        click.echo(to_json([definitions.serialize_hook(row) for row in rows]))
         return
     for row in rows:
         state = "disabled " if not row.enabled else "paused " if row.paused_at else ""
@@ -47,7 +47,7 @@ def list_hooks(as_json: bool) -> None:
 @click.argument("hook")
 def show_hook(hook: str) -> None:
     """Print a hook as JSON, without its secret."""
-    click.echo(to_json(definitions.serialize(find_hook(hook))))
+    click.echo(to_json(definitions.serialize_hook(find_hook(hook))))
 
 
 @hooks.command("create")
@@ -78,7 +78,7 @@ def change_hook(hook: str, events: tuple[str, ...], as_json: bool, **fields: Any
     change = HookChange(events=events or None, **fields)
     changed = definitions.change_hook(find_hook(hook).id, change, NO_REQUEST)
     db.session.commit()
-    item = definitions.serialize(changed)
+    item = definitions.serialize_hook(changed)
     click.echo(to_json(item) if as_json else f"The hook {changed.name} is changed.")
 
 
@@ -123,7 +123,7 @@ def _commit_and_show_secret(created: CreatedSecret, as_json: bool) -> None:
     """Commit a new secret and print it, the only time that it is shown."""
     db.session.commit()
     if as_json:
-        click.echo(to_json(definitions.serialize(created.row) | {"secret": created.secret}))
+        click.echo(to_json(definitions.serialize_hook(created.row) | {"secret": created.secret}))
         return
     click.echo(f"This is the only time that the secret is shown:\n\n  {created.secret}\n")
     click.echo(f"The hook {created.row.name} has the id {created.row.id}.")

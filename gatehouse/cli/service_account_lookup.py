@@ -42,7 +42,7 @@ def commit_and_show_key(created: CreatedKey, as_json: bool) -> None:
     db.session.commit()
     row, text = created.row, created.text
     if as_json:
-        click.echo(to_json(keys.serialize(row) | {"key": text}))
+        click.echo(to_json(keys.serialize_key(row) | {"key": text}))
         return
     click.echo(f"This is the only time that the key is shown:\n\n  {text}\n")
     click.echo(f"Its id is {row.id}. It expires at {clock.format_rfc3339(row.expires_at)}.")

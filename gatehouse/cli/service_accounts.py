@@ -38,7 +38,7 @@ def list_accounts(page: PageOptions, as_json: bool) -> None:
     """List the service accounts, the newest first."""
     rows, following = accounts.list_accounts(page.limit, page.after)
     roles_of = accounts.list_roles_of([row.id for row in rows])
-    found = [accounts.serialize(row, roles_of[row.id]) for row in rows]
+    found = [accounts.serialize_account(row, roles_of[row.id]) for row in rows]
     next_cursor = page.encode_cursor(following)
     if as_json:
         click.echo(to_json_page(found, next_cursor))
@@ -68,7 +68,7 @@ def list_keys(account: str, page: PageOptions, as_json: bool) -> None:
     rows, following = keys.list_keys(find_account(account).id, page.limit, page.after)
     next_cursor = page.encode_cursor(following)
     if as_json:
-        click.echo(to_json_page([keys.serialize(row) for row in rows], next_cursor))
+        click.echo(to_json_page([keys.serialize_key(row) for row in rows], next_cursor))
         return
     for row in rows:
         end = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else ""
@@ -179,7 +179,7 @@ def revoke_key(account: str, key: UUID, as_json: bool) -> None:
     ref = KeyRef(find_account(account).id, key)
     keys.revoke_key(ref, NO_REQUEST)
     db.session.commit()
-    click.echo(to_json(keys.serialize(keys.get_key(ref))) if as_json else "The key is revoked.")
+    click.echo(to_json(keys.serialize_key(keys.get_key(ref))) if as_json else "The key is revoked.")
 
 
 def _join_roles(account: dict[str, Any]) -> str:

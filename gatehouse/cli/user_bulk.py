@@ -78,7 +78,7 @@ def _report(results: Sequence[Result], dry_run: bool, as_json: bool) -> None:
     """Print the results; exit with 1 if there is an error."""
     failed = [result for result in results if result.error]
     if as_json:
-        click.echo(to_json(bulk_administration.serialize(results, dry_run)))
+        click.echo(to_json(bulk_administration.serialize_results(results, dry_run)))
     else:
         for result in failed:
             click.echo(f"{result.user_id}  {result.error}")

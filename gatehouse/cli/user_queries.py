@@ -39,7 +39,7 @@ def list_users(page: PageOptions, as_json: bool, as_csv: bool, **conditions: Any
     TEXT is an id or a phone number, or the beginning of an e-mail address or username.
     """
     result = search.search_users(UserFilter(**conditions), page.limit, page.after)
-    found = [managed_users.serialize(row) for row in result.rows]
+    found = [managed_users.serialize_user(row) for row in result.rows]
     next_cursor = page.encode_cursor(result.next_position)
     if as_json:
         total = result.estimated_total

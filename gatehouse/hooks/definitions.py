@@ -162,7 +162,7 @@ def lock_hook(hook_id: UUID) -> Hook:
     return get_hook(hook_id)
 
 
-def serialize(hook: Hook) -> dict[str, Any]:
+def serialize_hook(hook: Hook) -> dict[str, Any]:
     """Return a hook as administrators see it, without its secrets."""
     secrets = stored_secrets.decrypt(hook.secrets, hook.id)
     is_rotating = len(secrets.active) > 1

@@ -37,10 +37,10 @@ def list_factors(user_id: UUID) -> list[dict[str, object]]:
     """Return the factors of a user (the schema `Factor`), in the order of the settings."""
     order = list(registry.enabled_factors())
     rows = [row for row in credential_store.list_confirmed(user_id) if row.kind in order]
-    return [serialize(row) for row in sorted(rows, key=lambda row: order.index(row.kind))]
+    return [serialize_factor(row) for row in sorted(rows, key=lambda row: order.index(row.kind))]
 
 
-def serialize(row: Credential) -> dict[str, object]:
+def serialize_factor(row: Credential) -> dict[str, object]:
     """Return the public data of a factor (the schema `Factor`), without secrets."""
     factor: dict[str, object] = {"id": str(row.id), "kind": row.kind, "label": row.label}
     factor |= {"confirmed": row.confirmed_at is not None, "created_at": row.created_at}
@@ -77,7 +77,7 @@ def enrol_factor(user_id: UUID, form: NewFactorForm, context: RequestContext) ->
         enrolment = registry.get_factor(kind).enrol(user, same_kind, context)
         row = _add_credential(user_id, kind, form.label or kind, enrolment)
         _record(events.Factor.ENROLMENT_STARTED, row, context)
-    return {**serialize(row), **enrolment.public}
+    return {**serialize_factor(row), **enrolment.public}
 
 
 def confirm_factor(
@@ -161,7 +161,7 @@ def _finish_confirmation(
     """End the user's other sessions, and step the caller's up if the factor is strong."""
     sessions.end_all_sessions(row.user_id, "factor_added", context, keep=UUID(caller.sid))
     _step_up(UUID(caller.sid), row)
-    confirmed = {"factor": serialize(row), "recovery_codes": codes or None}
+    confirmed = {"factor": serialize_factor(row), "recovery_codes": codes or None}
     return confirmed | ({"next": NEXT_FACTOR} if registry.is_strong(row.kind) else {})
 
 

@@ -81,10 +81,10 @@ def describe_account(account_id: UUID) -> dict[str, Any]:
     Raises:
         NotFound: there is none.
     """
-    return serialize(get_account(account_id), list_roles(account_id))
+    return serialize_account(get_account(account_id), list_roles(account_id))
 
 
-def serialize(account: ServiceAccount, given: Sequence[RoleAssignment]) -> dict[str, Any]:
+def serialize_account(account: ServiceAccount, given: Sequence[RoleAssignment]) -> dict[str, Any]:
     """Return a service account and its roles as administrators see them."""
     return {
         "id": str(account.id),
@@ -92,7 +92,7 @@ def serialize(account: ServiceAccount, given: Sequence[RoleAssignment]) -> dict[
         "description": account.description,
         "owner_id": str(account.owner_id) if account.owner_id else None,
         "enabled": account.enabled,
-        "roles": [assignments.serialize(row) for row in given],
+        "roles": [assignments.serialize_assignment(row) for row in given],
         "created_at": account.created_at,
     }
 

@@ -143,7 +143,7 @@ def revoke_key(ref: KeyRef, context: RequestContext) -> None:
             record(ServiceAccounts.KEY_REVOKED, context, **_event_data(key))
 
 
-def serialize(key: ApiKey) -> dict[str, object]:
+def serialize_key(key: ApiKey) -> dict[str, object]:
     """Return a key as administrators see it."""
     return serialize_version(key) | {"last_used_at": key.last_used_at}
 

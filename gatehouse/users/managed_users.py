@@ -49,10 +49,10 @@ def get_managed_user(user_id: UUID) -> dict[str, object]:
     found = db.session.execute(SELECT_MANAGED_USERS.where(User.id == user_id)).one_or_none()
     if found is None:
         raise NotFound
-    return serialize(found)
+    return serialize_user(found)
 
 
-def serialize(row: Any) -> dict[str, Any]:
+def serialize_user(row: Any) -> dict[str, Any]:
     """Return a row of `SELECT_MANAGED_USERS` as administrators see it."""
     profile = {name: getattr(row, name) for name in PROFILE_LENGTHS}
     schema = profile_schema_store.get_schema(row.profile_schema_version)

@@ -6,10 +6,9 @@ from models import User
 from tests.rows import rows
 from tests.sessions.token_responses import token_claims
 
-OWN = "audit:read hooks:read hooks:write roles:read roles:write service-accounts:read"
-OWN += (
-    " service-accounts:write users:contacts users:delete users:impersonate users:read users:write"
-)
+OWN = "audit:read hooks:read hooks:write profile:read profile:write roles:read roles:write"
+OWN += " service-accounts:read service-accounts:write"
+OWN += " users:contacts users:delete users:impersonate users:read users:write"
 
 
 def read_scope(tokens):
@@ -23,6 +22,7 @@ def test_permissions_are_those_of_all_roles_together(app):
     assert sorted(known.permissions_of(["support", "auditor", "user", "unknown"])) == [
         "audit:read",
         "hooks:read",
+        "profile:read",
         "roles:read",
         "service-accounts:read",
         "users:contacts",

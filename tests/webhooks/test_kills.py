@@ -5,7 +5,10 @@ import pytest
 from gatehouse.hooks.delivery_worker import BATCH
 from tests.webhook_kills import deliver_with_kills
 
-pytestmark = pytest.mark.settings(GATEHOUSE_EGRESS_ALLOWLIST="127.0.0.1")
+pytestmark = [
+    pytest.mark.settings(GATEHOUSE_EGRESS_ALLOWLIST="127.0.0.1"),
+    pytest.mark.timeout(600),  # of which most is waiting for the leases of killed workers
+]
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
