@@ -101,8 +101,9 @@ class _Application:
         self._restore()
         with self._app.app_context():
             try:
+                _require_connections()
                 self._ensure_keys()
-            except sa.exc.OperationalError:  # terminated when its database was emptied
+            except sa.exc.OperationalError:  # an earlier test has terminated them
                 db.session.remove()
                 dispose_engines(self.engines)
                 self._ensure_keys()
@@ -137,6 +138,17 @@ class _Application:
             db.session.commit()
         if not used and not self._keys:
             self._keys.update((table, _read_rows(table)) for table in (SigningKey, AuditEvent))
+
+
+def _require_connections() -> None:
+    """Use the connection of each pool that was unused for the longest time.
+
+    Raises:
+        OperationalError: it is terminated, and others may be, too.
+    """
+    for engine in db.engines.values():
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
 
 
 def _pool(engine: sa.Engine) -> sa.QueuePool:

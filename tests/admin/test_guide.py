@@ -51,7 +51,7 @@ def test_examples_of_the_guide_are_accepted(client, admin, make_user):
 def test_commands_of_the_guide_succeed(app, make_user):
     make_user(email=ANN, username="ann")
 
-    commands = read_commands("flask")
+    commands = read_commands("gatehouse")
     for arguments in commands:
         with case(arguments=arguments):
             assert app.test_cli_runner().invoke(args=arguments).exit_code == 0
@@ -62,7 +62,7 @@ def test_commands_of_the_guides_to_roles_and_keys_succeed_one_after_the_other(ap
     make_user(email=ANN)
     make_user(email="bob@example.com")
 
-    commands = read_commands("flask", "roles.md") + read_commands("flask", "api-keys.md")
+    commands = read_commands("gatehouse", "roles.md") + read_commands("gatehouse", "api-keys.md")
     for arguments in commands:
         ids = [str(key.id) for key in rows(app, ApiKey)]
         words = [word.replace("$KEY_ID", ids[0] if ids else "") for word in arguments]

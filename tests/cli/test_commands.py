@@ -11,7 +11,8 @@ from sqlalchemy import delete, text, update
 
 import config
 from gatehouse.cli.server import server_options
-from gatehouse.database.session import db
+from gatehouse.database.session import db, write_transaction
+from gatehouse.tokens import keys
 from models import AuditEvent, FailedAttemptCounter, OneTimeCode, SigningKey, User
 from tests.client import PASSWORD
 from tests.client import User as Person
@@ -213,6 +214,10 @@ def test_passwords_status_counts_the_hashes_of_each_pepper(settings_environment,
 
 
 def accept_all_invitations(app):
+    with app.app_context():
+        with write_transaction():
+            keys.ensure_keys()
+        db.session.commit()
     client = app.test_client()
     mails = client.get("/dev/mailbox", headers={"Accept": "application/json"}).json["items"]
     for mail in mails:

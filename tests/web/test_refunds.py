@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -52,7 +53,8 @@ def fail_after(monkeypatch, outage):
 
         def wrapper(*arguments, **named):
             result = real(*arguments, **named)
-            outage(False)
+            with ThreadPoolExecutor(1) as other_thread:  # it uses a connection, not the request
+                other_thread.submit(outage, False).result()
             return result
 
         with monkeypatch.context() as patch:
@@ -196,6 +198,6 @@ def test_idempotency_key_is_charged_once(limited_app):
     )
 
     assert {response.data for response in repeated} == {first.data}
-    assert others == [202] * 9 + [429]  # ten in ten minutes
+    assert others == [202] * 3 + [429] * 7  # four from one network in ten minutes
     assert late.data == first.data  # though the limit is used up
     assert read_problem(other_body) == (422, "idempotency_key_reused")
