@@ -75,7 +75,10 @@ def imports(path: Path) -> list[tuple[int, str]]:
     return found
 
 
-FILES = sorted([*ROOT.glob("*.py"), *(ROOT / "gatehouse").rglob("*.py")])
+FILES = sorted(
+    [*ROOT.glob("*.py"), *(ROOT / "models").glob("*.py"), *(ROOT / "gatehouse").rglob("*.py")]
+)
+EXPORTING = {ROOT / "models" / "__init__.py"}  # `from models import User`, whatever the section
 MODULES = {module_name(path) for path in FILES}
 PACKAGES: dict[str, list[Path]] = {}
 for file in FILES:
@@ -195,14 +198,15 @@ def test_http_libraries_are_imported_by_one_client_only():
 
 @in_each_package
 def test_packages_have_a_docstring_and_nothing_else(files):
-    for tree in (parsed(path) for path in files if path.name == "__init__.py"):
+    initial = {path for path in files if path.name == "__init__.py"} - EXPORTING
+    for tree in map(parsed, initial):
         assert ast.get_docstring(tree)
         assert len(tree.body) == 1
 
 
 @in_each_package
 def test_files_and_functions_stay_small(files):
-    lengths = {path: path.read_text().count("\n") for path in files if path.name != "models.py"}
+    lengths = {path: path.read_text().count("\n") for path in files}
     long = [
         f"{module_name(path)}: {node.name} ({length} lines)"
         for path in files

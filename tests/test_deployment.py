@@ -118,8 +118,8 @@ def test_build_context_contains_the_code_only():
     tops = {path.relative_to(ROOT).parts[0] for path in list_files() if is_in_build_context(path)}
 
     assert tops == {
-        *("app.py", "auth_routes.py", "config.py", "models.py", "schemas.py"),
-        *("bin", "gatehouse", "migrations", "requirements.txt"),
+        *("app.py", "auth_routes.py", "config.py", "schemas.py"),
+        *("bin", "gatehouse", "migrations", "models", "requirements.txt"),
     }
 
 
