@@ -1,4 +1,4 @@
-"""Servers and `flask worker` deliver events in their background threads."""
+"""Servers and `gatehouse worker` deliver events in their background threads."""
 
 import os
 
