@@ -9,10 +9,9 @@ from typing import cast
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import event, select
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
-from gatehouse.database.session import db
+from gatehouse.database.after_commit import run_after_commit
 from gatehouse.database.statements import fetch_all
 from gatehouse.hooks import kinds
 from gatehouse.hooks.circuit_breaker import CircuitBreaker
@@ -20,14 +19,12 @@ from gatehouse.tokens import sync
 from models import Hook
 
 EXTENSION = "gatehouse.hooks"
-CHANGED = "hooks_changed"
-"""The mark of a transaction that has changed hooks."""
-IS_ASKED = (Hook.kind.in_(kinds.BLOCKING), Hook.enabled)
-SELECT_VERSIONS = select(Hook.id, Hook.version).where(*IS_ASKED)
+ENABLED_BLOCKING = (Hook.kind.in_(kinds.BLOCKING), Hook.enabled)
+SELECT_VERSIONS = select(Hook.id, Hook.version).where(*ENABLED_BLOCKING)
 SELECT_HOOKS = select(
     *(Hook.id, Hook.version, Hook.name, Hook.kind, Hook.url),
     *(Hook.secrets, Hook.on_failure, Hook.timeout_ms),
-).where(*IS_ASKED)
+).where(*ENABLED_BLOCKING)
 Versions = frozenset[tuple[UUID, int]]
 
 
@@ -100,19 +97,12 @@ def refresh_hooks() -> None:
 
 def record_change() -> None:
     """Let this worker read the hooks again, after the current transaction."""
-    db.session.info[CHANGED] = True
+    run_after_commit(_outdate)
+
+
+def _outdate() -> None:
+    _memory().versions = None
 
 
 def _memory() -> HookMemory:
     return cast(HookMemory, current_app.extensions[EXTENSION])
-
-
-@event.listens_for(Session, "after_commit")
-def _apply_change(session: Session) -> None:
-    if session.info.pop(CHANGED, None):
-        _memory().versions = None
-
-
-@event.listens_for(Session, "after_rollback")
-def _discard_change(session: Session) -> None:
-    session.info.pop(CHANGED, None)

@@ -10,10 +10,10 @@ from typing import cast
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import Row, event, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Row, select
 
 from gatehouse.core import clock
+from gatehouse.database.after_commit import run_after_commit
 from gatehouse.database.session import db
 from gatehouse.database.statements import fetch_all
 from gatehouse.hooks.kinds import ALL_EVENTS, WEBHOOK
@@ -22,8 +22,6 @@ from gatehouse.tokens.worker_state import state
 from models import Hook
 
 EXTENSION = "gatehouse.webhooks"
-CHANGED = "webhooks_changed"
-"""The mark of a transaction that changes hooks."""
 INTERVAL = timedelta(seconds=1)
 SELECT_WEBHOOKS = select(Hook.id, Hook.events).where(Hook.kind == WEBHOOK, Hook.enabled)
 
@@ -48,7 +46,7 @@ def refresh() -> None:
     """Read the webhooks again, unless they were read within the last second."""
     read_at, now = _memory().read_at, clock.uptime()
     if read_at is None or not timedelta(0) <= now - read_at < INTERVAL:
-        _keep(fetch_all(SELECT_WEBHOOKS), now)
+        _replace(fetch_all(SELECT_WEBHOOKS), now)
 
 
 def find_subscribers(name: str) -> list[UUID]:
@@ -59,7 +57,7 @@ def find_subscribers(name: str) -> list[UUID]:
     memory, is_followed = _memory(), state().synced_in_background
     if memory.events is None or (memory.read_at is None and not is_followed):
         with db.session.no_autoflush:
-            _keep(db.session.execute(SELECT_WEBHOOKS).all(), clock.uptime())
+            _replace(db.session.execute(SELECT_WEBHOOKS).all(), clock.uptime())
     subscribed = (memory.events or {}).items()
     return [hook_id for hook_id, names in subscribed if names & {name, ALL_EVENTS}]
 
@@ -71,11 +69,15 @@ def has_webhooks() -> bool:
 
 
 def record_change() -> None:
-    """Read the webhooks again in this worker, after the current transaction."""
-    db.session.info[CHANGED] = True
+    """Let this worker read the webhooks again, after the current transaction."""
+    run_after_commit(_outdate)
 
 
-def _keep(rows: Sequence[Row[UUID, list[str]]], read_at: timedelta) -> None:
+def _outdate() -> None:
+    _memory().read_at = None
+
+
+def _replace(rows: Sequence[Row[UUID, list[str]]], read_at: timedelta) -> None:
     memory = _memory()
     memory.events = {hook_id: frozenset(names) for hook_id, names in rows}
     memory.read_at = read_at
@@ -83,14 +85,3 @@ def _keep(rows: Sequence[Row[UUID, list[str]]], read_at: timedelta) -> None:
 
 def _memory() -> Subscriptions:
     return cast(Subscriptions, current_app.extensions[EXTENSION])
-
-
-@event.listens_for(Session, "after_commit")
-def _forget(session: Session) -> None:
-    if session.info.pop(CHANGED, None):
-        _memory().read_at = None
-
-
-@event.listens_for(Session, "after_rollback")
-def _discard_change(session: Session) -> None:
-    session.info.pop(CHANGED, None)

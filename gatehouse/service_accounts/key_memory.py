@@ -8,16 +8,17 @@ what a key may do increases the version in its own transaction.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, cast
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import event, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import select, update
 
 from gatehouse.authorization import api_keys
 from gatehouse.core import clock
+from gatehouse.database.after_commit import run_after_commit
 from gatehouse.database.session import db
 from gatehouse.database.statements import fetch_all, fetch_one
 from gatehouse.tokens import sync
@@ -25,10 +26,6 @@ from gatehouse.web.request_context import SERVICE_ACCOUNT, Actor
 from models import ApiKeyVersion, RoleCatalogVersion
 
 EXTENSION = "gatehouse.api_keys"
-CHANGED = "api_keys_changed"
-"""The mark of a transaction that has changed what a key may do."""
-ENDED = "ended_api_keys"
-"""The keys that a transaction has revoked."""
 COMPLETE_INTERVAL = timedelta(seconds=60)
 """How often all keys are read without a change, because their owners can be enabled again."""
 SELECT_VERSIONS = select(
@@ -123,12 +120,26 @@ def refresh_keys() -> None:
 def record_change() -> None:
     """Let all workers read the keys again, after the current transaction."""
     db.session.execute(INCREASE_VERSION)
-    db.session.info[CHANGED] = True
+    run_after_commit(_outdate)
 
 
 def record_end(key_id: UUID) -> None:
     """Reject a revoked key in this worker as soon as the current transaction is committed."""
-    db.session.info.setdefault(ENDED, set()).add(key_id)
+    run_after_commit(partial(_mark_revoked, key_id))
+
+
+def _outdate() -> None:
+    _memory().versions = None
+
+
+def _mark_revoked(key_id: UUID) -> None:
+    """Mark a key as revoked; the keys are read again, as a refresh may have replaced them."""
+    memory = _memory()
+    memory.keys = {
+        digest: replace(key, is_revoked=key.is_revoked or key.id == key_id)
+        for digest, key in memory.keys.items()
+    }
+    _outdate()
 
 
 def _known_key(row: Any) -> KnownKey:
@@ -142,21 +153,3 @@ def _known_key(row: Any) -> KnownKey:
 
 def _memory() -> KeyMemory:
     return cast(KeyMemory, current_app.extensions[EXTENSION])
-
-
-@event.listens_for(Session, "after_commit")
-def _apply_change(session: Session) -> None:
-    """Forget the revoked keys here and now, and let the next refresh read all keys."""
-    if session.info.pop(CHANGED, None):
-        memory, ended = _memory(), session.info.pop(ENDED, set())
-        memory.keys = {
-            digest: replace(key, is_revoked=key.is_revoked or key.id in ended)
-            for digest, key in memory.keys.items()
-        }
-        memory.versions = None
-
-
-@event.listens_for(Session, "after_rollback")
-def _discard_change(session: Session) -> None:
-    session.info.pop(CHANGED, None)
-    session.info.pop(ENDED, None)

@@ -7,11 +7,12 @@ issued.
 """
 
 from datetime import datetime
+from functools import partial
 
-from sqlalchemy import bindparam, delete, event, select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, delete, select
 
 from gatehouse.core import clock
+from gatehouse.database.after_commit import run_after_commit
 from gatehouse.database.clock import database_time, follow_once, read_clock
 from gatehouse.database.session import db
 from gatehouse.database.statements import fetch_all
@@ -42,7 +43,7 @@ def record_change(kind: str, subject: str, version: int) -> None:
     row.changed_at = database_time()
     db.session.merge(row)
     change = VersionChange(version, int(now.timestamp()), row.expires_at)
-    db.session.info.setdefault("authorization_changes", []).append((kind, subject, change))
+    run_after_commit(partial(state().add_change, kind, subject, change))
 
 
 def read_changes(tokens: TokenState, window: FeedWindow) -> None:
@@ -66,14 +67,3 @@ def purge_expired() -> None:
     if not state().clock.has_stepped_within(STEP_MAY_RETURN):
         expired = AuthorizationChange.expires_at < min(read_clock().time, clock.now())
         db.session.execute(delete(AuthorizationChange).where(expired))
-
-
-@event.listens_for(Session, "after_commit")
-def _apply_changes(session: Session) -> None:
-    for change in session.info.pop("authorization_changes", ()):
-        state().add_change(*change)
-
-
-@event.listens_for(Session, "after_rollback")
-def _discard_changes(session: Session) -> None:
-    session.info.pop("authorization_changes", None)

@@ -5,13 +5,14 @@ so no request queries the database for them.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, delete, event, select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, delete, select
 
 from gatehouse.core import clock
 from gatehouse.core.events import SessionEnded
+from gatehouse.database.after_commit import run_after_commit
 from gatehouse.database.clock import database_time, follow_once, read_clock
 from gatehouse.database.session import db
 from gatehouse.database.statements import fetch_all
@@ -39,7 +40,7 @@ def revoke_access_tokens(event: SessionEnded[object]) -> None:
     row.status_index = db.session.scalar(index)
     db.session.merge(row)
     revoked = (str(session_id), row.status_index, row.expires_at)
-    db.session.info.setdefault("revoked", []).append(revoked)
+    run_after_commit(partial(state().add_revocation, *revoked))
 
 
 def read_revocations(tokens: TokenState, window: FeedWindow) -> None:
@@ -66,14 +67,3 @@ def purge_expired() -> None:
     if not state().clock.has_stepped_within(STEP_MAY_RETURN):
         expired = Revocation.expires_at < min(read_clock().time, clock.now())
         db.session.execute(delete(Revocation).where(expired))
-
-
-@event.listens_for(Session, "after_commit")
-def _apply_revocations(session: Session) -> None:
-    for revoked in session.info.pop("revoked", ()):
-        state().add_revocation(*revoked)
-
-
-@event.listens_for(Session, "after_rollback")
-def _discard_revocations(session: Session) -> None:
-    session.info.pop("revoked", None)
