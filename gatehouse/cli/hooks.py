@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from gatehouse.cli.database_group import DatabaseGroup
 from gatehouse.cli.options import as_json, confirmed
-from gatehouse.cli.output import to_json
+from gatehouse.cli.output import commit_deletion, to_json, to_lines
+from gatehouse.cli.pages import PageOptions, echo_next_page, paged, to_json_page
 from gatehouse.database.session import db
 from gatehouse.hooks import definitions
 from gatehouse.hooks.definitions import CreatedSecret, HookChange
@@ -31,23 +32,28 @@ timeout = click.option(
 
 
 @hooks.command("list")
+@paged("hooks")
 @as_json
-def list_hooks(as_json: bool) -> None:
-    """List the hooks."""
-    rows = db.session.scalars(select(Hook).order_by(Hook.name)).all()
+def list_hooks(page: PageOptions, as_json: bool) -> None:
+    """List the hooks, the newest first."""
+    rows, following = definitions.list_hooks(page.limit, page.after)
+    next_cursor = page.encode_cursor(following)
     if as_json:
-        click.echo(to_json([definitions.serialize_hook(row) for row in rows]))
+        click.echo(to_json_page([definitions.serialize_hook(row) for row in rows], next_cursor))
         return
     for row in rows:
         state = "disabled " if not row.enabled else "paused " if row.paused_at else ""
         click.echo(f"{row.name:24} {row.kind:20} {state}{row.url}")
+    echo_next_page(next_cursor)
 
 
 @hooks.command("show", epilog=HOOK_HELP)
 @click.argument("hook")
-def show_hook(hook: str) -> None:
-    """Print a hook as JSON, without its secret."""
-    click.echo(to_json(definitions.serialize_hook(find_hook(hook))))
+@as_json
+def show_hook(hook: str, as_json: bool) -> None:
+    """Show a hook, without its secret."""
+    item = definitions.serialize_hook(find_hook(hook))
+    click.echo(to_json(item) if as_json else "\n".join(to_lines(item)))
 
 
 @hooks.command("create")
@@ -85,11 +91,11 @@ def change_hook(hook: str, events: tuple[str, ...], as_json: bool, **fields: Any
 @hooks.command("delete", epilog=HOOK_HELP)
 @click.argument("hook")
 @confirmed("Delete the hook? Nothing is sent to it any more.")
-def delete_hook(hook: str) -> None:
-    """Delete a hook."""
+@as_json
+def delete_hook(hook: str, as_json: bool) -> None:
+    """Delete a hook; --json prints nothing."""
     definitions.delete_hook(find_hook(hook).id, NO_REQUEST)
-    db.session.commit()
-    click.echo(f"The hook {hook} is deleted.")
+    commit_deletion(f"The hook {hook} is deleted.", as_json)
 
 
 @hooks.command("rotate-secret", epilog=HOOK_HELP)

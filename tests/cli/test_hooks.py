@@ -31,15 +31,14 @@ def test_hook_is_created_shown_changed_and_deleted(app, run, crm):
     assert changed.exit_code == blocking.exit_code == 0
     assert "whsec_" in blocking.output
     assert rotated["secret"] != crm["secret"]
-    listed = json.loads(run("list", "--json").output)
-    assert [one["name"] for one in listed] == ["erp", "fraud"]
     assert [line.split() for line in run("list").output.splitlines()] == [
-        ["erp", "webhook", "disabled", URL],
         ["fraud", "before_login", URL],
+        ["erp", "webhook", "disabled", URL],
     ]
-    shown = json.loads(run("show", crm["id"]).output)
+    shown = json.loads(run("show", crm["id"], "--json").output)
     assert (shown["events"], shown["enabled"]) == (["user.created"], False)
     assert "secret" not in shown
+    assert "events:          user.created" in run("show", "erp").output.splitlines()
     assert run("delete", "erp", "--yes").exit_code == 0
     assert [row.name for row in rows(app, Hook)] == ["fraud"]
     assert {event.actor_kind for event in audited(app, "hook.changed")} == {"operator"}
@@ -73,14 +72,16 @@ def test_hook_commands_test_list_and_replay(app, run):
 
         accepted = run("test", "crm")
         receiver.answer = lambda _event: (404, b"", {})
-        rejected = run("test", "crm")
-        [listed] = json.loads(run("deliveries", "crm", "--json").output)
+        rejected, rejected_as_json = run("test", "crm"), run("test", "crm", "--json")
+        [listed] = json.loads(run("deliveries", "crm", "--json").output)["items"]
         lines = run("deliveries", "crm").output.splitlines()
         one = run("replay", "crm", "--delivery", listed["event_id"])
         since = run("replay", "crm", "--since", "2026-01-01T00:00")
 
-    assert [event["type"] for event in receiver.events] == ["hook.test"] * 2
-    assert (accepted.exit_code, rejected.exit_code) == (0, 1)
+    assert [event["type"] for event in receiver.events] == ["hook.test"] * 3
+    codes = [one.exit_code for one in (accepted, rejected, rejected_as_json)]
+    assert codes == [0, 1, 1]
+    assert json.loads(rejected_as_json.output)["status"] == 404
     assert accepted.output.endswith("was accepted. It answered 200.\n")
     assert rejected.output == "Error: It answered 404. Check the path of the URL.\n"
     assert (listed["type"], listed["state"]) == ("user.created", "pending")

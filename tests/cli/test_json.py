@@ -12,7 +12,8 @@ from tests.rows import audited, rows
 from tests.tokens.forgery import case
 
 ADA, BOB = "ada@example.com", "bob@example.com"
-GROUPS = ("users", "profile", "roles", "permissions", "service-accounts", "audit")
+HOOK_URL = "https://hooks.example.com"
+GROUPS = ("users", "profile", "roles", "permissions", "service-accounts", "hooks", "audit")
 READS = {
     "users list": "/admin/users",
     "users list ada --status active": "/admin/users?q=ada&status=active",
@@ -30,6 +31,9 @@ READS = {
     "service-accounts list": "/admin/service-accounts",
     "service-accounts show deploy": "/admin/service-accounts/{account}",
     "service-accounts list-keys deploy": "/admin/service-accounts/{account}/keys",
+    "hooks list": "/admin/hooks",
+    "hooks show crm": "/admin/hooks/{hook}",
+    "hooks deliveries crm": "/admin/hooks/{hook}/deliveries",
     "audit list --user {email}": "/admin/users/{user}/audit",
     "audit list --event role": "/admin/audit?name=role",
     "audit list --actor {root}": "/admin/audit?actor_id={root}",
@@ -87,6 +91,13 @@ WRITES = {
         *("POST", "/admin/service-accounts/{account}/keys"),
         {"name": "k{n}", "permissions": ["users:read"]},
     ),
+    f"hooks create before_login deny{{n}} {HOOK_URL} --on-failure deny": (
+        *("POST", "/admin/hooks"),
+        {"kind": "before_login", "name": "deny{n}", "url": HOOK_URL, "on_failure": "deny"},
+    ),
+    "hooks change crm --disable": ("PATCH", "/admin/hooks/{hook}", {"enabled": False}),
+    "hooks replay crm --since 2026-01-01": ("POST", "/admin/hooks/{hook}/replay", {}),
+    "hooks rotate-secret crm": ("POST", "/admin/hooks/{hook}/rotate-secret", {}),
     "service-accounts rotate-key deploy {key}": (
         *("POST", "/admin/service-accounts/{account}/keys/{key}/rotate"),
         {},
@@ -94,12 +105,12 @@ WRITES = {
 }
 WITHOUT_AN_ANSWER = {
     *("users delete", "users end-sessions", "roles delete", "permissions delete"),
-    *("service-accounts delete", "service-accounts revoke-key"),
+    *("service-accounts delete", "service-accounts revoke-key", "hooks delete"),
 }
 """The API answers these with 204."""
 AT_THE_COMMAND_LINE_ONLY = {"users invite", "users extend-mfa-grace", "profile check"}
-COMPARED_ELSEWHERE = {"profile apply"}
-"""It reads a file: see test_profile.py."""
+COMPARED_ELSEWHERE = {"profile apply", "hooks test"}
+"""They read a file, or send a request: see test_profile.py and test_hooks.py."""
 
 
 @pytest.fixture
@@ -127,6 +138,7 @@ def names(app, make_user, client, sign_in_as, run):
         db.session.commit()
     run("permissions create orders:read Reads.")
     run("roles create clerk Reads. --permission orders:read --parent support")
+    hook = run(f"hooks create webhook crm {HOOK_URL} --event *")["id"]
     run(f"roles assign {ADA} clerk --until 2099-01-01 --reason asked")
     account = run(f"service-accounts create deploy Deploys. --owner {ADA} --role support")["id"]
     run("service-accounts create-key deploy CI --permission users:read --network 192.0.2.0/24")
@@ -134,7 +146,7 @@ def names(app, make_user, client, sign_in_as, run):
     assert admin.post(path, {"reason": "asked"}).status_code == 200
     [unlocked] = audited(app, "account.unlocked")
     ids = {"user": ids[ADA], "root": ids["root@example.com"], "request": unlocked.request_id}
-    return admin, {"email": ADA, "account": account, **ids}
+    return admin, {"email": ADA, "account": account, "hook": hook, **ids}
 
 
 def fill(template, names):
