@@ -8,12 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from gatehouse.account import passkey_sign_up
 from gatehouse.account.access_revocation import take_ownership
-from gatehouse.account.registration import (
-    REGISTRATION_CODE,
-    RegistrationData,
-    create_user,
-    set_password,
-)
+from gatehouse.account.pending_registration import REGISTRATION_CODE, RegistrationData
+from gatehouse.account.registration import create_user, set_password
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 
 from gatehouse.account import email_change_revert
-from gatehouse.account.registration import REGISTRATION_CODE
+from gatehouse.account.pending_registration import REGISTRATION_CODE
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import crypto_labels

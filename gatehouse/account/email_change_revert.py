@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from gatehouse.account import deletion
 from gatehouse.account.access_revocation import revoke_all_access
 from gatehouse.account.errors import EmailRevertFailed
-from gatehouse.account.registration import REGISTRATION_CODE
+from gatehouse.account.pending_registration import REGISTRATION_CODE
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from gatehouse.account import activation, email_change
 from gatehouse.account.email_change import CHANGE_CODE, EmailChangePasswordWrong
-from gatehouse.account.registration import REGISTRATION_CODE
+from gatehouse.account.pending_registration import REGISTRATION_CODE
 from gatehouse.one_time_codes import redeeming
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.one_time_codes.service import InvalidCode

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gatehouse.account import registration_hooks
 from gatehouse.account.access_revocation import take_ownership
-from gatehouse.account.registration import REGISTRATION_CODE
+from gatehouse.account.pending_registration import REGISTRATION_CODE
 from gatehouse.account.registration_hooks import Invited
 from gatehouse.audit import events
 from gatehouse.audit.service import record

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gatehouse.account import email_change_revert, invitation, phone_number
 from gatehouse.account.password_reset import RESET_CODE
-from gatehouse.account.registration import REGISTRATION_CODE
+from gatehouse.account.pending_registration import REGISTRATION_CODE
 from gatehouse.audit.administration_events import Administration
 from gatehouse.audit.service import record
 from gatehouse.core.events import CredentialChanged, UserChanged, UserCreated, publish

@@ -15,7 +15,7 @@ from gatehouse.account import (
     email_change_revert,
     invitation,
     password_reset,
-    registration,
+    pending_registration,
 )
 from gatehouse.core.log import logger
 from gatehouse.login.methods import link
@@ -91,13 +91,13 @@ def verify_email(request_id: UUID) -> tuple[str, int]:
 
     The token stays in the URL fragment, which no server and no log receives.
     """
-    return _render_link_page("verify_email", registration.find_pending(request_id))
+    return _render_link_page("verify_email", pending_registration.find_pending(request_id))
 
 
 @pages.get("/sign-up-code/<uuid:request_id>")
 def sign_up_code(request_id: UUID) -> tuple[str, int]:
     """Show the code of a sign-up with a passkey, after a button is pressed."""
-    return _render_link_page("sign_up_code", registration.find_pending(request_id))
+    return _render_link_page("sign_up_code", pending_registration.find_pending(request_id))
 
 
 @pages.get("/accept-invitation/<uuid:request_id>")
