@@ -9,6 +9,7 @@ from marshmallow import fields, post_load, validate
 from gatehouse.hooks.definitions import (
     DEFAULT_OVERLAP,
     MAX_OVERLAP,
+    MAX_URL_LENGTH,
     NAME,
     NAME_MESSAGE,
     HookChange,
@@ -48,7 +49,7 @@ def _name(**options: Any) -> String:
 
 def _url(**options: Any) -> String:
     shown = {"format": "uri", "example": "https://hooks.example.com/gatehouse"}
-    return String(2000, metadata=shown, **options)
+    return String(MAX_URL_LENGTH, metadata=shown, **options)
 
 
 class HookMembers(Form):

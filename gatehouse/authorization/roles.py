@@ -77,7 +77,7 @@ def get_effective_roles(row: Any, version: int) -> EffectiveRoles:
 
 
 def assign_role(user_id: UUID, role: str) -> bool:
-    """Assign a role to a user, in no organization; assigning it again changes nothing."""
+    """Assign a role to a user, in no organization; return whether that is a change."""
     same = select(RoleAssignment.id).where(
         RoleAssignment.user_id == user_id,
         RoleAssignment.role == role,

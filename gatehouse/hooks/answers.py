@@ -82,10 +82,10 @@ def parse_claims(body: bytes) -> dict[str, object]:
 def _is_flat(value: object) -> bool:
     """Return whether a value is a string, number or boolean, or a list of them."""
     values = value if isinstance(value, list) else [value]
-    return all(isinstance(one, str | int | float) and not _is_broken(one) for one in values)
+    return all(isinstance(one, str | int | float) and not _is_unstorable(one) for one in values)
 
 
-def _is_broken(value: object) -> bool:
+def _is_unstorable(value: object) -> bool:
     return isinstance(value, str) and UNSTORABLE.search(value) is not None
 
 

@@ -91,8 +91,7 @@ def replay_events(hook_id: UUID, request: ReplayRequest, context: RequestContext
         count = _make_due(hook_id, request)
         if request.event_id and not count:
             raise NotFound
-        about = {"hook_id": str(hook.id), "name": hook.name}
-        record(Hooks.REPLAYED, context, **cast(dict[str, Any], about), count=count)
+        record(Hooks.REPLAYED, context, hook_id=str(hook.id), name=hook.name, count=count)
     return count
 
 

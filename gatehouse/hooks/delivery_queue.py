@@ -24,6 +24,8 @@ from gatehouse.web.request_context import BACKGROUND
 from models import Hook, WebhookDelivery, WebhookEvent
 
 PENDING, DELIVERED, ABANDONED = "pending", "delivered", "abandoned"
+FAILED = "failed"
+"""The outcome of an attempt whose delivery stays pending; the other outcomes are states."""
 LEASE = timedelta(minutes=2)
 """How long the deliveries of a dead worker stay leased."""
 RETRY_DELAYS = tuple(
@@ -93,17 +95,17 @@ def mark_failed(lease: Lease, failure: WebhookFailed) -> bool:
     """
     values = {"last_status": failure.status, "last_error": str(failure)[:200]}
     if failure.status == GONE:
-        was_leased = _finish_lease(lease, "failed", attempts=lease.row.attempts - 1, **values)
+        was_leased = _finish_lease(lease, FAILED, attempts=lease.row.attempts - 1, **values)
         _disable(lease.hook)
     elif _note_failure(lease.hook, str(failure)):
-        was_leased = _finish_lease(lease, "failed", attempts=0, **values)
+        was_leased = _finish_lease(lease, FAILED, attempts=0, **values)
     elif lease.row.attempts > len(RETRY_DELAYS):
         was_leased = _finish_lease(lease, ABANDONED, state=ABANDONED, **values)
         if was_leased:
             _record(Hooks.DELIVERY_ABANDONED, lease.hook, event_id=str(lease.event.id))
     else:
         following = clock.now() + retry_delay(lease.row.attempts, failure)
-        was_leased = _finish_lease(lease, "failed", next_attempt_at=following, **values)
+        was_leased = _finish_lease(lease, FAILED, next_attempt_at=following, **values)
     return was_leased
 
 

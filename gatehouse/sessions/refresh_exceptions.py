@@ -45,7 +45,7 @@ def refresh_under_lock(token: RefreshToken, context: RequestContext, now: dateti
     _evaluate_risk(session, person, context)
     session.last_seen_at, session.ip_address = now, context.ip_address
     session.user_agent = context.user_agent
-    return sign_tokens(session, TokenSubject(session.id, *person.signed, status_index), now)
+    return sign_tokens(session, TokenSubject(session.id, *person.token_content, status_index), now)
 
 
 def _exchange_token(

@@ -67,7 +67,7 @@ def open_session(
     db.session.add(session)
     db.session.flush()
     status_index = assign_status_index(session.id)
-    return sign_tokens(session, TokenSubject(session.id, *person.signed, status_index), now)
+    return sign_tokens(session, TokenSubject(session.id, *person.token_content, status_index), now)
 
 
 def assign_status_index(session_id: UUID) -> int | None:
@@ -94,7 +94,7 @@ def reauthenticate(
         require_downgrade_allowed(session, person, context)
     session.last_seen_at = now
     refresh_tokens.rotate_token(session, now)
-    return sign_tokens(session, TokenSubject(session.id, *person.signed, status_index), now)
+    return sign_tokens(session, TokenSubject(session.id, *person.token_content, status_index), now)
 
 
 def require_active_session(session_id: UUID) -> None:

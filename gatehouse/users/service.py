@@ -45,7 +45,7 @@ SELECT_PROFILE = select(*User.__table__.columns, *profile_columns()).where(
 )
 
 
-SignedProfile: TypeAlias = tuple[dict[str, Any], EffectiveRoles, dict[str, object]]
+TokenContent: TypeAlias = tuple[dict[str, Any], EffectiveRoles, dict[str, object]]
 """A profile (the schema `User`), roles, and the claims that attributes become."""
 
 
@@ -67,7 +67,7 @@ class UserWithProfile:
     claims: dict[str, object]
 
     @property
-    def signed(self) -> SignedProfile:
+    def token_content(self) -> TokenContent:
         """What tokens are made of."""
         return self.profile, self.roles, self.claims
 
@@ -91,7 +91,7 @@ def require_user(user_id: UUID) -> User:
 
 def build_user_with_profile(user: User, row: object) -> UserWithProfile:
     """Combine a user with a row that has `profile_columns`."""
-    return UserWithProfile(user, *_sign_profile(user, row))
+    return UserWithProfile(user, *_build_content(user, row))
 
 
 lock_key = locks.user_lock_key
@@ -225,12 +225,12 @@ def _require_profile(row: object) -> dict[str, object]:
     return build_profile(row)[0]
 
 
-def build_profile(row: Any) -> SignedProfile:
+def build_profile(row: Any) -> TokenContent:
     """Return profile, roles and claims of a row with the SELECT_PROFILE columns."""
-    return _sign_profile(row, row)
+    return _build_content(row, row)
 
 
-def _sign_profile(user: Any, row: Any) -> SignedProfile:
+def _build_content(user: Any, row: Any) -> TokenContent:
     effective = roles.get_effective_roles(row, user.roles_version)
     schema = profile_schema_store.get_schema(row.profile_schema_version)
     attributes = schema.select_readable(user.attributes, USER)
