@@ -124,13 +124,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         engine.set_up(app)
         _set_up_http(app)
         flask_jwt.set_up(app)
-        role_catalog.set_up(app)
-        profile_schema_store.set_up(app)
-        key_memory.set_up(app)
-        key_usage.set_up(app)
-        hook_memory.set_up(app)
-        webhook_subscriptions.set_up(app)
-        token_claims.set_up(app)
+        _set_up_memories(app)
         factor_registry.validate_settings()
         _subscribe(app)
         _register_blueprints(app)
@@ -195,6 +189,17 @@ def _set_up_http(app: Flask) -> None:
     app.after_request(metrics.count_response)
     app.after_request(log.log_response)
     rate_limits.set_up(app, identifiers.get_recipient)
+
+
+def _set_up_memories(app: Flask) -> None:
+    """Set up what each worker keeps in memory, so that most requests need no query for it."""
+    role_catalog.set_up(app)
+    profile_schema_store.set_up(app)
+    key_memory.set_up(app)
+    key_usage.set_up(app)
+    hook_memory.set_up(app)
+    webhook_subscriptions.set_up(app)
+    token_claims.set_up(app)
 
 
 def _subscribe(app: Flask) -> None:

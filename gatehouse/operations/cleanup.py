@@ -8,7 +8,7 @@ from flask import Flask
 
 import config
 from gatehouse.account import invitation_reminders
-from gatehouse.audit.retention import purge_events
+from gatehouse.audit import retention
 from gatehouse.captcha import service as captcha
 from gatehouse.core import clock
 from gatehouse.database.background_tasks import log_exceptions, run_periodically
@@ -29,6 +29,7 @@ from gatehouse.users import administration
 from gatehouse.web import idempotency, rate_limits
 
 INTERVAL = timedelta(minutes=10)
+Task = Callable[[], object]
 
 
 def run_cleanup() -> None:
@@ -40,11 +41,15 @@ def run_cleanup() -> None:
     """
     if state().clock.has_stepped_within(revocation.STEP_MAY_RETURN):
         return
-    now, settings = clock.now(), config.settings()
-    ended_before = now - settings.ended_session_retention
     log_exceptions("mfa_resets", reset.execute_due)
     log_exceptions("users_to_erase", administration.erase_due)
-    tasks: dict[str, Callable[[], object]] = {
+    for name, task in _list_tasks().items():
+        log_exceptions(name, partial(_in_own_transaction, task))
+
+
+def _list_tasks() -> dict[str, Task]:
+    now, settings = clock.now(), config.settings()
+    tasks: dict[str, Task] = {
         "users_to_enable": administration.enable_due,
         "invitation_reminders": invitation_reminders.remind_due,
         "one_time_codes": one_time_codes.purge_expired,
@@ -62,15 +67,16 @@ def run_cleanup() -> None:
         "used_captcha_answers": captcha.purge_used_answers,
         "outbox": partial(outbox.purge_messages, now - settings.message_retention),
         "webhook_events": delivery_queue.purge_events,
-        "sessions": partial(sessions.purge_expired_sessions, ended_before),
+        "sessions": partial(
+            sessions.purge_expired_sessions, now - settings.ended_session_retention
+        ),
     }
     if settings.audit_retention:
-        tasks["audit_events"] = partial(purge_events, now - settings.audit_retention)
-    for name, task in tasks.items():
-        log_exceptions(name, partial(_in_own_transaction, task))
+        tasks["audit_events"] = partial(retention.purge_events, now - settings.audit_retention)
+    return tasks
 
 
-def _in_own_transaction(task: Callable[[], object]) -> None:
+def _in_own_transaction(task: Task) -> None:
     with write_transaction():
         task()
     db.session.commit()

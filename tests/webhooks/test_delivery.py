@@ -288,7 +288,9 @@ def test_delivery_of_a_dead_worker_is_repeated_with_the_same_id(
 
 
 @pytest.mark.stores
-def test_delivery_is_made_once_by_twenty_parallel_workers(app, webhook, receiver, change_user):
+def test_delivery_is_made_once_by_twenty_parallel_workers(
+    app, webhook, receiver, change_user, store
+):
     users = [uuid4() for _ in range(10)]
     for number in range(4):
         for user_id in users:
@@ -300,7 +302,7 @@ def test_delivery_is_made_once_by_twenty_parallel_workers(app, webhook, receiver
             while "pending" in states(app):
                 worker.deliver_due()
 
-    run_in_parallel(*[work] * (20 if "postgresql" in str(app.config) else 4))
+    run_in_parallel(*[work] * (20 if store.startswith("postgresql") else 4))
 
     assert len({one["id"] for one in receiver.events}) == len(receiver.requests) == 40
     for user_id in users:
