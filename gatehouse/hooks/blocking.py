@@ -17,7 +17,7 @@ from gatehouse.hooks import answers, kinds, memory
 from gatehouse.hooks.answers import Decision, HookFailed
 from gatehouse.hooks.errors import TRY_LATER, HookDenial, LoginDenied, RegistrationDenied
 from gatehouse.hooks.memory import KnownHook
-from gatehouse.hooks.questions import Question, ask, start_budget
+from gatehouse.hooks.questions import Question, ask_hook, start_budget
 
 DENIALS: Mapping[str, type[HookDenial]] = {
     kinds.BEFORE_REGISTRATION: RegistrationDenied,
@@ -71,7 +71,7 @@ def record_failures(outcomes: Outcomes) -> None:
 
 def _decide(hook: KnownHook, question: Question, deadline: float) -> Outcome:
     try:
-        decision = ask(hook, question, deadline, answers.parse_decision)
+        decision = ask_hook(hook, question, deadline, answers.parse_decision)
         outcome = Outcome(hook, question, decision)
     except HookFailed as failure:
         outcome = Outcome(hook, question, Decision(hook.on_failure), str(failure))

@@ -16,7 +16,7 @@ from gatehouse.database.pages import NewestFirst, Position
 from gatehouse.database.session import commit_alone, db, end_transaction, write_transaction
 from gatehouse.hooks import catalog, definitions, publishing, sending
 from gatehouse.hooks.catalog import Occurrence
-from gatehouse.hooks.delivery_queue import PENDING
+from gatehouse.hooks.delivery_queue import PENDING, UNSYNCHRONIZED
 from gatehouse.hooks.errors import NotAWebhook
 from gatehouse.hooks.kinds import WEBHOOK
 from gatehouse.hooks.payloads import TestData
@@ -137,9 +137,8 @@ def _make_due(hook_id: UUID, request: ReplayRequest) -> int:
         later = select(WebhookEvent.id).where(WebhookEvent.created_at >= request.since)
         rows = rows.where(WebhookDelivery.event_id.in_(later))
     rows = rows.values(state=PENDING, attempts=0, next_attempt_at=now, leased_until=None)
-    options = {"synchronize_session": False}
-    changed = db.session.execute(rows.returning(WebhookDelivery.id), execution_options=options)
-    return len(changed.all())
+    replayed = rows.returning(WebhookDelivery.id)
+    return len(db.session.execute(replayed, execution_options=UNSYNCHRONIZED).all())
 
 
 def _advise(status: int | None) -> str | None:

@@ -50,7 +50,7 @@ def start_budget() -> float:
     return clock.monotonic() + kinds.MAX_TIMEOUT * kinds.MILLISECOND
 
 
-def ask(
+def ask_hook(
     hook: KnownHook, question: Question, deadline: float, parse: Callable[[bytes], Answer]
 ) -> Answer:
     """Ask a hook, and return its parsed answer; no transaction stays open.

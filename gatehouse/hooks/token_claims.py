@@ -22,7 +22,7 @@ from gatehouse.hooks import answers, kinds, memory
 from gatehouse.hooks.answers import Decision, HookFailed
 from gatehouse.hooks.blocking import Outcome, record_failures
 from gatehouse.hooks.memory import KnownHook
-from gatehouse.hooks.questions import Question, ask, start_budget
+from gatehouse.hooks.questions import Question, ask_hook, start_budget
 from gatehouse.hooks.subject import describe_user
 from gatehouse.tokens.custom_claims import measure_claims
 from gatehouse.web.request_context import RequestContext
@@ -131,7 +131,7 @@ def _find_claims(hook: KnownHook, question: Question, deadline: float) -> Claims
     claims = cache.get(key)
     if claims is None:
         asked = replace(question, data={"user": describe_user(user_id)})
-        claims = ask(hook, asked, deadline, answers.parse_claims)
+        claims = ask_hook(hook, asked, deadline, answers.parse_claims)
         metrics.HOOK_ANSWERS.labels(hook.kind, "claims").inc()
         cache.put(key, claims)
     return claims
