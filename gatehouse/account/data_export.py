@@ -19,6 +19,7 @@ from gatehouse.users import notifications
 from gatehouse.users import service as users
 from gatehouse.users.errors import AccountDeleted
 from gatehouse.web.request_context import NO_CLIENT, OPERATOR
+from gatehouse.web.user_agent import device_name
 from models import (
     AuditEvent,
     Credential,
@@ -155,15 +156,20 @@ def _read_rows(section: Section, user_id: UUID) -> list[Json]:
     oldest_first = section.table.__mapper__.primary_key
     found = select(section.table).where(section.owner == user_id).order_by(*oldest_first)
     return [
-        _serialize(row, section.columns) | _hide_impersonator(row)
+        _serialize(row, section.columns) | _name_device(row) | _hide_impersonator(row)
         for row in db.session.scalars(found)
     ]
+
+
+def _name_device(row: Base) -> Json:
+    """Return the name of a browser or application, which is easier to read than its user agent."""
+    return {"device": device_name(row.user_agent)} if isinstance(row, Session | Device) else {}
 
 
 def _hide_impersonator(row: Base) -> Json:
     """Return what is shown instead of the client of an administrator who acted as the user."""
     is_impersonation = isinstance(row, Session) and row.actor_id is not None
-    return NO_CLIENT if is_impersonation else {}
+    return NO_CLIENT | {"device": None} if is_impersonation else {}
 
 
 def _read_messages(user: User) -> list[Json]:

@@ -5,8 +5,8 @@ import { messages } from "./messages.js";
 const FIELDS = ["email", "username", "phone", "name", "locale", "created_at"];
 const LINES = { // of each section: its text, and its time
   factors: (row) => [row.label, row.created_at],
-  sessions: (row) => [[row.user_agent, row.ip_address].filter(Boolean).join(", "), row.created_at],
-  devices: (row) => [row.user_agent, row.last_used_at],
+  sessions: (row) => [[row.device, row.ip_address].filter(Boolean).join(", "), row.created_at],
+  devices: (row) => [row.device, row.last_used_at],
   roles: (row) => [row.role, row.created_at],
   external_identities: (row) => [`${row.provider}: ${row.subject}`, row.created_at],
   service_accounts: (row) => [row.name, row.created_at],
