@@ -5,7 +5,7 @@ import threading
 from gatehouse.core import clock
 
 MAX_FAILURES = 3
-"""Failures in a row, after which the circuit is open."""
+"""Questions in a row that got no answer, after which the circuit is open."""
 PAUSE = 5.0
 """Seconds until an open circuit lets one request through, to see whether the hook is back."""
 
@@ -28,9 +28,9 @@ class CircuitBreaker:
             self._open_until = clock.monotonic() + PAUSE  # the others wait for this attempt
             return True
 
-    def record(self, *, succeeded: bool) -> None:
-        """Record the outcome of a request that was admitted."""
+    def record(self, *, has_answered: bool) -> None:
+        """Record whether a request that was admitted got an answer, of whatever content."""
         with self._lock:
-            self._failures = 0 if succeeded else self._failures + 1
-            if not succeeded:
+            self._failures = 0 if has_answered else self._failures + 1
+            if not has_answered:
                 self._open_until = clock.monotonic() + PAUSE

@@ -17,8 +17,10 @@ from gatehouse.hooks.memory import KnownHook
 from gatehouse.hooks.signing import SignedMessage
 from gatehouse.net.http_client import (
     HttpRequest,
+    HttpResponse,
     OutboundRequestBlocked,
     OutboundRequestFailed,
+    UnusableResponse,
     send_request,
 )
 from gatehouse.web.request_context import RequestContext
@@ -55,6 +57,9 @@ def ask_hook(
 ) -> Answer:
     """Ask a hook, and return its parsed answer; no transaction stays open.
 
+    Only questions without an answer count for the circuit breaker. Clients can cause useless
+    answers, as by a user agent that the receiver's firewall rejects, which must not stop others.
+
     Raises:
         HookFailed: no time is left, the hook has failed too often, or there is no usable answer.
     """
@@ -63,27 +68,28 @@ def ask_hook(
         raise HookFailed("no_time_left")
     if not hook.breaker.admit():
         raise HookFailed("circuit_open")
-    succeeded = False
+    has_answered = False
     try:
         with metrics.HOOK_SECONDS.labels(hook.kind).time():
-            answer = parse(_send(hook, question, timeout))
-        succeeded = True
+            response = _send(hook, question, timeout)
+        has_answered = True
+        return parse(_require_success(response))
     except HookFailed as failure:
+        has_answered = has_answered or isinstance(failure.__cause__, UnusableResponse)
         about = {"hook": hook.name, "reason": str(failure), "cause": str(failure.__cause__ or "")}
         logger().warning("A blocking hook failed.", **about)
         raise
     finally:
-        hook.breaker.record(succeeded=succeeded)
-    return answer
+        hook.breaker.record(has_answered=has_answered)
 
 
-def _send(hook: KnownHook, question: Question, timeout: float) -> bytes:
+def _send(hook: KnownHook, question: Question, timeout: float) -> HttpResponse:
     end_transaction()
     message = SignedMessage(str(crypto.new_id()), question.body)
     try:
         secrets = stored_secrets.decrypt(hook.secrets, hook.id).active
         headers = signing.build_headers(message, secrets)
-        response = send_request(
+        return send_request(
             HttpRequest("POST", hook.url, headers, message.body, timeout, MAX_BYTES)
         )
     except DecryptionFailed as error:
@@ -92,6 +98,14 @@ def _send(hook: KnownHook, question: Question, timeout: float) -> bytes:
         raise HookFailed("url_not_allowed") from error
     except OutboundRequestFailed as error:
         raise HookFailed("unreachable") from error
+
+
+def _require_success(response: HttpResponse) -> bytes:
+    """Return the body of a response whose status is 200.
+
+    Raises:
+        HookFailed: it has another status.
+    """
     if response.status != 200:
         raise HookFailed(f"status_{response.status}")
     return response.body

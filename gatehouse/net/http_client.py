@@ -38,6 +38,10 @@ class OutboundRequestBlocked(OutboundRequestFailed):
     """The request was not sent: its URL is not allowed."""
 
 
+class UnusableResponse(OutboundRequestFailed):
+    """There is a response, which is too large or compressed."""
+
+
 @dataclass(frozen=True)
 class HttpRequest:
     """A request, with `timeout` (seconds) and `max_bytes` for its whole response."""
@@ -64,7 +68,8 @@ def send_request(http_request: HttpRequest) -> HttpResponse:
 
     Raises:
         OutboundRequestBlocked: the URL is not allowed.
-        OutboundRequestFailed: no response, or one that is too large, too slow or compressed.
+        UnusableResponse: the response is too large or compressed.
+        OutboundRequestFailed: no response, or one that is too slow.
     """
     request = _prepare_request(http_request)
     url = urlsplit(request.url or "")
@@ -230,10 +235,10 @@ def _resolve_host(host: str, port: int, deadline: _HostDeadline) -> Sequence[Soc
 def _read_body(response: requests.Response, max_bytes: int, host: str) -> bytes:
     """Read at most `max_bytes` of the body; never decompress it."""
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise OutboundRequestFailed(f"{host} sent a compressed response, which was not requested.")
+        raise UnusableResponse(f"{host} sent a compressed response, which was not requested.")
     body = b""
     while chunk := response.raw.read(max_bytes + 1 - len(body), decode_content=False):
         body += chunk
         if len(body) > max_bytes:
-            raise OutboundRequestFailed(f"{host} sent more than {max_bytes} bytes.")
+            raise UnusableResponse(f"{host} sent more than {max_bytes} bytes.")
     return body  # the last, empty read verified that the Content-Length was reached
