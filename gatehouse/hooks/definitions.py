@@ -138,7 +138,8 @@ def rotate_secret(hook_id: UUID, overlap: timedelta, context: RequestContext) ->
     """
     with write_transaction():
         hook = lock_hook(hook_id)
-        secrets = stored_secrets.rotate(stored_secrets.decrypt(hook.secrets, hook.id), overlap)
+        current = stored_secrets.decrypt_or_none(hook.secrets, hook.id)
+        secrets = stored_secrets.rotate(current, overlap)
         hook.secrets = stored_secrets.encrypt(secrets, hook.id)
         hook.version += 1
         record(Hooks.SECRET_ROTATED, context, **_event_data(hook))
@@ -164,8 +165,8 @@ def lock_hook(hook_id: UUID) -> Hook:
 
 def serialize_hook(hook: Hook) -> dict[str, Any]:
     """Return a hook as administrators see it, without its secrets."""
-    secrets = stored_secrets.decrypt(hook.secrets, hook.id)
-    is_rotating = len(secrets.active) > 1
+    secrets = stored_secrets.decrypt_or_none(hook.secrets, hook.id)
+    is_rotating = secrets is not None and len(secrets.active) > 1
     return {
         "id": str(hook.id),
         "name": hook.name,
@@ -177,7 +178,7 @@ def serialize_hook(hook: Hook) -> dict[str, Any]:
         "enabled": hook.enabled,
         "paused_at": hook.paused_at,
         "paused_reason": hook.paused_reason,
-        "previous_secret_until": secrets.previous_until if is_rotating else None,
+        "previous_secret_until": secrets.previous_until if secrets and is_rotating else None,
         "created_at": hook.created_at,
         "updated_at": hook.updated_at,
     }

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from gatehouse.core import clock, crypto, crypto_labels
+from gatehouse.core.crypto import DecryptionFailed
 from gatehouse.hooks import signing
 
 
@@ -30,8 +31,10 @@ def create() -> HookSecrets:
     return HookSecrets(signing.create_secret())
 
 
-def rotate(secrets: HookSecrets, overlap: timedelta) -> HookSecrets:
-    """Return a new secret, beside which the current one stays in use for the overlap."""
+def rotate(secrets: HookSecrets | None, overlap: timedelta) -> HookSecrets:
+    """Return a new secret, beside which the current one, if any, stays in use for the overlap."""
+    if secrets is None:
+        return create()
     return HookSecrets(signing.create_secret(), secrets.current, clock.now() + overlap)
 
 
@@ -57,6 +60,17 @@ def decrypt(stored: bytes, hook_id: UUID) -> HookSecrets:
     return HookSecrets(
         members["current"], members["previous"], datetime.fromisoformat(until) if until else None
     )
+
+
+def decrypt_or_none(stored: bytes, hook_id: UUID) -> HookSecrets | None:
+    """Return the secrets from the row of a hook; None if they cannot be decrypted.
+
+    An operator can then still see the hook, give it a new secret, disable or delete it.
+    """
+    try:
+        return decrypt(stored, hook_id)
+    except DecryptionFailed:
+        return None
 
 
 def _associated_data(hook_id: UUID) -> str:

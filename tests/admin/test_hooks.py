@@ -3,7 +3,9 @@
 from functools import partial
 
 import pytest
+import sqlalchemy as sa
 
+from gatehouse.database.session import db
 from gatehouse.hooks import stored_secrets
 from models import Hook
 from tests.admin.conftest import if_match, outcome
@@ -97,6 +99,20 @@ def test_hook_secret_is_replaced_with_an_overlap(app, admin, webhook, path, wait
     assert (after, until) == ((rotated["secret"],), None)
     assert rotated["previous_secret_until"] is not None
     assert read_secrets(app).active == (at_once["secret"],)
+
+
+def test_hook_whose_secret_cannot_be_decrypted_is_listed_and_gets_a_new_one(app, admin, path):
+    """A lost encryption key must not keep operators from what repairs it."""
+    with app.app_context():
+        db.session.execute(sa.update(Hook).values(secrets=b"unreadable"))
+        db.session.commit()
+
+    assert [one["name"] for one in admin.get(HOOKS).json["items"]] == ["crm"]
+    assert admin.get(path).json["previous_secret_until"] is None
+    assert admin.patch(path, {"enabled": False}).status_code == 200
+    rotated = admin.post(f"{path}/rotate-secret").json
+    assert read_secrets(app).active == (rotated["secret"],)
+    assert admin.delete(path).status_code == 204
 
 
 @pytest.mark.settings(GATEHOUSE_EGRESS_ALLOWLIST="hooks.internal, 10.1.0.0/16")
