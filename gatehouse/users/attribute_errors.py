@@ -46,6 +46,15 @@ def unknown(name: str) -> FieldErrors:
     return {f"attributes.{name}": [_error("unknown_field", "There is no such field.")]}
 
 
+def claims_too_large(limit: int) -> FieldErrors:
+    """Return the error of attributes that are claims, and too large for a token together."""
+    message = (
+        "These attributes are part of every access token, and are too long for it together:"
+        f" use at most {limit} bytes."
+    )
+    return {"attributes": [_error("claims_too_large", message)]}
+
+
 def describe(name: str, found: Iterable[ValidationError]) -> FieldErrors:
     """Return the errors of an attribute by the dotted path of the value."""
     errors: FieldErrors = {}

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 
 from gatehouse.core.errors import ValidationFailed, reject_field
-from gatehouse.tokens import custom_claims
 from gatehouse.users import attribute_errors
 from gatehouse.users import profile_schema_store as store
 from gatehouse.users.profile_schema import ProfileSchema
@@ -88,9 +87,5 @@ def _require_writable(schema: ProfileSchema, changes: Values, writer: str) -> No
 def _require_small(schema: ProfileSchema, merged: Values) -> None:
     if len(json.dumps(merged)) > MAX_SIZE:
         reject_field("attributes", "too_large", f"Use at most {MAX_SIZE >> 10} KiB in all.")
-    if custom_claims.measure_claims(schema.select_claims(merged)) > custom_claims.MAX_SIZE:
-        message = (
-            "These attributes are part of every access token, and are too long for it together:"
-            f" use at most {custom_claims.MAX_SIZE} bytes."
-        )
-        reject_field("attributes", "claims_too_large", message)
+    if errors := schema.find_size_errors(merged):
+        raise ValidationFailed(errors)

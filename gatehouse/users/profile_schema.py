@@ -6,12 +6,14 @@ is validated by itself; what an operator does not say is the safe choice: admini
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
 
-from gatehouse.core.errors import reject_field
+from gatehouse.core.errors import ValidationFailed, reject_field
+from gatehouse.core.log import logger
 from gatehouse.tokens import custom_claims
 from gatehouse.users import attribute_errors
 from gatehouse.users.attribute_errors import FieldErrors
@@ -75,7 +77,13 @@ class ProfileSchema:
         for name, value in values.items():
             declared = self.attributes.get(name)
             errors |= declared.find_errors(value) if declared else attribute_errors.unknown(name)
-        return errors
+        return errors | self.find_size_errors(values)
+
+    def find_size_errors(self, values: Mapping[str, object]) -> FieldErrors:
+        """Return the error of values whose claims together are too large for a token."""
+        if custom_claims.measure_claims(self.select_claims(values)) <= custom_claims.MAX_SIZE:
+            return {}
+        return attribute_errors.claims_too_large(custom_claims.MAX_SIZE)
 
     @property
     def has_claims(self) -> bool:
@@ -98,6 +106,24 @@ def parse(definition: Definition, version: int = 0) -> ProfileSchema:
         name: _parse_attribute(name, one, limits) for name, one in definition["properties"].items()
     }
     _require_distinct_claims(attributes.values())
+    return ProfileSchema(version, definition, attributes)
+
+
+def parse_stored(definition: Definition, version: int) -> ProfileSchema:
+    """Return the schema of a definition that was accepted before, maybe by another version of ours.
+
+    Attributes that this version does not accept are as if they were not declared: a name of a claim
+    that has got a meaning since, or a keyword that only a newer version knows, stops no login.
+    """
+    try:
+        return parse(definition, version)
+    except ValidationFailed as problem:
+        message = "Attributes of the stored profile schema are ignored: they are not supported."
+        logger().error(message, version=version, places=sorted(problem.errors))
+    attributes: dict[str, Attribute] = {}
+    for name, one in definition["properties"].items():
+        with suppress(ValidationFailed):
+            attributes |= parse({**definition, "properties": {name: one}}).attributes
     return ProfileSchema(version, definition, attributes)
 
 

@@ -21,7 +21,7 @@ from gatehouse.database.statements import fetch_one
 from gatehouse.tokens import custom_claims
 from gatehouse.users.attribute_errors import FieldErrors
 from gatehouse.users.errors import AttributesDoNotFit
-from gatehouse.users.profile_schema import NOTHING_DECLARED, ProfileSchema, parse
+from gatehouse.users.profile_schema import NOTHING_DECLARED, ProfileSchema, parse, parse_stored
 from gatehouse.users.schema_limits import Definition
 from gatehouse.web.request_context import RequestContext
 from models import ProfileSchema as Stored
@@ -75,7 +75,7 @@ def get_schema(version: int) -> ProfileSchema:
     if schema is None or schema.version != version:
         is_in_transaction = db.session().in_transaction()
         row = db.session.execute(SELECT_SCHEMA).one() if is_in_transaction else _fetch_schema()
-        schema = memory["schema"] = parse(row.definition, row.version)
+        schema = memory["schema"] = parse_stored(row.definition, row.version)
     return schema
 
 

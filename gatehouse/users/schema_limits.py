@@ -17,6 +17,8 @@ MAX_BYTES = 32 << 10
 MAX_SUBSCHEMAS = 500
 """In all, with each reference replaced by what it refers to."""
 MAX_DEPTH = 16
+MAX_LEVEL = 4 * MAX_DEPTH
+"""Where measuring ends: a long chain of references would exhaust the stack before it is refused."""
 REFERENCE = re.compile(r"#/\$defs/([A-Za-z0-9_-]+)")
 ONE = {
     *("items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else"),
@@ -50,38 +52,43 @@ class Limits:
     measured: dict[str, Extent | None] = field(default_factory=dict)
     """By the name in `$defs`; None while it is being measured."""
 
-    def require_small(self, schema: object, path: str) -> Extent:
+    def require_small(self, schema: object, path: str, level: int = 1) -> Extent:
         """Require that a schema has known keywords only and stays within the limits.
 
         Raises:
             ValidationFailed: it does not; the error names the path.
         """
-        extent = self._measure(schema, path)
+        extent = self._measure(schema, path, level)
         if extent.subschemas > MAX_SUBSCHEMAS:
             reject_field(path, "too_large", f"Use at most {MAX_SUBSCHEMAS} subschemas in all.")
         if extent.depth > MAX_DEPTH:
             reject_field(path, "too_deep", f"Nest at most {MAX_DEPTH} subschemas.")
         return extent
 
-    def _measure(self, schema: object, path: str) -> Extent:
+    def _measure(self, schema: object, path: str, level: int) -> Extent:
+        if level > MAX_LEVEL:
+            reject_field(path, "too_deep", f"Nest at most {MAX_DEPTH} subschemas.")
         if not isinstance(schema, dict):  # true or false
             return Extent(1, 1)
         for keyword in schema.keys() - KEYWORDS:
             reject_field(f"{path}.{keyword}", "unknown_keyword", "This keyword is not supported.")
-        inner = [self.require_small(one, where) for where, one in _list_subschemas(schema, path)]
+        below = level + 1
+        subschemas = _list_subschemas(schema, path)
+        inner = [self.require_small(one, where, below) for where, one in subschemas]
         if "$ref" in schema:
-            inner.append(self._follow(schema["$ref"], f"{path}.$ref"))
+            inner.append(self._follow(schema["$ref"], f"{path}.$ref", below))
         size = 1 + sum(one.subschemas for one in inner)
         return Extent(size, 1 + max((one.depth for one in inner), default=0))
 
-    def _follow(self, reference: object, path: str) -> Extent:
+    def _follow(self, reference: object, path: str, level: int) -> Extent:
         match = REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
         if match is None or match[1] not in self.definitions:
             reject_field(path, "unknown_reference", "Refer to a schema of $defs: #/$defs/NAME.")
         name = match[1]
         if name not in self.measured:
             self.measured[name] = None
-            self.measured[name] = self.require_small(self.definitions[name], f"schema.$defs.{name}")
+            where = f"schema.$defs.{name}"
+            self.measured[name] = self.require_small(self.definitions[name], where, level)
         extent = self.measured[name]
         if extent is None:
             reject_field(path, "cycle", "A schema cannot contain itself.")

@@ -2,10 +2,13 @@
 
 import time
 from functools import partial
+from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from gatehouse.core.errors import ValidationFailed
+from gatehouse.database.session import db
 from gatehouse.users import profile_schema
 from models import ProfileSchema
 from models import User as Account
@@ -17,6 +20,7 @@ PATH = "/admin/profile-schema"
 FREE = {"read": BOTH, "write": BOTH}
 BOMB = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(30)}
 CHAIN = {f"a{n}": {"$ref": f"#/$defs/a{n + 1}"} for n in range(30)}
+LONG_CHAIN = {f"a{n}": {"$ref": f"#/$defs/a{n + 1}"} for n in range(800)}
 
 
 @pytest.fixture
@@ -91,6 +95,7 @@ REJECTED = [
     ),
     (schema_of() | {"$defs": {**BOMB, "a30": {}}}, "schema.$defs.a23"),
     (schema_of() | {"$defs": {**CHAIN, "a30": {}}}, "schema.$defs.a14"),
+    (schema_of() | {"$defs": {**LONG_CHAIN, "a800": {}}}, "schema.$defs.a64"),
     (attribute(description="x" * 40_000), "schema"),
     (schema_of(x={"x-gatehouse": {"read": ["everyone"]}}), "schema.properties.x.x-gatehouse.read"),
     (schema_of(x={"x-gatehouse": {"write": "user"}}), "schema.properties.x.x-gatehouse.write"),
@@ -109,6 +114,50 @@ def test_schema_that_is_unsafe_or_unclear_is_rejected_with_its_place(app, admin)
         assert response.status_code == 422, path
         assert list(response.json["errors"]) == [path]
     assert rows(app, ProfileSchema)[0].version == 0
+
+
+@pytest.mark.stores
+def test_schema_whose_claims_are_too_large_for_a_user_is_not_applied(app, admin, client, make_user):
+    """A browser would drop the cookie of such a token: the user could not sign in any more."""
+    user = make_user(email="ada@example.com")
+    user_id = client.log_in(user)["user"]["id"]
+    assert admin.put(PATH, {"schema": attribute(type="string")}).status_code == 200
+    with app.app_context():
+        db.session.execute(
+            sa.update(Account)
+            .where(Account.id == UUID(user_id))
+            .values(attributes={"x": "x" * 500})
+        )
+        db.session.commit()
+
+    response = admin.put(PATH, {"schema": claim("team")})
+
+    assert (response.status_code, response.json["code"]) == (409, "attributes_do_not_fit")
+    [[error]] = response.json["errors"].values()
+    assert list(response.json["errors"]) == [f"{user_id}.attributes"]
+    assert error["code"] == "claims_too_large"
+
+
+def test_stored_schema_that_another_version_accepted_stops_no_login(app, client, make_user):
+    """The name of a claim can get a meaning, and replicas of a newer version know more keywords."""
+    free = {"x-gatehouse": FREE}
+    stored = schema_of(
+        nickname=free, team={"x-gatehouse": FREE | {"claim": "sub"}}, title={"newKeyword": 1} | free
+    )
+    user = make_user()
+    with app.app_context():
+        db.session.execute(sa.update(ProfileSchema).values(version=7, definition=stored))
+        attributes = {"nickname": "Ann", "team": "red", "title": "Dr"}
+        db.session.execute(sa.update(Account).values(attributes=attributes))
+        db.session.commit()
+
+    ada = client.as_(client.log_in(user))
+    changed = ada.patch("/auth/me", {"attributes": {"nickname": "Annie"}})
+
+    assert ada.get("/auth/me").json["attributes"] == {"nickname": "Annie"}
+    assert changed.status_code == 200
+    [row] = rows(app, Account)
+    assert row.attributes == attributes | {"nickname": "Annie"}
 
 
 def test_schema_gives_what_it_does_not_say_to_administrators_only():
