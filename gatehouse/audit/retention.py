@@ -11,13 +11,16 @@ from gatehouse.web.request_context import BACKGROUND
 from models import AuditEvent
 
 BATCH_SIZE = 5000
-"""Events that are deleted in one transaction; the next run of the job continues."""
+"""Events that are deleted in one transaction."""
 
 
-def purge_events(before: datetime) -> None:
+def purge_events(before: datetime) -> bool:
     """Delete the oldest events from before a time, in the current transaction.
 
     An event says how many, so that their absence is explained.
+
+    Returns:
+        Whether there may be more.
     """
     advisory_lock("audit retention")
     outdated = select(AuditEvent.id).where(AuditEvent.at < before).order_by(AuditEvent.at)
@@ -25,3 +28,4 @@ def purge_events(before: datetime) -> None:
     if ids:
         db.session.execute(delete(AuditEvent).where(AuditEvent.id.in_(ids)))
         record(Administration.AUDIT_PURGED, BACKGROUND, count=len(ids), before=before.isoformat())
+    return len(ids) == BATCH_SIZE

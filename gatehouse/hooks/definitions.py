@@ -121,11 +121,15 @@ def change_hook(hook_id: UUID, change: HookChange, context: RequestContext) -> H
 def delete_hook(hook_id: UUID, context: RequestContext) -> None:
     """Delete a hook: nothing is sent to it any more.
 
+    Its deliveries go first, which takes long if there are many: what happens meanwhile, such as a
+    login, waits only for the deletion of the hook itself.
+
     Raises:
         NotFound: there is none.
     """
     with write_transaction():
         hook = lock_hook(hook_id)
+        delivery_queue.delete_deliveries(hook_id)
         record(Hooks.DELETED, context, **_event_data(hook))
         db.session.delete(hook)
 

@@ -17,7 +17,7 @@ from gatehouse.audit.administration_events import Hooks
 from gatehouse.audit.event import Event
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto, metrics
-from gatehouse.database.session import db
+from gatehouse.database.session import advisory_lock, db
 from gatehouse.hooks import subscriptions
 from gatehouse.hooks.sending import WebhookFailed
 from gatehouse.web.request_context import BACKGROUND
@@ -38,9 +38,13 @@ PAUSE_AFTER = timedelta(hours=24)
 """How long a webhook may fail without any success before it is paused."""
 RETENTION = timedelta(days=14)
 """How long events are kept, delivered or not; so far back they can be replayed."""
+BATCH_SIZE = 2000
+"""Rows that one statement deletes; each has to end within five seconds."""
 DELIVERY = replace(BACKGROUND, request_id="webhooks")
 GONE = 410
 UNSYNCHRONIZED = {"synchronize_session": False}
+ORDER = (WebhookDelivery.next_attempt_at, WebhookDelivery.id)
+"""Of the deliveries to one webhook, as in their index; those of one user go by `is_first`."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,22 @@ class Lease:
 
 
 def list_due_hooks() -> list[UUID]:
-    """Return the ids of the webhooks that have due deliveries; takes no lock."""
-    now = clock.now()
-    due = select(WebhookDelivery.hook_id).distinct().join(Hook)
-    due = due.where(*_is_active(), *_is_due(now))
-    return list(db.session.scalars(due))
+    """Return the ids of the webhooks that have due deliveries; takes no lock.
+
+    For each webhook it reads up to the first one, in the order of an index: a backlog of millions
+    takes no longer than an empty queue.
+    """
+    due = select(WebhookDelivery.id).where(WebhookDelivery.hook_id == Hook.id)
+    due = due.where(*_is_due(clock.now())).order_by(*ORDER).limit(1)
+    has_due = due.scalar_subquery().is_not(None)
+    return list(db.session.scalars(select(Hook.id).where(*_is_active(), has_due)))
 
 
 def lease_deliveries(hook_id: UUID, limit: int) -> list[Lease]:
     """Lease due deliveries to a webhook in the current transaction, at most one for each user."""
     now = clock.now()
     due = _select_due(now).where(WebhookDelivery.hook_id == hook_id)
-    due = due.order_by(WebhookDelivery.id).limit(limit)
+    due = due.order_by(*ORDER).limit(limit)
     found = db.session.execute(due.with_for_update(of=WebhookDelivery, skip_locked=True)).all()
     for row in found:
         row.WebhookDelivery.leased_until = now + LEASE
@@ -123,18 +131,45 @@ def retry_delay(attempts: int, failure: WebhookFailed) -> timedelta:
 
 
 def resume_deliveries(hook_id: UUID) -> None:
-    """Make all pending deliveries to a webhook due now, in the current transaction."""
-    pending = update(WebhookDelivery).where(
-        WebhookDelivery.hook_id == hook_id, WebhookDelivery.state == PENDING
+    """Make all pending deliveries to a webhook due now, in the current transaction.
+
+    Most of a backlog was never tried, and is due already.
+    """
+    now = clock.now()
+    waiting = update(WebhookDelivery).where(
+        WebhookDelivery.hook_id == hook_id,
+        WebhookDelivery.state == PENDING,
+        WebhookDelivery.next_attempt_at > now,
     )
-    now_due = pending.values(next_attempt_at=clock.now())
+    now_due = waiting.values(next_attempt_at=now)
     db.session.execute(now_due, execution_options=UNSYNCHRONIZED)
 
 
-def purge_events() -> None:
-    """Delete the events that are older than the retention, with their deliveries."""
-    expired = WebhookEvent.created_at < clock.now() - RETENTION
-    db.session.execute(delete(WebhookEvent).where(expired), execution_options=UNSYNCHRONIZED)
+def delete_deliveries(hook_id: UUID) -> None:
+    """Delete the deliveries to a webhook, in the current transaction."""
+    own, event_id = WebhookDelivery.hook_id == hook_id, WebhookDelivery.event_id
+    batch = select(event_id).where(own).order_by(event_id).limit(BATCH_SIZE)
+    after, count = UUID(int=0), BATCH_SIZE
+    while count == BATCH_SIZE:  # what comes meanwhile is deleted with the hook
+        ids = db.session.scalars(batch.where(event_id > after)).all()
+        rows = delete(WebhookDelivery).where(own, event_id.in_(ids))
+        db.session.execute(rows, execution_options=UNSYNCHRONIZED)
+        after, count = ids[-1] if ids else after, len(ids)
+
+
+def purge_events() -> bool:
+    """Delete the oldest events that are older than the retention, with their deliveries.
+
+    Returns:
+        Whether there may be more.
+    """
+    advisory_lock("webhook retention")
+    expired = select(WebhookEvent.id).where(WebhookEvent.created_at < clock.now() - RETENTION)
+    expired = expired.order_by(WebhookEvent.created_at).limit(BATCH_SIZE)
+    ids = db.session.scalars(expired).all()
+    rows = delete(WebhookEvent).where(WebhookEvent.id.in_(ids))
+    db.session.execute(rows, execution_options=UNSYNCHRONIZED)
+    return len(ids) == BATCH_SIZE
 
 
 def update_metrics() -> None:

@@ -5,6 +5,7 @@ delivers to this webhook alone, so that a slow receiver delays no other. A worke
 its leases for two minutes; then another one sends the events again, with the same ids.
 """
 
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from uuid import UUID
 
 from flask import Flask
 
+from gatehouse.core import clock
 from gatehouse.core.log import logger
 from gatehouse.database.background_tasks import log_exceptions, on_shutdown, run_periodically
 from gatehouse.database.session import db, end_transaction, write_transaction
@@ -27,6 +29,8 @@ POLL_INTERVAL = 0.3
 METRICS_INTERVAL = 15.0
 MAX_LANES = 4
 """Webhooks that are served at the same time by one process."""
+LANE_TIME = 10.0
+"""Seconds after which a webhook gives its lane to others that wait for one."""
 BATCH = 10
 MAX_SEND_TIME = timedelta(seconds=30)
 """More than one delivery takes, so that no lease ends during it."""
@@ -82,16 +86,22 @@ class WebhookWorker:
 
     def _run_lane(self, app: Flask, hook_id: UUID) -> None:
         try:
+            until = clock.monotonic() + LANE_TIME
             with app.app_context():
-                log_exceptions("webhooks", lambda: self._deliver_to(hook_id))
+                log_exceptions("webhooks", lambda: self._deliver_to(hook_id, until))
         finally:
             self.busy.discard(hook_id)
 
-    def _deliver_to(self, hook_id: UUID) -> int:
-        """Deliver batches to one webhook until nothing is due, it fails, or the worker stops."""
+    def _deliver_to(self, hook_id: UUID, until: float = math.inf) -> int:
+        """Deliver batches to one webhook until nothing is due, it fails, or the worker stops.
+
+        After the batch in which the time `until` (monotonic) passes, the rest is left.
+        """
         delivered = 0
         while leases := self._lease(hook_id):
             delivered += self._deliver_batch(leases)
+            if clock.monotonic() >= until:
+                break
         return delivered
 
     def _lease(self, hook_id: UUID) -> list[Lease]:

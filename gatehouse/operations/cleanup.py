@@ -29,13 +29,15 @@ from gatehouse.users import administration
 from gatehouse.web import idempotency, rate_limits
 
 INTERVAL = timedelta(minutes=10)
+MAX_BATCHES = 200
+"""Transactions of one task in one run; the next run continues."""
 Task = Callable[[], object]
 
 
 def run_cleanup() -> None:
     """Execute due MFA resets, enable and erase users, then delete expired rows of every kind.
 
-    Each task has its own transaction and logs its own exceptions, so that one failure does not
+    Each task has its own transactions and logs its own exceptions, so that one failure does not
     stop the others. For an hour after a step of the database's clock nothing is done: the step may
     return, but what was deleted does not.
     """
@@ -44,7 +46,7 @@ def run_cleanup() -> None:
     log_exceptions("mfa_resets", reset.execute_due)
     log_exceptions("users_to_erase", administration.erase_due)
     for name, task in _list_tasks().items():
-        log_exceptions(name, partial(_in_own_transaction, task))
+        log_exceptions(name, partial(_in_own_transactions, task))
 
 
 def _list_tasks() -> dict[str, Task]:
@@ -76,10 +78,14 @@ def _list_tasks() -> dict[str, Task]:
     return tasks
 
 
-def _in_own_transaction(task: Task) -> None:
-    with write_transaction():
-        task()
-    db.session.commit()
+def _in_own_transactions(task: Task) -> None:
+    """Run a task, and again as long as it returns True, because it has left something."""
+    for _ in range(MAX_BATCHES):
+        with write_transaction():
+            has_more = task()
+        db.session.commit()
+        if has_more is not True:
+            return
 
 
 def start_cleanup(app: Flask) -> None:

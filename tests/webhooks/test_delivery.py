@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from gatehouse.core import clock
-from gatehouse.core.events import UserChanged, UserErased, publish
+from gatehouse.core.events import UserChanged, UserErased, UserRestored, publish
 from gatehouse.database.session import db, write_transaction
-from gatehouse.hooks import definitions, delivery_queue, sending, subscriptions
+from gatehouse.hooks import definitions, delivery_queue, delivery_worker, sending, subscriptions
 from gatehouse.hooks.definitions import HookChange
 from gatehouse.hooks.delivery_worker import WebhookWorker
 from gatehouse.messaging.worker import ChannelHealth
@@ -44,6 +44,13 @@ def fields_of(receiver, user_id):
 
 def states(app):
     return [row.state for row in rows(app, WebhookDelivery)]
+
+
+def count_read_rows(node):
+    """Return how many rows the scans of a plan have read, with those that they filtered out."""
+    read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    own = read * node["Actual Loops"] if "Scan" in node["Node Type"] else 0
+    return own + sum(map(count_read_rows, node.get("Plans", [])))
 
 
 def expect_signature(secret, headers, body):
@@ -251,6 +258,38 @@ def test_receiver_that_is_down_loses_nothing(app, create_webhook, change_user, d
     assert fields_of(restarted, ADA) == ["a1", "a2", "a3"]
 
 
+def test_webhook_with_an_endless_backlog_leaves_its_lane_to_others(
+    app, create_webhook, receiver, change_user, monkeypatch
+):
+    monkeypatch.setattr(delivery_worker, "MAX_LANES", 1)
+    monkeypatch.setattr(delivery_worker, "LANE_TIME", 0.0)
+    worker, is_served = WebhookWorker(), threading.Event()
+
+    def answer_endlessly(_event):
+        if not worker.stop_requested.is_set():
+            change_user(ADA, "again")
+        return OK
+
+    receiver.answer = answer_endlessly
+    create_webhook(receiver.url, "endless", ["user.changed"])
+    with webhook_receiver() as other:
+        other.answer = lambda _event: is_served.set() or OK
+        create_webhook(other.url, "other", ["user.restored"])
+        change_user(ADA, "first")
+        with app.app_context():
+            with write_transaction():
+                publish(UserRestored(BOB, NO_REQUEST))
+            db.session.commit()
+        thread = threading.Thread(target=worker.run_until_stopped, args=(app,))
+        thread.start()
+        was_served = is_served.wait(60)
+        worker.stop_requested.set()
+        thread.join(60)
+
+    assert was_served
+    assert len(receiver.requests) >= 1
+
+
 def test_receiver_can_ask_to_wait(app, webhook, receiver, change_user, deliver, wait):
     receiver.answer = lambda _event: (429, b"", {"Retry-After": "3000"})
     change_user(ADA, "a1")
@@ -331,6 +370,69 @@ def test_webhook_that_another_worker_deleted_stops_no_request(app, webhook, chan
     assert rows(app, WebhookDelivery) == []
 
 
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_webhook_that_is_being_deleted_stops_no_request(app, webhook, change_user, monkeypatch):
+    """A million deliveries take seconds to delete: what happens meanwhile must not wait."""
+    change_user(ADA, "a1")
+    is_deleting, is_done = threading.Event(), threading.Event()
+    delete_deliveries = delivery_queue.delete_deliveries
+
+    def delete_slowly(hook_id):
+        delete_deliveries(hook_id)
+        is_deleting.set()
+        assert is_done.wait(60)
+
+    monkeypatch.setattr(delivery_queue, "delete_deliveries", delete_slowly)
+
+    def delete_webhook():
+        with app.app_context():
+            definitions.delete_hook(webhook, NO_REQUEST)
+            db.session.commit()
+
+    def change_meanwhile():
+        assert is_deleting.wait(60)
+        change_user(ADA, "a2")
+        is_done.set()
+
+    run_in_parallel(delete_webhook, change_meanwhile)
+
+    assert rows(app, Hook) == rows(app, WebhookDelivery) == []
+    assert len(rows(app, WebhookEvent)) == 2
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_webhook_with_a_large_backlog_is_served_without_reading_all_of_it(
+    app, webhook, change_user, wait
+):
+    """Else a receiver that was down for a day gets nothing any more: each query takes too long."""
+    change_user(ADA, "a1")
+    [event] = rows(app, WebhookEvent)
+    backlog = sa.text(
+        "WITH e AS (INSERT INTO webhook_events (id, name, user_id, payload, created_at)"
+        " SELECT gen_random_uuid(), name, gen_random_uuid(), payload, created_at"
+        " FROM webhook_events, generate_series(1, 5000) RETURNING id, user_id, created_at)"
+        " INSERT INTO webhook_deliveries (hook_id, event_id, user_id, state, attempts,"
+        " next_attempt_at) SELECT :hook_id, id, user_id, 'pending', 0, created_at FROM e"
+    )
+    with app.app_context():
+        db.session.execute(backlog, {"hook_id": webhook})
+        db.session.commit()
+        db.session.execute(sa.text("ANALYZE webhook_deliveries, webhook_events, hooks"))
+        db.session.commit()
+
+        assert delivery_queue.list_due_hooks() == [webhook]
+        with record_statements(app) as statements:
+            delivery_queue.list_due_hooks()
+            delivery_queue.lease_deliveries(webhook, 10)
+        db.session.rollback()
+        for statement, values in statements[:2]:
+            [[plan]] = db.session.connection().exec_driver_sql(
+                f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values
+            )
+            assert count_read_rows(plan[0]["Plan"]) < 200, statement
+    assert event.name == "user.changed"
+
+
 def test_webhook_has_two_signatures_while_its_secret_is_replaced(
     app, create_webhook, receiver, change_user, deliver
 ):
@@ -356,6 +458,20 @@ def test_events_are_encrypted_and_purged_after_two_weeks(app, webhook, change_us
     wait(days=13)
     change_user(ADA, "a2")
     wait(days=2)
+    with app.app_context():
+        cleanup.run_cleanup()
+
+    assert len(rows(app, WebhookEvent)) == len(rows(app, WebhookDelivery)) == 1
+
+
+def test_events_are_purged_in_batches_until_none_is_left(
+    app, webhook, change_user, wait, monkeypatch
+):
+    monkeypatch.setattr(delivery_queue, "BATCH_SIZE", 2)
+    change_user(ADA, *range(5))
+    wait(days=15)
+    change_user(ADA, "kept")
+
     with app.app_context():
         cleanup.run_cleanup()
 
