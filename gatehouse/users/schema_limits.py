@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from gatehouse.core.errors import reject_field
+from gatehouse.web.fields import UNSTORABLE
 
 Definition: TypeAlias = Mapping[str, Any]
 MAX_BYTES = 32 << 10
@@ -96,11 +97,13 @@ class Limits:
 
 
 def require_small_document(document: Definition) -> None:
-    """Require that a document has a bounded length.
+    """Require that a document has a bounded length, and texts that can be encoded.
 
     Raises:
-        ValidationFailed: it is too long.
+        ValidationFailed: it is too long, or has half of a surrogate pair (RFC 8259 section 8.2).
     """
+    if UNSTORABLE.search(json.dumps(document, ensure_ascii=False)):
+        reject_field("schema", "unprintable", "A text is not valid Unicode.")
     if len(json.dumps(document)) > MAX_BYTES:
         reject_field("schema", "too_large", f"Use at most {MAX_BYTES >> 10} KiB.")
 

@@ -97,6 +97,8 @@ REJECTED = [
     (schema_of() | {"$defs": {**CHAIN, "a30": {}}}, "schema.$defs.a14"),
     (schema_of() | {"$defs": {**LONG_CHAIN, "a800": {}}}, "schema.$defs.a64"),
     (attribute(description="x" * 40_000), "schema"),
+    (attribute(title="\ud800"), "schema"),
+    (attribute(properties={"\udfff": {}}), "schema"),
     (schema_of(x={"x-gatehouse": {"read": ["everyone"]}}), "schema.properties.x.x-gatehouse.read"),
     (schema_of(x={"x-gatehouse": {"write": "user"}}), "schema.properties.x.x-gatehouse.write"),
     (schema_of(x={"x-gatehouse": {"hidden": True}}), "schema.properties.x.x-gatehouse"),
