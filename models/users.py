@@ -1,7 +1,6 @@
 """Tables of users: the account, its profile, and how the user is known elsewhere."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, BigInteger, Index, String, UniqueConstraint
@@ -50,7 +49,7 @@ class User(Base):
     phone_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     name: Mapped[str | None] = _profile(200)
     locale: Mapped[str | None] = _profile(35)
-    attributes: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    attributes: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
     """The operator's own attributes, by name, as the current `ProfileSchema` accepts them."""
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """Since when the account may do nothing; every way in checks this column."""
@@ -90,7 +89,7 @@ class ProfileSchema(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     version: Mapped[int] = mapped_column(BigInteger)
-    definition: Mapped[dict[str, Any]] = mapped_column(JSON)
+    definition: Mapped[dict[str, object]] = mapped_column(JSON)
     claims_size: Mapped[int] = mapped_column(default=0, server_default="0")
     """Bytes in every access token that are kept free for claims; 0 if no attribute is one."""
     changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -1,7 +1,6 @@
 """Routes: the deliveries to a webhook, their replay, and a test event."""
 
 from dataclasses import asdict
-from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields
@@ -70,7 +69,7 @@ class HookTestResponse(Schema):
 @hook_delivery_routes.errors(NotFound)
 def list_hook_deliveries(
     _caller: Administrator, query: PageQueryForm, hook_id: UUID
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """List the events of the last two weeks for a webhook, the newest first."""
     after = pagination.decode_cursor(CURSOR, query.cursor)
     items, following = deliveries.list_deliveries(hook_id, query.limit, after)
@@ -95,6 +94,6 @@ def replay_hook_events(
 @requires(permissions.HOOKS_WRITE)
 @hook_delivery_routes.response(200, HookTestResponse)
 @hook_delivery_routes.errors(NotFound, NotAWebhook)
-def send_test_event(_caller: Administrator, hook_id: UUID) -> dict[str, Any]:
+def send_test_event(_caller: Administrator, hook_id: UUID) -> dict[str, object]:
     """Send a `hook.test` event to a webhook now, and return what came of it."""
     return asdict(deliveries.send_test(hook_id, request_context()))

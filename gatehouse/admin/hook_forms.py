@@ -37,19 +37,19 @@ class SecretRotationForm:
     overlap: timedelta
 
 
-def _pattern(max_length: int, pattern: str, message: str, **options: Any) -> String:
+def _pattern(pattern: str, message: str, example: str, required: bool = False) -> String:
     check = validate.Regexp(f"({pattern})\\Z", error=CodedMessage("invalid", message))
-    metadata = {"pattern": f"^({pattern})$"} | options.pop("metadata", {})
-    return String(max_length, validate=check, metadata=metadata, **options)
+    shown = {"pattern": f"^({pattern})$", "example": example}
+    return String(64, validate=check, metadata=shown, required=required)
 
 
-def _name(**options: Any) -> String:
-    return _pattern(64, NAME, NAME_MESSAGE, metadata={"example": "fraud-check"}, **options)
+def _name(required: bool = False) -> String:
+    return _pattern(NAME, NAME_MESSAGE, "fraud-check", required)
 
 
-def _url(**options: Any) -> String:
+def _url(required: bool = False) -> String:
     shown = {"format": "uri", "example": "https://hooks.example.com/gatehouse"}
-    return String(MAX_URL_LENGTH, metadata=shown, **options)
+    return String(MAX_URL_LENGTH, metadata=shown, required=required)
 
 
 class HookMembers(Form):
@@ -58,7 +58,7 @@ class HookMembers(Form):
     name = _name()
     url = _url()
     events = fields.List(
-        _pattern(64, EVENT_NAME, "Write the name of an event, or *.", metadata={"example": "*"}),
+        _pattern(EVENT_NAME, "Write the name of an event, or *.", "*"),
         validate=validate.Length(max=100),
         metadata={"description": "of a webhook: the events that it gets, or `*` for all"},
     )
@@ -101,7 +101,7 @@ class NewHook(HookMembers):
     url = _url(required=True)
 
     @post_load
-    def make_form(self, members: dict[str, Any], **_: Any) -> NewHookForm:
+    def make_form(self, members: dict[str, Any], **_: object) -> NewHookForm:
         """Return the form."""
         return NewHookForm(members.pop("kind"), HookChange(**members))
 
@@ -128,6 +128,6 @@ class SecretRotation(Form):
     )
 
     @post_load
-    def make_form(self, members: dict[str, Any], **_: Any) -> SecretRotationForm:
+    def make_form(self, members: dict[str, Any], **_: object) -> SecretRotationForm:
         """Return the form."""
         return SecretRotationForm(timedelta(minutes=members["overlap_minutes"]))

@@ -1,6 +1,5 @@
 """Routes: webhooks and blocking hooks."""
 
-from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields
@@ -69,7 +68,7 @@ class HookWithSecret(HookItem):
 @requires(permissions.HOOKS_READ)
 @hook_routes.arguments(PageQuery, location="query")
 @hook_routes.response(200, page_schema(HookItem))
-def list_hooks(_caller: Administrator, query: PageQueryForm) -> dict[str, Any]:
+def list_hooks(_caller: Administrator, query: PageQueryForm) -> dict[str, object]:
     """List the hooks, the newest first."""
     after = pagination.decode_cursor(CURSOR, query.cursor)
     rows, following = definitions.list_hooks(query.limit, after)
@@ -83,7 +82,7 @@ def list_hooks(_caller: Administrator, query: PageQueryForm) -> dict[str, Any]:
 @hook_routes.arguments(NewHook)
 @hook_routes.response(201, HookWithSecret)
 @hook_routes.errors(HookExists, TooManyHooks)
-def create_hook(_caller: Administrator, form: NewHookForm) -> tuple[Any, dict[str, str]]:
+def create_hook(_caller: Administrator, form: NewHookForm) -> tuple[object, dict[str, str]]:
     """Create a hook; the answer has the secret of its signatures, which is shown once."""
     return _show_once(definitions.create_hook(form.kind, form.change, request_context()))
 
@@ -93,7 +92,7 @@ def create_hook(_caller: Administrator, form: NewHookForm) -> tuple[Any, dict[st
 @requires(permissions.HOOKS_READ)
 @hook_routes.response(200, HookItem)
 @hook_routes.errors(NotFound)
-def read_hook(_caller: Administrator, hook_id: UUID) -> tuple[Any, dict[str, str]]:
+def read_hook(_caller: Administrator, hook_id: UUID) -> tuple[object, dict[str, str]]:
     """Read a hook; the `ETag` names this version of it."""
     return with_etag(_read(hook_id))
 
@@ -107,7 +106,7 @@ def read_hook(_caller: Administrator, hook_id: UUID) -> tuple[Any, dict[str, str
 @conditional
 def update_hook(
     _caller: Administrator, form: HookChange, hook_id: UUID
-) -> tuple[Any, dict[str, str]]:
+) -> tuple[object, dict[str, str]]:
     """Change a hook; the change works everywhere within a second."""
     _require_version(hook_id)
     definitions.change_hook(hook_id, form, request_context())
@@ -135,26 +134,26 @@ def delete_hook(_caller: Administrator, hook_id: UUID) -> None:
 @conditional
 def rotate_hook_secret(
     _caller: Administrator, form: SecretRotationForm, hook_id: UUID
-) -> tuple[Any, dict[str, str]]:
+) -> tuple[object, dict[str, str]]:
     """Replace the secret of a hook; by default messages have both signatures for a day."""
     _require_version(hook_id)
     return _show_once(definitions.rotate_secret(hook_id, form.overlap, request_context()))
 
 
-def _read(hook_id: UUID) -> dict[str, Any]:
+def _read(hook_id: UUID) -> dict[str, object]:
     return definitions.serialize_hook(definitions.get_hook(hook_id))
 
 
 def _require_version(hook_id: UUID) -> None:
     """Check `If-Match` when the write begins, with the lock of all changes of hooks."""
 
-    def read_locked() -> dict[str, Any]:
+    def read_locked() -> dict[str, object]:
         definitions.lock_hooks()
         return _read(hook_id)
 
     require_version(read_locked)
 
 
-def _show_once(created: CreatedSecret) -> tuple[Any, dict[str, str]]:
+def _show_once(created: CreatedSecret) -> tuple[object, dict[str, str]]:
     item, headers = with_etag(definitions.serialize_hook(created.row))
     return item | {"secret": created.secret}, headers

@@ -1,7 +1,6 @@
 """Routes: the profile schema, which says what attributes users can have."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from marshmallow import Schema, fields
 
@@ -41,7 +40,7 @@ profile_schema_routes = Blueprint(
 class NewProfileSchemaForm:
     """The form `NewProfileSchema`."""
 
-    schema: dict[str, Any]
+    schema: dict[str, object]
 
 
 class NewProfileSchema(Form):

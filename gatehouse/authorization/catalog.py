@@ -103,7 +103,7 @@ class Catalog:
             "all_permissions": sorted(self.permissions_of([name])),
         }
 
-    def describe_permission(self, name: str) -> dict[str, Any]:
+    def describe_permission(self, name: str) -> dict[str, object]:
         """Return a permission as administrators see it."""
         permission = self.permissions[name]
         return {

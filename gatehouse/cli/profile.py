@@ -64,14 +64,14 @@ def apply_schema(file: TextIO, as_json: bool) -> None:
     click.echo(to_json(stored) if as_json else sentence)
 
 
-def _read(file: TextIO) -> dict[str, Any]:
+def _read(file: TextIO) -> dict[str, object]:
     try:
         definition = current_app.json.loads(file.read())
     except ValueError as problem:
         raise click.ClickException(f"{file.name} is not valid JSON: {problem}") from None
     if not isinstance(definition, dict):
         raise click.ClickException(f"{file.name} is not a JSON object.")
-    return cast(dict[str, Any], definition)
+    return cast(dict[str, object], definition)
 
 
 def _report(result: CheckResult) -> list[str]:

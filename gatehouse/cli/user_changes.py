@@ -49,7 +49,7 @@ def profile_options(command: Callable[..., None]) -> Callable[..., None]:
 @profile_options
 @attribute_option
 @as_json
-def create_user(email: str, as_json: bool, **profile: Any) -> None:
+def create_user(email: str, as_json: bool, **profile: object) -> None:
     """Create a user with EMAIL, who gets an invitation to choose a password."""
     form = load_form(NewUser(), {"email": email, **_given(profile)})
     user_id = user_administration.create_user(form, NO_REQUEST)
@@ -65,7 +65,7 @@ def create_user(email: str, as_json: bool, **profile: Any) -> None:
 @attribute_option
 @reason_option
 @as_json
-def update_user(identifier: str, reason: str | None, as_json: bool, **fields: Any) -> None:
+def update_user(identifier: str, reason: str | None, as_json: bool, **fields: object) -> None:
     """Change the options that you give; an empty one, as in --phone "", clears its field.
 
     An attribute without a value, as in --attribute department=, is removed.

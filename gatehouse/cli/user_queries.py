@@ -51,7 +51,7 @@ def list_users(page: PageOptions, as_json: bool, as_csv: bool, **conditions: Any
         echo_next_page(next_cursor)
 
 
-def _echo_users(found: list[dict[str, Any]], total: int | None) -> None:
+def _echo_users(found: list[dict[str, object]], total: int | None) -> None:
     for user in found:
         click.echo(f"{user['id']}  {user['status']:<10}  {user['email']}")
     of_all = "" if total is None else f" of about {total}"
@@ -76,7 +76,7 @@ def show_user(identifier: str, as_json: bool) -> None:
 @as_json
 def list_sessions(identifier: str, as_json: bool) -> None:
     """List the active sessions of a user, the newest first."""
-    found: list[dict[str, Any]] = sessions.list_managed_sessions(find_user_id(identifier))
+    found: list[dict[str, object]] = sessions.list_managed_sessions(find_user_id(identifier))
     if as_json:
         click.echo(to_json_page(found))
         return

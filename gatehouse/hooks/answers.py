@@ -1,7 +1,6 @@
 """What blocking hooks may answer; everything else counts as a failure of the hook."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from flask import current_app
 from marshmallow import ValidationError, validate
@@ -89,7 +88,7 @@ def _is_unstorable(value: object) -> bool:
     return isinstance(value, str) and UNSTORABLE.search(value) is not None
 
 
-def _parse_object(body: bytes) -> dict[str, Any]:
+def _parse_object(body: bytes) -> dict[str, object]:
     try:
         members = current_app.json.loads(body)
     except ValueError:

@@ -167,7 +167,7 @@ def lock_hook(hook_id: UUID) -> Hook:
     return get_hook(hook_id)
 
 
-def serialize_hook(hook: Hook) -> dict[str, Any]:
+def serialize_hook(hook: Hook) -> dict[str, object]:
     """Return a hook as administrators see it, without its secrets."""
     secrets = stored_secrets.decrypt_or_none(hook.secrets, hook.id)
     is_rotating = secrets is not None and len(secrets.active) > 1

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import Select, or_, select, update
@@ -62,7 +62,7 @@ class TestResult:
 
 def list_deliveries(
     hook_id: UUID, limit: int, after: Position | None = None
-) -> tuple[list[dict[str, Any]], Position | None]:
+) -> tuple[list[dict[str, object]], Position | None]:
     """Return a page of the deliveries to a webhook, the newest events first.
 
     Raises:
@@ -145,7 +145,7 @@ def _advise(status: int | None) -> str | None:
     return ADVICE.get(status) or ADVICE.get(status // 100 if status else None)
 
 
-def _serialize(row: WebhookDelivery, event: WebhookEvent) -> dict[str, Any]:
+def _serialize(row: WebhookDelivery, event: WebhookEvent) -> dict[str, object]:
     return {
         "event_id": str(event.id),
         "type": event.name,

@@ -220,14 +220,14 @@ def _select_due(now: datetime) -> Select[WebhookDelivery, WebhookEvent, Hook]:
     return due.where(*_is_active(), *_is_due(now), is_first)
 
 
-def _finish_lease(lease: Lease, outcome: str, **values: Any) -> bool:
+def _finish_lease(lease: Lease, outcome: str, **values: object) -> bool:
     was_leased = _update_if_leased(lease, last_attempt_at=clock.now(), **values)
     if was_leased:
         metrics.WEBHOOKS.labels(outcome).inc()
     return was_leased
 
 
-def _update_if_leased(lease: Lease, **values: Any) -> bool:
+def _update_if_leased(lease: Lease, **values: object) -> bool:
     """Update a row and end its lease if the lease is still valid; return whether it was."""
     change = update(WebhookDelivery).where(
         WebhookDelivery.id == lease.row.id,
@@ -259,7 +259,7 @@ def _disable(hook: Hook) -> None:
         _record(Hooks.GONE, hook)
 
 
-def _set_hook(hook_id: UUID, *conditions: ColumnElement[bool], **values: Any) -> bool:
+def _set_hook(hook_id: UUID, *conditions: ColumnElement[bool], **values: object) -> bool:
     change = update(Hook).where(Hook.id == hook_id, *conditions)
     values.setdefault("updated_at", Hook.updated_at)
     change = change.values(**values).returning(Hook.id)

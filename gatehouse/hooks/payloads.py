@@ -6,10 +6,10 @@ keeps what it got, whatever its owner has erased here. The reasons are in docs/d
 
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-Json = dict[str, Any]
+Json = dict[str, object]
 FORMATS = {UUID: "uuid", datetime: "date-time"}
 
 
@@ -97,12 +97,12 @@ def build_schema(data_type: type) -> Json:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def _describe(annotated: Any) -> Json:
+def _describe(annotated: object) -> Json:
     python_type, description = get_args(annotated)
     return {"description": description, **_describe_type(python_type)}
 
 
-def _describe_type(python_type: Any) -> Json:
+def _describe_type(python_type: object) -> Json:
     if get_origin(python_type) is tuple:
         return {"type": "array", "items": _describe_type(get_args(python_type)[0])}
     if python_type in FORMATS:

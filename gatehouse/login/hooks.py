@@ -3,15 +3,13 @@
 Second step and enrolment resume a login that has passed them.
 """
 
-from typing import Any
-
 from gatehouse.hooks import blocking, kinds, token_claims
 from gatehouse.hooks.questions import Question
 from gatehouse.hooks.subject import describe_user
 from gatehouse.login.method import LoginAttempt
 
 
-def ask_hooks(attempt: LoginAttempt[Any]) -> LoginAttempt[Any]:
+def ask_hooks(attempt: LoginAttempt[object]) -> LoginAttempt[object]:
     """Ask the hooks whether the authenticated user may log in; no transaction is open.
 
     Raises:
@@ -28,7 +26,7 @@ def ask_hooks(attempt: LoginAttempt[Any]) -> LoginAttempt[Any]:
     return attempt
 
 
-def load_claims(attempt: LoginAttempt[Any]) -> LoginAttempt[Any]:
+def load_claims(attempt: LoginAttempt[object]) -> LoginAttempt[object]:
     """Ask the hooks for the claims of the user's tokens, unless they are known.
 
     Raises:

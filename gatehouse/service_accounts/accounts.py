@@ -75,7 +75,7 @@ def list_roles_of(account_ids: Collection[UUID]) -> dict[UUID, list[RoleAssignme
     return found
 
 
-def describe_account(account_id: UUID) -> dict[str, Any]:
+def describe_account(account_id: UUID) -> dict[str, object]:
     """Return a service account as administrators see it.
 
     Raises:
@@ -84,7 +84,9 @@ def describe_account(account_id: UUID) -> dict[str, Any]:
     return serialize_account(get_account(account_id), list_roles(account_id))
 
 
-def serialize_account(account: ServiceAccount, given: Sequence[RoleAssignment]) -> dict[str, Any]:
+def serialize_account(
+    account: ServiceAccount, given: Sequence[RoleAssignment]
+) -> dict[str, object]:
     """Return a service account and its roles as administrators see them."""
     return {
         "id": str(account.id),

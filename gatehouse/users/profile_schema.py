@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import jsonschema_rs
 
@@ -54,7 +53,9 @@ class ProfileSchema:
     definition: Definition
     attributes: Mapping[str, Attribute]
 
-    def select_readable(self, values: Mapping[str, Any] | None, reader: str) -> dict[str, Any]:
+    def select_readable(
+        self, values: Mapping[str, object] | None, reader: str
+    ) -> dict[str, object]:
         """Return the attributes of a user that a party may read."""
         return {
             name: value
@@ -62,7 +63,7 @@ class ProfileSchema:
             if name in self.attributes and reader in self.attributes[name].readers
         }
 
-    def select_claims(self, values: Mapping[str, Any] | None) -> dict[str, object]:
+    def select_claims(self, values: Mapping[str, object] | None) -> dict[str, object]:
         """Return the claims that the attributes of a user become, by the name of the claim."""
         found = ((self.attributes.get(name), value) for name, value in (values or {}).items())
         return {one.claim: value for one, value in found if one and one.claim}

@@ -58,7 +58,7 @@ def set_up(app: Flask) -> None:
     app.extensions[EXTENSION] = {}
 
 
-def version_column() -> ColumnElement[Any]:
+def version_column() -> ColumnElement[object]:
     """Return a column for queries of users, from which `get_schema` finds the schema."""
     return select(Stored.version).scalar_subquery().label("profile_schema_version")
 
@@ -156,5 +156,5 @@ def _list_errors(failing: list[FailingUser]) -> FieldErrors:
     }
 
 
-def _fetch_schema() -> Row[int, Any]:
+def _fetch_schema() -> Row[int, object]:
     return fetch_one(SELECT_SCHEMA)

@@ -1,5 +1,6 @@
 """Users: look them up, create them, and read their profiles."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -35,7 +36,7 @@ UNKNOWN_USER_ID = UUID(int=0)
 """An id without account, password or device; looking it up takes as long as a real one."""
 
 
-def profile_columns() -> tuple[ColumnElement[Any], ...]:
+def profile_columns() -> tuple[ColumnElement[object], ...]:
     """Return columns for queries of users, from which profile, roles and claims are made."""
     return (*roles.assignment_columns(User.id), profile_schema_store.version_column())
 
@@ -45,7 +46,7 @@ SELECT_PROFILE = select(*User.__table__.columns, *profile_columns()).where(
 )
 
 
-TokenContent: TypeAlias = tuple[dict[str, Any], EffectiveRoles, dict[str, object]]
+TokenContent: TypeAlias = tuple[dict[str, object], EffectiveRoles, dict[str, object]]
 """A profile (the schema `User`), roles, and the claims that attributes become."""
 
 
@@ -180,7 +181,7 @@ def require_free_username(username: str | None, user_id: UUID | None = None) -> 
         raise UsernameReserved
 
 
-def create_user(email: identifiers.Email, profile: dict[str, Any]) -> User:
+def create_user(email: identifiers.Email, profile: Mapping[str, object]) -> User:
     """Create a user in the current transaction; `profile` has the fields of the sign-up form.
 
     Raises:
@@ -225,7 +226,7 @@ def _require_profile(row: object) -> dict[str, object]:
     return build_profile(row)[0]
 
 
-def build_profile(row: Any) -> TokenContent:
+def build_profile(row: object) -> TokenContent:
     """Return profile, roles and claims of a row with the SELECT_PROFILE columns."""
     return _build_content(row, row)
 
@@ -252,7 +253,7 @@ def _serialize(row: Any, effective: EffectiveRoles) -> dict[str, Any]:
     }
 
 
-def set_fields(user: User, values: dict[str, Any]) -> None:
+def set_fields(user: User, values: Mapping[str, Any]) -> None:
     """Set the profile, the username and the number that `values` has, as they are."""
     for field in ("phone", *PROFILE_LENGTHS):
         if field in values:

@@ -1,7 +1,5 @@
 """The form field of attributes: JSON that is safe to store and to display, whatever it means."""
 
-from typing import Any
-
 from marshmallow import ValidationError, fields
 
 from gatehouse.web.fields import UNPRINTABLE, UNSTORABLE, CodedMessage
@@ -15,7 +13,9 @@ LINE_BREAKS = str.maketrans("", "", "\n\t")
 class Attributes(fields.Dict):
     """A JSON object by name; the profile schema validates its values later."""
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kw: Any) -> dict[str, object]:
+    def _deserialize(
+        self, value: object, attr: object, data: object, **kw: object
+    ) -> dict[str, object]:
         attributes: dict[str, object] = super()._deserialize(  # type: ignore[no-untyped-call] # marshmallow has no types here
             value, attr, data, **kw
         )
