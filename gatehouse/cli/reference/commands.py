@@ -20,7 +20,8 @@ first, unless you pass `--yes`.
 | 1 | not done, or not for all: the message says why |
 | 2 | the arguments are wrong: the message says which |
 
-Worked examples are in [administration of users](administration.md) and [roles](roles.md).
+Worked examples are in [administration of users](administration.md) and [roles](roles.md);
+[beside `make run`](../README.md#your-own-application) commands need two variables.
 """
 
 
