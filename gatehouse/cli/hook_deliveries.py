@@ -30,7 +30,8 @@ def list_deliveries(hook: str, page: PageOptions, as_json: bool) -> None:
     for item in items:
         problem = item["last_error"] or ""
         about = f"{item['event_id']}  {item['type']:20} {item['state']:10}"
-        click.echo(f"{about} {item['attempts']:>2} attempts  {problem}".rstrip())
+        attempts = "attempt " if item["attempts"] == 1 else "attempts"
+        click.echo(f"{about} {item['attempts']:>2} {attempts}  {problem}".rstrip())
     echo_next_page(next_cursor)
 
 

@@ -185,7 +185,9 @@ def _require_allowed_host(url: SplitResult) -> str:
     if url.username is not None or url.password is not None:
         raise OutboundRequestBlocked("A user name or password in the URL is not allowed.")
     if url.scheme == "http" and not _is_allowed_host(url):
-        raise OutboundRequestBlocked(f"{host} is only allowed by https.")
+        raise OutboundRequestBlocked(
+            f"{host} is only allowed by https, unless GATEHOUSE_EGRESS_ALLOWLIST names it."
+        )
     return host
 
 

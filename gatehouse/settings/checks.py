@@ -19,7 +19,10 @@ def _public_url(settings: SettingsLike) -> str:
     if settings.public_url is None:
         return ""
     if not settings.public_url:
-        return "GATEHOUSE_PUBLIC_URL is missing; set it to https://auth.example.com or the like."
+        return (
+            "GATEHOUSE_PUBLIC_URL is missing; set it to https://auth.example.com or the like. "
+            "Beside `make run`, set GATEHOUSE_ENV=development instead."
+        )
     plain = not settings.development and settings.public_url.startswith("http:")
     return "GATEHOUSE_PUBLIC_URL must start with https:// in production." if plain else ""
 
