@@ -1,5 +1,6 @@
 """Remind who was invited, a day before the invitation ends (ASVS 6.4.5)."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ from sqlalchemy import select
 from gatehouse.account.invitation import INVITATION_LINK, InvitationData
 from gatehouse.audit import events
 from gatehouse.audit.service import record
-from gatehouse.core import clock
+from gatehouse.core import clock, crypto
 from gatehouse.database.session import db
 from gatehouse.messaging import outbox
 from gatehouse.messaging.message import MessageRequest
@@ -35,12 +36,14 @@ def remind_due() -> None:
     )
     due = due.order_by(OneTimeCode.id).with_for_update(skip_locked=True)
     for row in db.session.scalars(due).all():
-        data = one_time_codes.load_data(row, InvitationData)
-        if row.expires_at - row.created_at > 2 * BEFORE and not data.is_reminded:
-            _remind(row, data)
+        if row.expires_at - row.created_at > 2 * BEFORE:
+            with suppress(crypto.DecryptionFailed):  # its key is not configured any more
+                _remind(row, one_time_codes.load_data(row, InvitationData))
 
 
 def _remind(row: OneTimeCode, data: InvitationData) -> None:
+    if data.is_reminded:
+        return
     one_time_codes.change_data(row, replace(data, is_reminded=True).to_json())
     user = users.get_user(row.user_id) if row.user_id else None
     variables = {"invited": row.created_at, "expires": row.expires_at}

@@ -24,7 +24,7 @@ from gatehouse.users.administration import UserChange, changing_user, record_cha
 from gatehouse.users.administration_forms import NewUserForm
 from gatehouse.users.errors import EmailTaken
 from gatehouse.users.identifiers import Email
-from gatehouse.users.profile_schema import ADMINISTRATOR
+from gatehouse.users.profile_schema import ADMINISTRATOR, USER
 from gatehouse.web.request_context import RequestContext, without_client
 from models import User
 
@@ -62,7 +62,8 @@ def update_user(change: UserChange, fields: dict[str, Any]) -> None:
     """Change the profile, the username, the e-mail address or the phone number of a user.
 
     A new e-mail address counts as verified by the administrator; the previous one is notified, and
-    can revert the change. A new number is unverified. None clears a field.
+    can revert the change. A new number is unverified. None clears a field. What only administrators
+    write is written by another one: it may decide what the user may do in an application.
 
     Raises:
         EmailTaken, UsernameTaken: another user has the e-mail address or the username.
@@ -80,7 +81,8 @@ def update_user(change: UserChange, fields: dict[str, Any]) -> None:
             changed.add("email")
         paths = attributes.list_paths(changes)
         record_change(Administration.UPDATED, change, fields=[*sorted(changed), *paths])
-        attributes.change_attributes(user, changes, ADMINISTRATOR)
+        is_own = change.context.actor.user_id == user.id
+        attributes.change_attributes(user, changes, USER if is_own else ADMINISTRATOR)
         publish(UserChanged(user.id, change.context, (*sorted(changed), *paths)))
 
 

@@ -195,6 +195,24 @@ def test_attributes_are_written_and_read_by_administrators_as_declared(app, ada,
     assert rows(app, Account, email_canonical="eve@example.com") == []
 
 
+@pytest.mark.requirement("RG-07")
+@pytest.mark.parametrize("role", ["support", "admin"])
+def test_administrators_do_not_write_what_administrators_write_of_their_own_account(
+    app, sign_in_as, declare, role
+):
+    declare()
+    caller = sign_in_as(role, email=ADA)
+    [user] = rows(app, Account, email_canonical=ADA)
+    path, any_version = f"/admin/users/{user.id}", {"If-Match": "*"}
+
+    own = caller.patch(path, {"attributes": {"department": "sales"}}, headers=any_version)
+    nickname = caller.patch(path, {"attributes": {"nickname": "Ada"}}, headers=any_version)
+
+    assert (own.status_code, codes(own)) == (422, {"attributes.department": "unknown_field"})
+    assert nickname.status_code == 200
+    assert stored(app) == {"nickname": "Ada"}
+
+
 def test_attributes_that_only_users_read_are_hidden_from_administrators(app, ada, admin, declare):
     declare(**PROPERTIES | {"address": PROPERTIES["address"] | {"x-gatehouse": {"read": ["user"]}}})
     [user] = rows(app, Account, email_canonical=ADA)
