@@ -7,6 +7,7 @@ fields; another change is a new version.
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from gatehouse.core import clock
@@ -44,7 +45,7 @@ class PublicEvent:
     example: UserData | TestData
     """An example of its data, whose type is the type of the data."""
     version: int = 1
-    applies_to: Callable[[object], bool] = lambda _event: True
+    applies_to: Callable[[Any], bool] = lambda _event: True
     """Whether a domain event of that type is this public event."""
 
     def build_data(self, event: object) -> UserData | TestData:
