@@ -5,7 +5,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from tests.client import PASSWORD, User
+from tests.client import User
 from tests.pages.axe import COLORS, find_faults
 from tests.pages.conftest import ONE_WORKER
 from tests.pages.links import create_registration_link
@@ -28,6 +28,12 @@ def phone(browser):
     context.set_default_timeout(30_000)  # milliseconds
     yield context.new_page()
     context.close()
+
+
+def submit_password(page, user):
+    page.get_by_label("E-mail, username or phone number", exact=True).fill(user.email)
+    page.get_by_label("Password", exact=True).fill(user.password)
+    page.get_by_label("Password", exact=True).press("Enter")
 
 
 def find_faults_of(page, url, *runs, wait_for="h1:visible"):
@@ -56,9 +62,7 @@ def test_account_page_has_no_accessibility_faults_in_any_of_its_states(live, pho
     ada = live.client.sign_up(User("ada@example.com"))
     add_authenticator(phone)
     phone.goto(f"{live.url}/account")
-    phone.get_by_label("E-mail, username or phone number", exact=True).fill(ada.email)
-    phone.get_by_label("Password", exact=True).fill(PASSWORD)
-    phone.get_by_label("Password", exact=True).press("Enter")
+    submit_password(phone, ada)
     expect(phone.get_by_text(f"Signed in as {ada.email}.")).to_be_visible()
     faults = {"signed in": find_faults(phone, {}, COLORS)}
     phone.get_by_role("button", name="Set up an authenticator app").click()
@@ -70,9 +74,7 @@ def test_account_page_has_no_accessibility_faults_in_any_of_its_states(live, pho
     faults["recovery codes"] = find_faults(phone, {}, COLORS)
     phone.get_by_role("button", name="Sign out").click()
     expect(phone.get_by_role("status")).to_contain_text("You are signed out.")
-    phone.get_by_label("E-mail, username or phone number", exact=True).fill(ada.email)
-    phone.get_by_label("Password", exact=True).fill(PASSWORD)
-    phone.get_by_label("Password", exact=True).press("Enter")
+    submit_password(phone, ada)
     expect(phone.get_by_role("heading", name="One more step")).to_be_visible()
     faults["second step"] = find_faults(phone, {}, COLORS)
 
@@ -86,9 +88,7 @@ def test_page_of_own_data_has_no_accessibility_faults_signed_in_or_out(live, pho
     expect(phone.get_by_role("button", name="Sign in")).to_be_visible()
     faults = {"signed out": find_faults(phone, {}, COLORS)}
     phone.get_by_role("button", name="Sign in").click()
-    phone.get_by_label("E-mail, username or phone number", exact=True).fill(bob.email)
-    phone.get_by_label("Password", exact=True).fill(PASSWORD)
-    phone.get_by_label("Password", exact=True).press("Enter")
+    submit_password(phone, bob)
     expect(phone.get_by_role("button", name="Download the file")).to_be_visible()
     faults["signed in"] = find_faults(phone, {}, COLORS)
 
