@@ -103,7 +103,7 @@ class _Application:
             try:
                 _require_connections()
                 self._ensure_keys()
-            except sa.exc.OperationalError:  # an earlier test has terminated them
+            except sa.exc.DatabaseError:  # an earlier test has terminated or confused them
                 db.session.remove()
                 dispose_engines(self.engines)
                 self._ensure_keys()

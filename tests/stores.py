@@ -11,6 +11,7 @@ import itertools
 import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Set
@@ -145,6 +146,16 @@ def empty_file(database: sqlite3.Connection, *, but: Set[str] = frozenset()) -> 
     for (name,) in database.execute(used_tables).fetchall():
         if name not in but:
             database.execute(f"DELETE FROM {name}")
+
+
+def read_database_files(path: str | Path) -> bytes:
+    """Return the content of an SQLite file and of those beside it (-wal, -shm).
+
+    Another process reads them: POSIX drops all locks of a process when it closes a file, and the
+    connections that this one keeps would go on without theirs.
+    """
+    files = sorted(Path(path).parent.glob(f"{Path(path).name}*"))
+    return subprocess.run(["cat", *files], capture_output=True, check=True).stdout
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """After the grace period nothing in the database names a deleted user but a pseudonym."""
 
-import subprocess
-
 import pytest
 from sqlalchemy import select, text, update
 
@@ -12,6 +10,7 @@ from models import AuditEvent, OutboxMessage, Session, User
 from tests.account.conftest import NUMBER, verify_phone
 from tests.client import PASSWORD
 from tests.rows import audited, rows
+from tests.stores import read_database_files
 
 EMAIL, REASON = "canary.ada@example.com", "canary reason"
 AGENT, IP_ADDRESS = "Canary/1.0 (Canary)", "203.0.113.77"
@@ -97,17 +96,13 @@ def test_erasure_overwrites_the_file(app, client, make_user, sign_in_as, wait):
 
 
 def read_files(app):
-    """Return the database file and its write-ahead log, emptied into it, in lower case.
-
-    Another process reads them: this one would lose its locks when it closes a file (POSIX).
-    """
+    """Return the database file and its write-ahead log, emptied into it, in lower case."""
     with app.app_context():
         [(is_busy, *_)] = db.session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
         path = db.engine.url.database
         db.session.remove()
     assert not is_busy
-    files = ["cat", path, f"{path}-wal"]
-    return subprocess.run(files, capture_output=True, check=True).stdout.lower()
+    return read_database_files(path).lower()
 
 
 @pytest.mark.settings(
