@@ -66,8 +66,9 @@ def list_hooks(kind: str) -> list[KnownHook]:
         ServiceUnavailable: they were last read more than 5 seconds ago.
     """
     tokens = sync.current_state()
-    tokens.require_keys()
-    if _memory().versions is None and not tokens.synced_in_background:
+    if tokens.synced_in_background:
+        tokens.require_keys()
+    elif _memory().versions is None:  # there is no thread: what was read just now is recent enough
         refresh_hooks()
     return [hook for hook in _memory().hooks if hook.kind == kind]
 
