@@ -27,6 +27,17 @@ from models.counters import (
 from models.credentials import Credential, Device, OneTimeCode, Password
 from models.hooks import Hook, WebhookDelivery, WebhookEvent
 from models.messaging import OutboxMessage, SmsPrefix
+from models.oauth import (
+    GrantStatusEntry,
+    LogoutNotification,
+    OAuthClient,
+    OAuthClientSecret,
+    OAuthConsent,
+    OAuthGrant,
+    OAuthResource,
+    PairwiseSubject,
+    UsedClientAssertion,
+)
 from models.sessions import AuthorizationChange, Revocation, Session, SigningKey, TokenStatusEntry
 from models.users import PROFILE_LENGTHS, ExternalIdentity, ProfileSchema, User
 
@@ -41,11 +52,19 @@ __all__ = [
     "Device",
     "ExternalIdentity",
     "FailedAttemptCounter",
+    "GrantStatusEntry",
     "Hook",
     "IdempotencyKey",
     "LimitCounter",
+    "LogoutNotification",
+    "OAuthClient",
+    "OAuthClientSecret",
+    "OAuthConsent",
+    "OAuthGrant",
+    "OAuthResource",
     "OneTimeCode",
     "OutboxMessage",
+    "PairwiseSubject",
     "Password",
     "Permission",
     "ProfileSchema",
@@ -61,6 +80,7 @@ __all__ = [
     "SmsPrefix",
     "TokenStatusEntry",
     "UsedCaptchaAnswer",
+    "UsedClientAssertion",
     "User",
     "WebhookDelivery",
     "WebhookEvent",

@@ -78,11 +78,12 @@ class TokenStatusEntry(Base):
 
 
 class Revocation(Base):
-    """An ended session whose access tokens are rejected before they expire; read by all workers."""
+    """An ended session or grant whose tokens are rejected before they expire; workers read it."""
 
     __tablename__ = "revocations"
 
     session_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    """The id of the session, or of the grant of a client."""
     status_index: Mapped[int | None] = mapped_column(BigInteger)
     """The session's status list index; None for sessions that are older than the lists."""
     revoked_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, index=True)

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [  # top to bottom; packages on one line do not import each other
     {"app"},
     {"auth_routes", "admin", "forward_auth", "pages", "operations", "cli"},
-    {"login", "account"},
+    {"login", "account", "oauth"},
     {"mfa"},
     {"sessions"},
     {"service_accounts"},

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gatehouse.audit import administration_events
+from gatehouse.audit import administration_events, oauth_events
 from gatehouse.audit.event import Event
 from gatehouse.audit.event import failure as _failure
 from gatehouse.audit.event import success as _success
@@ -275,6 +275,7 @@ GROUPS = (
     Session,
     Token,
     *administration_events.GROUPS,
+    *oauth_events.GROUPS,
     Account,
     Factor,
     PasswordReset,

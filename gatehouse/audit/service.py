@@ -24,6 +24,9 @@ TARGETS = {
     "service_account": ("service_account", "service_account_id"),
     "hook": ("hook", "hook_id"),
     "api_key": ("api_key", "api_key_id"),
+    "grant": ("grant", "grant_id"),
+    "client": ("client", "client"),
+    "resource": ("resource", "audience"),
 }
 """What events affect besides a user, and the value with its id, by the first part of their name."""
 

@@ -7,6 +7,7 @@ so no request queries the database for them.
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import bindparam, delete, select
 
@@ -16,6 +17,7 @@ from gatehouse.database.after_commit import run_after_commit
 from gatehouse.database.clock import database_time, follow_once, read_clock
 from gatehouse.database.session import db
 from gatehouse.database.statements import fetch_all
+from gatehouse.tokens.claims import LIST_SIZE
 from gatehouse.tokens.feed import FeedWindow
 from gatehouse.tokens.worker_state import TokenState, state
 from models import Revocation, TokenStatusEntry
@@ -23,6 +25,8 @@ from models import Revocation, TokenStatusEntry
 MAX_TOKEN_LIFETIME = timedelta(seconds=900 + 60)
 """The longest lifetime that settings allow for access tokens, and a minute for clock skew."""
 STEP_MAY_RETURN = timedelta(hours=1)
+FIRST_GRANT_INDEX = LIST_SIZE * 2**20
+"""Status lists of grants begin with number 2**20: sessions, which count on their own, end below."""
 SELECT_REVOCATIONS = select(
     Revocation.session_id, Revocation.status_index, Revocation.expires_at
 ).where(
@@ -32,14 +36,26 @@ SELECT_REVOCATIONS = select(
 
 def revoke_access_tokens(event: SessionEnded[object]) -> None:
     """Revoke the access tokens of an ended session, in the current transaction."""
-    follow_once()
-    session_id, expires_at = event.session_id, clock.latest_time() + MAX_TOKEN_LIFETIME
-    row = Revocation(session_id=session_id, expires_at=expires_at)
-    row.revoked_at = database_time()
+    session_id = event.session_id
     index = select(TokenStatusEntry.status_index).where(TokenStatusEntry.session_id == session_id)
-    row.status_index = db.session.scalar(index)
+    _revoke(session_id, db.session.scalar(index))
+
+
+def revoke_grant(grant_id: UUID, status_index: int | None) -> None:
+    """Revoke the access tokens of a client's grant, in the current transaction.
+
+    Its index counts in the lists of grants.
+    """
+    _revoke(grant_id, None if status_index is None else FIRST_GRANT_INDEX + status_index)
+
+
+def _revoke(revoked_id: UUID, status_index: int | None) -> None:
+    follow_once()
+    expires_at = clock.latest_time() + MAX_TOKEN_LIFETIME
+    row = Revocation(session_id=revoked_id, status_index=status_index, expires_at=expires_at)
+    row.revoked_at = database_time()
     db.session.merge(row)
-    revoked = (str(session_id), row.status_index, row.expires_at)
+    revoked = (str(revoked_id), row.status_index, row.expires_at)
     run_after_commit(partial(state().add_revocation, *revoked))
 
 

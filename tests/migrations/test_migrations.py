@@ -10,7 +10,7 @@ from sqlalchemy import inspect, text
 
 from gatehouse.captcha import service as captcha
 from gatehouse.captcha.provider import VerifiedAnswer
-from gatehouse.core import clock
+from gatehouse.core import clock, crypto
 from gatehouse.core.events import UserCreated, publish
 from gatehouse.database.session import Base, db, write_transaction
 from gatehouse.hooks import definitions as hooks
@@ -26,13 +26,22 @@ from gatehouse.web.request_context import NO_REQUEST
 from models import (
     AuditEvent,
     ExternalIdentity,
+    GrantStatusEntry,
     LimitCounter,
+    LogoutNotification,
+    OAuthClient,
+    OAuthClientSecret,
+    OAuthConsent,
+    OAuthGrant,
+    OAuthResource,
+    PairwiseSubject,
     Permission,
     Role,
     RoleAssignment,
     RoleParent,
     RolePermission,
     SigningKey,
+    UsedClientAssertion,
 )
 from models import User as Account
 from tests.child_processes import PythonProcess
@@ -98,6 +107,10 @@ def fill(app, client):
         hook = HookChange("crm", "https://hooks.example.com", events=["*"])
         hooks.create_hook("webhook", hook, NO_REQUEST)
         db.session.commit()
+        for row in oauth_rows(ada_id):
+            db.session.add(row)
+            db.session.flush()
+        db.session.commit()
         publish(UserCreated(ada_id, NO_REQUEST))
         db.session.commit()
         captcha.consume_answer(VerifiedAnswer("an answer", clock.now()))
@@ -119,6 +132,31 @@ def test_migrations_create_the_schema_of_the_models(app):
         context = MigrationContext.configure(connection, opts={"compare_type": True})
 
         assert compare_metadata(context, Base.metadata) == []
+
+
+def oauth_rows(user_id):
+    """Return a row of each table of the authorization server."""
+    now = clock.now()
+    client = OAuthClient(id="shop", name="Shop", kind="web", authentication_method="none")
+    client.redirect_uris = client.post_logout_redirect_uris = client.resources = []
+    client.grant_types, client.response_modes, client.scopes = [], [], ["openid"]
+    client.consent, client.subject_type, client.id_token_algorithm = "once", "public", "ES256"
+    client.access_token_lifetime = client.refresh_token_lifetime = client.grant_lifetime = 600
+    grant = OAuthGrant(id=crypto.new_id(), client_id="shop", user_id=user_id, sid=crypto.new_id())
+    grant.subject, grant.scopes, grant.resources, grant.request = "ada", ["openid"], [], {}
+    grant.authenticated_at = grant.code_expires_at = grant.idle_at = grant.expires_at = now
+    grant.amr, grant.acr, grant.code_digest = ["pwd"], "aal1", crypto.digest("a code")
+    return (
+        client,
+        OAuthClientSecret(client_id="shop", digest=crypto.digest("a secret")),
+        OAuthResource(audience="https://api.example.com", name="Orders", scopes={}),
+        OAuthConsent(user_id=user_id, client_id="shop", scopes=["openid"], resources=[]),
+        grant,
+        GrantStatusEntry(grant_id=grant.id),
+        PairwiseSubject(subject=crypto.new_id(), sector="example.com", user_id=user_id),
+        UsedClientAssertion(digest=crypto.digest("an assertion"), expires_at=now),
+        LogoutNotification(client_id="shop", user_id=user_id, subject="ada", sid=grant.sid),
+    )
 
 
 @pytest.mark.stores
