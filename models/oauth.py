@@ -211,7 +211,7 @@ class LogoutNotification(Base):
     id: Mapped[int] = mapped_column(AUTOINCREMENT, primary_key=True)
     client_id: Mapped[str] = _client()
     user_id: Mapped[UUID] = mapped_column(Uuid, index=True)
-    """Not a foreign key: clients are told that a deleted user is signed out."""
+    """Not a foreign key: clients are notified that a deleted user is signed out."""
     subject: Mapped[str] = mapped_column(String(255))
     sid: Mapped[UUID] = mapped_column(Uuid)
     created_at: Mapped[datetime] = creation_time()
