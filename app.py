@@ -51,6 +51,7 @@ from gatehouse.core.events import (
     SessionEnded,
     UserDisabled,
     UserErased,
+    WebhookPaused,
     subscribe,
 )
 from gatehouse.database import refunds, session
@@ -87,7 +88,7 @@ from gatehouse.sessions import service as session_service
 from gatehouse.sessions.routes import routes as sessions
 from gatehouse.tokens import flask_jwt, revocation, sync
 from gatehouse.tokens.routes import tokens
-from gatehouse.users import identifiers, profile_schema_store
+from gatehouse.users import identifiers, operator_notices, profile_schema_store
 from gatehouse.web import proxy_check, rate_limits, request_validation
 from gatehouse.web.json import StrictJSON
 from gatehouse.web.middleware import HeadersMiddleware
@@ -214,6 +215,7 @@ def _subscribe(app: Flask) -> None:
     subscribe(app, UserDisabled, devices.withdraw_trust)
     subscribe(app, UserDisabled, access_revocation.delete_codes_of_disabled_user)
     subscribe(app, UserErased, webhooks.forget_user)
+    subscribe(app, WebhookPaused, operator_notices.announce_pause)
     for event_type in webhook_catalog.SOURCES:
         subscribe(app, event_type, webhooks.deliver_event)
 

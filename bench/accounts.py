@@ -92,11 +92,12 @@ class Service:
         with self.app.app_context():
             upgrade()
             keys.ensure_keys()
-            for statement in FILL.split(";"):
-                db.session.execute(text(statement), {"count": self.count})
-            db.session.commit()
             with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("SET statement_timeout = 0")
+                for statement in FILL.split(";"):
+                    connection.execute(text(statement), {"count": self.count})
                 connection.exec_driver_sql("VACUUM ANALYZE")
+                connection.exec_driver_sql("RESET statement_timeout")
         sync.start_sync(self.app)
         self.client = Client(self.app.test_client)
         self.person = create_user(self.app, User("measured@example.com"))

@@ -1,16 +1,19 @@
-"""The last administrator: the service always keeps one who can sign in and whose role stays."""
+"""Administrators: who has a permission; and the last one, who can always sign in and stays one."""
 
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, select
 
-from gatehouse.authorization import delegation
+from gatehouse.authorization import catalog, delegation, roles
 from gatehouse.authorization.errors import LastAdministrator
 from gatehouse.authorization.permissions import ADMIN
 from gatehouse.core.events import UserDisabled
 from gatehouse.database.session import db
 from gatehouse.web.request_context import RequestContext
 from models import RoleAssignment, User
+
+MAX_HOLDERS = 100
+"""At most so many administrators are notified of one thing."""
 
 
 def require_another_administrator(user_id: UUID) -> None:
@@ -36,6 +39,16 @@ def keep_another_administrator(event: UserDisabled[RequestContext]) -> None:
         LastAdministrator: the user is the last administrator.
     """
     require_another_administrator(event.user_id)
+
+
+def list_holders(permission: str) -> list[User]:
+    """Return the enabled, verified users whose roles grant a permission now, at most 100."""
+    known = catalog.read_catalog()
+    granting = [name for name in known.roles if permission in known.grants_of([name])]
+    holders = select(User).join(RoleAssignment, RoleAssignment.user_id == User.id)
+    holders = holders.where(RoleAssignment.role.in_(granting), roles.is_active())
+    holders = holders.where(User.disabled_at.is_(None), User.email_verified_at.is_not(None))
+    return list(db.session.scalars(holders.distinct().order_by(User.id).limit(MAX_HOLDERS)))
 
 
 def _exists_administrator(*conditions: ColumnElement[bool]) -> bool:

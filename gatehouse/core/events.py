@@ -132,6 +132,14 @@ class RolesChanged(UserEvent[Context]):
     """All roles that were assigned after the change, except `user`, which all users have."""
 
 
+@dataclass(frozen=True)
+class WebhookPaused:
+    """A webhook was paused because its endpoint kept failing."""
+
+    name: str
+    reason: str
+
+
 def subscribe(
     app: Flask, event_type: type[EventType], handler: Callable[[EventType], object]
 ) -> None:

@@ -17,6 +17,7 @@ from gatehouse.audit.administration_events import Hooks
 from gatehouse.audit.event import Event
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto, metrics
+from gatehouse.core.events import WebhookPaused, publish
 from gatehouse.database.session import advisory_lock, db
 from gatehouse.hooks import subscriptions
 from gatehouse.hooks.sending import WebhookFailed
@@ -250,6 +251,7 @@ def _note_failure(hook: Hook, reason: str) -> bool:
     is_paused = _set_hook(hook.id, Hook.paused_at.is_(None), has_failed_long, **values)
     if is_paused:
         _record(Hooks.PAUSED, hook, reason=reason[:200])
+        publish(WebhookPaused(hook.name, reason[:200]))
     return is_paused
 
 

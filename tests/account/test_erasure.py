@@ -6,6 +6,8 @@ from sqlalchemy import select, text, update
 from gatehouse.core import clock
 from gatehouse.database.session import Base, db
 from gatehouse.operations.cleanup import run_cleanup
+from gatehouse.users import profile_schema_store
+from gatehouse.web.request_context import NO_REQUEST
 from models import AuditEvent, OutboxMessage, Session, User
 from tests.account.conftest import NUMBER, verify_phone
 from tests.client import PASSWORD
@@ -23,12 +25,25 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def attribute(app):
+    """Declare an attribute that users write, and administrators read."""
+    both = {"read": ["user", "administrator"], "write": ["user"]}
+    nickname = {"type": "string", "x-gatehouse": both | {"claim": "nickname"}}
+    with app.app_context():
+        schema = {"type": "object", "properties": {"nickname": nickname}}
+        profile_schema_store.replace_schema(schema, NO_REQUEST)
+        db.session.commit()
+
+
 def live_a_life(client, make_user):
     """Do what leaves traces; return the user and tokens."""
     user = make_user(email=EMAIL, username="canary_ada", name="Canary Ada")
     form = {"identifier": EMAIL, "password": PASSWORD}
     tokens = user.tokens = client.post("/auth/login", form, headers=HEADERS).json
     signed_in = client.as_(tokens)
+    named = signed_in.patch("/auth/me", {"attributes": {"nickname": "the canary"}}, headers=HEADERS)
+    assert named.json["attributes"] == {"nickname": "the canary"}
     verify_phone(client, tokens, NUMBER)
     signed_in.enrol_totp(user, label="canary phone")
     wrong = {"identifier": EMAIL, "password": "wrong canary"}

@@ -93,6 +93,7 @@ def test_subscriptions_of_the_service(app):
         ("UserDisabled", "gatehouse.devices.service.withdraw_trust"),
         ("UserDisabled", "gatehouse.account.access_revocation.delete_codes_of_disabled_user"),
         ("UserDisabled", "gatehouse.service_accounts.accounts.follow_owner"),
+        ("WebhookPaused", "gatehouse.users.operator_notices.announce_pause"),
         ("UserErased", "gatehouse.hooks.publishing.forget_user"),
         *((source.__name__, "gatehouse.hooks.publishing.deliver_event") for source in SOURCES),
         ("AuthorizationChanged", "gatehouse.sessions.impersonation.end_unauthorized"),

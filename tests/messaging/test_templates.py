@@ -22,6 +22,7 @@ EMAILS = [name for name in TEMPLATES if not name.startswith("sms_")]
 SMS = [name for name in TEMPLATES if name.startswith("sms_")]
 WITHOUT_REQUEST_VARIABLES = {
     "notice_api_key_expires",
+    "notice_webhook_paused",
     "notice_impersonation",
     "invitation",
     "invitation_reminder",

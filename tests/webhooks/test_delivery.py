@@ -22,6 +22,7 @@ from gatehouse.messaging.worker import ChannelHealth
 from gatehouse.operations import cleanup
 from gatehouse.web.request_context import NO_REQUEST
 from models import Hook, WebhookDelivery, WebhookEvent
+from tests.client import User
 from tests.loopback_server import OK as LOOPBACK_OK
 from tests.loopback_server import loopback_server, respond_with
 from tests.net.test_http_client import INTERNAL_HOSTS
@@ -29,6 +30,7 @@ from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
 from tests.statements import record_statements
 from tests.tokens.forgery import case
+from tests.user_accounts import create_user
 from tests.webhook_receiver import OK, webhook_receiver
 
 pytestmark = pytest.mark.settings(GATEHOUSE_EGRESS_ALLOWLIST="127.0.0.1")
@@ -175,6 +177,24 @@ def test_webhook_that_fails_for_a_day_is_paused_and_nothing_is_lost(
     assert fields_of(receiver, ADA)[tried:] == ["a1", "a2", "a3"]
     assert states(app) == ["delivered"] * 3
     assert rows(app, Hook)[0].failing_since is None
+
+
+def test_pause_is_announced_once_to_those_who_manage_hooks(
+    app, webhook, receiver, change_user, deliver, wait, client
+):
+    create_user(app, User("root@example.com"), roles=["admin"])
+    create_user(app, User("support@example.com"), roles=["support"])
+    receiver.answer = lambda _event: DOWN
+    change_user(ADA, "a1")
+    for delay in (timedelta(0), *delivery_queue.RETRY_DELAYS[:8]):
+        wait(seconds=delay.total_seconds())
+        deliver()
+
+    [mail] = client.mailbox(to="root@example.com")
+    assert mail["subject"] == "A webhook is paused"
+    assert mail["variables"].items() >= {"webhook": "crm", "reason": "It answered 503."}.items()
+    assert "gatehouse hooks change crm --enable" in mail["text"]
+    assert client.mailbox(to="support@example.com") == []
 
 
 def test_webhook_that_is_gone_is_disabled_and_keeps_its_events(
