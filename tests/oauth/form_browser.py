@@ -149,12 +149,14 @@ class FormBrowser:
         target = urljoin(page.url, form.action or page.url)
         if form.method == "GET":
             return self.visit(f"{target.partition('?')[0]}?{urlencode(fields)}")
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Origin": self.origin,
-            "Referer": page.url,
-        }
-        return self.follow(self.open(target, urlencode(fields), "POST", **headers))
+        return self.post(target, fields, self.origin)
+
+    def post(
+        self, url: str, fields: Mapping[str, str] | list[tuple[str, str]], origin: str
+    ) -> Page:
+        """Post a form of a page of this origin; follow redirects."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": origin}
+        return self.follow(self.open(url, urlencode(fields), "POST", **headers))
 
     def walk(self, page: Page, values: Values, button: str = "accept") -> Page:
         """Submit forms until a page cannot be filled, or another origin is reached."""

@@ -40,7 +40,7 @@ class Sent:
     """What an authorization request sent, and its answer has to match."""
 
     state: str = field(default_factory=lambda: secrets.token_urlsafe(16))
-    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    nonce: str | None = field(default_factory=lambda: secrets.token_urlsafe(16))
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     redirect_uri: str = ""
     max_age: int | None = None
@@ -59,17 +59,26 @@ class RelyingParty:
         self.secret = secret_of(client.id)
         self.browser = FormBrowser(new_connection, issuer)
         self._new_connection = new_connection
+        self.defaults: dict[str, Any] = {}
+        """Parameters of all its authorization requests; None leaves one out."""
         self.sent = Sent()
         """The newest authorization request."""
+        self.tokens: dict[str, Any] = {}
+        """The newest token response."""
 
     # The authorization request
 
     def authorization_url(self, **parameters: Any) -> str:
         """Return the URL of a new authorization request; None leaves a parameter out."""
-        return f"{self.issuer}/oauth2/authorize?{urlencode(self.request(**parameters), doseq=True)}"
+        return self.url_of(self.request(**parameters))
+
+    def url_of(self, parameters: Mapping[str, Any]) -> str:
+        """Return the URL of an authorization request with exactly these parameters."""
+        return f"{self.issuer}/oauth2/authorize?{urlencode(parameters, doseq=True)}"
 
     def request(self, **parameters: Any) -> dict[str, Any]:
         """Return the parameters of a new authorization request with fresh secrets."""
+        parameters = self.defaults | parameters
         self.sent = Sent(redirect_uri=parameters.get("redirect_uri", self.redirect_uri))
         self.sent.max_age = parameters.get("max_age")
         chosen = {
@@ -84,6 +93,8 @@ class RelyingParty:
             **parameters,
         }
         self.sent.nonce = chosen["nonce"]
+        if chosen["code_challenge"] is None:
+            self.sent.verifier, chosen["code_challenge_method"] = "", None
         return {name: value for name, value in chosen.items() if value is not None}
 
     @property
@@ -117,7 +128,10 @@ class RelyingParty:
         """Authorize and exchange the code; return the token response with `claims` added."""
         answer = self.authorize(user, **parameters)
         assert "code" in answer, answer
-        return self.read_tokens(self.exchange(answer["code"]))
+        tokens = self.read_tokens(self.exchange(answer["code"]))
+        if "claims" in tokens:
+            assert tokens["claims"].get("nonce") == self.sent.nonce
+        return tokens
 
     def exchange(self, code: str, **form: Any) -> TestResponse:
         """Exchange an authorization code; None leaves a parameter out."""
@@ -152,6 +166,10 @@ class RelyingParty:
         headers, credentials = self.authentication()
         fields = {name: value for name, value in {**credentials, **form}.items() if value}
         return self._new_connection().open(path, method="POST", data=fields, headers=headers)
+
+    def post_without_credentials(self, path: str, **form: Any) -> TestResponse:
+        """Post a form without the client's authentication."""
+        return self._new_connection().open(path, method="POST", data=form)
 
     def authentication(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return the headers and the form fields that authenticate the client."""
@@ -194,6 +212,7 @@ class RelyingParty:
         assert tokens["token_type"].lower() == "bearer"
         if "id_token" in tokens:
             tokens["claims"] = self.read_id_token(tokens["id_token"], tokens["access_token"])
+        self.tokens = tokens
         return tokens
 
     def read_id_token(self, id_token: str, access_token: str | None = None) -> dict[str, Any]:
