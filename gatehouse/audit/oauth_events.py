@@ -13,4 +13,12 @@ class OAuth:
     )
 
 
-GROUPS = (OAuth,)
+class Clients:
+    """The applications themselves, and the APIs that they get access tokens for."""
+
+    REJECTED = failure(
+        "client.rejected", "An application could not authenticate; see details.reason."
+    )
+
+
+GROUPS = (OAuth, Clients)

@@ -1,40 +1,21 @@
-"""The text of an API key: a prefix, its id, 256 random bits, and a checksum.
+"""The text of an API key: `ghk_<id>_<secret><checksum>` (see `core.credential_format`)."""
 
-`ghk_<id>_<secret><checksum>`, each part in base62. Secret scanners recognise the prefix and verify
-the checksum (CRC-32) offline, so that they report no other string.
-"""
-
-import zlib
 from uuid import UUID
 
-from gatehouse.core import crypto
+from gatehouse.core import credential_format
+from gatehouse.core.credential_format import CHECKSUM_LENGTH, SECRET_LENGTH
 from gatehouse.tokens.specs import API_KEY_PREFIX
 
-ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-ID_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 22, 43, 6
+ID_LENGTH = 22
 LENGTH = len(API_KEY_PREFIX) + ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH
 
 
 def create_key(key_id: UUID) -> str:
     """Return a new API key with this id."""
-    secret = _encode(crypto.random_number(256), SECRET_LENGTH)
-    start = f"{API_KEY_PREFIX}{_encode(key_id.int, ID_LENGTH)}_{secret}"
-    return start + _checksum(start)
+    encoded_id = credential_format.encode_base62(key_id.int, ID_LENGTH)
+    return credential_format.create_secret(f"{API_KEY_PREFIX}{encoded_id}_")
 
 
 def has_valid_checksum(key: str) -> bool:
     """Return whether a text has the form of an API key, without typing errors."""
-    start, checksum = key[:-CHECKSUM_LENGTH], key[-CHECKSUM_LENGTH:]
-    return len(key) == LENGTH and key.isascii() and _checksum(start) == checksum
-
-
-def _checksum(start: str) -> str:
-    return _encode(zlib.crc32(start.encode()), CHECKSUM_LENGTH)
-
-
-def _encode(number: int, length: int) -> str:
-    digits = ""
-    while number:
-        number, digit = divmod(number, len(ALPHABET))
-        digits = ALPHABET[digit] + digits
-    return digits.rjust(length, ALPHABET[0])
+    return credential_format.has_valid_checksum(key, LENGTH)

@@ -1,4 +1,7 @@
-"""Uses of API keys, collected in memory and written every ten seconds: no request writes them."""
+"""Uses of API keys and client secrets, collected in memory and written every ten seconds.
+
+No request writes them.
+"""
 
 import threading
 from dataclasses import dataclass, field
@@ -18,7 +21,7 @@ from gatehouse.database.session import UTCDateTime, db, write_transaction
 from gatehouse.service_accounts.errors import ApiKeyRejected
 from gatehouse.service_accounts.key_memory import KnownKey
 from gatehouse.web.request_context import RequestContext
-from models import ApiKey
+from models import ApiKey, OAuthClientSecret
 
 EXTENSION = "gatehouse.api_key_usage"
 INTERVAL = 10  # seconds
@@ -27,11 +30,13 @@ MAX_REJECTIONS = 100
 
 Those beyond are not recorded.
 """
-SET_LAST_USE = (
-    update(ApiKey)
-    .where(ApiKey.id == bindparam("key_id"))
+SET_LAST_USE = {
+    model.__tablename__: update(model)
+    .where(model.id == bindparam("used_id"))
     .values(last_used_at=bindparam("used_at", type_=UTCDateTime()))
-)
+    for model in (ApiKey, OAuthClientSecret)
+}
+"""For each table with credentials that programs use."""
 
 
 @dataclass
@@ -49,11 +54,12 @@ class KeyUsage:
     """What has not been written yet."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    used: dict[UUID, datetime] = field(default_factory=dict)
+    used: dict[tuple[str, UUID], datetime] = field(default_factory=dict)
+    """By table and id."""
     rejected: dict[tuple[str, UUID | None, str], Rejections] = field(default_factory=dict)
     """By code, key and IP prefix."""
 
-    def take(self) -> tuple[dict[UUID, datetime], list[Rejections]]:
+    def take(self) -> tuple[dict[tuple[str, UUID], datetime], list[Rejections]]:
         """Return what was collected, and begin again."""
         with self.lock:
             taken = self.used, list(self.rejected.values())
@@ -74,9 +80,12 @@ def start_writing(app: Flask) -> None:
 
 def record_use(key: KnownKey) -> None:
     """Remember that a key was used now, until the next write."""
-    usage = _usage()
-    with usage.lock:
-        usage.used[key.id] = clock.now()
+    _record_use(ApiKey.__tablename__, key.id)
+
+
+def record_use_of_client_secret(secret_id: UUID) -> None:
+    """Remember that a secret of a client was used now, until the next write."""
+    _record_use(OAuthClientSecret.__tablename__, secret_id)
 
 
 def record_rejection(error: ApiKeyRejected, key: KnownKey | None, context: RequestContext) -> None:
@@ -94,14 +103,20 @@ def write_usage() -> None:
     if not used and not rejected:
         return
     with write_transaction():
-        for key_id in sorted(used):  # one order of locks for all workers
-            values = {"key_id": key_id, "used_at": used[key_id]}
+        for table, used_id in sorted(used):  # one order of locks for all workers
+            values = {"used_id": used_id, "used_at": used[table, used_id]}
             db.session.execute(
-                SET_LAST_USE, values, execution_options={"synchronize_session": False}
+                SET_LAST_USE[table], values, execution_options={"synchronize_session": False}
             )
         for one in rejected:
             _record(one)
     db.session.commit()
+
+
+def _record_use(table: str, used_id: UUID) -> None:
+    usage = _usage()
+    with usage.lock:
+        usage.used[table, used_id] = clock.now()
 
 
 def _record(one: Rejections) -> None:

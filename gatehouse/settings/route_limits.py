@@ -126,6 +126,8 @@ class LimitSettings:
     """All routes below `/admin` together."""
     limit_api_key: Limits = limit("20/minute")
     """Requests with API keys that do not exist."""
+    limit_client: Limits = limit("20/minute")
+    """Failed authentications of applications."""
     limit_captcha: Limits = limit("60/minute")
     """New CAPTCHAs."""
 
