@@ -11,10 +11,13 @@ from gatehouse.account.routes import routes as account
 from gatehouse.admin.api_key_routes import api_key_routes
 from gatehouse.admin.audit_routes import audit_routes
 from gatehouse.admin.bulk_routes import bulk_routes
+from gatehouse.admin.client_routes import client_routes
+from gatehouse.admin.client_secret_routes import client_secret_routes
 from gatehouse.admin.hook_delivery_routes import hook_delivery_routes
 from gatehouse.admin.hook_routes import hook_routes
 from gatehouse.admin.permission_routes import permission_routes
 from gatehouse.admin.profile_schema_routes import profile_schema_routes
+from gatehouse.admin.resource_routes import resource_routes
 from gatehouse.admin.role_assignment_routes import role_assignment_routes
 from gatehouse.admin.role_routes import role_routes
 from gatehouse.admin.service_account_routes import service_account_routes
@@ -237,7 +240,8 @@ def _register_blueprints(app: Flask) -> None:
     user_blueprints = (user_routes, bulk_routes, user_action_routes, user_detail_routes)
     accounts = (*user_blueprints, profile_schema_routes)
     programs = (service_account_routes, api_key_routes, hook_routes, hook_delivery_routes)
-    administration = (*roles, *accounts, *programs, audit_routes)
+    applications = (client_routes, client_secret_routes, resource_routes)
+    administration = (*roles, *accounts, *programs, *applications, audit_routes)
     for blueprint in (*documented, *administration):
         api.register_blueprint(blueprint)
     api.add_section(document_forward_auth)

@@ -16,9 +16,21 @@ class OAuth:
 class Clients:
     """The applications themselves, and the APIs that they get access tokens for."""
 
+    CREATED = success("client.created", "An application was registered.")
+    CHANGED = success("client.changed", "An application was changed; see details.fields.")
+    DELETED = success("client.deleted", "An application was deleted; its access to users ended.")
+    SECRET_CREATED = success("client.secret_created", "An application got a new secret.")
+    SECRET_REVOKED = success("client.secret_revoked", "A secret of an application was revoked.")
+    SECRET_EXPIRY_ANNOUNCED = success(
+        "client.secret_expiry_announced",
+        "Administrators were notified that a secret of an application expires soon.",
+    )
     REJECTED = failure(
         "client.rejected", "An application could not authenticate; see details.reason."
     )
+    RESOURCE_CREATED = success("resource.created", "An API was registered for access tokens.")
+    RESOURCE_CHANGED = success("resource.changed", "A registered API was changed.")
+    RESOURCE_DELETED = success("resource.deleted", "A registered API was deleted.")
 
 
 GROUPS = (OAuth, Clients)

@@ -54,6 +54,12 @@ SERVICE_ACCOUNTS_WRITE = declare_permission(
 )
 HOOKS_READ = declare_permission("hooks:read", "Read webhooks and blocking hooks.", AUDITOR)
 HOOKS_WRITE = declare_permission("hooks:write", "Create and change webhooks and blocking hooks.")
+CLIENTS_READ = declare_permission(
+    "clients:read", "Read the registered applications and APIs.", AUDITOR
+)
+CLIENTS_MANAGE = declare_permission(
+    "clients:manage", "Register applications and APIs, and change them and their secrets."
+)
 PROFILE_READ = declare_permission("profile:read", "Read the profile schema.", AUDITOR)
 PROFILE_WRITE = declare_permission("profile:write", "Change the profile schema.")
 AUDIT_READ = declare_permission("audit:read", "Search the audit log.", AUDITOR)

@@ -18,6 +18,13 @@ from gatehouse.core.errors import ApiError, RateLimited
 from gatehouse.database.session import db, end_transaction
 from gatehouse.oauth import client_assertions
 from gatehouse.oauth.client_assertions import ASSERTION_TYPE, AuthenticationFailed
+from gatehouse.oauth.client_metadata import (
+    NO_METHOD,
+    PRIVATE_KEY_JWT,
+    SECRET_BASIC,
+    SECRET_METHODS,
+    SECRET_POST,
+)
 from gatehouse.oauth.client_secrets import is_live
 from gatehouse.oauth.clients import CLIENT_ID, find_client
 from gatehouse.oauth.errors import InvalidClient, InvalidRequest
@@ -29,14 +36,6 @@ from gatehouse.web import rate_limits
 from gatehouse.web.request_context import RequestContext
 from models import OAuthClient, OAuthClientSecret
 
-BASIC, POST, PRIVATE_KEY_JWT, NONE = (
-    "client_secret_basic",
-    "client_secret_post",
-    "private_key_jwt",
-    "none",
-)
-SECRET_METHODS = (BASIC, POST)
-METHODS = (*SECRET_METHODS, PRIVATE_KEY_JWT, NONE)
 BASIC_CREDENTIALS = re.compile(r"basic +([A-Za-z0-9+/]+={0,2}) *", re.IGNORECASE | re.ASCII)
 
 
@@ -105,11 +104,11 @@ def authenticate_client_or_service_account(
 def _read_attempt(credentials: ClientCredentials) -> _Attempt:
     """Return the method that a request uses (RFC 6749 section 2.3: not more than one)."""
     given = {
-        BASIC: credentials.authorization,
-        POST: credentials.client_secret,
+        SECRET_BASIC: credentials.authorization,
+        SECRET_POST: credentials.client_secret,
         PRIVATE_KEY_JWT: credentials.client_assertion or credentials.client_assertion_type,
     }
-    methods = [method for method, value in given.items() if value] or [NONE]
+    methods = [method for method, value in given.items() if value] or [NO_METHOD]
     if len(methods) > 1:
         raise InvalidRequest("The client used two methods of authentication; use one of them.")
     attempt = READERS[methods[0]](credentials)
@@ -126,9 +125,9 @@ def _read_basic(credentials: ClientCredentials) -> _Attempt:
     found = BASIC_CREDENTIALS.fullmatch(credentials.authorization or "")
     try:
         encoded_id, _, encoded_secret = base64.b64decode(found[1] if found else "").partition(b":")
-        return _Attempt(BASIC, _decode_form(encoded_id), _decode_form(encoded_secret))
+        return _Attempt(SECRET_BASIC, _decode_form(encoded_id), _decode_form(encoded_secret))
     except (binascii.Error, UnicodeDecodeError):
-        return _Attempt(BASIC, "")
+        return _Attempt(SECRET_BASIC, "")
 
 
 def _decode_form(value: bytes) -> str:
@@ -136,7 +135,7 @@ def _decode_form(value: bytes) -> str:
 
 
 def _read_post(credentials: ClientCredentials) -> _Attempt:
-    return _Attempt(POST, _require_client_id(credentials), credentials.client_secret or "")
+    return _Attempt(SECRET_POST, _require_client_id(credentials), credentials.client_secret or "")
 
 
 def _read_assertion(credentials: ClientCredentials) -> _Attempt:
@@ -147,14 +146,14 @@ def _read_assertion(credentials: ClientCredentials) -> _Attempt:
 
 
 def _read_none(credentials: ClientCredentials) -> _Attempt:
-    return _Attempt(NONE, _require_client_id(credentials))
+    return _Attempt(NO_METHOD, _require_client_id(credentials))
 
 
 READERS = {
-    BASIC: _read_basic,
-    POST: _read_post,
+    SECRET_BASIC: _read_basic,
+    SECRET_POST: _read_post,
     PRIVATE_KEY_JWT: _read_assertion,
-    NONE: _read_none,
+    NO_METHOD: _read_none,
 }
 
 

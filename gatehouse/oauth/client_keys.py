@@ -1,5 +1,6 @@
 """The public keys of clients that sign their assertions (`private_key_jwt`)."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -12,6 +13,11 @@ ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA")
 MAX_KEYS, MIN_RSA_BITS = 5, 2048
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 """Members of private and symmetric keys (RFC 7518 section 6)."""
+PRIVATE_KEY_MESSAGE = "This is a private key: register the public part only, and replace the key."
+PUBLIC_MEMBERS = ("kty", "kid", "use", "alg", "crv", "x", "y", "n", "e")
+MAX_MEMBER_LENGTH = 1400
+"""A modulus of 8192 bits has 1366 characters."""
+PRINTABLE = re.compile(rf"[\x20-\x7e]{{1,{MAX_MEMBER_LENGTH}}}")
 ALGORITHMS_OF = {
     ("EC", "P-256"): ("ES256",),
     ("RSA", None): ("RS256", "PS256"),
@@ -21,22 +27,21 @@ ALGORITHMS_OF = {
 Jwk = Mapping[str, Any]
 
 
-def require_valid_keys(jwks: Mapping[str, object]) -> None:
-    """Require a JWK Set with public keys only, which assertions can be verified with.
+def parse_keys(jwks: Mapping[str, object]) -> dict[str, list[dict[str, str]]]:
+    """Return a JWK Set with public keys only, reduced to the members that verifying needs.
 
     Raises:
         ValidationFailed: it names what is wrong.
     """
     keys = jwks.get("keys")
     if not isinstance(keys, list) or not 1 <= len(keys) <= MAX_KEYS:
-        reject_field("jwks", "invalid", f'Send a JWK Set: {{"keys": [...]}} with 1 to {MAX_KEYS}.')
-    for jwk in keys:
-        if not isinstance(jwk, dict):
-            reject_field("jwks", "invalid", "Each key of a JWK Set is an object.")
-        _require_valid_key(jwk)
-    names = [jwk["kid"] for jwk in keys if "kid" in jwk]
+        message = f'Send a JWK Set with 1 to {MAX_KEYS} keys: {{"keys": [...]}}.'
+        reject_field("jwks", "invalid", message)
+    parsed = [_parse_key(jwk) for jwk in keys]
+    names = [jwk["kid"] for jwk in parsed if "kid" in jwk]
     if len(set(names)) != len(names):
         reject_field("jwks", "invalid", "Two keys have the same kid.")
+    return {"keys": parsed}
 
 
 def find_keys(jwks: Mapping[str, object] | None, header: Mapping[str, object]) -> list[Any]:
@@ -56,18 +61,26 @@ def _algorithms_of(jwk: Jwk) -> tuple[str, ...]:
     return tuple(one for one in possible if jwk.get("alg", one) == one)
 
 
-def _require_valid_key(jwk: dict[str, Any]) -> None:
+def _parse_key(jwk: object) -> dict[str, str]:
+    if not isinstance(jwk, dict):
+        reject_field("jwks", "invalid", "Each key of a JWK Set is an object.")
     if PRIVATE_MEMBERS & jwk.keys():
-        message = "This is a private key: register the public part only, and replace the key."
-        reject_field("jwks", "private_key", message)
-    texts = (jwk.get(name, "") for name in ("kid", "kty", "crv", "alg"))
-    algorithms = _algorithms_of(jwk) if all(isinstance(one, str) for one in texts) else ()
+        reject_field("jwks", "private_key", PRIVATE_KEY_MESSAGE)
+    kept = {name: jwk[name] for name in PUBLIC_MEMBERS if name in jwk}
+    if not all(isinstance(one, str) and PRINTABLE.fullmatch(one) for one in kept.values()):
+        reject_field("jwks", "invalid", "A key cannot be read; copy it from where it was made.")
+    _require_usable_key(kept)
+    return kept
+
+
+def _require_usable_key(jwk: dict[str, str]) -> None:
+    algorithms = _algorithms_of(jwk)
     if not algorithms or jwk.get("use", "sig") != "sig":
         message = f"Use keys for signatures by {', '.join(ALGORITHMS)}."
         reject_field("jwks", "unsupported_key", message)
     try:
         key: Any = PyJWK.from_dict(jwk, algorithms[0]).key
-    except PyJWTError:
+    except (PyJWTError, ValueError):
         reject_field("jwks", "invalid", "A key cannot be read; copy it from where it was made.")
     if jwk["kty"] == "RSA" and key.key_size < MIN_RSA_BITS:
         reject_field("jwks", "weak_key", f"RSA keys need at least {MIN_RSA_BITS} bits.")

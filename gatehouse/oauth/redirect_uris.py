@@ -58,6 +58,16 @@ def require_https(field: str, uri: str) -> None:
         reject_field(field, "invalid_uri", f"{_quote(uri)} {problem}")
 
 
+def require_well_formed(field: str, uri: str) -> None:
+    """Require what each URI must have, whatever its scheme.
+
+    Raises:
+        ValidationFailed: it is too long, or has a fragment, a wildcard or other characters.
+    """
+    if problem := _find_syntax_problem(uri):
+        reject_field(field, "invalid_uri", f"{_quote(uri)} {problem}")
+
+
 def _find_problem(uri: str, kind: str) -> str | None:
     if problem := _find_syntax_problem(uri):
         return problem

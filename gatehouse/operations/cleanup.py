@@ -19,6 +19,12 @@ from gatehouse.lockout import credential_stuffing
 from gatehouse.lockout import service as lockout
 from gatehouse.messaging import outbox, outbox_queue, sms_budget
 from gatehouse.mfa import reset
+from gatehouse.oauth import (
+    client_assertions,
+    client_definitions,
+    client_secrets,
+    secret_expiry_notices,
+)
 from gatehouse.one_time_codes import service as one_time_codes
 from gatehouse.service_accounts import expiry_notices
 from gatehouse.service_accounts import keys as api_keys
@@ -58,6 +64,10 @@ def _list_tasks() -> dict[str, Task]:
         "revocations": revocation.purge_expired,
         "api_key_expiry": expiry_notices.announce_due,
         "api_keys": api_keys.purge_ended_keys,
+        "client_secret_expiry": secret_expiry_notices.announce_due,
+        "client_secrets": client_secrets.purge_ended_secrets,
+        "client_assertions": client_assertions.purge_used_assertions,
+        "grants_of_disabled_clients": client_definitions.end_grants_of_disabled_clients,
         "authorization_changes": authorization_changes.purge_expired,
         "rate_limits": rate_limits.purge_expired_counters,
         "sms_prefixes": sms_budget.purge_prefixes,

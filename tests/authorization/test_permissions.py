@@ -6,7 +6,8 @@ from models import User
 from tests.rows import rows
 from tests.sessions.token_responses import token_claims
 
-OWN = "audit:read hooks:read hooks:write profile:read profile:write roles:read roles:write"
+OWN = "audit:read clients:manage clients:read hooks:read hooks:write profile:read profile:write"
+OWN += " roles:read roles:write"
 OWN += " service-accounts:read service-accounts:write"
 OWN += " users:contacts users:delete users:impersonate users:read users:write"
 
@@ -21,6 +22,7 @@ def test_permissions_are_those_of_all_roles_together(app):
 
     assert sorted(known.permissions_of(["support", "auditor", "user", "unknown"])) == [
         "audit:read",
+        "clients:read",
         "hooks:read",
         "profile:read",
         "roles:read",

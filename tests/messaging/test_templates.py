@@ -23,6 +23,7 @@ SMS = [name for name in TEMPLATES if name.startswith("sms_")]
 WITHOUT_REQUEST_VARIABLES = {
     "notice_api_key_expires",
     "notice_webhook_paused",
+    "notice_client_secret_expires",
     "notice_impersonation",
     "invitation",
     "invitation_reminder",

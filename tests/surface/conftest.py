@@ -40,6 +40,33 @@ SERVICE_ACCOUNT = {
     "enabled": True,
     "roles": [{"role": "support"}],
 }
+REGISTERED_CLIENT = {
+    "name": "Example Shop",
+    "authentication_method": "client_secret_basic",
+    "jwks": {"keys": []},
+    "redirect_uris": ["https://shop.example.com/callback"],
+    "post_logout_redirect_uris": ["https://shop.example.com/signed-out"],
+    "backchannel_logout_uri": "https://shop.example.com/logout",
+    "grant_types": ["authorization_code", "refresh_token"],
+    "response_modes": ["query"],
+    "scopes": ["openid"],
+    "resources": ["https://api.example.com"],
+    "consent": "once",
+    "require_pkce": True,
+    "subject_type": "public",
+    "sector": "example.com",
+    "id_token_algorithm": "RS256",
+    "access_token_lifetime": 600,
+    "refresh_token_lifetime": 86400,
+    "grant_lifetime": 86400,
+    "uri": "https://shop.example.com",
+    "logo_uri": "https://shop.example.com/logo.svg",
+    "terms_uri": "https://shop.example.com/terms",
+    "privacy_uri": "https://shop.example.com/privacy",
+    "service_account_id": SOME_ID,
+    "enabled": True,
+}
+RESOURCE = {"name": "Orders", "scopes": {"orders:read": "See your orders."}}
 HOOK = {
     "name": "crm",
     "url": "https://hooks.example.com/gatehouse",
@@ -239,6 +266,12 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
         "expires_at": "2126-12-24T18:30:00Z",
         "overlap_minutes": 60,
     },
+    ("POST", "/admin/clients"): {"client_id": "shop", "kind": "web", **REGISTERED_CLIENT},
+    ("PATCH", "/admin/clients/{client_id}"): REGISTERED_CLIENT,
+    ("POST", "/admin/clients/{client_id}/secrets"): {"expires_at": "2126-12-24T18:30:00Z"},
+    ("POST", "/admin/clients/{client_id}/secrets/{secret_id}/rotate"): {"overlap_minutes": 60},
+    ("POST", "/admin/resources"): {"audience": "https://api.example.com", **RESOURCE},
+    ("PATCH", "/admin/resources/{resource_id}"): RESOURCE,
     ("POST", "/admin/hooks"): {"kind": "webhook", **HOOK},
     ("PATCH", "/admin/hooks/{hook_id}"): HOOK,
     ("POST", "/admin/hooks/{hook_id}/rotate-secret"): {"overlap_minutes": 60},
@@ -299,8 +332,9 @@ def send_invalid(app: Flask, ada: Client) -> Iterator[SendInvalid]:
     def send_invalid(
         endpoint: Endpoint, data: bytes | str, content_type: str | None = None
     ) -> TestResponse:
-        ids = dict.fromkeys(("factor_id", "user_id", "account_id", "key_id", "hook_id"), SOME_ID)
-        path = endpoint[1].format(**ids, name="clerk")
+        names = ("factor_id", "user_id", "account_id", "key_id", "hook_id")
+        ids = dict.fromkeys((*names, "secret_id", "resource_id"), SOME_ID)
+        path = endpoint[1].format(**ids, name="clerk", client_id="shop")
         media_type = content_type or "application/json"
         return ada.send(endpoint[0], path, data=data, content_type=media_type)
 
@@ -331,12 +365,13 @@ def request_every_route(
 ) -> Iterator[tuple[str, TestResponse]]:
     """Request every route with every method; yield `METHOD path` and the response."""
     ids = ("session_id", "request_id", "factor_id", "device_id", "message_id", "user_id")
-    ids += ("account_id", "key_id", "hook_id")
+    ids += ("account_id", "key_id", "hook_id", "secret_id", "resource_id")
     sample = {
         **dict.fromkeys(ids, SOME_ID),
         "filename": "pages.css",
         "number": "0",
         "name": "clerk",
+        "client_id": "shop",
     }
     with app.test_request_context():
         rules = [rule for rule in app.url_map.iter_rules() if "broken" not in rule.rule]

@@ -36,10 +36,11 @@ PRIVILEGED = {
     "built_in": True,
     "__class__": {"name": "User"},
 }
-MADE_ELSEWHERE = {"credential", "attributes", "schema"}
+MADE_ELSEWHERE = {"credential", "attributes", "schema", "jwks", "scopes"}
 """What WebAuthn signs is an object of the browser's: only the standard's members are read.
 
-Attributes are those that an operator declares, as a JSON Schema: tests/users sends others.
+So is a JWK Set, and the members of `scopes` are the scopes themselves. Attributes are those that
+an operator declares, as a JSON Schema: tests/users sends others.
 """
 
 

@@ -170,7 +170,7 @@ def test_url_has_no_parameter_for_a_secret(document):
         for parameter in operation.get("parameters", ())
         if parameter.get("in") == "query"
     }
-    ids = {"key_id"}
+    ids = {"key_id", "secret_id"}
     parts = {part for path in document["paths"] for part in re.findall(r"{(\w+)}", path)}
 
     assert not {name for name in names if SECRET_NAME.search(name)}
