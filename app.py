@@ -41,9 +41,11 @@ from gatehouse.cli import (
     translations,
     users,
 )
+from gatehouse.cli import clients as client_commands
 from gatehouse.cli import hooks as hook_commands
 from gatehouse.cli import permissions as permission_commands
 from gatehouse.cli import profile as profile_commands
+from gatehouse.cli import resources as resource_commands
 from gatehouse.cli import roles as role_commands
 from gatehouse.cli import service_accounts as service_account_commands
 from gatehouse.cli import worker as worker_command
@@ -105,6 +107,7 @@ COMMANDS = (
     *(serve.serve, worker_command.run_worker, keys.keys, users.users, passwords.passwords),
     *(role_commands.roles, permission_commands.permissions, profile_commands.profile),
     *(service_account_commands.service_accounts, hook_commands.hooks, audit.audit, risk.risk),
+    *(client_commands.clients, resource_commands.resources),
     *(doctor.doctor, docs.docs, translations.translations, backup.back_up, backup.restore),
 )
 """The commands of operators and developers."""

@@ -142,7 +142,8 @@ def change_client(client_id: str, change: ClientChange, context: RequestContext)
             client_secrets.revoke_all(client, context)
         if not client.enabled:
             end_grants(client_id, CLIENT_CHANGED, context)
-        record(Clients.CHANGED, context, client=client.id, fields=fields)
+        if fields:
+            record(Clients.CHANGED, context, client=client.id, fields=fields)
         return client
 
 

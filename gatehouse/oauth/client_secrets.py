@@ -106,6 +106,7 @@ def import_secret(client: OAuthClient, text: str, context: RequestContext) -> bo
         ValidationFailed: it was revoked, or is another client's.
         ClientHasNoSecrets: see `add_secret`.
     """
+    _require_method(client)
     live = [secret for secret in list_secrets(client) if _is_live(secret)]
     digest = crypto.digest(text)
     if any(secret.digest == digest for secret in live):
@@ -169,11 +170,15 @@ def _is_live(secret: OAuthClientSecret) -> bool:
     return secret.revoked_at is None and is_unexpired
 
 
+def _require_method(client: OAuthClient) -> None:
+    if client.authentication_method not in SECRET_METHODS:
+        raise ClientHasNoSecrets
+
+
 def _add(
     client: OAuthClient, text: str, expires_at: datetime | None, context: RequestContext
 ) -> OAuthClientSecret:
-    if client.authentication_method not in SECRET_METHODS:
-        raise ClientHasNoSecrets
+    _require_method(client)
     now = clock.now()
     if expires_at and not now < expires_at <= now + MAX_LIFETIME:
         message = f"Choose a time in the future, at most {MAX_LIFETIME.days} days from now."

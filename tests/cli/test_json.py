@@ -7,13 +7,16 @@ import click
 import pytest
 
 from gatehouse.database.session import db
-from models import ApiKey, ExternalIdentity, User
+from models import ApiKey, ExternalIdentity, OAuthClientSecret, User
 from tests.rows import audited, rows
 from tests.tokens.forgery import case
 
 ADA, BOB = "ada@example.com", "bob@example.com"
 HOOK_URL = "https://hooks.example.com"
 GROUPS = ("users", "profile", "roles", "permissions", "service-accounts", "hooks", "audit")
+GROUPS += ("clients", "resources")
+AUDIENCE = "https://api.example.com"
+CALLBACK = "https://shop.example.com/callback"
 READS = {
     "users list": "/admin/users",
     "users list ada --status active": "/admin/users?q=ada&status=active",
@@ -34,6 +37,11 @@ READS = {
     "hooks list": "/admin/hooks",
     "hooks show crm": "/admin/hooks/{hook}",
     "hooks deliveries crm": "/admin/hooks/{hook}/deliveries",
+    "clients list": "/admin/clients",
+    "clients show shop": "/admin/clients/shop",
+    "clients list-secrets shop": "/admin/clients/shop/secrets",
+    "resources list": "/admin/resources",
+    f"resources show {AUDIENCE}": "/admin/resources/{resource}",
     "audit list --user {email}": "/admin/users/{user}/audit",
     "audit list --event role": "/admin/audit?name=role",
     "audit list --actor {root}": "/admin/audit?actor_id={root}",
@@ -98,6 +106,24 @@ WRITES = {
     "hooks change crm --disable": ("PATCH", "/admin/hooks/{hook}", {"enabled": False}),
     "hooks replay crm --since 2026-01-01": ("POST", "/admin/hooks/{hook}/replay", {}),
     "hooks rotate-secret crm": ("POST", "/admin/hooks/{hook}/rotate-secret", {}),
+    f"clients create shop{{n}} Shop web --redirect-uri {CALLBACK}": (
+        *("POST", "/admin/clients"),
+        {"client_id": "shop{n}", "kind": "web", "name": "Shop", "redirect_uris": [CALLBACK]},
+    ),
+    "clients change shop --enable": ("PATCH", "/admin/clients/shop", {"enabled": True}),
+    "clients add-secret shop{n}": ("POST", "/admin/clients/shop{n}/secrets", {}),
+    "clients rotate-secret shop {secret}": (
+        *("POST", "/admin/clients/mail/secrets/{secret}/rotate"),
+        {},
+    ),
+    "resources create https://{n}.example.com Mail --scope x=Reads.": (
+        *("POST", "/admin/resources"),
+        {"audience": "https://{n}.example.com", "name": "Mail", "scopes": {"x": "Reads."}},
+    ),
+    f"resources change {AUDIENCE} --name Sales": (
+        *("PATCH", "/admin/resources/{resource}"),
+        {"name": "Sales"},
+    ),
     "service-accounts rotate-key deploy {key}": (
         *("POST", "/admin/service-accounts/{account}/keys/{key}/rotate"),
         {},
@@ -106,11 +132,12 @@ WRITES = {
 WITHOUT_AN_ANSWER = {
     *("users delete", "users end-sessions", "roles delete", "permissions delete"),
     *("service-accounts delete", "service-accounts revoke-key", "hooks delete"),
+    *("clients delete", "clients revoke-secret", "resources delete"),
 }
 """The API answers these with 204."""
 AT_THE_COMMAND_LINE_ONLY = {"users invite", "users extend-mfa-grace", "profile check"}
-COMPARED_ELSEWHERE = {"profile apply", "hooks test"}
-"""They read a file, or send a request: see test_profile.py and test_hooks.py."""
+COMPARED_ELSEWHERE = {"profile apply", "hooks test", "clients apply"}
+"""They read a file, or send a request: see test_profile.py, test_hooks.py and test_clients.py."""
 
 
 @pytest.fixture
@@ -139,6 +166,9 @@ def names(app, make_user, client, sign_in_as, run):
     run("permissions create orders:read Reads.")
     run("roles create clerk Reads. --permission orders:read --parent support")
     hook = run(f"hooks create webhook crm {HOOK_URL} --event *")["id"]
+    resource = run(f"resources create {AUDIENCE} Orders --scope orders:read=Reads.")["id"]
+    for client_id in ("shop", "mail"):
+        run(f"clients create {client_id} Shop web --redirect-uri {CALLBACK}")
     run(f"roles assign {ADA} clerk --until 2099-01-01 --reason asked")
     account = run(f"service-accounts create deploy Deploys. --owner {ADA} --role support")["id"]
     run("service-accounts create-key deploy CI --permission users:read --network 192.0.2.0/24")
@@ -146,7 +176,7 @@ def names(app, make_user, client, sign_in_as, run):
     assert admin.post(path, {"reason": "asked"}).status_code == 200
     [unlocked] = audited(app, "account.unlocked")
     ids = {"user": ids[ADA], "root": ids["root@example.com"], "request": unlocked.request_id}
-    return admin, {"email": ADA, "account": account, "hook": hook, **ids}
+    return admin, {"email": ADA, "account": account, "hook": hook, "resource": resource, **ids}
 
 
 def fill(template, names):
@@ -188,7 +218,9 @@ def test_json_of_commands_that_write_has_the_members_that_the_api_answers(
     run(f"roles assign {BOB} clerk")
     run("service-accounts create-key deploy other --permission users:read --network ::1")
     first, second = (key.id for key in rows(app, ApiKey))
-    mine, others = known | {"n": 1, "key": first}, known | {"user": bob.id, "n": 2, "key": second}
+    secrets = {row.client_id: row.id for row in rows(app, OAuthClientSecret)}
+    mine = known | {"n": 1, "key": first, "secret": secrets["shop"]}
+    others = known | {"user": bob.id, "n": 2, "key": second, "secret": secrets["mail"]}
 
     for command, (method, path, form) in WRITES.items():
         with case(command=command):
