@@ -92,6 +92,7 @@ class Service:
         with self.app.app_context():
             upgrade()
             keys.ensure_keys()
+            db.session.commit()
             with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.exec_driver_sql("SET statement_timeout = 0")
                 for statement in FILL.split(";"):

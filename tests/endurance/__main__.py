@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PROGRAMS = ("changes_in_force", "rolling_restart", "key_rotation", "webhooks", "random_kills")
+PROGRAMS = (
+    *("changes_in_force", "rolling_restart", "sigterm_under_load", "clock_step_back"),
+    *("key_rotation", "webhooks", "random_kills"),
+)
 
 
 def main() -> int:
