@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 from sqlalchemy import select
 
 from gatehouse.audit.oauth_events import Clients
+from gatehouse.authorization import api_keys
 from gatehouse.core import crypto
 from gatehouse.core.errors import ApiError, RateLimited
 from gatehouse.database.session import db, end_transaction
@@ -34,7 +35,7 @@ from gatehouse.service_accounts.key_memory import KnownKey
 from gatehouse.tokens.specs import API_KEY_PREFIX
 from gatehouse.web import rate_limits
 from gatehouse.web.request_context import RequestContext
-from models import OAuthClient, OAuthClientSecret
+from models import OAuthClient, OAuthClientSecret, ServiceAccount, User
 
 BASIC_CREDENTIALS = re.compile(r"basic +([A-Za-z0-9+/]+={0,2}) *", re.IGNORECASE | re.ASCII)
 
@@ -77,7 +78,7 @@ def authenticate_client(credentials: ClientCredentials) -> OAuthClient:
     """
     attempt = _read_attempt(credentials)
     try:
-        return _authenticate(attempt)
+        return _require_usable(_authenticate(attempt))
     except AuthenticationFailed as failure:
         raise _to_error(failure, attempt) from None
 
@@ -96,7 +97,9 @@ def authenticate_client_or_service_account(
     attempt = _read_attempt(credentials)
     is_api_key = attempt.method in SECRET_METHODS and attempt.secret.startswith(API_KEY_PREFIX)
     try:
-        return _verify_api_key(attempt, context) if is_api_key else _authenticate(attempt)
+        if is_api_key:
+            return _verify_api_key(attempt, context)
+        return _require_usable(_authenticate(attempt))
     except AuthenticationFailed as failure:
         raise _to_error(failure, attempt) from None
 
@@ -205,6 +208,16 @@ def _verify_api_key(attempt: _Attempt, context: RequestContext) -> KnownKey:
     if key.sub != attempt.client_id:
         raise AuthenticationFailed("api_key_of_another_account")
     return key
+
+
+def _require_usable(client: OAuthClient) -> OAuthClient:
+    """Require that the service account that a client acts as, if any, and its owner are enabled."""
+    if client.service_account_id:
+        account = select(ServiceAccount.id).join(User, User.id == ServiceAccount.owner_id)
+        enabled = (ServiceAccount.id == client.service_account_id, api_keys.IS_ENABLED)
+        if db.session.scalar(account.where(*enabled)) is None:
+            raise AuthenticationFailed("service_account_disabled")
+    return client
 
 
 def _to_error(failure: AuthenticationFailed, attempt: _Attempt) -> ApiError:

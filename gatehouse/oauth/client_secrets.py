@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select
 
 from gatehouse.audit.oauth_events import Clients
 from gatehouse.audit.service import record
@@ -140,11 +140,6 @@ def revoke_all(client: OAuthClient, context: RequestContext) -> None:
     """Revoke the secrets of a client that authenticates in another way now."""
     for secret in list_secrets(client):
         revoke_secret(secret, context)
-
-
-def revoke_secrets_of_all_clients() -> None:
-    """Revoke all secrets, of all clients, in the current transaction."""
-    db.session.execute(update(OAuthClientSecret).where(is_live()).values(revoked_at=clock.now()))
 
 
 def purge_ended_secrets() -> None:

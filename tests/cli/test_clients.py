@@ -224,3 +224,13 @@ def test_resource_is_registered_changed_and_deleted(app, run):
     assert run("resources", "show", "nothing") == (1, "Error: There is no API nothing.\n")
     assert run("resources", "delete", audience, "--yes")[0] == 0
     assert rows(app, OAuthResource) == []
+
+
+def test_client_secrets_are_revoked_when_a_backup_is_restored(app, run, tmp_path):
+    run("clients", "create", "shop", "Shop", "web", "--redirect-uri", CALLBACK)
+
+    for command in (("backup",), ("restore", "--yes")):
+        code, output = run(command[0], f"{tmp_path}/backup", *command[1:])
+        assert code == 0, output
+
+    assert rows(app, OAuthClientSecret)[0].revoked_at is not None

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import time
+from functools import partial
 
 import pytest
 from joserfc import jwt
@@ -11,6 +12,7 @@ from joserfc.jwk import ECKey, RSAKey
 from gatehouse.core import crypto
 from gatehouse.core.errors import ApiError
 from gatehouse.database.session import db
+from gatehouse.oauth import client_assertions
 from gatehouse.oauth.client_authentication import (
     ClientCredentials,
     authenticate_client,
@@ -18,6 +20,7 @@ from gatehouse.oauth.client_authentication import (
 from gatehouse.service_accounts import key_usage
 from models import OAuthClientSecret, UsedClientAssertion
 from tests.oauth.relying_party import ASSERTION_KEY, ASSERTION_TYPE, secret_of
+from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
 from tests.statements import record_statements
 
@@ -208,6 +211,29 @@ def test_assertion_is_accepted_once(app, authenticate, make_client):
     assert found == ["shop", "invalid_client"]
     assert of_each == ["shop", "invalid_client", "other"]
     assert len(rows(app, UsedClientAssertion)) == 3
+
+
+@pytest.mark.stores
+@pytest.mark.requirement("OA-22")
+def test_assertion_is_accepted_once_in_twenty_parallel_requests(authenticate, make_client):
+    make_client(authentication_method="private_key_jwt")
+    send = partial(authenticate, **by_assertion(assertion()))
+
+    found = run_in_parallel(*[send] * 20)
+
+    assert sorted(found) == ["invalid_client"] * 19 + ["shop"]
+
+
+@pytest.mark.requirement("OA-22")
+def test_assertion_that_was_used_is_kept_until_it_has_expired(app, authenticate, make_client, wait):
+    make_client(authentication_method="private_key_jwt")
+    authenticate(**by_assertion(assertion()))
+    for left, later in ((1, {"minutes": 10}), (0, {"hours": 2})):
+        wait(**later)
+        with app.app_context():
+            client_assertions.purge_used_assertions()
+            db.session.commit()
+        assert len(rows(app, UsedClientAssertion)) == left
 
 
 @pytest.mark.requirement("OA-22")

@@ -46,3 +46,27 @@ def test_api_key_is_no_client_secret_of_other_grants(app, make_key):
         authenticate_client(ClientCredentials(account, key.text))
 
     assert raised.value.code == "invalid_client"
+
+
+def test_client_of_a_disabled_service_account_is_rejected(app, admin, make_account, owner_id):
+    account = make_account("admin")
+    form = {"client_id": "billing", "kind": "service", "name": "Billing"}
+    registered = admin.post(
+        "/admin/clients", form | {"service_account_id": account.rpartition("/")[2]}
+    )
+    credentials = ClientCredentials("billing", registered.json["client_secret"])
+
+    def authenticate():
+        with app.test_request_context(environ_overrides={"gatehouse.request_id": "r"}):
+            try:
+                return authenticate_client(credentials).id
+            except ApiError as error:
+                return error.code
+
+    admin.patch("/admin/clients/billing", {"authentication_method": "client_secret_post"})
+    assert authenticate() == "billing"
+    admin.patch(account, {"enabled": False})
+    assert authenticate() == "invalid_client"
+    admin.patch(account, {"enabled": True})
+    admin.post(f"/admin/users/{owner_id}/disable", {"reason": "left"})
+    assert authenticate() == "invalid_client"
