@@ -15,7 +15,7 @@ from tests.endurance.services import replicas
 
 STOPS = 5
 PEOPLE = 6
-"""No more than the queue of password hashes is long; others would rightly be rejected as too many."""
+"""No more than the queue of password hashes is long; others would rightly be rejected."""
 
 
 def main() -> int:
