@@ -77,6 +77,7 @@ from gatehouse.mfa import registry as factor_registry
 from gatehouse.mfa.routes import registrations
 from gatehouse.mfa.routes import routes as mfa
 from gatehouse.mfa.trusted_device_routes import trusted_device_routes
+from gatehouse.oauth import application_sessions, logout_queue, logout_worker
 from gatehouse.operations import cleanup, error_handlers, load_shedding
 from gatehouse.operations.proxy_check import proxy_check as proxy_check_routes
 from gatehouse.operations.routes import operations
@@ -155,6 +156,7 @@ def create_worker() -> Flask:
     refunds.start_refunds(app)
     delivery_worker.start_worker(app)
     webhook_worker.start_worker(app)
+    logout_worker.start_worker(app)
     return app
 
 
@@ -212,16 +214,20 @@ def _set_up_memories(app: Flask) -> None:
 def _subscribe(app: Flask) -> None:
     """Subscribe to domain events: the one place that says who reacts to what."""
     subscribe(app, SessionEnded, revocation.revoke_access_tokens)
+    subscribe(app, SessionEnded, application_sessions.end_grants_of_session)
     subscribe(app, AuthorizationChanged, impersonation.end_unauthorized)
     subscribe(app, CredentialChanged, session_service.end_other_sessions)
+    subscribe(app, CredentialChanged, application_sessions.end_grants_after_change)
     subscribe(app, CredentialChanged, devices.withdraw_trust)
     subscribe(app, UserDisabled, administrators.keep_another_administrator)
     subscribe(app, UserDisabled, service_accounts.follow_owner)
     subscribe(app, UserDisabled, session_service.end_sessions_of_disabled_user)
+    subscribe(app, UserDisabled, application_sessions.end_grants_of_disabled_user)
     subscribe(app, UserDisabled, devices.withdraw_trust)
     subscribe(app, UserDisabled, access_revocation.delete_codes_of_disabled_user)
     subscribe(app, UserErased, webhooks.forget_user)
     subscribe(app, WebhookPaused, operator_notices.announce_pause)
+    subscribe(app, UserErased, logout_queue.forget_user)
     for event_type in webhook_catalog.SOURCES:
         subscribe(app, event_type, webhooks.deliver_event)
 

@@ -134,6 +134,9 @@ class OAuthGrant(Base):
     session_id: Mapped[UUID | None] = mapped_column(Uuid, index=True)
     """The user's session that it ends with; None if offline access was granted. No foreign key:
     sessions are deleted earlier."""
+    authorized_session_id: Mapped[UUID | None] = mapped_column(Uuid, index=True)
+    """The session in which it was authorized, of offline access, too: when that ends, the client is
+    notified."""
     sid: Mapped[UUID] = mapped_column(Uuid)
     """The `sid` of ID and logout tokens: one for all grants of a client in a session."""
     subject: Mapped[str] = mapped_column(String(255))

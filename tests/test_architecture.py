@@ -36,7 +36,8 @@ COMMITTERS = {  # `commits` ends the requests; the others are background work an
     "gatehouse/database/session.py",
     "gatehouse/database/reencryption.py",
     "gatehouse/messaging/worker.py",
-    "gatehouse/hooks/delivery_worker.py",
+    "gatehouse/database/lease_queue.py",  # outcomes of deliveries
+    "gatehouse/database/delivery_lanes.py",
     "gatehouse/mfa/reset.py",  # a scheduled job
     "gatehouse/operations/cleanup.py",
     "gatehouse/audit/erasure.py",  # a scheduled job, like the next one

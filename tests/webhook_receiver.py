@@ -16,7 +16,8 @@ OK: Answer = (200, b"", {})
 class Receiver:
     """An HTTP server that answers as `answer` says, and keeps all requests."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, read: Callable[[bytes], Any] = json.loads) -> None:
+        self._read = read
         self.answer: Callable[[dict[str, Any]], Answer] = lambda _event: OK
         self.requests: list[tuple[dict[str, str], bytes]] = []
         receiver = self
@@ -26,7 +27,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 receiver.requests.append((headers, body))
-                status, content, more = receiver.answer(json.loads(body))
+                status, content, more = receiver.answer(read(body))
                 self.send_response_only(status)
                 for name, value in {"Content-Length": str(len(content)), **more}.items():
                     self.send_header(name, value)
@@ -45,7 +46,7 @@ class Receiver:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The bodies of all requests, in the order of their arrival."""
-        return [json.loads(body) for _, body in list(self.requests)]
+        return [self._read(body) for _, body in list(self.requests)]
 
     def stop(self) -> None:
         """Accept no more connections."""
@@ -54,9 +55,11 @@ class Receiver:
 
 
 @contextmanager
-def webhook_receiver(port: int = 0) -> Iterator[Receiver]:
-    """Yield a running receiver."""
-    receiver = Receiver(port)
+def webhook_receiver(
+    port: int = 0, read: Callable[[bytes], Any] = json.loads
+) -> Iterator[Receiver]:
+    """Yield a running receiver; `read` parses the body of a request."""
+    receiver = Receiver(port, read)
     try:
         yield receiver
     finally:

@@ -22,6 +22,7 @@ from gatehouse.audit.events import (
     Risk,
     Session,
 )
+from gatehouse.audit.oauth_events import OAuth
 from gatehouse.core.i18n import Language, choose_language, gettext_noop
 from gatehouse.database.pages import Position
 from gatehouse.users import service as users
@@ -84,6 +85,11 @@ SENTENCES: dict[Event, str] = {
     ),
     Session.REFUSED: gettext_noop(
         "One of your sessions was used from another place or with another program, so it was ended."
+    ),
+    OAuth.AUTHORIZED: gettext_noop("You signed in to an application."),
+    OAuth.GRANT_ENDED: gettext_noop("The access of an application to your account ended."),
+    OAuth.CODE_REUSED: gettext_noop(
+        "An application lost its access to your account, because a sign-in may have been copied."
     ),
     Authorization.ROLE_ASSIGNED: gettext_noop("You were given a role."),
     Authorization.ROLE_UNASSIGNED: gettext_noop("One of your roles was removed."),

@@ -9,11 +9,11 @@ from gatehouse.database.session import db, write_transaction
 from gatehouse.service_accounts import keys as api_keys
 from gatehouse.tokens import keys
 from gatehouse.web.request_context import RequestContext
-from models import OAuthClientSecret, OneTimeCode, OutboxMessage, Session
+from models import OAuthClientSecret, OAuthGrant, OneTimeCode, OutboxMessage, Session
 
 
 def revoke_restored_access(context: RequestContext) -> None:
-    """End all sessions, API keys and client secrets, replace the signing keys, delete codes.
+    """End sessions, grants, API keys and client secrets, replace the keys, delete codes.
 
     Messages that wait are deleted, too.
 
@@ -25,7 +25,8 @@ def revoke_restored_access(context: RequestContext) -> None:
     keys.replace_all_keys(context)
     with write_transaction():
         ended = {"ended_at": clock.now(), "end_reason": "database_restored"}
-        db.session.execute(update(Session).where(Session.ended_at.is_(None)).values(ended))
+        for table in (Session, OAuthGrant):
+            db.session.execute(update(table).where(table.ended_at.is_(None)).values(ended))
         api_keys.revoke_all_keys()
         _revoke_client_secrets()
         db.session.execute(delete(OneTimeCode))

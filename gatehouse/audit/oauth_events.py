@@ -11,6 +11,10 @@ class OAuth:
     CODE_REUSED = failure(
         "grant.code_reused", "An authorization code was used again, so its tokens were revoked."
     )
+    LOGOUT_ABANDONED = failure(
+        "client.logout_abandoned",
+        "An application could not be notified that a user signed out; see details.",
+    )
 
 
 class Clients:

@@ -16,6 +16,7 @@ from gatehouse.database.session import end_transaction
 from gatehouse.hooks import delivery_worker as webhook_worker
 from gatehouse.messaging import outbox_queue, routing
 from gatehouse.messaging import worker as delivery
+from gatehouse.oauth import logout_worker
 
 NO_CHANNEL = "No channel can send mail, so there is nothing to do: set SMTP_URL first."
 
@@ -24,7 +25,7 @@ NO_CHANNEL = "No channel can send mail, so there is nothing to do: set SMTP_URL 
 @click.pass_obj
 @with_appcontext
 def run_worker(script: ScriptInfo) -> None:
-    """Deliver mail, SMS and events until SIGTERM; the current message is finished first."""
+    """Deliver mail, SMS, events and logouts until SIGTERM, the current message included."""
     app = script.load_app()
     worker = delivery.create_worker(app)
     if worker is None:
@@ -33,9 +34,10 @@ def run_worker(script: ScriptInfo) -> None:
     _require_outbox(app)
     click.echo("Delivering the messages of the outbox until SIGTERM.")
     _shut_down_on_signal(worker, app)
-    webhooks = webhook_worker.start_worker(app)
+    others = webhook_worker.start_worker(app), logout_worker.start_worker(app)
     worker.run_until_stopped(app)
-    webhooks.stop_requested.set()
+    for other in others:
+        other.stop_requested.set()
 
 
 def _require_outbox(app: Flask) -> None:

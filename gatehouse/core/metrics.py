@@ -129,6 +129,21 @@ WEBHOOKS_PAUSED = Gauge(
     "Webhooks that are paused because they failed for a day; enable them when they work again.",
     multiprocess_mode="livemostrecent",
 )
+LOGOUTS = Counter(
+    "gatehouse_logout_notifications_total",
+    "Attempts to send logout tokens to clients, by outcome: delivered, failed or abandoned.",
+    ["outcome"],
+)
+LOGOUTS_WAITING = Gauge(
+    "gatehouse_logout_notifications_waiting",
+    "Logout notifications that were neither delivered to their clients nor abandoned.",
+    multiprocess_mode="livemostrecent",
+)
+OLDEST_LOGOUT_AGE = Gauge(
+    "gatehouse_logout_notifications_oldest_seconds",
+    "Age of the oldest logout notification that waits for its client.",
+    multiprocess_mode="livemostrecent",
+)
 WORKER_EXITS = Counter(
     "gatehouse_worker_exits_total",
     "Workers that ended unexpectedly; each is restarted.",

@@ -5,12 +5,13 @@ older ones to the same webhook that concern the same user are delivered or aband
 are in docs/decisions/0049.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.orm import aliased
 
 from gatehouse.audit.administration_events import Hooks
@@ -18,6 +19,7 @@ from gatehouse.audit.event import Event
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto, metrics
 from gatehouse.core.events import WebhookPaused, publish
+from gatehouse.database.lease_queue import LeaseQueue, is_lease_valid
 from gatehouse.database.session import advisory_lock, db
 from gatehouse.hooks import subscriptions
 from gatehouse.hooks.sending import WebhookFailed
@@ -27,6 +29,12 @@ from models import Hook, WebhookDelivery, WebhookEvent
 PENDING, DELIVERED, ABANDONED = "pending", "delivered", "abandoned"
 FAILED = "failed"
 """The outcome of an attempt whose delivery stays pending; the other outcomes are states."""
+QUEUE = LeaseQueue(
+    WebhookDelivery.id,
+    WebhookDelivery.attempts,
+    WebhookDelivery.next_attempt_at,
+    WebhookDelivery.leased_until,
+)
 LEASE = timedelta(minutes=2)
 """How long the deliveries of a dead worker stay leased."""
 RETRY_DELAYS = tuple(
@@ -59,7 +67,7 @@ class Lease:
 
     def is_valid_for(self, duration: timedelta) -> bool:
         """Return whether the lease lasts longer than `duration`; a moved clock ends it."""
-        return duration < self.leased_until - clock.now() < 2 * LEASE
+        return is_lease_valid(self.leased_until, duration, LEASE)
 
 
 def list_due_hooks() -> list[UUID]:
@@ -118,7 +126,7 @@ def mark_failed(lease: Lease, failure: WebhookFailed) -> bool:
     return was_leased
 
 
-def release_leases(leases: list[Lease]) -> None:
+def release_leases(leases: Sequence[Lease]) -> None:
     """Release deliveries that were not tried; the attempt is not counted."""
     for lease in leases:
         _update_if_leased(lease, attempts=lease.row.attempts - 1)
@@ -189,17 +197,9 @@ def _is_active() -> tuple[ColumnElement[bool], ...]:
 
 
 def _is_due(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions of due deliveries; a time too far ahead was set by a wrong clock."""
-    is_due = or_(
-        WebhookDelivery.attempts == 0,
-        WebhookDelivery.next_attempt_at <= now,
-        WebhookDelivery.next_attempt_at > now + 2 * RETRY_DELAYS[-1],
-    )
-    is_unleased = or_(
-        WebhookDelivery.leased_until.is_(None),
-        WebhookDelivery.leased_until <= now,
-        WebhookDelivery.leased_until > now + 2 * LEASE,
-    )
+    """Return the conditions of due deliveries."""
+    is_due = QUEUE.is_due(now, RETRY_DELAYS[-1])
+    is_unleased = QUEUE.is_unleased(now, LEASE)
     return WebhookDelivery.state == PENDING, is_due, is_unleased
 
 
@@ -230,13 +230,8 @@ def _finish_lease(lease: Lease, outcome: str, **values: object) -> bool:
 
 def _update_if_leased(lease: Lease, **values: object) -> bool:
     """Update a row and end its lease if the lease is still valid; return whether it was."""
-    change = update(WebhookDelivery).where(
-        WebhookDelivery.id == lease.row.id,
-        WebhookDelivery.state == PENDING,
-        WebhookDelivery.leased_until == lease.leased_until,
-    )
-    change = change.values(leased_until=None, **values).returning(WebhookDelivery.id)
-    return db.session.execute(change, execution_options=UNSYNCHRONIZED).scalar() is not None
+    row_id, until, is_pending = lease.row.id, lease.leased_until, WebhookDelivery.state == PENDING
+    return QUEUE.update_if_leased(row_id, until, is_pending, **values)
 
 
 def _note_failure(hook: Hook, reason: str) -> bool:

@@ -1,25 +1,31 @@
 """The outbox as a queue: a worker leases messages, and only the lease holder may finish them.
 
-PostgreSQL and SQLite use the same statements: the former skips rows that another worker has locked,
-the latter allows one writer at a time. The reasons are in docs/decisions/0018.
+What all queues share is in `database.lease_queue`; the reasons are in docs/decisions/0018.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
 from sqlalchemy.orm import aliased
 
 from gatehouse.audit import events
 from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto, metrics
+from gatehouse.database.lease_queue import LeaseQueue, is_lease_valid
 from gatehouse.database.session import db
 from gatehouse.messaging.message import DeliveryFailed
 from gatehouse.messaging.outbox import is_pending
 from gatehouse.web.request_context import BACKGROUND
 from models import OutboxMessage
 
+QUEUE = LeaseQueue(
+    OutboxMessage.id,
+    OutboxMessage.attempts,
+    OutboxMessage.next_attempt_at,
+    OutboxMessage.leased_until,
+)
 LEASE = timedelta(minutes=2)
 """How long the messages of a dead worker stay leased."""
 MAX_RETRY_DELAY = timedelta(minutes=5)
@@ -48,7 +54,7 @@ class Lease:
 
     def is_valid_for(self, duration: timedelta) -> bool:
         """Return whether the lease lasts longer than `duration`; a moved clock ends it."""
-        return duration < self.leased_until - clock.now() < 2 * LEASE
+        return is_lease_valid(self.leased_until, duration, LEASE)
 
     @property
     def abandon_reason(self) -> str:
@@ -143,11 +149,7 @@ def update_metrics() -> None:
 
 def _select_due(now: datetime, excluded_channels: Collection[str]) -> Select[OutboxMessage]:
     """Select the messages to lease; a time too far in the future was set by a wrong clock."""
-    is_due = or_(
-        OutboxMessage.attempts == 0,
-        OutboxMessage.next_attempt_at <= now,
-        OutboxMessage.next_attempt_at > now + 2 * MAX_RETRY_AFTER,
-    )
+    is_due = QUEUE.is_due(now, MAX_RETRY_AFTER)
     due = select(OutboxMessage).where(
         is_pending(), is_due, _is_unleased(now), not_(_is_behind_older(now))
     )
@@ -156,11 +158,7 @@ def _select_due(now: datetime, excluded_channels: Collection[str]) -> Select[Out
 
 
 def _is_unleased(now: datetime) -> ColumnElement[bool]:
-    return or_(
-        OutboxMessage.leased_until.is_(None),
-        OutboxMessage.leased_until <= now,
-        OutboxMessage.leased_until > now + 2 * LEASE,
-    )
+    return QUEUE.is_unleased(now, LEASE)
 
 
 def _is_behind_older(now: datetime) -> ColumnElement[bool]:
@@ -198,11 +196,8 @@ def _finish_lease(lease: Lease, outcome: str, **values: object) -> bool:
 
 def _update_if_leased(lease: Lease, **values: object) -> bool:
     """Update a row and end its lease if the lease is still valid; return whether it was."""
-    change = update(OutboxMessage).where(is_pending(), OutboxMessage.id == lease.row.id)
-    change = change.where(OutboxMessage.leased_until == lease.leased_until)
-    change = change.values(leased_until=None, **values).returning(OutboxMessage.id)
-    updated = db.session.execute(change, execution_options={"synchronize_session": False})
-    return updated.scalar() is not None
+    row_id, until = lease.row.id, lease.leased_until
+    return QUEUE.update_if_leased(row_id, until, is_pending(), **values)
 
 
 def _record_abandoned(row: OutboxMessage, reason: str) -> None:

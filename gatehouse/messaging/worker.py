@@ -5,19 +5,18 @@ again after the lease, so delivery is at least once. Any number of workers share
 """
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
 from gatehouse.core import clock
 from gatehouse.core.log import logger
 from gatehouse.database.background_tasks import log_exceptions, on_shutdown, run_periodically
+from gatehouse.database.delivery_lanes import ChannelHealth
+from gatehouse.database.lease_queue import record_outcome
 from gatehouse.database.session import db, end_transaction, write_transaction
 from gatehouse.messaging import outbox, outbox_queue, routing
 from gatehouse.messaging.message import DeliveryFailed, Message
@@ -32,14 +31,8 @@ METRICS_INTERVAL = 15.0
 BATCH = 20
 MAX_SEND_TIME = timedelta(seconds=60)
 """More than all channels together need for one message, so that no lease ends during delivery."""
-FAILURE_THRESHOLD = 3
-"""Consecutive failures after which the channel is paused."""
-MAX_PAUSE = 30.0
-"""Seconds."""
 SHUTDOWN_TIMEOUT = 8.0
 """Seconds for the shutdown; the server is killed after ten."""
-WRITE_RETRY_DELAYS = (0.1, 1.0, 5.0)
-"""Seconds between attempts to record the outcome of a delivery."""
 
 
 def start_worker(app: Flask) -> None:
@@ -65,27 +58,6 @@ def stop_worker(worker: "DeliveryWorker", app: Flask, thread: threading.Thread) 
     release.start()
     for pending in (thread, release):
         pending.join(max(0.0, deadline - clock.monotonic()))
-
-
-@dataclass
-class ChannelHealth:
-    """Circuit breaker of a channel: consecutive failures, and a pause after too many."""
-
-    failures: int = 0
-    paused_until: float = 0.0
-    """Monotonic time, in seconds."""
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether the channel is paused now."""
-        return self.paused_until > clock.monotonic()
-
-    def record_failure(self) -> None:
-        """Count a failure; from FAILURE_THRESHOLD on, pause the channel, longer each time."""
-        self.failures += 1
-        if self.failures >= FAILURE_THRESHOLD:
-            pause = min(2.0 ** min(self.failures - FAILURE_THRESHOLD, 30), MAX_PAUSE)
-            self.paused_until = clock.monotonic() + pause
 
 
 @dataclass
@@ -213,22 +185,3 @@ def _load_message(lease: Lease) -> Message:
 def _log_failure(lease: Lease, error: DeliveryFailed) -> None:
     fields = {"message": str(lease.row.id), "attempt": lease.row.attempts}
     logger().warning("A message was not delivered.", **fields, reason=str(error))
-
-
-def record_outcome(update: Callable[[], object]) -> None:
-    """Record the outcome of a delivery, with retries: otherwise the message would be sent again."""
-    for delay in WRITE_RETRY_DELAYS:
-        with suppress(SQLAlchemyError):
-            return _write_outcome(update)
-        db.session.remove()
-        time.sleep(delay)
-    return _write_outcome(update)
-
-
-def _write_outcome(update: Callable[[], object]) -> None:
-    with write_transaction():
-        was_leased = update()
-    db.session.commit()
-    end_transaction()
-    if was_leased is False:
-        logger().warning("A lease expired during delivery; another worker may send it again.")

@@ -1,10 +1,11 @@
 """The grants of clients: create one with its authorization code, and end it with all its tokens."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, insert, select
 
 from gatehouse.audit.oauth_events import OAuth
 from gatehouse.audit.service import record
@@ -41,6 +42,7 @@ def create_grant(approval: Approval, context: RequestContext) -> str:
     now, code, session = clock.now(), crypto.random_token(), approval.session
     grant = OAuthGrant(id=crypto.new_id(), client_id=approval.client.id, user_id=session.user_id)
     grant.session_id = None if approval.offline else session.id
+    grant.authorized_session_id = session.id
     grant.sid = _find_sid(approval) or crypto.new_id()
     grant.subject = approval.subject
     grant.scopes, grant.resources = list(approval.scopes), list(approval.resources)
@@ -71,11 +73,28 @@ def create_grant(approval: Approval, context: RequestContext) -> str:
 
 def end_grant(grant: OAuthGrant, reason: str, context: RequestContext) -> None:
     """End a grant and revoke its tokens, in the current transaction, which has locked it."""
-    if grant.ended_at:
+    end_grants([grant], reason, context)
+
+
+def end_grants(grants: Sequence[OAuthGrant], reason: str, context: RequestContext) -> None:
+    """End grants and revoke their tokens, in the current transaction, which has locked them.
+
+    The number of statements does not depend on how many there are; ended ones stay as they are.
+    """
+    live, now = [grant for grant in grants if not grant.ended_at], clock.now()
+    if not live:
         return
-    grant.ended_at, grant.end_reason = clock.now(), reason
-    index = select(GrantStatusEntry.status_index).where(GrantStatusEntry.grant_id == grant.id)
-    revocation.revoke_grant(grant.id, db.session.scalar(index))
+    ids = [grant.id for grant in live]
+    indexes = select(GrantStatusEntry.grant_id, GrantStatusEntry.status_index)
+    found = db.session.execute(indexes.where(GrantStatusEntry.grant_id.in_(ids)))
+    known = {row.grant_id: row.status_index for row in found}
+    revocation.revoke_grants({grant_id: known.get(grant_id) for grant_id in ids})
+    for grant in live:
+        grant.ended_at, grant.end_reason = now, reason
+        _record_end(grant, reason, context)
+
+
+def _record_end(grant: OAuthGrant, reason: str, context: RequestContext) -> None:
     record(
         OAuth.GRANT_ENDED,
         context,
@@ -92,9 +111,16 @@ def lock_grant(grant_id: UUID) -> OAuthGrant | None:
     return db.session.get(OAuthGrant, grant_id, with_for_update=True, populate_existing=True)
 
 
+def lock_grants(*conditions: ColumnElement[bool]) -> list[OAuthGrant]:
+    """Lock the grants of some conditions, in the order of their ids, and return them."""
+    found = select(OAuthGrant).where(*conditions).order_by(OAuthGrant.id).with_for_update()
+    return list(db.session.scalars(found.execution_options(populate_existing=True)))
+
+
 def _find_sid(approval: Approval) -> UUID | None:
     """Return the `sid` that the client knows this session by."""
     known = select(OAuthGrant.sid).where(
-        OAuthGrant.session_id == approval.session.id, OAuthGrant.client_id == approval.client.id
+        OAuthGrant.authorized_session_id == approval.session.id,
+        OAuthGrant.client_id == approval.client.id,
     )
     return db.session.scalar(known.limit(1))

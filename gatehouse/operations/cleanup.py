@@ -23,6 +23,8 @@ from gatehouse.oauth import (
     client_assertions,
     client_definitions,
     client_secrets,
+    grant_cleanup,
+    logout_queue,
     secret_expiry_notices,
 )
 from gatehouse.one_time_codes import service as one_time_codes
@@ -79,6 +81,9 @@ def _list_tasks() -> dict[str, Task]:
         "used_captcha_answers": captcha.purge_used_answers,
         "outbox": partial(outbox.purge_messages, now - settings.message_retention),
         "webhook_events": delivery_queue.purge_events,
+        "logout_notifications": logout_queue.purge_notifications,
+        "unredeemed_grants": grant_cleanup.purge_unredeemed,
+        "grants": partial(grant_cleanup.purge_ended, now - settings.ended_session_retention),
         "sessions": partial(
             sessions.purge_expired_sessions, now - settings.ended_session_retention
         ),

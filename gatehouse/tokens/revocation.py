@@ -4,6 +4,7 @@ Each worker keeps the revocations in memory and reads new rows every 0.4 s (see 
 so no request queries the database for them.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -38,25 +39,34 @@ def revoke_access_tokens(event: SessionEnded[object]) -> None:
     """Revoke the access tokens of an ended session, in the current transaction."""
     session_id = event.session_id
     index = select(TokenStatusEntry.status_index).where(TokenStatusEntry.session_id == session_id)
-    _revoke(session_id, db.session.scalar(index))
-
-
-def revoke_grant(grant_id: UUID, status_index: int | None) -> None:
-    """Revoke the access tokens of a client's grant, in the current transaction.
-
-    Its index counts in the lists of grants.
-    """
-    _revoke(grant_id, None if status_index is None else FIRST_GRANT_INDEX + status_index)
-
-
-def _revoke(revoked_id: UUID, status_index: int | None) -> None:
     follow_once()
     expires_at = clock.latest_time() + MAX_TOKEN_LIFETIME
-    row = Revocation(session_id=revoked_id, status_index=status_index, expires_at=expires_at)
-    row.revoked_at = database_time()
+    row = Revocation(session_id=session_id, expires_at=expires_at)
+    row.status_index, row.revoked_at = db.session.scalar(index), database_time()
     db.session.merge(row)
-    revoked = (str(revoked_id), row.status_index, row.expires_at)
+    revoked = (str(session_id), row.status_index, row.expires_at)
     run_after_commit(partial(state().add_revocation, *revoked))
+
+
+def revoke_grants(status_indexes: Mapping[UUID, int | None]) -> None:
+    """Revoke the access tokens of clients' grants, in the current transaction.
+
+    The indexes, by the id of the grant, count in the lists of grants. No grant is revoked twice.
+    """
+    indexes = {
+        grant_id: None if index is None else FIRST_GRANT_INDEX + index
+        for grant_id, index in status_indexes.items()
+    }
+    follow_once()
+    expires_at = clock.latest_time() + MAX_TOKEN_LIFETIME
+    rows = [
+        {"session_id": grant_id, "status_index": index, "expires_at": expires_at}
+        for grant_id, index in indexes.items()
+    ]
+    now = Revocation.metadata.tables["revocations"].insert().values(revoked_at=database_time())
+    db.session.execute(now, rows)
+    for grant_id, index in indexes.items():
+        run_after_commit(partial(state().add_revocation, str(grant_id), index, expires_at))
 
 
 def read_revocations(tokens: TokenState, window: FeedWindow) -> None:

@@ -23,7 +23,9 @@ from tests.mail_links import advance_clock
 from tests.rows import rows
 
 EXPORT, HISTORY = "/auth/me/export", "/auth/me/history"
-NOT_OF_A_PERSON = {"authorization_changes", "revocations", "token_status_entries"}
+NOT_OF_A_PERSON = {
+    *("authorization_changes", "revocations", "token_status_entries", "grant_status_entries"),
+}
 """Tables whose rows name a user or a session by id only, and disappear within hours."""
 INTERNAL_COLUMNS = {
     "users": {"email_canonical", "username_canonical", "roles_version"},
@@ -45,6 +47,15 @@ INTERNAL_COLUMNS = {
     "webhook_deliveries": {
         *("id", "user_id", "hook_id", "next_attempt_at", "leased_until"),
         *("last_status", "last_error"),
+    },
+    "oauth_consents": {"user_id"},
+    "oauth_grants": {
+        *("user_id", "request", "code_digest", "code_expires_at", "current_token_id"),
+        *("token_issued_at", "used_tokens"),
+    },
+    "pairwise_subjects": {"user_id"},
+    "logout_notifications": {
+        *("id", "user_id", "next_attempt_at", "leased_until", "last_status", "last_error"),
     },
     "audit_events": {"user_id", "actor_id"},
 }

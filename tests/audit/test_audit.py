@@ -11,6 +11,7 @@ from gatehouse.database.session import db, end_transaction
 from gatehouse.web.request_context import NO_REQUEST
 from models import AuditEvent, OneTimeCode, OutboxMessage, Password, Session, User
 from tests.audit import (  # noqa: F401 - register theirs
+    application_scenarios,
     client_scenarios,
     hook_scenarios,
     role_scenarios,

@@ -86,6 +86,10 @@ def test_subscriptions_of_the_service(app):
 
     assert subscribed == {
         ("SessionEnded", "gatehouse.tokens.revocation.revoke_access_tokens"),
+        ("SessionEnded", "gatehouse.oauth.application_sessions.end_grants_of_session"),
+        ("CredentialChanged", "gatehouse.oauth.application_sessions.end_grants_after_change"),
+        ("UserDisabled", "gatehouse.oauth.application_sessions.end_grants_of_disabled_user"),
+        ("UserErased", "gatehouse.oauth.logout_queue.forget_user"),
         ("CredentialChanged", "gatehouse.sessions.service.end_other_sessions"),
         ("CredentialChanged", "gatehouse.devices.service.withdraw_trust"),
         ("UserDisabled", "gatehouse.authorization.administrators.keep_another_administrator"),

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 import sqlalchemy as sa
 
+from gatehouse.database import lease_queue
 from gatehouse.database.session import db
 from gatehouse.messaging import outbox_queue, worker
 from gatehouse.messaging.message import DeliveryFailed
@@ -502,7 +503,7 @@ def test_channel_is_not_paused_by_rejected_recipients(delivery):
 
 def test_outcome_of_a_delivery_is_recorded_after_database_errors(app, delivery, monkeypatch):
     delivery.put(ADA)
-    monkeypatch.setattr(worker, "WRITE_RETRY_DELAYS", (0.0, 0.0))
+    monkeypatch.setattr(lease_queue, "WRITE_RETRY_DELAYS", (0.0, 0.0))
     failing = iter([True, True, False])
     mark_sent = outbox_queue.mark_sent
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from gatehouse.core import clock
-from gatehouse.messaging import outbox_queue, worker
+from gatehouse.database import delivery_lanes
+from gatehouse.messaging import outbox_queue
 from gatehouse.messaging.message import DeliveryFailed
 
 DOWN = DeliveryFailed("connection refused")
@@ -27,7 +28,7 @@ def test_retry_delays_of_messages_that_failed_together_differ():
 
 
 def test_channel_pause_starts_at_the_third_failure_and_is_half_a_minute_at_most():
-    health = worker.ChannelHealth()
+    health = delivery_lanes.ChannelHealth()
     pauses = []
     for _ in range(40):
         health.record_failure()
@@ -35,4 +36,4 @@ def test_channel_pause_starts_at_the_third_failure_and_is_half_a_minute_at_most(
     paused_until = health.paused_until
 
     assert pauses == [False, False] + [True] * 38
-    assert paused_until <= clock.monotonic() + worker.MAX_PAUSE
+    assert paused_until <= clock.monotonic() + delivery_lanes.MAX_PAUSE

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 
 from gatehouse.core import clock
 from gatehouse.core.events import UserChanged, UserErased, UserRestored, publish
+from gatehouse.database import delivery_lanes
+from gatehouse.database.delivery_lanes import ChannelHealth
 from gatehouse.database.session import db, write_transaction
-from gatehouse.hooks import definitions, delivery_queue, delivery_worker, sending, subscriptions
+from gatehouse.hooks import definitions, delivery_queue, sending, subscriptions
 from gatehouse.hooks.definitions import HookChange
 from gatehouse.hooks.delivery_worker import WebhookWorker
-from gatehouse.messaging.worker import ChannelHealth
 from gatehouse.operations import cleanup
 from gatehouse.web.request_context import NO_REQUEST
 from models import Hook, WebhookDelivery, WebhookEvent
@@ -235,7 +236,7 @@ def test_delivery_is_judged_by_the_status_of_a_short_answer(
         receiver.answer = lambda event: answers[event["data"]["fields"][0]]
         for name in answers:
             change_user(uuid4(), name)
-        deliver(WebhookWorker(health_by_hook=defaultdict(Untiring)))
+        deliver(WebhookWorker(health_by_receiver=defaultdict(Untiring)))
 
     assert internal.requests == []
     accepted = ["delivered" if name in ("garbage", "empty") else "pending" for name in answers]
@@ -281,8 +282,8 @@ def test_receiver_that_is_down_loses_nothing(app, create_webhook, change_user, d
 def test_webhook_with_an_endless_backlog_leaves_its_lane_to_others(
     app, create_webhook, receiver, change_user, monkeypatch
 ):
-    monkeypatch.setattr(delivery_worker, "MAX_LANES", 1)
-    monkeypatch.setattr(delivery_worker, "LANE_TIME", 0.0)
+    monkeypatch.setattr(delivery_lanes, "MAX_LANES", 1)
+    monkeypatch.setattr(delivery_lanes, "LANE_TIME", 0.0)
     worker, is_served = WebhookWorker(), threading.Event()
 
     def answer_endlessly(_event):
