@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import NoReturn, cast
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
@@ -150,14 +150,18 @@ def _require_scopes(client: OAuthClient) -> None:
 
 
 def _require_sector(client: OAuthClient) -> None:
-    """Require one host of all addresses, or a sector (OpenID Connect Core section 8.1)."""
+    """Require one host of all addresses, or a sector (OpenID Connect Core section 8.1).
+
+    Loopback addresses and schemes of applications are no hosts: anyone could have the same.
+    """
     if client.subject_type != PAIRWISE:
         return
-    hosts = {urlsplit(uri).hostname for uri in client.redirect_uris}
+    parts = [urlsplit(uri) for uri in client.redirect_uris]
+    hosts = {one.hostname if one.scheme == "https" else None for one in parts}
     if client.sector is None and len(hosts) == 1:
-        client.sector = cast(str, hosts.pop())
+        client.sector = hosts.pop()
     if client.sector is None:
-        message = "With addresses of several hosts, name the sector that the subjects are for."
+        message = "Name the sector that the subjects are for: its addresses are not of one host."
         reject_field("sector", "required", message)
     if len(client.sector) > 255 or not re.fullmatch(SECTOR, client.sector, re.ASCII):
         reject_field("sector", "invalid", "Write a host, such as example.com.")

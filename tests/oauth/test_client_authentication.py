@@ -2,22 +2,26 @@
 
 import base64
 import hmac
+import json
 import time
 from functools import partial
 
+import jwt as pyjwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from gatehouse.core import crypto
 from gatehouse.core.errors import ApiError
 from gatehouse.database.session import db
-from gatehouse.oauth import client_assertions
+from gatehouse.oauth import client_assertions, client_keys
 from gatehouse.oauth.client_authentication import (
     ClientCredentials,
     authenticate_client,
 )
 from gatehouse.service_accounts import key_usage
+from gatehouse.tokens.jwt_verification import SIGNATURES
 from models import OAuthClientSecret, UsedClientAssertion
 from tests.oauth.relying_party import ASSERTION_KEY, ASSERTION_TYPE, secret_of
 from tests.parallel import run_in_parallel
@@ -290,3 +294,36 @@ def test_assertion_is_verified_by_the_algorithm_of_the_registered_key(authentica
 
     assert authenticate(**by_assertion(assertion(key=key, alg="PS256"))) == "shop"
     assert authenticate(**by_assertion(assertion(key=key, alg="RS256"))) == "invalid_client"
+
+
+@pytest.mark.requirement("OA-22")
+def test_assertion_is_verified_with_each_kind_of_key(authenticate, make_client):
+    keys = {
+        "RS256": rsa.generate_private_key(65537, 2048),
+        "PS256": rsa.generate_private_key(65537, 2048),
+        "ES256": ec.generate_private_key(ec.SECP256R1()),
+        "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+    }
+    public = {alg: SIGNATURES[alg].to_jwk(key.public_key()) for alg, key in keys.items()}
+    jwks = {"keys": [json.loads(jwk) | {"kid": alg} for alg, jwk in public.items()]}
+    parsed = client_keys.parse_keys(jwks)
+    make_client(authentication_method="private_key_jwt", jwks=parsed)
+
+    def sign(alg, kid):
+        now = int(time.time())
+        claims = {
+            "iss": "shop",
+            "sub": "shop",
+            "aud": ISSUER,
+            "exp": now + 60,
+            "jti": f"{alg} {kid}",
+        }
+        headers = {"kid": kid} if kid else {}
+        return pyjwt.encode(claims, keys[alg], alg, headers=headers)
+
+    for alg in keys:
+        assert authenticate(**by_assertion(sign(alg, alg))) == "shop"
+        assert authenticate(**by_assertion(sign(alg, None))) == "shop"
+        other = "ES256" if alg != "ES256" else "EdDSA"
+        assert authenticate(**by_assertion(sign(alg, other))) == "invalid_client"
+        assert authenticate(**by_assertion(sign(alg, "unknown"))) == "invalid_client"

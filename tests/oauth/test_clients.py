@@ -191,6 +191,12 @@ WRONG = [
     ("logout inside", {"backchannel_logout_uri": "https://10.0.0.1"}, "backchannel_logout_uri"),
     ("logout fragment", {"backchannel_logout_uri": f"{CALLBACK}#x"}, "backchannel_logout_uri"),
     ("sector", {"subject_type": "pairwise", "sector": "Not a host"}, "sector"),
+    ("sector of an app", NATIVE | {"subject_type": "pairwise"}, "sector"),
+    (
+        "sector of a loopback address",
+        {"subject_type": "pairwise", "redirect_uris": ["http://127.0.0.1/cb"]},
+        "sector",
+    ),
     ("sectors", {"subject_type": "pairwise", "redirect_uris": [CALLBACK, "https://b.example"]},
          "sector"),
     ("account of a web client", {"service_account_id": str(uuid4())}, "service_account_id"),
@@ -291,6 +297,14 @@ def test_client_loses_its_secrets_with_the_method_that_uses_them(app, admin):
     admin.patch(SHOP, change)
 
     assert rows(app, OAuthClientSecret)[0].revoked_at is not None
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_client_is_registered_once_in_parallel(app, admin):
+    answers = run_in_parallel(*[partial(admin.post, CLIENTS, WEB)] * 20)
+
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
+    assert len(rows(app, OAuthClientSecret)) == 1
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
