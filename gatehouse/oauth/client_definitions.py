@@ -196,10 +196,8 @@ def end_grants(client_id: str, reason: str, context: RequestContext) -> bool:
     live = select(OAuthGrant.id).where(OAuthGrant.client_id == client_id)
     live = live.where(OAuthGrant.ended_at.is_(None)).order_by(OAuthGrant.id)
     found = db.session.scalars(live.limit(MAX_ENDED_AT_ONCE + 1)).all()
-    for grant_id in found[:MAX_ENDED_AT_ONCE]:
-        grant = grant_lifecycle.lock_grant(grant_id)
-        if grant:
-            grant_lifecycle.end_grant(grant, reason, context)
+    locked = grant_lifecycle.lock_grants(OAuthGrant.id.in_(found[:MAX_ENDED_AT_ONCE]))
+    grant_lifecycle.end_grants(locked, reason, context)
     return len(found) > MAX_ENDED_AT_ONCE
 
 

@@ -10,8 +10,9 @@ from joserfc.jwk import ECKey, OctKey, OKPKey
 from jwt.utils import to_base64url_uint
 
 from gatehouse.core import clock, credential_format
+from gatehouse.core.errors import ValidationFailed
 from gatehouse.database.session import db
-from gatehouse.oauth import client_definitions, client_secrets
+from gatehouse.oauth import client_definitions, client_keys, client_secrets
 from gatehouse.oauth.client_metadata import ClientChange
 from gatehouse.web.request_context import NO_REQUEST
 from models import OAuthClient, OAuthClientSecret, OAuthGrant
@@ -153,6 +154,16 @@ def test_client_keys_are_public_strong_and_reduced_to_what_is_needed(app, admin)
     assert created.status_code == 201, created.json
     assert created.json["jwks"]["keys"][0] == PUBLIC_EC | {"kid": "now"}
     assert created.json["client_secret"] is None
+
+
+def test_client_keys_are_checked_whoever_registers_them():
+    wrong = {}
+    for name, jwks in BAD_KEYS.items():
+        with pytest.raises(ValidationFailed) as raised:
+            client_keys.parse_keys(jwks)
+        wrong[name] = raised.value.errors.keys()
+
+    assert wrong == {name: {"jwks"} for name in BAD_KEYS}
 
 
 WRONG = [
