@@ -49,6 +49,7 @@ from gatehouse.cli import resources as resource_commands
 from gatehouse.cli import roles as role_commands
 from gatehouse.cli import service_accounts as service_account_commands
 from gatehouse.cli import worker as worker_command
+from gatehouse.cli.client_trial import command as trial_command  # noqa: F401 - `clients try`
 from gatehouse.core import log, metrics
 from gatehouse.core.events import (
     AuthorizationChanged,

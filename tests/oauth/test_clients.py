@@ -156,7 +156,7 @@ def test_client_keys_are_public_strong_and_reduced_to_what_is_needed(app, admin)
     assert created.json["client_secret"] is None
 
 
-def test_client_keys_are_checked_whoever_registers_them():
+def test_client_keys_are_checked_at_each_registration():
     wrong = {}
     for name, jwks in BAD_KEYS.items():
         with pytest.raises(ValidationFailed) as raised:

@@ -1,0 +1,1 @@
+"""`gatehouse clients try`: a relying party that shows every message of a sign-in."""
