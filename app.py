@@ -82,6 +82,7 @@ from gatehouse.oauth import application_sessions, logout_queue, logout_worker
 from gatehouse.operations import cleanup, error_handlers, load_shedding
 from gatehouse.operations.proxy_check import proxy_check as proxy_check_routes
 from gatehouse.operations.routes import operations
+from gatehouse.pages.end_session_routes import end_session_routes
 from gatehouse.pages.errors import errors
 from gatehouse.pages.mailbox import mailbox
 from gatehouse.pages.mailbox_document import document_mailbox
@@ -256,7 +257,7 @@ def _register_blueprints(app: Flask) -> None:
         api.register_blueprint(blueprint)
     api.add_section(document_forward_auth)
     error_handlers.register_error_handlers(app)  # after smorest, whose error handlers it replaces
-    for undocumented in (forward_auth, proxy_check_routes, pages, errors):
+    for undocumented in (forward_auth, proxy_check_routes, pages, end_session_routes, errors):
         app.register_blueprint(undocumented)
     if config.settings().development:
         app.register_blueprint(mailbox)

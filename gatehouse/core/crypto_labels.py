@@ -57,6 +57,8 @@ IDEMPOTENT_ENDPOINTS = {
 """Flask endpoints of idempotent routes, and the names that are part of their keys' digests."""
 PASSKEY_USER_HANDLE = "passkey handle"
 PROXY_CHECK = "doctor"
+LOGOUT_REQUEST = "oauth logout request"
+"""Associated data of sealed logout requests."""
 
 # Lockout counters: purposes by kind of attempt, scopes, and owners.
 LOCKOUT = {"password": "guesses", "code": "guesses code", "factor": "guesses factor"}

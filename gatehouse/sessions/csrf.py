@@ -78,7 +78,7 @@ def require_csrf_token(session_ref: SessionRef) -> None:
     """
     if request.method in SAFE_METHODS:
         return
-    given = request.headers.get("X-CSRF-Token", "")
+    given = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token", "")
     known = crypto.keyed_digests(request_credentials.CSRF_PURPOSE, session_ref.sid)
     if not any([crypto.constant_time_equal(given, digest) for digest in known]):
         raise _with_audit_event(

@@ -17,13 +17,13 @@ DENY_ALL_CSP = (
 )
 FIXED_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
 )
 DEFAULT_HEADERS = (
     ("X-Frame-Options", "DENY"),
     ("Content-Security-Policy", DENY_ALL_CSP),
     ("Cache-Control", "no-store"),
+    ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 HSTS_HEADER = ("Strict-Transport-Security", "max-age=63072000; includeSubDomains")

@@ -21,7 +21,8 @@ PATHS_WITH_ID = (
 )
 PAGES = re.compile(
     r"GET /(docs|errors|account(/data)?|register|forgot-password|\.well-known/change-password|)|"
-    rf"GET /({PATHS_WITH_ID})/{SOME_ID}"
+    rf"GET /({PATHS_WITH_ID})/{SOME_ID}|"
+    r"(GET|POST) /(oauth2/logout|auth/end-session)"
 )
 TEXT_TYPES = re.compile(r"text/(html|plain|css|javascript)(; version=[\d.]+)?; charset=utf-8")
 INTERNALS = re.compile(

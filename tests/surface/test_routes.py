@@ -16,6 +16,8 @@ PUBLIC = {
     "/account": "a page; its scripts call the API",
     "/account/data": "a page; its scripts call the API",
     "/assets/<path:filename>": "static files of the pages",
+    "/oauth2/logout": "checks the request of an application; changes nothing",
+    "/auth/end-session": "a page; signs the session of its cookies out",
     "/auth/captcha": "a CAPTCHA challenge, before any login",
     "/auth/csrf": "the CSRF token of the session in the cookies",
     "/auth/email/resend": "open to all clients; always the same response",
@@ -75,6 +77,8 @@ SECRET_NAME = re.compile(r"token|code|password|secret|key|credential", re.IGNORE
 
 UNDOCUMENTED = {
     "/",
+    "/oauth2/logout",
+    "/auth/end-session",
     "/account",
     "/account/data",
     "/docs",
