@@ -136,6 +136,8 @@ WITHOUT_AN_ANSWER = {
 }
 """The API answers these with 204."""
 AT_THE_COMMAND_LINE_ONLY = {"users invite", "users extend-mfa-grace", "profile check"}
+INTERACTIVE = {"clients try"}
+"""They print what happens while they run, and end when they are stopped."""
 COMPARED_ELSEWHERE = {"profile apply", "hooks test", "clients apply"}
 """They read a file, or send a request: see test_profile.py, test_hooks.py and test_clients.py."""
 
@@ -239,6 +241,7 @@ def test_json_is_an_option_of_every_command_on_users_and_rights(app):
         f"{group} {name}": command
         for group in GROUPS
         for name, command in app.cli.commands[group].commands.items()
+        if f"{group} {name}" not in INTERACTIVE
     }
 
     without = [
