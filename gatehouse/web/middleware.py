@@ -46,6 +46,27 @@ CORS_HEADERS = (
     ),
     ("Cross-Origin-Resource-Policy", "cross-origin"),
 )
+OPEN_PATHS = frozenset(
+    {
+        "/oauth2/token",
+        "/oauth2/revoke",
+        "/oauth2/userinfo",
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/jwks.json",
+    }
+)
+"""What pages of every origin may read: a browser adds no credentials, and none of its own count."""
+OPEN_HEADERS = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-Request-Id"),
+    ("Cross-Origin-Resource-Policy", "cross-origin"),
+)
+OPEN_PREFLIGHT_HEADERS = (
+    ("Access-Control-Allow-Methods", "GET, POST"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type"),
+    ("Access-Control-Max-Age", "600"),
+)
 NOT_ALLOWED = (
     "A browser may not send a request of this origin: add it to GATEHOUSE_ALLOWED_ORIGINS if it is"
     " a front end of yours."
@@ -93,6 +114,8 @@ class HeadersMiddleware:
         """
         origin = environ.get("HTTP_ORIGIN")
         if origin not in self.allowed_origins:
+            if environ.get("PATH_INFO") in OPEN_PATHS:
+                return self._open_headers(environ)
             if origin and origin != self.public_url and _is_preflight(environ):
                 logger().warning(NOT_ALLOWED, origin=origin[:200])
             return [("Vary", "Origin")] if self.allowed_origins else []
@@ -103,6 +126,12 @@ class HeadersMiddleware:
             *CORS_HEADERS,
             *preflight,
         ]
+
+    def _open_headers(self, environ: "WSGIEnvironment") -> Headers:
+        """Return the headers that let every origin read the response, without credentials."""
+        preflight = OPEN_PREFLIGHT_HEADERS if _is_preflight(environ) else ()
+        vary = [("Vary", "Origin")] if self.allowed_origins else []
+        return [*vary, *OPEN_HEADERS, *preflight]
 
 
 def _request_id(environ: "WSGIEnvironment") -> str:

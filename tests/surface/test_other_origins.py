@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 
+from gatehouse.web.middleware import OPEN_PATHS
 from tests.log_lines import read_log_lines
 from tests.surface.conftest import request_every_route, send_request
 
@@ -107,6 +108,30 @@ def test_cacheable_response_varies_by_origin(client):
 
         assert "public" in response.headers["Cache-Control"]
         assert response.headers["Vary"] == "Origin"
+
+
+@pytest.mark.requirement("AP-06")
+@allow_listed
+def test_pages_of_every_origin_read_what_clients_need_without_credentials(app):
+    for path, origin in product(sorted(OPEN_PATHS), [*FOREIGN_ORIGINS, APP_ORIGIN]):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+
+        response = send_request(app, "OPTIONS", path, **headers)
+
+        is_listed = origin == APP_ORIGIN
+        assert response.headers["Access-Control-Allow-Origin"] == (origin if is_listed else "*")
+        assert ("Access-Control-Allow-Credentials" in response.headers) == is_listed
+        assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
+        assert response.headers.getlist("Vary") == ["Origin"]
+
+
+@pytest.mark.requirement("OA-21")
+@allow_listed
+def test_no_other_page_reads_what_the_authorization_endpoint_answers(app):
+    for path in ("/oauth2/authorize", "/oauth2/introspect", "/oauth2/logout", "/login", "/consent"):
+        headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+
+        assert cors_headers(send_request(app, "OPTIONS", path, **headers)) == {}, path
 
 
 # Other pages
