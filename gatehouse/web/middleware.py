@@ -60,7 +60,6 @@ OPEN_PATHS = frozenset(
 OPEN_HEADERS = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-Request-Id"),
-    ("Cross-Origin-Resource-Policy", "cross-origin"),
 )
 OPEN_PREFLIGHT_HEADERS = (
     ("Access-Control-Allow-Methods", "GET, POST"),
