@@ -79,6 +79,7 @@ from gatehouse.mfa.routes import registrations
 from gatehouse.mfa.routes import routes as mfa
 from gatehouse.mfa.trusted_device_routes import trusted_device_routes
 from gatehouse.oauth import application_sessions, logout_queue, logout_worker
+from gatehouse.oauth.grant_routes import grant_routes
 from gatehouse.operations import cleanup, error_handlers, load_shedding
 from gatehouse.operations.proxy_check import proxy_check as proxy_check_routes
 from gatehouse.operations.routes import operations
@@ -245,7 +246,7 @@ def _register_blueprints(app: Flask) -> None:
     servers = [{"url": config.settings().public_url}]
     api = ProblemApi(app, info={"description": DESCRIPTION}, servers=servers)
     first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
-    account_routes = (trusted_device_routes, sessions, account, own_data)
+    account_routes = (trusted_device_routes, sessions, grant_routes, account, own_data)
     documented = (*first, captcha, *account_routes, tokens, operations)
     roles = (permission_routes, role_routes, role_assignment_routes)
     user_blueprints = (user_routes, bulk_routes, user_action_routes, user_detail_routes)

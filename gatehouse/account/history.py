@@ -88,6 +88,7 @@ SENTENCES: dict[Event, str] = {
     ),
     OAuth.AUTHORIZED: gettext_noop("You signed in to an application."),
     OAuth.GRANT_ENDED: gettext_noop("The access of an application to your account ended."),
+    OAuth.ACCESS_REVOKED: gettext_noop("The access of an application was revoked."),
     OAuth.CODE_REUSED: gettext_noop(
         "An application lost its access to your account, because a sign-in may have been copied."
     ),

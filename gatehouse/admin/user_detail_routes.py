@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from gatehouse.admin.changes import CHANGE_ERRORS, build_change
 from gatehouse.admin.schemas import (
     AuditItemPage,
     IdentityItem,
@@ -14,6 +15,8 @@ from gatehouse.authorization import permissions
 from gatehouse.core.errors import NotFound
 from gatehouse.federation import identities
 from gatehouse.mfa import service as mfa
+from gatehouse.oauth import authorized_applications
+from gatehouse.oauth.application_schemas import AuthorizedApplication
 from gatehouse.risk import assessments
 from gatehouse.sessions import service as sessions
 from gatehouse.sessions.guards import Administrator, requires
@@ -21,6 +24,7 @@ from gatehouse.users import service as users
 from gatehouse.web import pagination
 from gatehouse.web.openapi import Blueprint
 from gatehouse.web.rate_limits import rate_limit
+from gatehouse.web.request_context import request_context
 from schemas import PageQuery, PageQueryForm, page_schema
 
 user_detail_routes = Blueprint(
@@ -40,6 +44,29 @@ def list_user_sessions(_caller: Administrator, user_id: UUID) -> dict[str, objec
     """List the active sessions of a user, the newest first; there are at most 50."""
     users.require_user(user_id)
     return {"items": sessions.list_managed_sessions(user_id), "next_cursor": None}
+
+
+@user_detail_routes.get("/users/<uuid:user_id>/grants")
+@rate_limit("admin")
+@requires(permissions.USERS_READ)
+@user_detail_routes.response(200, page_schema(AuthorizedApplication))
+@user_detail_routes.errors(NotFound)
+def list_user_grants(_caller: Administrator, user_id: UUID) -> dict[str, object]:
+    """List the applications that have access to a user, by name."""
+    users.require_user(user_id)
+    items = authorized_applications.list_applications(user_id, request_context())
+    return {"items": items, "next_cursor": None}
+
+
+@user_detail_routes.delete("/users/<uuid:user_id>/grants/<uuid:grant_id>")
+@rate_limit("admin")
+@requires(permissions.USERS_WRITE)
+@user_detail_routes.response(204)
+@user_detail_routes.errors(NotFound, *CHANGE_ERRORS)
+def revoke_user_grant(_caller: Administrator, user_id: UUID, grant_id: UUID) -> None:
+    """Revoke the access of an application to a user; its tokens are rejected within a second."""
+    change = build_change(user_id)
+    authorized_applications.revoke_access_by_administrator(change, grant_id)
 
 
 @user_detail_routes.get("/users/<uuid:user_id>/factors")

@@ -11,6 +11,9 @@ class OAuth:
     CODE_REUSED = failure(
         "grant.code_reused", "An authorization code was used again, so its tokens were revoked."
     )
+    ACCESS_REVOKED = success(
+        "grant.revoked", "The access of an application to a user was revoked; see details."
+    )
     LOGOUT_ABANDONED = failure(
         "client.logout_abandoned",
         "An application could not be notified that a user signed out; see details.",

@@ -27,6 +27,14 @@ def grant_ends(scenario: Scenario) -> None:
     sign_out_of_shop(scenario)
 
 
+@causes(OAuth.ACCESS_REVOKED)
+def access_is_revoked(scenario: Scenario) -> None:
+    add_row(scenario.app, OAuthClient(**client_columns()))
+    tokens = scenario.tokens()
+    grant_id = authorize_grant(scenario.app, "shop", tokens["access_token"])
+    scenario.client.as_(tokens).delete(f"/auth/grants/{grant_id}")
+
+
 @causes(OAuth.LOGOUT_ABANDONED)
 def logout_is_abandoned(scenario: Scenario) -> None:
     sign_out_of_shop(scenario)

@@ -30,6 +30,7 @@ WRITES = [
     ("POST", "/auth/passkeys/registration/options", None),
     ("DELETE", f"/auth/sessions/{UNKNOWN_ID}", None),
     ("DELETE", f"/auth/devices/{UNKNOWN_ID}", None),
+    ("DELETE", f"/auth/grants/{UNKNOWN_ID}", None),
     ("POST", "/auth/reauthenticate", {"password": PASSWORD}),
     ("POST", "/auth/reauthenticate/challenge", {"factor_id": UNKNOWN_ID}),
 ]
@@ -44,6 +45,7 @@ ADMIN_WRITES = [
     ("DELETE", "/admin/users/{id}", None),
     ("PUT", "/admin/users/{id}/roles", {"roles": [{"role": "admin"}]}),
     ("POST", "/admin/users/{id}/disable", REASON),
+    ("DELETE", "/admin/users/{id}/grants/{id}", None),
     *(
         ("POST", f"/admin/users/{{id}}/{action}", REASON)
         for action in ("enable", "unlock", "verify-email", "reset-password", "revoke-sessions")
@@ -155,7 +157,12 @@ def test_every_write_of_a_signed_in_user_is_tried(app):
         ("POST", "/auth/passkeys/registration/verify"),
         ("POST", "/auth/phone/verify"),
     }
-    names = {"factors": "factor_id", "sessions": "session_id", "devices": "device_id"}
+    names = {
+        "factors": "factor_id",
+        "sessions": "session_id",
+        "devices": "device_id",
+        "grants": "grant_id",
+    }
     tried = set()
     for method, path, _ in WRITES:
         kind = path.split("/")[-2]

@@ -333,7 +333,7 @@ def send_invalid(app: Flask, ada: Client) -> Iterator[SendInvalid]:
         endpoint: Endpoint, data: bytes | str, content_type: str | None = None
     ) -> TestResponse:
         names = ("factor_id", "user_id", "account_id", "key_id", "hook_id")
-        ids = dict.fromkeys((*names, "secret_id", "resource_id"), SOME_ID)
+        ids = dict.fromkeys((*names, "secret_id", "resource_id", "grant_id"), SOME_ID)
         path = endpoint[1].format(**ids, name="clerk", client_id="shop")
         media_type = content_type or "application/json"
         return ada.send(endpoint[0], path, data=data, content_type=media_type)
@@ -365,7 +365,7 @@ def request_every_route(
 ) -> Iterator[tuple[str, TestResponse]]:
     """Request every route with every method; yield `METHOD path` and the response."""
     ids = ("session_id", "request_id", "factor_id", "device_id", "message_id", "user_id")
-    ids += ("account_id", "key_id", "hook_id", "secret_id", "resource_id")
+    ids += ("account_id", "key_id", "hook_id", "secret_id", "resource_id", "grant_id")
     sample = {
         **dict.fromkeys(ids, SOME_ID),
         "filename": "pages.css",

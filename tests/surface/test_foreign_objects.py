@@ -4,19 +4,23 @@ import re
 
 import pytest
 
+from models import OAuthClient
+from tests.oauth.conftest import add_row, client_columns
+from tests.oauth.grants import authorize_grant
 from tests.surface.conftest import read_problem, read_tables
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 OWN_OBJECTS = {
     ("DELETE", "/auth/sessions/{session_id}"),
     ("DELETE", "/auth/devices/{device_id}"),
+    ("DELETE", "/auth/grants/{grant_id}"),
     ("DELETE", "/auth/mfa/factors/{factor_id}"),
     ("POST", "/auth/mfa/factors/{factor_id}/confirm"),
 }
 """Every operation of a signed-in user that names one of the user's own objects."""
 
 
-def sign_in(client, make_user, email):
+def sign_in(app, client, make_user, email):
     """Return a client at AAL2, and the paths of its user's objects."""
     user = make_user(email=email, factors=["totp"])
     form = {"factor": "recovery_codes", "code": user.recovery_codes[0]}
@@ -24,8 +28,10 @@ def sign_in(client, make_user, email):
     pending = mine.post("/auth/mfa/factors", {"kind": "totp", "label": "Tablet"}).json["id"]
     lists = ("/auth/sessions", "/auth/devices", "/auth/mfa/factors")
     session, device, factor = (mine.get(path).json["items"][0]["id"] for path in lists)
+    grant = authorize_grant(app, "shop", mine._bearer)
     return mine, {
         f"DELETE /auth/devices/{device}": None,
+        f"DELETE /auth/grants/{grant}": None,
         f"POST /auth/mfa/factors/{pending}/confirm": {"code": "123456"},
         f"DELETE /auth/mfa/factors/{factor}": None,
         f"DELETE /auth/sessions/{session}": None,
@@ -34,8 +40,9 @@ def sign_in(client, make_user, email):
 
 @pytest.mark.requirement("AZ-02")
 def test_object_of_another_user_is_not_found_and_stays(app, client, make_user):
-    _, of_ada = sign_in(client, make_user, "ada@example.com")
-    eve, of_eve = sign_in(client, make_user, "eve@example.com")
+    add_row(app, OAuthClient(**client_columns()))
+    _, of_ada = sign_in(app, client, make_user, "ada@example.com")
+    eve, of_eve = sign_in(app, client, make_user, "eve@example.com")
     before = read_tables(app)
 
     responses = {

@@ -35,6 +35,7 @@ VARIABLES = {
     "client_id": "shop",
     "secret_id": "01890000-0000-7000-8000-000000000002",
     "resource_id": "01890000-0000-7000-8000-000000000002",
+    "grant_id": "01890000-0000-7000-8000-000000000002",
 }
 NO_BEARER = ("/auth/csrf", "/auth/refresh")
 """Paths that read cookies only when no bearer token is sent."""

@@ -210,6 +210,10 @@ STEPS: Mapping[str, tuple[Step, ...]] = {
     ),
     "Sessions and logout": (
         Step(
+            "list_grants",
+        ),
+        Step("revoke_grant", status=404, note="No application has access yet."),
+        Step(
             "list_sessions",
             save={"session_id": "answer.items.find((one) => !one.current).id"},
         ),
