@@ -30,6 +30,11 @@ class AuthorizedApplication(Schema):
     privacy_uri = fields.String(required=True, allow_none=True)
     scopes = fields.List(fields.Nested(GrantedScope), required=True)
     resources = fields.List(fields.String(), required=True)
+    session_ids = fields.List(
+        fields.String(metadata={"format": "uuid"}),
+        required=True,
+        metadata={"description": "the sessions that it is used in; its access ends with them"},
+    )
     offline = fields.Boolean(
         required=True, metadata={"description": "whether it keeps its access after a logout"}
     )

@@ -6,9 +6,10 @@ There is one for each client: what the user consented to, and the live grants, t
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from gatehouse.audit.oauth_events import OAuth
 from gatehouse.audit.service import record
@@ -23,6 +24,7 @@ from gatehouse.users.administration import UserChange
 from gatehouse.web.request_context import RequestContext
 from models import OAuthClient, OAuthConsent, OAuthGrant, OAuthResource
 
+Value = TypeVar("Value")
 ACCESS_REVOKED = "access_revoked"
 SENTENCES = {
     "openid": gettext_noop("Know who you are"),
@@ -105,14 +107,7 @@ def _ids_of(access: _Access) -> set[UUID]:
 
 
 def _list_access(user_id: UUID) -> list[_Access]:
-    now = clock.now()
-    live = select(OAuthGrant).where(
-        OAuthGrant.user_id == user_id,
-        OAuthGrant.ended_at.is_(None),
-        OAuthGrant.code_used_at.is_not(None),
-        OAuthGrant.expires_at > now,
-        OAuthGrant.idle_at > now,
-    )
+    live = select(OAuthGrant).where(OAuthGrant.user_id == user_id, *_is_live(clock.now()))
     grants = list(db.session.scalars(live.order_by(OAuthGrant.id)))
     consents = db.session.scalars(select(OAuthConsent).where(OAuthConsent.user_id == user_id))
     by_client = {consent.client_id: consent for consent in consents}
@@ -124,6 +119,15 @@ def _list_access(user_id: UUID) -> list[_Access]:
         )
         for client in clients
     ]
+
+
+def _is_live(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        OAuthGrant.ended_at.is_(None),
+        OAuthGrant.code_used_at.is_not(None),
+        OAuthGrant.expires_at > now,
+        OAuthGrant.idle_at > now,
+    )
 
 
 def _read_words(found: Iterable[_Access]) -> dict[str, str]:
@@ -148,6 +152,7 @@ def _describe(access: _Access, words: dict[str, str], language: Language) -> dic
             for scope in scopes
         ],
         "resources": _merge(row.resources for row in access.rows),
+        "session_ids": _merge([grant.session_id] for grant in access.grants if grant.session_id),
         "offline": any(grant.session_id is None for grant in access.grants),
         "created_at": min(row.created_at for row in access.rows),
         "last_used_at": max(map(_last_use, access.grants), default=None),
@@ -162,6 +167,6 @@ def _last_use(grant: OAuthGrant) -> datetime:
     return grant.last_used_at or grant.code_used_at or grant.created_at
 
 
-def _merge(lists: Iterable[Sequence[str]]) -> list[str]:
+def _merge(lists: Iterable[Sequence[Value]]) -> list[Value]:
     """Return the values of some lists, each once, in their order."""
     return list(dict.fromkeys(value for values in lists for value in values))

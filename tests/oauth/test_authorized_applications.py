@@ -4,6 +4,7 @@ import pytest
 
 from gatehouse.core import crypto
 from models import LogoutNotification, OAuthConsent, OAuthGrant
+from tests.client import User
 from tests.oauth.conftest import add_row
 from tests.oauth.grants import authorize_grant, user_id_of
 from tests.rows import audited, rows
@@ -125,6 +126,21 @@ def test_application_of_another_user_is_not_found_and_stays(
         assert (response.status_code, response.json["code"]) == (404, "not_found")
     assert mine.get(PATH).json["items"][0]["id"] == str(own)
     assert mine.delete(f"{PATH}/{own}").status_code == 204
+
+
+def test_applications_name_the_sessions_that_they_end_with(app, client, mine, tokens, shop):
+    other = client.log_in(User(ADA))
+    for access in (tokens, tokens, other):
+        authorize_grant(app, "shop", access["access_token"])
+    authorize_grant(app, "shop", tokens["access_token"], offline=True)
+
+    [item] = mine.get(PATH).json["items"]
+
+    sessions = mine.get("/auth/sessions").json["items"]
+    assert sorted(item["session_ids"]) == sorted(session["id"] for session in sessions)
+    client.as_(other).post("/auth/logout")
+    [item] = mine.get(PATH).json["items"]
+    assert item["session_ids"] == [session["id"] for session in sessions if session["current"]]
 
 
 def test_administrators_list_and_revoke_the_grants_of_a_user(app, sign_in_as, mine, tokens, shop):

@@ -6,10 +6,15 @@ from pathlib import Path
 import pyotp
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import select
 
+import models
+from gatehouse.database.session import db
+from models import OAuthClient, OAuthConsent
 from tests.client import PASSWORD, User
-from tests.conftest import environment
+from tests.conftest import environment, running
 from tests.live_server import LiveServer
+from tests.oauth.conftest import client_columns
 from tests.pages.conftest import CLIPBOARD, Tab
 from tests.pages.virtual_authenticator import add_authenticator
 
@@ -236,3 +241,22 @@ def test_account_page_masks_the_password_supports_password_managers_and_the_keyb
 
     assert (masked, autocomplete, shown) == ("password", "current-password", "text")
     assert is_narrow(tab)
+
+
+def test_account_page_lists_applications_and_revokes_their_access(server, tab, user):
+    with running(server.environment) as app, app.app_context():
+        db.session.add(OAuthClient(**client_columns(name="Shop & Co")))
+        db.session.flush()
+        owner = select(models.User.id).where(models.User.email == user.email.lower())
+        consent = {"scopes": ["email"], "resources": [], "client_id": "shop"}
+        db.session.add(OAuthConsent(user_id=db.session.scalar(owner), **consent))
+        db.session.commit()
+
+    sign_in(tab, user)
+
+    expect_signed_in(tab, user)
+    expect(tab.page.get_by_text("Read your e-mail address")).to_be_visible()
+    assert is_narrow(tab)
+    tab.page.get_by_role("button", name="Revoke access: Shop & Co").click()
+    expect(tab.page.get_by_text("Shop & Co no longer has access.")).to_be_visible()
+    expect(tab.page.get_by_text("Applications with access to your account")).to_be_hidden()

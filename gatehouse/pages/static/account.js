@@ -134,13 +134,35 @@ async function showAccount() {
   show("recovery", false);
   show("totp-form", false);
   showSection("signed-in");
-  await listFactors();
+  await Promise.all([listFactors(), listApplications()]);
   element("title").focus();
 }
 
 async function listFactors() {
   const { items } = await authenticatedRequest("GET", "/auth/mfa/factors");
   element("factors").replaceChildren(...items.map(factorItem));
+}
+
+/** Lists the applications that have access, with what they may do. */
+async function listApplications() {
+  const { items } = await authenticatedRequest("GET", "/auth/grants");
+  element("application-list").replaceChildren(...items.map(applicationItem));
+  show("applications", items.length > 0);
+}
+
+function applicationItem(application) {
+  const item = document.createElement("li");
+  const hint = document.createElement("p");
+  hint.className = "hint";
+  hint.textContent = application.scopes.map(({ description }) => description).join(" · ");
+  item.append(application.name, " ", createButton(messages.revoke, () => revoke(application), application.name), hint);
+  return item;
+}
+
+async function revoke(application) {
+  await authenticatedRequest("DELETE", `/auth/grants/${application.id}`);
+  await listApplications();
+  showMessages([format(messages.revoked, application)], "good");
 }
 
 function factorItem(factor) {
