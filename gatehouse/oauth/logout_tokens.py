@@ -10,7 +10,7 @@ import jwt
 import config
 from gatehouse.core import clock, crypto
 from gatehouse.tokens import sync
-from gatehouse.tokens.keys import Key, KeySet
+from gatehouse.tokens.keys import ACTIVE, Key, KeySet
 from models import LogoutNotification, OAuthClient
 
 TYP = "logout+jwt"
@@ -41,5 +41,7 @@ def build_logout_token(notification: LogoutNotification, client: OAuthClient) ->
 
 
 def _signing_key(keys: KeySet, client: OAuthClient) -> Key:
-    """Return the active key of the client's ID tokens (Back-Channel Logout, section 2.4)."""
-    return keys.active
+    """Return the key of the client's ID tokens, if there is one of its algorithm (section 2.4)."""
+    signing = [key for key in keys.keys.values() if key.stage == ACTIVE]
+    chosen = [key for key in signing if key.algorithm == client.id_token_algorithm]
+    return chosen[0] if chosen else keys.active
