@@ -83,11 +83,16 @@ from gatehouse.oauth.grant_routes import grant_routes
 from gatehouse.operations import cleanup, error_handlers, load_shedding
 from gatehouse.operations.proxy_check import proxy_check as proxy_check_routes
 from gatehouse.operations.routes import operations
+from gatehouse.pages.authorization_routes import authorization_routes
+from gatehouse.pages.confirm_routes import confirm_routes
+from gatehouse.pages.consent_routes import consent_routes
 from gatehouse.pages.end_session_routes import end_session_routes
 from gatehouse.pages.errors import errors
 from gatehouse.pages.mailbox import mailbox
 from gatehouse.pages.mailbox_document import document_mailbox
 from gatehouse.pages.routes import pages
+from gatehouse.pages.second_step_routes import second_step_routes
+from gatehouse.pages.sign_in_routes import sign_in_routes
 from gatehouse.passwords import hash_pool
 from gatehouse.risk import engine
 from gatehouse.service_accounts import accounts as service_accounts
@@ -258,7 +263,9 @@ def _register_blueprints(app: Flask) -> None:
         api.register_blueprint(blueprint)
     api.add_section(document_forward_auth)
     error_handlers.register_error_handlers(app)  # after smorest, whose error handlers it replaces
-    for undocumented in (forward_auth, proxy_check_routes, pages, end_session_routes, errors):
+    sign_in_pages = (authorization_routes, sign_in_routes, second_step_routes, confirm_routes)
+    all_pages = (pages, *sign_in_pages, consent_routes, end_session_routes, errors)
+    for undocumented in (forward_auth, proxy_check_routes, *all_pages):
         app.register_blueprint(undocumented)
     if config.settings().development:
         app.register_blueprint(mailbox)

@@ -38,6 +38,8 @@ PASSKEY_SIGN_IN = "passkey_sign_in"
 PASSKEY_SECOND_FACTOR = "passkey_second_factor"
 
 # Purposes of other keyed digests.
+AUTHORIZATION_REQUEST = "authorization_request"
+"""Associated data of the sealed requests that pages of the sign-in hand along."""
 CAPTCHA = "captcha"
 CAPTCHA_FAILURES = "robots"
 CREDENTIAL_STUFFING = "guard"

@@ -22,8 +22,8 @@ from gatehouse.passwords import service as passwords
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.passwords.hasher import WrongPassword
 from gatehouse.sessions import service as sessions
+from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.sessions.token_pair import TokenPair
-from gatehouse.tokens.service import AccessToken
 from gatehouse.users import password_check
 from gatehouse.users import service as users
 from gatehouse.web.request_context import RequestContext
@@ -37,7 +37,7 @@ class ReauthenticationPasswordWrong(InvalidCredentials):
 
 
 def send_challenge(
-    caller: AccessToken, factor_id: UUID, context: RequestContext
+    caller: SessionRef, factor_id: UUID, context: RequestContext
 ) -> dict[str, object]:
     """Issue a challenge for a factor of the caller; it replaces the session's previous one.
 
@@ -59,7 +59,7 @@ def send_challenge(
 
 
 def reauthenticate(
-    caller: AccessToken, form: ReauthenticationForm, context: RequestContext
+    caller: SessionRef, form: ReauthenticationForm, context: RequestContext
 ) -> TokenPair:
     """Authenticate the caller again, with the password or any of their factors.
 
@@ -78,7 +78,7 @@ def reauthenticate(
     return _with_factor(caller, form.given, context)
 
 
-def _with_password(caller: AccessToken, password: str, context: RequestContext) -> TokenPair:
+def _with_password(caller: SessionRef, password: str, context: RequestContext) -> TokenPair:
     user_id = UUID(caller.sub)
     target = password_check.find_by_id(user_id, context)
     verified = password_check.verify_password(
@@ -95,7 +95,7 @@ def _with_password(caller: AccessToken, password: str, context: RequestContext) 
 
 
 def _with_factor(
-    caller: AccessToken, given: SecondFactorResponse, context: RequestContext
+    caller: SessionRef, given: SecondFactorResponse, context: RequestContext
 ) -> TokenPair:
     user_id = UUID(caller.sub)
     given = verification.select_factor(credential_store.list_confirmed(user_id), given)
@@ -106,7 +106,7 @@ def _with_factor(
         return _record_reauthentication(caller, verified.amr, context)
 
 
-def _consume_challenge(caller: AccessToken) -> ChallengeStates:
+def _consume_challenge(caller: SessionRef) -> ChallengeStates:
     """Consume the session's pending challenge, in a write transaction; return its state by kind."""
     states = {}
     for code_id in one_time_codes.lock_for_subject(PURPOSE, caller.sid):
@@ -119,7 +119,7 @@ def _consume_challenge(caller: AccessToken) -> ChallengeStates:
 
 
 def _record_reauthentication(
-    caller: AccessToken, amr: tuple[str, ...], context: RequestContext
+    caller: SessionRef, amr: tuple[str, ...], context: RequestContext
 ) -> TokenPair:
     user_id, session_id = UUID(caller.sub), UUID(caller.sid)
     record(events.Factor.STEPPED_UP, context, user_id=user_id, session_id=session_id, amr=list(amr))

@@ -3,12 +3,17 @@
 Also the template context of the pages: nonce, language and translation.
 """
 
+import re
+
 from flask import Blueprint, Response, g, request
 
 import config
 from gatehouse.core import crypto, i18n
 from gatehouse.core.i18n import Language
 from gatehouse.web.request_context import request_context
+
+SEALED = re.compile(r"[A-Za-z0-9_-]{1,16000}")
+"""The parameter `request` of the pages that a sign-in leads through."""
 
 REPORTS_PATH = "/csp-reports"
 CSP = (
@@ -30,8 +35,26 @@ def nonce() -> str:
 def register_security_headers(blueprint: Blueprint) -> None:
     """Add the headers to all responses of a blueprint, and the context to its templates."""
     blueprint.after_request(_set_headers)
-    context = {"nonce": nonce, "current_locale": current_locale, "_": gettext}
+    context: dict[str, object] = {"nonce": nonce, "current_locale": current_locale, "_": gettext}
+    context |= {"link_to": link_to, "sign_in_url": sign_in_url}
     blueprint.context_processor(lambda: context | _settings())
+
+
+def sealed_request() -> str:
+    """Return the sign-in that this page belongs to, or ""; it is not verified yet."""
+    given = request.values.get("request", "")
+    return given if SEALED.fullmatch(given) else ""
+
+
+def link_to(path: str) -> str:
+    """Return a link to another page of the same sign-in."""
+    sealed = sealed_request()
+    return f"{path}?request={sealed}" if sealed else path
+
+
+def sign_in_url() -> str:
+    """Return where the user signs in: for the application that asks for it, else for oneself."""
+    return link_to("/login") if sealed_request() else "/account"
 
 
 def _settings() -> dict[str, str]:

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select
 from gatehouse.core import clock
 from gatehouse.database.session import advisory_lock, db
 from gatehouse.sessions.errors import SessionEnded
-from gatehouse.tokens.service import AccessToken
+from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.users import service as users
 from models import Session, User
 
@@ -21,7 +21,7 @@ LOCK_LIVE_SESSION = (
 )
 
 
-def lock_live_session(caller: AccessToken) -> None:
+def lock_live_session(caller: SessionRef) -> None:
     """Lock the caller's user and session at the beginning of a write on the session's behalf.
 
     What ends a session locks it, too: either it waits for this write, or the write fails. The

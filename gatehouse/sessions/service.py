@@ -21,7 +21,6 @@ from gatehouse.sessions import assurance, refresh_tokens, step_up
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.sessions.token_pair import TokenPair, TokenSubject, sign_tokens
-from gatehouse.tokens import service as tokens
 from gatehouse.users import administration
 from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange
@@ -75,9 +74,7 @@ def assign_status_index(session_id: UUID) -> int | None:
     return db.session.scalar(ASSIGN_STATUS_INDEX, {"opened_session": session_id})
 
 
-def reauthenticate(
-    caller: tokens.AccessToken, amr: Sequence[str], context: RequestContext
-) -> TokenPair:
+def reauthenticate(caller: SessionRef, amr: Sequence[str], context: RequestContext) -> TokenPair:
     """Add a new authentication to a session, in the current transaction.
 
     The session keeps its id; its refresh token is replaced as by a refresh (ASVS V7.2.4).

@@ -53,7 +53,7 @@ def token_response(tokens: object, transport: str, context: RequestContext) -> o
     if transport == COOKIE:
         token = csrf.token(str(tokens.session_id))
         body = {"expires_in": tokens.expires_in, "csrf_token": token, "user": tokens.user}
-        return body, [("Set-Cookie", cookie) for cookie in _set_cookie_headers(tokens, token)]
+        return body, session_cookie_headers(tokens)
     hidden = context.device_token_from_cookie and tokens.device_token == context.device_token
     return replace(tokens, device_token=None) if hidden else tokens
 
@@ -68,16 +68,18 @@ def session_to_replace(transport: str) -> UUID | None:
         return None
 
 
-def _set_cookie_headers(tokens: TokenPair, csrf_token: str) -> list[str]:
-    headers = [
+def session_cookie_headers(tokens: TokenPair) -> Headers:
+    """Return the headers that set the cookies of a session."""
+    csrf_token = csrf.token(str(tokens.session_id))
+    set_cookies = [
         cookies.set_cookie_header(cookies.ACCESS, tokens.access_token, tokens.expires_in),
         cookies.set_cookie_header(cookies.REFRESH, tokens.refresh_token, tokens.refresh_expires_in),
         cookies.set_cookie_header(cookies.CSRF, csrf_token, tokens.refresh_expires_in),
     ]
     if tokens.device_token:
         lifetime = int(devices.LIFETIME.total_seconds())
-        headers.append(cookies.set_cookie_header(cookies.DEVICE, tokens.device_token, lifetime))
-    return headers
+        set_cookies.append(cookies.set_cookie_header(cookies.DEVICE, tokens.device_token, lifetime))
+    return [("Set-Cookie", cookie) for cookie in set_cookies]
 
 
 def clear_cookies_headers() -> Headers:

@@ -120,6 +120,8 @@ class LimitSettings:
     """Options for passkeys, and logins with them."""
     limit_logout: Limits = limit("100/minute")
     """Logouts."""
+    limit_authorize: Limits = limit("300/minute")
+    """Authorization requests of applications, and the pages that follow."""
     limit_report: Limits = limit("20/minute")
     """Reports of browsers about the content security policy."""
     limit_admin: Limits = limit("300/minute")

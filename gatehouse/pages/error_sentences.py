@@ -1,0 +1,130 @@
+"""What the pages say about errors, in the words of users."""
+
+from gatehouse.captcha.service import CaptchaRequired
+from gatehouse.core.errors import (
+    ApiError,
+    CsrfFailed,
+    MalformedRequest,
+    NotFound,
+    RateLimited,
+    ServiceBusy,
+    ServiceUnavailable,
+    ValidationFailed,
+)
+from gatehouse.core.i18n import gettext_noop
+from gatehouse.hooks.errors import LoginDenied
+from gatehouse.lockout.errors import FactorLocked, PasswordLocked, TooManyAttempts
+from gatehouse.login.account_checks import (
+    AccountAwaitsErasure,
+    AccountDisabled,
+    EmailUnverified,
+    PasswordCompromised,
+)
+from gatehouse.login.reauthentication import ReauthenticationPasswordWrong
+from gatehouse.login.risk import LoginRejected
+from gatehouse.mfa.challenges import LoginNotPending
+from gatehouse.mfa.errors import FactorUnavailable, MfaEnrolmentOverdue
+from gatehouse.oauth.authorization_validation import UnknownClient, UnregisteredRedirectUri
+from gatehouse.oauth.errors import InvalidRequest
+from gatehouse.oauth.sealed_request import SignInExpired, TooManyPages
+from gatehouse.one_time_codes.service import InvalidCode
+from gatehouse.pages.security_headers import gettext
+from gatehouse.passwords.errors import InvalidCredentials
+from gatehouse.sessions.errors import SessionEnded
+from gatehouse.tokens.errors import TokenMissing
+
+SENTENCES: dict[type[ApiError], str] = {
+    InvalidCredentials: gettext_noop("The identifier or the password is wrong."),
+    ReauthenticationPasswordWrong: gettext_noop("The password is wrong."),
+    InvalidCode: gettext_noop("This code is wrong, has expired, or was used before."),
+    LoginNotPending: gettext_noop(
+        "This sign-in is over: it took too long or had too many wrong codes. Please sign in again."
+    ),
+    TooManyAttempts: gettext_noop(
+        "Too many attempts failed, so this one was not checked. Wait a while, or use a device on"
+        " which you have signed in before."
+    ),
+    PasswordLocked: gettext_noop(
+        "Too many passwords were wrong, so this one was not checked. Use a device on which you have"
+        " signed in before, or reset your password."
+    ),
+    FactorLocked: gettext_noop(
+        "Too many codes were wrong, so this one was not checked. Use a device on which you have"
+        " signed in before, or contact the operator of the service."
+    ),
+    AccountDisabled: gettext_noop(
+        "This account is disabled. Please contact the operator of the service."
+    ),
+    AccountAwaitsErasure: gettext_noop(
+        "This account is deleted, and its data is erased soon. To keep it, open the link in the"
+        " e-mail about its deletion."
+    ),
+    EmailUnverified: gettext_noop(
+        "Your e-mail address is not confirmed yet. Open the e-mail that was sent when you signed"
+        " up, or reset your password."
+    ),
+    PasswordCompromised: gettext_noop(
+        "The password is correct, but it is known to others. Please choose a new one first: reset"
+        " your password."
+    ),
+    LoginRejected: gettext_noop(
+        "This sign-in looks unusual, so it was stopped. Try again from a device or network that"
+        " you use more often, or contact the operator of the service."
+    ),
+    LoginDenied: gettext_noop(
+        "The operator of the service does not allow this sign-in. Please contact the operator."
+    ),
+    MfaEnrolmentOverdue: gettext_noop(
+        "This service requires a second factor, and your account has none. Please contact the"
+        " operator of the service."
+    ),
+    FactorUnavailable: gettext_noop("This is not possible here. Please choose another way."),
+    CaptchaRequired: gettext_noop(
+        "To be sure that you are not a robot, your browser has to solve a small task. Enter your"
+        " password again; this needs JavaScript."
+    ),
+    ValidationFailed: gettext_noop("Please fill in all fields; one of them is empty or too long."),
+    CsrfFailed: gettext_noop(
+        "This form belongs to another sign-in, so nothing was changed. Go back to the application,"
+        " and begin again."
+    ),
+    SessionEnded: gettext_noop("You have been signed out. Please sign in again."),
+    TokenMissing: gettext_noop("You are not signed in. Please sign in again."),
+    RateLimited: gettext_noop("There were too many requests. Wait a moment, then try again."),
+    ServiceBusy: gettext_noop("Very many people are signing in right now. Please try again."),
+    ServiceUnavailable: gettext_noop(
+        "The service cannot answer right now; nothing was changed. Please try again in a moment."
+    ),
+    SignInExpired: gettext_noop(
+        "This sign-in took too long, or was not begun here. Go back to the application, and sign in"
+        " from there again."
+    ),
+    TooManyPages: gettext_noop(
+        "This sign-in went in circles, so it was stopped. Go back to the application, and sign in"
+        " from there again."
+    ),
+    UnknownClient: gettext_noop(
+        "The application that sent you here is not registered with this service, or is disabled."
+        " Please tell those who run the application."
+    ),
+    UnregisteredRedirectUri: gettext_noop(
+        "The application that sent you here wants you back at an address that it is not registered"
+        " with. Please tell those who run the application."
+    ),
+    InvalidRequest: gettext_noop(
+        "The application that sent you here made a mistake in its request. Please tell those who"
+        " run the application."
+    ),
+    MalformedRequest: gettext_noop(
+        "The request is ambiguous: something in it was sent twice. Please tell those who run the"
+        " application that sent you here."
+    ),
+    NotFound: gettext_noop("This does not exist, or is no longer there."),
+}
+OTHER = gettext_noop("That did not work. Please try again.")
+
+
+def describe_error(error: ApiError) -> str:
+    """Return the sentence about an error for users, in the language of the response."""
+    known = (SENTENCES[cls] for cls in type(error).__mro__ if cls in SENTENCES)
+    return gettext(next(known, OTHER))

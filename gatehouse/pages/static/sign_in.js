@@ -1,0 +1,110 @@
+// The pages of a sign-in with what needs scripts: passkeys, the CAPTCHA, and showing the password.
+import { isOurs as isAltcha, solve } from "./altcha.js";
+import { authenticatedRequest, request } from "./api_client.js";
+import { messages } from "./messages.js";
+import * as passkeys from "./passkeys.js";
+
+const result = document.getElementById("result");
+const element = (id) => document.getElementById(id);
+
+function showMessage(text, kind = "bad") {
+  const paragraph = document.createElement("p");
+  paragraph.textContent = text;
+  result.className = kind;
+  result.replaceChildren(paragraph);
+}
+
+/** Runs what a button does; shows its error, if it fails. */
+async function run(button, action) {
+  button.disabled = true;
+  result.replaceChildren();
+  try {
+    await action();
+  } catch (problem) {
+    showMessage(problem.message || messages.failed);
+    button.disabled = false;
+  }
+}
+
+/** Shows the forms that only scripts can send, and runs their actions. */
+function handle(selector, action) {
+  for (const form of document.querySelectorAll(selector)) {
+    form.hidden = !passkeys.isSupported;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      run(form.querySelector("button"), () => action(form.dataset));
+    });
+  }
+}
+
+async function signInWithPasskey(next) {
+  const options = await request("POST", "/auth/passkeys/authentication/options");
+  const credential = await passkeys.authenticateWithPasskey(options.public_key);
+  const form = { login_token: options.login_token, credential, transport: "cookie" };
+  await request("POST", "/auth/passkeys/authentication/verify", form);
+  location.assign(next);
+}
+
+async function completeWithPasskey({ mfaToken, factorId, next }) {
+  const pending = { mfa_token: mfaToken, factor_id: factorId };
+  const options = await request("POST", "/auth/login/mfa/challenge", pending);
+  const credential = await passkeys.authenticateWithPasskey(options.public_key);
+  await request("POST", "/auth/login/mfa", { ...pending, credential });
+  location.assign(next);
+}
+
+async function confirmWithPasskey({ factorId, next }) {
+  const options = await authenticatedRequest("POST", "/auth/reauthenticate/challenge", { factor_id: factorId });
+  const credential = await passkeys.authenticateWithPasskey(options.public_key);
+  await authenticatedRequest("POST", "/auth/reauthenticate", { factor_id: factorId, credential });
+  location.assign(next);
+}
+
+/** Sets up a passkey as the second factor, and shows the recovery codes, which are shown once. */
+async function enrolPasskey({ mfaToken, next }) {
+  const factor = await request("POST", "/auth/login/mfa/enrolment", { mfa_token: mfaToken, kind: "passkey" });
+  const credential = await passkeys.createPasskey(factor.public_key);
+  const form = { mfa_token: mfaToken, factor_id: factor.id, credential };
+  const { recovery_codes: codes = [] } = await request("POST", "/auth/login/mfa/enrolment/confirm", form);
+  if (!codes.length) return location.assign(next);
+  for (const each of document.querySelectorAll("form, h2:not(#recovery-title), .links")) each.hidden = true;
+  element("recovery-codes").replaceChildren(...codes.map((code) => {
+    const item = document.createElement("li");
+    item.textContent = code;
+    return item;
+  }));
+  element("recovery").hidden = false;
+  return element("recovery").focus();
+}
+
+/** Solves the CAPTCHA that the service has asked for, and sends its answer with the form. */
+async function sendWithAnswer(form) {
+  const response = await fetch(`/auth/captcha?action=${form.dataset.captcha}`, { headers: { Accept: "application/json" } });
+  const challenge = response.ok ? await response.json() : {};
+  if (!isAltcha(challenge)) throw new Error(messages.failed);
+  showMessage(messages.captcha, "");
+  const field = document.createElement("input");
+  Object.assign(field, { type: "hidden", name: "captcha", value: await solve(challenge) });
+  form.append(field);
+  form.submit();
+}
+
+const passwordForm = element("password-form");
+if (passwordForm) {
+  const button = element("use-passkey");
+  button.hidden = !passkeys.isSupported;
+  button.addEventListener("click", () => run(button, () => signInWithPasskey(passwordForm.dataset.next)));
+  element("show").parentElement.hidden = false;
+  element("show").addEventListener("change", (event) => {
+    element("password").type = event.target.checked ? "text" : "password";
+  });
+  if (passwordForm.dataset.captcha) {
+    passwordForm.addEventListener("submit", (event) => {
+      event.preventDefault();
+      run(event.submitter ?? passwordForm.querySelector("button"), () => sendWithAnswer(passwordForm));
+    });
+  }
+}
+handle("[data-passkey-login]", completeWithPasskey);
+handle("[data-passkey-confirmation]", confirmWithPasskey);
+handle("[data-passkey-enrolment]", enrolPasskey);
