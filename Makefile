@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # cached bytecode makes every start faster
-.PHONY: help run serve test coverage lint collect format requirements mutants endurance bench docs lock system-test-tools clean
+.PHONY: help run serve test coverage lint collect format requirements mutants endurance interop bench docs lock system-test-tools clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ mutants: .venv/test ## plant small faults one by one, and list those that no tes
 
 endurance: .venv/test ## kill, restart and rotate keys under load, about ten minutes
 	@$(BIN)/python -m tests.endurance
+
+interop: .venv/test ## sign in with clients that others wrote: openid-client, mod_auth_openidc, oidc-client-ts
+	@$(BIN)/python -m interop
 
 bench: .venv/test ## measure performance as ratios, on PostgreSQL
 	@$(BIN)/python -m bench $(ARGS)

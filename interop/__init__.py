@@ -1,0 +1,1 @@
+"""Sign in with clients that others wrote, unchanged (`make interop`)."""
