@@ -231,8 +231,7 @@ def _bound_values(situation: Situation) -> dict[str, object]:
     """Return what the code is bound to, and what the ID token repeats."""
     request = situation.pending.request
     values: dict[str, object] = {
-        "redirect_uri": request.redirect_uri,
-        "redirect_uri_given": request.is_redirect_uri_given,
+        "redirect_uri": request.redirect_uri if request.is_redirect_uri_given else None,
         "code_challenge": request.code_challenge or None,
         "nonce": request.nonce or None,
         "claims": request.claims,
