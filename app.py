@@ -79,7 +79,9 @@ from gatehouse.mfa.routes import registrations
 from gatehouse.mfa.routes import routes as mfa
 from gatehouse.mfa.trusted_device_routes import trusted_device_routes
 from gatehouse.oauth import application_sessions, logout_queue, logout_worker
+from gatehouse.oauth.errors import document_errors
 from gatehouse.oauth.grant_routes import grant_routes
+from gatehouse.oauth.routes import oauth, oauth_metadata
 from gatehouse.operations import cleanup, error_handlers, load_shedding
 from gatehouse.operations.proxy_check import proxy_check as proxy_check_routes
 from gatehouse.operations.routes import operations
@@ -252,7 +254,7 @@ def _register_blueprints(app: Flask) -> None:
     api = ProblemApi(app, info={"description": DESCRIPTION}, servers=servers)
     first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
     account_routes = (trusted_device_routes, sessions, grant_routes, account, own_data)
-    documented = (*first, captcha, *account_routes, tokens, operations)
+    documented = (*first, captcha, *account_routes, tokens, oauth, oauth_metadata, operations)
     roles = (permission_routes, role_routes, role_assignment_routes)
     user_blueprints = (user_routes, bulk_routes, user_action_routes, user_detail_routes)
     accounts = (*user_blueprints, profile_schema_routes)
@@ -262,6 +264,7 @@ def _register_blueprints(app: Flask) -> None:
     for blueprint in (*documented, *administration):
         api.register_blueprint(blueprint)
     api.add_section(document_forward_auth)
+    api.add_section(document_errors)
     error_handlers.register_error_handlers(app)  # after smorest, whose error handlers it replaces
     sign_in_pages = (authorization_routes, sign_in_routes, second_step_routes, confirm_routes)
     all_pages = (pages, *sign_in_pages, consent_routes, end_session_routes, errors)

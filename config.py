@@ -17,6 +17,7 @@ from flask import Flask, current_app
 from gatehouse.settings.checks import CHECKS
 from gatehouse.settings.code_lifetimes import CodeSettings
 from gatehouse.settings.field import setting
+from gatehouse.settings.gateways import GatewaySettings
 from gatehouse.settings.hash_lists import hash_list
 from gatehouse.settings.keyrings import KeyRing, key_ring
 from gatehouse.settings.languages import LANGUAGES
@@ -71,7 +72,7 @@ class ConfigurationError(ClickException):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(LimitSettings, CodeSettings, RetentionSettings):
+class Settings(LimitSettings, CodeSettings, RetentionSettings, GatewaySettings):
     """All settings of the service; immutable after the start."""
 
     env: str = setting(choice("production", "development"), "production")

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gatehouse.core import clock
 from gatehouse.tokens import status_list as status_lists
-from gatehouse.tokens.keys import ACTIVE, Key
+from gatehouse.tokens.key_set import ACTIVE, Key
 from gatehouse.tokens.worker_state import TokenState
 
 NAME = "status-list"

@@ -92,6 +92,11 @@ SENTENCES: dict[Event, str] = {
     OAuth.CODE_REUSED: gettext_noop(
         "An application lost its access to your account, because a sign-in may have been copied."
     ),
+    OAuth.REDEEMED: gettext_noop("An application got access to your account."),
+    OAuth.REFRESHED: gettext_noop("An application renewed its access to your account."),
+    OAuth.TOKEN_REUSED: gettext_noop(
+        "An application lost its access to your account, because its token may have been copied."
+    ),
     Authorization.ROLE_ASSIGNED: gettext_noop("You were given a role."),
     Authorization.ROLE_UNASSIGNED: gettext_noop("One of your roles was removed."),
     Account.OWNERSHIP_VERIFIED: gettext_noop(

@@ -14,6 +14,11 @@ class OAuth:
     ACCESS_REVOKED = success(
         "grant.revoked", "The access of an application to a user was revoked; see details."
     )
+    REDEEMED = success("grant.redeemed", "An application exchanged its code for tokens.")
+    REFRESHED = success("grant.refreshed", "An application exchanged its refresh token.")
+    TOKEN_REUSED = failure(
+        "grant.token_reused", "A used refresh token was presented, so its grant was ended."
+    )
     LOGOUT_ABANDONED = failure(
         "client.logout_abandoned",
         "An application could not be notified that a user signed out; see details.",

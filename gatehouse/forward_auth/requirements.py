@@ -8,6 +8,7 @@ from gatehouse.authorization.errors import Forbidden
 from gatehouse.core.errors import MalformedRequest
 from gatehouse.sessions import assurance
 from gatehouse.sessions.errors import InsufficientUserAuthentication
+from gatehouse.tokens.client_tokens import ClientAccessToken
 from gatehouse.tokens.service import AccessToken
 
 PARAMETER = "require"
@@ -34,7 +35,7 @@ def parse_requirements(query: MultiDict[str, str]) -> list[str]:
     return requirements
 
 
-def require_all(token: AccessToken, requirements: Iterable[str]) -> None:
+def require_all(token: AccessToken | ClientAccessToken, requirements: Iterable[str]) -> None:
     """Require that the token has all that is required.
 
     Raises:

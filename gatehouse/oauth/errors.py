@@ -6,6 +6,7 @@ and OpenID Connect Core section 3.1.2.6. Errors of ours that no standard names a
 
 import re
 
+from apispec import APISpec
 from flask import Response, jsonify
 
 from gatehouse.core.errors import ApiError
@@ -38,6 +39,14 @@ class InvalidGrant(OAuthError):
 
     code = "invalid_grant"
     next = "Ask the user to sign in again."
+
+
+class InsufficientScope(OAuthError):
+    """The access token lacks the scope that this request needs."""
+
+    status = 403
+    code = "insufficient_scope"
+    headers = {"WWW-Authenticate": 'Bearer realm="gatehouse", error="insufficient_scope"'}
 
 
 class UnauthorizedClient(OAuthError):
@@ -150,3 +159,13 @@ def _render(error: ApiError) -> Response:
 
 OAUTH = ErrorFormat("application/json", "OAuthError", _render)
 """Errors of RFC 6749 section 5.2."""
+ERROR_SCHEMA = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    "required": ["error", "error_description"],
+}
+
+
+def document_errors(spec: APISpec) -> None:
+    """Add the schema of errors to the OpenAPI document."""
+    spec.components.schema(OAUTH.schema, ERROR_SCHEMA)

@@ -6,12 +6,15 @@ digits of the id, 16 digits of its first use in Unix microseconds), so that SQL 
 """
 
 from datetime import datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 import config
 from gatehouse.core import clock, crypto
-from models import Session
+from models import OAuthGrant, Session
 
+TokenHolder: TypeAlias = Session | OAuthGrant
+"""What has one current refresh token; grants of clients follow the same rules."""
 ENTRY_LENGTH = 48
 MAX_LENGTH = 20 * ENTRY_LENGTH
 """More rotations within one reuse interval are not remembered: older tokens count as stolen."""
@@ -31,7 +34,7 @@ def rotate_token(session: Session, now: datetime) -> None:
     issue_token(session, now)
 
 
-def is_reusable(session: Session, token_id: UUID, now: datetime) -> bool:
+def is_reusable(session: TokenHolder, token_id: UUID, now: datetime) -> bool:
     """Return whether a used token is still within its reuse interval, which its first use starts.
 
     Where clocks differ, the time since then may be negative.

@@ -130,6 +130,8 @@ class LimitSettings:
     """Requests with API keys that do not exist."""
     limit_client: Limits = limit("20/minute")
     """Failed authentications of applications."""
+    limit_grant: Limits = limit("60/minute")
+    """Codes and tokens that applications present for which these were not issued."""
     limit_captcha: Limits = limit("60/minute")
     """New CAPTCHAs."""
 

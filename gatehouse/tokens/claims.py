@@ -33,6 +33,11 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) and ID.fullmatch(value) is not None
 
 
+def _is_subject(value: object) -> bool:
+    """Check a `sub` for clients: at most 255 ASCII characters (OpenID Connect Core section 2)."""
+    return isinstance(value, str) and len(value) <= 255 and re.fullmatch(WORD, value) is not None
+
+
 def _is_time(value: object) -> bool:
     return type(value) is int  # True is an int, too
 
@@ -70,6 +75,7 @@ def _is_status(value: object) -> bool:
 
 OPTIONAL: Mapping[str, Check] = {
     "versions": _is_list_of_integers,  # absent in tokens of the service version before 0.2
+    "grant_id": _is_id,  # only of clients that act for a user
     "nbf": _is_time,  # we never issue it, but PyJWT would honour it
     "act": _is_actor,  # absent unless an administrator acts as the user
     "client_id": _is_words,  # absent in our own refresh tokens
@@ -92,3 +98,36 @@ ACCESS: Mapping[str, Check] = {
     "scope": _is_words,
     "client_id": _is_words,
 }
+CLIENT_REFRESH: Mapping[str, Check] = {**REFRESH, "sub": _is_subject, "client_id": _is_words}
+OF_CLIENT: Mapping[str, Check] = {
+    "iss": _is_words,
+    "sub": _is_subject,
+    "client_id": _is_words,
+    "aud": _is_words,
+    "scope": _is_words,
+    "jti": _is_id,
+    "iat": _is_time,
+    "exp": _is_time,
+}
+"""Of the access tokens of clients that act for themselves."""
+OF_GRANT: Mapping[str, Check] = {
+    **OF_CLIENT,
+    "grant_id": _is_id,
+    "sid": _is_id,
+    "auth_time": _is_time,
+    "amr": _is_list_of_words,
+    "acr": _is_words,
+}
+"""Of the access tokens of clients that act for a user."""
+OF_ROLES: Mapping[str, Check] = {"roles": _is_list_of_words}
+
+
+def validate_client_access(claims: Mapping[str, object]) -> None:
+    """Check the claims of an access token of a client.
+
+    Raises:
+        ValueError: a claim is missing or malformed.
+    """
+    validate_claims(claims, OF_GRANT if "grant_id" in claims else OF_CLIENT)
+    if "roles" in claims:
+        validate_claims(claims, OF_ROLES)

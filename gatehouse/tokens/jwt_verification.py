@@ -8,7 +8,8 @@ members, claims of known syntax. Everything else that the standards allow (`crit
 import base64
 import json
 import re
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 from jwt.algorithms import Algorithm, get_default_algorithms
@@ -16,16 +17,24 @@ from jwt.algorithms import Algorithm, get_default_algorithms
 import config
 from gatehouse.core import clock
 from gatehouse.tokens import claims as claim_checks
-from gatehouse.tokens.keys import Key
+from gatehouse.tokens.key_set import Key
 from gatehouse.tokens.specs import ACCESS, REFRESH, AcceptedTokens
 from gatehouse.tokens.worker_state import LEEWAY, state
 
 MAX_LENGTH = 4096  # characters; ours have about 800
 JWS_COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # RFC 7515 section 3.1, no padding
-HEADER_MEMBERS = {"typ", "alg", "kid"}
-CLAIM_CHECKS = {ACCESS: claim_checks.ACCESS, REFRESH: claim_checks.REFRESH}
-SIGNATURES: dict[str, Algorithm] = get_default_algorithms()
 Json = dict[str, Any]
+ClaimCheck = Callable[[Json], None]
+HEADER_MEMBERS = {"typ", "alg", "kid"}
+CLAIM_CHECKS: Mapping[str, ClaimCheck] = {
+    ACCESS: partial(claim_checks.validate_claims, checks=claim_checks.ACCESS),
+    REFRESH: partial(claim_checks.validate_claims, checks=claim_checks.REFRESH),
+}
+CLIENT_CLAIM_CHECKS: Mapping[str, ClaimCheck] = {
+    ACCESS: claim_checks.validate_client_access,
+    REFRESH: partial(claim_checks.validate_claims, checks=claim_checks.CLIENT_REFRESH),
+}
+SIGNATURES: dict[str, Algorithm] = get_default_algorithms()
 
 
 class Expired(Exception):
@@ -45,7 +54,9 @@ def verify_jwt(encoded: str, accepted: AcceptedTokens) -> Json:
     """
     try:
         header, claims = _verify_signature(encoded)
-        claim_checks.validate_claims(claims, CLAIM_CHECKS[accepted.type])
+        is_of_clients = accepted.client_ids is None
+        checks = CLIENT_CLAIM_CHECKS if is_of_clients else CLAIM_CHECKS
+        checks[accepted.type](claims)
     except (ValueError, TypeError, RecursionError):
         raise TokenMalformed from None
     if not accepted.match(header, claims) or claims["iss"] != config.settings().public_url:

@@ -1,8 +1,10 @@
 """Signing keys and their stages: next, active, retired, expired; stored encrypted.
 
-The next key is published before it signs, so that verifiers fetch it in time; only the first key,
-and the first of a newly chosen algorithm, sign immediately. A retired key verifies until the last
-token that it signed has expired. Every worker follows the keys (see `sync`): no restart is needed.
+There is one chain of them for `GATEHOUSE_SIGNING_ALGORITHM`, and one for RS256, which every OpenID
+provider supports (OpenID Connect Core section 15.1); they are rotated together. The next key is
+published before it signs, so that verifiers fetch it in time; only the first key, and the first of
+a newly chosen algorithm, sign immediately. A retired key verifies until the last token that it
+signed has expired. Every worker follows the keys (see `sync`): no restart is needed.
 
 An RSA key takes seconds to generate on a slow machine: the functions that create keys generate them
 before their transaction, so they must not be called after other changes of a transaction.
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -30,12 +33,12 @@ from gatehouse.audit.service import record
 from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.database.session import advisory_lock, db, end_transaction, write_transaction
 from gatehouse.database.statements import fetch_all
+from gatehouse.tokens.key_set import ACTIVE, NEXT, RETIRED, RS256, STAGES, Key, KeySet
 from gatehouse.web.request_context import BACKGROUND, RequestContext
 from models import SigningKey
 
 LOCK_KEY = "signing keys"
-NEXT, ACTIVE, RETIRED = "next", "active", "retired"
-JWK_CLASSES: dict[str, Any] = {"ES256": ECKey, "EdDSA": OKPKey, "RS256": RSAKey}
+JWK_CLASSES: dict[str, Any] = {"ES256": ECKey, "EdDSA": OKPKey, RS256: RSAKey}
 JWKS_MAX_AGE = 300  # seconds for which verifiers may cache the key set
 RSA_BITS = 3072  # 128 bits of security, NIST SP 800-57 part 1 table 2
 FINGERPRINT_COLUMNS = select(
@@ -45,36 +48,11 @@ FINGERPRINT_COLUMNS = select(
 
 
 @dataclass(frozen=True)
-class Key:
-    """A loaded key: all of them verify tokens, only the active one signs."""
-
-    kid: str
-    algorithm: str
-    stage: str
-    private: Any
-    public: object
-    jwk: dict[str, object]
-
-
-@dataclass(frozen=True)
 class _GeneratedKey:
     """A key that is not stored yet."""
 
     algorithm: str
     pem: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class KeySet:
-    """All keys that verify, by `kid`, and the kid and stage of each to detect changes."""
-
-    keys: dict[str, Key]
-    fingerprint: tuple[tuple[str, str], ...]
-
-    @property
-    def active(self) -> Key:
-        """The key that signs."""
-        return next(key for key in self.keys.values() if key.stage == ACTIVE)
 
 
 def read_key_set(cached: KeySet | None) -> KeySet | None:
@@ -86,23 +64,29 @@ def read_key_set(cached: KeySet | None) -> KeySet | None:
     unexpired = _unexpired(rows)
     if not any(stage == ACTIVE for _, stage in unexpired):
         return None
-    loaded = {row.kid: _load_key(row, stage) for row, stage in unexpired}  # slow for RSA
+    loaded = {row.kid: _load_key(row, stage) for row, stage in unexpired}
     return KeySet(loaded, _fingerprint(unexpired))
+
+
+def list_algorithms() -> tuple[str, ...]:
+    """Return the algorithms that have keys, that of our own tokens first."""
+    return tuple(dict.fromkeys((config.settings().signing_algorithm, RS256)))
 
 
 def ensure_keys(context: RequestContext = BACKGROUND) -> None:
     """Create the first keys, or switch to a changed GATEHOUSE_SIGNING_ALGORITHM. Idempotent."""
-    newest = _newest_in_stage(ACTIVE), _newest_in_stage(NEXT)
-    if all(_has_chosen_algorithm(row) for row in newest):
+    stages = {(row.algorithm, stage) for row, stage in list_keys() if stage in (ACTIVE, NEXT)}
+    if stages == {(algorithm, stage) for algorithm in list_algorithms() for stage in STAGES}:
         return
     spare = _generate_spare_keys()
     with write_transaction():
         advisory_lock(LOCK_KEY)
-        following = _newest_in_stage(NEXT)
-        if not _has_chosen_algorithm(following):
-            _replace_next(following, spare, context)
-        if not _has_chosen_algorithm(_newest_in_stage(ACTIVE)):
-            _activate_next(spare, context)
+        _end_other_algorithms()
+        for algorithm in list_algorithms():
+            if not _newest_in_stage(NEXT, algorithm):
+                _store_key(spare[algorithm].pop(), context)
+            if not _newest_in_stage(ACTIVE, algorithm):
+                _activate_next(spare[algorithm], context)
 
 
 class KeyNotYetPublished(Exception):
@@ -114,7 +98,10 @@ class KeyNotYetPublished(Exception):
 
 
 def rotate_keys(context: RequestContext, published_for: float = 0) -> SigningKey:
-    """Activate the next key, retire the active one, and publish a new next key.
+    """For each algorithm, activate the next key, retire the active one, publish a new next key.
+
+    Returns:
+        The key that signs our own tokens from now on.
 
     Raises:
         KeyNotYetPublished: the next key was published less than `published_for` seconds ago.
@@ -122,7 +109,8 @@ def rotate_keys(context: RequestContext, published_for: float = 0) -> SigningKey
     spare = _generate_spare_keys()
     with write_transaction():
         advisory_lock(LOCK_KEY)
-        return _activate_next(spare, context, published_for)
+        rows = [_activate_next(keys, context, published_for) for keys in spare.values()]
+    return rows[0]
 
 
 def revoke_key(kid: str, context: RequestContext) -> None:
@@ -142,9 +130,9 @@ def revoke_key(kid: str, context: RequestContext) -> None:
         db.session.flush()
         record(events.SigningKey.REVOKED, context, kid=kid)
         if stage == ACTIVE:
-            _activate_next(spare, context)
+            _activate_next(spare[row.algorithm], context)
         if stage == NEXT:
-            _store_key(spare.pop(), context)
+            _store_key(spare[row.algorithm].pop(), context)
 
 
 def replace_all_keys(context: RequestContext) -> None:
@@ -156,7 +144,8 @@ def replace_all_keys(context: RequestContext) -> None:
             row.revoked_at = row.revoked_at or clock.now()
         db.session.flush()
         record(events.SigningKey.REPLACED, context)
-        _activate_next(spare, context)
+        for keys in spare.values():
+            _activate_next(keys, context)
 
 
 def list_keys() -> list[tuple[SigningKey, str]]:
@@ -190,32 +179,31 @@ def _max_token_lifetime() -> timedelta:
     return max(settings.session_idle_timeout, settings.access_token_lifetime)
 
 
-def _newest_in_stage(stage: str) -> SigningKey | None:
-    return next((row for row, current in reversed(list_keys()) if current == stage), None)
+def _newest_in_stage(stage: str, algorithm: str) -> SigningKey | None:
+    rows = reversed(list_keys())
+    return next((row for row, at in rows if (row.algorithm, at) == (algorithm, stage)), None)
 
 
-def _has_chosen_algorithm(row: SigningKey | None) -> bool:
-    return row is not None and row.algorithm == config.settings().signing_algorithm
-
-
-def _replace_next(
-    following: SigningKey | None, spare: list[_GeneratedKey], context: RequestContext
-) -> None:
-    if following:
-        following.revoked_at = clock.now()
-    _store_key(spare.pop(), context)
+def _end_other_algorithms() -> None:
+    """Retire the active keys of algorithms that are not used any more, and revoke the next ones."""
+    for row, stage in list_keys():
+        if row.algorithm not in list_algorithms():
+            row.retired_at = clock.now() if stage == ACTIVE else row.retired_at
+            row.revoked_at = clock.now() if stage == NEXT else row.revoked_at
 
 
 def _activate_next(
     spare: list[_GeneratedKey], context: RequestContext, published_for: float = 0
 ) -> SigningKey:
-    active = _newest_in_stage(ACTIVE)
-    following = _newest_in_stage(NEXT) or _store_key(spare.pop(), context)
+    """Activate the next key of the algorithm of the spare ones, and publish another one."""
+    algorithm = spare[0].algorithm
+    following = _newest_in_stage(NEXT, algorithm) or _store_key(spare.pop(), context)
     age = (clock.now() - following.created_at).total_seconds()
     if age < published_for:
         raise KeyNotYetPublished(published_for - age)
-    if active:
-        active.retired_at = clock.now()
+    for row, stage in list_keys():
+        if (row.algorithm, stage) == (algorithm, ACTIVE):
+            row.retired_at = clock.now()
     following.activated_at = clock.now()
     db.session.flush()
     record(events.SigningKey.ACTIVATED, context, kid=following.kid)
@@ -223,11 +211,16 @@ def _activate_next(
     return following
 
 
-def _generate_spare_keys() -> list[_GeneratedKey]:
-    """Generate two keys, as many as a change can need; no transaction is open meanwhile."""
+def _generate_spare_keys() -> dict[str, list[_GeneratedKey]]:
+    """Generate two keys of each algorithm, as many as a change can need.
+
+    No transaction is open meanwhile.
+    """
     end_transaction()
-    algorithm = config.settings().signing_algorithm
-    return [_GeneratedKey(algorithm, _generate_pem(algorithm)) for _ in range(2)]
+    return {
+        algorithm: [_GeneratedKey(algorithm, _generate_pem(algorithm)) for _ in range(2)]
+        for algorithm in list_algorithms()
+    }
 
 
 def _store_key(key: _GeneratedKey, context: RequestContext) -> SigningKey:
@@ -249,7 +242,7 @@ def _generate_pem(algorithm: str) -> bytes:
 
 
 def _generate(algorithm: str) -> Any:
-    if algorithm == "RS256":
+    if algorithm == RS256:
         return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
     if algorithm == "EdDSA":
         return ed25519.Ed25519PrivateKey.generate()
@@ -257,8 +250,11 @@ def _generate(algorithm: str) -> Any:
 
 
 def _load_key(row: SigningKey, stage: str) -> Key:
+    """Decrypt a key; the decryption has verified that it is one of ours, unchanged."""
     pem = crypto.decrypt(row.private, crypto_labels.column_data(crypto_labels.SIGNING_KEY, row.id))
-    private = load_pem_private_key(pem, password=None)
-    public = JWK_CLASSES[row.algorithm].import_key(pem).as_dict(private=False)
-    jwk = public | {"kid": row.kid, "use": "sig", "alg": row.algorithm}
-    return Key(row.kid, row.algorithm, stage, private, private.public_key(), jwk)
+    private: Any = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
+    public = private.public_key()
+    encoded = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    jwk = JWK_CLASSES[row.algorithm].import_key(encoded).as_dict(private=False)
+    jwk |= {"kid": row.kid, "use": "sig", "alg": row.algorithm}
+    return Key(row.kid, row.algorithm, stage, private, public, jwk)

@@ -48,6 +48,18 @@ def revoke_access_tokens(event: SessionEnded[object]) -> None:
     run_after_commit(partial(state().add_revocation, *revoked))
 
 
+def revoke_token(token_id: UUID) -> None:
+    """Revoke one access token of a client by its `jti`, in the current transaction.
+
+    Its bit in the status lists is that of its grant, which goes on: it stays 0.
+    """
+    follow_once()
+    expires_at = clock.latest_time() + MAX_TOKEN_LIFETIME
+    row = Revocation(session_id=token_id, expires_at=expires_at, revoked_at=database_time())
+    db.session.merge(row)
+    run_after_commit(partial(state().add_revocation, str(token_id), None, expires_at))
+
+
 def revoke_grants(status_indexes: Mapping[UUID, int | None]) -> None:
     """Revoke the access tokens of clients' grants, in the current transaction.
 

@@ -6,8 +6,9 @@ time.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from flask_jwt_extended import create_access_token, create_refresh_token
 
@@ -27,12 +28,15 @@ from gatehouse.tokens.specs import (
     API_KEY_PREFIX,
     REFRESH,
     TYP,
+    AcceptedTokens,
     SessionClaims,
     TokenSpec,
     first_party,
 )
-from gatehouse.tokens.worker_state import LEEWAY, VersionChange, cache_verified
+from gatehouse.tokens.worker_state import LEEWAY, TokenState, VersionChange, cache_verified
 from gatehouse.web.request_context import FIRST_PARTY_CLIENT
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,26 @@ class AccessToken:
     """The administrator who acts as the user `sub`: the claim `act` (RFC 8693 section 4.1)."""
 
 
+class RoleToken(Protocol):
+    """What shows whether a token's roles are still those of its user."""
+
+    @property
+    def sub(self) -> str:
+        """The user."""
+
+    @property
+    def iat(self) -> int:
+        """When it was issued."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The names of the roles."""
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """The version of the user's assignments, then those of `roles`."""
+
+
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
     """The claims of a verified refresh token: user, session and token id."""
@@ -72,12 +96,21 @@ def issue(spec: TokenSpec, subject: str, session: SessionClaims) -> str:
     """
     sync.current_state().require_keys()
     claims = _session_claims(spec, session)
-    expires_at = session.issued_at + int(spec.lifetime.total_seconds())
-    claims |= {"iat": session.issued_at, "exp": expires_at}
+    claims |= times(spec, session.issued_at)
     if spec.type == ACCESS:
         claims = merge_claims(claims, session.custom)
-    sign = create_access_token if spec.type == ACCESS else create_refresh_token
-    encoded: str = sign(
+    return sign(spec, subject, claims)
+
+
+def times(spec: TokenSpec, issued_at: int) -> dict[str, object]:
+    """Return the claims `iat` and `exp`."""
+    return {"iat": issued_at, "exp": issued_at + int(spec.lifetime.total_seconds())}
+
+
+def sign(spec: TokenSpec, subject: str, claims: dict[str, object]) -> str:
+    """Sign claims as a token of the type in its spec."""
+    create = create_access_token if spec.type == ACCESS else create_refresh_token
+    encoded: str = create(
         subject, additional_claims=claims, additional_headers={"typ": TYP[spec.type]}
     )
     return encoded
@@ -117,24 +150,53 @@ def verify_access(encoded: str) -> AccessToken:
         TokenRevoked: its session has ended.
         ServiceUnavailable: keys and revocations were last read more than 5 seconds ago.
     """
+    tokens = sync.current_state()
+    token: AccessToken = find_verified(encoded, tokens, _parse_access, first_party(ACCESS))
+    if token.sid in tokens.revoked:
+        raise TokenRevoked
+    require_current(token, tokens)
+    return token
+
+
+def find_verified(
+    encoded: str, tokens: TokenState, parse: Callable[[Json], Any], accepted: AcceptedTokens
+) -> Any:
+    """Return an access token from the cache, else verify it; it has not expired.
+
+    Raises:
+        TokenInvalid, TokenExpired: it is not a valid token of ours, or has expired.
+        ApiKeyNotAccepted: it is an API key.
+        ServiceUnavailable: keys and revocations were last read more than 5 seconds ago.
+    """
     if is_api_key(encoded):
         raise ApiKeyNotAccepted
-    tokens = sync.current_state()
     tokens.require_keys()
-    fingerprint = hashlib.sha256(encoded.encode("utf-8", "surrogateescape")).digest()
+    fingerprint = fingerprint_of(encoded, accepted)
     verified = tokens.verified  # a change of keys replaces this dict
     token = verified.get(fingerprint)
     if token is None:
-        token = _parse_access(_verified_claims(encoded, ACCESS, TokenInvalid, TokenExpired))
+        token = parse(_verified_claims(encoded, accepted, TokenInvalid, TokenExpired))
         cache_verified(verified, fingerprint, token)
     if token.exp + LEEWAY <= jwt_verification.time_for(token.iat):
         verified.pop(fingerprint, None)
         raise TokenExpired
-    if token.sid in tokens.revoked:
-        raise TokenRevoked
+    return token
+
+
+def fingerprint_of(encoded: str, accepted: AcceptedTokens) -> bytes:
+    """Return the key of a token in the cache; those of clients never are those of our own API."""
+    digest = hashlib.sha256(encoded.encode("utf-8", "surrogateescape")).digest()
+    return digest if accepted.client_ids else b"client " + digest
+
+
+def require_current(token: RoleToken, tokens: TokenState) -> None:
+    """Require that what the user and the roles may do has not changed after the token.
+
+    Raises:
+        TokenExpired: it has.
+    """
     if (tokens.changes["user"] or tokens.changes["role"]) and _is_outdated(token, tokens.changes):
         raise TokenExpired
-    return token
 
 
 def verify_refresh(encoded: str) -> RefreshToken:
@@ -145,11 +207,12 @@ def verify_refresh(encoded: str) -> RefreshToken:
         ServiceUnavailable: keys and revocations were last read more than 5 seconds ago.
     """
     sync.current_state().require_keys()
-    claims = _verified_claims(encoded, REFRESH, RefreshTokenInvalid, RefreshTokenExpired)
+    accepted = first_party(REFRESH)
+    claims = _verified_claims(encoded, accepted, RefreshTokenInvalid, RefreshTokenExpired)
     return RefreshToken(claims["sub"], claims["sid"], claims["jti"])
 
 
-def _parse_access(claims: dict[str, Any]) -> AccessToken:
+def _parse_access(claims: Json) -> AccessToken:
     return AccessToken(
         sub=claims["sub"],
         sid=claims["sid"],
@@ -166,7 +229,7 @@ def _parse_access(claims: dict[str, Any]) -> AccessToken:
     )
 
 
-def _is_outdated(token: AccessToken, changes: dict[str, dict[str, VersionChange]]) -> bool:
+def _is_outdated(token: RoleToken, changes: dict[str, dict[str, VersionChange]]) -> bool:
     """Return whether the user's roles, or what one of them grants, changed after the token."""
     versions = token.versions or (None,) * (1 + len(token.roles))
     if len(versions) != 1 + len(token.roles):
@@ -181,11 +244,11 @@ def _is_outdated(token: AccessToken, changes: dict[str, dict[str, VersionChange]
 
 
 def _verified_claims(
-    encoded: str, token_type: str, invalid: type[ApiError], expired: type[ApiError]
-) -> dict[str, Any]:
+    encoded: str, accepted: AcceptedTokens, invalid: type[ApiError], expired: type[ApiError]
+) -> Json:
     """Return the verified claims, or raise `invalid` or `expired`."""
     try:
-        return jwt_verification.verify_jwt(encoded, first_party(token_type))
+        return jwt_verification.verify_jwt(encoded, accepted)
     except jwt_verification.Expired:
         raise expired from None
     except jwt_verification.TokenMalformed:

@@ -16,7 +16,7 @@ import config
 from gatehouse.core import clock, crypto
 from gatehouse.tokens import sync
 from gatehouse.tokens.claims import LIST_SIZE
-from gatehouse.tokens.keys import Key
+from gatehouse.tokens.key_set import Key
 from gatehouse.tokens.worker_state import TokenState
 
 LIFETIME = 120  # seconds until a list expires

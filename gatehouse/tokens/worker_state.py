@@ -13,7 +13,7 @@ from gatehouse.core import clock
 from gatehouse.core.errors import ServiceUnavailable
 from gatehouse.database.clock import ClockFollower
 from gatehouse.tokens.feed import FeedPosition
-from gatehouse.tokens.keys import KeySet
+from gatehouse.tokens.key_set import KeySet
 
 LEEWAY = 5  # seconds that clocks may differ
 MAX_STATE_AGE = 5.0  # seconds after which no token is accepted any more

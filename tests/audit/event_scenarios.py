@@ -702,11 +702,6 @@ def _trust_device(scenario: Scenario) -> dict[str, str]:
 
 @causes(events.SigningKey.CREATED)
 @causes(events.SigningKey.ACTIVATED)
-def rotate_signing_keys(scenario: Scenario) -> None:
-    with advance_clock(minutes=10):
-        scenario.command("keys", "rotate")
-
-
 @causes(events.SigningKey.REVOKED)
 def revoke_signing_key(scenario: Scenario) -> None:
     with scenario.app.app_context():

@@ -43,6 +43,23 @@ def authorize_grant(
         return new
 
 
+def create_code(app: Flask, client_id: str, access_token: str, **approval: Any) -> str:
+    """Authorize a client in the session of an access token; return the authorization code.
+
+    `approval` replaces the scopes, the resources, what the code is bound to, `offline`.
+    """
+    session_id = UUID(decode_token(access_token)[1]["sid"])
+    with app.app_context():
+        with write_transaction():
+            session = db.session.get_one(Session, session_id)
+            client = db.session.get_one(OAuthClient, client_id)
+            given = {"scopes": ("openid",), "resources": (), "request": {}, **approval}
+            approved = Approval(client, session, str(session.user_id), **given)
+            code = grant_lifecycle.create_grant(approved, NO_REQUEST)
+        db.session.commit()
+        return code
+
+
 def user_id_of(app: Flask, email: str) -> UUID:
     """Return the id of a user."""
     with app.app_context():

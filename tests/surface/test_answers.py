@@ -233,7 +233,9 @@ def test_only_public_responses_are_cacheable(responses):
         if response.headers["Cache-Control"] != "no-store"
     }
 
-    assert cached == {"/.well-known/jwks.json", "/tokens/status/0", "/assets/pages.css"}
+    metadata = {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
+    keys = {"/.well-known/jwks.json", "/tokens/status/0"}
+    assert cached == {*metadata, *keys, "/assets/pages.css"}
 
 
 def test_token_response_is_not_cacheable(client, make_user):

@@ -15,7 +15,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from gatehouse.tokens import sync
-from gatehouse.tokens.keys import Key
+from gatehouse.tokens.key_set import Key
 from tests.client import Client
 
 

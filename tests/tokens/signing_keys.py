@@ -15,10 +15,15 @@ def fetch_published_keys(client: Client) -> dict[str, dict[str, Any]]:
     return {key["kid"]: key for key in client.get("/.well-known/jwks.json").json["keys"]}
 
 
-def kids_by_stage(app: Flask) -> dict[str, list[str]]:
-    """Return the kids of each stage, oldest first."""
+def kids_by_stage(app: Flask, *algorithms: str) -> dict[str, list[str]]:
+    """Return the kids of each stage, oldest first: of our own tokens, or of these algorithms.
+
+    A key that a change of the algorithm has retired was one of our own tokens.
+    """
     kids: dict[str, list[str]] = {}
     with app.app_context():
+        chosen = algorithms or {*keys.JWK_CLASSES} - {*keys.list_algorithms()[1:]}
         for row, stage in keys.list_keys():
-            kids.setdefault(stage, []).append(row.kid)
+            if row.algorithm in chosen:
+                kids.setdefault(stage, []).append(row.kid)
     return kids

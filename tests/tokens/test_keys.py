@@ -41,10 +41,12 @@ def thumbprint(jwk):
 
 @pytest.mark.stores
 def test_keys_of_a_new_service_are_one_active_and_one_next(app):
-    stages = kids_by_stage(app)
+    own, of_id_tokens = kids_by_stage(app), kids_by_stage(app, "RS256")
 
-    assert {stage: len(kids) for stage, kids in stages.items()} == {"active": 1, "next": 1}
-    assert [event.details["kid"] for event in audited(app, "key.activated")] == stages["active"]
+    for stages in (own, of_id_tokens):
+        assert {stage: len(kids) for stage, kids in stages.items()} == {"active": 1, "next": 1}
+    activated = [event.details["kid"] for event in audited(app, "key.activated")]
+    assert activated == own["active"] + of_id_tokens["active"]
 
 
 @pytest.mark.stores
@@ -61,7 +63,7 @@ def test_keys_are_created_once_by_replicas_that_start_in_parallel(app):
 
     run_in_parallel(*[start] * 8)
 
-    assert len(rows(app, SigningKey)) == 2
+    assert len(rows(app, SigningKey)) == 4
 
 
 @pytest.mark.stores
@@ -87,7 +89,7 @@ def test_keys_are_generated_while_no_transaction_is_open(app, change, monkeypatc
         }[change]()
         db.session.commit()
 
-    assert in_transaction == [False, False]
+    assert set(in_transaction) == {False}
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
@@ -102,7 +104,7 @@ def test_keys_are_loaded_while_no_transaction_is_open(app, monkeypatch):
     with app.app_context():
         keys.read_key_set(None)
 
-    assert checked_out == [0, 0]
+    assert set(checked_out) == {0}
 
 
 @pytest.mark.requirement("JW-09")
@@ -112,14 +114,15 @@ def test_jwks_publishes_public_keys_under_their_thumbprints(client, algorithm):
         assert kid == thumbprint(jwk)
         assert jwk.keys() == {*REQUIRED[jwk["kty"]], "kid", "use", "alg"}
         assert not jwk.keys() & PRIVATE
-        assert (jwk["use"], jwk["alg"]) == ("sig", algorithm)
+        assert jwk["use"] == "sig"
+        assert jwk["alg"] in (algorithm, "RS256")
 
 
 @pytest.mark.requirement("JW-09")
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_keys_have_at_least_128_bits_of_security(client, algorithm):
     for jwk in fetch_published_keys(client).values():
-        if algorithm == "RS256":
+        if jwk["alg"] == "RS256":
             assert int.from_bytes(decode_segment(jwk["n"])).bit_length() >= 3072
             assert decode_segment(jwk["e"]) == b"\x01\x00\x01"
         else:
@@ -154,9 +157,9 @@ def test_jwks_may_be_cached_for_five_minutes(client):
 
 @pytest.mark.stores
 def test_keys_are_stored_encrypted(app):
-    first, second = rows(app, SigningKey)
+    first, second, *others = rows(app, SigningKey)
 
-    for row in (first, second):
+    for row in (first, second, *others):
         assert b"PRIVATE" not in row.private
         assert crypto.key_id_of(row.private) == "test"
     with app.app_context():

@@ -11,6 +11,7 @@ from gatehouse.core import clock, crypto, crypto_labels
 from gatehouse.database.session import db
 from gatehouse.passwords import service as passwords
 from gatehouse.tokens import keys as signing_keys
+from gatehouse.tokens.key_set import ACTIVE
 from models import SigningKey
 
 MAX_KEY_AGE = timedelta(days=365)
@@ -67,7 +68,7 @@ def _find_wrong_encryption_keys() -> Iterator[Finding]:
 def find_old_signing_keys() -> Iterator[Finding]:
     """Look for an active signing key that has signed for more than a year, or for none."""
     now = clock.now()
-    active = [row for row, stage in signing_keys.list_keys() if stage == signing_keys.ACTIVE]
+    active = [row for row, stage in signing_keys.list_keys() if stage == ACTIVE]
     if not active:
         yield Finding(
             "There is no signing key yet: start the server, or run `gatehouse keys rotate`."

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import config
 from gatehouse.settings.code_lifetimes import CodeSettings
+from gatehouse.settings.gateways import GatewaySettings
 from gatehouse.settings.keyrings import HOW_TO_GENERATE_KEY, key_ring
 from gatehouse.settings.loader import environment_name
 from gatehouse.settings.retention import RetentionSettings
@@ -36,7 +37,7 @@ are reported together, one sentence each; a `GATEHOUSE_` name that is not below 
 TABLE = """| Name | Value | Default | Description |
 |---|---|---|---|
 """
-GROUPS = (LimitSettings, CodeSettings, RetentionSettings)
+GROUPS = (LimitSettings, CodeSettings, RetentionSettings, GatewaySettings)
 """Settings with a table of their own, below those of `config.Settings`."""
 
 
