@@ -11,6 +11,8 @@ from gatehouse.oauth.authorization_request import (
     require_sound_values,
     split_words,
 )
+from gatehouse.oauth.client_metadata import CODE as AUTHORIZATION_CODE
+from gatehouse.oauth.client_metadata import RESPONSE_MODES
 from gatehouse.oauth.clients import find_client
 from gatehouse.oauth.errors import (
     InvalidRequest,
@@ -28,8 +30,6 @@ from gatehouse.sessions import assurance
 from models import OAuthClient
 
 CODE, QUERY, NONE = "code", "query", "none"
-AUTHORIZATION_CODE = "authorization_code"
-RESPONSE_MODES = (QUERY, "fragment", "form_post")
 LEVELS = (assurance.AAL1, assurance.AAL2)
 LOGIN, CONSENT, SELECT_ACCOUNT, CREATE = "login", "consent", "select_account", "create"
 PROMPTS = (NONE, LOGIN, CONSENT, SELECT_ACCOUNT, CREATE)

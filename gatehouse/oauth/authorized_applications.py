@@ -15,9 +15,10 @@ from gatehouse.audit.oauth_events import OAuth
 from gatehouse.audit.service import record
 from gatehouse.core import clock
 from gatehouse.core.errors import NotFound
-from gatehouse.core.i18n import Language, choose_language, gettext_noop
+from gatehouse.core.i18n import Language, choose_language
 from gatehouse.database.session import advisory_lock, db, write_transaction
 from gatehouse.oauth import grant_lifecycle, logout_queue
+from gatehouse.oauth.scopes import SENTENCES
 from gatehouse.users import administration
 from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange
@@ -26,15 +27,6 @@ from models import OAuthClient, OAuthConsent, OAuthGrant, OAuthResource
 
 Value = TypeVar("Value")
 ACCESS_REVOKED = "access_revoked"
-SENTENCES = {
-    "openid": gettext_noop("Know who you are"),
-    "profile": gettext_noop("Read your name and your profile"),
-    "email": gettext_noop("Read your e-mail address"),
-    "phone": gettext_noop("Read your phone number"),
-    "roles": gettext_noop("Read your roles"),
-    "offline_access": gettext_noop("Keep its access when you are signed out"),
-}
-"""The scopes of OpenID Connect in words; those of resources have theirs in the database."""
 
 
 @dataclass(frozen=True)

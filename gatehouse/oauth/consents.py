@@ -6,10 +6,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from gatehouse.database.session import db
+from gatehouse.oauth.client_metadata import FIRST_PARTY, ONCE
 from models import OAuthClient, OAuthConsent
-
-FIRST_PARTY, ONCE, ALWAYS = "first_party", "once", "always"
-"""The rules of a client: no user is asked, each once, or each for each request."""
 
 
 def is_required(

@@ -6,20 +6,24 @@ names those that were granted. A request of which nothing is left is refused.
 
 from collections.abc import Sequence
 
-import config
+from gatehouse.core.i18n import gettext_noop
 from gatehouse.oauth import resources as resource_store
+from gatehouse.oauth.client_metadata import REFRESH
 from gatehouse.oauth.errors import InvalidScope, InvalidTarget
+from gatehouse.oauth.resources import OPENID_SCOPES
+from gatehouse.oauth.targets import userinfo_endpoint
 from models import OAuthClient, OAuthResource
 
-OPENID, OFFLINE_ACCESS, ROLES = "openid", "offline_access", "roles"
-OPENID_SCOPES = (OPENID, "profile", "email", "phone", ROLES, OFFLINE_ACCESS)
-"""Those of OpenID Connect Core sections 5.4 and 11, and our own for roles."""
-REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a grant type
-
-
-def userinfo_endpoint() -> str:
-    """Return the audience of tokens for no resource."""
-    return f"{config.settings().public_url}/oauth2/userinfo"
+OPENID, OFFLINE_ACCESS = "openid", "offline_access"
+SENTENCES = {
+    OPENID: gettext_noop("Know who you are"),
+    "profile": gettext_noop("Read your name and your profile"),
+    "email": gettext_noop("Read your e-mail address"),
+    "phone": gettext_noop("Read your phone number"),
+    "roles": gettext_noop("Read your roles"),
+    OFFLINE_ACCESS: gettext_noop("Keep its access when you are signed out"),
+}
+"""What a scope of OpenID Connect allows; those of resources are described where they are kept."""
 
 
 def find_resources(client: OAuthClient, requested: Sequence[str]) -> list[OAuthResource]:
@@ -45,7 +49,7 @@ def select_scopes(
         InvalidScope: it may have none of them.
     """
     known = {*OPENID_SCOPES, *(name for resource in resources for name in resource.scopes)}
-    if REFRESH_TOKEN not in client.grant_types:
+    if REFRESH not in client.grant_types:
         known.discard(OFFLINE_ACCESS)
     selected = tuple(name for name in requested if name in known.intersection(client.scopes))
     if not selected:

@@ -8,9 +8,9 @@ from sqlalchemy.types import Uuid
 
 from gatehouse.core import clock, crypto
 from gatehouse.database.session import UTCDateTime, db
+from gatehouse.oauth.client_metadata import PAIRWISE
 from models import OAuthClient, PairwiseSubject
 
-PAIRWISE = "pairwise"
 INSERT_SUBJECT = text(
     "INSERT INTO pairwise_subjects (subject, sector, user_id, created_at)"
     " VALUES (:subject, :sector, :user_id, :now) ON CONFLICT (sector, user_id) DO NOTHING"

@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from flask import Response, request
 
-from gatehouse.core.i18n import gettext_noop
 from gatehouse.database.session import commits
 from gatehouse.oauth import scopes
 from gatehouse.oauth.authorization_response import error_response
@@ -30,14 +29,6 @@ from gatehouse.web.request_validation import accepts
 from models import OAuthClient
 
 ACCEPT, DECISION = "accept", "decision"
-SENTENCES = {
-    "openid": gettext_noop("Know that it is you"),
-    "profile": gettext_noop("See your name, your username and your language"),
-    "email": gettext_noop("See your e-mail address"),
-    "phone": gettext_noop("See your phone number"),
-    "roles": gettext_noop("See your roles in this service"),
-    "offline_access": gettext_noop("Keep this access while you are not there"),
-}
 consent_routes = create_blueprint("consent")
 
 
@@ -114,7 +105,7 @@ def _list_sentences(sign_in: SignIn) -> list[str]:
     """Return what the application asks for, in words."""
     asked = sign_in.pending.request
     resources = [found for name in asked.resources if (found := find_resource(name))]
-    own = [gettext(SENTENCES[name]) for name in asked.scopes if name in SENTENCES]
+    own = [gettext(scopes.SENTENCES[name]) for name in asked.scopes if name in scopes.SENTENCES]
     others = [
         f"{resource.name}: {resource.scopes[name]}"
         for resource in resources

@@ -34,7 +34,13 @@ def test_consent_says_who_asks_for_what_and_for_how_long(app, make_relying_party
 
     page = sign_in_at(party, ada, party.start())
 
-    for text in ("Shop", "See your e-mail address", "30 days", "shop.example.com/terms", ada.email):
+    for text in (
+        "Shop",
+        "Read your e-mail address",
+        "30 days",
+        "shop.example.com/terms",
+        ada.email,
+    ):
         assert text in page.text, text
     assert page.response.headers["X-Frame-Options"] == "DENY"
     assert "frame-ancestors 'none'" in page.response.headers["Content-Security-Policy"]

@@ -152,10 +152,12 @@ async function listApplications() {
 
 function applicationItem(application) {
   const item = document.createElement("li");
-  const hint = document.createElement("p");
+  const [described, name, hint] = ["div", "strong", "p"].map((tag) => document.createElement(tag));
+  name.textContent = application.name;
   hint.className = "hint";
   hint.textContent = application.scopes.map(({ description }) => description).join(" · ");
-  item.append(application.name, " ", createButton(messages.revoke, () => revoke(application), application.name), hint);
+  described.append(name, hint);
+  item.append(described, createButton(messages.revoke, () => revoke(application), application.name));
   return item;
 }
 
