@@ -53,7 +53,6 @@ def show_consent() -> Response:
         "days": _count_days(sign_in.client),
         "is_offline": scopes.OFFLINE_ACCESS in sign_in.pending.request.scopes,
         "host": _host_of(sign_in.target),
-        "logo_origin": _origin_of(sign_in.client.logo_uri),
         "client": sign_in.client,
     }
     return render_form_page("consent", variables, target=sign_in.target)
@@ -123,8 +122,3 @@ def _host_of(uri: str) -> str:
     """Return what a user recognises of an address: its host, or the scheme of an application."""
     parts = urlsplit(uri)
     return parts.netloc or f"{parts.scheme}:"
-
-
-def _origin_of(uri: str | None) -> str:
-    parts = urlsplit(uri or "")
-    return f"https://{parts.netloc}" if parts.scheme == "https" else ""

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from flask import Blueprint, Response, g, make_response, redirect, render_template, request
+from flask import Response, g, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as Redirect
 
 from gatehouse.core import i18n
@@ -13,7 +12,7 @@ from gatehouse.core.errors import ApiError, MalformedRequest
 from gatehouse.database.session import commits
 from gatehouse.oauth import end_session
 from gatehouse.oauth.end_session import LogoutParameters, LogoutRequest
-from gatehouse.pages.security_headers import CSP, nonce, register_security_headers
+from gatehouse.pages.form_pages import FORM, create_blueprint, render_form_page
 from gatehouse.sessions import csrf, guards, logout, request_credentials
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
@@ -22,7 +21,6 @@ from gatehouse.web.error_formats import ErrorFormat
 from gatehouse.web.request_context import request_context
 from gatehouse.web.request_validation import accepts
 
-FORM_TYPE = "application/x-www-form-urlencoded"
 PATH = "/auth/end-session"
 
 
@@ -31,14 +29,9 @@ def _render_error(error: ApiError) -> Response:
     return make_response(page, error.status)
 
 
-class _PageBlueprint(Blueprint):
-    """A blueprint whose errors are pages."""
-
-    error_format = ErrorFormat("text/html", "Page", _render_error)
-
-
-end_session_routes = _PageBlueprint("end_session", __name__)
-register_security_headers(end_session_routes)
+end_session_routes = create_blueprint(
+    "end_session", ErrorFormat("text/html", "Page", _render_error)
+)
 
 
 @end_session_routes.get("/oauth2/logout")
@@ -49,7 +42,7 @@ def request_logout() -> Redirect:
 
 @end_session_routes.post("/oauth2/logout")
 @csrf.accepts_any_origin
-@accepts(FORM_TYPE)
+@accepts(FORM)
 def post_logout_request() -> Redirect:
     """Check a logout request that was sent as a form, from any site: it changes nothing itself."""
     if any(len(values) > 1 for _, values in request.form.lists()):
@@ -68,16 +61,16 @@ def show_end_session() -> Redirect:
         return _finish(wanted)
     if end_session.names_session(wanted, UUID(session.sid)):
         return _sign_out(session, wanted)
-    values = {"sealed": sealed, "csrf_token": csrf.token(session.sid)}
-    name = end_session.find_client_name(wanted)
-    page = make_response(render_template("pages/end_session.html", client=name, **values))
-    page.headers["Content-Security-Policy"] = _policy_for(wanted)
-    page.headers["Referrer-Policy"] = "same-origin"  # else browsers send `Origin: null`
-    return page
+    variables = {
+        "sealed": sealed,
+        "csrf_token": csrf.token(session.sid),
+        "client": end_session.find_client_name(wanted),
+    }
+    return render_form_page("end_session", variables, target=wanted.redirect_uri)
 
 
 @end_session_routes.post(PATH)
-@accepts(FORM_TYPE)
+@accepts(FORM)
 @commits
 def confirm_end_session() -> Redirect:
     """Sign out after the user confirmed it, or was signed out already."""
@@ -122,11 +115,3 @@ def _finish(wanted: LogoutRequest) -> Redirect:
 
 def _show_signed_out() -> Redirect:
     return make_response(render_template("pages/signed_out.html"))
-
-
-def _policy_for(wanted: LogoutRequest) -> str:
-    """Return a policy that lets the form lead to the application: browsers check redirects, too."""
-    url = urlsplit(wanted.redirect_uri)
-    target = f"{url.scheme}://{url.netloc}" if url.netloc else f"{url.scheme}:"
-    allowed = f"form-action 'self' https: {target if url.scheme else ''}".rstrip()
-    return CSP.format(nonce=nonce()).replace("form-action 'none'", allowed)

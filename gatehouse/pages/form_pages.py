@@ -23,10 +23,10 @@ ORIGIN = re.compile(r"http://[a-z0-9.-]+(:[0-9]+)?")
 Render = Callable[[ApiError], Response]
 
 
-def create_blueprint(name: str) -> Blueprint:
+def create_blueprint(name: str, error_format: ErrorFormat | None = None) -> Blueprint:
     """Return a blueprint of pages; its errors are pages, too."""
     blueprint = Blueprint(name, __name__)
-    blueprint.error_format = PAGE  # type: ignore[attr-defined] # read by web.error_formats
+    blueprint.error_format = error_format or PAGE  # type: ignore[attr-defined] # web.error_formats
     register_security_headers(blueprint)
     return blueprint
 
@@ -42,8 +42,6 @@ def render_form_page(
     response = make_response(render_template(f"pages/{template}.html", **variables), status)
     actions = " ".join(filter(None, ("'self' https:", _source_of(target))))
     policy = CSP.format(nonce=nonce()).replace("form-action 'none'", f"form-action {actions}")
-    logo = variables.get("logo_origin")
-    policy = policy.replace("img-src 'self'", f"img-src 'self' {logo}") if logo else policy
     response.headers["Content-Security-Policy"] = policy
     response.headers["Referrer-Policy"] = "same-origin"
     return response
