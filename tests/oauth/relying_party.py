@@ -208,7 +208,7 @@ class RelyingParty:
         """Return a successful token response; `claims` has those of its checked ID token."""
         assert response.status_code == 200, response.text
         assert "no-store" in response.headers["Cache-Control"]  # RFC 6749 section 5.1
-        tokens: dict[str, Any] = dict(response.json)
+        tokens: dict[str, Any] = dict(response.get_json())
         assert tokens["token_type"].lower() == "bearer"
         if "id_token" in tokens:
             tokens["claims"] = self.read_id_token(tokens["id_token"], tokens["access_token"])
@@ -217,7 +217,7 @@ class RelyingParty:
 
     def read_id_token(self, id_token: str, access_token: str | None = None) -> dict[str, Any]:
         """Verify an ID token (OpenID Connect Core section 3.1.3.7) and return its claims."""
-        keys = KeySet.import_key_set(self.get("/.well-known/jwks.json").json)
+        keys = KeySet.import_key_set(self.get("/.well-known/jwks.json").get_json())
         algorithm = self.client.id_token_algorithm
         token = jwt.decode(id_token, keys, algorithms=[algorithm])
         claims: dict[str, Any] = token.claims
@@ -271,7 +271,7 @@ def answer_of(page: Page, redirect_uri: str) -> dict[str, str] | None:
 
 def decode_unchecked(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return the header and the claims of a JWT without verifying anything."""
-    return tuple(_json(part) for part in token.split(".")[:2])  # type: ignore[return-value]
+    return tuple(_json(part) for part in token.split(".")[:2])
 
 
 def _json(segment: str) -> Any:

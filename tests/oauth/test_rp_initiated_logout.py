@@ -285,9 +285,7 @@ def test_logout_page_is_in_the_language_of_ui_locales_and_cannot_be_framed(rp):
     headers = page.response.headers
     assert "Se déconnecter ?" in page.text
     assert headers["Referrer-Policy"] == "same-origin"
-    assert (
-        "form-action 'self' https:;" in headers["Content-Security-Policy"]
-    )
+    assert "form-action 'self' https:;" in headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
 
 

@@ -127,8 +127,8 @@ def case(**details: object) -> Iterator[None]:
 
 def assert_rejected(response: TestResponse, code: str) -> None:
     """Check the status, body and headers of the error for a rejected token."""
-    assert (response.status_code, response.json["code"]) == (401, code), response.text
-    assert response.json["status"] == 401
+    assert (response.status_code, response.get_json()["code"]) == (401, code), response.text
+    assert response.get_json()["status"] == 401
     assert response.mimetype == "application/problem+json"
     assert response.headers["WWW-Authenticate"].startswith("Bearer ")
     assert response.headers["Cache-Control"] == "no-store"
