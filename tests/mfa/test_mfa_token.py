@@ -56,10 +56,11 @@ def requests_by_body(app: Any, token: str) -> Iterator[Attempt]:
             body = found[method.lower()].get("requestBody")
             if body is None:
                 continue
-            schema = body["content"]["application/json"]["schema"]
+            [(media_type, content)] = body["content"].items()
+            kind, schema = "json" if "json" in media_type else "data", content["schema"]
             schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
             for form in forms(schema, token):
-                yield method, re.sub(r"{\w+}", UNKNOWN_ID, path), {"json": form}
+                yield method, re.sub(r"{\w+}", UNKNOWN_ID, path), {kind: form}
 
 
 def forms(schema: dict[str, Any], token: str) -> Iterator[dict[str, Any]]:

@@ -31,7 +31,7 @@ def render_oauth_error(error: ApiError) -> Response:
     return response
 
 
-class OAuthError(Schema):
+class ExampleError(Schema):
     """The error of a token request."""
 
     error = String(40)
@@ -66,9 +66,9 @@ def fail(grant_type):
 @pytest.fixture
 def oauth(app):
     """Return an application with a blueprint that takes forms and answers as RFC 6749 says."""
-    oauth_format = ErrorFormat("application/json", "OAuthError", render_oauth_error)
+    oauth_format = ErrorFormat("application/json", "ExampleError", render_oauth_error)
     blueprint = Blueprint(
-        "oauth", __name__, url_prefix="/oauth", error_format=oauth_format, body_format=FORM
+        "example", __name__, url_prefix="/oauth", error_format=oauth_format, body_format=FORM
     )
 
     @blueprint.post("/token")
@@ -143,6 +143,6 @@ def test_error_format_renders_errors_that_record_events(oauth, client, app):
 def test_formats_of_a_blueprint_are_documented(oauth, client):
     operation = client.get("/openapi.json").json["paths"]["/oauth/token"]["post"]
 
-    reference = {"$ref": "#/components/schemas/OAuthError"}
+    reference = {"$ref": "#/components/schemas/ExampleError"}
     assert operation["requestBody"]["content"].keys() == {"application/x-www-form-urlencoded"}
     assert operation["responses"]["401"]["content"] == {"application/json": {"schema": reference}}

@@ -1,6 +1,7 @@
 """The command `gatehouse clients try`."""
 
 import dataclasses
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import SplitResult, urlsplit
@@ -130,6 +131,7 @@ def _origin(host: str, server: TrialServer) -> str:
 
 def _serve(server: TrialServer, host: str) -> None:
     click.echo(f"Open http://{_origin(host, server)}/start to sign in. Stop with Ctrl-C.\n")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from typing import Any
 from flask import current_app
 
 from gatehouse.cli.reference.postman_steps import MAILBOX, STEPS, Step
+from gatehouse.web.openapi import FORM, MEDIA_TYPES
 
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 DESCRIPTION = (
@@ -40,6 +41,7 @@ VARIABLES = {
 NO_BEARER = ("/auth/csrf", "/auth/refresh")
 """Paths that read cookies only when no bearer token is sent."""
 LAST = "Sessions and logout"
+FORM_TYPE = MEDIA_TYPES[FORM]
 
 Json = dict[str, Any]
 
@@ -116,7 +118,7 @@ def _item(step: Step, operations: Mapping[str, Operation]) -> Json:
     if not operation.takes_bearer:
         request["auth"] = {"type": "noauth"}
     if "requestBody" in operation.content:
-        request |= _body(step.body or {})
+        request |= _body(operation, step.body or {})
     name = operation.content["summary"].rstrip(".")
     return {"name": name, "request": request} | _scripts(step, step.status or operation.success)
 
@@ -145,7 +147,11 @@ def _query_parameter(parameter: Json) -> Json:
     }
 
 
-def _body(body: Mapping[str, object]) -> Json:
+def _body(operation: Operation, body: Mapping[str, object]) -> Json:
+    """Return the body of a request: a form, or else JSON."""
+    if FORM_TYPE in operation.content["requestBody"]["content"]:
+        pairs = [{"key": key, "value": value} for key, value in body.items()]
+        return {"body": {"mode": "urlencoded", "urlencoded": pairs}}
     return {
         "header": [{"key": "Content-Type", "value": "application/json"}],
         "body": {

@@ -56,6 +56,9 @@ def log_in() -> Step:
     return Step("log_in", body, save=SAVE_TOKENS)
 
 
+CREDENTIALS = {"client_id": "shop", "client_secret": "secret"}
+NEEDS_CLIENT = "Register an application first: `gatehouse clients create`."
+NEEDS_APPLICATION = "It takes access tokens of applications, not those of the API itself."
 STEPS: Mapping[str, tuple[Step, ...]] = {
     "Sign up and log in": (
         Step(
@@ -207,6 +210,20 @@ STEPS: Mapping[str, tuple[Step, ...]] = {
         Step("check_liveness"),
         Step("check_readiness"),
         Step("read_metrics"),
+    ),
+    "For applications": (
+        Step("read_provider_metadata"),
+        Step("read_server_metadata"),
+        Step(
+            "request_tokens",
+            {"grant_type": "client_credentials", **CREDENTIALS},
+            status=401,
+            note=NEEDS_CLIENT,
+        ),
+        Step("introspect_token", {"token": "x", **CREDENTIALS}, status=401, note=NEEDS_CLIENT),
+        Step("revoke_token", {"token": "x", **CREDENTIALS}, status=401, note=NEEDS_CLIENT),
+        Step("read_userinfo", status=401, note=NEEDS_APPLICATION),
+        Step("post_userinfo", status=401, note=NEEDS_APPLICATION),
     ),
     "Sessions and logout": (
         Step(
