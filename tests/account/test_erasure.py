@@ -110,6 +110,26 @@ def test_erasure_overwrites_the_file(app, client, make_user, sign_in_as, wait):
     assert b"canary" not in read_files(app)
 
 
+def test_erased_user_is_in_no_backup_and_was_never_in_the_log(
+    app, client, make_user, sign_in_as, wait, tmp_path, capsys
+):
+    user = live_a_life(client, make_user)
+    admin = sign_in_as("admin", email="root@example.com")
+    before, after = tmp_path / "before", tmp_path / "after"
+    run = app.test_cli_runner()
+    assert run.invoke(args=["backup", str(before)]).exit_code == 0
+    erase(app, client, user, admin, wait)
+    logged = capsys.readouterr().err.lower()
+
+    done = run.invoke(args=["backup", str(after)])
+
+    assert done.exit_code == 0, done.output
+    assert b"canary" in read_database_files(str(before)).lower()
+    assert b"canary" not in read_database_files(str(after)).lower()
+    assert '"route": "/auth/login"' in logged
+    assert not [canary for canary in CANARIES if canary in logged]
+
+
 def read_files(app):
     """Return the database file and its write-ahead log, emptied into it, in lower case."""
     with app.app_context():
