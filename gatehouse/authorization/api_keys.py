@@ -35,6 +35,13 @@ class KeyRights:
     last_until: datetime = clock.UNIX_EPOCH
 
 
+def is_account_enabled(account_id: UUID) -> bool:
+    """Return whether a service account and its owner are enabled."""
+    found = select(IS_ENABLED).select_from(ServiceAccount)
+    found = found.join(User, User.id == ServiceAccount.owner_id, isouter=True)
+    return bool(db.session.scalar(found.where(ServiceAccount.id == account_id)))
+
+
 def get_rights(actor: Actor) -> KeyRights:
     """Return what the key of a service account may do, in the current transaction."""
     key_id = UUID(actor.client_id)

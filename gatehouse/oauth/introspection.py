@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import config
+from gatehouse.authorization import api_keys
 from gatehouse.core import clock
 from gatehouse.oauth import grant_state
 from gatehouse.oauth.client_metadata import NO_METHOD
@@ -59,10 +60,24 @@ def _describe_authentication(token: ClientAccessToken) -> dict[str, object]:
 
 
 def _is_alive(token: ClientAccessToken) -> bool:
-    """Return whether the grant is active; without one, the client or account is known to be us."""
+    """Return whether the grant is active; without one, whether who got the token is enabled.
+
+    A client may act as a service account, and an account gets tokens with its API keys alone.
+    """
     if token.grant_id:
         return grant_state.find_live(UUID(token.grant_id), clock.now()) is not None
-    return token.sub != token.client_id or _is_enabled(token.client_id)
+    account_id = _account_id(token.sub)
+    if account_id and not api_keys.is_account_enabled(account_id):
+        return False
+    return bool(account_id and token.sub == token.client_id) or _is_enabled(token.client_id)
+
+
+def _account_id(subject: str) -> UUID | None:
+    """Return the id of a service account; clients have no ids that look like one."""
+    try:
+        return UUID(subject)
+    except ValueError:
+        return None
 
 
 def _is_enabled(client_id: str) -> bool:

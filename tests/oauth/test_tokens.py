@@ -9,8 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from models import OAuthGrant
+from gatehouse.database.session import db
+from models import OAuthClient, OAuthGrant
 from tests.oauth.grants import create_code
 from tests.parallel import run_in_parallel
 from tests.rows import audited, rows
@@ -345,3 +347,22 @@ def test_claims_can_be_requested_by_name(relying_party, make_user):
 
     assert tokens["claims"]["email"] == "person1@example.com"
     assert relying_party.userinfo(tokens["access_token"]).json.keys() == {"sub", "name"}
+
+
+@pytest.mark.requirement("OA-12")
+def test_token_of_a_disabled_client_is_inactive(app, make_relying_party, make_resource):
+    make_resource()
+    worker = {"grant_types": ["client_credentials"], "scopes": ["orders:read"], "resources": [API]}
+    service = make_relying_party(id="worker", kind="service", redirect_uris=[], **worker)
+    asker = make_relying_party(id="api", resources=[API])
+    token = service.token(grant_type="client_credentials").json["access_token"]
+    before = asker.introspect(token).json
+
+    with app.app_context():
+        db.session.execute(
+            sa.update(OAuthClient).values(enabled=False).where(OAuthClient.id == "worker")
+        )
+        db.session.commit()
+
+    assert (before["active"], before["sub"], before["scope"]) == (True, "worker", "orders:read")
+    assert asker.introspect(token).json == {"active": False}
