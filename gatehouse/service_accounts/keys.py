@@ -212,9 +212,6 @@ def _require_grantable(
         if name not in granted:
             message = f"No role of the service account grants {name!r}."
             reject_field("permissions", "not_granted", message)
-        if known.permissions[name].audience is not None:
-            message = f"{name!r} belongs to an application with an audience of its own."
-            reject_field("permissions", "other_audience", message)
     _require_valid_end(end)
     delegation.get_lasting_grant_limit(actor, end).require(set(wanted))
 

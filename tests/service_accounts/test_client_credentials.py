@@ -1,72 +1,64 @@
-"""Service accounts as OAuth clients: their id and an API key are client id and secret."""
+"""A service account gets access tokens for an API with one of its API keys."""
+
+import base64
 
 import pytest
 
-from gatehouse.core.errors import ApiError
-from gatehouse.oauth.client_authentication import (
-    ClientCredentials,
-    authenticate_client,
-    authenticate_client_or_service_account,
-)
-from gatehouse.web.request_context import request_context
+from models import OAuthResource
+from tests.oauth.conftest import add_row
+from tests.tokens.forgery import decode_token
+
+API = "https://orders.example.com"
 
 
-@pytest.mark.requirement("OA-11")
-def test_api_key_authenticates_its_service_account_as_a_client(app, make_key, make_account):
-    key, other = make_key("users:read"), make_account("admin", name="other")
-    account = key.account.rpartition("/")[2]
-
-    def authenticate(client_id, secret):
-        credentials = ClientCredentials(client_id, secret)
-        with app.test_request_context(environ_overrides={"gatehouse.request_id": "r"}):
-            try:
-                return authenticate_client_or_service_account(credentials, request_context()).sub
-            except ApiError as error:
-                return error.code
-
-    wrong = (
-        (other.rpartition("/")[2], key.text),
-        ("shop", key.text),
-        (account, f"{key.text}x"),
-        (account, "ghk_"),
-        (account, "another-secret"),
-    )
-    assert authenticate(account, key.text) == account
-    assert {authenticate(*one) for one in wrong} == {"invalid_client"}
+@pytest.fixture
+def clerk(app, admin):
+    """A role with a permission of an API, and one of ours."""
+    scopes = {"orders:read": "Read orders", "orders:write": "Change orders"}
+    add_row(app, OAuthResource(audience=API, name="Orders", scopes=scopes))
+    for name in scopes:
+        form = {"name": name, "description": "Orders.", "audience": API}
+        assert admin.post("/admin/permissions", form).status_code == 201
+    role = {"name": "clerk", "description": "A clerk."}
+    given = {"permissions": ["orders:read", "users:read"]}
+    assert admin.post("/admin/roles", role | given).status_code == 201
+    return "clerk"
 
 
-def test_api_key_is_no_client_secret_of_other_grants(app, make_key):
-    key = make_key()
-    account = key.account.rpartition("/")[2]
-
-    with (
-        app.test_request_context(environ_overrides={"gatehouse.request_id": "r"}),
-        pytest.raises(ApiError) as raised,
-    ):
-        authenticate_client(ClientCredentials(account, key.text))
-
-    assert raised.value.code == "invalid_client"
+def request_token(app, account, key, **form):
+    pair = base64.b64encode(f"{account}:{key}".encode()).decode()
+    form = {"grant_type": "client_credentials", **form}
+    headers = {"Authorization": f"Basic {pair}"}
+    return app.test_client().post("/oauth2/token", data=form, headers=headers)
 
 
-def test_client_of_a_disabled_service_account_is_rejected(app, admin, make_account, owner_id):
-    account = make_account("admin")
-    form = {"client_id": "billing", "kind": "service", "name": "Billing"}
-    registered = admin.post(
-        "/admin/clients", form | {"service_account_id": account.rpartition("/")[2]}
-    )
-    credentials = ClientCredentials("billing", registered.json["client_secret"])
+@pytest.mark.requirement("OA-19", "OA-11")
+def test_service_account_gets_the_permissions_of_its_key_for_one_api(
+    app, client, admin, clerk, make_account, make_key
+):
+    account = make_account(clerk)
+    key = make_key("orders:read", account=account)
+    account_id = account.rpartition("/")[2]
 
-    def authenticate():
-        with app.test_request_context(environ_overrides={"gatehouse.request_id": "r"}):
-            try:
-                return authenticate_client(credentials).id
-            except ApiError as error:
-                return error.code
+    given = request_token(app, account_id, key.text, resource=API)
+    more = request_token(app, account_id, key.text, resource=API, scope="orders:write")
+    other = request_token(app, account_id, key.text, resource="https://other.example.com")
+    wrong = request_token(app, account_id, key.text[:-1] + "x", resource=API)
+    foreign = request_token(app, "01900000-0000-7000-8000-000000000000", key.text, resource=API)
+    code = request_token(app, account_id, key.text, grant_type="authorization_code", code="x")
 
-    admin.patch("/admin/clients/billing", {"authentication_method": "client_secret_post"})
-    assert authenticate() == "billing"
-    admin.patch(account, {"enabled": False})
-    assert authenticate() == "invalid_client"
-    admin.patch(account, {"enabled": True})
-    admin.post(f"/admin/users/{owner_id}/disable", {"reason": "left"})
-    assert authenticate() == "invalid_client"
+    assert given.status_code == 200, given.text
+    _, claims = decode_token(given.json["access_token"])
+    assert (claims["sub"], claims["client_id"]) == (account_id, account_id)
+    assert (claims["aud"], claims["scope"]) == (API, "orders:read")
+    assert "refresh_token" not in given.json
+    errors = [one.json["error"] for one in (more, other, wrong, foreign, code)]
+    assert errors[:4] == ["invalid_scope", "invalid_target", "invalid_client", "invalid_client"]
+    assert errors[4] == "unauthorized_client"
+    bearer = {"Authorization": f"Bearer {given.json['access_token']}"}
+    assert client.get("/admin/users", headers=bearer).status_code == 401
+
+    version = {"If-Match": admin.get(account).headers.get("ETag", "")}
+    assert admin.patch(account, {"enabled": False}, headers=version).status_code < 300
+    disabled = request_token(app, account_id, key.text, resource=API)
+    assert (disabled.status_code, disabled.json["error"]) == (401, "invalid_client")
