@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from datetime import datetime
 from typing import Any, cast
@@ -141,14 +141,16 @@ class _Application:
 
 
 def _require_connections() -> None:
-    """Use the connection of each pool that was unused for the longest time.
+    """Use every connection of each pool: which one a test gets first depends on the pool.
 
     Raises:
-        OperationalError: it is terminated, and others may be, too.
+        OperationalError: one is terminated.
     """
     for engine in db.engines.values():
-        with engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
+        with ExitStack() as stack:
+            for _ in range(max(1, _pool(engine).checkedin())):
+                connection = stack.enter_context(engine.connect())
+                connection.exec_driver_sql("SELECT 1")
 
 
 def _pool(engine: sa.Engine) -> sa.QueuePool:
