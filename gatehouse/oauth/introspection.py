@@ -28,7 +28,7 @@ def introspect_token(client: OAuthClient, encoded: str) -> dict[str, object]:
     """Return what a token says, if it is valid and the client's business.
 
     Raises:
-        InvalidClient: the client is public, so anybody could ask in its name.
+        InvalidClient: the client is public: it does not authenticate.
     """
     if client.authentication_method == NO_METHOD:
         raise InvalidClient("Only clients that authenticate may introspect tokens.")

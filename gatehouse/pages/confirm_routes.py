@@ -3,7 +3,6 @@
 The session keeps its id and its applications (see `login.reauthentication`).
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import cast
 from uuid import UUID
@@ -31,14 +30,7 @@ from gatehouse.pages.form_pages import (
     see_other,
     show_errors_with,
 )
-from gatehouse.pages.second_step import (
-    PASSKEY,
-    SENT_KINDS,
-    Factor,
-    describe_factor,
-    name_of,
-    set_cookies,
-)
+from gatehouse.pages.second_step import describe_choice, set_cookies
 from gatehouse.pages.security_headers import sealed_request
 from gatehouse.pages.sign_in_state import (
     SignIn,
@@ -53,6 +45,7 @@ from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from gatehouse.web.request_validation import accepts
+from models import Credential
 
 confirm_routes = create_blueprint("confirm")
 
@@ -113,17 +106,13 @@ def _render(
 ) -> Response:
     situation = Situation(sign_in.pending, sign_in.client, authorization.find_session(ref))
     is_recent = authorization.require_recent_authentication(situation) is not Page.REAUTHENTICATION
-    factors = _list_factors(UUID(ref.sub), strong_only=is_recent)
-    at_hand = [one for one in factors if one["kind"] not in (*SENT_KINDS, PASSKEY)]
-    chosen = next((one for one in factors if one["id"] == chosen_id), None)
+    rows = _list_factors(UUID(ref.sub), strong_only=is_recent)
     has_password = not is_recent and passwords.get(UUID(ref.sub)) is not None
     variables = {
         **describe_session(ref),
         "client": sign_in.client,
         "sealed": sealed_request(),
-        "factors": factors,
-        "chosen": chosen or (None if has_password else next(iter(at_hand), None)),
-        "is_sent": chosen is not None and chosen["kind"] in SENT_KINDS,
+        **describe_choice(rows, chosen_id, has_password=has_password),
         "has_password": has_password,
         "is_step_up": is_recent,
         "message": describe_error(error) if error else "",
@@ -132,8 +121,7 @@ def _render(
     return render_form_page("confirm_identity", variables, target=sign_in.target)
 
 
-def _list_factors(user_id: UUID, *, strong_only: bool) -> Sequence[Factor]:
+def _list_factors(user_id: UUID, *, strong_only: bool) -> list[Credential]:
     rows = credential_store.list_confirmed(user_id)
-    usable = [row for row in rows if registry.is_strong(row.kind) or not strong_only]
-    described = [describe_factor(row) for row in usable if row.kind in registry.enabled_factors()]
-    return [{**factor, "name": name_of(factor)} for factor in described]
+    enabled = [row for row in rows if row.kind in registry.enabled_factors()]
+    return [row for row in enabled if registry.is_strong(row.kind) or not strong_only]

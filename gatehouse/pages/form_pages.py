@@ -86,7 +86,8 @@ def show_errors_with(render: Render) -> None:
 def _render_error(error: ApiError) -> Response:
     render: Render = g.pop("render_error", render_error_page)
     response = render(error)
-    response.status_code = error.status
+    if response.status_code < 300:  # unless the error is answered by a redirect
+        response.status_code = error.status
     return response
 
 

@@ -3,14 +3,14 @@
 The token of a pending login is in hidden fields of the answers to forms, never in a URL.
 """
 
+import base64
 from collections.abc import Sequence
-from uuid import UUID
 
 from flask import Response
 
 from gatehouse.core.i18n import gettext_noop
 from gatehouse.login.service import LoginAnswer
-from gatehouse.mfa import challenges, first_step, registry
+from gatehouse.mfa import challenges, first_step
 from gatehouse.mfa.challenges import LOGIN, EnrolmentRequired, MfaRequired
 from gatehouse.pages.form_pages import render_form_page, see_other
 from gatehouse.pages.security_headers import gettext, sealed_request
@@ -29,13 +29,14 @@ FACTOR_NAMES = {
 SENT_KINDS = ("sms", "email")
 """Kinds whose code is sent when it is asked for."""
 PASSKEY = "passkey"
+SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 Factor = dict[str, str]
 
 
 def show_next_step(answer: LoginAnswer, sign_in: SignIn | None) -> Response:
     """Continue after a step of the login: with a session, or on the page of the next step."""
     if isinstance(answer.result, MfaRequired):
-        return show_second_step(answer.result.mfa_token, answer.result.factors, sign_in)
+        return show_second_step(answer.result.mfa_token, sign_in)
     if isinstance(answer.result, EnrolmentRequired):
         return show_enrolment(answer.result.mfa_token, answer.result.kinds, sign_in)
     sealed = answer.continuation.value if answer.continuation else ""
@@ -48,46 +49,52 @@ def set_cookies(response: Response, tokens: TokenPair) -> Response:
     return response
 
 
-def list_factors(mfa_token: str) -> list[Factor]:
-    """Return the factors that can complete a pending login.
-
-    Raises:
-        LoginNotPending: it is not pending any more.
-    """
+def _list_factors(mfa_token: str) -> list[Credential]:
     pending = challenges.find_pending(LOGIN, mfa_token)
-    return [describe_factor(row) for row in first_step.eligible_factors(pending.first_factor)]
+    return first_step.eligible_factors(pending.first_factor)
 
 
-def describe_factor(row: Credential) -> Factor:
-    """Return a factor as the API describes it in a challenge."""
-    return {"id": str(row.id), "kind": row.kind, "label": row.label}
+def _describe_factor(row: Credential) -> Factor:
+    named = {"kind": row.kind, "label": row.label}
+    return {"id": str(row.id), **named, "name": name_of(named)}
 
 
 def show_second_step(
-    mfa_token: str,
-    factors: Sequence[Factor],
-    sign_in: SignIn | None,
-    **shown: object,
+    mfa_token: str, sign_in: SignIn | None, *, chosen_id: str = "", message: str = ""
 ) -> Response:
-    """Show the form for a code, and the other factors.
+    """Show the form for the code of the chosen factor, and the other factors.
 
-    `shown` may name the `chosen` factor and have a `message`. Without a choice it is the first
-    factor whose code is not sent.
+    Raises:
+        LoginNotPending: the login is not pending any more.
     """
-    named = [{**factor, "name": name_of(factor)} for factor in factors]
-    at_hand = [one for one in named if one["kind"] not in (*SENT_KINDS, PASSKEY)]
-    chosen = next((one for one in named if one.get("id") == str(shown.get("chosen"))), None)
     variables = {
         "client": sign_in.client if sign_in else None,
         "sealed": sealed_request(),
         "mfa_token": mfa_token,
-        "factors": named,
-        "chosen": chosen or next(iter(at_hand), None),
-        "is_sent": chosen is not None and chosen["kind"] in SENT_KINDS,
-        "message": shown.get("message", ""),
+        **describe_choice(_list_factors(mfa_token), chosen_id),
+        "message": message,
         "next_url": continue_url(sealed_request()),
     }
     return render_form_page("second_step", variables, target=sign_in.target if sign_in else "")
+
+
+def describe_choice(
+    rows: Sequence[Credential], chosen_id: str, *, has_password: bool = False
+) -> dict[str, object]:
+    """Return the factor whose code is asked for, and the other ones.
+
+    Without a choice it is the first whose code needs not be sent, unless there is a password.
+    """
+    factors = [_describe_factor(row) for row in rows]
+    found = next((one for one in factors if one["id"] == chosen_id), None)
+    at_hand = [one for one in factors if one["kind"] not in (*SENT_KINDS, PASSKEY)]
+    first = None if has_password else next(iter(at_hand), None)
+    chosen = found if found and found["kind"] != PASSKEY else first
+    return {
+        "chosen": chosen,
+        "is_sent": found is not None and found["kind"] in SENT_KINDS,
+        "others": [one for one in factors if one is not chosen],
+    }
 
 
 def show_enrolment(
@@ -104,6 +111,7 @@ def show_enrolment(
         "kinds": [{"kind": kind, "name": name_of({"kind": kind})} for kind in kinds],
         "next_url": continue_url(sealed_request()),
         "factor": None,
+        "qr_image": "",
         "message": "",
         **shown,
     }
@@ -118,14 +126,7 @@ def name_of(factor: Factor) -> str:
     return gettext("%(factor)s “%(label)s”", factor=name, label=label) if is_labelled else name
 
 
-def is_strong(kind: str) -> bool:
-    """Return whether a factor of this kind reaches AAL2."""
-    return registry.is_strong(kind)
-
-
-def parse_id(value: str) -> UUID | None:
-    """Return the id in a hidden field, or None."""
-    try:
-        return UUID(value)
-    except ValueError:
-        return None
+def to_image(svg: str) -> str:
+    """Return the `data:` URL of an SVG, which needs its XML namespace outside of HTML."""
+    named = svg.replace("<svg", f'<svg xmlns="{SVG_NAMESPACE}"', 1)
+    return f"data:image/svg+xml;base64,{base64.b64encode(named.encode()).decode()}"

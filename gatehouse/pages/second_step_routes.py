@@ -31,15 +31,17 @@ from gatehouse.pages.form_pages import (
     show_errors_with,
 )
 from gatehouse.pages.second_step import (
-    list_factors,
     set_cookies,
     show_enrolment,
     show_next_step,
     show_second_step,
+    to_image,
 )
 from gatehouse.pages.security_headers import link_to
 from gatehouse.pages.sign_in_routes import render_sign_in
-from gatehouse.pages.sign_in_state import SignIn, continue_url, read_sign_in
+from gatehouse.pages.sign_in_state import SignIn, continue_url, current_url, read_sign_in
+from gatehouse.sessions import request_credentials
+from gatehouse.sessions.request_credentials import NOT_AUTHENTICATED
 from gatehouse.sessions.token_pair import TokenPair
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
@@ -66,8 +68,7 @@ def choose_factor() -> Response:
     sign_in = _read_sign_in()
     form = cast(LoginChallengeRequestForm, load_form(LoginChallengeRequest))
     challenges.send_login_challenge(form.mfa_token, form.factor_id, request_context())
-    factors = list_factors(form.mfa_token)
-    return show_second_step(form.mfa_token, factors, sign_in, chosen=form.factor_id)
+    return show_second_step(form.mfa_token, sign_in, chosen_id=str(form.factor_id))
 
 
 @second_step_routes.post("/auth/sign-in/code")
@@ -94,7 +95,9 @@ def begin_enrolment() -> Response:
     sign_in = _read_sign_in(at_enrolment=True)
     form = cast(EnrolmentAtLoginForm, load_form(EnrolmentAtLogin))
     factor = login_steps.enrol_factor(form, request_context())
-    return show_enrolment(form.mfa_token, _list_kinds(form.mfa_token), sign_in, factor=factor)
+    kinds = _list_kinds(form.mfa_token)
+    image = to_image(str(factor["qr_svg"])) if "qr_svg" in factor else ""
+    return show_enrolment(form.mfa_token, kinds, sign_in, factor=factor, qr_image=image)
 
 
 @second_step_routes.post("/auth/sign-in/enrolment/code")
@@ -134,11 +137,19 @@ def _show_error(sign_in: SignIn | None, at_enrolment: bool, error: ApiError) -> 
             factor = {"id": request.form["factor_id"]} if "factor_id" in request.form else None
             kinds = _list_kinds(token)
             return show_enrolment(token, kinds, sign_in, factor=factor, message=message)
-        chosen = request.form.get("factor_id")
-        factors = list_factors(token)
-        return show_second_step(token, factors, sign_in, chosen=chosen, message=message)
+        chosen_id = request.form.get("factor_id", "")
+        return show_second_step(token, sign_in, chosen_id=chosen_id, message=message)
     except LoginNotPending as over:
-        return render_sign_in(sign_in, over)
+        return _continue_if_signed_in() or render_sign_in(sign_in, over)
+
+
+def _continue_if_signed_in() -> Response | None:
+    """Continue after a form that was sent twice: the first has completed the sign-in."""
+    try:
+        request_credentials.session_from_cookies()
+    except NOT_AUTHENTICATED:
+        return None
+    return see_other(current_url())
 
 
 def _list_kinds(mfa_token: str) -> list[str]:

@@ -1,2 +1,5 @@
-// Sends the form of an authorization response to the application at once.
-document.getElementById("form").submit();
+// Sends the form of an authorization response to the application at once; after Back, asks for a new one.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) return location.reload();
+  return document.getElementById("form").submit();
+});

@@ -89,6 +89,16 @@ async function sendWithAnswer(form) {
   form.submit();
 }
 
+/** Sends each form once: a second click would only fail, and hide what the first one brings. */
+addEventListener("submit", ({ target, defaultPrevented }) => {
+  if (!defaultPrevented) setTimeout(() => setButtons(target, true));
+});
+addEventListener("pageshow", () => document.querySelectorAll("form").forEach((form) => setButtons(form, false)));
+
+function setButtons(form, disabled) {
+  for (const button of form.querySelectorAll("button")) button.disabled = disabled;
+}
+
 const passwordForm = element("password-form");
 if (passwordForm) {
   const button = element("use-passkey");
