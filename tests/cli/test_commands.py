@@ -59,7 +59,7 @@ def test_keys_rotate_activates_the_next_key_and_creates_another(app, flask):
     assert f"{second} signs from now on" in result.output
     assert after[:2] == [("retired", first), ("active", second)]
     assert [stage for stage, _ in after] == ["retired", "active", "next"]
-    assert audited(app, "key.activated")[-2].details == {"kid": second}
+    assert {"kid": second} in [event.details for event in audited(app, "key.activated")]
 
 
 def test_keys_rotate_creates_the_first_keys_in_an_unused_database(app, flask):

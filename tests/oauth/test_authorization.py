@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from models import OAuthGrant
+from tests.loopback_server import OK, loopback_server, respond_with
 from tests.rows import audited, rows
 
 CALLBACK = "https://shop.example.com/callback"
@@ -135,6 +136,20 @@ def test_client_gets_the_error_of_a_bad_request_with_state_and_issuer(app, relyi
         assert (answer["iss"], answer["state"]) == (relying_party.issuer, relying_party.sent.state)
         assert "code" not in answer
     assert rows(app, OAuthGrant) == []
+
+
+@pytest.mark.requirement("OP-07")
+@pytest.mark.settings(GATEHOUSE_EGRESS_ALLOWLIST="127.0.0.1")
+def test_request_object_by_reference_is_not_fetched(make_relying_party):
+    with loopback_server(respond_with(OK)) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        party = make_relying_party(redirect_uris=[CALLBACK, f"{url}/callback"])
+        for wanted in (f"{url}/request.jwt", f"{url}/callback"):
+            assert (
+                answer_in(party.start(request_uri=wanted))["error"] == "request_uri_not_supported"
+            )
+
+        assert server.connections == 0
 
 
 @pytest.mark.requirement("OA-07")

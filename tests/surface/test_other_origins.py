@@ -128,10 +128,15 @@ def test_pages_of_every_origin_read_what_clients_need_without_credentials(app):
 @pytest.mark.requirement("OA-21")
 @allow_listed
 def test_no_other_page_reads_what_the_authorization_endpoint_answers(app):
-    for path in ("/oauth2/authorize", "/oauth2/introspect", "/oauth2/logout", "/login", "/consent"):
+    pages = ("authorize", "sign-in", "sign-in/code", "confirm", "consent", "choose-account")
+    paths = ("/oauth2/authorize", "/oauth2/introspect", "/oauth2/logout", "/login", "/consent")
+    for path, method in product([*paths, *(f"/auth/{page}" for page in pages)], ["OPTIONS", "GET"]):
         headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
 
-        assert cors_headers(send_request(app, "OPTIONS", path, **headers)) == {}, path
+        response = send_request(app, method, path, **headers)
+
+        assert cors_headers(response) == {}, (method, path)
+        assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"], path
 
 
 # Other pages
