@@ -85,16 +85,16 @@ from gatehouse.oauth.routes import oauth, oauth_metadata
 from gatehouse.operations import cleanup, error_handlers, load_shedding
 from gatehouse.operations.proxy_check import proxy_check as proxy_check_routes
 from gatehouse.operations.routes import operations
-from gatehouse.pages.authorization_routes import authorization_routes
-from gatehouse.pages.confirm_routes import confirm_routes
-from gatehouse.pages.consent_routes import consent_routes
-from gatehouse.pages.end_session_routes import end_session_routes
 from gatehouse.pages.errors import errors
 from gatehouse.pages.mailbox import mailbox
 from gatehouse.pages.mailbox_document import document_mailbox
 from gatehouse.pages.routes import pages
-from gatehouse.pages.second_step_routes import second_step_routes
-from gatehouse.pages.sign_in_routes import sign_in_routes
+from gatehouse.pages.sign_in.authorization_routes import authorization_routes
+from gatehouse.pages.sign_in.confirm_routes import confirm_routes
+from gatehouse.pages.sign_in.consent_routes import consent_routes
+from gatehouse.pages.sign_in.end_session_routes import end_session_routes
+from gatehouse.pages.sign_in.routes import sign_in_routes
+from gatehouse.pages.sign_in.second_step_routes import second_step_routes
 from gatehouse.passwords import hash_pool
 from gatehouse.risk import engine
 from gatehouse.service_accounts import accounts as service_accounts

@@ -7,9 +7,9 @@ from gatehouse.oauth import authorization_request, authorization_validation, sea
 from gatehouse.oauth.authorization_request import RESOURCE, SentParameters
 from gatehouse.oauth.authorization_response import error_response
 from gatehouse.oauth.errors import OAuthError
-from gatehouse.pages.authorization_flow import advance, send_back
 from gatehouse.pages.form_pages import FORM, create_blueprint, see_other
-from gatehouse.pages.sign_in_state import (
+from gatehouse.pages.sign_in.authorization_flow import advance, send_back
+from gatehouse.pages.sign_in.state import (
     continue_url,
     find_browser_session,
     open_sign_in,

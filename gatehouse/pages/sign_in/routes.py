@@ -7,26 +7,23 @@ one that the browser has. The login steps of the API open it.
 from functools import partial
 from typing import cast
 
-from flask import Response, request
+from flask import Response
 
-from gatehouse.captcha.service import CaptchaRequired
-from gatehouse.core.errors import ApiError
 from gatehouse.database.session import commits
 from gatehouse.login import service as login
 from gatehouse.login.method import LoginAttempt
 from gatehouse.login.methods.password import PasswordLogin, PasswordLoginForm
-from gatehouse.pages.error_sentences import describe_error
 from gatehouse.pages.form_pages import (
     FORM,
     create_blueprint,
     load_form,
-    render_form_page,
     see_other,
     show_errors_with,
 )
-from gatehouse.pages.second_step import show_next_step
-from gatehouse.pages.security_headers import link_to, sealed_request
-from gatehouse.pages.sign_in_state import ACCOUNT, SignIn, current_url, read_sign_in
+from gatehouse.pages.security_headers import link_to
+from gatehouse.pages.sign_in.first_step import render_sign_in
+from gatehouse.pages.sign_in.second_step import show_next_step
+from gatehouse.pages.sign_in.state import ACCOUNT, read_sign_in
 from gatehouse.sessions.request_credentials import NOT_AUTHENTICATED, access_cookie
 from gatehouse.sessions.token_response import COOKIE, session_to_replace
 from gatehouse.web.rate_limits import rate_limit
@@ -65,20 +62,6 @@ def sign_in_with_password() -> Response:
     attempt = LoginAttempt(form, request_context(), COOKIE, session_to_replace(COOKIE))
     attempt.continuation = sign_in.continuation if sign_in else None
     return show_next_step(login.log_in("password", attempt), sign_in)
-
-
-def render_sign_in(sign_in: SignIn | None, error: ApiError | None = None) -> Response:
-    """Render the sign-in page, after an error with its sentence and what was typed."""
-    hint = sign_in.pending.request.login_hint if sign_in else ""
-    variables = {
-        "client": sign_in.client if sign_in else None,
-        "sealed": sealed_request(),
-        "identifier": request.form.get("identifier", hint),
-        "message": describe_error(error) if error else "",
-        "needs_captcha": isinstance(error, CaptchaRequired),
-        "next_url": current_url(),
-    }
-    return render_form_page("sign_in", variables, target=sign_in.target if sign_in else "")
 
 
 def _is_signed_in() -> bool:

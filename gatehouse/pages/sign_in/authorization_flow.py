@@ -15,7 +15,7 @@ from gatehouse.oauth.authorization_response import (
 )
 from gatehouse.oauth.errors import OAuthError
 from gatehouse.pages.form_pages import render_form_page, see_other
-from gatehouse.pages.sign_in_state import SignIn
+from gatehouse.pages.sign_in.state import SignIn
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.web.request_context import request_context

@@ -14,7 +14,7 @@ from gatehouse.mfa import challenges, first_step
 from gatehouse.mfa.challenges import LOGIN, EnrolmentRequired, MfaRequired
 from gatehouse.pages.form_pages import render_form_page, see_other
 from gatehouse.pages.security_headers import gettext, sealed_request
-from gatehouse.pages.sign_in_state import SignIn, continue_url
+from gatehouse.pages.sign_in.state import SignIn, continue_url
 from gatehouse.sessions.token_pair import TokenPair
 from gatehouse.sessions.token_response import session_cookie_headers
 from models import Credential

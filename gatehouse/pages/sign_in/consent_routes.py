@@ -11,10 +11,10 @@ from gatehouse.oauth import scopes
 from gatehouse.oauth.authorization_response import error_response
 from gatehouse.oauth.errors import AccessDenied
 from gatehouse.oauth.resources import find_resource
-from gatehouse.pages.authorization_flow import advance, send_back
 from gatehouse.pages.form_pages import FORM, create_blueprint, render_form_page, see_other
 from gatehouse.pages.security_headers import gettext, link_to, sealed_request
-from gatehouse.pages.sign_in_state import (
+from gatehouse.pages.sign_in.authorization_flow import advance, send_back
+from gatehouse.pages.sign_in.state import (
     SignIn,
     current_url,
     describe_session,

@@ -30,16 +30,16 @@ from gatehouse.pages.form_pages import (
     see_other,
     show_errors_with,
 )
-from gatehouse.pages.second_step import (
+from gatehouse.pages.security_headers import link_to
+from gatehouse.pages.sign_in.first_step import render_sign_in
+from gatehouse.pages.sign_in.second_step import (
     set_cookies,
     show_enrolment,
     show_next_step,
     show_second_step,
     to_image,
 )
-from gatehouse.pages.security_headers import link_to
-from gatehouse.pages.sign_in_routes import render_sign_in
-from gatehouse.pages.sign_in_state import SignIn, continue_url, current_url, read_sign_in
+from gatehouse.pages.sign_in.state import SignIn, continue_url, current_url, read_sign_in
 from gatehouse.sessions import request_credentials
 from gatehouse.sessions.request_credentials import NOT_AUTHENTICATED
 from gatehouse.sessions.token_pair import TokenPair

@@ -30,9 +30,9 @@ from gatehouse.pages.form_pages import (
     see_other,
     show_errors_with,
 )
-from gatehouse.pages.second_step import describe_choice, set_cookies
 from gatehouse.pages.security_headers import sealed_request
-from gatehouse.pages.sign_in_state import (
+from gatehouse.pages.sign_in.second_step import describe_choice, set_cookies
+from gatehouse.pages.sign_in.state import (
     SignIn,
     current_url,
     describe_session,

@@ -1,0 +1,24 @@
+"""The first page of a sign-in, which later steps show again when the sign-in has to begin anew."""
+
+from flask import Response, request
+
+from gatehouse.captcha.service import CaptchaRequired
+from gatehouse.core.errors import ApiError
+from gatehouse.pages.error_sentences import describe_error
+from gatehouse.pages.form_pages import render_form_page
+from gatehouse.pages.security_headers import sealed_request
+from gatehouse.pages.sign_in.state import SignIn, current_url
+
+
+def render_sign_in(sign_in: SignIn | None, error: ApiError | None = None) -> Response:
+    """Render the sign-in page, after an error with its sentence and what was typed."""
+    hint = sign_in.pending.request.login_hint if sign_in else ""
+    variables = {
+        "client": sign_in.client if sign_in else None,
+        "sealed": sealed_request(),
+        "identifier": request.form.get("identifier", hint),
+        "message": describe_error(error) if error else "",
+        "needs_captcha": isinstance(error, CaptchaRequired),
+        "next_url": current_url(),
+    }
+    return render_form_page("sign_in", variables, target=sign_in.target if sign_in else "")
