@@ -1,5 +1,7 @@
 """What the pages say about errors, in the words of users."""
 
+from collections.abc import Mapping
+
 from gatehouse.captcha.service import CaptchaRequired
 from gatehouse.core.errors import (
     ApiError,
@@ -28,7 +30,7 @@ from gatehouse.oauth.authorization_validation import UnknownClient, Unregistered
 from gatehouse.oauth.errors import InvalidRequest
 from gatehouse.oauth.sealed_request import SignInExpired, TooManyPages
 from gatehouse.one_time_codes.service import InvalidCode
-from gatehouse.pages.security_headers import gettext
+from gatehouse.pages.security_headers import current_locale, gettext
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.tokens.errors import TokenMissing
@@ -122,9 +124,27 @@ SENTENCES: dict[type[ApiError], str] = {
     NotFound: gettext_noop("This does not exist, or is no longer there."),
 }
 OTHER = gettext_noop("That did not work. Please try again.")
+MISSING = gettext_noop("Please fill this in.")
+FIELD_SENTENCES = {
+    "required": MISSING,
+    "blank": MISSING,
+    "too_long": gettext_noop("This is too long."),
+    "unprintable": gettext_noop("This contains characters that cannot be used here."),
+}
+"""Codes of field errors, and what the pages say; other field errors are shown as they are."""
 
 
 def describe_error(error: ApiError) -> str:
     """Return the sentence about an error for users, in the language of the response."""
     known = (SENTENCES[cls] for cls in type(error).__mro__ if cls in SENTENCES)
     return gettext(next(known, OTHER))
+
+
+def describe_fields(error: ApiError | None) -> dict[str, list[str]]:
+    """Return the sentences about each field, in the language of the response; {} without any."""
+    errors = error.errors if isinstance(error, ValidationFailed) else {}
+    return {name: [_describe_field(item) for item in found] for name, found in errors.items()}
+
+
+def _describe_field(item: Mapping[str, str]) -> str:
+    return current_locale().gettext(FIELD_SENTENCES.get(item["code"], item["message"]))

@@ -14,7 +14,7 @@ PACKAGE = TRANSLATIONS_FOLDER.parent
 OTHERS = LANGUAGES[1:]
 ENGLISH_ONLY = {"docs", "errors", "mailbox"}  # pages for developers
 PLACEHOLDER = re.compile(r"%\((\w+)\)s|%")
-MARKUP = re.compile(r"{%.*?%}|{{.*?}}|<!.*?>|<[^>]*>", re.DOTALL)
+MARKUP = re.compile(r"{#.*?#}|{%.*?%}|{{.*?}}|<!.*?>|<[^>]*>", re.DOTALL)
 NAMES = {"Gatehouse", "passkey", "Passkey", "Code", "E-mail"}
 """Words that are the same in another language."""
 TEMPLATES = sorted(
