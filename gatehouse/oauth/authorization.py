@@ -36,6 +36,7 @@ from gatehouse.oauth.grant_lifecycle import Approval
 from gatehouse.oauth.sealed_request import PendingAuthorization
 from gatehouse.sessions import assurance, live_session, step_up
 from gatehouse.sessions.request_credentials import SessionRef
+from gatehouse.users import service as users
 from gatehouse.web.request_context import RequestContext
 from models import OAuthClient, Session
 
@@ -131,6 +132,19 @@ def require_expected_user(situation: Situation) -> Page | None:
     return Page.LOGIN
 
 
+def renew_second_factor(situation: Situation) -> Page | None:
+    """Require the second factor again where it is too old and the policy demands one.
+
+    A refresh of our own tokens would end such a session (see `sessions.refresh_exceptions`).
+    """
+    session = situation.session
+    if session is None or not step_up.has_lapsed(session, clock.now()):
+        return None
+    if not assurance.is_mfa_required(users.get_profile(session.user_id)["roles"]):
+        return None
+    return Page.STEP_UP if can_step_up(session.user_id) else Page.LOGIN
+
+
 def require_recent_authentication(situation: Situation) -> Page | None:
     """Require that the user has signed in since the request, or within `max_age`."""
     max_age, session = situation.pending.request.max_age, situation.session
@@ -179,10 +193,24 @@ STEPS: tuple[Callable[[Situation], Page | None], ...] = (
     require_session,
     require_choice,
     require_expected_user,
+    renew_second_factor,
     require_recent_authentication,
     require_level,
     require_consent,
 )
+
+
+CONFIRMATIONS = (renew_second_factor, require_recent_authentication, require_level)
+"""The steps for which a user who is signed in authenticates again."""
+
+
+def find_confirmation(situation: Situation) -> Page | None:
+    """Return why the user has to authenticate again, or None.
+
+    Raises:
+        UnmetAuthenticationRequirements: see `require_level`.
+    """
+    return next((page for step in CONFIRMATIONS if (page := step(situation))), None)
 
 
 def decide(situation: Situation) -> Page | None:
@@ -207,6 +235,8 @@ def approve(situation: Situation, ref: SessionRef, context: RequestContext) -> s
     with write_transaction():
         live_session.lock_live_session(ref)
         session = db.session.scalars(select(Session).where(Session.id == UUID(ref.sid))).one()
+        if step_up.has_lapsed(session, clock.now()):
+            step_up.downgrade(session)
         if situation.has_consented:
             consents.remember(client, session.user_id, request.scopes, request.resources)
         approval = Approval(

@@ -108,7 +108,7 @@ def _downgrade_if_stale(
     Raises:
         SessionEnded: the policy requires a second factor, so the session ends instead.
     """
-    if session.aal2_authenticated_at is None or step_up.is_aal2(session, now):
+    if not step_up.has_lapsed(session, now):
         return
     sessions.require_downgrade_allowed(session, person, context)
     step_up.downgrade(session)

@@ -56,6 +56,11 @@ def is_aal2(session: Session, now: datetime) -> bool:
     return since is not None and assurance.is_recent_enough(since, session.last_seen_at, now)
 
 
+def has_lapsed(session: Session, now: datetime) -> bool:
+    """Return whether a session was at AAL2 until its second factor became too old."""
+    return session.aal2_authenticated_at is not None and not is_aal2(session, now)
+
+
 def downgrade(session: Session) -> None:
     """Downgrade a session to AAL1; it stays active."""
     _set_methods(session, assurance.without_second_factor(session.amr), None)

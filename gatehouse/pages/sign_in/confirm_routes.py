@@ -93,28 +93,24 @@ def confirm() -> Response:
 
 def _is_needed(sign_in: SignIn, ref: SessionRef) -> bool:
     """Return whether the user still has to authenticate; not after pressing Back, for example."""
-    session = authorization.find_session(ref)
-    situation = Situation(sign_in.pending, sign_in.client, session)
-    return bool(
-        authorization.require_recent_authentication(situation)
-        or authorization.require_level(situation)
-    )
+    situation = Situation(sign_in.pending, sign_in.client, authorization.find_session(ref))
+    return authorization.find_confirmation(situation) is not None
 
 
 def _render(
     sign_in: SignIn, ref: SessionRef, chosen_id: str = "", error: ApiError | None = None
 ) -> Response:
     situation = Situation(sign_in.pending, sign_in.client, authorization.find_session(ref))
-    is_recent = authorization.require_recent_authentication(situation) is not Page.REAUTHENTICATION
-    rows = _list_factors(UUID(ref.sub), strong_only=is_recent)
-    has_password = not is_recent and passwords.get(UUID(ref.sub)) is not None
+    is_step_up = authorization.find_confirmation(situation) is not Page.REAUTHENTICATION
+    rows = _list_factors(UUID(ref.sub), strong_only=is_step_up)
+    has_password = not is_step_up and passwords.get(UUID(ref.sub)) is not None
     variables = {
         **describe_session(ref),
         "client": sign_in.client,
         "sealed": sealed_request(),
         **describe_choice(rows, chosen_id, has_password=has_password),
         "has_password": has_password,
-        "is_step_up": is_recent,
+        "is_step_up": is_step_up,
         "message": describe_error(error) if error else "",
         "next_url": current_url(),
     }
@@ -124,4 +120,4 @@ def _render(
 def _list_factors(user_id: UUID, *, strong_only: bool) -> list[Credential]:
     rows = credential_store.list_confirmed(user_id)
     enabled = [row for row in rows if row.kind in registry.enabled_factors()]
-    return [row for row in enabled if registry.is_strong(row.kind) or not strong_only]
+    return [row for row in enabled if registry.get_factor(row.kind).strong or not strong_only]

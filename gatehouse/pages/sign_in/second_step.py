@@ -28,7 +28,8 @@ FACTOR_NAMES = {
 }
 SENT_KINDS = ("sms", "email")
 """Kinds whose code is sent when it is asked for."""
-PASSKEY = "passkey"
+PASSKEY, RECOVERY_CODES = "passkey", "recovery_codes"
+NOT_AT_HAND = (*SENT_KINDS, PASSKEY)
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 Factor = dict[str, str]
 
@@ -83,11 +84,13 @@ def describe_choice(
 ) -> dict[str, object]:
     """Return the factor whose code is asked for, and the other ones.
 
-    Without a choice it is the first whose code needs not be sent, unless there is a password.
+    Without a choice it is the first whose code needs not be sent, unless there is a password. A
+    recovery code is used up, so it is the first only if it is the only one.
     """
     factors = [_describe_factor(row) for row in rows]
     found = next((one for one in factors if one["id"] == chosen_id), None)
-    at_hand = [one for one in factors if one["kind"] not in (*SENT_KINDS, PASSKEY)]
+    excluded = NOT_AT_HAND if len(factors) == 1 else (*NOT_AT_HAND, RECOVERY_CODES)
+    at_hand = [one for one in factors if one["kind"] not in excluded]
     first = None if has_password else next(iter(at_hand), None)
     chosen = found if found and found["kind"] != PASSKEY else first
     return {
