@@ -77,7 +77,7 @@ class Walk:
         is_chosen = NUMERIC in page.text if self.factor != "recovery" else NUMERIC not in page.text
         form = _form_with(page, "code") if is_chosen else None
         if form:
-            self.steps.append(self.factor or "code")
+            self.steps.append("enrolment" if SECRET.search(page.text) else self.factor)
             return self._send(page, form, code=self._code(page))
         choices = [form for form in page.forms if form.values().get("kind", "totp") == "totp"]
         chosen = [form for form in choices if form.action.endswith(("/factor", "/enrolment"))]

@@ -9,10 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from gatehouse.core import clock
+from gatehouse.database.session import db
+from models import OAuthGrant, Password, Session
+from models import User as Account
 from tests.mfa.conftest import Browser
 from tests.mfa.otp import enrol_factor
 from tests.oauth.sign_in_walk import Walk
+from tests.rows import rows
 
 AAL2 = '{"id_token": {"acr": {"essential": true, "value": "aal2"}}}'
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -135,6 +141,72 @@ def test_session_with_an_old_second_factor_renews_it_where_the_policy_requires_o
     wait(hours=25)
     later = walk.run(**REQUESTS[request_name])
 
-    assert first == "password totp: aal2 pwd+otp+mfa"
+    assert first == "password enrolment: aal2 pwd+otp+mfa"
     silent = "nothing: interaction_required"
     assert later == (silent if request_name == "none" else "totp: aal2 pwd+otp+mfa")
+
+
+CHANGES = {
+    "disabled": lambda: sa.update(Account).values(disabled_at=clock.now()),
+    "deleted": lambda: sa.update(Account).values(deleted_at=clock.now()),
+    "unverified": lambda: sa.update(Account).values(email_verified_at=None),
+    "flagged password": lambda: sa.update(Password).values(compromised_at=clock.now()),
+}
+"""What may happen to an account."""
+
+
+def change(app: Any, name: str) -> None:
+    """Let something happen to the account of the only user."""
+    with app.app_context():
+        db.session.execute(CHANGES[name]())
+        db.session.commit()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_account_that_may_not_sign_in_gets_no_code_before_or_after_its_second_step(
+    app, relying_party, client, make_user, name
+):
+    user = make_user(email="ada@example.com")
+    walk = Walk(relying_party, client, user, "totp")
+    client.log_in(user)
+    client.enrol_totp(user)
+    sessions = len(rows(app, Session))
+    form = {"identifier": user.email, "password": user.password}
+    pending = relying_party.browser.submit(relying_party.start(), form)
+
+    change(app, name)
+    late = relying_party.browser.submit(pending, {"code": user.totp()})
+    outcome = walk.run()
+
+    assert outcome == "password: 403 at /auth/sign-in"
+    assert late.response.status_code == (401 if name == "flagged password" else 403)
+    assert len(rows(app, Session)) == sessions
+    assert rows(app, OAuthGrant) == []
+
+
+@pytest.mark.settings(GATEHOUSE_MFA="required")
+def test_enrolment_after_the_grace_period_needs_the_mailbox(relying_party, client, make_user, wait):
+    walk = Walk(relying_party, client, make_user(email="ada@example.com"), "email")
+    form = {"identifier": walk.user.email, "password": walk.user.password}
+    page = relying_party.browser.submit(relying_party.start(), form)
+    assert "Set up a second factor" in page.text
+    wait(days=15)
+
+    assert walk.run() == "password email enrolment: aal2 pwd+email+otp+mfa"
+
+
+def test_administrator_who_acts_as_a_user_gets_no_code_for_that_user(
+    app, relying_party, sign_in_as, make_user
+):
+    admin = sign_in_as("admin", email="root@example.com")
+    make_user(email="ada@example.com")
+    [account] = admin.get("/admin/users", query_string={"q": "ada@example.com"}).json["items"]
+    path = f"/admin/users/{account['id']}/impersonate"
+    token = admin.post(path, {"reason": "support"}).json["access_token"]
+
+    relying_party.browser.cookies["__Host-access"] = (token, "/")
+    silent = relying_party.read_answer(relying_party.start(prompt="none"))
+
+    assert silent["error"] == "login_required"
+    assert "password" in relying_party.start().forms[0].values()
+    assert rows(app, OAuthGrant) == []

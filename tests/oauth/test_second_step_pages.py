@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from gatehouse.database.session import db
 from models import OAuthClient, OAuthGrant, Session
+from tests.captcha.conftest import solve_captcha
 from tests.client import User
 from tests.oauth.relying_party import answer_of
 from tests.parallel import run_in_parallel
@@ -46,6 +47,13 @@ def path_of(page):
 
 def enter_password(party, user, page):
     return party.browser.submit(page, {"identifier": user.email, "password": user.password})
+
+
+def send_with_captcha(party, page, answer, **typed):
+    """Send the sign-in form with an answer, as the script of the page does."""
+    form = page.forms[0]
+    fields = [(name, typed.get(name, value)) for name, value in form.fields]
+    return party.browser.send(page, form, [*fields, ("captcha", answer)])
 
 
 def form_to(page, action, **fields):
@@ -260,3 +268,29 @@ def test_person_without_a_request_comes_to_the_account(relying_party, make_user)
     after = enter_password(relying_party, user, page)
 
     assert path_of(after) == "/account"
+
+
+@pytest.mark.requirement("RL-08")
+@pytest.mark.settings(GATEHOUSE_CAPTCHA_LOGIN="after_failures", GATEHOUSE_CAPTCHA_COST="5")
+def test_captcha_on_the_page_is_solved_before_each_attempt_and_explained(
+    app, client, relying_party, make_user
+):
+    ada, page = make_user(email="ada@example.com"), relying_party.start()
+    assert "<noscript>" not in page.text
+    for _ in range(3):
+        page = relying_party.browser.submit(page, {"identifier": ada.email, "password": "wrong"})
+    asked = enter_password(relying_party, ada, page)
+
+    right = {"identifier": ada.email, "password": ada.password}
+    answer = solve_captcha(client)
+    wrong = send_with_captcha(relying_party, asked, answer, **right | {"password": "wrong"})
+    again = send_with_captcha(relying_party, asked, answer, **right)
+    back = send_with_captcha(relying_party, asked, solve_captcha(client), **right)
+
+    assert (asked.response.status_code, "robot" in asked.text) == (403, True)
+    for shown in (asked, wrong):
+        assert 'data-captcha="login"' in shown.text
+        assert "<noscript>" in shown.text
+    assert (wrong.response.status_code, again.response.status_code) == (401, 403)
+    assert is_back(relying_party, back)
+    assert len(rows(app, Session)) == 1

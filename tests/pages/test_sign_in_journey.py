@@ -164,6 +164,23 @@ def test_passkey_signs_in_to_an_application(live, party, open_tab):
     assert "code=" in tab.page.url
 
 
+@pytest.mark.settings(**ONE_WORKER, GATEHOUSE_CAPTCHA_LOGIN="always", GATEHOUSE_CAPTCHA_COST="50")
+def test_captcha_is_solved_by_the_page_at_each_attempt(live, party, open_tab):
+    ann = User("ann@example.com")
+    live.client.sign_up(ann)
+    tab = open_tab()
+
+    tab.open(party.authorization_url())
+    enter_password(tab, User(ann.email, "a wrong password"))
+    tab.expect_status("is wrong")
+    enter_password(tab, ann)
+    allow(tab)
+    expect_application(tab)
+
+    statuses = [request.response().status for request in tab.requests if request.method == "POST"]
+    assert statuses == [401, 303, 303]
+
+
 @pytest.mark.settings(**ONE_WORKER)
 def test_back_button_and_an_old_tab_lead_on(live, party, open_tab):
     ann = live.client.sign_up(User("ann@example.com"))
