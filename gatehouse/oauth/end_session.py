@@ -18,12 +18,15 @@ from gatehouse.database.session import db
 from gatehouse.oauth import clients, redirect_uris
 from gatehouse.oauth.errors import InvalidRequest
 from gatehouse.oauth.id_token_hints import HintRejected, IdTokenHint, verify_hint
+from gatehouse.sessions.request_credentials import SessionRef
+from gatehouse.users import service as users
 from models import OAuthClient, OAuthGrant
 
 LIFETIME = 3600
 """Seconds for which a sealed request is valid."""
 MAX_STATE = 2000
 MAX_LOCALES = 200
+MAX_HINT = 300
 
 
 class UnknownClient(InvalidRequest):
@@ -49,6 +52,7 @@ class LogoutParameters:
     """The parameters of a logout request (section 2); "" where one is absent."""
 
     id_token_hint: str = ""
+    logout_hint: str = ""
     client_id: str = ""
     post_logout_redirect_uri: str = ""
     state: str = ""
@@ -65,8 +69,9 @@ class LogoutRequest:
     state: str = ""
     ui_locales: str = ""
     sid: str = ""
-    """Of the valid hint, if there was one."""
+    """Of the valid ID token, if there was one."""
     subject: str = ""
+    logout_hint: str = ""
     started_at: int = 0
 
     @property
@@ -98,6 +103,7 @@ def check_request(given: LogoutParameters) -> LogoutRequest:
         ui_locales=given.ui_locales[:MAX_LOCALES],
         sid=(hint.sid or "") if hint else "",
         subject=hint.subject if hint else "",
+        logout_hint=given.logout_hint[:MAX_HINT],
         started_at=clock.unix_time(),
     )
 
@@ -125,19 +131,31 @@ def unseal(sealed: str) -> LogoutRequest:
     return found
 
 
-def names_session(request: LogoutRequest, session_id: UUID) -> bool:
-    """Return whether the request's hint is of this session: then the user need not be asked."""
-    try:
-        sid = UUID(request.sid)
-    except ValueError:
-        return False
-    grant = select(OAuthGrant.id).where(
-        OAuthGrant.authorized_session_id == session_id,
+def names_session(request: LogoutRequest, session: SessionRef) -> bool:
+    """Return whether the request's ID token is of this session: then the user need not be asked."""
+    return (request.sid, request.subject) in _list_names(request, session)
+
+
+def means_other_user(request: LogoutRequest, session: SessionRef) -> bool:
+    """Return whether `logout_hint` (section 2) does not fit this session.
+
+    It fits if it is an identifier of the user, or the `sid` or `sub` of the client's tokens. It
+    proves nothing: a hint that does not fit asks the user, one that fits spares no question.
+    """
+    user = users.require_user(UUID(session.sub))
+    names = {user.email, user.username, user.phone}
+    names.update(*_list_names(request, session))
+    hint = request.logout_hint.strip().casefold()
+    return bool(hint) and hint not in {name.casefold() for name in names if name}
+
+
+def _list_names(request: LogoutRequest, session: SessionRef) -> list[tuple[str, str]]:
+    """Return `sid` and `sub` by which the client knows this session."""
+    grants = select(OAuthGrant.sid, OAuthGrant.subject).where(
+        OAuthGrant.authorized_session_id == UUID(session.sid),
         OAuthGrant.client_id == request.client_id,
-        OAuthGrant.sid == sid,
-        OAuthGrant.subject == request.subject,
     )
-    return db.session.scalar(grant.limit(1)) is not None
+    return [(str(row.sid), row.subject) for row in db.session.execute(grants.distinct())]
 
 
 def find_client_name(request: LogoutRequest) -> str:

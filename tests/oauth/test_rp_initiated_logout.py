@@ -29,7 +29,7 @@ class Rp:
     """A user's browser that is signed in, also to the client `shop`, and the ID token of that."""
 
     def __init__(self, app, user, client_id="shop"):
-        self.app, self.client_id = app, client_id
+        self.app, self.user, self.client_id = app, user, client_id
         self.browser = FormBrowser(lambda: app.test_client(use_cookies=False), ISSUER)
         form = {"identifier": user.email, "password": PASSWORD, "transport": "cookie"}
         response = app.test_client(use_cookies=False).post("/auth/login", json=form)
@@ -233,6 +233,38 @@ def test_logout_with_the_hint_of_another_session_asks(app, rp, make_user):
     assert "Sign out?" in page.text
     assert "Shop" in page.text
     assert other.is_signed_in
+
+
+def test_logout_hint_of_another_account_asks_and_is_not_shown(app, rp, make_user):
+    other = make_user(email="eve@example.com")
+    hinted = {"id_token_hint": rp.id_token(), "post_logout_redirect_uri": RETURN}
+
+    for hint in (other.email, "<b>eve", "0" * 3000):
+        page = rp.log_out(**hinted, logout_hint=hint)
+        assert (rp.is_signed_in, page.response.status_code) == (True, 200), hint
+        assert "another account" in page.text
+        assert "ada@example.com" in page.text
+        assert hint not in page.text
+
+    assert_returned(confirm(rp, page))
+    assert not rp.is_signed_in
+
+
+def test_logout_hint_of_the_session_says_who_is_signed_in_and_proves_nothing(app, rp):
+    page = rp.log_out(client_id="shop", logout_hint="ada@example.com")
+
+    assert "ada@example.com" in page.text
+    assert "another account" not in page.text
+    for name in ("email", "sid", "sub"):
+        again = Rp(app, rp.user)
+        values = {
+            "email": "ADA@example.com",
+            "sid": str(again.grant.sid),
+            "sub": again.grant.subject,
+        }
+        hints = {"id_token_hint": again.id_token(), "logout_hint": values[name]}
+        assert_returned(again.log_out(**hints, post_logout_redirect_uri=RETURN))
+        assert not again.is_signed_in
 
 
 def test_logout_needs_the_csrf_token_of_the_session(app, rp, make_user):

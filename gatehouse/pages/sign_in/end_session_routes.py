@@ -13,6 +13,7 @@ from gatehouse.database.session import commits
 from gatehouse.oauth import end_session
 from gatehouse.oauth.end_session import LogoutParameters, LogoutRequest
 from gatehouse.pages.form_pages import FORM, create_blueprint, render_form_page
+from gatehouse.pages.sign_in.state import describe_session
 from gatehouse.sessions import csrf, guards, logout, request_credentials
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
@@ -53,18 +54,20 @@ def post_logout_request() -> Redirect:
 @end_session_routes.get(PATH)
 @commits
 def show_end_session() -> Redirect:
-    """Sign out with a valid hint of this session; without one, ask; else say that it is done."""
+    """Sign out with an ID token of this session; without one, ask; else say that it is done."""
     sealed = request.args.get("request", "")
     wanted = _read(sealed)
     session = _find_session()
     if session is None:
         return _finish(wanted)
-    if end_session.names_session(wanted, UUID(session.sid)):
+    is_other = end_session.means_other_user(wanted, session)
+    if end_session.names_session(wanted, session) and not is_other:
         return _sign_out(session, wanted)
     variables = {
+        **describe_session(session),
         "sealed": sealed,
-        "csrf_token": csrf.token(session.sid),
         "client": end_session.find_client_name(wanted),
+        "is_other": is_other,
     }
     return render_form_page("end_session", variables, target=wanted.redirect_uri)
 
