@@ -40,6 +40,11 @@ class Language:
     translations: NullTranslations
 
     @property
+    def name(self) -> str:
+        """The name of the language in itself, such as `Deutsch`."""
+        return str(self._locale.display_name).capitalize()
+
+    @property
     def text_direction(self) -> str:
         """The text direction as HTML's `dir`: `ltr` or `rtl`."""
         return str(self._locale.text_direction)
@@ -77,6 +82,11 @@ def load_language(tag: str) -> Language:
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return Language(tag, GNUTranslations(compiled))
+
+
+def list_languages() -> list[Language]:
+    """Return the supported languages."""
+    return [load_language(tag) for tag in LANGUAGES]
 
 
 def choose_language(locale: str | None, accept_language: str = "") -> Language:

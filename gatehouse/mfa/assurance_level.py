@@ -36,7 +36,7 @@ def require_max_assurance_level(caller: AccessToken, max_age: timedelta = RECENT
         InsufficientUserAuthentication: not recent or not high enough (ASVS V7.5.1, NIST
             SP 800-63B-4 section 4.1.2.1).
     """
-    check = partial(_require_max_assurance_level, caller, max_age)
+    check = partial(check_max_assurance_level, caller, max_age)
     check()
     add_check_before_writes(check)
 
@@ -51,5 +51,10 @@ def require_second_factor_if_enrolled(caller: AccessToken) -> None:
         require_max_assurance_level(caller)
 
 
-def _require_max_assurance_level(caller: AccessToken, max_age: timedelta) -> None:
+def check_max_assurance_level(caller: AccessToken, max_age: timedelta = RECENT) -> None:
+    """Check the same as `require_max_assurance_level`, now only.
+
+    Raises:
+        InsufficientUserAuthentication: not recent or not high enough.
+    """
     require_recent_authentication(caller, max_assurance_level(UUID(caller.sub)), max_age)

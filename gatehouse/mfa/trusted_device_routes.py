@@ -4,11 +4,9 @@ from uuid import UUID
 
 from marshmallow import Schema, fields
 
-from gatehouse.audit import events
-from gatehouse.audit.service import record
 from gatehouse.core.errors import NotFound
-from gatehouse.database.session import write_transaction
 from gatehouse.devices import service as devices
+from gatehouse.mfa import trusted_devices
 from gatehouse.sessions.guards import signed_in
 from gatehouse.tokens.service import AccessToken
 from gatehouse.web.openapi import Blueprint
@@ -57,10 +55,7 @@ def list_trusted_devices(caller: AccessToken) -> dict[str, object]:
 @trusted_device_routes.errors(NotFound)
 def forget_trusted_device(caller: AccessToken, device_id: UUID) -> None:
     """Require the second factor again on one of my devices."""
-    with write_transaction():
-        if not devices.forget_trust(UUID(caller.sub), device_id):
-            raise NotFound
-        record(events.Factor.DEVICE_TRUST_REVOKED, request_context(), user_id=UUID(caller.sub))
+    trusted_devices.forget_device(UUID(caller.sub), device_id, request_context())
 
 
 def _serialize_device(row: Device) -> dict[str, object]:

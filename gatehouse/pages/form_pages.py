@@ -69,8 +69,17 @@ def load_form(schema: type[Schema], **members: object) -> object:
         ValidationFailed: a field is missing or invalid.
     """
     sent = {name: value for name, value in request.form.items() if value}
+    return load_members(schema, {**sent, **members})
+
+
+def load_members(schema: type[Schema], members: Mapping[str, object]) -> object:
+    """Load these members with a schema of the API, which ignores others.
+
+    Raises:
+        ValidationFailed: a member is missing or invalid.
+    """
     try:
-        return schema().load({**sent, **members}, unknown=EXCLUDE)
+        return schema().load(members, unknown=EXCLUDE)
     except ValidationError as error:
         raise ValidationFailed(format_field_errors(error.messages)) from None
 

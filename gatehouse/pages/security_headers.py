@@ -10,6 +10,7 @@ from flask import Blueprint, Response, g, request
 import config
 from gatehouse.core import crypto, i18n
 from gatehouse.core.i18n import Language
+from gatehouse.pages.account import catalogue
 from gatehouse.web.request_context import request_context
 
 SEALED = re.compile(r"[A-Za-z0-9_-]{1,16000}")
@@ -36,7 +37,7 @@ def register_security_headers(blueprint: Blueprint) -> None:
     """Add the headers to all responses of a blueprint, and the context to its templates."""
     blueprint.after_request(_set_headers)
     context: dict[str, object] = {"nonce": nonce, "current_locale": current_locale, "_": gettext}
-    context |= {"link_to": link_to, "sign_in_url": sign_in_url}
+    context |= {"link_to": link_to, "sign_in_url": sign_in_url, "continuation": continuation}
     blueprint.context_processor(lambda: context | _settings())
 
 
@@ -46,10 +47,23 @@ def sealed_request() -> str:
     return given if SEALED.fullmatch(given) else ""
 
 
+def account_page() -> str:
+    """Return the account page that this sign-in leads to, or ""."""
+    given = request.values.get("page", "")
+    return given if given in catalogue.TITLES else ""
+
+
+def continuation() -> dict[str, str]:
+    """Return the parameter that names what this sign-in leads to: an application, or a page."""
+    if sealed := sealed_request():
+        return {"request": sealed}
+    return {"page": page} if (page := account_page()) else {}
+
+
 def link_to(path: str) -> str:
     """Return a link to another page of the same sign-in."""
-    sealed = sealed_request()
-    return f"{path}?request={sealed}" if sealed else path
+    query = "&".join(f"{name}={value}" for name, value in continuation().items())
+    return f"{path}?{query}" if query else path
 
 
 def sign_in_url() -> str:

@@ -20,11 +20,11 @@ PATHS_WITH_ID = (
     "sign-up-code|verify-email"
 )
 PAGES = re.compile(
-    r"GET /(docs|errors|account(/data)?|register|forgot-password|\.well-known/change-password|)|"
+    r"GET /(docs|errors|account(/\w+)?|register|forgot-password|\.well-known/change-password|)|"
     rf"GET /({PATHS_WITH_ID})/{SOME_ID}|"
     r"(GET|POST) /(oauth2/(authorize|logout)|auth/(authorize|end-session))|"
     r"(GET|POST) /(login|consent|auth/(sign-in(/factor|/code|/enrolment(/code)?)?|consent))|"
-    r"(GET|POST) /auth/(choose-account|confirm(/factor)?)"
+    r"(GET|POST) /auth/(choose-account|confirm(/factor)?|account/.*)"
 )
 TEXT_TYPES = re.compile(r"text/(html|plain|css|javascript)(; version=[\d.]+)?; charset=utf-8")
 INTERNALS = re.compile(

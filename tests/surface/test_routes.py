@@ -8,6 +8,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from gatehouse.core.errors import all_errors
 from tests.tokens.forgery import case
 
+PAGE_OF_SESSION = "a page; takes the session of its cookies, else the sign-in"
+FORM_OF_SESSION = "takes the session of its cookies and its CSRF token"
 PUBLIC = {
     "/.well-known/jwks.json": "public keys",
     "/.well-known/webauthn": "where passkeys of this domain are used, for every browser",
@@ -15,6 +17,17 @@ PUBLIC = {
     "/accept-invitation/<uuid:request_id>": "a page; its token is in the URL fragment",
     "/account": "a page; its scripts call the API",
     "/account/data": "a page; its scripts call the API",
+    "/account/profile": PAGE_OF_SESSION,
+    "/account/sessions": PAGE_OF_SESSION,
+    "/account/applications": PAGE_OF_SESSION,
+    "/account/history": PAGE_OF_SESSION,
+    "/auth/account/continue": "renews the cookies of the session, else the sign-in",
+    "/auth/account/sign-out": FORM_OF_SESSION,
+    "/auth/account/profile": FORM_OF_SESSION,
+    "/auth/account/sessions/<uuid:session_id>/end": FORM_OF_SESSION,
+    "/auth/account/sessions/end-others": FORM_OF_SESSION,
+    "/auth/account/devices/<uuid:device_id>/forget": FORM_OF_SESSION,
+    "/auth/account/applications/<uuid:grant_id>/end": FORM_OF_SESSION,
     "/assets/<path:filename>": "static files of the pages",
     "/oauth2/authorize": "begins the authorization of an application; shows nothing of a user",
     "/auth/authorize": "continues it with the session of the cookies, or shows the sign-in",
@@ -112,7 +125,6 @@ UNDOCUMENTED = {
     "/oauth2/logout",
     "/auth/end-session",
     "/account",
-    "/account/data",
     "/docs",
     "/errors",
     "/register",
@@ -134,6 +146,8 @@ PAGES = (
     "/restore-account/",
     "/confirm-email/",
     "/undo-email/",
+    "/account/",
+    "/auth/account/",
 )
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 

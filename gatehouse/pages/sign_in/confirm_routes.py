@@ -1,26 +1,22 @@
-"""Reauthentication of a user who is signed in: because the application asks for it, or step-up.
+"""Reauthentication of a user who is signed in: an application asks for it, or an account page.
 
 The session keeps its id and its applications (see `login.reauthentication`).
 """
 
 from functools import partial
 from typing import cast
-from uuid import UUID
 
 from flask import Response, request
 
 from gatehouse.core.errors import ApiError
 from gatehouse.database.session import commits
 from gatehouse.login import reauthentication
-from gatehouse.mfa import credential_store, registry
 from gatehouse.mfa.forms import (
     ChallengeRequest,
     ChallengeRequestForm,
     Reauthentication,
     ReauthenticationForm,
 )
-from gatehouse.oauth import authorization
-from gatehouse.oauth.authorization import Page, Situation
 from gatehouse.pages.error_sentences import describe_error
 from gatehouse.pages.form_pages import (
     FORM,
@@ -30,7 +26,7 @@ from gatehouse.pages.form_pages import (
     see_other,
     show_errors_with,
 )
-from gatehouse.pages.security_headers import sealed_request
+from gatehouse.pages.sign_in.confirmation import find_missing_step, list_choices, read_purpose
 from gatehouse.pages.sign_in.second_step import describe_choice, set_cookies
 from gatehouse.pages.sign_in.state import (
     SignIn,
@@ -38,14 +34,11 @@ from gatehouse.pages.sign_in.state import (
     describe_session,
     find_browser_session,
     require_browser_session,
-    require_sign_in,
 )
-from gatehouse.passwords import service as passwords
 from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
 from gatehouse.web.request_validation import accepts
-from models import Credential
 
 confirm_routes = create_blueprint("confirm")
 
@@ -55,8 +48,8 @@ confirm_routes = create_blueprint("confirm")
 @commits
 def show_confirmation() -> Response:
     """Ask the user to authenticate again, or with a second factor."""
-    sign_in, ref = require_sign_in(), find_browser_session()
-    if ref is None or not _is_needed(sign_in, ref):
+    sign_in, ref = read_purpose(), find_browser_session()
+    if ref is None or find_missing_step(sign_in, ref) is None:
         return see_other(current_url())
     return _render(sign_in, ref)
 
@@ -67,7 +60,7 @@ def show_confirmation() -> Response:
 @commits
 def choose_factor() -> Response:
     """Choose a factor; its code is sent, if it is one of a message."""
-    sign_in, ref = require_sign_in(), require_browser_session()
+    sign_in, ref = read_purpose(), require_browser_session()
     if ref is None:
         return see_other(current_url())
     show_errors_with(partial(_render, sign_in, ref, ""))
@@ -82,7 +75,7 @@ def choose_factor() -> Response:
 @commits
 def confirm() -> Response:
     """Authenticate again, with the password or the code of a factor."""
-    sign_in, ref = require_sign_in(), require_browser_session()
+    sign_in, ref = read_purpose(), require_browser_session()
     if ref is None:
         return see_other(current_url())
     show_errors_with(partial(_render, sign_in, ref, request.form.get("factor_id", "")))
@@ -91,33 +84,17 @@ def confirm() -> Response:
     return set_cookies(see_other(current_url()), tokens)
 
 
-def _is_needed(sign_in: SignIn, ref: SessionRef) -> bool:
-    """Return whether the user still has to authenticate; not after pressing Back, for example."""
-    situation = Situation(sign_in.pending, sign_in.client, authorization.find_session(ref))
-    return authorization.find_confirmation(situation) is not None
-
-
 def _render(
-    sign_in: SignIn, ref: SessionRef, chosen_id: str = "", error: ApiError | None = None
+    sign_in: SignIn | None, ref: SessionRef, chosen_id: str = "", error: ApiError | None = None
 ) -> Response:
-    situation = Situation(sign_in.pending, sign_in.client, authorization.find_session(ref))
-    is_step_up = authorization.find_confirmation(situation) is not Page.REAUTHENTICATION
-    rows = _list_factors(UUID(ref.sub), strong_only=is_step_up)
-    has_password = not is_step_up and passwords.get(UUID(ref.sub)) is not None
+    choices = list_choices(sign_in, ref)
     variables = {
         **describe_session(ref),
-        "client": sign_in.client,
-        "sealed": sealed_request(),
-        **describe_choice(rows, chosen_id, has_password=has_password),
-        "has_password": has_password,
-        "is_step_up": is_step_up,
+        "client": sign_in.client if sign_in else None,
+        **describe_choice(choices.factors, chosen_id, has_password=choices.has_password),
+        "has_password": choices.has_password,
+        "is_step_up": choices.is_step_up,
         "message": describe_error(error) if error else "",
         "next_url": current_url(),
     }
-    return render_form_page("confirm_identity", variables, target=sign_in.target)
-
-
-def _list_factors(user_id: UUID, *, strong_only: bool) -> list[Credential]:
-    rows = credential_store.list_confirmed(user_id)
-    enabled = [row for row in rows if row.kind in registry.enabled_factors()]
-    return [row for row in enabled if registry.get_factor(row.kind).strong or not strong_only]
+    return render_form_page("confirm_identity", variables, target=sign_in.target if sign_in else "")

@@ -23,8 +23,7 @@ from gatehouse.pages.form_pages import (
 from gatehouse.pages.security_headers import link_to
 from gatehouse.pages.sign_in.first_step import render_sign_in
 from gatehouse.pages.sign_in.second_step import show_next_step
-from gatehouse.pages.sign_in.state import ACCOUNT, read_sign_in
-from gatehouse.sessions.request_credentials import NOT_AUTHENTICATED, access_cookie
+from gatehouse.pages.sign_in.state import current_url, find_browser_session, read_sign_in
 from gatehouse.sessions.token_response import COOKIE, session_to_replace
 from gatehouse.web.rate_limits import rate_limit
 from gatehouse.web.request_context import request_context
@@ -39,8 +38,8 @@ sign_in_routes = create_blueprint("sign_in")
 def show_sign_in() -> Response:
     """Show the sign-in page, for an application or for one's own account."""
     sign_in = read_sign_in()
-    if sign_in is None and _is_signed_in():
-        return see_other(ACCOUNT)
+    if sign_in is None and find_browser_session():
+        return see_other(current_url())
     return render_sign_in(sign_in)
 
 
@@ -62,11 +61,3 @@ def sign_in_with_password() -> Response:
     attempt = LoginAttempt(form, request_context(), COOKIE, session_to_replace(COOKIE))
     attempt.continuation = sign_in.continuation if sign_in else None
     return show_next_step(login.log_in("password", attempt), sign_in)
-
-
-def _is_signed_in() -> bool:
-    try:
-        access_cookie()
-    except NOT_AUTHENTICATED:
-        return False
-    return True

@@ -13,6 +13,7 @@ from gatehouse.oauth.authorization_validation import UnknownClient
 from gatehouse.oauth.clients import find_client
 from gatehouse.oauth.sealed_request import PendingAuthorization
 from gatehouse.pages import security_headers
+from gatehouse.pages.account import catalogue
 from gatehouse.sessions import csrf, live_session
 from gatehouse.sessions.continuation import Continuation
 from gatehouse.sessions.errors import SessionEnded
@@ -22,7 +23,6 @@ from gatehouse.users import service as users
 from gatehouse.web.request_context import request_context
 from models import OAuthClient
 
-ACCOUNT = "/account"
 CONTINUE = "/auth/authorize"
 
 
@@ -112,8 +112,10 @@ def describe_session(ref: SessionRef) -> dict[str, object]:
 
 
 def continue_url(sealed: str) -> str:
-    """Return where a sign-in is continued; without one, the account page."""
-    return f"{CONTINUE}?request={sealed}" if sealed else ACCOUNT
+    """Return where a sign-in is continued; without an application, an account page."""
+    if sealed:
+        return f"{CONTINUE}?request={sealed}"
+    return catalogue.path_of(security_headers.account_page() or catalogue.OVERVIEW)
 
 
 def current_url() -> str:

@@ -1,0 +1,17 @@
+"""The account pages by name, in the order of their navigation."""
+
+from gatehouse.core.i18n import gettext_noop
+
+OVERVIEW = "overview"
+TITLES = {
+    "profile": gettext_noop("Profile"),
+    "sessions": gettext_noop("Sessions and devices"),
+    "applications": gettext_noop("Applications"),
+    "history": gettext_noop("Security history"),
+}
+"""What each page is called; other names lead to no page."""
+
+
+def path_of(name: str) -> str:
+    """Return where an account page is."""
+    return "/account" if name == OVERVIEW else f"/account/{name}"
