@@ -15,7 +15,7 @@ OTHERS = LANGUAGES[1:]
 ENGLISH_ONLY = {"docs", "errors", "mailbox"}  # pages for developers
 PLACEHOLDER = re.compile(r"%\((\w+)\)s|%")
 MARKUP = re.compile(r"{#.*?#}|{%.*?%}|{{.*?}}|<!.*?>|<[^>]*>", re.DOTALL)
-NAMES = {"Gatehouse", "passkey", "Passkey", "Code", "E-mail"}
+NAMES = {"Gatehouse", "passkey", "Passkey", "Code", "E-mail", "No", "Applications"}
 """Words that are the same in another language."""
 TEMPLATES = sorted(
     [
