@@ -29,5 +29,6 @@ def read_userinfo(encoded: str) -> dict[str, object]:
     if grant is None or client is None:
         raise TokenRevoked
     user = grant_state.load_user(grant)
+    scopes = [scope for scope in scopes if scope in client.scopes]
     requested = claims.select_requested(user, grant, client, claims.USERINFO)
     return {**claims.describe_user(user, scopes), **requested, "sub": grant.subject}
