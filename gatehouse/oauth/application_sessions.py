@@ -20,8 +20,6 @@ def end_grants_of_session(event: SessionEnded[RequestContext]) -> None:
     """End the grants of an ended session, and notify all clients that were used in it.
 
     Offline access outlives the session (OpenID Connect Core section 11): its client is notified.
-    But an unredeemed code gives nothing any more, or the client would begin a session of an ended
-    one and never learn of its end.
     """
     session_id = event.session_id
     is_of_session = or_(
@@ -29,7 +27,7 @@ def end_grants_of_session(event: SessionEnded[RequestContext]) -> None:
     )
     found = grant_lifecycle.lock_grants(is_of_session)
     logout_queue.queue_notifications(found)
-    bound = [one for one in found if one.session_id == session_id or one.code_used_at is None]
+    bound = [grant for grant in found if grant.session_id == session_id]
     grant_lifecycle.end_grants(bound, SESSION_ENDED, event.context)
 
 

@@ -48,12 +48,24 @@ def is_alive(now: Any) -> ColumnElement[bool]:
     )
 
 
+def _is_authorized(now: Any) -> ColumnElement[bool]:
+    """Return the condition that the session in which a grant was authorized is active.
+
+    A code is redeemed in it, also one with offline access: else a client would begin a session of
+    an ended one, and never learn of its end.
+    """
+    return exists().where(
+        *(Session.id == _grants.authorized_session_id, Session.ended_at.is_(None)),
+        *(Session.idle_at > now, Session.expires_at > now),
+    )
+
+
 _bounded_idle = case((_grants.expires_at < _idle_limit, _grants.expires_at), else_=_idle_limit)
 _gets_token = bindparam("successor", type_=_grants.current_token_id.type)
 REDEEM_CODE = (
     update(_tables["oauth_grants"])
     .where(_grants.id == bindparam("grant_id"), _grants.code_used_at.is_(None))
-    .where(_grants.code_expires_at > _now, is_alive(_now))
+    .where(_grants.code_expires_at > _now, is_alive(_now), _is_authorized(_now))
     .values(code_used_at=_now, last_used_at=_now)
     .values(current_token_id=_gets_token, token_issued_at=_now, idle_at=_bounded_idle)
     .returning(*_grants)
