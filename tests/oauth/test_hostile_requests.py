@@ -115,7 +115,7 @@ def test_credentials_in_a_url_or_in_json_are_not_read(client, relying_party, ada
 
 
 @pytest.mark.requirement("OA-18")
-def test_forms_of_other_sites_sign_nobody_in(app, relying_party, ada):
+def test_forms_of_other_sites_open_no_session(app, relying_party, ada):
     page = relying_party.start()
     typed = {"identifier": ada.email, "password": ada.password}
     fields = [(name, typed.get(name, value)) for name, value in page.forms[0].fields]
