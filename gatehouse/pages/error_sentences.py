@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+from gatehouse.account.errors import PhoneTaken
+from gatehouse.account.password_change import CurrentPasswordWrong
+from gatehouse.authorization.errors import LastAdministrator
 from gatehouse.captcha.service import CaptchaRequired
 from gatehouse.core.errors import (
     ApiError,
@@ -25,7 +28,13 @@ from gatehouse.login.account_checks import (
 from gatehouse.login.reauthentication import ReauthenticationPasswordWrong
 from gatehouse.login.risk import LoginRejected
 from gatehouse.mfa.challenges import LoginNotPending
-from gatehouse.mfa.errors import FactorUnavailable, MfaEnrolmentOverdue
+from gatehouse.mfa.errors import (
+    FactorUnavailable,
+    MfaEnrolmentOverdue,
+    PhoneUnverified,
+    ResetNotPending,
+    TooManyFactors,
+)
 from gatehouse.oauth.authorization_validation import UnknownClient, UnregisteredRedirectUri
 from gatehouse.oauth.errors import InvalidRequest
 from gatehouse.oauth.sealed_request import SignInExpired, TooManyPages
@@ -34,6 +43,7 @@ from gatehouse.pages.security_headers import current_locale, gettext
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.tokens.errors import TokenMissing
+from gatehouse.users.errors import UsernameTaken
 
 SENTENCES: dict[type[ApiError], str] = {
     InvalidCredentials: gettext_noop("The identifier or the password is wrong."),
@@ -120,6 +130,18 @@ SENTENCES: dict[type[ApiError], str] = {
     MalformedRequest: gettext_noop(
         "The request is ambiguous: something in it was sent twice. Please tell those who run the"
         " application that sent you here."
+    ),
+    CurrentPasswordWrong: gettext_noop("The current password is wrong."),
+    UsernameTaken: gettext_noop("This username is taken. Please choose another one."),
+    PhoneTaken: gettext_noop("This phone number belongs to another account by now."),
+    PhoneUnverified: gettext_noop("Please confirm your phone number first."),
+    TooManyFactors: gettext_noop(
+        "You have this factor already, or as many as are possible. Remove one first."
+    ),
+    ResetNotPending: gettext_noop("There is nothing to cancel any more."),
+    LastAdministrator: gettext_noop(
+        "You are the last administrator, so your account cannot be deleted. Make another person"
+        " an administrator first."
     ),
     NotFound: gettext_noop("This does not exist, or is no longer there."),
 }

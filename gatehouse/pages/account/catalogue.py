@@ -5,6 +5,9 @@ from gatehouse.core.i18n import gettext_noop
 OVERVIEW = "overview"
 TITLES = {
     "profile": gettext_noop("Profile"),
+    "email": gettext_noop("E-mail address"),
+    "phone": gettext_noop("Phone number"),
+    "password": gettext_noop("Password"),
     "sessions": gettext_noop("Sessions and devices"),
     "applications": gettext_noop("Applications"),
     "history": gettext_noop("Security history"),

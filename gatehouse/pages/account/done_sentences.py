@@ -4,6 +4,13 @@ from gatehouse.core.i18n import gettext_noop
 
 DONE = {
     "saved": gettext_noop("Your changes are saved."),
+    "email-changed": gettext_noop("Your e-mail address is changed."),
+    "phone-verified": gettext_noop("Your phone number is confirmed."),
+    "phone-removed": gettext_noop("Your phone number is removed."),
+    "password-changed": gettext_noop(
+        "Your password is changed. All your other sessions have ended."
+    ),
+    "password-link-sent": gettext_noop("We have sent you an e-mail. Open its link to go on."),
     "session-ended": gettext_noop("That session has ended."),
     "others-ended": gettext_noop("All your other sessions have ended."),
     "device-forgotten": gettext_noop("That device asks for your second factor again."),

@@ -51,6 +51,13 @@ def continue_to_page() -> Response:
     return set_cookies(see_other(f"{catalogue.path_of(name)}?{CONTINUED}=1{done}"), tokens)
 
 
+@entrance_routes.get("/auth/account/<name>")
+@entrance_routes.get("/auth/account/<name>/<path:_rest>")
+def reload_page(name: str, _rest: str = "") -> Response:
+    """Show the page of a form to those who reload the answer to it."""
+    return see_other(catalogue.path_of(name if name in catalogue.TITLES else catalogue.OVERVIEW))
+
+
 @entrance_routes.post("/auth/account/sign-out")
 @accepts(FORM)
 @rate_limit("logout")

@@ -6,6 +6,8 @@ from gatehouse.pages.security_headers import gettext
 
 REQUIRED = gettext_noop("Please fill this in.")
 SENTENCES = {
+    "body": gettext_noop("Please fill in all fields."),
+    "code": gettext_noop("Enter the code as it is in the message or the app."),
     "email": gettext_noop("Write an e-mail address, such as name@example.com."),
     "phone": gettext_noop("Write a phone number with its country code, such as +49 151 23456789."),
     "username": gettext_noop(

@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 from flask import Response, request
 
-from gatehouse.mfa import assurance_level
 from gatehouse.pages.account.rendering import (
     DESCRIPTIONS,
     Describe,
@@ -29,11 +28,13 @@ CONTINUED = "continued"
 """Says that the access cookie was just renewed: if it is missing again, it cannot be set."""
 
 
-def shows(name: str, *, is_sensitive: bool = False) -> Callable[[Describe], Callable[[], Response]]:
+def shows(
+    name: str, guard: Guard = require_own_session
+) -> Callable[[Describe], Callable[[], Response]]:
     """Show an account page with what the function describes of the caller's account.
 
-    Before a sensitive page the user confirms the identity, as the API demands it of its form: so
-    nothing is typed in vain.
+    Where `guard` of the page's forms demands a recent authentication or a level, the user confirms
+    the identity before a form is shown: so nothing is typed in vain.
     """
 
     def decorate(describe: Describe) -> Callable[[], Response]:
@@ -45,7 +46,7 @@ def shows(name: str, *, is_sensitive: bool = False) -> Callable[[Describe], Call
             if ref is None:
                 return see_other(_sign_in_url(name))
             caller = describe_caller(ref)
-            if is_sensitive and not _is_confirmed(caller):
+            if not _accepts(guard, caller):
                 return see_other(confirm_url(name))
             return render_page(name, caller)
 
@@ -84,9 +85,9 @@ def _sign_in_url(name: str) -> str:
     return f"/login?page={name}" if CONTINUED in request.args else entrance_url(name)
 
 
-def _is_confirmed(caller: AccessToken) -> bool:
+def _accepts(guard: Guard, caller: AccessToken) -> bool:
     try:
-        assurance_level.check_max_assurance_level(caller)
+        guard(caller)
     except InsufficientUserAuthentication:
         return False
     return True
