@@ -86,6 +86,7 @@ from gatehouse.operations import cleanup, error_handlers, load_shedding
 from gatehouse.operations.proxy_check import proxy_check as proxy_check_routes
 from gatehouse.operations.routes import operations
 from gatehouse.pages.account.blueprints import ACCOUNT_PAGES
+from gatehouse.pages.branding_routes import branding
 from gatehouse.pages.errors import errors
 from gatehouse.pages.mailbox import mailbox
 from gatehouse.pages.mailbox_document import document_mailbox
@@ -268,7 +269,7 @@ def _register_blueprints(app: Flask) -> None:
     api.add_section(document_errors)
     error_handlers.register_error_handlers(app)  # after smorest, whose error handlers it replaces
     sign_in_pages = (authorization_routes, sign_in_routes, second_step_routes, confirm_routes)
-    all_pages = (pages, *sign_in_pages, consent_routes, end_session_routes, errors)
+    all_pages = (pages, branding, *sign_in_pages, consent_routes, end_session_routes, errors)
     for undocumented in (forward_auth, proxy_check_routes, *all_pages, *ACCOUNT_PAGES):
         app.register_blueprint(undocumented)
     if config.settings().development:

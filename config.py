@@ -14,13 +14,13 @@ from typing import cast
 from click import ClickException
 from flask import Flask, current_app
 
+from gatehouse.settings.branding import BrandingSettings
 from gatehouse.settings.checks import CHECKS
 from gatehouse.settings.code_lifetimes import CodeSettings
 from gatehouse.settings.field import setting
 from gatehouse.settings.gateways import GatewaySettings
 from gatehouse.settings.hash_lists import hash_list
 from gatehouse.settings.keyrings import KeyRing, key_ring
-from gatehouse.settings.languages import LANGUAGES
 from gatehouse.settings.loader import SettingsLoader, unknown_settings
 from gatehouse.settings.mail import (
     SmtpServer,
@@ -36,13 +36,11 @@ from gatehouse.settings.parsers import (
     boolean,
     choice,
     database_url,
-    display_name,
     domain_name,
     duration,
     egress_destinations,
     email_domains,
     file_path,
-    folder_path,
     http_url,
     integer,
     ip_networks,
@@ -72,7 +70,7 @@ class ConfigurationError(ClickException):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(LimitSettings, CodeSettings, RetentionSettings, GatewaySettings):
+class Settings(BrandingSettings, LimitSettings, CodeSettings, RetentionSettings, GatewaySettings):
     """All settings of the service; immutable after the start."""
 
     env: str = setting(choice("production", "development"), "production")
@@ -91,9 +89,6 @@ class Settings(LimitSettings, CodeSettings, RetentionSettings, GatewaySettings):
     public_url: str = setting(origin)
     """Origin at which users reach the service: issuer of its tokens and base of its links.
     `http://localhost:$PORT` in development; required in production, with https."""
-    service_name: str = setting(display_name)
-    """Name that users see in mails, pages, authenticator apps and passkeys; not accepted as a
-    password. By default the host of the public URL; `Gatehouse` in development."""
     audience: str = setting(string)
     """`aud` claim of access tokens; by default the public URL."""
     allowed_origins: tuple[str, ...] = setting(origin_list)
@@ -200,12 +195,6 @@ class Settings(LimitSettings, CodeSettings, RetentionSettings, GatewaySettings):
     """Hosts and networks that the service may call though they are not public, or without https."""
     ca_bundle: str = setting(pem_certificates)
     """Certificate authorities to trust besides the public ones: for https, mail and Redis."""
-    default_locale: str = setting(choice(*LANGUAGES), "en")
-    """Language of mails and pages for users whose own language is unknown or not available."""
-    templates: str = setting(folder_path)
-    """Folder of your own message templates; see `templates-and-languages.md`."""
-    frontend_url: str = setting(http_url)
-    """Base URL of your front end's pages for the links in mails; without it, ours are used."""
     dev_fixed_codes: Mapping[str, str] = setting(mapping)
     """Development only: fixed codes of test users, so that tests need not read the mailbox."""
     passkey_rp_id: str = setting(domain_name)

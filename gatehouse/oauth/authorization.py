@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+import config
 from gatehouse.core import clock
 from gatehouse.database.session import db, write_transaction
 from gatehouse.mfa import credential_store, registry
@@ -60,7 +61,7 @@ WITHOUT_PAGES: dict[Page, type[OAuthError]] = {
     Page.STEP_UP: InteractionRequired,
     Page.CONSENT: ConsentRequired,
 }
-"""The errors of `prompt=none` (OpenID Connect Core section 3.1.2.6)."""
+"""The errors of `prompt=none` (OpenID Connect Core section 3.1.2.6), and without hosted pages."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def decide(situation: Situation) -> Page | None:
         OAuthError: the client gets this error instead.
     """
     page = next((page for step in STEPS if (page := step(situation))), None)
-    if page and NONE in situation.prompts:
+    if page and (NONE in situation.prompts or not config.settings().pages):
         raise WITHOUT_PAGES[page]
     return page
 

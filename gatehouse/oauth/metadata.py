@@ -2,6 +2,7 @@
 
 import config
 from gatehouse.oauth import claims
+from gatehouse.oauth.authorization_validation import NONE, PROMPTS
 from gatehouse.oauth.client_metadata import (
     GRANT_TYPES,
     METHODS,
@@ -22,7 +23,8 @@ ASSERTION_ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA")
 
 def describe_server() -> dict[str, object]:
     """Return the metadata: what is in it works, and what works is in it."""
-    issuer = config.settings().public_url
+    settings = config.settings()
+    issuer = settings.public_url
     methods = list(METHODS)
     confidential = [method for method in methods if method != NO_METHOD]
     return {
@@ -48,11 +50,18 @@ def describe_server() -> dict[str, object]:
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
         "acr_values_supported": [assurance.AAL1, assurance.AAL2],
-        "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],
+        "prompt_values_supported": list(PROMPTS) if settings.pages else [NONE],
         "ui_locales_supported": list(LANGUAGES),
+        **_list_policies(settings),
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
     }
+
+
+def _list_policies(settings: config.Settings) -> dict[str, str]:
+    """Return the addresses of the operator's terms and privacy policy, as far as they are set."""
+    given = {"op_tos_uri": settings.terms_url, "op_policy_uri": settings.privacy_url}
+    return {name: url for name, url in given.items() if url}
 
 
 def _list_endpoints(issuer: str) -> dict[str, str]:

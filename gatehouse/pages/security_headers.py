@@ -9,8 +9,10 @@ from flask import Blueprint, Response, g, request
 
 import config
 from gatehouse.core import crypto, i18n
+from gatehouse.core.errors import NotFound
 from gatehouse.core.i18n import Language
 from gatehouse.pages.account import catalogue
+from gatehouse.pages.branding import describe_brand
 from gatehouse.web.request_context import request_context
 
 SEALED = re.compile(r"[A-Za-z0-9_-]{1,16000}")
@@ -23,6 +25,7 @@ CSP = (
     "form-action 'none'; frame-ancestors 'none'; "
     f"report-to csp; report-uri {REPORTS_PATH}"
 )
+ASSETS = ("pages.static", "branding.show_theme", "branding.show_picture")
 STATIC_CACHE_CONTROL = "public, max-age=86400"
 
 
@@ -33,12 +36,26 @@ def nonce() -> str:
     return str(g.nonce)
 
 
+ALWAYS_ON = re.compile(
+    r"pages\.(home|docs|static|record_csp_report)|(errors|mailbox|branding)\..*|"
+    r"(authorization|end_session)\..*"
+)
+"""Endpoints that exist without pages for people, too: endpoints of OAuth, and for developers."""
+
+
 def register_security_headers(blueprint: Blueprint) -> None:
     """Add the headers to all responses of a blueprint, and the context to its templates."""
+    blueprint.before_request(_require_pages)
     blueprint.after_request(_set_headers)
     context: dict[str, object] = {"nonce": nonce, "current_locale": current_locale, "_": gettext}
     context |= {"link_to": link_to, "sign_in_url": sign_in_url, "continuation": continuation}
     blueprint.context_processor(lambda: context | _settings())
+
+
+def _require_pages() -> None:
+    """Hide the pages for people where the operator has switched them off."""
+    if not config.settings().pages and not ALWAYS_ON.fullmatch(request.endpoint or ""):
+        raise NotFound
 
 
 def sealed_request() -> str:
@@ -71,10 +88,11 @@ def sign_in_url() -> str:
     return link_to("/login") if sealed_request() else "/account"
 
 
-def _settings() -> dict[str, str]:
+def _settings() -> dict[str, object]:
     """Return the settings that templates use."""
     settings = config.settings()
-    return {"service": settings.service_name, "registration": settings.registration}
+    named = {"service": settings.service_name, "registration": settings.registration}
+    return {**named, **describe_brand()}
 
 
 def current_locale() -> Language:
@@ -92,7 +110,7 @@ def gettext(text: str, **values: str) -> str:
 
 def _set_headers(response: Response) -> Response:
     """Set the content security policy and caching; only existing static files are cached."""
-    is_asset = request.endpoint == "pages.static" and response.status_code in (200, 206, 304)
+    is_asset = request.endpoint in ASSETS and response.status_code in (200, 206, 304)
     response.headers.setdefault("Content-Security-Policy", CSP.format(nonce=nonce()))
     response.headers["Reporting-Endpoints"] = f'csp="{REPORTS_PATH}"'
     response.vary.update(["Accept-Language"] if "locale" in g else [])

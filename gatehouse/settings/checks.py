@@ -75,6 +75,12 @@ def _insecure_frontend_url(settings: SettingsLike) -> str:
     return "GATEHOUSE_FRONTEND_URL must start with https:// in production." if plain else ""
 
 
+def _no_pages_for_links(settings: SettingsLike) -> str:
+    if settings.pages is not False or settings.frontend_url != "":
+        return ""
+    return "GATEHOUSE_PAGES=off needs GATEHOUSE_FRONTEND_URL, to which the links in mails lead."
+
+
 def _fixed_codes(settings: SettingsLike) -> str:
     unsafe = settings.dev_fixed_codes and not settings.development
     return "Unset GATEHOUSE_DEV_FIXED_CODES: it is for development only." if unsafe else ""
@@ -199,6 +205,7 @@ CHECKS: tuple[Callable[[SettingsLike], str], ...] = (
     _short_metrics_token,
     _insecure_origins,
     _insecure_frontend_url,
+    _no_pages_for_links,
     _fixed_codes,
     _refresh_token_audience,
     _idle_timeout_exceeds_lifetime,

@@ -143,5 +143,5 @@ def test_field_errors_are_sentences_in_the_language_of_the_page(app):
         described = describe_fields(ValidationFailed({"a": missing, "b": own}))
         nothing = describe_fields(None)
 
-    assert described == {"a": ["Bitte füllen Sie das aus."], "b": ["100 % too common."]}
+    assert described == {"a": ["Bitte füllen Sie dieses Feld aus."], "b": ["100 % too common."]}
     assert nothing == {}

@@ -213,6 +213,7 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
     },
     ("PATCH", "/admin/permissions/{name}"): {"description": "Read orders."},
     ("POST", "/admin/roles"): {
+        "picture": "logo",
         "name": "clerk",
         "description": "A clerk.",
         "permissions": ["users:read"],
@@ -370,6 +371,7 @@ def request_every_route(
         **dict.fromkeys(ids, SOME_ID),
         "filename": "pages.css",
         "number": "0",
+        "picture": "logo",
         "name": "clerk",
         "client_id": "shop",
     }

@@ -235,7 +235,8 @@ def test_only_public_responses_are_cacheable(responses):
 
     metadata = {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
     keys = {"/.well-known/jwks.json", "/tokens/status/0"}
-    assert cached == {*metadata, *keys, "/assets/pages.css"}
+    branding = {"/assets/branding/theme.css", "/assets/branding/logo"}
+    assert cached == {*metadata, *keys, *branding, "/assets/pages.css"}
 
 
 def test_token_response_is_not_cacheable(client, make_user):

@@ -41,6 +41,8 @@ PUBLIC = {
     "/auth/account/devices/<uuid:device_id>/forget": FORM_OF_SESSION,
     "/auth/account/applications/<uuid:grant_id>/end": FORM_OF_SESSION,
     "/assets/<path:filename>": "static files of the pages",
+    "/assets/branding/theme.css": "the operator's colours",
+    "/assets/branding/<string:picture>": "the operator's pictures",
     "/oauth2/authorize": "begins the authorization of an application; shows nothing of a user",
     "/auth/authorize": "continues it with the session of the cookies, or shows the sign-in",
     "/login": "a page with a form",

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import config
+from gatehouse.settings.branding import BrandingSettings
 from gatehouse.settings.code_lifetimes import CodeSettings
 from gatehouse.settings.gateways import GatewaySettings
 from gatehouse.settings.keyrings import HOW_TO_GENERATE_KEY, key_ring
@@ -37,7 +38,7 @@ are reported together, one sentence each; a `GATEHOUSE_` name that is not below 
 TABLE = """| Name | Value | Default | Description |
 |---|---|---|---|
 """
-GROUPS = (LimitSettings, CodeSettings, RetentionSettings, GatewaySettings)
+GROUPS = (BrandingSettings, LimitSettings, CodeSettings, RetentionSettings, GatewaySettings)
 """Settings with a table of their own, below those of `config.Settings`."""
 
 
