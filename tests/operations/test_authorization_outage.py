@@ -1,4 +1,4 @@
-"""The database goes away in the middle of a sign-in to an application, and comes back."""
+"""The database or Redis goes away in the middle of a sign-in to an application, and comes back."""
 
 import pytest
 
@@ -10,10 +10,11 @@ from tests.oauth.conftest import add_row, client_columns
 from tests.oauth.relying_party import RelyingParty, entries, secret_of
 from tests.operations.conftest import statuses_of_all_workers
 from tests.polling import wait_until
+from tests.web.rate_limit_servers import running_server, stoppable_valkey
 
 
-@pytest.fixture
-def party(server):
+def register(server):
+    """Register a client at a running server; return its relying party."""
     secret = {
         "id": crypto.new_id(),
         "client_id": "shop",
@@ -22,6 +23,11 @@ def party(server):
     with running(server.environment) as app:
         registered = add_row(app, OAuthClient(**client_columns()), OAuthClientSecret(**secret))
     return RelyingParty(server.new_connection, registered, server.url)
+
+
+@pytest.fixture
+def party(server):
+    return register(server)
 
 
 @pytest.mark.requirement("OA-10")
@@ -59,3 +65,32 @@ def test_flow_is_repeated_after_an_outage_and_nothing_is_half_granted(cluster, s
     assert party.refresh(first["refresh_token"]).status_code == 200
     back = party.browser.walk(party.browser.visit(page.url), entries(ann))
     assert back.url.startswith(f"{party.redirect_uri}?code=")
+
+
+@pytest.mark.requirement("CF-03")
+@pytest.mark.settings(GATEHOUSE_PUBLIC_URL=None, GATEHOUSE_WORKERS="1")
+def test_sign_in_goes_on_while_redis_is_away(settings_environment, tmp_path):
+    ann = User("ann@example.com")
+    with (
+        stoppable_valkey() as (url, start, stop),
+        running_server(settings_environment, tmp_path, REDIS_URL=url) as server,
+    ):
+        party = register(server)
+        server.client.sign_up(ann)
+        page = party.start()
+
+        stop()
+        answer = party.read_answer(party.browser.walk(page, entries(ann)))
+        tokens = party.read_tokens(party.exchange(answer["code"]))
+        while_away = [
+            party.exchange(answer["code"] + "x"),
+            party.refresh(tokens["refresh_token"]),
+            party.introspect(tokens["access_token"]),
+            party.userinfo(tokens["access_token"]),
+        ]
+        start()
+        again = party.authorize(prompt="none")
+
+    assert [one.status_code for one in while_away] == [400, 200, 200, 200]
+    assert "code" in again
+    assert "Redis is unavailable" in (tmp_path / "server.log").read_text()
