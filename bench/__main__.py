@@ -10,7 +10,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench import enumeration, flood, half_sent, large_bodies, limits, outbox, report, status_list
+from bench import (
+    enumeration,
+    flood,
+    half_sent,
+    large_bodies,
+    limits,
+    oauth,
+    outbox,
+    report,
+    status_list,
+)
 from bench.comparisons import Bench, Result, run
 from bench.environment import start_environment
 from bench.finding import Finding
@@ -19,7 +29,7 @@ from bench.users import Users
 
 COMPARISONS = ("login", "login-new", "verify-warm", "verify-cold", "me", "refresh")
 STUDIES = (flood.NAME, half_sent.NAME, large_bodies.NAME, limits.NAME, enumeration.NAME)
-STANDALONE = (status_list.NAME, outbox.NAME)
+STANDALONE = (status_list.NAME, oauth.NAME, outbox.NAME)
 """Measurements that need no running service."""
 ALL = (*COMPARISONS, *STUDIES, *STANDALONE)
 
@@ -34,10 +44,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder:
         if not chosen.only or not set(chosen.only) <= set(STANDALONE):
             found = replace(_measure(chosen, Path(folder)), sizes=sizes)
+        if _is_wanted(oauth.NAME, chosen):
+            listed, version = _oauth(Path(folder), chosen.rounds)
+            found = replace(found.on_postgresql(version), oauth=listed)
         if _is_wanted(outbox.NAME, chosen):
             listed, version = _outbox(Path(folder))
-            about = found.conditions | {"postgresql": version}
-            found = replace(found, conditions=about, outbox=listed)
+            found = replace(found.on_postgresql(version), outbox=listed)
     print(f"\n{found}")
     report.save(found)
     if chosen.write_docs:
@@ -77,6 +89,13 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> Report:
         results = [_print_result(run(comparison, chosen.rounds)) for comparison in compared]
         studied = [study for name, study in _studies(bench, chosen) if _is_wanted(name, chosen)]
         return Report(about, results, [_print_finding(one) for study in studied for one in study()])
+
+
+def _oauth(folder: Path, rounds: int) -> tuple[list[Finding], str]:
+    print("Starting PostgreSQL and the authorization server ...", flush=True)
+    logging.disable(logging.WARNING)
+    found, version = oauth.study(folder, os.environ.get("BENCH_POSTGRES_URL"), rounds)
+    return [_print_finding(one) for one in found], version
 
 
 def _outbox(folder: Path) -> tuple[list[Finding], str]:

@@ -1,4 +1,4 @@
-"""`python -m bench.oauth`: what the authorization server costs, as ratios in one run.
+"""What the authorization server costs, as ratios in one run: `make bench ARGS=oauth`.
 
 The service runs in this process, on PostgreSQL. Codes and refresh tokens are compared with a plain
 psycopg transaction that updates the same row and writes an audit event, introspection and userinfo
@@ -6,15 +6,12 @@ with a route that does nothing, client credentials with a bare signature, and al
 our own API. Everything is measured in turn.
 """
 
-import argparse
 import base64
 import hashlib
 import secrets
 import statistics
-import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +26,7 @@ from flask_migrate import upgrade
 from app import create_app
 from bench.bare import create_app as create_bare_app
 from bench.environment import KEY_RING_SETTINGS, create_database
+from bench.finding import Finding
 from config import Settings
 from gatehouse.core import crypto
 from gatehouse.database.session import db
@@ -40,6 +38,9 @@ from tests.oauth.grants import create_code
 from tests.oauth.relying_party import RelyingParty, secret_of
 from tests.user_accounts import create_user
 
+NAME = "oauth"
+CALLS = 40
+"""Of each kind in a round."""
 API = "https://api.example.com"
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode()[:43]
@@ -157,50 +158,35 @@ class Measurement:
             self.times.setdefault(name, []).append(1000 * (time.perf_counter() - began))
 
 
-def main() -> int:
-    """Measure and print the medians, and the ratios of the rounds."""
-    parser = argparse.ArgumentParser(prog="bench.oauth", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=60, help="of each kind in a round (60)")
-    chosen = parser.parse_args()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatehouse-bench-")))
-        settings, _version = stack.enter_context(create_database(folder, None))
+def study(folder: Path, postgres_url: str | None, rounds: int) -> tuple[list[Finding], str]:
+    """Measure all requests in turn; return the ratios and the version of PostgreSQL."""
+    with create_database(folder, postgres_url) as (settings, version):
         rings = {name: f"bench:{_random_key()}" for name in KEY_RING_SETTINGS}
         measured = Measurement(create_app(Settings.from_environment(settings | rings | FAST)))
-        for _ in range((chosen.rounds + 1) * chosen.calls):
+        for _ in range((rounds + 1) * CALLS):
             measured.measure()
-        _print_table(measured.times, chosen.calls)
         measured.close()
-    return 0
+    return [*_compare(measured.times)], version
 
 
 def _random_key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def _print_table(times: dict[str, list[float]], size: int) -> None:
-    """Print each request beside its reference; the first round is a warm-up."""
-    print("| request | p50 | compared with | p50 | ratio | to our refresh |")
-    print("|---|---|---|---|---|---|")
+def _compare(times: dict[str, list[float]]) -> Iterator[Finding]:
+    """Yield the ratio of each request to its reference, and to a refresh of our own API."""
     for name, reference in REFERENCES.items():
-        own, other, ours = (times[one][size:] for one in (name, reference, OWN))
-        p50 = [f"{statistics.median(each):.2f} ms" for each in (own, other)]
-        print(
-            f"| {name} | {p50[0]} | {reference} | {p50[1]} | {_ratio(own, other, size)} |"
-            f" {_ratio(own, ours, size)} |"
-        )
+        for other in (reference, OWN):
+            yield _ratio(f"{name} / {other}", times[name][CALLS:], times[other][CALLS:])
 
 
-def _ratio(own: list[float], other: list[float], size: int) -> str:
-    """Return the median of the ratios of the rounds, and their spread."""
-    rounds = [
-        statistics.median(own[start : start + size])
-        / statistics.median(other[start : start + size])
-        for start in range(0, len(own), size)
+def _ratio(subject: str, own: list[float], other: list[float]) -> Finding:
+    """Return the median of the ratios of the rounds; the first round was a warm-up."""
+    ratios = [
+        statistics.median(own[start : start + CALLS])
+        / statistics.median(other[start : start + CALLS])
+        for start in range(0, len(own), CALLS)
     ]
-    return f"**{statistics.median(rounds):.2f}** ({min(rounds):.2f} to {max(rounds):.2f})"
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    p50 = f"{statistics.median(own):.2f} ms against {statistics.median(other):.2f} ms"
+    spread = f"rounds {min(ratios):.2f} to {max(ratios):.2f}"
+    return Finding(NAME, subject, statistics.median(ratios), "", details=f"{p50}; {spread}")

@@ -25,9 +25,9 @@ BEGIN_MARKER, END_MARKER = (
 )
 TIME_COLUMNS = ("a second", "p50", "p99")
 HEAD = ("measured", "ratio", "of rounds", "bar", "", *TIME_COLUMNS, "against", *TIME_COLUMNS)
-BEGIN_OUTBOX_MARKER, END_OUTBOX_MARKER = (
-    "<!-- outbox: written by `python -m bench outbox --write-docs` -->",
-    "<!-- end of outbox -->",
+FINDINGS_MARKERS = (
+    "<!-- {0}: written by `python -m bench {0} --write-docs` -->",
+    "<!-- end of {0} -->",
 )
 FINDING_HEAD = ("measured", "found", "bar", "", "how")
 
@@ -42,12 +42,20 @@ class Report:
     sizes: Sequence[status_list.ListSize] = ()
     outbox: Sequence[Finding] = ()
     """Findings of the outbox, which have their own table in the docs."""
+    oauth: Sequence[Finding] = ()
+    """Findings of the authorization server, which have their own table, too."""
+
+    def on_postgresql(self, version: str) -> "Report":
+        """Return this report with the version of PostgreSQL."""
+        return replace(self, conditions=self.conditions | {"postgresql": version})
 
     @property
     def passed(self) -> bool:
         """Whether every threshold was met."""
         ratios = all(result.ratio >= result.bar for result in self.results)
-        return ratios and all(finding.passed for finding in (*self.findings, *self.outbox))
+        return ratios and all(
+            finding.passed for finding in (*self.findings, *self.oauth, *self.outbox)
+        )
 
     def __str__(self) -> str:
         """Return the report in Markdown; times are in milliseconds."""
@@ -59,7 +67,8 @@ class Report:
             sizes,
             describe_conditions(self.conditions),
         )
-        return "\n\n".join(filter(None, (*parts, _finding_table(self.outbox))))
+        own = (_finding_table(self.oauth), _finding_table(self.outbox))
+        return "\n\n".join(filter(None, (*parts, *own)))
 
 
 def conditions(postgres: str = "") -> dict[str, Any]:
@@ -93,13 +102,17 @@ def save(report: Report) -> None:
 def write_docs(report: Report) -> None:
     """Write the numbers between their markers in docs/performance.md, and the plot."""
     if report.results or report.findings or report.sizes:
-        _replace_section(BEGIN_MARKER, str(replace(report, outbox=())), END_MARKER)
+        _replace_section(BEGIN_MARKER, str(replace(report, outbox=(), oauth=())), END_MARKER)
         PLOT.write_text(plot.draw(report.results, report.findings))
-    if report.outbox:
-        about = describe_conditions(report.conditions | {"client": "the workers"})
-        _replace_section(
-            BEGIN_OUTBOX_MARKER, f"{_finding_table(report.outbox)}\n\n{about}", END_OUTBOX_MARKER
-        )
+    _write_findings(report, "outbox", report.outbox, "the workers")
+    _write_findings(report, "oauth", report.oauth, "one process, which is also the service")
+
+
+def _write_findings(report: Report, name: str, found: Sequence[Finding], client: str) -> None:
+    if found:
+        about = describe_conditions(report.conditions | {"client": client})
+        begin, end = (marker.format(name) for marker in FINDINGS_MARKERS)
+        _replace_section(begin, f"{_finding_table(found)}\n\n{about}", end)
 
 
 def _replace_section(begin: str, text: str, end: str) -> None:

@@ -59,6 +59,24 @@ def test_report_replaces_the_numbers_of_the_page_and_keeps_its_text(tmp_path, mo
     assert "51.00 ms, under 50" in plot.read_text()
 
 
+def test_report_writes_findings_with_a_table_of_their_own_between_their_markers(
+    tmp_path, monkeypatch
+):
+    page = tmp_path / "performance.md"
+    begin, end = (marker.format("oauth") for marker in report.FINDINGS_MARKERS)
+    page.write_text(f"before\n{begin}\nold numbers\n{end}\nafter\n")
+    monkeypatch.setattr(report, "PAGE", page)
+    found = Report(CONDITIONS, oauth=[Finding("oauth", "userinfo / bare route", 10.0, "")])
+
+    report.write_docs(found.on_postgresql("17"))
+
+    text = page.read_text()
+    assert text.startswith(f"before\n{begin}\n| measured |")
+    assert "| userinfo / bare route | **10.00** |" in text
+    assert "PostgreSQL 17, durable" in text
+    assert text.endswith(f"{end}\nafter\n")
+
+
 def test_mann_whitney_p_is_low_for_groups_that_differ():
     alike = [*range(0, 200, 2)], [*range(1, 201, 2)]
     later = [*range(100)], [*range(20, 120)]
