@@ -85,6 +85,11 @@ def create_challenge(action: str) -> dict[str, object]:
     return _provider().challenge(action)
 
 
+def is_always_required(action: str) -> bool:
+    """Return whether each request of this action needs an answer, so that pages solve it first."""
+    return _policy(action) == ALWAYS
+
+
 def check_request(action: str, answer: str | None, context: RequestContext) -> None:
     """Check the CAPTCHA of a request to `register` or `forgot`, if it needs one.
 

@@ -16,7 +16,7 @@ from gatehouse.settings.languages import TRANSLATIONS_FOLDER
 PACKAGE_DIR = config.ROOT / "gatehouse"
 METHODS = [("**.py", "python"), ("**.txt", "jinja2"), ("**.html", "jinja2")]
 KEYWORDS = {"_": None, "gettext_noop": None}
-FOLDERS = ("account", "core", "messaging", "oauth", "pages", "passwords", "web")
+FOLDERS = ("account", "core", "messaging", "oauth", "pages", "passwords", "users", "web")
 
 translations = AppGroup(
     "translations", help="Message catalogues of mails, SMS, pages and error messages."

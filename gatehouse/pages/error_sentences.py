@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping
 
-from gatehouse.account.errors import PhoneTaken
+from gatehouse.account.email_change import EmailChangePasswordWrong
+from gatehouse.account.errors import (
+    EmailRevertFailed,
+    MfaRecoveryFailed,
+    MfaRecoveryPasswordWrong,
+    PasswordResetFailed,
+    PhoneTaken,
+    ProofsNotIndependent,
+    RestorationFailed,
+)
 from gatehouse.account.password_change import CurrentPasswordWrong
 from gatehouse.authorization.errors import LastAdministrator
 from gatehouse.captcha.service import CaptchaRequired
@@ -17,7 +26,7 @@ from gatehouse.core.errors import (
     ValidationFailed,
 )
 from gatehouse.core.i18n import gettext_noop
-from gatehouse.hooks.errors import LoginDenied
+from gatehouse.hooks.errors import LoginDenied, RegistrationDenied
 from gatehouse.lockout.errors import FactorLocked, PasswordLocked, TooManyAttempts
 from gatehouse.login.account_checks import (
     AccountAwaitsErasure,
@@ -43,12 +52,54 @@ from gatehouse.pages.security_headers import current_locale, gettext
 from gatehouse.passwords.errors import InvalidCredentials
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.tokens.errors import TokenMissing
-from gatehouse.users.errors import UsernameTaken
+from gatehouse.users.errors import (
+    EmailVerificationFailed,
+    InvitationFailed,
+    RegistrationClosed,
+    RegistrationPasswordWrong,
+    UsernameTaken,
+)
 
 SENTENCES: dict[type[ApiError], str] = {
     InvalidCredentials: gettext_noop("The identifier or the password is wrong."),
     ReauthenticationPasswordWrong: gettext_noop("The password is wrong."),
+    EmailChangePasswordWrong: gettext_noop("The password is wrong."),
+    RegistrationPasswordWrong: gettext_noop(
+        "The code or link is right, but this is not the password that you chose when you created"
+        " the account."
+    ),
+    MfaRecoveryPasswordWrong: gettext_noop("The code is right, but the password is wrong."),
     InvalidCode: gettext_noop("This code is wrong, has expired, or was used before."),
+    EmailVerificationFailed: gettext_noop(
+        "This code or link is wrong, has expired, or was used before. If you have confirmed your"
+        " e-mail address already, sign in."
+    ),
+    PasswordResetFailed: gettext_noop(
+        "This code or link is wrong, has expired, or was used before. If you have set a new"
+        " password already, sign in with it."
+    ),
+    InvitationFailed: gettext_noop(
+        "This invitation is wrong, has expired, or was used before. If you have accepted it"
+        " already, sign in."
+    ),
+    MfaRecoveryFailed: gettext_noop(
+        "This code is wrong, has expired, or was requested on another page. Request a new one."
+    ),
+    EmailRevertFailed: gettext_noop(
+        "This link is wrong, has expired or was used before, or the address has a new account."
+    ),
+    RestorationFailed: gettext_noop(
+        "This link is wrong or was used before, or the account has been erased."
+    ),
+    ProofsNotIndependent: gettext_noop(
+        "Code and password are right, but this password was itself set with a message, so it does"
+        " not count here. Enter one of your recovery codes instead, or contact the operator of the"
+        " service."
+    ),
+    RegistrationClosed: gettext_noop("No new accounts can be created here."),
+    RegistrationDenied: gettext_noop(
+        "The operator of the service does not allow this account. Please contact the operator."
+    ),
     LoginNotPending: gettext_noop(
         "This sign-in is over: it took too long or had too many wrong codes. Please sign in again."
     ),
@@ -154,6 +205,24 @@ FIELD_SENTENCES = {
     "unprintable": gettext_noop("This contains characters that cannot be used here."),
 }
 """Codes of field errors, and what the pages say; other field errors are shown as they are."""
+HINTS = {
+    "email": gettext_noop("Enter a complete e-mail address, such as name@example.com."),
+    "identifier": gettext_noop("Enter your e-mail address, username or phone number."),
+    "code": gettext_noop("Enter the code from the message."),
+    "password": gettext_noop("Enter a password."),
+    "token": gettext_noop("Paste the complete link from the e-mail."),
+}
+"""What the best-known fields need, for people who left one empty or mistyped it."""
+MISTYPED = ("required", "blank", "invalid")
+FIELDS_OF_ERRORS: dict[type[ApiError], str] = {
+    InvalidCode: "code",
+    RegistrationPasswordWrong: "password",
+    EmailChangePasswordWrong: "password",
+    MfaRecoveryPasswordWrong: "password",
+    UsernameTaken: "username",
+}
+WHOLE = "_schema"
+"""The key of errors that concern no single field."""
 
 
 def describe_error(error: ApiError) -> str:
@@ -164,9 +233,17 @@ def describe_error(error: ApiError) -> str:
 
 def describe_fields(error: ApiError | None) -> dict[str, list[str]]:
     """Return the sentences about each field, in the language of the response; {} without any."""
-    errors = error.errors if isinstance(error, ValidationFailed) else {}
-    return {name: [_describe_field(item) for item in found] for name, found in errors.items()}
+    if isinstance(error, ValidationFailed):
+        return {
+            name: [_describe_field(name, item) for item in found]
+            for name, found in error.errors.items()
+            if name != WHOLE
+        }
+    names = [FIELDS_OF_ERRORS[cls] for cls in type(error).__mro__ if cls in FIELDS_OF_ERRORS]
+    return {name: [describe_error(error)] for name in names[:1] if error}
 
 
-def _describe_field(item: Mapping[str, str]) -> str:
+def _describe_field(name: str, item: Mapping[str, str]) -> str:
+    if item["code"] in MISTYPED and name in HINTS:
+        return gettext(HINTS[name])
     return current_locale().gettext(FIELD_SENTENCES.get(item["code"], item["message"]))

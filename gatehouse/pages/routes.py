@@ -61,18 +61,6 @@ def change_password() -> Response:
     return redirect("/forgot-password", 302)
 
 
-@pages.get("/forgot-password")
-def forgot_password() -> str:
-    """Show the password reset: request a code by e-mail, then set a new password."""
-    return render_template("pages/forgot_password.html")
-
-
-@pages.get("/register")
-def register() -> str:
-    """Show the form that creates an account with a password, or who may create one here."""
-    return render_template("pages/register.html")
-
-
 @pages.get("/account")
 def account() -> str:
     """Show the account page: sign in, and manage password and factors."""

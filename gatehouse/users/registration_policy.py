@@ -2,13 +2,16 @@
 
 import config
 from gatehouse.core.errors import ValidationFailed
+from gatehouse.core.i18n import gettext_noop
 from gatehouse.users.errors import RegistrationClosed
 from gatehouse.users.identifiers import Email
 
 OPEN, CLOSED = "open", "closed"
 NOT_ALLOWED = {
     "code": "email_domain_not_allowed",
-    "message": "Addresses of this domain are not accepted here; use another e-mail address.",
+    "message": gettext_noop(
+        "Addresses of this domain are not accepted here; use another e-mail address."
+    ),
 }
 
 

@@ -24,6 +24,7 @@ from gatehouse.settings.route_limits import ROUTE_LIMITS
 from gatehouse.web.rate_limit_storage import Counters
 from gatehouse.web.request_context import request_context
 
+FORM = "application/x-www-form-urlencoded"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 KEY_PREFIX = "gatehouse:2:fixed:"
 """Contains the strategy: counters of different strategies must not share keys."""
@@ -43,13 +44,20 @@ def network_key() -> str:
 
 def recipient_key() -> str:
     """Return the digest of the recipient in the request's body, or "" if there is none."""
+    find_recipient: RecipientFinder = current_app.extensions["gatehouse.recipient"]
+    recipient = find_recipient(_read_body())
+    return _digest("destination", recipient) if recipient else ""
+
+
+def _read_body() -> Mapping[str, object]:
+    """Return the members of a JSON object, or the fields of a form of the pages."""
+    if request.mimetype == FORM:
+        return request.form
     try:
         body = current_app.json.loads(request.get_data(cache=True))
     except ValueError:
-        return ""
-    find_recipient: RecipientFinder = current_app.extensions["gatehouse.recipient"]
-    recipient = find_recipient(body) if isinstance(body, dict) else ""
-    return _digest("destination", recipient) if recipient else ""
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def recipient_and_network_key() -> str:

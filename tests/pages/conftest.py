@@ -6,14 +6,21 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Locator, Request, expect
 
+from gatehouse.core import crypto
+from models import OAuthClient, OAuthClientSecret
 from tests.conftest import environment, marked_settings
 from tests.live_server import LiveServer
+from tests.oauth.conftest import add_row, client_columns
+from tests.oauth.form_browser import FormBrowser
+from tests.oauth.relying_party import RelyingParty, secret_of
 from tests.stores import SqliteStore, empty_file
 
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
@@ -25,6 +32,25 @@ PREFILLED_TABLES = {"roles", "role_catalog_version", "profile_schema", "signing_
 def policy_of(page: Any) -> str:
     """Return the content security policy of a page, with `{nonce}` in place of the nonce."""
     return re.sub(r"'nonce-[\w-]{43}'", "'nonce-{nonce}'", page.headers["Content-Security-Policy"])
+
+
+PUBLIC_URL = "http://localhost:8000"
+
+
+@pytest.fixture
+def form_browser(app: Flask) -> FormBrowser:
+    """Return a browser without scripts."""
+    return FormBrowser(partial(app.test_client, use_cookies=False), PUBLIC_URL)
+
+
+@pytest.fixture
+def shop(app: Flask) -> RelyingParty:
+    """Return an application that asks nothing of its users, and a browser without scripts."""
+    client = OAuthClient(**client_columns())
+    digest = crypto.digest(secret_of(client.id))
+    secret = OAuthClientSecret(id=crypto.new_id(), client_id=client.id, digest=digest)
+    row = add_row(app, client, secret)
+    return RelyingParty(partial(app.test_client, use_cookies=False), row)
 
 
 class Tab:

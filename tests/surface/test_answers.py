@@ -20,11 +20,12 @@ PATHS_WITH_ID = (
     "sign-up-code|verify-email"
 )
 PAGES = re.compile(
-    r"GET /(docs|errors|account(/\w+)?|register|forgot-password|\.well-known/change-password|)|"
+    r"GET /(docs|errors|account(/\w+)?|\.well-known/change-password|)|"
     rf"GET /({PATHS_WITH_ID})/{SOME_ID}|"
     r"(GET|POST) /(oauth2/(authorize|logout)|auth/(authorize|end-session))|"
     r"(GET|POST) /(login|consent|auth/(sign-in(/factor|/code|/enrolment(/code)?)?|consent))|"
-    r"(GET|POST) /auth/(choose-account|confirm(/factor)?|account/.*)"
+    r"(GET|POST) /auth/(choose-account|confirm(/factor)?|account/.*)|"
+    r"(GET|POST) /(register(/code|/resend)?|forgot-password(/code)?)"
 )
 TEXT_TYPES = re.compile(r"text/(html|plain|css|javascript)(; version=[\d.]+)?; charset=utf-8")
 INTERNALS = re.compile(

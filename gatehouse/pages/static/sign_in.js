@@ -1,18 +1,11 @@
-// The pages of a sign-in with what needs scripts: passkeys, the CAPTCHA, and showing the password.
-import { isOurs as isAltcha, solve } from "./altcha.js";
+// The pages of a sign-in with what needs scripts: passkeys, and showing the password.
 import { authenticatedRequest, request } from "./api_client.js";
+import { showMessage } from "./form_sending.js";
 import { messages } from "./messages.js";
 import * as passkeys from "./passkeys.js";
 
 const result = document.getElementById("result");
 const element = (id) => document.getElementById(id);
-
-function showMessage(text, kind = "bad") {
-  const paragraph = document.createElement("p");
-  paragraph.textContent = text;
-  result.className = kind;
-  result.replaceChildren(paragraph);
-}
 
 /** Runs what a button does; shows its error, if it fails. */
 async function run(button, action) {
@@ -77,28 +70,6 @@ async function enrolPasskey({ mfaToken, next }) {
   return element("recovery").focus();
 }
 
-/** Solves the CAPTCHA that the service has asked for, and sends its answer with the form. */
-async function sendWithAnswer(form) {
-  const response = await fetch(`/auth/captcha?action=${form.dataset.captcha}`, { headers: { Accept: "application/json" } });
-  const challenge = response.ok ? await response.json() : {};
-  if (!isAltcha(challenge)) throw new Error(messages.failed);
-  showMessage(messages.captcha, "");
-  const field = document.createElement("input");
-  Object.assign(field, { type: "hidden", name: "captcha", value: await solve(challenge) });
-  form.append(field);
-  form.submit();
-}
-
-/** Sends each form once: a second click would only fail, and hide what the first one brings. */
-addEventListener("submit", ({ target, defaultPrevented }) => {
-  if (!defaultPrevented) setTimeout(() => setButtons(target, true));
-});
-addEventListener("pageshow", () => document.querySelectorAll("form").forEach((form) => setButtons(form, false)));
-
-function setButtons(form, disabled) {
-  for (const button of form.querySelectorAll("button")) button.disabled = disabled;
-}
-
 const passwordForm = element("password-form");
 if (passwordForm) {
   const button = element("use-passkey");
@@ -108,12 +79,6 @@ if (passwordForm) {
   element("show").addEventListener("change", (event) => {
     element("password").type = event.target.checked ? "text" : "password";
   });
-  if (passwordForm.dataset.captcha) {
-    passwordForm.addEventListener("submit", (event) => {
-      event.preventDefault();
-      run(event.submitter ?? passwordForm.querySelector("button"), () => sendWithAnswer(passwordForm));
-    });
-  }
 }
 handle("[data-passkey-login]", completeWithPasskey);
 handle("[data-passkey-confirmation]", confirmWithPasskey);
