@@ -28,7 +28,20 @@ def create_blueprint(name: str, error_format: ErrorFormat | None = None) -> Blue
     blueprint = Blueprint(name, __name__)
     blueprint.error_format = error_format or PAGE  # type: ignore[attr-defined] # web.error_formats
     register_security_headers(blueprint)
+    blueprint.after_request(_let_script_follow)
     return blueprint
+
+
+def _let_script_follow(response: Response) -> Response:
+    """Name the target of a redirect to `enhance.js`, which cannot see it otherwise.
+
+    A browser follows redirects of a script's request by itself (Fetch standard, HTTP fetch).
+    """
+    if response.status_code == 303 and request.headers.get("X-Requested-With") == "fetch":
+        response.headers["X-Location"] = response.headers.pop("Location")
+        response.status_code = 204
+        response.set_data(b"")
+    return response
 
 
 def render_form_page(

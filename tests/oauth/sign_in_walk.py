@@ -63,7 +63,7 @@ class Walk:
         """Take the weakest step that the page offers; None if it offers none."""
         if found := CODES_SAVED.search(page.text):
             return self.party.browser.visit(f"{self.party.issuer}{found[1]}")
-        if self.factor == "passkey first" and 'id="use-passkey"' in page.text:
+        if self.factor == "passkey first" and "data-passkey-sign-in" in page.text:
             return self._sign_in_with_passkey(page)
         if form := _form_with(page, "password"):
             self.steps.append("password")

@@ -103,6 +103,29 @@ def test_user_signs_in_with_two_factors_consents_and_goes_back(live, party, open
 
 
 @pytest.mark.settings(**ONE_WORKER)
+def test_error_appears_in_place_and_nothing_typed_is_lost(live, party, open_tab):
+    ann = live.client.sign_up(User("ann@example.com"))
+    tab = open_tab()
+    tab.open(party.authorization_url())
+    page = tab.page.url
+
+    enter_password(tab, User(ann.email, "a wrong password"))
+    tab.expect_status("is wrong")
+
+    assert tab.page.url == page
+    assert tab.field("E-mail, username or phone number").input_value() == ann.email
+    assert tab.field("Password").input_value() == "a wrong password"
+    expect(tab.page.get_by_role("status")).to_be_focused()
+    tab.page.context.set_offline(True)
+    tab.page.get_by_role("button", name="Sign in", exact=True).click()
+    tab.expect_status("cannot be reached")
+    tab.page.context.set_offline(False)
+    enter_password(tab, ann)
+    allow(tab)
+    expect_application(tab)
+
+
+@pytest.mark.settings(**ONE_WORKER)
 @with_and_without_scripts
 def test_answer_in_a_form_reaches_the_application(live, party, callback, open_tab, scripts):
     ann = live.client.sign_up(User("ann@example.com"))
@@ -178,7 +201,7 @@ def test_captcha_is_solved_by_the_page_at_each_attempt(live, party, open_tab):
     expect_application(tab)
 
     statuses = [request.response().status for request in tab.requests if request.method == "POST"]
-    assert statuses == [401, 303, 303]
+    assert statuses == [401, 204, 303]  # the script sends the password, the browser the consent
 
 
 @pytest.mark.settings(**ONE_WORKER)

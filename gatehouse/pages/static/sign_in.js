@@ -1,36 +1,11 @@
 // The pages of a sign-in with what needs scripts: passkeys, and showing the password.
 import { authenticatedRequest, request } from "./api_client.js";
-import { showMessage } from "./form_sending.js";
-import { messages } from "./messages.js";
+import { onPage, run } from "./enhance.js";
 import * as passkeys from "./passkeys.js";
 
-const result = document.getElementById("result");
 const element = (id) => document.getElementById(id);
 
-/** Runs what a button does; shows its error, if it fails. */
-async function run(button, action) {
-  button.disabled = true;
-  result.replaceChildren();
-  try {
-    await action();
-  } catch (problem) {
-    showMessage(problem.message || messages.failed);
-    button.disabled = false;
-  }
-}
-
-/** Shows the forms that only scripts can send, and runs their actions. */
-function handle(selector, action) {
-  for (const form of document.querySelectorAll(selector)) {
-    form.hidden = !passkeys.isSupported;
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      run(form.querySelector("button"), () => action(form.dataset));
-    });
-  }
-}
-
-async function signInWithPasskey(next) {
+async function signInWithPasskey({ next }) {
   const options = await request("POST", "/auth/passkeys/authentication/options");
   const credential = await passkeys.authenticateWithPasskey(options.public_key);
   const form = { login_token: options.login_token, credential, transport: "cookie" };
@@ -70,16 +45,26 @@ async function enrolPasskey({ mfaToken, next }) {
   return element("recovery").focus();
 }
 
-const passwordForm = element("password-form");
-if (passwordForm) {
-  const button = element("use-passkey");
-  button.hidden = !passkeys.isSupported;
-  button.addEventListener("click", () => run(button, () => signInWithPasskey(passwordForm.dataset.next)));
-  element("show").parentElement.hidden = false;
-  element("show").addEventListener("change", (event) => {
-    element("password").type = event.target.checked ? "text" : "password";
-  });
+/** Shows the forms that only scripts can send, and runs their actions. */
+function handle(selector, action) {
+  for (const form of document.querySelectorAll(selector)) {
+    form.hidden = !passkeys.isSupported;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      run(form, () => action(form.dataset));
+    });
+  }
 }
-handle("[data-passkey-login]", completeWithPasskey);
-handle("[data-passkey-confirmation]", confirmWithPasskey);
-handle("[data-passkey-enrolment]", enrolPasskey);
+
+onPage(() => {
+  handle("[data-passkey-sign-in]", signInWithPasskey);
+  handle("[data-passkey-login]", completeWithPasskey);
+  handle("[data-passkey-confirmation]", confirmWithPasskey);
+  handle("[data-passkey-enrolment]", enrolPasskey);
+  const show = element("show");
+  if (!show) return;
+  show.parentElement.hidden = false;
+  show.addEventListener("change", () => {
+    element("password").type = show.checked ? "text" : "password";
+  });
+});

@@ -1,3 +1,5 @@
 // Pages with one form: what scripts add to sending it, and times in the user's own zone.
-import "./form_sending.js";
-import "./local_times.js";
+import { onPage } from "./enhance.js";
+import { localizeTimes } from "./local_times.js";
+
+onPage(() => localizeTimes(document));
