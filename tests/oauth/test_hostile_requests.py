@@ -165,3 +165,27 @@ def test_tokens_lose_the_scopes_that_the_operator_takes_from_the_client(app, rel
 
     assert [one.json["scope"] for one in answers] == ["openid", "openid"]
     assert relying_party.userinfo(tokens["access_token"]).json.keys() == {"sub"}
+
+
+@pytest.mark.requirement("SE-03")
+def test_refresh_cookie_that_was_used_before_gives_no_code(app, relying_party, ada, wait):
+    browser = relying_party.browser
+    relying_party.authorize(ada)
+    stolen = dict(browser.cookies)
+    csrf = {"X-CSRF-Token": stolen["__Host-csrf"][0], "Origin": relying_party.issuer}
+    browser.open(f"{relying_party.issuer}/auth/refresh", method="POST", **csrf)
+    mine = dict(browser.cookies)
+    wait(minutes=20)
+
+    found = {}
+    for name, cookies in (("stolen", stolen), ("mine", mine)):
+        browser.cookies = dict(cookies)
+        found[name] = relying_party.read_answer(relying_party.start(prompt="none"))
+        assert ("code" in found[name]) == (name == "mine"), found
+    browser.cookies = dict(stolen)
+    page = relying_party.start()
+
+    assert found["stolen"]["error"] == "login_required"
+    assert "password" in page.forms[0].values()
+    assert stolen["__Secure-refresh"] != mine["__Secure-refresh"]
+    assert [session.ended_at for session in rows(app, Session)] == [None]

@@ -15,10 +15,12 @@ from gatehouse.oauth.sealed_request import PendingAuthorization
 from gatehouse.pages import security_headers
 from gatehouse.pages.account import catalogue
 from gatehouse.sessions import csrf, live_session
+from gatehouse.sessions import service as sessions
 from gatehouse.sessions.continuation import Continuation
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.guards import current_browser_session
 from gatehouse.sessions.request_credentials import NOT_AUTHENTICATED, SessionRef
+from gatehouse.tokens.service import RefreshToken
 from gatehouse.users import service as users
 from gatehouse.web.request_context import request_context
 from models import OAuthClient
@@ -88,7 +90,10 @@ def find_browser_session() -> SessionRef | None:
         CsrfFailed: this is a write without the CSRF token of the session.
     """
     try:
-        return current_browser_session()
+        found = current_browser_session()
+        if isinstance(found, RefreshToken):
+            sessions.require_current_token(found)
+        return found
     except (*NOT_AUTHENTICATED, SessionEnded):
         return None
 
