@@ -95,6 +95,7 @@ from gatehouse.pages.sign_in.authorization_routes import authorization_routes
 from gatehouse.pages.sign_in.confirm_routes import confirm_routes
 from gatehouse.pages.sign_in.consent_routes import consent_routes
 from gatehouse.pages.sign_in.end_session_routes import end_session_routes
+from gatehouse.pages.sign_in.mailed_link_routes import mailed_link_routes
 from gatehouse.pages.sign_in.password_reset_routes import password_reset_routes
 from gatehouse.pages.sign_in.registration_routes import registration_routes
 from gatehouse.pages.sign_in.routes import sign_in_routes
@@ -271,7 +272,7 @@ def _register_blueprints(app: Flask) -> None:
     api.add_section(document_errors)
     error_handlers.register_error_handlers(app)  # after smorest, whose error handlers it replaces
     sign_in_pages = (authorization_routes, sign_in_routes, second_step_routes, confirm_routes)
-    first_pages = (registration_routes, password_reset_routes)
+    first_pages = (registration_routes, password_reset_routes, mailed_link_routes)
     all_pages = (pages, branding, *sign_in_pages, consent_routes, end_session_routes, errors)
     for undocumented in (
         forward_auth,

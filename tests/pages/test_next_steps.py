@@ -95,7 +95,9 @@ def test_expired_link_page_sends_a_new_link_by_keyboard(live, tab):
     tab.field("Password").fill(PASSWORD)
     tab.press("Confirm this e-mail address")
     tab.expect_status("Your e-mail address is confirmed.")
-    tab.page.get_by_role("link", name="Sign in").click()
+    tab.field("Password").fill(PASSWORD)
+    tab.field("E-mail, username or phone number").fill(ADA)
+    tab.page.keyboard.press("Enter")
     tab.page.wait_for_url("**/account")
 
     assert len(live.client.mailbox(to=ADA)) == 2
@@ -107,6 +109,6 @@ def test_expired_reset_link_sends_a_new_one(live, tab):
 
     tab.field("E-mail address").fill(ADA)
     tab.press("Send a new link")
-    tab.expect_status("you will receive an e-mail with a new link")
+    tab.page.get_by_text("you will receive an e-mail").wait_for()
 
     assert "/reset-password/" in live.client.mailbox(to=ADA)[0]["variables"]["link"]

@@ -21,7 +21,7 @@ PATHS_WITH_ID = (
 )
 PAGES = re.compile(
     r"GET /(docs|errors|account(/\w+)?|\.well-known/change-password|)|"
-    rf"GET /({PATHS_WITH_ID})/{SOME_ID}|"
+    rf"(GET|POST) /({PATHS_WITH_ID})/{SOME_ID}|"
     r"(GET|POST) /(oauth2/(authorize|logout)|auth/(authorize|end-session))|"
     r"(GET|POST) /(login|consent|auth/(sign-in(/factor|/code|/enrolment(/code)?)?|consent))|"
     r"(GET|POST) /auth/(choose-account|confirm(/factor)?|account/.*)|"

@@ -31,6 +31,11 @@ from gatehouse.web.request_validation import accepts
 
 registration_routes = create_blueprint("registration")
 CONFIRMED = gettext_noop("Your e-mail address is confirmed. You can sign in now.")
+SENT_IF_PENDING = gettext_noop(
+    "If you have begun to create an account with this e-mail address, you will receive an e-mail"
+    " with a new link. If you get none, create the account again, or sign in if you have confirmed"
+    " the address already."
+)
 SENT_AGAIN = gettext_noop("We have sent the e-mail again. Only the newest code works.")
 
 
@@ -87,7 +92,8 @@ def resend_code() -> Response:
     show_errors_with(page.render)
     form = cast(EmailForm, load_form(VerificationResendRequest))
     registration.resend(form.email, page_context())
-    return page.render(notice=gettext(SENT_AGAIN))
+    sentence = SENT_AGAIN if request.form.get("registration_token") else SENT_IF_PENDING
+    return page.render(notice=gettext(sentence))
 
 
 def _verify_code(form: VerifyEmailForm) -> Email:

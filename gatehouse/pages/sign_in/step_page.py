@@ -7,7 +7,7 @@ from flask import Response, request
 
 from gatehouse.captcha import service as captcha
 from gatehouse.captcha.service import CaptchaRequired
-from gatehouse.core.errors import ApiError
+from gatehouse.core.errors import ApiError, ValidationFailed
 from gatehouse.pages.error_sentences import describe_error, describe_fields
 from gatehouse.pages.form_pages import render_form_page
 from gatehouse.pages.security_headers import current_locale
@@ -29,7 +29,7 @@ class StepPage:
 
     def render(self, error: ApiError | None = None, notice: str = "") -> Response:
         """Render the page, after an error with its sentences at their fields."""
-        errors = describe_fields(error) if error else {}
+        errors = self._place(error) if error else {}
         message = describe_error(error) if error and not errors else ""
         shared = {
             "client": self.sign_in.client if self.sign_in else None,
@@ -41,6 +41,12 @@ class StepPage:
         }
         target = self.sign_in.target if self.sign_in else ""
         return render_form_page(self.template, {**shared, **self.variables}, target=target)
+
+    def _place(self, error: ApiError) -> dict[str, list[str]]:
+        """Return the sentences about fields; those about one that the form has not are no such."""
+        found = describe_fields(error)
+        is_about_form = isinstance(error, ValidationFailed)
+        return {name: each for name, each in found.items() if is_about_form or name in request.form}
 
 
 def needs_captcha(action: str, error: ApiError | None) -> bool:

@@ -105,4 +105,4 @@ addEventListener("submit", (event) => {
   run(form, () => send(form, event.submitter));
 });
 addEventListener("popstate", () => location.reload());
-addEventListener("pageshow", () => document.querySelectorAll("form").forEach((form) => setBusy(form, false)));
+addEventListener("pageshow", () => document.querySelectorAll("form:not([data-incomplete])").forEach((form) => setBusy(form, false)));

@@ -1,4 +1,0 @@
-// Accepts an invitation.
-import { submitTo } from "./link_form.js";
-
-submitTo("/auth/invitation");

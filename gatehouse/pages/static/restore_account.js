@@ -1,4 +1,0 @@
-// Restores a deleted account.
-import { submitTo } from "./link_form.js";
-
-submitTo("/auth/me/restore");
