@@ -21,7 +21,6 @@ from gatehouse.sessions import assurance, refresh_tokens, step_up
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.request_credentials import SessionRef
 from gatehouse.sessions.token_pair import TokenPair, TokenSubject, sign_tokens
-from gatehouse.tokens.service import RefreshToken
 from gatehouse.users import administration
 from gatehouse.users import service as users
 from gatehouse.users.administration import UserChange
@@ -104,21 +103,6 @@ def require_active_session(session_id: UUID) -> None:
     session = db.session.get(Session, session_id)
     if session is None or not _is_active(session, clock.now()):
         raise SessionEnded(session_id=session_id)
-
-
-def require_current_token(token: RefreshToken) -> None:
-    """Check that a refresh token is the current one of its session, or within its reuse interval.
-
-    Where a refresh token stands for its session and is not exchanged, one that was used may be
-    stolen: it opens nothing (RFC 9700 section 4.14.2).
-
-    Raises:
-        SessionEnded: it was used before.
-    """
-    session, token_id = db.session.get_one(Session, UUID(token.sid)), UUID(token.jti)
-    is_current = token_id == session.current_token_id
-    if not is_current and not refresh_tokens.is_reusable(session, token_id, clock.now()):
-        raise SessionEnded(session_id=session.id)
 
 
 def active_sessions(user_id: UUID) -> list[Session]:

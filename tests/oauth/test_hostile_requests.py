@@ -13,6 +13,8 @@ import sqlalchemy as sa
 
 from gatehouse.database.session import db
 from models import OAuthClient, OAuthGrant, Session
+from tests.login.risk_applications import apply_policy, with_policy
+from tests.login.test_risk import CURL, FIREFOX
 from tests.oauth.form_browser import FormBrowser
 from tests.oauth.relying_party import answer_of, secret_of
 from tests.rows import rows
@@ -41,6 +43,12 @@ HOSTILE_HEADERS = (
 )
 HOSTILE_IDS = ("\x00", "shop\x00", "x" * 5000, "../x", "'; --", "SHOP", "shop ", "\u0455hop")
 ENDPOINTS = ("/oauth2/token", "/oauth2/introspect", "/oauth2/revoke")
+
+
+@pytest.fixture
+def app(app, request, tmp_path):
+    """An application, with the risk policy of its test."""
+    return apply_policy(app, request, tmp_path)
 
 
 @pytest.fixture
@@ -189,3 +197,31 @@ def test_refresh_cookie_that_was_used_before_gives_no_code(app, relying_party, a
     assert "password" in page.forms[0].values()
     assert stolen["__Secure-refresh"] != mine["__Secure-refresh"]
     assert [session.ended_at for session in rows(app, Session)] == [None]
+
+
+class NamedBrowser(FormBrowser):
+    """A browser with a name, which its user changes, or a thief."""
+
+    name = FIREFOX
+
+    def open(self, url, data=None, method="GET", **headers):
+        return super().open(url, data, method, **{"User-Agent": self.name, **headers})
+
+
+@pytest.mark.requirement("AZ-07")
+@with_policy('changed_user_agent = "refuse"')
+def test_refresh_cookie_in_another_browser_gives_no_code_where_a_refresh_would_be_refused(
+    app, relying_party, ada, wait
+):
+    browser = NamedBrowser(relying_party._new_connection, relying_party.issuer)
+    relying_party.browser = browser
+    relying_party.authorize(ada)
+    wait(minutes=20)
+
+    browser.name = CURL
+    moved = relying_party.read_answer(relying_party.start(prompt="none"))
+    browser.name = FIREFOX
+    stayed = relying_party.read_answer(relying_party.start(prompt="none"))
+
+    assert moved["error"] == "login_required"
+    assert "code" in stayed

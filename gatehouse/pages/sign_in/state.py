@@ -14,8 +14,7 @@ from gatehouse.oauth.clients import find_client
 from gatehouse.oauth.sealed_request import PendingAuthorization
 from gatehouse.pages import security_headers
 from gatehouse.pages.account import catalogue
-from gatehouse.sessions import csrf, live_session
-from gatehouse.sessions import service as sessions
+from gatehouse.sessions import csrf, live_session, unexchanged_tokens
 from gatehouse.sessions.continuation import Continuation
 from gatehouse.sessions.errors import SessionEnded
 from gatehouse.sessions.guards import current_browser_session
@@ -92,7 +91,7 @@ def find_browser_session() -> SessionRef | None:
     try:
         found = current_browser_session()
         if isinstance(found, RefreshToken):
-            sessions.require_current_token(found)
+            unexchanged_tokens.require_usable_token(found, request_context())
         return found
     except (*NOT_AUTHENTICATED, SessionEnded):
         return None
