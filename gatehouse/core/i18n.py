@@ -3,6 +3,7 @@
 Catalogues are gettext `.po` files; they are compiled at their first use, not in the build.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -96,8 +97,12 @@ def choose_language(locale: str | None, accept_language: str = "") -> Language:
     matched by lookup (RFC 4647 section 3.4).
     """
     ranges = [*([locale] if locale else []), *_accepted_tags(accept_language)]
-    tags = (tag for each in ranges if (tag := _lookup(each.lower())))
-    return load_language(next(tags, config.settings().default_locale))
+    return load_language(first_supported(ranges) or config.settings().default_locale)
+
+
+def first_supported(ranges: Iterable[str]) -> str:
+    """Return the tag of the first language range that we have a language for, or ""."""
+    return next((tag for each in ranges if (tag := _lookup(each.lower()))), "")
 
 
 def _lookup(language_range: str) -> str:

@@ -18,6 +18,7 @@ from gatehouse.web.request_context import request_context
 SEALED = re.compile(r"[A-Za-z0-9_-]{1,16000}")
 """The parameter `request` of the pages that a sign-in leads through."""
 
+MAX_LOCALES = 10
 REPORTS_PATH = "/csp-reports"
 CSP = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; "
@@ -71,10 +72,11 @@ def account_page() -> str:
 
 
 def continuation() -> dict[str, str]:
-    """Return the parameter that names what this sign-in leads to: an application, or a page."""
+    """Return what the next page has to know: where a sign-in leads to, and the language."""
+    language = {"ui_locales": tag} if (tag := requested_language()) else {}
     if sealed := sealed_request():
-        return {"request": sealed}
-    return {"page": page} if (page := account_page()) else {}
+        return {"request": sealed, **language}
+    return {"page": page, **language} if (page := account_page()) else language
 
 
 def link_to(path: str) -> str:
@@ -95,10 +97,22 @@ def _settings() -> dict[str, object]:
     return {**named, **describe_brand()}
 
 
+def requested_language() -> str:
+    """Return the language that the address or the form of this page asks for, or ""."""
+    return i18n.first_supported(request.values.get("ui_locales", "").split()[:MAX_LOCALES])
+
+
+def prefer_languages(*tags: str | None) -> None:
+    """Choose the language: that of the address, else of these, else of the browser."""
+    ranges = [requested_language(), *(tag for tag in tags if tag)]
+    accepted = request_context().accept_language
+    g.locale = i18n.choose_language(i18n.first_supported(ranges) or None, accepted)
+
+
 def current_locale() -> Language:
-    """Return the language of this response: the best supported one of Accept-Language."""
+    """Return the language of this response: that of the address, else of the browser."""
     if "locale" not in g:
-        g.locale = i18n.choose_language(None, request_context().accept_language)
+        prefer_languages()
     language: Language = g.locale
     return language
 

@@ -4,22 +4,20 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from uuid import UUID
 
-from flask import Response, g, request
+from flask import Response, request
 
-from gatehouse.core import i18n
 from gatehouse.core.errors import ApiError
 from gatehouse.pages.account import catalogue
 from gatehouse.pages.account.done_sentences import DONE
 from gatehouse.pages.account.field_sentences import describe_fields
 from gatehouse.pages.error_sentences import describe_error
 from gatehouse.pages.form_pages import render_form_page, see_other, show_errors_with
-from gatehouse.pages.security_headers import gettext
+from gatehouse.pages.security_headers import gettext, prefer_languages
 from gatehouse.sessions import csrf
 from gatehouse.sessions.errors import InsufficientUserAuthentication, SessionEnded
 from gatehouse.tokens.service import AccessToken
 from gatehouse.users import service as users
 from gatehouse.users.errors import AccountDeleted
-from gatehouse.web.request_context import request_context
 
 Variables = Mapping[str, object]
 Describe = Callable[[AccessToken], Variables]
@@ -56,7 +54,7 @@ def render_page(
 ) -> Response:
     """Render an account page in the language of its user."""
     user = users.require_user(UUID(caller.sub))
-    g.locale = i18n.choose_language(user.locale, request_context().accept_language)
+    prefer_languages(user.locale)
     errors = describe_fields(error)
     variables = {
         "page": name,

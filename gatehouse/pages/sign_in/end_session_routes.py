@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from uuid import UUID
 
-from flask import Response, g, make_response, redirect, render_template, request
+from flask import Response, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as Redirect
 
-from gatehouse.core import i18n
 from gatehouse.core.errors import ApiError, MalformedRequest
 from gatehouse.database.session import commits
 from gatehouse.oauth import end_session
 from gatehouse.oauth.end_session import LogoutParameters, LogoutRequest
 from gatehouse.pages.form_pages import FORM, create_blueprint, render_form_page
+from gatehouse.pages.security_headers import prefer_languages
 from gatehouse.pages.sign_in.state import describe_session
 from gatehouse.sessions import csrf, guards, logout, request_credentials
 from gatehouse.sessions.errors import SessionEnded
@@ -92,8 +92,7 @@ def _continue_below_auth(given: Mapping[str, str]) -> Redirect:
 def _read(sealed: str) -> LogoutRequest:
     """Return the sealed request, and answer in the language that it asks for."""
     wanted = end_session.unseal(sealed)
-    accepted = [*wanted.ui_locales.split(), request_context().accept_language]
-    g.locale = i18n.choose_language(None, ",".join(filter(None, accepted)))
+    prefer_languages(*wanted.ui_locales.split())
     return wanted
 
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from flask import g, request
+from flask import request
 
-from gatehouse.core import i18n
 from gatehouse.database.session import check_before_writes, end_transaction
 from gatehouse.oauth import sealed_request
 from gatehouse.oauth.authorization_validation import UnknownClient
@@ -21,7 +20,6 @@ from gatehouse.sessions.guards import current_browser_session
 from gatehouse.sessions.request_credentials import NOT_AUTHENTICATED, SessionRef
 from gatehouse.tokens.service import RefreshToken
 from gatehouse.users import service as users
-from gatehouse.web.request_context import request_context
 from models import OAuthClient
 
 CONTINUE = "/auth/authorize"
@@ -71,10 +69,7 @@ def open_sign_in(pending: PendingAuthorization) -> SignIn:
     Raises:
         UnknownClient: there is no such client any more.
     """
-    if pending.request.ui_locales:
-        g.locale = i18n.choose_language(
-            None, ",".join([*pending.request.ui_locales, request_context().accept_language])
-        )
+    security_headers.prefer_languages(*pending.request.ui_locales)
     client = find_client(pending.request.client_id)
     end_transaction()  # the steps of a login run without one
     if client is None:
