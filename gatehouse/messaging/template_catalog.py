@@ -44,9 +44,11 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 """Template name to its own variables; all templates also have COMMON_VARIABLES."""
 
 COMMON_VARIABLES: tuple[str, ...] = ("asked", "address", "device", "site", "host", "service")
-COMMON_VARIABLES += ("language", "direction", "subject")
+COMMON_VARIABLES += ("language", "direction", "subject", "accent", "on_accent")
+COMMON_VARIABLES += ("terms_url", "privacy_url", "support_url")
 """Time, IP address and device of the request; host with port, host and name of the service;
-language tag and text direction. `subject` exists in the HTML part only."""
+language tag and text direction; colour of buttons and of the text on them; links. `subject` exists
+in the HTML part only."""
 
 EXAMPLES: dict[str, object] = {
     "code": "12345678",

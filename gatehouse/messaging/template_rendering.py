@@ -14,6 +14,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 import config
+from gatehouse.core import colors
 from gatehouse.core.i18n import Language, gettext_noop, load_language
 from gatehouse.messaging.links import base_url
 from gatehouse.messaging.template_catalog import EXAMPLES, TEMPLATES, TRANSLATABLE
@@ -41,7 +42,7 @@ def render(
     Templates with the prefix `sms_` have a text only. Templates are looked up in the language's
     subfolder of `folder`, then in `folder`, then in Gatehouse's own folder.
     """
-    environment = _environment(locale.tag, folder)
+    environment = _environment(locale.tag, folder, config.settings().accent_color)
     values = _common_variables(locale) | {
         name: _localize(name, variables[name], locale) for name in variables
     }
@@ -88,8 +89,12 @@ def _check_template(file: Path, locale: Language, folder: str) -> None:
 
 
 @lru_cache
-def _environment(tag: str, folder: str) -> ImmutableSandboxedEnvironment:
-    """Return the Jinja sandbox of a language, which caches its templates."""
+def _environment(tag: str, folder: str, accent: str) -> ImmutableSandboxedEnvironment:
+    """Return the Jinja sandbox of a language, which caches its templates.
+
+    The colours are global, so that the macros of `parts.html` have them without an import of the
+    context.
+    """
     custom_folders = [Path(folder, tag), Path(folder)] if folder else []
     environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader([*custom_folders, FOLDER]),
@@ -100,6 +105,7 @@ def _environment(tag: str, folder: str) -> ImmutableSandboxedEnvironment:
         auto_reload=False,
         extensions=["jinja2.ext.i18n"],
     )
+    environment.globals |= {"accent": accent, "on_accent": colors.text_on(accent)}
     catalogue = load_language(tag).translations
     environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]
     return environment
@@ -107,9 +113,13 @@ def _environment(tag: str, folder: str) -> ImmutableSandboxedEnvironment:
 
 def _common_variables(locale: Language) -> dict[str, str]:
     """Return the variables of all templates that do not depend on the request."""
-    url = urlsplit(base_url())
-    common = {"site": url.netloc, "host": url.hostname or "", "language": locale.tag}
-    return common | {"direction": locale.text_direction, "service": config.settings().service_name}
+    url, settings = urlsplit(base_url()), config.settings()
+    return {
+        **{"site": url.netloc, "host": url.hostname or "", "service": settings.service_name},
+        **{"language": locale.tag, "direction": locale.text_direction},
+        **{"terms_url": settings.terms_url, "privacy_url": settings.privacy_url},
+        "support_url": settings.support_url,
+    }
 
 
 def _localize(name: str, value: Any, locale: Language) -> Any:

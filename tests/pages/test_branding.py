@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from gatehouse.core.colors import MIN_CONTRAST, contrast
+from gatehouse.core.i18n import load_language
+from gatehouse.messaging.template_catalog import EXAMPLES
+from gatehouse.messaging.template_rendering import render
 from gatehouse.pages.branding import DARK_SURFACES, LIGHT_SURFACES, render_theme
 from gatehouse.settings.branding import Picture
 from tests.pages.axe import COLORS, find_faults
@@ -14,6 +17,10 @@ from tests.pages.conftest import ONE_WORKER
 STYLES = Path(__file__).parents[2] / "gatehouse/pages/static/pages.css"
 PICTURES = Path(__file__).parent / "pictures"
 SVG, PNG = PICTURES / "logo.svg", PICTURES / "dark.png"
+NOW, GERMAN = EXAMPLES["asked"], load_language("de")
+LOGIN_LINK = {
+    name: EXAMPLES[name] for name in ("code", "link", "expires", "asked", "address", "device")
+}
 BRAND = {
     "GATEHOUSE_LOGO": str(SVG),
     "GATEHOUSE_LOGO_DARK": str(PNG),
@@ -137,3 +144,25 @@ def test_pages_for_people_can_be_switched_off(app):
     assert browser.get("/.well-known/openid-configuration").json["prompt_values_supported"] == [
         "none"
     ]
+
+
+@pytest.mark.settings(**BRAND)
+def test_email_has_the_colours_and_links_of_the_pages_and_loads_nothing(app):
+    with app.app_context():
+        mail = render("account_exists", {"asked": NOW, "address": "", "device": ""}, GERMAN)
+        code = render("login_link", LOGIN_LINK, GERMAN)
+
+    for url in (BRAND["GATEHOUSE_TERMS_URL"], BRAND["GATEHOUSE_SUPPORT_URL"]):
+        assert f'href="{url.replace("&", "&amp;")}"' in mail["html"]
+    assert "background: #ffcc00; color: #000000" in code["html"]
+    assert "Ann &amp; &lt;Co&gt;" in mail["html"]
+    for shown in (mail["html"], code["html"]):
+        assert not re.search(r"<img|<link|url\(|@import|src=", shown)
+
+
+def test_email_without_a_look_has_our_colour_and_no_links(app):
+    with app.app_context():
+        mail = render("login_link", LOGIN_LINK, GERMAN)
+
+    assert "background: #14538c; color: #ffffff" in mail["html"]
+    assert len(re.findall(r"<a ", mail["html"])) == 1
