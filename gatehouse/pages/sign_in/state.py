@@ -20,6 +20,7 @@ from gatehouse.sessions.guards import current_browser_session
 from gatehouse.sessions.request_credentials import NOT_AUTHENTICATED, SessionRef
 from gatehouse.tokens.service import RefreshToken
 from gatehouse.users import service as users
+from gatehouse.web.request_context import request_context
 from models import OAuthClient
 
 CONTINUE = "/auth/authorize"
