@@ -63,6 +63,7 @@ from gatehouse.core.events import (
 from gatehouse.database import refunds, session
 from gatehouse.database.session import AUTOCOMMIT_BIND, db, engine_options
 from gatehouse.devices import service as devices
+from gatehouse.federation import registry as provider_registry
 from gatehouse.forward_auth.routes import document_forward_auth, forward_auth
 from gatehouse.hooks import catalog as webhook_catalog
 from gatehouse.hooks import delivery_worker as webhook_worker
@@ -70,6 +71,7 @@ from gatehouse.hooks import memory as hook_memory
 from gatehouse.hooks import publishing as webhooks
 from gatehouse.hooks import subscriptions as webhook_subscriptions
 from gatehouse.hooks import token_claims
+from gatehouse.login.federation_routes import federation_routes, identity_routes
 from gatehouse.login.routes import passkey_login_routes, related_origin_routes
 from gatehouse.login.routes import routes as login
 from gatehouse.messaging import routing, template_rendering
@@ -95,6 +97,7 @@ from gatehouse.pages.sign_in.authorization_routes import authorization_routes
 from gatehouse.pages.sign_in.confirm_routes import confirm_routes
 from gatehouse.pages.sign_in.consent_routes import consent_routes
 from gatehouse.pages.sign_in.end_session_routes import end_session_routes
+from gatehouse.pages.sign_in.federation_routes import federation_pages
 from gatehouse.pages.sign_in.mailed_link_routes import mailed_link_routes
 from gatehouse.pages.sign_in.password_reset_routes import password_reset_routes
 from gatehouse.pages.sign_in.registration_routes import registration_routes
@@ -149,6 +152,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         flask_jwt.set_up(app)
         _set_up_memories(app)
         factor_registry.validate_settings()
+        provider_registry.set_up(app)
         _subscribe(app)
         _register_blueprints(app)
     for command in COMMANDS:
@@ -259,7 +263,8 @@ def _register_blueprints(app: Flask) -> None:
     api = ProblemApi(app, info={"description": DESCRIPTION}, servers=servers)
     first = (auth, login, passkey_login_routes, related_origin_routes, mfa, registrations)
     account_routes = (trusted_device_routes, sessions, grant_routes, account, own_data)
-    documented = (*first, captcha, *account_routes, tokens, oauth, oauth_metadata, operations)
+    services = (federation_routes, identity_routes, tokens, oauth, oauth_metadata, operations)
+    documented = (*first, captcha, *account_routes, *services)
     roles = (permission_routes, role_routes, role_assignment_routes)
     user_blueprints = (user_routes, bulk_routes, user_action_routes, user_detail_routes)
     accounts = (*user_blueprints, profile_schema_routes)
@@ -271,16 +276,11 @@ def _register_blueprints(app: Flask) -> None:
     api.add_section(document_forward_auth)
     api.add_section(document_errors)
     error_handlers.register_error_handlers(app)  # after smorest, whose error handlers it replaces
+    first_pages = (registration_routes, password_reset_routes, mailed_link_routes, federation_pages)
     sign_in_pages = (authorization_routes, sign_in_routes, second_step_routes, confirm_routes)
-    first_pages = (registration_routes, password_reset_routes, mailed_link_routes)
-    all_pages = (pages, branding, *sign_in_pages, consent_routes, end_session_routes, errors)
-    for undocumented in (
-        forward_auth,
-        proxy_check_routes,
-        *first_pages,
-        *all_pages,
-        *ACCOUNT_PAGES,
-    ):
+    further_pages = (*first_pages, consent_routes, end_session_routes, *ACCOUNT_PAGES)
+    all_pages = (pages, branding, errors, *sign_in_pages, *further_pages)
+    for undocumented in (forward_auth, proxy_check_routes, *all_pages):
         app.register_blueprint(undocumented)
     if config.settings().development:
         app.register_blueprint(mailbox)

@@ -20,6 +20,7 @@ from gatehouse.settings.code_lifetimes import CodeSettings
 from gatehouse.settings.field import setting
 from gatehouse.settings.gateways import GatewaySettings
 from gatehouse.settings.hash_lists import hash_list
+from gatehouse.settings.identity_providers import ProviderSettings
 from gatehouse.settings.keyrings import KeyRing, key_ring
 from gatehouse.settings.loader import SettingsLoader, unknown_settings
 from gatehouse.settings.mail import (
@@ -70,14 +71,20 @@ class ConfigurationError(ClickException):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(BrandingSettings, LimitSettings, CodeSettings, RetentionSettings, GatewaySettings):
+class Settings(
+    BrandingSettings,
+    LimitSettings,
+    CodeSettings,
+    RetentionSettings,
+    GatewaySettings,
+    ProviderSettings,
+):
     """All settings of the service; immutable after the start."""
 
     env: str = setting(choice("production", "development"), "production")
     """`development` opens the developer mailbox and listens on 127.0.0.1 only."""
     data_dir: str = setting(string, "instance")
-    """Folder of the SQLite database and of the keys that development generates; by default it is
-    beside the code."""
+    """Folder of the SQLite database and of development's keys; by default it is beside the code."""
     host: str = setting(string)
     """IP address to listen on: 127.0.0.1 in development, 0.0.0.0 in production."""
     port: int = setting(integer(1, 65535), "8000")

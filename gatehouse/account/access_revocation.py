@@ -8,6 +8,7 @@ from gatehouse.core import clock
 from gatehouse.core.events import CredentialChanged, UserChanged, UserDisabled, publish
 from gatehouse.database.session import advisory_lock
 from gatehouse.devices import service as devices
+from gatehouse.federation import identities
 from gatehouse.lockout import service as lockout
 from gatehouse.lockout.backoff import CODE, PASSWORD
 from gatehouse.mfa import credential_store
@@ -46,15 +47,16 @@ def delete_codes_of_disabled_user(event: UserDisabled[RequestContext]) -> None:
 def take_ownership(user: User, context: RequestContext) -> None:
     """Give an account to the first user who verifies its e-mail, in the current transaction.
 
-    Another party may have created the account, by an import for example. Their factors, phone
-    number, sessions and pending codes are removed, with all links that revert or cancel something.
-    The caller replaces the password. Name and roles stay: they give no access, and the operator
-    assigns the roles.
+    Another party may have created the account, by an import for example. Their factors,
+    identities at providers, phone number, sessions and pending codes are removed, with all links
+    that revert or cancel something. The caller replaces the password. Name and roles stay: they
+    give no access, and the operator assigns the roles.
     """
     advisory_lock(users.lock_key(user.id))
     revoke_all_access(user.id, "address_proved", context)
     one_time_codes.delete_for_user(user.id)
     credential_store.delete_factors(user.id, context)
+    identities.delete_for(user.id)
     changed = ("email_verified", "phone") if user.phone else ("email_verified",)
     user.phone = user.phone_verified_at = None
     user.email_verified_at = clock.now()

@@ -20,6 +20,7 @@ from gatehouse.audit.service import record
 from gatehouse.core import clock
 from gatehouse.core.events import PasswordChanged, UserChanged, publish
 from gatehouse.database.session import advisory_lock, write_transaction
+from gatehouse.federation import identities
 from gatehouse.messaging import links
 from gatehouse.messaging.message import MessageRequest
 from gatehouse.mfa import assurance_level, credential_store
@@ -137,7 +138,7 @@ def _restore_email(row: OneTimeCode, context: RequestContext) -> None:
 
 
 def _remove_later_additions(user: User, row: OneTimeCode, context: RequestContext) -> None:
-    """Remove later revert links, and a phone number and factors that were added since the change.
+    """Remove later revert links, and a phone number, identities and factors added since the change.
 
     An attacker could use them to get back in. Factors stay if adding them required a strong one.
     """
@@ -146,6 +147,7 @@ def _remove_later_additions(user: User, row: OneTimeCode, context: RequestContex
             one_time_codes.consume(later.id)
     if user.phone_verified_at and user.phone_verified_at >= row.created_at:
         user.phone = user.phone_verified_at = None
+    identities.delete_for(user.id, since=row.created_at)
     if one_time_codes.load_data(row, RevertData).keeps_factors:
         return
     added = Credential.created_at >= row.created_at

@@ -22,6 +22,7 @@ from gatehouse.audit.events import (
     Risk,
     Session,
 )
+from gatehouse.audit.federation_events import Federation
 from gatehouse.audit.oauth_events import OAuth
 from gatehouse.core.i18n import Language, choose_language, gettext_noop
 from gatehouse.database.pages import Position
@@ -54,6 +55,14 @@ SENTENCES: dict[Event, str] = {
     Invitation.ACCEPTED: gettext_noop("You accepted the invitation and chose a password."),
     Login.SUCCEEDED: gettext_noop("You signed in."),
     Login.FAILED: gettext_noop("A sign-in failed: the password was wrong."),
+    Federation.REGISTERED: gettext_noop(
+        "Your account was created when you first signed in with a provider."
+    ),
+    Federation.REFUSED: gettext_noop("An account of a provider could not be used to sign in."),
+    Federation.LINKED: gettext_noop(
+        "An account of a provider was linked, so that you can sign in with it."
+    ),
+    Federation.UNLINKED: gettext_noop("An account of a provider was unlinked."),
     Login.REFUSED: gettext_noop("A sign-in with the right password was rejected."),
     Login.THROTTLED: gettext_noop(
         "After several failed sign-ins, a device or network has to wait before it can try again."

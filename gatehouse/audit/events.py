@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gatehouse.audit import administration_events, oauth_events
+from gatehouse.audit import administration_events, federation_events, oauth_events
 from gatehouse.audit.event import Event
 from gatehouse.audit.event import failure as _failure
 from gatehouse.audit.event import success as _success
@@ -276,6 +276,7 @@ GROUPS = (
     Token,
     *administration_events.GROUPS,
     *oauth_events.GROUPS,
+    *federation_events.GROUPS,
     Account,
     Factor,
     PasswordReset,

@@ -36,6 +36,10 @@ PASSKEY_CREATION = "passkey_create"
 PASSKEY_SIGN_UP = "passkey_sign_up"
 PASSKEY_SIGN_IN = "passkey_sign_in"
 PASSKEY_SECOND_FACTOR = "passkey_second_factor"
+FEDERATION_REQUEST = "federation_request"
+FEDERATION_CODE = "federation_code"
+FEDERATION_NONCE = "federation_nonce"
+FEDERATION_LINKING = "federation_linking"
 
 # Purposes of other keyed digests.
 AUTHORIZATION_REQUEST = "authorization_request"

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from gatehouse.database.after_commit import run_after_commit
 from gatehouse.database.statements import fetch_all
 from gatehouse.hooks import kinds
-from gatehouse.hooks.circuit_breaker import CircuitBreaker
+from gatehouse.net.circuit_breaker import CircuitBreaker
 from gatehouse.tokens import sync
 from models import Hook
 

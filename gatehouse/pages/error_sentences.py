@@ -26,6 +26,15 @@ from gatehouse.core.errors import (
     ValidationFailed,
 )
 from gatehouse.core.i18n import gettext_noop
+from gatehouse.federation.errors import (
+    FederationDenied,
+    FederationExpired,
+    IdentityNotAllowed,
+    IdentityNotLinked,
+    IdentityTaken,
+    ProviderRejected,
+    ProviderUnavailable,
+)
 from gatehouse.hooks.errors import LoginDenied, RegistrationDenied
 from gatehouse.lockout.errors import FactorLocked, PasswordLocked, TooManyAttempts
 from gatehouse.login.account_checks import (
@@ -157,6 +166,31 @@ SENTENCES: dict[type[ApiError], str] = {
     ServiceBusy: gettext_noop("Very many people are signing in right now. Please try again."),
     ServiceUnavailable: gettext_noop(
         "The service cannot answer right now; nothing was changed. Please try again in a moment."
+    ),
+    ProviderRejected: gettext_noop(
+        "The answer of the provider was not valid, so it was not accepted. Please begin again."
+    ),
+    FederationDenied: gettext_noop(
+        "The sign-in was cancelled at the provider. Begin again, or sign in in another way."
+    ),
+    FederationExpired: gettext_noop(
+        "This sign-in took too long, was completed before, or was begun in another browser. Please"
+        " begin again."
+    ),
+    ProviderUnavailable: gettext_noop(
+        "The provider does not answer right now. Try again in a moment, or sign in in another way."
+    ),
+    IdentityNotAllowed: gettext_noop(
+        "This account of the provider cannot be used here. Use another one, or contact the operator"
+        " of the service."
+    ),
+    IdentityNotLinked: gettext_noop(
+        "This account of the provider belongs to no account here yet. Sign in in another way, or"
+        " create an account; then link the two in your account."
+    ),
+    IdentityTaken: gettext_noop(
+        "This account of the provider is linked to another account here. Sign in with it, and"
+        " unlink it there first."
     ),
     SignInExpired: gettext_noop(
         "This sign-in took too long, or was not begun here. Go back to the application, and sign in"

@@ -1,4 +1,4 @@
-"""The service's four cookies: writing `Set-Cookie`, and strict parsing of the raw `Cookie` header.
+"""The service's cookies: writing `Set-Cookie`, and strict parsing of the raw `Cookie` header.
 
 Browsers, proxies and libraries disagree about duplicate names, commas and quotes, and a page of a
 sibling host can set further cookies of the same name. So parsing is strict: at most one pair may
@@ -13,7 +13,9 @@ from gatehouse.core.errors import MalformedRequest
 
 ACCESS, REFRESH = "__Host-access", "__Secure-refresh"
 CSRF, DEVICE = "__Host-csrf", "__Host-device"
-HOST_PREFIXED = (ACCESS, CSRF, DEVICE)
+FEDERATION = "__Host-federation"
+"""Binds a sign-in with a provider to the browser that began it."""
+HOST_PREFIXED = (ACCESS, CSRF, DEVICE, FEDERATION)
 """Names that browsers let only this host set (RFC 6265bis section 4.1.3.2)."""
 
 COOKIE_VALUE = re.compile(r"[A-Za-z0-9._-]+")

@@ -13,6 +13,7 @@ from models import AuditEvent, OneTimeCode, OutboxMessage, Password, Session, Us
 from tests.audit import (  # noqa: F401 - register theirs
     application_scenarios,
     client_scenarios,
+    federation_scenarios,
     hook_scenarios,
     role_scenarios,
     service_account_scenarios,

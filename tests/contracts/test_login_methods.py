@@ -13,6 +13,7 @@ UNKNOWN = "q8Zt0LwVb3nXk5RyH1uJd7GfPcMa2oTiEsQ9vYxB6mC"
 WRONG = {
     "password": {"identifier": "ada@example.com", "password": "a wrong password"},
     "link": {"login_token": UNKNOWN, "token": UNKNOWN},
+    "federated": {"federation_code": UNKNOWN, "code_verifier": "v" * 43},
 }
 """A well-formed body with a wrong credential; a new method adds its own (see `wrong_form`)."""
 each_method = pytest.mark.parametrize("name", plugins.list_names(login.PACKAGE))

@@ -9,7 +9,8 @@ import time
 import pytest
 from werkzeug import Response
 
-from gatehouse.hooks import circuit_breaker, kinds, stored_secrets
+from gatehouse.hooks import kinds, stored_secrets
+from gatehouse.net import circuit_breaker
 from models import Hook
 from tests.client import PASSWORD
 from tests.hooks.receiver import ALLOW, DENY

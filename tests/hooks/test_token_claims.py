@@ -6,8 +6,8 @@ import pytest
 from werkzeug import Response
 
 from gatehouse.database.session import db
-from gatehouse.hooks import circuit_breaker
 from gatehouse.hooks.answers import MAX_CLAIMS_SIZE
+from gatehouse.net import circuit_breaker
 from gatehouse.tokens.custom_claims import RESERVED
 from models import User
 from tests.client import PASSWORD

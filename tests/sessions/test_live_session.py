@@ -31,6 +31,13 @@ WRITES = [
     ("DELETE", f"/auth/sessions/{UNKNOWN_ID}", None),
     ("DELETE", f"/auth/devices/{UNKNOWN_ID}", None),
     ("DELETE", f"/auth/grants/{UNKNOWN_ID}", None),
+    ("POST", "/auth/identities", {"provider": "acme"}),
+    (
+        "POST",
+        "/auth/identities/complete",
+        {"federation_code": "a code", "code_verifier": "v" * 43},
+    ),
+    ("DELETE", f"/auth/identities/{UNKNOWN_ID}", None),
     ("POST", "/auth/reauthenticate", {"password": PASSWORD}),
     ("POST", "/auth/reauthenticate/challenge", {"factor_id": UNKNOWN_ID}),
 ]
@@ -160,6 +167,7 @@ def test_every_write_of_a_signed_in_user_is_tried(app):
     names = {
         "factors": "factor_id",
         "sessions": "session_id",
+        "identities": "identity_id",
         "devices": "device_id",
         "grants": "grant_id",
     }

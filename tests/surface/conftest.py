@@ -137,6 +137,22 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
         "transport": "body",
         "captcha": "an answer",
     },
+    ("POST", "/auth/federation/complete"): {
+        "federation_code": "a code",
+        "code_verifier": "v" * 43,
+        "transport": "body",
+    },
+    ("POST", "/auth/federation/{provider}/token"): {"id_token": "a token", "transport": "body"},
+    ("POST", "/auth/identities"): {
+        "provider": "acme",
+        "_rest": "more",
+        "return_to": "https://app.example.com/",
+        "code_challenge": "c" * 43,
+    },
+    ("POST", "/auth/identities/complete"): {
+        "federation_code": "a code",
+        "code_verifier": "v" * 43,
+    },
     ("POST", "/auth/refresh"): {"refresh_token": "a token"},
     ("POST", "/auth/logout"): {"scope": "local", "refresh_token": "a token"},
     ("PATCH", "/auth/me"): {
@@ -334,8 +350,10 @@ def send_invalid(app: Flask, ada: Client) -> Iterator[SendInvalid]:
         endpoint: Endpoint, data: bytes | str, content_type: str | None = None
     ) -> TestResponse:
         names = ("factor_id", "user_id", "account_id", "key_id", "hook_id")
-        ids = dict.fromkeys((*names, "secret_id", "resource_id", "grant_id"), SOME_ID)
-        path = endpoint[1].format(**ids, name="clerk", client_id="shop")
+        ids = dict.fromkeys(
+            (*names, "secret_id", "resource_id", "grant_id", "identity_id"), SOME_ID
+        )
+        path = endpoint[1].format(**ids, name="clerk", client_id="shop", provider="acme")
         media_type = content_type or "application/json"
         return ada.send(endpoint[0], path, data=data, content_type=media_type)
 
@@ -367,6 +385,7 @@ def request_every_route(
     """Request every route with every method; yield `METHOD path` and the response."""
     ids = ("session_id", "request_id", "factor_id", "device_id", "message_id", "user_id")
     ids += ("account_id", "key_id", "hook_id", "secret_id", "resource_id", "grant_id")
+    ids += ("identity_id",)
     sample = {
         **dict.fromkeys(ids, SOME_ID),
         "filename": "pages.css",
@@ -374,6 +393,8 @@ def request_every_route(
         "picture": "logo",
         "name": "clerk",
         "client_id": "shop",
+        "provider": "acme",
+        "_rest": "more",
     }
     with app.test_request_context():
         rules = [rule for rule in app.url_map.iter_rules() if "broken" not in rule.rule]

@@ -25,7 +25,8 @@ PAGES = re.compile(
     r"(GET|POST) /(oauth2/(authorize|logout)|auth/(authorize|end-session))|"
     r"(GET|POST) /(login|consent|auth/(sign-in(/factor|/code|/enrolment(/code)?)?|consent))|"
     r"(GET|POST) /auth/(choose-account|confirm(/factor)?|account/.*)|"
-    r"(GET|POST) /(register(/code|/resend)?|forgot-password(/code)?)"
+    r"(GET|POST) /(register(/code|/resend)?|forgot-password(/code)?)|"
+    r"(GET|POST) /auth/federation/[^/]+(/callback)?"
 )
 TEXT_TYPES = re.compile(r"text/(html|plain|css|javascript)(; version=[\d.]+)?; charset=utf-8")
 INTERNALS = re.compile(

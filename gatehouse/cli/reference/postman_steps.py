@@ -58,6 +58,7 @@ def log_in() -> Step:
 
 CREDENTIALS = {"client_id": "shop", "client_secret": "secret"}
 NEEDS_CLIENT = "Register an application first: `gatehouse clients create`."
+NEEDS_PROVIDER = "Declare a provider first, in `GATEHOUSE_PROVIDERS`, and use a browser."
 NEEDS_APPLICATION = "It takes access tokens of applications, not those of the API itself."
 STEPS: Mapping[str, tuple[Step, ...]] = {
     "Sign up and log in": (
@@ -101,6 +102,26 @@ STEPS: Mapping[str, tuple[Step, ...]] = {
         Step("create_passkey_login_options"),
         Step("log_in_with_passkey", status=422, note=NEEDS_BROWSER),
         log_in(),
+    ),
+    "Identity providers": (
+        Step("list_providers"),
+        Step(
+            "complete_federated_login",
+            {"federation_code": "x", "code_verifier": "v" * 43},
+            401,
+            note=NEEDS_PROVIDER,
+        ),
+        Step("create_nonce", status=404, note=NEEDS_PROVIDER),
+        Step("log_in_with_id_token", {"id_token": "x"}, 404, note=NEEDS_PROVIDER),
+        Step("list_identities"),
+        Step("begin_linking", {"provider": "acme"}, 404, note=NEEDS_PROVIDER),
+        Step(
+            "complete_linking",
+            {"federation_code": "x", "code_verifier": "v" * 43},
+            401,
+            note=NEEDS_PROVIDER,
+        ),
+        Step("remove_identity", status=404, note=NEEDS_PROVIDER),
     ),
     "Second factors": (
         Step(

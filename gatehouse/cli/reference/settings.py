@@ -11,6 +11,7 @@ import config
 from gatehouse.settings.branding import BrandingSettings
 from gatehouse.settings.code_lifetimes import CodeSettings
 from gatehouse.settings.gateways import GatewaySettings
+from gatehouse.settings.identity_providers import ProviderSettings
 from gatehouse.settings.keyrings import HOW_TO_GENERATE_KEY, key_ring
 from gatehouse.settings.loader import environment_name
 from gatehouse.settings.retention import RetentionSettings
@@ -38,7 +39,14 @@ are reported together, one sentence each; a `GATEHOUSE_` name that is not below 
 TABLE = """| Name | Value | Default | Description |
 |---|---|---|---|
 """
-GROUPS = (BrandingSettings, LimitSettings, CodeSettings, RetentionSettings, GatewaySettings)
+GROUPS = (
+    BrandingSettings,
+    ProviderSettings,
+    LimitSettings,
+    CodeSettings,
+    RetentionSettings,
+    GatewaySettings,
+)
 """Settings with a table of their own, below those of `config.Settings`."""
 
 

@@ -3,6 +3,7 @@
 from flask import Response, request
 
 from gatehouse.core.errors import ApiError
+from gatehouse.federation import registry
 from gatehouse.pages.error_sentences import describe_error
 from gatehouse.pages.form_pages import render_form_page
 from gatehouse.pages.security_headers import sealed_request
@@ -29,6 +30,7 @@ def render_sign_in(
         "notice": notice,
         "message": describe_error(error) if error else "",
         "needs_captcha": needs_captcha("login", error),
+        "providers": registry.list_providers(),
         "next_url": current_url(),
     }
     return render_form_page("sign_in", variables, target=sign_in.target if sign_in else "")

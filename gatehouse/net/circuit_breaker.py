@@ -1,4 +1,4 @@
-"""Circuit breaker of a blocking hook: one that is down is not asked for some seconds."""
+"""Circuit breaker: a service that is down is not asked for some seconds."""
 
 import threading
 
@@ -7,11 +7,11 @@ from gatehouse.core import clock
 MAX_FAILURES = 3
 """Questions in a row that got no answer, after which the circuit is open."""
 PAUSE = 5.0
-"""Seconds until an open circuit lets one request through, to see whether the hook is back."""
+"""Seconds until an open circuit lets one request through, to see whether the service is back."""
 
 
 class CircuitBreaker:
-    """The state of one hook in this worker; its threads share it."""
+    """The state of one service in this worker; its threads share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,7 +19,7 @@ class CircuitBreaker:
         self._open_until = 0.0
 
     def admit(self) -> bool:
-        """Return whether the hook may be asked; `record` must follow."""
+        """Return whether the service may be asked; `record` must follow."""
         with self._lock:
             if self._failures < MAX_FAILURES:
                 return True
