@@ -40,10 +40,7 @@ SIGNED_OUT = (*NOT_AUTHENTICATED, SessionEnded, RefreshTokenReused)
 def continue_to_page() -> Response:
     """Renew the access cookie, as /auth/refresh does, or lead to the sign-in; then to the page."""
     name = account_page() or catalogue.OVERVIEW
-    ref = find_browser_session()
-    if ref is None:
-        return see_other(f"/login?page={name}")
-    if isinstance(ref, AccessToken):
+    if isinstance(find_browser_session(), AccessToken):
         return see_other(catalogue.path_of(name))
     show_errors_with(partial(_show_sign_in, name))
     tokens = refresh(guards.refresh_cookie(), request_context())
