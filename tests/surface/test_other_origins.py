@@ -161,7 +161,7 @@ def test_script_is_a_static_file_without_user_data(app, responses, access_token)
             "GET /assets/"
         ), request_line
 
-    for script in ("docs.js", "mailbox.js", "link_form.js", "verify_email.js"):
+    for script in ("docs.js", "mailbox.js", "enhance.js", "sign_in.js"):
         authenticated, anonymous = (
             send_request(app, "GET", f"/assets/{script}", who) for who in (access_token, None)
         )
