@@ -98,7 +98,9 @@ from gatehouse.pages.sign_in.confirm_routes import confirm_routes
 from gatehouse.pages.sign_in.consent_routes import consent_routes
 from gatehouse.pages.sign_in.end_session_routes import end_session_routes
 from gatehouse.pages.sign_in.federation_routes import federation_pages
+from gatehouse.pages.sign_in.login_link_routes import login_link_routes
 from gatehouse.pages.sign_in.mailed_link_routes import mailed_link_routes
+from gatehouse.pages.sign_in.mfa_recovery_routes import mfa_recovery_routes
 from gatehouse.pages.sign_in.password_reset_routes import password_reset_routes
 from gatehouse.pages.sign_in.registration_routes import registration_routes
 from gatehouse.pages.sign_in.routes import sign_in_routes
@@ -276,8 +278,9 @@ def _register_blueprints(app: Flask) -> None:
     api.add_section(document_forward_auth)
     api.add_section(document_errors)
     error_handlers.register_error_handlers(app)  # after smorest, whose error handlers it replaces
-    first_pages = (registration_routes, password_reset_routes, mailed_link_routes, federation_pages)
     sign_in_pages = (authorization_routes, sign_in_routes, second_step_routes, confirm_routes)
+    recovery_pages = (password_reset_routes, login_link_routes, mfa_recovery_routes)
+    first_pages = (registration_routes, *recovery_pages, mailed_link_routes, federation_pages)
     further_pages = (*first_pages, consent_routes, end_session_routes, *ACCOUNT_PAGES)
     all_pages = (pages, branding, errors, *sign_in_pages, *further_pages)
     for undocumented in (forward_auth, proxy_check_routes, *all_pages):

@@ -48,6 +48,7 @@ from gatehouse.login.risk import LoginRejected
 from gatehouse.mfa.challenges import LoginNotPending
 from gatehouse.mfa.errors import (
     FactorUnavailable,
+    FactorVerificationFailed,
     MfaEnrolmentOverdue,
     PhoneUnverified,
     ResetNotPending,
@@ -79,6 +80,10 @@ SENTENCES: dict[type[ApiError], str] = {
     ),
     MfaRecoveryPasswordWrong: gettext_noop("The code is right, but the password is wrong."),
     InvalidCode: gettext_noop("This code is wrong, has expired, or was used before."),
+    FactorVerificationFailed: gettext_noop(
+        "This code is wrong, has expired, or was used before. If it comes from an app, check that"
+        " the clock of that device is right."
+    ),
     EmailVerificationFailed: gettext_noop(
         "This code or link is wrong, has expired, or was used before. If you have confirmed your"
         " e-mail address already, sign in."
@@ -236,6 +241,7 @@ FIELD_SENTENCES = {
     "required": MISSING,
     "blank": MISSING,
     "too_long": gettext_noop("This is too long."),
+    "one_proof": gettext_noop("Enter your password or a recovery code, one of the two."),
     "unprintable": gettext_noop("This contains characters that cannot be used here."),
 }
 """Codes of field errors, and what the pages say; other field errors are shown as they are."""

@@ -15,7 +15,7 @@ from tests.oauth.form_browser import FormBrowser
 SOME_ID = "01890000-0000-7000-8000-000000000000"
 NOT_FOR_PEOPLE = re.compile(r"/assets/.*|/dev/mailbox.*|/docs|/errors|/csp-reports")
 UNTYPED = {"hidden", "submit", "button", "checkbox", "radio"}
-LOGIN_FORMS = re.compile(r"/auth/sign-in.*|/login.*|/register.*|/forgot-password.*|/trouble.*")
+LOGIN_FORMS = re.compile(r"/auth/sign-in.*|/login.*|/register.*|/forgot-password.*|/mfa-recovery.*")
 """Forms that work without a session: the origin of the request protects them.
 
 Forms without an action are those of scripts, which send them to the API."""

@@ -26,7 +26,8 @@ PAGES = re.compile(
     r"(GET|POST) /(login|consent|auth/(sign-in(/factor|/code|/enrolment(/code)?)?|consent))|"
     r"(GET|POST) /auth/(choose-account|confirm(/factor)?|account/.*)|"
     r"(GET|POST) /(register(/code|/resend)?|forgot-password(/code)?)|"
-    r"(GET|POST) /auth/federation/[^/]+(/callback)?"
+    r"(GET|POST) /auth/federation/[^/]+(/callback)?|"
+    r"(GET|POST) /(trouble|login/link|auth/sign-in/link|mfa-recovery(/code)?)"
 )
 TEXT_TYPES = re.compile(r"text/(html|plain|css|javascript)(; version=[\d.]+)?; charset=utf-8")
 INTERNALS = re.compile(
