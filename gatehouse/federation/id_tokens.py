@@ -15,7 +15,7 @@ from gatehouse.federation import metadata
 from gatehouse.federation.errors import ProviderRejected
 from gatehouse.federation.provider import Provider
 
-MAX_LENGTH = 16_384
+MAX_LENGTH = 65_536
 LEEWAY, MAX_AGE = 60, 600
 """Seconds: how far the clock of a provider may differ, and how old a token may be."""
 MAX_SUBJECT_LENGTH = 255

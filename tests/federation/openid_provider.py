@@ -53,6 +53,8 @@ class OpenIdProvider:
     in_userinfo_only: bool = False
     answers: dict[str, Answer] = field(default_factory=dict)
     """Answers in the place of those of a path."""
+    exchange: Callable[[Any, str], Claims] | None = None
+    """Answers the exchange of a code, if the test does that itself."""
     delay: float = 0
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
@@ -94,7 +96,7 @@ class OpenIdProvider:
         handler = {
             "/.well-known/openid-configuration": self._metadata,
             "/jwks": lambda *_: {"keys": [key.as_dict(private=False) for key in self.published]},
-            "/token": self._tokens,
+            "/token": self.exchange or self._tokens,
             "/userinfo": lambda *_: self.user | self.userinfo_changes,
         }.get(path)
         found = handler(headers, body) if handler else None

@@ -57,7 +57,7 @@ def test_provider_file_with_a_mistake_stops_the_start(tmp_path, store):
 @pytest.mark.alters_the_application
 def test_provider_presets_need_what_only_the_operator_knows(tmp_path, store):
     (tmp_path / "secret").write_text("hidden\n")
-    (tmp_path / "key.p8").write_bytes(ECKey.generate_key("P-256").as_pem())
+    (tmp_path / "key.p8").write_bytes(ECKey.generate_key("P-256").as_pem(private=True))
     text = f"""
         [google]
         client_id = "g"

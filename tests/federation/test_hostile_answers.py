@@ -93,7 +93,7 @@ FAULTY = {
         "signature",
     ),
     "no token": ({"change_token": lambda token: "not.a.token"}, "malformed"),
-    "token of a megabyte": ({"change_token": lambda token: token + "A" * 20_000}, "too long"),
+    "token of a megabyte": ({"change_token": lambda token: token + "A" * 70_000}, "too long"),
 }
 """What is wrong, how the provider is changed, and what the reason begins with."""
 

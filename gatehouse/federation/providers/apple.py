@@ -32,9 +32,11 @@ class ApplePlugin(OpenIdPlugin):
             if not table.get(name):
                 raise ValueError(f"{name}{'_file' * (name == 'signing_key')} is missing")
         try:
-            ECKey.import_key(str(table["signing_key"]))
+            is_private = ECKey.import_key(str(table["signing_key"])).is_private
         except (ValueError, TypeError):
-            raise ValueError("signing_key_file must be the .p8 file from Apple") from None
+            is_private = False
+        if not is_private:
+            raise ValueError("signing_key_file must be the .p8 file from Apple")
         return table
 
     def client_secret(self, provider: Provider) -> str:
