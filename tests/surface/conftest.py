@@ -390,7 +390,6 @@ def request_every_route(
         **dict.fromkeys(ids, SOME_ID),
         "filename": "pages.css",
         "number": "0",
-        "_rest": "verify",
         "picture": "logo",
         "name": "clerk",
         "client_id": "shop",
