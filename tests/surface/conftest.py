@@ -394,6 +394,7 @@ def request_every_route(
         "name": "clerk",
         "client_id": "shop",
         "provider": "acme",
+        "_rest": "more",
     }
     with app.test_request_context():
         rules = [rule for rule in app.url_map.iter_rules() if "broken" not in rule.rule]
