@@ -145,7 +145,6 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
     ("POST", "/auth/federation/{provider}/token"): {"id_token": "a token", "transport": "body"},
     ("POST", "/auth/identities"): {
         "provider": "acme",
-        "_rest": "more",
         "return_to": "https://app.example.com/",
         "code_challenge": "c" * 43,
     },
