@@ -22,13 +22,13 @@ PATHS = {
     "sign-in": "/login",
     "register": "/register",
     "forgot-password": "/forgot-password",
-    "trouble": "/trouble",
     "link-expired": "/verify-email/01890000-0000-7000-8000-000000000000",
-    "signed-out": "/auth/end-session?request=",
     "unknown-application": f"/oauth2/authorize?{urlencode({'client_id': 'unknown'})}",
     "errors": "/errors",
     "mailbox": "/dev/mailbox",
 }
+ACCOUNT_PAGES = ("account", "account-profile", "account-email", "account-password")
+ACCOUNT_PAGES += ("account-sessions", "account-history", "account-data")
 EMAIL, PASSWORD = "ada@example.com", "a quiet harbour 42 at dawn"  # of the picture
 
 
@@ -49,9 +49,23 @@ def list_views(url: str) -> dict[str, Callable[[Page], object]]:
         name: lambda page, path=path: page.goto(url + path) for name, path in PATHS.items()
     }
     return views | {
-        "sign-in-error": lambda page: sign_in(page, url, "a wrong password"),
-        "account": lambda page: sign_in(page, url, PASSWORD),
+        "sign-in-error": lambda page: (
+            sign_in(page, url, "a wrong password"),
+            page.locator("#result.bad").wait_for(),
+        ),
+        **{name: account_view(url, name) for name in ACCOUNT_PAGES},
     }
+
+
+def account_view(url: str, name: str) -> Callable[[Page], object]:
+    """Return what shows an account page: sign in, then open it."""
+
+    def show(page: Page) -> None:
+        sign_in(page, url, PASSWORD)
+        page.wait_for_url(f"{url}/account**")
+        page.goto(f"{url}/account/{name.partition('-')[2]}".rstrip("/"))
+
+    return show
 
 
 def sign_in(page: Page, url: str, password: str) -> None:
@@ -60,7 +74,6 @@ def sign_in(page: Page, url: str, password: str) -> None:
     page.locator("[name=identifier]").fill(EMAIL)
     page.locator("[name=password]").fill(password)
     page.locator("form button[type=submit]").first.click()
-    page.wait_for_load_state("networkidle")
 
 
 def take_all(browser: Browser, show: Callable[[Page], object], file: Path) -> None:

@@ -119,4 +119,4 @@ class BrandingSettings:
     default_locale: str = setting(choice(*LANGUAGES), "en")
     """Language of mails and pages for users whose own language is unknown or not available."""
     templates: str = setting(folder_path)
-    """Folder of your own templates of messages and pages; see `templates-and-languages.md`."""
+    """Folder of your own message templates; see `templates-and-languages.md`."""
