@@ -28,6 +28,7 @@ PATHS = {
     "mailbox": "/dev/mailbox",
 }
 ACCOUNT_PAGES = ("account", "account-profile", "account-email", "account-password")
+ACCOUNT_PAGES += ("account-phone", "account-factors", "account-applications")
 ACCOUNT_PAGES += ("account-sessions", "account-history", "account-data")
 EMAIL, PASSWORD = "ada@example.com", "a quiet harbour 42 at dawn"  # of the picture
 

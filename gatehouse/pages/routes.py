@@ -49,18 +49,6 @@ def change_password() -> Response:
     return redirect("/forgot-password", 302)
 
 
-@pages.get("/account")
-def account() -> str:
-    """Show the account page: sign in, and manage password and factors."""
-    return render_template("pages/account.html")
-
-
-@pages.get("/account/data")
-def account_data() -> str:
-    """Show the page of one's own data: what is stored, and the export to download."""
-    return render_template("pages/account_data.html")
-
-
 @pages.post(REPORTS_PATH)
 @rate_limit("report")
 @accepts("application/csp-report", "application/reports+json")

@@ -52,7 +52,7 @@ def test_service_name_is_in_the_signature_of_mails(client):
 
 @with_name
 def test_service_name_is_in_the_title_of_pages(client):
-    pages = ("/account", "/forgot-password", "/docs", "/errors", "/dev/mailbox")
+    pages = ("/login", "/forgot-password", "/docs", "/errors", "/dev/mailbox")
 
     assert [read_title(client, page).split(" · ")[-1] for page in pages] == [
         "Harbour &amp; Söhne"
@@ -76,7 +76,7 @@ def test_service_name_is_gatehouse_in_development(client):
     uri = urlsplit(enrol_factor(client, "totp")["uri"])
 
     assert parse_qs(uri.query)["issuer"] == ["Gatehouse"]
-    assert read_title(client, "/account").endswith(" · Gatehouse")
+    assert read_title(client, "/login").endswith(" · Gatehouse")
 
 
 @pytest.mark.requirement("PW-07")

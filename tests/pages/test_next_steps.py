@@ -28,11 +28,11 @@ def test_root_page_says_what_runs_here_and_where_the_docs_are(client):
 
 @pytest.mark.settings(GATEHOUSE_REGISTRATION="invitation", **PRODUCTION)
 def test_pages_in_production_link_neither_to_the_mailbox_nor_to_a_closed_registration(client):
-    links = {path: links_of(client.get(path)) for path in ("/", "/account", "/register")}
+    links = {path: links_of(client.get(path)) for path in ("/", "/login", "/register")}
 
     assert links == {
         "/": ["/account", "/forgot-password", "/docs", "/errors"],
-        "/account": ["/forgot-password", "/account/data"],
+        "/login": ["/forgot-password"],
         "/register": ["/account"],
     }
     assert "To create an account here, you need an invitation." in client.get("/register").text

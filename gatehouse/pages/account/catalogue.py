@@ -4,13 +4,16 @@ from gatehouse.core.i18n import gettext_noop
 
 OVERVIEW = "overview"
 TITLES = {
+    OVERVIEW: gettext_noop("Your account"),
     "profile": gettext_noop("Profile"),
     "email": gettext_noop("E-mail address"),
     "phone": gettext_noop("Phone number"),
     "password": gettext_noop("Password"),
+    "factors": gettext_noop("Passkeys and second factors"),
     "sessions": gettext_noop("Sessions and devices"),
     "applications": gettext_noop("Applications"),
     "history": gettext_noop("Security history"),
+    "data": gettext_noop("Your data"),
 }
 """What each page is called; other names lead to no page."""
 

@@ -11,6 +11,10 @@ DONE = {
         "Your password is changed. All your other sessions have ended."
     ),
     "password-link-sent": gettext_noop("We have sent you an e-mail. Open its link to go on."),
+    "factor-added": gettext_noop("Your new factor is ready. All your other sessions have ended."),
+    "passkey-added": gettext_noop("Your passkey is ready."),
+    "factor-removed": gettext_noop("The factor is removed. All your other sessions have ended."),
+    "reset-cancelled": gettext_noop("Your factors stay as they are."),
     "session-ended": gettext_noop("That session has ended."),
     "others-ended": gettext_noop("All your other sessions have ended."),
     "device-forgotten": gettext_noop("That device asks for your second factor again."),

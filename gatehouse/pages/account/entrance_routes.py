@@ -19,7 +19,7 @@ from gatehouse.pages.form_pages import (
 )
 from gatehouse.pages.security_headers import account_page
 from gatehouse.pages.sign_in.second_step import set_cookies
-from gatehouse.pages.sign_in.state import find_browser_session, require_browser_session
+from gatehouse.pages.sign_in.state import require_browser_session
 from gatehouse.sessions import guards, logout
 from gatehouse.sessions.errors import RefreshTokenReused, SessionEnded
 from gatehouse.sessions.refresh import refresh
@@ -40,9 +40,10 @@ SIGNED_OUT = (*NOT_AUTHENTICATED, SessionEnded, RefreshTokenReused)
 def continue_to_page() -> Response:
     """Renew the access cookie, as /auth/refresh does, or lead to the sign-in; then to the page."""
     name = account_page() or catalogue.OVERVIEW
-    if isinstance(find_browser_session(), AccessToken):
-        return see_other(catalogue.path_of(name))
     show_errors_with(partial(_show_sign_in, name))
+    ref = guards.current_browser_session()
+    if isinstance(ref, AccessToken):
+        return see_other(catalogue.path_of(name))
     tokens = refresh(guards.refresh_cookie(), request_context())
     done = f"&done={done_code()}" if done_code() else ""
     return set_cookies(see_other(f"{catalogue.path_of(name)}?{CONTINUED}=1{done}"), tokens)

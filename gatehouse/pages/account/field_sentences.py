@@ -13,6 +13,7 @@ SENTENCES = {
     "username": gettext_noop(
         "Use 3 to 32 letters, digits, dots, hyphens and underscores, and begin with a letter."
     ),
+    "understood": gettext_noop("Tick this box if you want to delete your account."),
     "locale": gettext_noop("Choose one of the languages."),
 }
 """What is expected of a field; other fields have messages that are translated already."""

@@ -1,8 +1,8 @@
 // What users do with their recovery codes: copy them, and save them as a file. Printing is in pages.css.
 import { messages } from "./messages.js";
 
-const list = document.getElementById("recovery-codes");
-const asText = () => [...list.children].map((item) => `${item.textContent}\n`).join("");
+const list = () => document.getElementById("recovery-codes");
+const asText = () => [...list().children].map((item) => `${item.textContent}\n`).join("");
 
 /** Copies the codes; returns the message to show. Without access to the clipboard it selects them. */
 export async function copy() {
@@ -10,7 +10,7 @@ export async function copy() {
     await navigator.clipboard.writeText(asText());
     return messages.copied;
   } catch {
-    window.getSelection().selectAllChildren(list);
+    window.getSelection().selectAllChildren(list());
     return messages.selected;
   }
 }

@@ -1,7 +1,5 @@
 """Whatever one can do for oneself at /auth, the account pages do, within the same limits."""
 
-SIGN_IN = "part of signing in, or of what follows from a mailed link"
-SCRIPT = "called by the scripts of the pages: passkeys need them"
 PAGES = {
     "GET /auth/me": "/account/profile",
     "PATCH /auth/me": "/auth/account/profile",
@@ -12,6 +10,21 @@ PAGES = {
     "DELETE /auth/phone": "/auth/account/phone/remove",
     "POST /auth/password/change": "/auth/account/password",
     "POST /auth/password/forgot": "/auth/account/password/link",
+    "GET /auth/mfa/factors": "/account/factors",
+    "POST /auth/mfa/factors": "/auth/account/factors",
+    "POST /auth/mfa/factors/<uuid:factor_id>/confirm": (
+        "/auth/account/factors/<uuid:factor_id>/confirm"
+    ),
+    "DELETE /auth/mfa/factors/<uuid:factor_id>": "/auth/account/factors/<uuid:factor_id>/remove",
+    "POST /auth/mfa/recovery-codes": "/auth/account/factors/recovery-codes",
+    "GET /auth/mfa/reset": "/account/factors",
+    "DELETE /auth/mfa/reset": "/auth/account/factors/reset/cancel",
+    "POST /auth/passkeys/registration/options": "/account/factors",
+    "POST /auth/passkeys/registration/verify": "/account/factors",
+    "GET /auth/me/export": "/auth/account/data/export",
+    "DELETE /auth/me": "/auth/account/data/delete",
+    "POST /auth/reauthenticate": "/auth/confirm",
+    "POST /auth/reauthenticate/challenge": "/auth/confirm/factor",
     "GET /auth/sessions": "/account/sessions",
     "DELETE /auth/sessions/<uuid:session_id>": "/auth/account/sessions/<uuid:session_id>/end",
     "GET /auth/devices": "/account/sessions",
@@ -23,6 +36,13 @@ PAGES = {
     "POST /auth/logout": "/auth/account/sign-out",
 }
 """Where the pages do what an operation does."""
+WITHOUT_A_PAGE = {
+    "GET /auth/identities",
+    "POST /auth/identities",
+    "POST /auth/identities/complete",
+    "DELETE /auth/identities/<uuid:identity_id>",
+}
+"""Identities are linked by the front ends of the operator."""
 
 
 def test_form_has_the_limits_of_its_operation(app):
@@ -42,3 +62,16 @@ def test_form_has_the_limits_of_its_operation(app):
             assert limit_of("POST", page) == limit_of(method, path), operation
         else:
             assert adapter.match(page, "GET"), operation
+
+
+def test_no_operation_of_a_session_is_forgotten(app):
+    mine = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/auth/")
+        and hasattr(app.view_functions[rule.endpoint], "guarded")
+        and not hasattr(app.view_functions[rule.endpoint], "permission")
+    }
+
+    assert mine <= set(PAGES) | WITHOUT_A_PAGE
