@@ -76,3 +76,11 @@ class LastSignInMethod(ApiError):
     status = 409
     code = "last_sign_in_method"
     next = "Set a password or add a passkey first."
+
+
+class ReturnAddressNotAllowed(ApiError):
+    """The browser may not be sent back to this address."""
+
+    status = 403
+    code = "return_to_not_allowed"
+    next = "Use an address of the public URL, or of an origin in GATEHOUSE_ALLOWED_ORIGINS."

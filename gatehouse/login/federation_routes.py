@@ -6,7 +6,7 @@ from uuid import UUID
 from marshmallow import Schema, fields, validate
 
 import config
-from gatehouse.core.errors import NotFound, reject_field
+from gatehouse.core.errors import NotFound
 from gatehouse.database.session import write_transaction
 from gatehouse.federation import identities, registry, requests, return_addresses
 from gatehouse.federation.errors import (
@@ -16,6 +16,7 @@ from gatehouse.federation.errors import (
     LastSignInMethod,
     ProviderRejected,
     ProviderUnavailable,
+    ReturnAddressNotAllowed,
 )
 from gatehouse.federation.requests import FederationRequest
 from gatehouse.hooks.errors import LoginDenied
@@ -106,7 +107,10 @@ class Linking(Form):
     provider = String(registry.MAX_NAME_LENGTH, required=True)
     return_to = String(2000)
     code_challenge = String(
-        43, min_length=43, validate=validate.Regexp(return_addresses.CHALLENGE_PATTERN)
+        43,
+        min_length=43,
+        validate=validate.Regexp(return_addresses.CHALLENGE_PATTERN),
+        metadata={"pattern": "^[A-Za-z0-9_-]{43}$", "description": "by S256"},
     )
 
 
@@ -202,12 +206,12 @@ def list_identities(caller: AccessToken) -> dict[str, object]:
 @recently_signed_in
 @identity_routes.arguments(Linking)
 @identity_routes.response(201, LinkingUrl)
-@identity_routes.errors(NotFound)
+@identity_routes.errors(NotFound, ReturnAddressNotAllowed)
 def begin_linking(caller: AccessToken, form: LinkingForm) -> dict[str, object]:
     """Begin to link an identity: send the browser to the URL of the answer."""
     assurance_level.require_max_assurance_level(caller)
     if form.return_to and not return_addresses.is_allowed(form.return_to):
-        reject_field("return_to", "return_to_not_allowed", "Pages there cannot be returned to.")
+        raise ReturnAddressNotAllowed
     wanted = FederationRequest(
         provider=form.provider,
         return_to=form.return_to,

@@ -221,6 +221,16 @@ def test_identity_is_unlinked_unless_it_is_the_last_way_in(app, op, client, brow
     assert browser_of().sign_in(op).status_code == 403
 
 
+def test_linking_returns_to_allowed_origins_only(app, op, client, make_user):
+    ada = make_user(email=ADA)
+    client.log_in(ada)
+    form = {"provider": "acme", "return_to": "https://evil.example/", "code_challenge": CHALLENGE}
+
+    response = client.as_(ada.tokens).post("/auth/identities", form)
+
+    assert (response.status_code, response.json["code"]) == (403, "return_to_not_allowed")
+
+
 def test_linking_needs_a_recent_authentication(app, op, client, make_user, wait):
     ada = make_user(email=ADA)
     client.log_in(ada)

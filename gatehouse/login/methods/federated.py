@@ -51,6 +51,7 @@ class VerifiedLoginForm(LoginForm):
 def code_verifier_field() -> String:
     """Return the field of a code verifier (RFC 7636 section 4.1)."""
     about = {"description": "of the `code_challenge` with which the sign-in began"}
+    about |= {"pattern": "^[A-Za-z0-9._~-]+$"}
     allowed = validate.Regexp(r"[A-Za-z0-9._~-]+\Z")
     return String(128, min_length=43, required=True, validate=allowed, metadata=about)
 
