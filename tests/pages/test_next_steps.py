@@ -32,7 +32,7 @@ def test_pages_in_production_link_neither_to_the_mailbox_nor_to_a_closed_registr
 
     assert links == {
         "/": ["/account", "/forgot-password", "/docs", "/errors"],
-        "/login": ["/forgot-password"],
+        "/login": ["/forgot-password", "/trouble"],
         "/register": ["/account"],
     }
     assert "To create an account here, you need an invitation." in client.get("/register").text
