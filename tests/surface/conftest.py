@@ -228,7 +228,6 @@ FORMS: dict[Endpoint, dict[str, Any]] = {
     },
     ("PATCH", "/admin/permissions/{name}"): {"description": "Read orders."},
     ("POST", "/admin/roles"): {
-        "picture": "logo",
         "name": "clerk",
         "description": "A clerk.",
         "permissions": ["users:read"],
