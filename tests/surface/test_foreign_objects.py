@@ -1,10 +1,11 @@
 """The id of another user's object answers as one that does not exist."""
 
 import re
+from uuid import UUID
 
 import pytest
 
-from models import OAuthClient
+from models import ExternalIdentity, OAuthClient
 from tests.oauth.conftest import add_row, client_columns
 from tests.oauth.grants import authorize_grant
 from tests.surface.conftest import read_problem, read_tables
@@ -14,6 +15,7 @@ OWN_OBJECTS = {
     ("DELETE", "/auth/sessions/{session_id}"),
     ("DELETE", "/auth/devices/{device_id}"),
     ("DELETE", "/auth/grants/{grant_id}"),
+    ("DELETE", "/auth/identities/{identity_id}"),
     ("DELETE", "/auth/mfa/factors/{factor_id}"),
     ("POST", "/auth/mfa/factors/{factor_id}/confirm"),
 }
@@ -29,9 +31,13 @@ def sign_in(app, client, make_user, email):
     lists = ("/auth/sessions", "/auth/devices", "/auth/mfa/factors")
     session, device, factor = (mine.get(path).json["items"][0]["id"] for path in lists)
     grant = authorize_grant(app, "shop", mine._bearer)
+    owner = UUID(mine.get("/auth/me").json["id"])
+    row = ExternalIdentity(user_id=owner, issuer="https://op.example", subject=email, provider="op")
+    identity = add_row(app, row).id
     return mine, {
         f"DELETE /auth/devices/{device}": None,
         f"DELETE /auth/grants/{grant}": None,
+        f"DELETE /auth/identities/{identity}": None,
         f"POST /auth/mfa/factors/{pending}/confirm": {"code": "123456"},
         f"DELETE /auth/mfa/factors/{factor}": None,
         f"DELETE /auth/sessions/{session}": None,
@@ -63,7 +69,7 @@ def test_operations_on_own_objects_are_all_tested(client):
         (method.upper(), path)
         for path, operations in paths.items()
         for method, operation in operations.items()
-        if path.startswith("/auth/") and method in METHODS and re.search(r"{\w+}", path)
+        if path.startswith("/auth/") and method in METHODS and re.search(r"{\w+_id}", path)
     }
 
     assert found == OWN_OBJECTS
