@@ -162,8 +162,8 @@ SENTENCES: dict[type[ApiError], str] = {
     ),
     ValidationFailed: gettext_noop("Please fill in all fields; one of them is empty or too long."),
     CsrfFailed: gettext_noop(
-        "This form belongs to another sign-in, so nothing was changed. Go back to the application,"
-        " and begin again."
+        "This form belongs to another sign-in, so nothing was changed. Go back, load the page"
+        " again, and repeat the step."
     ),
     SessionEnded: gettext_noop("You have been signed out. Please sign in again."),
     TokenMissing: gettext_noop("You are not signed in. Please sign in again."),

@@ -167,3 +167,10 @@ def test_language_of_a_page_is_the_one_of_accept_language(client):
     assert "un appareil inconnu" in french.text
     assert "Confirm your e-mail address" in english.text
     assert "Accept-Language" in french.vary
+
+
+def test_french_punctuation_stays_with_its_word():
+    """Text messages have plain spaces: a no-break space makes them twice as long (GSM 03.38)."""
+    texts = [entry.string for entry in load_catalogue("fr").values() if "'" not in entry.string]
+
+    assert [text for text in texts if re.search(r" [:;!?»]|« ", text)] == []

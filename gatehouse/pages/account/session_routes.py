@@ -1,10 +1,13 @@
 """The page of sessions and remembered devices: each of them can be ended."""
 
+from collections import defaultdict
+from typing import cast
 from uuid import UUID
 
 from gatehouse.database.session import commits
 from gatehouse.devices import service as devices
 from gatehouse.mfa import trusted_devices
+from gatehouse.oauth import authorized_applications
 from gatehouse.pages.account.guards import shows, submits
 from gatehouse.pages.account.rendering import Variables
 from gatehouse.pages.form_pages import FORM, create_blueprint
@@ -29,6 +32,7 @@ def show_sessions(caller: AccessToken) -> Variables:
     user_id = UUID(caller.sub)
     rows = sessions.active_sessions(user_id)
     return {
+        "applications": _list_applications(user_id),
         "sessions": sorted(
             (_describe(row, caller) for row in rows), key=lambda one: not one["current"]
         ),
@@ -65,6 +69,15 @@ def forget_device(caller: AccessToken, device_id: UUID) -> str:
     """Require the second factor again on one of the user's devices."""
     trusted_devices.forget_device(UUID(caller.sub), device_id, request_context())
     return "device-forgotten"
+
+
+def _list_applications(user_id: UUID) -> dict[UUID, list[str]]:
+    """Return the names of the applications that use each session."""
+    names: dict[UUID, list[str]] = defaultdict(list)
+    for one in authorized_applications.list_applications(user_id, request_context()):
+        for session_id in cast(list[UUID], one["session_ids"]):
+            names[session_id].append(str(one["name"]))
+    return names
 
 
 def _describe(row: Session, caller: AccessToken) -> dict[str, object]:

@@ -12,7 +12,8 @@ from gatehouse.users import profile_schema_store
 from gatehouse.web.request_context import NO_REQUEST
 from models import Device, OAuthClient, OAuthConsent, Session
 from models import User as UserRow
-from tests.oauth.conftest import client_columns
+from tests.oauth.conftest import add_row, client_columns
+from tests.oauth.grants import authorize_grant
 from tests.pages.account.conftest import ORIGIN, path_of, status_of
 from tests.rows import audited, rows
 
@@ -144,7 +145,9 @@ def test_profile_page_has_the_operators_attributes(app, account, make_user):
 def test_sessions_are_listed_and_ended(app, account, client, make_user):
     user = make_user()
     for _ in range(3):
-        client.log_in(user)
+        newest = client.log_in(user)
+    add_row(app, OAuthClient(**client_columns()))
+    authorize_grant(app, "shop", newest["access_token"])
     account.sign_in(user)
     page = account.page("sessions")
     first = str(rows(app, Session)[0].id)
@@ -154,6 +157,7 @@ def test_sessions_are_listed_and_ended(app, account, client, make_user):
     rest = account.send_form("sessions/end-others", "sessions")
 
     assert page.text.count("this session") == 1
+    assert page.text.count("Applications: Shop") == 1
     assert page.text.count('/end"') == 3
     assert (status_of(one), again.response.status_code) == ("That session has ended.", 404)
     assert status_of(rest) == "All your other sessions have ended."
