@@ -32,6 +32,7 @@ from gatehouse.federation.errors import (
     IdentityNotAllowed,
     IdentityNotLinked,
     IdentityTaken,
+    LastSignInMethod,
     ProviderRejected,
     ProviderUnavailable,
 )
@@ -196,6 +197,9 @@ SENTENCES: dict[type[ApiError], str] = {
     IdentityTaken: gettext_noop(
         "This account of the provider is linked to another account here. Sign in with it, and"
         " unlink it there first."
+    ),
+    LastSignInMethod: gettext_noop(
+        "This is your only way to sign in. Choose a password or add a passkey first."
     ),
     SignInExpired: gettext_noop(
         "This sign-in took too long, or was not begun here. Go back to the application, and sign in"

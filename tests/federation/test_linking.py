@@ -196,7 +196,8 @@ def test_linking_on_our_pages_needs_the_cookies_of_the_session(
     begun = browser.post("/auth/identities", json={"provider": "acme"}, headers=headers)
     path = begun.json["url"].removeprefix("http://localhost:8000")
     answer = op.approve(browser.get(path).headers["Location"])
-    assert browser.come_back(answer).headers["Location"] == "/account"
+    shown = browser.come_back(answer).headers["Location"]
+    assert shown == "/account/identities?done=identity-linked"
     assert len(rows(app, ExternalIdentity)) == 1
 
 

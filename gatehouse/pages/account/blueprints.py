@@ -6,6 +6,7 @@ from gatehouse.pages.account.email_routes import email_routes
 from gatehouse.pages.account.entrance_routes import entrance_routes
 from gatehouse.pages.account.factor_routes import factor_routes
 from gatehouse.pages.account.history_routes import history_routes
+from gatehouse.pages.account.identity_routes import identity_routes
 from gatehouse.pages.account.overview_routes import overview_routes
 from gatehouse.pages.account.password_routes import password_routes
 from gatehouse.pages.account.phone_routes import phone_routes
@@ -21,6 +22,7 @@ ACCOUNT_PAGES = (
     password_routes,
     factor_routes,
     session_routes,
+    identity_routes,
     application_routes,
     history_routes,
     data_routes,

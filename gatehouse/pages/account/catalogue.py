@@ -11,6 +11,7 @@ TITLES = {
     "password": gettext_noop("Password"),
     "factors": gettext_noop("Passkeys and second factors"),
     "sessions": gettext_noop("Sessions and devices"),
+    "identities": gettext_noop("Connected accounts"),
     "applications": gettext_noop("Applications"),
     "history": gettext_noop("Security history"),
     "data": gettext_noop("Your data"),

@@ -18,5 +18,9 @@ DONE = {
     "session-ended": gettext_noop("That session has ended."),
     "others-ended": gettext_noop("All your other sessions have ended."),
     "device-forgotten": gettext_noop("That device asks for your second factor again."),
+    "identity-linked": gettext_noop("That account is connected. You can sign in here with it."),
+    "identity-removed": gettext_noop(
+        "That account is disconnected. All your other sessions have ended."
+    ),
     "access-revoked": gettext_noop("That application no longer has access to your account."),
 }

@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import Response, request
 
 from gatehouse.core.errors import ApiError
+from gatehouse.federation import registry
 from gatehouse.pages.account import catalogue
 from gatehouse.pages.account.done_sentences import DONE
 from gatehouse.pages.account.field_sentences import describe_fields
@@ -58,7 +59,7 @@ def render_page(
     errors = describe_fields(error)
     variables = {
         "page": name,
-        "pages": catalogue.TITLES,
+        "pages": _list_pages(name),
         "path_of": catalogue.path_of,
         "csrf_token": csrf.token(caller.sid),
         "user": user,
@@ -70,6 +71,12 @@ def render_page(
         **shown,
     }
     return render_form_page(f"account/{name}", variables)
+
+
+def _list_pages(current: str) -> dict[str, str]:
+    """Return the pages of the navigation; accounts of providers need a provider."""
+    hidden = {"identities"} - {current} if not registry.list_providers() else set()
+    return {name: title for name, title in catalogue.TITLES.items() if name not in hidden}
 
 
 def show_errors_on(name: str, caller: AccessToken) -> None:

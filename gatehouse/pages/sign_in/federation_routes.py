@@ -29,6 +29,7 @@ from gatehouse.login.methods.federated import VerifiedLoginForm
 from gatehouse.oauth import sealed_request
 from gatehouse.oauth.authorization_validation import UnregisteredRedirectUri
 from gatehouse.oauth.errors import InvalidRequest
+from gatehouse.pages.account import catalogue
 from gatehouse.pages.error_sentences import describe_error
 from gatehouse.pages.form_pages import (
     FORM,
@@ -39,7 +40,7 @@ from gatehouse.pages.form_pages import (
 )
 from gatehouse.pages.security_headers import sealed_request as sealed_parameter
 from gatehouse.pages.sign_in.second_step import show_next_step
-from gatehouse.pages.sign_in.state import continue_url, open_sign_in
+from gatehouse.pages.sign_in.state import open_sign_in
 from gatehouse.sessions import live_session, request_credentials
 from gatehouse.sessions.csrf import accepts_any_origin
 from gatehouse.sessions.errors import SessionEnded
@@ -55,6 +56,7 @@ federation_pages = create_blueprint("federation_pages")
 REPEATED = "repeated"
 """Marks a form that our own page has repeated."""
 CHALLENGE = re.compile(return_addresses.CHALLENGE_PATTERN)
+IDENTITIES = catalogue.path_of("identities")
 
 
 @federation_pages.get("/auth/federation/<name>")
@@ -167,7 +169,7 @@ def _link(wanted: FederationRequest, identity: AuthenticatedIdentity) -> Respons
         raise FederationExpired
     check_before_writes(partial(live_session.lock_live_session, ref))
     linked_identities.link_identity(UUID(ref.sub), identity, request_context())
-    return see_other(continue_url(""))
+    return see_other(f"{IDENTITIES}?done=identity-linked")
 
 
 def _show_error(wanted: FederationRequest, error: ApiError) -> Response:
@@ -177,6 +179,6 @@ def _show_error(wanted: FederationRequest, error: ApiError) -> Response:
             return_addresses.add_parameter(wanted.return_to, "federation_error", error.code)
         )
     sealed, linking = wanted.sealed_request, wanted.user_id is not None
-    way_out = continue_url("") if linking else f"/login?request={sealed}" if sealed else "/login"
+    way_out = IDENTITIES if linking else f"/login?request={sealed}" if sealed else "/login"
     variables = {"message": describe_error(error), "way_out": way_out, "is_linking": linking}
     return render_form_page("federation_error", variables)

@@ -31,18 +31,18 @@ PAGES = {
     "DELETE /auth/devices/<uuid:device_id>": "/auth/account/devices/<uuid:device_id>/forget",
     "GET /auth/grants": "/account/applications",
     "DELETE /auth/grants/<uuid:grant_id>": "/auth/account/applications/<uuid:grant_id>/end",
+    "GET /auth/identities": "/account/identities",
+    "POST /auth/identities": "/auth/account/identities",
+    "DELETE /auth/identities/<uuid:identity_id>": (
+        "/auth/account/identities/<uuid:identity_id>/remove"
+    ),
     "GET /auth/me/history": "/account/history",
     "POST /auth/refresh": "/auth/account/continue",
     "POST /auth/logout": "/auth/account/sign-out",
 }
 """Where the pages do what an operation does."""
-WITHOUT_A_PAGE = {
-    "GET /auth/identities",
-    "POST /auth/identities",
-    "POST /auth/identities/complete",
-    "DELETE /auth/identities/<uuid:identity_id>",
-}
-"""Identities are linked by the front ends of the operator."""
+WITHOUT_A_PAGE = {"POST /auth/identities/complete"}
+"""Only front ends of the operator exchange a code: our page needs none."""
 
 
 def test_form_has_the_limits_of_its_operation(app):
@@ -50,7 +50,7 @@ def test_form_has_the_limits_of_its_operation(app):
     some_id = "01900000-0000-7000-8000-000000000000"
 
     def limit_of(method, rule):
-        for name in ("session_id", "device_id", "grant_id", "factor_id"):
+        for name in ("session_id", "device_id", "grant_id", "factor_id", "identity_id"):
             rule = rule.replace(f"<uuid:{name}>", some_id)
         endpoint, _ = adapter.match(rule, method)
         return getattr(app.view_functions[endpoint], "limit", None)
