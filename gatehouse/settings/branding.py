@@ -97,6 +97,9 @@ class BrandingSettings:
     pages: bool = setting(boolean, "on")
     """`off` switches off the hosted pages for people; needs `GATEHOUSE_FRONTEND_URL`, to which the
     links in mails then lead."""
+    sign_in_form: str = setting(choice("together", "identifier-first"), "together")
+    """`identifier-first` asks for the password on a page of its own, after the e-mail address,
+    username or phone number; that page is the same whether or not there is an account."""
     frontend_url: str = setting(http_url)
     """Base URL of your front end's pages for the links in mails; without it, ours are used."""
     service_name: str = setting(display_name)

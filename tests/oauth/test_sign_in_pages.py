@@ -1,5 +1,6 @@
 """The pages between an authorization request and its answer, as a browser without scripts."""
 
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -99,6 +100,24 @@ def test_consent_without_the_csrf_token_of_the_session_changes_nothing(
         assert answer.response.status_code == 403, (sent, origin)
 
     assert rows(app, OAuthGrant) == rows(app, OAuthConsent) == []
+
+
+@pytest.mark.settings(GATEHOUSE_SIGN_IN_FORM="identifier-first")
+def test_password_is_asked_for_after_the_identifier_whoever_it_belongs_to(relying_party, ada):
+    hinted = relying_party.start(login_hint=ada.email)
+    first = relying_party.start()
+    pages = [
+        relying_party.browser.submit(first, {"identifier": identifier})
+        for identifier in (ada.email, "eve@example.com")
+    ]
+    end = relying_party.browser.submit(pages[0], {"password": ada.password})
+
+    assert "password" not in first.text.split("</form>")[0].lower()
+    own, foreign = (re.sub(r"nonce-?=?\"?[\w-]+|value=\"[^\"]*\"", "", page.text) for page in pages)
+    assert own == foreign
+    assert "code" in relying_party.read_answer(end)
+    assert ada.email in hinted.text
+    assert 'name="password"' in hinted.text
 
 
 @pytest.mark.requirement("OP-02")

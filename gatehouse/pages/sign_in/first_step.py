@@ -2,6 +2,7 @@
 
 from flask import Response, request
 
+import config
 from gatehouse.core.errors import ApiError
 from gatehouse.federation import registry
 from gatehouse.pages.error_sentences import describe_error
@@ -9,6 +10,8 @@ from gatehouse.pages.form_pages import render_form_page
 from gatehouse.pages.security_headers import sealed_request
 from gatehouse.pages.sign_in.state import SignIn, current_url
 from gatehouse.pages.sign_in.step_page import needs_captcha
+
+TOGETHER = "together"
 
 
 def render_sign_in(
@@ -23,10 +26,12 @@ def render_sign_in(
     After another page it says what was done there, and has the identifier filled in.
     """
     hint = sign_in.pending.request.login_hint if sign_in else ""
+    identifier = identifier or request.form.get("identifier", hint)
     variables = {
         "client": sign_in.client if sign_in else None,
         "sealed": sealed_request(),
-        "identifier": identifier or request.form.get("identifier", hint),
+        "identifier": identifier,
+        "asks_password": bool(identifier) or config.settings().sign_in_form == TOGETHER,
         "notice": notice,
         "message": describe_error(error) if error else "",
         "needs_captcha": needs_captcha("login", error),

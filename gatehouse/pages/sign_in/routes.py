@@ -44,9 +44,19 @@ def show_sign_in() -> Response:
 
 
 @sign_in_routes.get("/auth/sign-in")
+@sign_in_routes.get("/auth/sign-in/identifier")
 def reload_sign_in() -> Response:
     """Show the sign-in page again to those who reload the answer to its form."""
     return see_other(link_to("/login"))
+
+
+@sign_in_routes.post("/auth/sign-in/identifier")
+@accepts(FORM)
+@rate_limit("authorize")
+@commits
+def enter_identifier() -> Response:
+    """Ask for the password; whether there is an account is not looked up."""
+    return render_sign_in(read_sign_in())
 
 
 @sign_in_routes.post("/auth/sign-in")
