@@ -20,6 +20,7 @@ from models import Session
 from models import User as Account
 from tests.client import Client, User
 from tests.conftest import environment, running
+from tests.federation.openid_provider import SECRET, OpenIdProvider, running_provider
 from tests.mail_links import read_mail, token_of
 from tests.mfa.authenticator import Authenticator
 from tests.mfa.conftest import Browser
@@ -33,6 +34,14 @@ SECOND_FACTORS = [kind for kind in FACTORS if kind != "recovery_codes"]
 REJECTED, AUTHENTICATED, MFA = "refused", "authenticated", "mfa_required"
 ENROLMENT, NO_SESSION = "mfa_enrolment_required", "done without a session"
 TOKENS = {"access_token", "refresh_token"}
+PROVIDERS = """
+[acme]
+kind = "oidc"
+issuer = "{issuer}"
+client_id = "gatehouse"
+native_client_ids = ["app"]
+trusted_email_domains = ["example.com"]
+"""
 OVERDUE = {"GATEHOUSE_MFA": "required", "GATEHOUSE_MFA_GRACE_PERIOD": "0"}
 """Settings without a grace period for enrolment with the first factor only."""
 
@@ -63,16 +72,33 @@ class Person:
     id: Any
     phone: str
     authenticator: Authenticator = field(default_factory=Authenticator)
+    provider: OpenIdProvider = field(default_factory=OpenIdProvider)
+    """With which the user has an account, too."""
     device: dict[str, str] = field(default_factory=dict)
     """The header that identifies the trusted device."""
 
 
 @pytest.fixture(scope="module")
-def services(sqlite_store: Any) -> Iterator[dict[str, Service]]:
+def provider() -> Iterator[OpenIdProvider]:
+    with running_provider() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def services(
+    sqlite_store: Any, provider: OpenIdProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Service]]:
     """Run the service with each policy, all on one database."""
-    factors = {"GATEHOUSE_FACTORS": ",".join(FACTORS)}
+    declared = tmp_path_factory.mktemp("providers") / "providers.toml"
+    declared.write_text(PROVIDERS.format(issuer=provider.issuer))
+    settings = {
+        "GATEHOUSE_FACTORS": ",".join(FACTORS),
+        "GATEHOUSE_PROVIDERS": str(declared),
+        "GATEHOUSE_PROVIDER_SECRETS": f"acme={SECRET}",
+        "GATEHOUSE_EGRESS_ALLOWLIST": "127.0.0.0/8",
+    }
     with sqlite_store.fresh() as url:
-        common = environment(url) | factors
+        common = environment(url) | settings
         with running(common) as optional, running(common | {"GATEHOUSE_MFA": "required"}) as strict:
             with running(common | OVERDUE) as overdue, optional.app_context():
                 with write_transaction():
@@ -88,7 +114,9 @@ def numbers() -> Iterator[int]:
 
 
 @pytest.fixture
-def make_person(services: dict[str, Service], numbers: Iterator[int]) -> Callable[[], Person]:
+def make_person(
+    services: dict[str, Service], provider: OpenIdProvider, numbers: Iterator[int]
+) -> Callable[[], Person]:
     """Return a function that makes a signed-in user with a verified phone number."""
     optional = services["optional"]
 
@@ -103,7 +131,7 @@ def make_person(services: dict[str, Service], numbers: Iterator[int]) -> Callabl
             account.phone_verified_at = clock.now()
             db.session.commit()
         optional.client.log_in(user)
-        return Person(user, account.id, phone)
+        return Person(user, account.id, phone, provider=provider)
 
     return make
 
@@ -222,6 +250,14 @@ def by_passkey(client: Client, person: Person) -> TestResponse:
     return Browser(client, person.authenticator, person.user).sign_in()
 
 
+def by_provider(client: Client, person: Person) -> TestResponse:
+    """Sign in as an app does; the provider knows the address that the user has here."""
+    nonce = client.post("/auth/federation/acme/nonce").json["nonce"]
+    claims = {"sub": str(person.id), "email": person.user.email, "email_verified": True}
+    form = {"id_token": person.provider.id_token(**claims, aud="app", nonce=nonce)}
+    return client.post("/auth/federation/acme/token", form, headers=person.device)
+
+
 def by_email_verification(client: Client, person: Person) -> TestResponse:
     new = f"new-{person.user.email}"
     requested = client.as_(person.user.tokens).post("/auth/email/change", {"email": new})
@@ -271,6 +307,7 @@ LOGINS: dict[str, dict[str, Callable[[Client, Person], TestResponse]]] = {
     "password": {"password": by_password},
     "link": {"link": by_link, "e-mail code": by_email_code, "SMS code": by_sms_code},
     "passkey": {"passkey": by_passkey},
+    "federated": {"provider": by_provider},
 }
 """By the name of the login method."""
 OTHER_WAYS = {
