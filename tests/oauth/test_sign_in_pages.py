@@ -103,7 +103,7 @@ def test_consent_without_the_csrf_token_of_the_session_changes_nothing(
 
 
 @pytest.mark.settings(GATEHOUSE_SIGN_IN_FORM="identifier-first")
-def test_password_is_asked_for_after_the_identifier_whoever_it_belongs_to(relying_party, ada):
+def test_password_is_asked_for_after_the_identifier_of_any_account(relying_party, ada):
     hinted = relying_party.start(login_hint=ada.email)
     first = relying_party.start()
     pages = [
