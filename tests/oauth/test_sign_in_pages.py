@@ -120,6 +120,14 @@ def test_password_is_asked_for_after_the_identifier_of_any_account(relying_party
     assert 'name="password"' in hinted.text
 
 
+@pytest.mark.settings(GATEHOUSE_PAGES="off", GATEHOUSE_FRONTEND_URL="https://front.example")
+def test_without_pages_an_application_gets_an_error_instead_of_a_page(relying_party):
+    assert error_of(relying_party) == "login_required"
+    assert relying_party.browser.visit(f"{relying_party.issuer}/login").response.status_code == 404
+    logout = relying_party.browser.visit(f"{relying_party.issuer}/oauth2/logout")
+    assert "You are signed out" in logout.text
+
+
 @pytest.mark.requirement("OP-02")
 def test_prompt_none_shows_no_page(relying_party, ada):
     assert error_of(relying_party, prompt="none") == "login_required"
