@@ -278,22 +278,6 @@ def test_wrong_password_is_shown_on_the_form_and_opens_no_session(app, relying_p
     assert rows(app, Session) == []
 
 
-@pytest.mark.requirement("OP-04")
-def test_pairwise_subject_is_one_for_each_sector(app, make_relying_party, ada):
-    pairwise = {"subject_type": "pairwise"}
-    first = make_relying_party(**pairwise, sector="shop.example.com")
-    second = make_relying_party(id="twin", **pairwise, sector="shop.example.com")
-    other = make_relying_party(id="other", **pairwise, sector="other.example.com")
-
-    subjects = [party.sign_in(ada)["claims"]["sub"] for party in (first, first, second, other)]
-    tokens = first.tokens
-
-    assert subjects[0] == subjects[1] == subjects[2] != subjects[3]
-    assert first.userinfo(tokens["access_token"]).json["sub"] == subjects[0]
-    assert len(rows(app, PairwiseSubject)) == 2
-    assert ada.email not in subjects
-
-
 @pytest.mark.stores
 def test_parallel_approvals_each_get_a_code_and_share_one_subject(app, make_relying_party, ada):
     party = make_relying_party(subject_type="pairwise", sector="shop.example.com")
