@@ -267,7 +267,7 @@ def test_reset_page_states_when_the_reset_is_due(app, client, ada):
     assert [page.status_code for page in pages] == [200, 200]
     assert "Your second factors will be removed on" in pages[0].text
     assert "Ihre zweiten Faktoren sollen entfernt werden" in pages[1].text
-    assert "Abgebrochen" in pages[1].text
+    assert "Entfernen abbrechen" in pages[1].text
     assert client.post(CANCEL, {"token": cancellation_token(client)}).status_code == 204
     assert client.get(path).status_code == 404
 

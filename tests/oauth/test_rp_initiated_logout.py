@@ -315,7 +315,7 @@ def test_logout_page_is_in_the_language_of_ui_locales_and_cannot_be_framed(rp):
     page = rp.log_out(ui_locales="xx fr-CA en", client_id="shop", post_logout_redirect_uri=RETURN)
 
     headers = page.response.headers
-    assert "Se déconnecter ?" in page.text
+    assert "Se déconnecter\N{NO-BREAK SPACE}?" in page.text
     assert headers["Referrer-Policy"] == "same-origin"
     assert "form-action 'self' https:;" in headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]

@@ -78,10 +78,11 @@ def test_forgotten_password_in_german_and_the_login_link_after_it(live, open_tab
 
     tab.field("E-Mail-Adresse").fill(ADA)
     tab.press("Code senden")
+    expect(tab.field("Neues Passwort")).to_be_visible()
     tab.field("Code").fill(read_mail(live.client, ADA)["code"])
     tab.field("Neues Passwort").fill(NEW)
     tab.press("Neues Passwort festlegen")
-    tab.expect_status("Passwort")
+    tab.expect_status("Ihr neues Passwort ist festgelegt.")
     tab.open(f"{live.url}/trouble")
     tab.page.get_by_role("link", name="Stattdessen mit einem Link per E-Mail anmelden").click()
     tab.field("E-Mail-Adresse").fill(ADA)
