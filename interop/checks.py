@@ -29,6 +29,7 @@ class Visit:
         self.page.locator('[name="identifier"]').fill(self.user.email)
         self.page.locator('[name="password"]').fill(self.user.password)
         self.page.locator('form:has([name="password"]) button').first.click()
+        self.page.locator('[name="password"]').wait_for(state="detached")
         self.page.wait_for_load_state()
         accept = self.page.locator('button[value="accept"]')
         if not self.page.url.startswith(self.origin) and accept.count():
