@@ -1,5 +1,4 @@
 // Requests to the service, with the cookies of the session; no script ever sees a token.
-import { sendWithCaptcha } from "./captcha.js";
 import { messages } from "./messages.js";
 
 const RENEWABLE = ["csrf_failed", "token_missing", "token_expired", "insufficient_user_authentication"];
@@ -17,8 +16,7 @@ export class ApiError extends Error {
 
 /** Sends a request that needs no session, such as a login; returns the response body. */
 export async function request(method, path, body) {
-  const response = await sendWithCaptcha(path, body, (form) => send(method, path, form));
-  return read(response);
+  return read(await send(method, path, body));
 }
 
 /** Sends a request with the session; renews an expired session or CSRF token once. */
@@ -28,11 +26,6 @@ export async function authenticatedRequest(method, path, body) {
   const code = response.ok ? "" : (await response.clone().json()).code;
   if (!RENEWABLE.includes(code) || !(await renew())) return read(response);
   return read(await send(method, path, body));
-}
-
-/** Forgets the CSRF token, after a session has ended or before another one starts. */
-export function forgetCsrfToken() {
-  csrfToken = undefined;
 }
 
 async function renew() {

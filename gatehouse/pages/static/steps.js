@@ -1,4 +1,4 @@
-// Pages with one form: what scripts add to sending it, and times in the user's own zone.
+// Pages with forms: what scripts add to sending them, and times in the user's own zone.
 import { onPage } from "./enhance.js";
 import { localizeTimes } from "./local_times.js";
 
